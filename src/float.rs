@@ -1,0 +1,43 @@
+//! The two element types, `f32` and `f64`, as one sealed trait.
+
+use crate::kernels::Element;
+
+/// The element type of a layer: `f32` or `f64`. Sealed.
+///
+/// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
+/// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
+/// the functions of [`math`](crate::math) give the same bits everywhere.
+pub trait Float: ndarray::NdFloat + Default + Element {
+    /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
+    fn sigmoid(self) -> Self;
+
+    /// The nearest value of this type (an `f64` is rounded once).
+    fn from_f64(value: f64) -> Self;
+
+    /// The value as an `f64`, exactly.
+    fn into_f64(self) -> f64;
+}
+
+impl Float for f32 {
+    fn sigmoid(self) -> Self {
+        crate::kernels::math::sigmoid(self)
+    }
+    fn from_f64(value: f64) -> Self {
+        value as f32
+    }
+    fn into_f64(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Float for f64 {
+    fn sigmoid(self) -> Self {
+        crate::kernels::math::sigmoid(self)
+    }
+    fn from_f64(value: f64) -> Self {
+        value
+    }
+    fn into_f64(self) -> f64 {
+        self
+    }
+}

@@ -1,0 +1,11 @@
+//! Recurrent layers with Keras's numbers.
+
+#![deny(missing_docs)]
+
+mod error;
+mod float;
+mod kernels;
+mod rows;
+
+pub use error::{Error, Result};
+pub use float::Float;

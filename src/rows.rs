@@ -1,0 +1,140 @@
+//! Strided rows over a slice: how layers, runner, cells and kernels hand each other a batch without copying it.
+//!
+//! Row `i` is `data[start + i * stride ..][.. width]`. The same type serves one time step of a (batch, timesteps,
+//! features) array, a column range of a state, and a tape. It knows nothing of arrays.
+
+use std::ops::Range;
+
+/// Rows to read. See the [module](self).
+#[derive(Debug, Clone, Copy)]
+pub struct Rows<'a, T> {
+    data: &'a [T],
+    start: usize,
+    stride: usize,
+    width: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Rows of `width` elements, `stride` apart, the first at `start`.
+    pub fn new(data: &'a [T], start: usize, stride: usize, width: usize) -> Self {
+        Rows { data, start, stride, width }
+    }
+
+    /// Rows that follow one another without gaps.
+    pub fn packed(data: &'a [T], width: usize) -> Self {
+        Rows { data, start: 0, stride: width, width }
+    }
+
+    /// The number of elements in each row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `i`.
+    #[inline]
+    pub fn row(&self, i: usize) -> &'a [T] {
+        &self.data[self.start + i * self.stride..][..self.width]
+    }
+
+    /// The same rows, only these columns.
+    #[inline]
+    pub fn columns(&self, columns: Range<usize>) -> Rows<'a, T> {
+        debug_assert!(columns.end <= self.width);
+        Rows { start: self.start + columns.start, width: columns.len(), ..*self }
+    }
+
+    /// The same rows without the first `n`.
+    #[inline]
+    pub fn skip(&self, n: usize) -> Rows<'a, T> {
+        Rows { start: self.start + n * self.stride, ..*self }
+    }
+}
+
+/// Rows to write. See the [module](self).
+#[derive(Debug)]
+pub struct RowsMut<'a, T> {
+    data: &'a mut [T],
+    start: usize,
+    stride: usize,
+    width: usize,
+}
+
+impl<'a, T> RowsMut<'a, T> {
+    /// Rows of `width` elements, `stride` apart, the first at `start`.
+    pub fn new(data: &'a mut [T], start: usize, stride: usize, width: usize) -> Self {
+        RowsMut { data, start, stride, width }
+    }
+
+    /// Rows that follow one another without gaps.
+    pub fn packed(data: &'a mut [T], width: usize) -> Self {
+        RowsMut { data, start: 0, stride: width, width }
+    }
+
+    /// The number of elements in each row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Row `i`, to read.
+    #[inline]
+    pub fn row(&self, i: usize) -> &[T] {
+        &self.data[self.start + i * self.stride..][..self.width]
+    }
+
+    /// Row `i`, to write.
+    #[inline]
+    pub fn row_mut(&mut self, i: usize) -> &mut [T] {
+        &mut self.data[self.start + i * self.stride..][..self.width]
+    }
+
+    /// The same rows for a shorter time, so that this value can be used again.
+    #[inline]
+    pub fn reborrow(&mut self) -> RowsMut<'_, T> {
+        RowsMut { data: self.data, start: self.start, stride: self.stride, width: self.width }
+    }
+
+    /// The same rows, to read.
+    #[inline]
+    pub fn as_rows(&self) -> Rows<'_, T> {
+        Rows { data: self.data, start: self.start, stride: self.stride, width: self.width }
+    }
+
+    /// The same rows, only these columns.
+    #[inline]
+    pub fn columns(self, columns: Range<usize>) -> RowsMut<'a, T> {
+        debug_assert!(columns.end <= self.width);
+        RowsMut {
+            start: self.start + columns.start,
+            width: columns.len(),
+            data: self.data,
+            stride: self.stride,
+        }
+    }
+
+    /// The same rows without the first `n`.
+    #[inline]
+    pub fn skip(self, n: usize) -> RowsMut<'a, T> {
+        RowsMut { start: self.start + n * self.stride, ..self }
+    }
+}
+
+/// What a step reads as its input: the features themselves, or their product with the kernel, done before the loop.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a, T> {
+    /// The features of each row.
+    Raw(Rows<'a, T>),
+    /// `bias + x * kernel` of each row, in the cell's own order.
+    Projected(Rows<'a, T>),
+}
+
+/// Dropout masks of one call, the same for all its time steps: values that multiply the operands of the products.
+///
+/// A row holds the masks of one batch row side by side: one for all gates, or one for each gate (their number is the
+/// row's width over the operand's width).
+#[derive(Debug, Clone, Copy)]
+pub struct DropoutRows<'a, T> {
+    /// Masks of the input, or none.
+    pub input: Option<Rows<'a, T>>,
+    /// Masks of the previous hidden state, or none.
+    pub recurrent: Option<Rows<'a, T>>,
+}
