@@ -244,7 +244,7 @@ pub enum Error {
         known: String,
     },
 
-    /// An initializer name that Keras doesn't know.
+    /// An initializer name that Keras doesn't know, or one that this crate doesn't have (`stft`).
     #[error("unknown initializer {name:?}: the names are {known}")]
     UnknownInitializer {
         /// The name that was given.
@@ -275,6 +275,33 @@ pub enum Error {
         expected: &'static str,
         /// The value that was given.
         value: f64,
+    },
+
+    /// A name of an initializer's option that Keras doesn't know.
+    #[error("unknown {option} {name:?}: the names are {known}")]
+    UnknownInitializerOption {
+        /// `"mode"` or `"distribution"`.
+        option: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+
+    /// A user's initializer made an array of another shape than it was asked for.
+    #[error("a custom initializer must make an array of shape {expected:?}, got {given:?}")]
+    CustomInitializerShape {
+        /// The shape that was asked for.
+        expected: Vec<usize>,
+        /// The shape of what it made.
+        given: Vec<usize>,
+    },
+
+    /// A tensor of this shape can't be addressed, or the operating system has no memory for it.
+    #[error("a tensor of shape {shape:?} doesn't fit in memory")]
+    TensorTooLarge {
+        /// The shape that was asked for.
+        shape: Vec<usize>,
     },
 
     /// The operating system gave no random numbers.

@@ -4,8 +4,12 @@
 
 mod error;
 mod float;
+mod initializers;
 mod kernels;
+mod random;
 mod rows;
 
 pub use error::{Error, Result};
 pub use float::Float;
+pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+pub use random::{KerasRng, SeedSource};
