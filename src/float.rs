@@ -20,7 +20,7 @@ pub trait Float: ndarray::NdFloat + Default + Element {
 
 impl Float for f32 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -32,7 +32,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value

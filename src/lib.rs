@@ -2,10 +2,13 @@
 
 #![deny(missing_docs)]
 
+mod activation;
 mod error;
 mod float;
 mod kernels;
+#[allow(dead_code)] // until cells use it
 mod rows;
 
+pub use activation::Activation;
 pub use error::{Error, Result};
 pub use float::Float;
