@@ -21,7 +21,7 @@ pub trait Float: ndarray::NdFloat + Default + Element + Draw {
 
 impl Float for f32 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -33,7 +33,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value
