@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, Input, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::activation::Activation;
 use crate::float::Float;
-use crate::kernels::{KernelStep, GruKernel};
+use crate::kernels::{GruKernel, KernelStep};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -22,7 +22,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 ///
 /// With `reset_after` the bias is (2, 3 units), the input's in row 0 and the recurrent one in row 1; both are added.
 #[derive(Clone)]
-pub struct GruCell<T = f32> {
+pub struct GruCell<T: Float = f32> {
     pub(crate) weights: CellWeights<T>,
     pub(crate) activation: Activation,
     pub(crate) recurrent_activation: Activation,

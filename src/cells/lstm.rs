@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, Input, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::kernels::{KernelStep, LstmKernel};
@@ -21,7 +21,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// h' = o activation(c')
 /// ```
 #[derive(Clone)]
-pub struct LstmCell<T = f32> {
+pub struct LstmCell<T: Float = f32> {
     pub(crate) weights: CellWeights<T>,
     pub(crate) activation: Activation,
     pub(crate) recurrent_activation: Activation,

@@ -7,7 +7,6 @@
 pub(crate) mod gru;
 pub(crate) mod lstm;
 pub(crate) mod simple_rnn;
-pub(crate) mod stacked;
 pub(crate) mod weights;
 
 use std::fmt::Debug;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, Input, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::kernels::{KernelStep, SimpleRnnKernel};
@@ -16,7 +16,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// h' = activation(x K + h R + b)
 /// ```
 #[derive(Clone)]
-pub struct SimpleRnnCell<T = f32> {
+pub struct SimpleRnnCell<T: Float = f32> {
     pub(crate) weights: CellWeights<T>,
     pub(crate) activation: Activation,
     pub(crate) dropout: Vec<CellDropout>,
@@ -25,11 +25,7 @@ pub struct SimpleRnnCell<T = f32> {
 }
 
 impl<T: Float> SimpleRnnCell<T> {
-    pub(crate) fn new(
-        weights: CellWeights<T>,
-        activation: Activation,
-        dropout: Vec<CellDropout>,
-    ) -> Self {
+    pub(crate) fn new(weights: CellWeights<T>, activation: Activation, dropout: Vec<CellDropout>) -> Self {
         let packed = SimpleRnnKernel::new(weights.input_size(), weights.units());
         let mut cell = SimpleRnnCell { weights, activation, dropout, packed };
         cell.weights_changed();

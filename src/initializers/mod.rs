@@ -222,10 +222,7 @@ impl Initializer {
                 let &[_, columns] = shape else { return Err(self.wrong_rank("2", shape)) };
                 let gain = self.finite("gain", T::from_f64(gain))?;
                 out.fill(gain * T::zero()); // -0 for a negative gain, as in Keras
-                out.iter_mut()
-                    .step_by(columns + 1)
-                    .take(columns)
-                    .for_each(|diagonal| *diagonal = gain);
+                out.iter_mut().step_by(columns + 1).take(columns).for_each(|diagonal| *diagonal = gain);
             }
             Initializer::RandomNormal { mean, stddev, seed } => {
                 let mean = self.finite("mean", T::from_f64(mean))?;
@@ -249,24 +246,12 @@ impl Initializer {
                 }
                 VarianceScaling { scale, mode, distribution }.fill(shape, or_random(seed)?, out);
             }
-            Initializer::GlorotNormal { seed } => {
-                VarianceScaling::GLOROT_NORMAL.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::GlorotUniform { seed } => {
-                VarianceScaling::GLOROT_UNIFORM.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::HeNormal { seed } => {
-                VarianceScaling::HE_NORMAL.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::HeUniform { seed } => {
-                VarianceScaling::HE_UNIFORM.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::LecunNormal { seed } => {
-                VarianceScaling::LECUN_NORMAL.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::LecunUniform { seed } => {
-                VarianceScaling::LECUN_UNIFORM.fill(shape, or_random(seed)?, out)
-            }
+            Initializer::GlorotNormal { seed } => VarianceScaling::GLOROT_NORMAL.fill(shape, or_random(seed)?, out),
+            Initializer::GlorotUniform { seed } => VarianceScaling::GLOROT_UNIFORM.fill(shape, or_random(seed)?, out),
+            Initializer::HeNormal { seed } => VarianceScaling::HE_NORMAL.fill(shape, or_random(seed)?, out),
+            Initializer::HeUniform { seed } => VarianceScaling::HE_UNIFORM.fill(shape, or_random(seed)?, out),
+            Initializer::LecunNormal { seed } => VarianceScaling::LECUN_NORMAL.fill(shape, or_random(seed)?, out),
+            Initializer::LecunUniform { seed } => VarianceScaling::LECUN_UNIFORM.fill(shape, or_random(seed)?, out),
             Initializer::Orthogonal { gain, seed } => {
                 let [rows @ .., columns] = shape else {
                     return Err(self.wrong_rank("2 or more", shape));
@@ -275,8 +260,7 @@ impl Initializer {
                     return Err(self.wrong_rank("2 or more", shape));
                 }
                 let gain = self.finite("gain", T::from_f64(gain))?;
-                orthogonal::fill(*columns, gain, or_random(seed)?, out)
-                    .ok_or_else(|| too_large(shape))?;
+                orthogonal::fill(*columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
             }
             Initializer::Custom(ref custom) => custom.fill(shape, out)?,
         }
@@ -288,15 +272,10 @@ impl Initializer {
         use Initializer::*;
         match *self {
             Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. }
-            | RandomUniform { seed, .. }
-            | TruncatedNormal { seed, .. } => seed,
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => seed,
             VarianceScaling { seed, .. } | Orthogonal { seed, .. } => seed,
             GlorotNormal { seed } | GlorotUniform { seed } => seed,
-            HeNormal { seed }
-            | HeUniform { seed }
-            | LecunNormal { seed }
-            | LecunUniform { seed } => seed,
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => seed,
             Custom(ref custom) => custom.seed(),
         }
     }
@@ -346,15 +325,10 @@ impl Initializer {
         use Initializer::*;
         match self {
             Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. }
-            | RandomUniform { seed, .. }
-            | TruncatedNormal { seed, .. } => Some(seed),
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => Some(seed),
             VarianceScaling { seed, .. } | Orthogonal { seed, .. } => Some(seed),
             GlorotNormal { seed } | GlorotUniform { seed } => Some(seed),
-            HeNormal { seed }
-            | HeUniform { seed }
-            | LecunNormal { seed }
-            | LecunUniform { seed } => Some(seed),
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => Some(seed),
             Custom(custom) => custom.seed_mut(),
         }
     }
@@ -374,12 +348,7 @@ impl Initializer {
         Err(self.wrong_parameter(parameter, "finite", value.into_f64()))
     }
 
-    fn wrong_parameter(
-        &self,
-        parameter: &'static str,
-        expected: &'static str,
-        value: f64,
-    ) -> Error {
+    fn wrong_parameter(&self, parameter: &'static str, expected: &'static str, value: f64) -> Error {
         Error::InitializerParameter { initializer: self.name(), parameter, expected, value }
     }
 

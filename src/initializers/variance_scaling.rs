@@ -54,14 +54,11 @@ pub(super) struct VarianceScaling {
 }
 
 impl VarianceScaling {
-    pub const GLOROT_NORMAL: Self =
-        Self::new(1.0, FanMode::FanAvg, ScalingDistribution::TruncatedNormal);
+    pub const GLOROT_NORMAL: Self = Self::new(1.0, FanMode::FanAvg, ScalingDistribution::TruncatedNormal);
     pub const GLOROT_UNIFORM: Self = Self::new(1.0, FanMode::FanAvg, ScalingDistribution::Uniform);
-    pub const HE_NORMAL: Self =
-        Self::new(2.0, FanMode::FanIn, ScalingDistribution::TruncatedNormal);
+    pub const HE_NORMAL: Self = Self::new(2.0, FanMode::FanIn, ScalingDistribution::TruncatedNormal);
     pub const HE_UNIFORM: Self = Self::new(2.0, FanMode::FanIn, ScalingDistribution::Uniform);
-    pub const LECUN_NORMAL: Self =
-        Self::new(1.0, FanMode::FanIn, ScalingDistribution::TruncatedNormal);
+    pub const LECUN_NORMAL: Self = Self::new(1.0, FanMode::FanIn, ScalingDistribution::TruncatedNormal);
     pub const LECUN_UNIFORM: Self = Self::new(1.0, FanMode::FanIn, ScalingDistribution::Uniform);
 
     const fn new(scale: f64, mode: FanMode, distribution: ScalingDistribution) -> Self {
@@ -77,12 +74,7 @@ impl VarianceScaling {
         let stddev = variance.sqrt();
         match self.distribution {
             ScalingDistribution::TruncatedNormal => {
-                random::truncated_normal(
-                    (seed, 0),
-                    T::zero(),
-                    T::from_f64(stddev / TRUNCATED_STDDEV),
-                    out,
-                );
+                random::truncated_normal((seed, 0), T::zero(), T::from_f64(stddev / TRUNCATED_STDDEV), out);
             }
             ScalingDistribution::UntruncatedNormal => {
                 random::normal((seed, 0), T::zero(), T::from_f64(stddev), out);
@@ -155,11 +147,7 @@ impl FromStr for ScalingDistribution {
             "truncated_normal" | "normal" => Ok(ScalingDistribution::TruncatedNormal),
             "untruncated_normal" => Ok(ScalingDistribution::UntruncatedNormal),
             "uniform" => Ok(ScalingDistribution::Uniform),
-            _ => Err(unknown(
-                "distribution",
-                name,
-                "truncated_normal, normal, untruncated_normal, uniform",
-            )),
+            _ => Err(unknown("distribution", name, "truncated_normal, normal, untruncated_normal, uniform")),
         }
     }
 }
@@ -184,9 +172,7 @@ mod tests {
 
     #[test]
     fn the_average_of_the_fans_is_not_rounded_and_a_fan_is_at_least_one() {
-        let fan = |mode, shape: &[usize]| {
-            VarianceScaling { mode, ..VarianceScaling::GLOROT_NORMAL }.fan(shape)
-        };
+        let fan = |mode, shape: &[usize]| VarianceScaling { mode, ..VarianceScaling::GLOROT_NORMAL }.fan(shape);
         assert_eq!(fan(FanMode::FanAvg, &[3, 4]), 3.5);
         assert_eq!(fan(FanMode::FanOut, &[3, 4]), 4.0);
         let mut out = [];

@@ -9,9 +9,7 @@ use crate::{Activation, Float};
 pub(crate) fn apply<A: Arch, T: Float>(activation: &Activation, values: &mut [T]) {
     match activation {
         Activation::Linear => {}
-        Activation::Relu => {
-            values.iter_mut().for_each(|v| *v = if *v > T::zero() { *v } else { T::zero() })
-        }
+        Activation::Relu => values.iter_mut().for_each(|v| *v = if *v > T::zero() { *v } else { T::zero() }),
         Activation::Tanh => values.iter_mut().for_each(|v| *v = math::tanh::<A, T>(*v)),
         Activation::Sigmoid => values.iter_mut().for_each(|v| *v = math::sigmoid::<A, T>(*v)),
         Activation::HardSigmoid => values.iter_mut().for_each(|v| {

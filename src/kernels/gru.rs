@@ -45,10 +45,7 @@ impl<T: Float> GruKernel<T> {
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize, reset_after: bool) -> Self {
         let rows = input_size + units;
         let form = if reset_after {
-            Form::After {
-                gates: Panels::new(rows, GATES, units, Grouping::Gates),
-                bias_h: vec![T::zero(); units],
-            }
+            Form::After { gates: Panels::new(rows, GATES, units, Grouping::Gates), bias_h: vec![T::zero(); units] }
         } else {
             Form::Before {
                 gates: Panels::new(rows, 2, units, Grouping::Flat),
@@ -139,9 +136,7 @@ impl<T: Float> Kernel for Project<'_, T> {
     fn run<A: Arch>(mut self) {
         let (units, count, x, out) = (self.kernel.units, self.count, self.x, &mut self.out);
         match &self.kernel.form {
-            Form::After { gates, .. } => {
-                reference::project::<A, T>(gates, GATES, units, count, x, out, 0)
-            }
+            Form::After { gates, .. } => reference::project::<A, T>(gates, GATES, units, count, x, out, 0),
             Form::Before { gates, candidate } => {
                 reference::project::<A, T>(gates, 2, units, count, x, out, 0);
                 reference::project::<A, T>(candidate, 1, units, count, x, out, gates.z_len());

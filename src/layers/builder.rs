@@ -4,15 +4,15 @@ use ndarray::{Array2, ArrayD, Axis, IxDyn, Slice};
 
 use super::recurrent::{Recurrent, RunOptions};
 use crate::activation::Activation;
+use crate::cells::CellDropout;
 use crate::cells::weights::CellWeights;
-use crate::cells::{Cell, CellDropout};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
 
 pub(crate) mod sealed {
-    use super::{Builder, CellWeights, Result};
+    use super::CellWeights;
     use crate::activation::Activation;
     use crate::cells::{Cell, CellDropout};
 
@@ -294,10 +294,9 @@ impl<'s, C: Kind> Builder<'s, C> {
         if C::DROPOUT_SEED_FIRST {
             dropout = Some(self.draw_dropout_seed()?);
         }
-        let mut resolve = |initializer: &Initializer| initializer.resolve(self.seeds.as_deref_mut());
-        let kernel = resolve(&self.kernel_initializer)?;
-        let recurrent = resolve(&self.recurrent_initializer)?;
-        let bias = resolve(&self.bias_initializer)?;
+        let kernel = self.with_seed(self.kernel_initializer.clone())?;
+        let recurrent = self.with_seed(self.recurrent_initializer.clone())?;
+        let bias = self.with_seed(self.bias_initializer.clone())?;
         let dropout = match dropout {
             Some(seed) => seed,
             None => self.draw_dropout_seed()?,
@@ -307,10 +306,19 @@ impl<'s, C: Kind> Builder<'s, C> {
 
     /// Keras takes this seed even if nothing is dropped.
     fn draw_dropout_seed(&mut self) -> Result<i64> {
-        match (self.seed, self.seeds.as_deref_mut()) {
-            (Some(seed), _) => Ok(seed),
-            (None, Some(source)) => Ok(source.next_seed()),
-            (None, None) => Ok(SeedSource::random()?.next_seed()),
+        self.seed.map_or_else(|| self.next_seed(), Ok)
+    }
+
+    /// An initializer that needs a seed gets one.
+    fn with_seed(&mut self, initializer: Initializer) -> Result<Initializer> {
+        if initializer.needs_seed() { Ok(initializer.with_seed(self.next_seed()?)) } else { Ok(initializer) }
+    }
+
+    /// The source's next seed, or a random one.
+    fn next_seed(&mut self) -> Result<i64> {
+        match &mut self.seeds {
+            Some(source) => Ok(source.next_seed()),
+            None => Ok(SeedSource::random()?.next_seed()),
         }
     }
 

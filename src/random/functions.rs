@@ -33,12 +33,10 @@ const LOG_TABLE: [(f64, f64); 16] = [
 ];
 
 /// log(1 + r) = r + LOG[2] r² + LOG[1] r³ + LOG[0] r⁴
-const LOG: [f64; 3] =
-    [bits(0xbfd0_0ea3_48b8_8334), bits(0x3fd5_575b_0be0_0b6a), bits(0xbfdf_fffe_f20a_4123)];
+const LOG: [f64; 3] = [bits(0xbfd0_0ea3_48b8_8334), bits(0x3fd5_575b_0be0_0b6a), bits(0xbfdf_fffe_f20a_4123)];
 
 /// sin(q) = q + SIN[0] q³ + SIN[1] q⁵ + SIN[2] q⁷
-const SIN: [f64; 3] =
-    [bits(0xbfc5_5554_5995_a603), bits(0x3f81_1076_0523_0bc4), bits(0xbf29_94eb_3774_cf24)];
+const SIN: [f64; 3] = [bits(0xbfc5_5554_5995_a603), bits(0x3f81_1076_0523_0bc4), bits(0xbf29_94eb_3774_cf24)];
 
 /// cos(q) = 1 + COS[0] q² + COS[1] q⁴ + COS[2] q⁶ + COS[3] q⁸
 const COS: [f64; 4] = [
@@ -118,8 +116,7 @@ const fn odd_reciprocals() -> [f64; 12] {
 /// Sine and cosine for 0 <= v < 2π.
 pub(super) fn sin_cos_f64(v: f64) -> (f64, f64) {
     // π/2 in parts; up to four times the first two is exact.
-    const HALF_PI: [f64; 3] =
-        [bits(0x3ff9_21fb_5440_0000), bits(0x3dd0_b461_1a60_0000), bits(0x3ba3_198a_2e03_7073)];
+    const HALF_PI: [f64; 3] = [bits(0x3ff9_21fb_5440_0000), bits(0x3dd0_b461_1a60_0000), bits(0x3ba3_198a_2e03_7073)];
     // Without the leading terms q, and 1 - q²/2.
     const SIN: [f64; 9] = factorial_reciprocals(3);
     const COS: [f64; 9] = factorial_reciprocals(4);

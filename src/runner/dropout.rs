@@ -3,7 +3,7 @@
 use super::scratch::take;
 use crate::cells::CellDropout;
 use crate::float::Float;
-use crate::random::dropout_mask;
+use crate::random::stateless::dropout_mask;
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::DropoutState;
 

@@ -61,9 +61,10 @@ impl<C: Cell> Recurrence<'_, C> {
         let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, mut carry, .. } = pass;
         let mut sequence = pass.sequence;
         let masked_output = pass.masked_output.unwrap_or(self.masked_output);
-        let masks = pass.dropout.filter(|_| !self.cell.dropout().is_empty()).map(|generators| {
-            draw_masks(self.cell.dropout(), generators, batch, &mut scratch.dropout)
-        });
+        let masks = pass
+            .dropout
+            .filter(|_| !self.cell.dropout().is_empty())
+            .map(|generators| draw_masks(self.cell.dropout(), generators, batch, &mut scratch.dropout));
 
         // Two buffers in turn, begun so that the last step writes into the caller's.
         let other = RowsMut::packed(take(&mut scratch.state, batch * self.state_width), self.state_width);
@@ -84,7 +85,7 @@ impl<C: Cell> Recurrence<'_, C> {
                 for row in 0..batch {
                     if boundary < timesteps && resets[row * timesteps + boundary] {
                         self.cell.initial_state(prev.row_mut(row));
-                        carry.row_mut(row).fill(C::Elem::zero());
+                        carry.row_mut(row).fill(C::Elem::default());
                     }
                 }
             }
@@ -127,13 +128,13 @@ impl<C: Cell> Recurrence<'_, C> {
                         next.row_mut(row).copy_from_slice(prev.row(row));
                         if let Some(outputs) = &mut outputs {
                             if masked_output.zero_sequence {
-                                outputs.row_mut(row).fill(C::Elem::zero());
+                                outputs.row_mut(row).fill(C::Elem::default());
                             } else {
                                 outputs.row_mut(row).copy_from_slice(carry.row(row));
                             }
                         }
                         if masked_output.zero_last {
-                            carry.row_mut(row).fill(C::Elem::zero());
+                            carry.row_mut(row).fill(C::Elem::default());
                         }
                     }
                 }
@@ -160,13 +161,7 @@ struct Hoist<'b, T> {
 }
 
 impl<'b, T: Float> Hoist<'b, T> {
-    fn new<C: Cell<Elem = T>>(
-        cell: &C,
-        batch: usize,
-        timesteps: usize,
-        dropout: bool,
-        buffer: &'b mut Vec<T>,
-    ) -> Self {
+    fn new<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool, buffer: &'b mut Vec<T>) -> Self {
         let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
         let width = if worth { cell.projected_len() } else { 0 };
         let slots = timesteps.min(CHUNK);

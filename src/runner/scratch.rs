@@ -1,5 +1,6 @@
 //! Memory that calls reuse: buffers that only grow, and the same again for the layers inside.
 
+use std::cell::Cell;
 use std::fmt;
 
 use super::run::CallScratch;
@@ -90,3 +91,35 @@ impl<T> fmt::Debug for Scratch<T> {
         f.write_str("Scratch")
     }
 }
+
+/// Memory for calls that bring none: each thread keeps one scratch, and lends it to one call at a time.
+pub trait LendScratch: Sized {
+    /// The thread's scratch; a new one if it is lent already or the thread is ending.
+    #[doc(hidden)]
+    fn lend_scratch() -> Scratch<Self>;
+
+    /// Gives it back, for the thread's next call.
+    #[doc(hidden)]
+    fn give_back_scratch(scratch: Scratch<Self>);
+}
+
+macro_rules! lend_scratch {
+    ($($float:ty, $name:ident;)*) => {$(
+        thread_local! {
+            static $name: Cell<Option<Scratch<$float>>> = const { Cell::new(None) };
+        }
+
+        impl LendScratch for $float {
+            fn lend_scratch() -> Scratch<Self> {
+                $name.try_with(Cell::take).ok().flatten().unwrap_or_default()
+            }
+
+            fn give_back_scratch(scratch: Scratch<Self>) {
+                // A thread that is ending needs it no more.
+                let _ = $name.try_with(|own| own.set(Some(scratch)));
+            }
+        }
+    )*};
+}
+
+lend_scratch! { f32, F32; f64, F64; }
