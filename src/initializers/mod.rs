@@ -220,7 +220,7 @@ impl Initializer {
             Initializer::Constant { value } => out.fill(T::from_f64(value)),
             Initializer::Identity { gain } => {
                 let &[_, columns] = shape else { return Err(self.wrong_rank("2", shape)) };
-                let gain = self.finite("gain", T::from_f64(gain))?;
+                let gain = self.finite("gain", gain, T::from_f64)?;
                 out.fill(gain * T::zero()); // -0 for a negative gain, as in Keras
                 out.iter_mut()
                     .step_by(columns + 1)
@@ -228,18 +228,18 @@ impl Initializer {
                     .for_each(|diagonal| *diagonal = gain);
             }
             Initializer::RandomNormal { mean, stddev, seed } => {
-                let mean = self.finite("mean", T::from_f64(mean))?;
+                let mean = self.finite("mean", mean, T::from_f64)?;
                 let stddev = self.stddev(stddev)?;
                 random::normal((or_random(seed)?, 0), mean, stddev, out);
             }
             Initializer::RandomUniform { minval, maxval, seed } => {
-                let minval = self.finite("minval", T::bound(minval))?;
-                let maxval = self.finite("maxval", T::bound(maxval))?;
-                self.finite("maxval - minval", maxval - minval)?;
+                let minval = self.finite("minval", minval, T::bound)?;
+                let maxval = self.finite("maxval", maxval, T::bound)?;
+                self.finite("maxval - minval", (maxval - minval).into_f64(), T::from_f64)?;
                 random::uniform((or_random(seed)?, 0), minval, maxval, out);
             }
             Initializer::TruncatedNormal { mean, stddev, seed } => {
-                let mean = self.finite("mean", T::from_f64(mean))?;
+                let mean = self.finite("mean", mean, T::from_f64)?;
                 let stddev = self.stddev(stddev)?;
                 random::truncated_normal((or_random(seed)?, 0), mean, stddev, out);
             }
@@ -274,7 +274,7 @@ impl Initializer {
                 if rows.is_empty() {
                     return Err(self.wrong_rank("2 or more", shape));
                 }
-                let gain = self.finite("gain", T::from_f64(gain))?;
+                let gain = self.finite("gain", gain, T::from_f64)?;
                 orthogonal::fill(*columns, gain, or_random(seed)?, out)
                     .ok_or_else(|| too_large(shape))?;
             }
@@ -367,11 +367,18 @@ impl Initializer {
         Err(self.wrong_parameter("stddev", "finite and not negative", stddev))
     }
 
-    fn finite<T: Float>(&self, parameter: &'static str, value: T) -> Result<T> {
-        if value.is_finite() {
-            return Ok(value);
+    /// A parameter in the element type, where it must be finite too.
+    fn finite<T: Float>(
+        &self,
+        parameter: &'static str,
+        value: f64,
+        round: fn(f64) -> T,
+    ) -> Result<T> {
+        let rounded = round(value);
+        if rounded.is_finite() {
+            return Ok(rounded);
         }
-        Err(self.wrong_parameter(parameter, "finite", value.into_f64()))
+        Err(self.wrong_parameter(parameter, "finite", value))
     }
 
     fn wrong_parameter(
