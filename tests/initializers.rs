@@ -15,11 +15,7 @@ fn assert_starts(initializer: Initializer, shape: &[usize], expected: &[f32]) {
     let given: Vec<f32> = values(&initializer, shape);
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     let given = &given[..expected.len()];
-    assert_eq!(
-        bits(given),
-        bits(expected),
-        "{initializer} {shape:?}: {given:?} is not {expected:?}"
-    );
+    assert_eq!(bits(given), bits(expected), "{initializer} {shape:?}: {given:?} is not {expected:?}");
 }
 
 #[track_caller]
@@ -54,18 +50,15 @@ fn orthogonal(gain: f64, seed: i64) -> Initializer {
 }
 
 fn scaling(scale: f64, mode: FanMode, distribution: ScalingDistribution, seed: i64) -> Initializer {
-    Initializer::VarianceScaling { scale, mode, distribution, seed: Some(seed) }
+    let (input_axes, output_axes) = (None, None);
+    Initializer::VarianceScaling { scale, mode, distribution, input_axes, output_axes, seed: Some(seed) }
 }
 
 #[test]
 fn the_recurrent_kernels_of_the_question() {
     let glorot = Initializer::GlorotNormal { seed: Some(0) };
     assert_starts(glorot.clone(), &[1, 1], &[-1.929_268_5]);
-    assert_starts(
-        glorot.clone(),
-        &[1, 4],
-        &[-1.220_176_6, -0.346_112_43, -0.476_151_88, 0.062_561_51],
-    );
+    assert_starts(glorot.clone(), &[1, 4], &[-1.220_176_6, -0.346_112_43, -0.476_151_88, 0.062_561_51]);
     #[rustfmt::skip]
     assert_starts(glorot, &[3, 4], &[
         -1.0312374, -0.29251838, -0.4024218, 0.052874126,
@@ -82,8 +75,7 @@ fn the_recurrent_kernels_of_the_question() {
 
 #[test]
 fn uniform_numbers_are_keras_s_bit_for_bit() {
-    let expected =
-        [-0.030408716, 0.043934528, 0.0032275207, 0.034104135, -0.03171884, -0.038108576];
+    let expected = [-0.030408716, 0.043934528, 0.0032275207, 0.034104135, -0.03171884, -0.038108576];
     assert_starts(Initializer::random_uniform().with_seed(3), &[2, 5], &expected);
     let expected = [-0.6765444, 0.47913766, 0.880126, -1.3490287, -0.64447594, -0.122258306];
     assert_starts(random_uniform(-1.5, 2.25, -5), &[7], &expected);
@@ -132,6 +124,35 @@ fn variance_scaling_and_its_cases_are_keras_s_bit_for_bit() {
 }
 
 #[test]
+fn fans_of_axes_that_the_caller_names() {
+    let over = |input_axes, output_axes| Initializer::VarianceScaling {
+        scale: 1.4,
+        mode: FanMode::FanIn,
+        distribution: ScalingDistribution::Uniform,
+        input_axes,
+        output_axes,
+        seed: Some(5),
+    };
+    let axes = |axes: &[isize]| Some(axes.to_vec());
+    let shape = [2, 3, 5];
+    let named = over(axes(&[0, 1]), axes(&[2]));
+    assert_starts(named.clone(), &shape, &[-0.73315966, 0.5549885, 0.79244614, -0.25978166]);
+    assert_starts(over(axes(&[-3, -2]), axes(&[-1])), &shape, &[-0.73315966, 0.5549885, 0.79244614, -0.25978166]);
+    // One alone doesn't count.
+    assert_eq!(values::<f32>(&over(axes(&[2]), None), &shape), values::<f32>(&over(None, None), &shape));
+    assert_eq!(
+        named.to_string(),
+        "VarianceScaling(scale=1.4, mode='fan_in', distribution='uniform', input_axes=[0, 1], output_axes=[2], seed=5)",
+    );
+    for (input_axes, output_axes, axis) in
+        [(&[0, 3], &[1], 3), (&[0, 1], &[-4], -4), (&[isize::MIN, 0], &[0], isize::MIN)]
+    {
+        let refused = over(axes(input_axes), axes(output_axes)).initialize::<f32>(&shape);
+        assert_eq!(refused, Err(Error::InitializerAxis { axis, shape: shape.to_vec() }));
+    }
+}
+
+#[test]
 fn the_named_cases_are_variance_scaling() {
     use ScalingDistribution::{TruncatedNormal, Uniform};
     let seed = Some(-7);
@@ -166,13 +187,8 @@ fn orthogonal_matrices_are_keras_s_within_the_rounding_of_its_qr() {
 
 #[test]
 fn the_shorter_side_of_an_orthogonal_matrix_is_orthonormal() {
-    for (shape, rows, columns) in
-        [(&[4, 16][..], 4, 16), (&[16, 4], 16, 4), (&[9, 9], 9, 9), (&[3, 5, 7], 15, 7)]
-    {
-        let flat = orthogonal(3.0, 1)
-            .initialize::<f64>(shape)
-            .unwrap()
-            .into_shape_with_order((rows, columns));
+    for (shape, rows, columns) in [(&[4, 16][..], 4, 16), (&[16, 4], 16, 4), (&[9, 9], 9, 9), (&[3, 5, 7], 15, 7)] {
+        let flat = orthogonal(3.0, 1).initialize::<f64>(shape).unwrap().into_shape_with_order((rows, columns));
         let q = flat.unwrap().into_dimensionality::<Ix2>().unwrap();
         let gram = if rows < columns { q.dot(&q.t()) } else { q.t().dot(&q) };
         let expected = ndarray::Array2::<f64>::eye(rows.min(columns)) * 9.0;
@@ -190,15 +206,11 @@ fn f64_uniform_numbers_are_keras_s_bit_for_bit() {
 fn f64_normal_numbers_are_keras_s_but_for_the_last_place() {
     let ulps = |a: f64, b: f64| (a.to_bits() as i64 - b.to_bits() as i64).abs();
     let given: Vec<f64> = values(&random_normal(0.0, 1.0, 3), &[5]);
-    for (given, expected) in
-        given.iter().zip([1.0633507577851107, -0.05485010299527309, 0.244200086206277])
-    {
+    for (given, expected) in given.iter().zip([1.0633507577851107, -0.05485010299527309, 0.244200086206277]) {
         assert!(ulps(*given, expected) <= 2);
     }
     let given: Vec<f64> = values(&truncated_normal(0.0, 1.0, 2024), &[20]);
-    for (given, expected) in
-        given[17..].iter().zip([1.0194905241485304, -0.4882099612487724, 0.2469073941340657])
-    {
+    for (given, expected) in given[17..].iter().zip([1.0194905241485304, -0.4882099612487724, 0.2469073941340657]) {
         assert!(ulps(*given, expected) <= 2);
     }
 }
@@ -214,11 +226,7 @@ fn constants() {
     let tall = Initializer::identity().initialize::<f32>(&[3, 2]).unwrap();
     assert_eq!(tall, array![[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]].into_dyn());
     // As in Keras, where the gain multiplies the zeros too.
-    assert_starts(
-        Initializer::Identity { gain: -1.0 },
-        &[2, 3],
-        &[-1.0, -0.0, -0.0, -0.0, -1.0, -0.0],
-    );
+    assert_starts(Initializer::Identity { gain: -1.0 }, &[2, 3], &[-1.0, -0.0, -0.0, -0.0, -1.0, -0.0]);
 }
 
 #[test]
@@ -251,9 +259,7 @@ fn any_shape() {
 
 #[test]
 fn a_smaller_tensor_is_a_prefix_of_a_larger_one() {
-    for random in
-        [random_normal(0.5, 2.0, 9), random_uniform(-1.0, 3.0, 9), truncated_normal(0.5, 2.0, 9)]
-    {
+    for random in [random_normal(0.5, 2.0, 9), random_uniform(-1.0, 3.0, 9), truncated_normal(0.5, 2.0, 9)] {
         let all: Vec<f32> = values(&random, &[50]);
         let all_f64: Vec<f64> = values(&random, &[50]);
         for len in 0..50 {
@@ -280,20 +286,12 @@ fn a_seed_source_gives_the_kernels_of_a_keras_script() {
     let mut seeds = SeedSource::keras(9);
     let lstm = unseeded.clone().seeded_from(&mut seeds);
     assert_eq!(lstm, kernel(497150364));
-    assert_starts(
-        lstm,
-        &[3, 8],
-        &[-0.5995875, 0.42907423, -0.6806519, -0.4383789, 0.00070893764, 0.6640032],
-    );
+    assert_starts(lstm, &[3, 8], &[-0.5995875, 0.42907423, -0.6806519, -0.4383789, 0.00070893764, 0.6640032]);
     assert_eq!(Initializer::orthogonal().seeded_from(&mut seeds).seed(), Some(658434844));
     assert_eq!(seeds.next_seed(), 400840637);
 
     // SimpleRNN(2) takes dropout, kernel, recurrent kernel.
-    assert_starts(
-        kernel(658434844),
-        &[3, 2],
-        &[-0.9008814, 0.7807176, -0.70389944, 0.86185277, 0.7937529, 0.37442863],
-    );
+    assert_starts(kernel(658434844), &[3, 2], &[-0.9008814, 0.7807176, -0.70389944, 0.86185277, 0.7937529, 0.37442863]);
 
     // Bidirectional(GRU(2)): the three of the layer that was passed are lost.
     assert_eq!(seeds.next_seed(), 286833408);
@@ -318,11 +316,7 @@ fn distributions_have_the_spread_that_they_promise() {
     let moments = |initializer: &Initializer| {
         let values: Vec<f64> = values(initializer, &[200, 500]);
         let mean = values.iter().sum::<f64>() / 1e5;
-        (
-            mean,
-            (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 1e5).sqrt(),
-            values,
-        )
+        (mean, (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / 1e5).sqrt(), values)
     };
     let (mean, stddev, _) = moments(&random_normal(2.0, 3.0, 5));
     assert!((mean - 2.0).abs() < 0.03 && (stddev - 3.0).abs() < 0.03);
@@ -335,16 +329,12 @@ fn distributions_have_the_spread_that_they_promise() {
     assert!((mean - 2.0).abs() < 0.03 && (stddev - 3.0 * 0.8796).abs() < 0.03);
     assert!(values.iter().all(|value| (value - 2.0).abs() < 6.0));
 
-    for (mode, fan) in [(FanMode::FanIn, 200.0), (FanMode::FanOut, 500.0), (FanMode::FanAvg, 350.0)]
-    {
+    for (mode, fan) in [(FanMode::FanIn, 200.0), (FanMode::FanOut, 500.0), (FanMode::FanAvg, 350.0)] {
         use ScalingDistribution::{TruncatedNormal, Uniform, UntruncatedNormal};
         for distribution in [TruncatedNormal, UntruncatedNormal, Uniform] {
             let (mean, stddev, _) = moments(&scaling(2.0, mode, distribution, 5));
             let expected = (2.0f64 / fan).sqrt();
-            assert!(
-                mean.abs() < 0.01 * expected && (stddev / expected - 1.0).abs() < 0.01,
-                "{mode} {distribution}"
-            );
+            assert!(mean.abs() < 0.01 * expected && (stddev / expected - 1.0).abs() < 0.01, "{mode} {distribution}");
         }
     }
 }
@@ -378,18 +368,7 @@ fn names_as_keras_reads_them() {
 
 #[test]
 fn names_that_keras_refuses() {
-    for name in [
-        "",
-        "Zero",
-        "ZEROS",
-        "GLOROT_NORMAL",
-        "glorotnormal",
-        "eye",
-        "None",
-        " zeros",
-        "stft",
-        "Custom",
-    ] {
+    for name in ["", "Zero", "ZEROS", "GLOROT_NORMAL", "glorotnormal", "eye", "None", " zeros", "stft", "Custom"] {
         match name.parse::<Initializer>() {
             Err(Error::UnknownInitializer { name: given, known }) => {
                 assert_eq!(given, name);
@@ -413,11 +392,9 @@ fn names_of_modes_and_distributions() {
     };
     assert_eq!("FAN_IN".parse::<FanMode>(), Err(error));
 
-    for distribution in [
-        ScalingDistribution::TruncatedNormal,
-        ScalingDistribution::UntruncatedNormal,
-        ScalingDistribution::Uniform,
-    ] {
+    for distribution in
+        [ScalingDistribution::TruncatedNormal, ScalingDistribution::UntruncatedNormal, ScalingDistribution::Uniform]
+    {
         assert_eq!(distribution.to_string().parse(), Ok(distribution));
         assert_eq!(distribution.to_string().to_uppercase().parse(), Ok(distribution));
     }
@@ -462,19 +439,14 @@ fn a_user_s_distribution_is_an_initializer() {
     assert_ne!(custom, Initializer::from_distribution(gamma(), None));
 
     let numbers: Vec<f64> = values(&seeded, &[3, 4]);
-    assert_eq!(
-        values::<f32>(&seeded, &[3, 4]),
-        numbers.iter().map(|&x| x as f32).collect::<Vec<_>>()
-    );
+    assert_eq!(values::<f32>(&seeded, &[3, 4]), numbers.iter().map(|&x| x as f32).collect::<Vec<_>>());
     assert!(numbers.iter().all(|&x| x > 0.0));
     assert_ne!(values::<f64>(&custom, &[3, 4]), values::<f64>(&custom, &[3, 4]));
 }
 
 #[test]
 fn a_user_s_function_is_an_initializer() {
-    let by_place = Initializer::from_fn(|shape| {
-        ArrayD::from_shape_fn(shape, |at| (10 * at[0] + at[1]) as f64)
-    });
+    let by_place = Initializer::from_fn(|shape| ArrayD::from_shape_fn(shape, |at| (10 * at[0] + at[1]) as f64));
     let expected = array![[0.0, 1.0, 2.0], [10.0, 11.0, 12.0]].into_dyn();
     assert_eq!(by_place.initialize::<f32>(&[2, 3]), Ok(expected.mapv(|x: f64| x as f32)));
     assert!(!by_place.needs_seed());
@@ -485,10 +457,7 @@ fn a_user_s_function_is_an_initializer() {
     assert_eq!(values::<f64>(&turned, &[2, 3]), [0.0, 1.0, 2.0, 10.0, 11.0, 12.0]);
 
     let wrong = Initializer::from_fn(|_| ArrayD::zeros(vec![3, 2])).initialize::<f32>(&[2, 3]);
-    assert_eq!(
-        wrong,
-        Err(Error::CustomInitializerShape { expected: vec![2, 3], given: vec![3, 2] })
-    );
+    assert_eq!(wrong, Err(Error::CustomInitializerShape { expected: vec![2, 3], given: vec![3, 2] }));
 }
 
 #[test]
@@ -506,10 +475,7 @@ fn ranks_that_do_not_fit() {
         assert_eq!(Initializer::identity().initialize::<f32>(shape), error("Identity", "2", shape));
     }
     for shape in [&[][..], &[3], &[0]] {
-        assert_eq!(
-            orthogonal(1.0, 1).initialize::<f32>(shape),
-            error("Orthogonal", "2 or more", shape)
-        );
+        assert_eq!(orthogonal(1.0, 1).initialize::<f32>(shape), error("Orthogonal", "2 or more", shape));
     }
 }
 
@@ -519,12 +485,7 @@ fn parameters_out_of_range() {
     #[track_caller]
     fn assert_refused(initializer: Initializer, parameter: &str, expected: &str, value: f64) {
         match initializer.initialize::<f32>(&[2, 2]) {
-            Err(Error::InitializerParameter {
-                initializer: name,
-                parameter: p,
-                expected: e,
-                value: v,
-            }) => {
+            Err(Error::InitializerParameter { initializer: name, parameter: p, expected: e, value: v }) => {
                 assert_eq!((name, p, e), (initializer.name(), parameter, expected));
                 assert_eq!(v.to_bits(), value.to_bits());
             }
@@ -538,12 +499,7 @@ fn parameters_out_of_range() {
         assert_refused(truncated_normal(0.0, stddev, 1), "stddev", expected, stddev);
     }
     for scale in [0.0, -1.0, infinity, nan] {
-        assert_refused(
-            scaling(scale, FanMode::FanIn, Uniform, 1),
-            "scale",
-            "finite and above 0",
-            scale,
-        );
+        assert_refused(scaling(scale, FanMode::FanIn, Uniform, 1), "scale", "finite and above 0", scale);
     }
     for value in [infinity, -infinity, 1e39, -1e300] {
         assert_refused(random_normal(value, 1.0, 1), "mean", "finite", value);
@@ -565,21 +521,14 @@ fn parameters_out_of_range() {
 #[test]
 fn tensors_that_do_not_fit_in_memory() {
     let huge = usize::MAX / 2;
-    for shape in
-        [&[usize::MAX][..], &[huge, 3], &[1 << 31, 1 << 31, 4], &[huge, 0, 3], &[1 << 30, 1 << 30]]
-    {
-        for initializer in [
-            Initializer::Zeros,
-            Initializer::from_fn(|shape| ArrayD::zeros(shape)),
-            random_normal(0.0, 1.0, 1),
-        ] {
+    for shape in [&[usize::MAX][..], &[huge, 3], &[1 << 31, 1 << 31, 4], &[huge, 0, 3], &[1 << 30, 1 << 30]] {
+        for initializer in
+            [Initializer::Zeros, Initializer::from_fn(|shape| ArrayD::zeros(shape)), random_normal(0.0, 1.0, 1)]
+        {
             let refused = initializer.initialize::<f64>(shape);
             assert_eq!(refused, Err(Error::TensorTooLarge { shape: shape.to_vec() }));
         }
     }
     let shape = [1 << 30, 1 << 30];
-    assert_eq!(
-        orthogonal(1.0, 1).initialize::<f32>(&shape),
-        Err(Error::TensorTooLarge { shape: shape.to_vec() })
-    );
+    assert_eq!(orthogonal(1.0, 1).initialize::<f32>(&shape), Err(Error::TensorTooLarge { shape: shape.to_vec() }));
 }

@@ -51,8 +51,7 @@ fn a_copy_goes_on_by_itself() {
 #[test]
 fn distributions_of_rand_and_rand_distr_work_on_it() {
     let mut rng = KerasRng::new(1, 0);
-    let mean =
-        |numbers: &mut dyn FnMut() -> f64| (0..20_000).map(|_| numbers()).sum::<f64>() / 20_000.0;
+    let mean = |numbers: &mut dyn FnMut() -> f64| (0..20_000).map(|_| numbers()).sum::<f64>() / 20_000.0;
 
     let normal = rand_distr::Normal::new(3.0, 2.0).unwrap();
     assert!((mean(&mut || normal.sample(&mut rng)) - 3.0).abs() < 0.1);

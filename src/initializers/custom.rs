@@ -39,10 +39,7 @@ impl Initializer {
     /// assert_eq!(kernel, heavy_tails.initialize::<f32>(&[3, 4])?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn from_distribution(
-        distribution: impl Distribution<f64> + Send + Sync + 'static,
-        seed: Option<i64>,
-    ) -> Self {
+    pub fn from_distribution(distribution: impl Distribution<f64> + Send + Sync + 'static, seed: Option<i64>) -> Self {
         let sample = Arc::new(move |rng: &mut KerasRng| distribution.sample(rng));
         Initializer::Custom(CustomInitializer(Rule::Distribution { sample, seed }))
     }
@@ -103,10 +100,9 @@ impl CustomInitializer {
 impl PartialEq for CustomInitializer {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
-            (
-                Rule::Distribution { sample: a, seed: m },
-                Rule::Distribution { sample: b, seed: n },
-            ) => Arc::ptr_eq(a, b) && m == n,
+            (Rule::Distribution { sample: a, seed: m }, Rule::Distribution { sample: b, seed: n }) => {
+                Arc::ptr_eq(a, b) && m == n
+            }
             (Rule::Function(a), Rule::Function(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }

@@ -16,7 +16,7 @@ pub use variance_scaling::{FanMode, ScalingDistribution};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::random::{self, SeedSource};
-use variance_scaling::VarianceScaling;
+use variance_scaling::{VarianceScaling, fans, fans_over};
 
 /// The rule by which a weight gets its first values, as in `keras.initializers`.
 ///
@@ -31,7 +31,8 @@ use variance_scaling::VarianceScaling;
 /// initializer is made, so that an unseeded one repeats its values too.)
 ///
 /// Parameters are those of Keras, under its names; `seed` comes last. They are `f64` and rounded to the element type as
-/// Keras rounds them. Keras's tuples of `input_axes` and `output_axes` aren't offered.
+/// Keras rounds them. Only `VarianceScaling` has `input_axes` and `output_axes`: a Glorot, He or Lecun initializer with
+/// axes is written as the `VarianceScaling` that it is.
 ///
 /// ```
 /// use recurrent::Initializer;
@@ -100,6 +101,11 @@ pub enum Initializer {
         mode: FanMode,
         /// The distribution; Keras's default is `TruncatedNormal`.
         distribution: ScalingDistribution,
+        /// The axes whose product is `fan_in`; negative ones count from the end. Keras's default is none. As in Keras,
+        /// they count only if both are given.
+        input_axes: Option<Vec<isize>>,
+        /// The axes whose product is `fan_out`.
+        output_axes: Option<Vec<isize>>,
         /// The seed, or none.
         seed: Option<i64>,
     },
@@ -175,6 +181,8 @@ impl Initializer {
             scale: 1.0,
             mode: FanMode::FanIn,
             distribution: ScalingDistribution::TruncatedNormal,
+            input_axes: None,
+            output_axes: None,
             seed: None,
         }
     }
@@ -194,6 +202,7 @@ impl Initializer {
     /// - [`Error::InitializerRank`]: `Identity` off rank 2, `Orthogonal` below rank 2.
     /// - [`Error::InitializerParameter`]: a parameter that isn't finite (in the element type), a negative `stddev`, a
     ///   `scale` that isn't above 0. `Constant` takes any value.
+    /// - [`Error::InitializerAxis`]: an axis of `input_axes` or `output_axes` that the shape doesn't have.
     /// - [`Error::TensorTooLarge`]: more elements than memory has room for.
     /// - [`Error::NoRandomness`]: no seed, and the operating system gave none.
     /// - [`Error::CustomInitializerShape`]: a user's function made another shape.
@@ -222,10 +231,7 @@ impl Initializer {
                 let &[_, columns] = shape else { return Err(self.wrong_rank("2", shape)) };
                 let gain = self.finite("gain", gain, T::from_f64)?;
                 out.fill(gain * T::zero()); // -0 for a negative gain, as in Keras
-                out.iter_mut()
-                    .step_by(columns + 1)
-                    .take(columns)
-                    .for_each(|diagonal| *diagonal = gain);
+                out.iter_mut().step_by(columns + 1).take(columns).for_each(|diagonal| *diagonal = gain);
             }
             Initializer::RandomNormal { mean, stddev, seed } => {
                 let mean = self.finite("mean", mean, T::from_f64)?;
@@ -243,29 +249,27 @@ impl Initializer {
                 let stddev = self.stddev(stddev)?;
                 random::truncated_normal((or_random(seed)?, 0), mean, stddev, out);
             }
-            Initializer::VarianceScaling { scale, mode, distribution, seed } => {
+            Initializer::VarianceScaling { scale, mode, distribution, ref input_axes, ref output_axes, seed } => {
                 if !(scale > 0.0 && scale.is_finite()) {
                     return Err(self.wrong_parameter("scale", "finite and above 0", scale));
                 }
-                VarianceScaling { scale, mode, distribution }.fill(shape, or_random(seed)?, out);
+                let fans = match (input_axes, output_axes) {
+                    (Some(input_axes), Some(output_axes)) => fans_over(shape, input_axes, output_axes)?,
+                    _ => fans(shape),
+                };
+                VarianceScaling { scale, mode, distribution }.fill(fans, or_random(seed)?, out);
             }
             Initializer::GlorotNormal { seed } => {
-                VarianceScaling::GLOROT_NORMAL.fill(shape, or_random(seed)?, out)
+                VarianceScaling::GLOROT_NORMAL.fill(fans(shape), or_random(seed)?, out)
             }
             Initializer::GlorotUniform { seed } => {
-                VarianceScaling::GLOROT_UNIFORM.fill(shape, or_random(seed)?, out)
+                VarianceScaling::GLOROT_UNIFORM.fill(fans(shape), or_random(seed)?, out)
             }
-            Initializer::HeNormal { seed } => {
-                VarianceScaling::HE_NORMAL.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::HeUniform { seed } => {
-                VarianceScaling::HE_UNIFORM.fill(shape, or_random(seed)?, out)
-            }
-            Initializer::LecunNormal { seed } => {
-                VarianceScaling::LECUN_NORMAL.fill(shape, or_random(seed)?, out)
-            }
+            Initializer::HeNormal { seed } => VarianceScaling::HE_NORMAL.fill(fans(shape), or_random(seed)?, out),
+            Initializer::HeUniform { seed } => VarianceScaling::HE_UNIFORM.fill(fans(shape), or_random(seed)?, out),
+            Initializer::LecunNormal { seed } => VarianceScaling::LECUN_NORMAL.fill(fans(shape), or_random(seed)?, out),
             Initializer::LecunUniform { seed } => {
-                VarianceScaling::LECUN_UNIFORM.fill(shape, or_random(seed)?, out)
+                VarianceScaling::LECUN_UNIFORM.fill(fans(shape), or_random(seed)?, out)
             }
             Initializer::Orthogonal { gain, seed } => {
                 let [rows @ .., columns] = shape else {
@@ -275,8 +279,7 @@ impl Initializer {
                     return Err(self.wrong_rank("2 or more", shape));
                 }
                 let gain = self.finite("gain", gain, T::from_f64)?;
-                orthogonal::fill(*columns, gain, or_random(seed)?, out)
-                    .ok_or_else(|| too_large(shape))?;
+                orthogonal::fill(*columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
             }
             Initializer::Custom(ref custom) => custom.fill(shape, out)?,
         }
@@ -288,15 +291,10 @@ impl Initializer {
         use Initializer::*;
         match *self {
             Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. }
-            | RandomUniform { seed, .. }
-            | TruncatedNormal { seed, .. } => seed,
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => seed,
             VarianceScaling { seed, .. } | Orthogonal { seed, .. } => seed,
             GlorotNormal { seed } | GlorotUniform { seed } => seed,
-            HeNormal { seed }
-            | HeUniform { seed }
-            | LecunNormal { seed }
-            | LecunUniform { seed } => seed,
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => seed,
             Custom(ref custom) => custom.seed(),
         }
     }
@@ -346,15 +344,10 @@ impl Initializer {
         use Initializer::*;
         match self {
             Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. }
-            | RandomUniform { seed, .. }
-            | TruncatedNormal { seed, .. } => Some(seed),
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => Some(seed),
             VarianceScaling { seed, .. } | Orthogonal { seed, .. } => Some(seed),
             GlorotNormal { seed } | GlorotUniform { seed } => Some(seed),
-            HeNormal { seed }
-            | HeUniform { seed }
-            | LecunNormal { seed }
-            | LecunUniform { seed } => Some(seed),
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => Some(seed),
             Custom(custom) => custom.seed_mut(),
         }
     }
@@ -368,12 +361,7 @@ impl Initializer {
     }
 
     /// A parameter in the element type, where it must be finite too.
-    fn finite<T: Float>(
-        &self,
-        parameter: &'static str,
-        value: f64,
-        round: fn(f64) -> T,
-    ) -> Result<T> {
+    fn finite<T: Float>(&self, parameter: &'static str, value: f64, round: fn(f64) -> T) -> Result<T> {
         let rounded = round(value);
         if rounded.is_finite() {
             return Ok(rounded);
@@ -381,12 +369,7 @@ impl Initializer {
         Err(self.wrong_parameter(parameter, "finite", value))
     }
 
-    fn wrong_parameter(
-        &self,
-        parameter: &'static str,
-        expected: &'static str,
-        value: f64,
-    ) -> Error {
+    fn wrong_parameter(&self, parameter: &'static str, expected: &'static str, value: f64) -> Error {
         Error::InitializerParameter { initializer: self.name(), parameter, expected, value }
     }
 

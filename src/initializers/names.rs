@@ -60,13 +60,10 @@ impl FromStr for Initializer {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        NAMES.iter().find(|(names, _)| names.contains(&name)).map(|(_, make)| make()).ok_or_else(
-            || {
-                let known: Vec<_> =
-                    NAMES.iter().flat_map(|(names, _)| names.iter().copied()).collect();
-                Error::UnknownInitializer { name: name.to_owned(), known: known.join(", ") }
-            },
-        )
+        NAMES.iter().find(|(names, _)| names.contains(&name)).map(|(_, make)| make()).ok_or_else(|| {
+            let known: Vec<_> = NAMES.iter().flat_map(|(names, _)| names.iter().copied()).collect();
+            Error::UnknownInitializer { name: name.to_owned(), known: known.join(", ") }
+        })
     }
 }
 
@@ -79,18 +76,17 @@ impl fmt::Display for Initializer {
             Initializer::Zeros | Initializer::Ones => return write!(f, "{name}()"),
             Initializer::Constant { value } => return write!(f, "{name}(value={value:?})"),
             Initializer::Identity { gain } => return write!(f, "{name}(gain={gain:?})"),
-            Initializer::RandomNormal { mean, stddev, .. }
-            | Initializer::TruncatedNormal { mean, stddev, .. } => {
+            Initializer::RandomNormal { mean, stddev, .. } | Initializer::TruncatedNormal { mean, stddev, .. } => {
                 write!(f, "{name}(mean={mean:?}, stddev={stddev:?}, ")?;
             }
             Initializer::RandomUniform { minval, maxval, .. } => {
                 write!(f, "{name}(minval={minval:?}, maxval={maxval:?}, ")?;
             }
-            Initializer::VarianceScaling { scale, mode, distribution, .. } => {
-                write!(
-                    f,
-                    "{name}(scale={scale:?}, mode='{mode}', distribution='{distribution}', "
-                )?;
+            Initializer::VarianceScaling { scale, mode, distribution, input_axes, output_axes, .. } => {
+                write!(f, "{name}(scale={scale:?}, mode='{mode}', distribution='{distribution}', ")?;
+                for (name, axes) in [("input_axes", input_axes), ("output_axes", output_axes)] {
+                    axes.iter().try_for_each(|axes| write!(f, "{name}={axes:?}, "))?;
+                }
             }
             Initializer::Orthogonal { gain, .. } => write!(f, "{name}(gain={gain:?}, ")?,
             Initializer::GlorotNormal { .. }

@@ -78,11 +78,7 @@ fn orthonormalize(a: &mut [f64], height: usize) -> Option<()> {
 }
 
 /// Column k and the columns after it, each from row k on.
-fn split_after(
-    a: &mut [f64],
-    k: usize,
-    height: usize,
-) -> (&mut [f64], impl Iterator<Item = &mut [f64]>) {
+fn split_after(a: &mut [f64], k: usize, height: usize) -> (&mut [f64], impl Iterator<Item = &mut [f64]>) {
     let (column, later) = a[k * height..].split_at_mut(height);
     (&mut column[k..], later.chunks_exact_mut(height).map(move |column| &mut column[k..]))
 }

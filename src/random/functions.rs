@@ -37,12 +37,10 @@ const LOG_TABLE: [(f64, f64); 16] = [
 ];
 
 /// log(1 + r) = r + LOG[2] r² + LOG[1] r³ + LOG[0] r⁴
-const LOG: [f64; 3] =
-    [bits(0xbfd0_0ea3_48b8_8334), bits(0x3fd5_575b_0be0_0b6a), bits(0xbfdf_fffe_f20a_4123)];
+const LOG: [f64; 3] = [bits(0xbfd0_0ea3_48b8_8334), bits(0x3fd5_575b_0be0_0b6a), bits(0xbfdf_fffe_f20a_4123)];
 
 /// sin(q) = q + SIN[0] q³ + SIN[1] q⁵ + SIN[2] q⁷
-const SIN: [f64; 3] =
-    [bits(0xbfc5_5554_5995_a603), bits(0x3f81_1076_0523_0bc4), bits(0xbf29_94eb_3774_cf24)];
+const SIN: [f64; 3] = [bits(0xbfc5_5554_5995_a603), bits(0x3f81_1076_0523_0bc4), bits(0xbf29_94eb_3774_cf24)];
 
 /// cos(q) = 1 + COS[0] q² + COS[1] q⁴ + COS[2] q⁶ + COS[3] q⁸
 const COS: [f64; 4] = [
@@ -123,8 +121,7 @@ const fn odd_reciprocals() -> [f64; 11] {
 /// v is so many quarter turns and q; sin(q) = q - q³/6 + q⁵/120 - ... and cos(q) = 1 - q²/2 + q⁴/24 - ...
 pub(super) fn sin_cos_f64(v: f64) -> (f64, f64) {
     // π/2; up to four times the first two parts is exact.
-    const HALF_PI: [f64; 3] =
-        [bits(0x3ff9_21fb_5440_0000), bits(0x3dd0_b461_1a60_0000), bits(0x3ba3_198a_2e03_7073)];
+    const HALF_PI: [f64; 3] = [bits(0x3ff9_21fb_5440_0000), bits(0x3dd0_b461_1a60_0000), bits(0x3ba3_198a_2e03_7073)];
     const MINUS_SIXTH: (f64, f64) = (-SIXTH.0, -SIXTH.1);
     const TWENTY_FOURTH: (f64, f64) = (SIXTH.0 / 4.0, SIXTH.1 / 4.0);
     const SIN: [f64; 8] = factorial_reciprocals(5);
@@ -141,11 +138,7 @@ pub(super) fn sin_cos_f64(v: f64) -> (f64, f64) {
     let fourth = times(square, square);
     let (high, low) = sum(1.0, -0.5 * square.0);
     let first = (high, low - 0.5 * square.1);
-    let cos = total(
-        first,
-        times(fourth, TWENTY_FOURTH),
-        -fourth.0 * square.0 * polynomial(&COS, square.0),
-    );
+    let cos = total(first, times(fourth, TWENTY_FOURTH), -fourth.0 * square.0 * polynomial(&COS, square.0));
     turn(quarter, sin, cos)
 }
 
@@ -233,11 +226,9 @@ mod tests {
     #[test]
     fn angles_at_the_quarters() {
         use std::f64::consts::{FRAC_PI_2, PI};
-        for (angle, (sin, cos)) in [
-            (0.0, (0.0, 1.0)),
-            (FRAC_PI_2, (1.0, 6.123233995736766e-17)),
-            (PI, (1.2246467991473532e-16, -1.0)),
-        ] {
+        for (angle, (sin, cos)) in
+            [(0.0, (0.0, 1.0)), (FRAC_PI_2, (1.0, 6.123233995736766e-17)), (PI, (1.2246467991473532e-16, -1.0))]
+        {
             assert_eq!(sin_cos_f64(angle), (sin, cos));
         }
         assert_eq!(ln_f64(1.0), 0.0);

@@ -23,9 +23,7 @@ impl MersenneTwister {
         }
         let mut i = 1;
         for j in (0..key.len()).cycle().take(key.len().max(N)) {
-            state[i] = (state[i] ^ mix(state[i - 1], 1_664_525))
-                .wrapping_add(key[j])
-                .wrapping_add(j as u32);
+            state[i] = (state[i] ^ mix(state[i - 1], 1_664_525)).wrapping_add(key[j]).wrapping_add(j as u32);
             i = following(i, &mut state);
         }
         for _ in 1..N {
@@ -110,9 +108,6 @@ mod tests {
         };
         assert_eq!(first_six(0), [906691060, 413654000, 813847340, 955892129, 451585302, 43469774]);
         assert_eq!(first_six(1), [144272510, 611178003, 909925048, 861425549, 820096754, 67760437]);
-        assert_eq!(
-            first_six(u32::MAX),
-            [682209859, 665256254, 218184273, 231223275, 652154926, 560920438]
-        );
+        assert_eq!(first_six(u32::MAX), [682209859, 665256254, 218184273, 231223275, 652154926, 560920438]);
     }
 }

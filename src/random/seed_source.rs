@@ -67,9 +67,7 @@ impl SeedSource {
     pub fn random() -> Result<Self> {
         let mut key = [0; 8]; // 256 bits: as strong as the operating system's own generator
         for word in &mut key {
-            *word = SysRng
-                .try_next_u32()
-                .map_err(|error| Error::NoRandomness { reason: error.to_string() })?;
+            *word = SysRng.try_next_u32().map_err(|error| Error::NoRandomness { reason: error.to_string() })?;
         }
         Ok(SeedSource(MersenneTwister::from_key(&key)))
     }

@@ -147,8 +147,7 @@ mod tests {
         for (n, kept) in [(0, "11010111011111110111"), (1, "11011111111111101010")] {
             let mut mask = [f32::NAN; 20];
             dropout_mask(21, n, 0.3, &mut mask);
-            let expected: Vec<f32> =
-                kept.bytes().map(|kept| if kept == b'1' { 1.4285715 } else { 0.0 }).collect();
+            let expected: Vec<f32> = kept.bytes().map(|kept| if kept == b'1' { 1.4285715 } else { 0.0 }).collect();
             assert_eq!(mask[..], expected);
         }
     }
@@ -166,10 +165,7 @@ mod tests {
 
     #[test]
     fn uniform_numbers_fill_their_range() {
-        assert_eq!(
-            f32::uniforms([0, 0x007F_FFFF, 0xFF80_0000, 1]),
-            [0.0, 1.0 - f32::EPSILON, 0.0, f32::EPSILON]
-        );
+        assert_eq!(f32::uniforms([0, 0x007F_FFFF, 0xFF80_0000, 1]), [0.0, 1.0 - f32::EPSILON, 0.0, f32::EPSILON]);
         assert_eq!(f64::uniforms([0xFFF0_0000, 0, u32::MAX, u32::MAX]), [0.0, 1.0 - f64::EPSILON]);
     }
 
