@@ -220,7 +220,11 @@ fn constants() {
     assert_starts(Initializer::Zeros, &[2, 3], &[0.0; 6]);
     assert_starts(Initializer::Ones, &[2, 3], &[1.0; 6]);
     assert_starts(Initializer::Constant { value: 0.1 }, &[2], &[0.1; 2]);
+    // Keras casts a constant by way of f32.
+    assert_eq!(values::<f64>(&Initializer::Constant { value: 0.3 }, &[2]), [0.300_000_011_920_928_96; 2]);
+    assert_eq!(values::<f64>(&Initializer::Identity { gain: 0.3 }, &[1, 1]), [0.3]);
     assert!(values::<f64>(&Initializer::Constant { value: f64::NAN }, &[2])[1].is_nan());
+    assert_starts(Initializer::Constant { value: f64::NEG_INFINITY }, &[1], &[f32::NEG_INFINITY]);
     let wide = Initializer::Identity { gain: 0.5 }.initialize::<f32>(&[2, 3]).unwrap();
     assert_eq!(wide, array![[0.5, 0.0, 0.0], [0.0, 0.5, 0.0]].into_dyn());
     let tall = Initializer::identity().initialize::<f32>(&[3, 2]).unwrap();
@@ -493,7 +497,7 @@ fn parameters_out_of_range() {
         }
     }
     let (nan, infinity) = (f64::NAN, f64::INFINITY);
-    for stddev in [-0.5, infinity, nan, 1e39] {
+    for stddev in [-0.5, infinity, -infinity, nan] {
         let expected = "finite and not negative";
         assert_refused(random_normal(0.0, stddev, 1), "stddev", expected, stddev);
         assert_refused(truncated_normal(0.0, stddev, 1), "stddev", expected, stddev);
@@ -501,19 +505,25 @@ fn parameters_out_of_range() {
     for scale in [0.0, -1.0, infinity, nan] {
         assert_refused(scaling(scale, FanMode::FanIn, Uniform, 1), "scale", "finite and above 0", scale);
     }
-    for value in [infinity, -infinity, 1e39, -1e300] {
-        assert_refused(random_normal(value, 1.0, 1), "mean", "finite", value);
-        assert_refused(truncated_normal(value, 1.0, 1), "mean", "finite", value);
-        assert_refused(random_uniform(value, 1.0, 1), "minval", "finite", value);
-        assert_refused(random_uniform(0.0, value, 1), "maxval", "finite", value);
-        assert_refused(Initializer::Identity { gain: value }, "gain", "finite", value);
-        assert_refused(orthogonal(value, 1), "gain", "finite", value);
+    let (finite, in_range) = ("finite", "in the range of f32");
+    for (value, expected) in
+        [(infinity, finite), (-infinity, finite), (nan, finite), (1e39, in_range), (-1e300, in_range)]
+    {
+        assert_refused(random_normal(value, 1.0, 1), "mean", expected, value);
+        assert_refused(truncated_normal(value, 1.0, 1), "mean", expected, value);
+        assert_refused(random_uniform(value, 1.0, 1), "minval", expected, value);
+        assert_refused(random_uniform(0.0, value, 1), "maxval", expected, value);
+        assert_refused(Initializer::Identity { gain: value }, "gain", expected, value);
+        assert_refused(orthogonal(value, 1), "gain", expected, value);
     }
-    assert_refused(random_uniform(-3e38, 3e38, 1), "maxval - minval", "finite", infinity);
+    assert_refused(random_normal(0.0, 1e39, 1), "stddev", in_range, 1e39);
+    assert_refused(Initializer::Constant { value: 1e39 }, "value", in_range, 1e39);
+    assert_refused(random_uniform(-3e38, 3e38, 1), "maxval - minval", in_range, 6e38);
 
-    // What is too large for f32 is not for f64, save for uniform bounds, which Keras passes through f32.
+    // What is too large for f32 is not for f64, save for what Keras passes through f32.
     assert!(random_normal(1e39, 1e39, 1).initialize::<f64>(&[2]).is_ok());
     assert!(random_uniform(0.0, 1e39, 1).initialize::<f64>(&[2]).is_err());
+    assert!(Initializer::Constant { value: 1e39 }.initialize::<f64>(&[2]).is_err());
     // And a deviation of 0 is one.
     assert_eq!(values::<f32>(&random_normal(0.0, 0.0, 1), &[3]), [0.0; 3]);
 }
