@@ -277,6 +277,15 @@ pub enum Error {
         value: f64,
     },
 
+    /// An axis of an initializer's `input_axes` or `output_axes` that the tensor doesn't have.
+    #[error("a tensor of shape {shape:?} has no axis {axis}")]
+    InitializerAxis {
+        /// The axis that was given.
+        axis: isize,
+        /// The shape that was asked for.
+        shape: Vec<usize>,
+    },
+
     /// A name of an initializer's option that Keras doesn't know.
     #[error("unknown {option} {name:?}: the names are {known}")]
     UnknownInitializerOption {
