@@ -5,6 +5,7 @@
 mod error;
 mod float;
 mod kernels;
+pub mod math;
 mod rows;
 
 pub use error::{Error, Result};
