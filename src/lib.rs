@@ -2,11 +2,13 @@
 
 #![deny(missing_docs)]
 
+mod activation;
 mod error;
 mod float;
 mod kernels;
 pub mod math;
 mod rows;
 
+pub use activation::{Activation, CustomActivation};
 pub use error::{Error, Result};
 pub use float::Float;

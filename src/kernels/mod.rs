@@ -1,5 +1,6 @@
 //! The arithmetic: slices and sizes only, no arrays, and the only place of `unsafe`.
 
+pub(crate) mod activate;
 pub(crate) mod isa;
 pub(crate) mod math;
 

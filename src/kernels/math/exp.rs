@@ -49,9 +49,30 @@ impl<T: Float> Fraction<T> {
     }
 }
 
+/// A number that is kept 2^64 times too large, because by itself it may be too small to be precise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scaled<T>(T);
+
+impl<T: Float> Scaled<T> {
+    /// The number.
+    #[inline(always)]
+    pub(crate) fn value(self) -> T {
+        self.0 * constant(1.0 / TWO_TO_64)
+    }
+
+    /// The number times a factor, precise if the product is a normal number, though the number itself may not be.
+    #[inline(always)]
+    pub(crate) fn times(self, factor: T) -> T {
+        // Where the number is above 2^-64 a large factor could overflow if it were scaled down last.
+        let tiny = self.0 < T::one();
+        let (first, last) = if tiny { (1.0, 1.0 / TWO_TO_64) } else { (1.0 / TWO_TO_64, 1.0) };
+        self.0 * constant(first) * factor * constant(last)
+    }
+}
+
 /// A constant that both formats hold exactly; folded when compiled.
 #[inline(always)]
-pub(super) fn constant<T: Float>(value: f64) -> T {
+pub(crate) fn constant<T: Float>(value: f64) -> T {
     T::from_f64(value)
 }
 
@@ -85,14 +106,19 @@ fn exp_tail<A: Arch, T: Float>(r: T, r2: T) -> T {
     }
 }
 
-/// `(n + ROUND, expm1(r))` with `x = n ln 2 + r`, for `EXP_LO <= x <= EXP_HI`.
+/// `(n + ROUND, r)` with `x = n ln 2 + r`, for `EXP_LO <= x <= EXP_HI`.
 #[inline(always)]
-fn split<A: Arch, T: Float>(x: T) -> (T, T) {
+fn reduce<A: Arch, T: Float>(x: T) -> (T, T) {
     let rounded = A::mul_add(x, T::LOG2_E, T::ROUND);
     let n = rounded - T::ROUND;
-    let r = A::mul_add(n, -T::LN2_LO, A::mul_add(n, -T::LN2_HI, x));
+    (rounded, A::mul_add(n, -T::LN2_LO, A::mul_add(n, -T::LN2_HI, x)))
+}
+
+/// `expm1(r)` for |r| <= ln(2) / 2.
+#[inline(always)]
+fn expm1_near_zero<A: Arch, T: Float>(r: T) -> T {
     let r2 = r * r;
-    (rounded, A::mul_add(exp_tail::<A, T>(r, r2), r2, r))
+    A::mul_add(exp_tail::<A, T>(r, r2), r2, r)
 }
 
 const TWO_TO_64: f64 = (1u128 << 64) as f64;
@@ -100,7 +126,8 @@ const TWO_TO_64: f64 = (1u128 << 64) as f64;
 /// `exp(x)`.
 #[inline(always)]
 pub(crate) fn exp<A: Arch, T: Float>(x: T) -> T {
-    let (rounded, p) = split::<A, T>(at_most(T::EXP_HI, at_least(T::EXP_LO, x)));
+    let (rounded, r) = reduce::<A, T>(at_most(T::EXP_HI, at_least(T::EXP_LO, x)));
+    let p = expm1_near_zero::<A, T>(r);
     let small = x < T::zero();
     let s = T::power_of_two(rounded + constant(if small { 64.0 } else { -64.0 }), 0);
     A::mul_add(p, s, s) * constant(if small { 1.0 / TWO_TO_64 } else { TWO_TO_64 })
@@ -109,7 +136,8 @@ pub(crate) fn exp<A: Arch, T: Float>(x: T) -> T {
 /// `exp(x) - 1`.
 #[inline(always)]
 pub(crate) fn expm1<A: Arch, T: Float>(x: T) -> T {
-    let (rounded, p) = split::<A, T>(at_most(T::EXP_HI, at_least(T::EXPM1_LO, x)));
+    let (rounded, r) = reduce::<A, T>(at_most(T::EXP_HI, at_least(T::EXPM1_LO, x)));
+    let p = expm1_near_zero::<A, T>(r);
     // For x > 1 half of it is computed, because 2^n may be infinite; below, that would lose a subnormal's last bit.
     let large = x > T::one();
     let s = T::power_of_two(rounded - constant(if large { 1.0 } else { 0.0 }), 0);
@@ -119,18 +147,28 @@ pub(crate) fn expm1<A: Arch, T: Float>(x: T) -> T {
     if x == T::zero() { x } else { y }
 }
 
+/// `exp(x + correction)` for `x <= 0` and a correction of less than an ulp or so of `x`.
+#[inline(always)]
+pub(crate) fn exp_of_sum<A: Arch, T: Float>(x: T, correction: T) -> Scaled<T> {
+    let (rounded, r) = reduce::<A, T>(at_least(T::EXP_LO, x));
+    let p = expm1_near_zero::<A, T>(r + correction);
+    let s = T::power_of_two(rounded, 64);
+    Scaled(A::mul_add(p, s, s))
+}
+
 /// `exp(-|x|)`, in [0, 1].
 #[inline(always)]
-pub(crate) fn exp_of_minus_abs<A: Arch, T: Float>(x: T) -> T {
-    let (rounded, p) = split::<A, T>(at_least(T::EXP_LO, -x.abs()));
+pub(crate) fn exp_of_minus_abs<A: Arch, T: Float>(x: T) -> Scaled<T> {
+    let (rounded, r) = reduce::<A, T>(at_least(T::EXP_LO, -x.abs()));
+    let p = expm1_near_zero::<A, T>(r);
     let s = T::power_of_two(rounded, 64);
-    A::mul_add(p, s, s) * constant(1.0 / TWO_TO_64)
+    Scaled(A::mul_add(p, s, s))
 }
 
 /// [`sigmoid`] before its division.
 #[inline(always)]
 pub(crate) fn sigmoid_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
-    let e = exp_of_minus_abs::<A, T>(x);
+    let e = exp_of_minus_abs::<A, T>(x).value();
     Fraction { numerator: if x < T::zero() { e } else { T::one() }, denominator: T::one() + e }
 }
 
@@ -138,7 +176,7 @@ pub(crate) fn sigmoid_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
 /// cancellation.
 #[inline(always)]
 pub(crate) fn sigmoid_and_rest<A: Arch, T: Float>(x: T) -> (Fraction<T>, T) {
-    let e = exp_of_minus_abs::<A, T>(x);
+    let e = exp_of_minus_abs::<A, T>(x).value();
     let (numerator, rest) = if x < T::zero() { (e, T::one()) } else { (T::one(), e) };
     (Fraction { numerator, denominator: T::one() + e }, rest)
 }
@@ -153,7 +191,8 @@ pub(crate) fn sigmoid<A: Arch, T: Float>(x: T) -> T {
 #[inline(always)]
 pub(crate) fn tanh_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
     let two = constant::<T>(2.0);
-    let (rounded, p) = split::<A, T>(at_least(T::EXPM1_LO, -two * x.abs()));
+    let (rounded, r) = reduce::<A, T>(at_least(T::EXPM1_LO, -two * x.abs()));
+    let p = expm1_near_zero::<A, T>(r);
     let s = T::power_of_two(rounded, 0);
     let m = A::mul_add(p, s, s - T::one());
     Fraction { numerator: m.abs().copysign(x), denominator: two + m }
