@@ -10,6 +10,7 @@ mod initializers;
 mod kernels;
 mod layers;
 mod mask;
+pub mod math;
 mod output;
 mod random;
 mod rows;
@@ -18,7 +19,7 @@ mod seeds;
 mod state;
 mod weights;
 
-pub use activation::Activation;
+pub use activation::{Activation, CustomActivation};
 pub use cells::gru::GruCell;
 pub use cells::lstm::LstmCell;
 pub use cells::simple_rnn::SimpleRnnCell;
