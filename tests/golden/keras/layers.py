@@ -3,7 +3,7 @@
 import itertools
 
 from oracle import (
-    KINKS, build, call, dump, entry, generator, pairwise, random_state, set_weights, settled, state_names, values, weights, write,
+    build, call, entry, generator, pairwise, random_state, set_weights, settled, state_names, values, weights, write,
 )
 
 SIZES = [(2, 3, 4, 5), (3, 5, 2, 4), (5, 4, 3, 2), (4, 6, 5, 3), (2, 7, 3, 6)]  # batch, timesteps, features, units
