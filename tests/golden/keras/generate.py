@@ -3,7 +3,10 @@
 import importlib
 import sys
 
-TOPICS = ["layers", "activations", "initializers", "seeds", "question"]
+TOPICS = [
+    "layers", "activations", "initializers", "seeds", "question",
+    "masks", "bidirectional", "stacked", "dropout", "stateful", "companions",
+]
 
 if __name__ == "__main__":
     for topic in sys.argv[1:] or TOPICS:

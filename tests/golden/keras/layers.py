@@ -1,10 +1,6 @@
 """SimpleRNN, LSTM and both GRUs: their options combined pairwise, then each activation once."""
 
-import itertools
-
-from oracle import (
-    build, call, entry, generator, pairwise, random_state, set_weights, settled, state_names, values, weights, write,
-)
+from oracle import pairwise, record, write
 
 SIZES = [(2, 3, 4, 5), (3, 5, 2, 4), (5, 4, 3, 2), (4, 6, 5, 3), (2, 7, 3, 6)]  # batch, timesteps, features, units
 ACTIVATIONS = [
@@ -39,38 +35,7 @@ def case(name, kind, options):
     dtype, with_state = options.pop("dtype"), options.pop("initial_state")
     layer_class, fixed = KINDS[kind]
     spec = {"class": layer_class, "input_size": features, "config": {"units": units, **options, **fixed}}
-    for attempt in itertools.count():
-        assert attempt < 200, name
-
-        def run(dtype, watch=None):
-            rng = generator(name, attempt)
-            layer = build(spec, dtype, watch)
-            layer.build((batch, timesteps, features))
-            set_weights(layer, spec, rng)
-            x = values(rng, (batch, timesteps, features), 1.0, dtype)
-            state = random_state(spec, batch, rng, dtype) if with_state else None
-            return layer, x, state, call(layer, spec, x, initial_state=state)
-
-        def arrays(dtype):
-            output, states = run(dtype)[-1]
-            return output + (states or [])
-
-        watch = [1.0]
-        run("float64", watch)
-        if min(watch) > 1e-4 and settled(arrays, dtype):
-            break
-    layer, x, state, (output, states) = run(dtype)
-    names = state_names(spec)
-    return {
-        "name": name,
-        "dtype": dtype,
-        "layer": spec,
-        "weights": weights(layer, spec),
-        "input": x,
-        "initial_state": state and [entry(n, s) for n, s in zip(names, state)],
-        "output": output[0],
-        "states": states and [entry(n, s) for n, s in zip(names, states)],
-    }
+    return record(name, spec, dtype, batch, timesteps, with_state, watched=True)
 
 
 def cases():
