@@ -15,6 +15,7 @@ import os
 import pathlib
 import platform
 import random
+import warnings
 import zlib
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -26,6 +27,9 @@ os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+# Sequential warns that it gives no mask on to what follows it; nothing does.
+warnings.filterwarnings("ignore", message=".*was passed an input with a mask attached to it.*")
 
 HERE = pathlib.Path(__file__).parent
 VERSIONS = {
@@ -210,11 +214,13 @@ def build(spec, dtype="float32", watch=None):
             config[key] = initializer(config[key])
     make = lambda child: build(child, dtype, watch)
     if kind == "Sequential":
-        return keras.Sequential([make(child) for child in spec["layers"]])
+        return Chain([make(child) for child in spec["layers"]], spec)
     if kind == "StackedRNNCells":
         return keras.layers.StackedRNNCells([make(child) for child in spec["cells"]], dtype=dtype)
     if kind == "RNN":
-        return keras.layers.RNN([make(child) for child in spec["cells"]], dtype=dtype, **config)
+        # RNN([cells]) is RNN(StackedRNNCells(cells)), but the latter would be f32 whatever the dtype of the RNN.
+        cells = keras.layers.StackedRNNCells([make(child) for child in spec["cells"]], dtype=dtype)
+        return keras.layers.RNN(cells, dtype=dtype, **config)
     if kind == "Bidirectional":
         layer = make(spec["layer"])
         if "backward_layer" in spec:
@@ -223,6 +229,59 @@ def build(spec, dtype="float32", watch=None):
     if kind == "TimeDistributed":
         return keras.layers.TimeDistributed(make(spec["layer"]), dtype=dtype)
     return getattr(keras.layers, kind)(dtype=dtype, **config)
+
+
+class Chain:
+    """Layers one after another, as keras.Sequential runs them, but with the states of each: in and out, masks handed on by hand.
+
+    keras.Sequential can't hold a layer that returns states. `sequential_agrees` checks that it gives the same outputs.
+    """
+
+    def __init__(self, layers, spec):
+        self.layers, self.spec, self.masks = layers, spec, None
+
+    def build(self, shape):
+        ids = self.spec["layers"][0]["class"] == "Embedding"
+        self(tf.zeros(shape[:2], "int32") if ids else tf.zeros(shape, self.layers[0].compute_dtype))
+
+    @property
+    def weights(self):
+        return [w for layer in self.layers for w in layer.weights]
+
+    def __call__(self, x, mask=None, initial_state=None, training=None):
+        states, flat = [], initial_state and iter(initial_state)
+        self.masks = []  # after each layer
+        for layer, spec in zip(self.layers, self.spec["layers"]):
+            if state_names(spec):
+                own = flat and [next(flat) for _ in state_names(spec)]
+                outputs, own = call(layer, spec, x, mask, own, training)
+                x, mask = tf.constant(outputs[0]), mask if layer.return_sequences else None
+                states += own or []
+            else:
+                options = {"mask": mask} if layer._call_has_mask_arg else {}
+                if layer._call_has_training_arg:
+                    options["training"] = training
+                mask, x = layer.compute_mask(x, mask), layer(x, **options)
+            self.masks.append(mask)
+        return [x, *states]
+
+    def sequential_agrees(self, x, mask, training, output):
+        layers = [build(quiet(spec), layer.compute_dtype) for layer, spec in zip(self.layers, self.spec["layers"])]
+        model = keras.Sequential(layers)
+        model.build(x.shape)
+        model.set_weights([w.numpy() for w in self.weights])
+        options = {} if mask is None else {"mask": tf.constant(mask)}
+        return close(model(tf.constant(x), training=training, **options), output, 1e-6)
+
+
+def quiet(spec):
+    """The spec without return_state."""
+    spec = {**spec, "config": {**spec.get("config", {})}}
+    spec["config"].pop("return_state", None)
+    for key in ("layer", "backward_layer"):
+        if key in spec:
+            spec[key] = quiet(spec[key])
+    return spec
 
 
 def children(layer, spec):
@@ -311,9 +370,8 @@ def state_names(spec, path=""):
     if kind == "Bidirectional":
         backward = spec.get("backward_layer", spec["layer"])
         return state_names(spec["layer"], path + "forward/") + state_names(backward, path + "backward/")
-    if kind in ("RNN", "StackedRNNCells"):
-        return [n for i, cell in enumerate(spec["cells"]) for n in state_names(cell, f"{path}{i}/")]
-    return []
+    inner = spec.get("cells", spec.get("layers", []))
+    return [n for i, child in enumerate(inner) for n in state_names(child, f"{path}{i}/")]
 
 
 def state_widths(spec):
@@ -322,7 +380,7 @@ def state_widths(spec):
         return [spec["config"]["units"]] * len(STATES[kind])
     if kind == "Bidirectional":
         return state_widths(spec["layer"]) + state_widths(spec.get("backward_layer", spec["layer"]))
-    return [w for cell in spec["cells"] for w in state_widths(cell)]
+    return [w for child in spec.get("cells", spec.get("layers", [])) for w in state_widths(child)]
 
 
 def random_state(spec, batch, rng, dtype):
@@ -441,6 +499,8 @@ def record(name, spec, dtype, batch, timesteps, with_state=False, pattern=None, 
     else:
         raise AssertionError(f"{name} never settles")
     layer, x, mask, state, (outputs, states) = run(dtype)
+    if isinstance(layer, Chain) and not with_state:
+        assert layer.sequential_agrees(x, mask, None, outputs[0]), name
     names = state_names(spec)
     case = {"name": name, "dtype": dtype, "layer": spec, "weights": weights(layer, spec), "input": x}
     if pattern:
