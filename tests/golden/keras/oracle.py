@@ -241,8 +241,8 @@ class Chain:
         self.layers, self.spec, self.masks = layers, spec, None
 
     def build(self, shape):
-        ids = self.spec["layers"][0]["class"] == "Embedding"
-        self(tf.zeros(shape[:2], "int32") if ids else tf.zeros(shape, self.layers[0].compute_dtype))
+        for layer, spec in zip(self.layers, self.spec["layers"]):
+            layer.build(shape[:2] if spec["class"] == "Embedding" else (*shape[:2], spec["input_size"]))
 
     @property
     def weights(self):
