@@ -1,13 +1,15 @@
 //! The two element types, `f32` and `f64`, as one sealed trait.
 
 use crate::kernels::Element;
+use crate::random::Draw;
+use crate::runner::scratch::LendScratch;
 
 /// The element type of a layer: `f32` or `f64`. Sealed.
 ///
 /// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
 /// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
-pub trait Float: ndarray::NdFloat + Default + Element {
+pub trait Float: ndarray::NdFloat + Default + Element + Draw + LendScratch {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
     fn sigmoid(self) -> Self;
 
@@ -20,7 +22,7 @@ pub trait Float: ndarray::NdFloat + Default + Element {
 
 impl Float for f32 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value as f32
@@ -32,7 +34,7 @@ impl Float for f32 {
 
 impl Float for f64 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid(self)
+        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
     }
     fn from_f64(value: f64) -> Self {
         value

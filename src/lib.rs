@@ -2,10 +2,41 @@
 
 #![deny(missing_docs)]
 
+mod activation;
+mod cells;
 mod error;
 mod float;
+mod initializers;
 mod kernels;
+mod layers;
+mod mask;
+mod output;
+mod random;
 mod rows;
+mod runner;
+mod seeds;
+mod state;
+mod weights;
 
+pub use activation::Activation;
+pub use cells::gru::GruCell;
+pub use cells::lstm::LstmCell;
+pub use cells::simple_rnn::SimpleRnnCell;
+pub use cells::{Cell, CellDropout, Step, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
+pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+pub use layers::Layer;
+pub use layers::builder::{Builder, Kind};
+pub use layers::gru::Gru;
+pub use layers::lstm::Lstm;
+pub use layers::recurrent::Recurrent;
+pub use layers::simple_rnn::SimpleRnn;
+pub use output::Output;
+pub use random::{KerasRng, SeedSource};
+pub use runner::run::{OutputMut, Run};
+pub use runner::scratch::Scratch;
+pub use runner::stream::Stream;
+pub use seeds::{DropoutState, Seeds};
+pub use state::{State, StateLayout};
+pub use weights::{Path, WeightVisitor, WeightVisitorMut};

@@ -1,0 +1,114 @@
+//! The simple recurrent cell (Elman 1990): the smallest whole example of a cell.
+
+use std::fmt;
+
+use super::weights::CellWeights;
+use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
+use crate::activation::Activation;
+use crate::float::Float;
+use crate::kernels::{KernelStep, SimpleRnnKernel};
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// One step of a SimpleRNN. Its state is `h`.
+///
+/// ```text
+/// h' = activation(x K + h R + b)
+/// ```
+#[derive(Clone)]
+pub struct SimpleRnnCell<T: Float = f32> {
+    pub(crate) weights: CellWeights<T>,
+    pub(crate) activation: Activation,
+    pub(crate) dropout: Vec<CellDropout>,
+    /// The weights again, in the order in which a step reads them.
+    packed: SimpleRnnKernel<T>,
+}
+
+impl<T: Float> SimpleRnnCell<T> {
+    pub(crate) fn new(weights: CellWeights<T>, activation: Activation, dropout: Vec<CellDropout>) -> Self {
+        let packed = SimpleRnnKernel::new(weights.input_size(), weights.units());
+        let mut cell = SimpleRnnCell { weights, activation, dropout, packed };
+        cell.weights_changed();
+        cell
+    }
+}
+
+impl<T: Float> Cell for SimpleRnnCell<T> {
+    type Elem = T;
+
+    fn input_size(&self) -> usize {
+        self.weights.input_size()
+    }
+
+    fn state_layout(&self) -> StateLayout {
+        StateLayout::new([("h", self.weights.units())])
+    }
+
+    fn step(&self, step: Step<'_, T>) {
+        self.step_rows(step.as_rows());
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.weights.visit(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
+        self.weights.visit_mut(visitor);
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.packed.scratch_len()
+    }
+
+    fn dropout(&self) -> &[CellDropout] {
+        &self.dropout
+    }
+
+    fn class_name(&self) -> &'static str {
+        "SimpleRNN"
+    }
+
+    fn try_clone(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+
+    fn weights_changed(&mut self) {
+        let (kernel, recurrent_kernel, bias) = self.weights.slices();
+        self.packed.pack(kernel, recurrent_kernel, bias);
+    }
+
+    fn projected_len(&self) -> usize {
+        self.packed.projected_len()
+    }
+
+    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        self.packed.project(count, x, out);
+    }
+
+    fn step_rows(&self, call: StepRows<'_, T>) {
+        let dropout = super::only_masks(&self.dropout, call.dropout);
+        self.packed.step(KernelStep {
+            rows: call.rows,
+            input: call.input,
+            prev: call.prev,
+            next: call.next,
+            saved: None,
+            dropout,
+            scratch: call.scratch,
+            odd_step: call.odd,
+            activation: &self.activation,
+            recurrent_activation: &self.activation,
+        });
+    }
+}
+
+impl<T: Float> fmt::Debug for SimpleRnnCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimpleRnnCell")
+            .field("input_size", &self.weights.input_size())
+            .field("units", &self.weights.units())
+            .field("activation", &self.activation)
+            .field("use_bias", &self.weights.bias.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,48 @@
+//! One call of a layer, its shapes checked, its arrays as slices.
+
+use super::sequence::{Sequence, SequenceMut};
+use crate::mask::TimeMask;
+use crate::rows::{Rows, RowsMut};
+use crate::seeds::DropoutState;
+
+/// What a layer's core reads and writes in one call.
+///
+/// All shapes fit: whoever makes a pass has checked them. States, previous outputs and sequences may be column ranges
+/// of larger arrays, so that wrappers hand parts of theirs to the layers inside.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Pass<'a, T> {
+    /// The number of rows.
+    pub batch: usize,
+    /// The number of steps; 0 only in a stream.
+    pub timesteps: usize,
+    /// (batch, timesteps, input_size)
+    pub input: Sequence<'a, T>,
+    /// Which steps are real.
+    pub mask: TimeMask<'a>,
+    /// `resets[row * timesteps + time]`: the state before this step is the initial one.
+    pub resets: Option<&'a [bool]>,
+    /// The state before the first step: (batch, state width).
+    pub prev: Rows<'a, T>,
+    /// The state after the last step.
+    pub next: RowsMut<'a, T>,
+    /// The previous outputs of the layer and the layers inside, before and after: (batch, carry width). The layer's
+    /// own output is in the last columns.
+    pub carry: RowsMut<'a, T>,
+    /// The outputs of all steps, if they are wanted: (batch, timesteps, output_size).
+    pub sequence: Option<SequenceMut<'a, T>>,
+    /// What a masked step puts out, where a wrapper decides it instead of the layer.
+    pub masked_output: Option<MaskedOutput>,
+    /// Training: the dropout generators of the layer and the layers inside, in order; `None` in inference.
+    pub dropout: Option<&'a mut [DropoutState]>,
+}
+
+/// What masked steps put out: zeros, or else the previous output.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MaskedOutput {
+    /// Zeros in the sequence.
+    pub zero_sequence: bool,
+    /// Zeros as the last output.
+    pub zero_last: bool,
+}
