@@ -7,10 +7,14 @@ mod cells;
 mod error;
 mod float;
 mod initializers;
+#[cfg(feature = "keras")]
+mod interchange;
 mod kernels;
 mod layers;
 mod mask;
 pub mod math;
+#[cfg(feature = "keras")]
+mod model;
 mod output;
 mod random;
 mod rows;
@@ -28,6 +32,8 @@ pub use cells::{Cell, CellDropout, Step, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+#[cfg(feature = "keras")]
+pub use interchange::keras;
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::builder::{Builder, Kind};
@@ -41,6 +47,8 @@ pub use layers::simple_rnn::SimpleRnn;
 pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
+#[cfg(feature = "keras")]
+pub use model::{Input, Model, ModelState, ModelStream};
 pub use output::Output;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
