@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD, ArrayViewD, Axis, Ix3, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView3, ArrayViewD, Axis, Ix3, IxDyn};
 
 use super::Model;
 use super::shape::{Shape, axis_at, pad};
+use super::stream::Streams;
 use super::tensor::{Shared, Tensor, Value, in_row_order};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -17,6 +18,7 @@ use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::runner::run::{Run, check_input, produce};
 use crate::runner::scratch::Scratch;
+use crate::runner::stream::Stream;
 use crate::state::State;
 
 /// What a node of a model computes. Closed: a graph is walked by matching it.
@@ -81,7 +83,7 @@ pub(crate) enum Normalization<T> {
 
 /// What a call hands to an operation besides its inputs.
 #[derive(Debug)]
-pub(crate) struct Call<'a, T> {
+pub(crate) struct Call<'a, T: Float> {
     /// The mask that the operation reads: the one that the call names, or the input's.
     pub(crate) mask: Option<Shared<bool>>,
     /// The mask that goes on with the outputs, where the layer lets it.
@@ -91,6 +93,8 @@ pub(crate) struct Call<'a, T> {
     /// The states of the model's stateful layers.
     pub(crate) states: &'a mut [State<T>],
     pub(crate) scratch: &'a mut Scratch<T>,
+    /// Where a step is taken instead of a whole run: the recurrent layers' states.
+    pub(crate) streams: Option<&'a mut Streams<T>>,
 }
 
 impl<T: Float> Op<T> {
@@ -231,6 +235,9 @@ fn recurrent<T: Float>(
         }
         Some(mask) => Some(time_mask(mask, batch, timesteps)?),
     };
+    if let Some(stream) = call.streams.and_then(Streams::next) {
+        return step(layer, stream, &x, mask.as_ref(), call.passes);
+    }
     let mut run = Run::new().mask_if(mask.as_ref());
     let given = match call.initial.is_empty() {
         true => None,
@@ -253,6 +260,33 @@ fn recurrent<T: Float>(
         });
     }
     if let Some(state) = states {
+        for name in state.names() {
+            outputs.push(Tensor::float(state.get(name)?.to_owned()));
+        }
+    }
+    Ok(outputs)
+}
+
+/// One step of a recurrent layer that goes on from its own state.
+fn step<T: Float, P: std::ops::Deref<Target: Layer<T>>>(
+    layer: &dyn Layer<T>,
+    stream: &mut Stream<T, P>,
+    x: &ArrayView3<'_, T>,
+    mask: Option<&Array2<bool>>,
+    passes: Option<Shared<bool>>,
+) -> Result<Vec<Tensor<T>>> {
+    let x = x.index_axis(Axis(1), 0);
+    let output = match mask {
+        Some(mask) => stream.step_masked(&x, &mask.iter().copied().collect::<Vec<_>>())?,
+        None => stream.step(&x)?,
+    };
+    let output = output.to_owned();
+    let mut outputs = vec![match layer.returns_sequences() {
+        true => Tensor { mask: passes, ..Tensor::float(output.insert_axis(Axis(1))) },
+        false => Tensor::float(output),
+    }];
+    if layer.returns_state() {
+        let state = stream.state();
         for name in state.names() {
             outputs.push(Tensor::float(state.get(name)?.to_owned()));
         }
@@ -322,7 +356,7 @@ fn time_distributed<T: Float>(inner: &Op<T>, x: &Value<T>, call: Call<'_, T>) ->
         }
     }
     let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
-    let call = Call { mask: None, passes: None, ..call };
+    let call = Call { mask: None, passes: None, streams: None, ..call };
     let outputs = inner.apply(&[&Tensor::unmasked(rows)], call)?;
     let Some(output) = outputs.into_iter().next() else { return Err(misfit()) };
     let rest = output.shape().get(1..).unwrap_or(&[]).to_vec();

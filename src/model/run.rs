@@ -13,6 +13,7 @@ use ndarray::ArrayD;
 
 use super::op::{Call, Op};
 use super::shape::{Shape, display, display_all};
+use super::stream::Streams;
 use super::tensor::{Given, Input, Tensor, Value, in_row_order};
 use super::{InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
@@ -30,6 +31,10 @@ pub struct ModelState<T> {
 impl<T: Float> ModelState<T> {
     pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Self {
         ModelState { states: layouts.iter().map(|layout| State::zeros(Arc::clone(layout), batch)).collect(), batch }
+    }
+
+    pub(super) fn of(states: Vec<State<T>>, batch: usize) -> Self {
+        ModelState { states, batch }
     }
 
     /// Makes all states zeros, as Keras's `reset_states` does.
@@ -76,7 +81,7 @@ impl<T: Float> Model<T> {
         // A call that fails in the middle leaves the caller's states as they were.
         let mut next = states.states.clone();
         let mut scratch = T::lend_scratch();
-        let outputs = self.execute(tensors, &mut next, &mut scratch);
+        let outputs = self.execute(tensors, &mut next, &mut scratch, None);
         T::give_back_scratch(scratch);
         let outputs = outputs?;
         states.states = next;
@@ -116,15 +121,16 @@ impl<T: Float> Model<T> {
         for (spec, input) in self.inputs.iter().zip(inputs) {
             tensors.push(Tensor { value: spec.convert(input.value.clone())?, mask: input.mask.clone() });
         }
-        self.execute(tensors, call.states, call.scratch)
+        self.execute(tensors, call.states, call.scratch, call.streams)
     }
 
     /// Runs the calls one after another.
-    fn execute(
+    pub(super) fn execute(
         &self,
         inputs: Vec<Tensor<T>>,
         states: &mut [State<T>],
         scratch: &mut Scratch<T>,
+        mut streams: Option<&mut Streams<T>>,
     ) -> Result<Vec<Tensor<T>>> {
         let mut tensors: Vec<Option<Tensor<T>>> = inputs.into_iter().map(Some).collect();
         tensors.resize(self.tensors.len(), None);
@@ -156,7 +162,8 @@ impl<T: Float> Model<T> {
                 arguments = masked.iter().collect();
             }
             self.check_call(&part.name, op, &arguments)?;
-            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch };
+            let streams = streams.as_deref_mut();
+            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch, streams };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
             drop(masked);
             for (&to, output) in call.outputs.iter().zip(outputs) {

@@ -26,6 +26,9 @@ pub struct Scratch<T> {
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
     pub(crate) rows: Vec<usize>,
+    /// Which steps are real, where a layer finds out by itself.
+    #[cfg(feature = "keras")]
+    pub(crate) flags: Vec<bool>,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
@@ -57,6 +60,8 @@ impl<T> Scratch<T> {
             carry: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
+            #[cfg(feature = "keras")]
+            flags: Vec::new(),
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),

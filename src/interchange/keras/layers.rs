@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::Options;
 use super::config::{Config, show};
+use super::graph::ModelPlace;
 use super::version::Version;
 use super::weights::{Place, Weight, Weights};
 use crate::activation::Activation;
@@ -126,7 +127,11 @@ impl<'a> Reader<'a> {
             "TimeDistributed" => {
                 let inner = config.object("layer")?;
                 let path = format!("{path}/{}", name_of(inner));
-                let built = self.layer::<T>(&path, inner, &place.child("layer"), depth + 1)?;
+                let place = place.child("layer");
+                let built = match super::graph::is_model(inner) {
+                    true => self.model_as_layer::<T>(inner, &path, &place, depth + 1)?,
+                    false => self.layer::<T>(&path, inner, &place, depth + 1)?,
+                };
                 if built.stateful.is_some() {
                     let reason = "a stateful layer inside TimeDistributed";
                     return Err(config.unsupported("layer", &json!(class_of(inner)), reason));
@@ -241,6 +246,27 @@ impl<'a> Reader<'a> {
         };
         let trained = if config.flag("trainable", true)? { count - fixed } else { 0 };
         Ok(Built { op, trainable: trained, non_trainable: count - trained, stateful })
+    }
+
+    /// A model inside TimeDistributed.
+    fn model_as_layer<T: Float>(
+        &self,
+        object: &Map<String, Value>,
+        path: &str,
+        place: &Place<'_>,
+        depth: usize,
+    ) -> Found<Built<T>> {
+        let place = match place {
+            Place::Group(group) => ModelPlace::Group(Place::Group(group.clone())),
+            Place::Queue(queue) => ModelPlace::Queue(queue),
+        };
+        let model = self.model::<T>(object, path, &place, depth)?;
+        Ok(Built {
+            trainable: model.parts.iter().map(|part| part.trainable).sum(),
+            non_trainable: model.parts.iter().map(|part| part.non_trainable).sum(),
+            stateful: model.stateful.first().cloned(),
+            op: Op::Model(Box::new(model)),
+        })
     }
 
     /// Float types are honoured or refused: there is no arithmetic of 16 bits, and no silent loss of 64.

@@ -1,0 +1,282 @@
+//! Models that Keras wrote, in both formats: the same outputs, summaries, states over several calls; step by step what
+//! the whole gives; files that must be refused.
+#![cfg(feature = "keras")]
+
+#[path = "golden/check/data.rs"]
+#[allow(dead_code)]
+#[macro_use]
+mod data;
+
+use std::collections::BTreeMap;
+
+use data::{Element, Outcome, array, close, list, text_of};
+use ndarray::prelude::*;
+use recurrent::{Error, Input, Layer, Model, ModelStream, Stream, keras};
+use serde_json::Value;
+
+fn folder() -> String {
+    format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cases(file: &str) -> Vec<Value> {
+    let path = format!("{}/{file}", folder());
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    list(&file["cases"]).to_vec()
+}
+
+/// An input of a case, as the type that it was written in.
+enum Given<T> {
+    Float(ArrayD<T>),
+    Int(ArrayD<i64>),
+    Bool(ArrayD<bool>),
+}
+
+impl<T: Element> Given<T> {
+    fn of(value: &Value) -> Self {
+        let numbers = array::<f64>(value);
+        match text_of(&value["dtype"]) {
+            "bool" => Given::Bool(numbers.mapv(|x| x != 0.0)),
+            int if int.contains("int") => Given::Int(numbers.mapv(|x| x as i64)),
+            _ => Given::Float(array(value)),
+        }
+    }
+}
+
+impl<'a, T: Element> From<&'a Given<T>> for Input<'a, T> {
+    fn from(given: &'a Given<T>) -> Self {
+        match given {
+            Given::Float(array) => array.into(),
+            Given::Int(array) => array.into(),
+            Given::Bool(array) => array.into(),
+        }
+    }
+}
+
+fn given<T: Element>(call: &Value) -> Vec<Given<T>> {
+    list(&call["inputs"]).iter().map(Given::of).collect()
+}
+
+/// Runs the calls of a case, the state kept from one to the next.
+fn check<T: Element>(model: &Model<T>, case: &Value) -> Outcome {
+    let mut state = None;
+    for (i, call) in list(&case["calls"]).iter().enumerate() {
+        if call == "reset" {
+            state = None;
+            continue;
+        }
+        let arrays = given::<T>(call);
+        let inputs: Vec<Input<'_, T>> = arrays.iter().map(Input::from).collect();
+        let state = state.get_or_insert_with(|| model.initial_state(inputs[0].shape()[0]));
+        let outputs = model.predict_stateful(state, &inputs)?;
+        let expected = list(&call["outputs"]);
+        if outputs.len() != expected.len() {
+            return Err(format!("call {i}: {} outputs, Keras has {}", outputs.len(), expected.len()).into());
+        }
+        for (j, (ours, keras)) in outputs.iter().zip(expected).enumerate() {
+            close(&format!("call {i}, output {j}"), ours.view(), &array(keras))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_file<T: Element>(path: &str, case: &Value, summary: bool) -> Outcome {
+    let model = keras::load::<T>(path)?;
+    check(&model, case)?;
+    if summary {
+        let (ours, keras) = (model.to_string(), text_of(&case["summary"]));
+        if let Some((ours, keras)) = ours.lines().zip(keras.lines()).find(|(ours, keras)| ours != keras) {
+            return Err(format!("the summary has\n{ours}\nKeras's has\n{keras}").into());
+        }
+        if ours.lines().count() != keras.lines().count() {
+            return Err("the summary has another number of lines".into());
+        }
+    }
+    Ok(())
+}
+
+/// Runs a check on all cases, and fails with the names of those that failed.
+fn every(cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
+    let mut failures = Vec::new();
+    for case in cases {
+        let name = text_of(&case["name"]);
+        if let Err(error) = check(case, name) {
+            failures.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+fn is_double(case: &Value) -> bool {
+    text_of(&case["name"]) == "float64"
+}
+
+#[test]
+fn keras_files() {
+    every(&cases("cases.json"), |case, name| {
+        let path = format!("{}/models/{name}.keras", folder());
+        // Keras's summary shows the width before glu.
+        let summary = name != "glu";
+        if is_double(case) { check_file::<f64>(&path, case, summary) } else { check_file::<f32>(&path, case, summary) }
+    });
+}
+
+#[test]
+fn legacy_files() {
+    every(&cases("cases.json"), |case, name| {
+        let path = format!("{}/models/{name}.h5", folder());
+        if is_double(case) { check_file::<f64>(&path, case, false) } else { check_file::<f32>(&path, case, false) }
+    });
+}
+
+/// Those models of the cases that run step by step, and the layer that keeps the others from it.
+#[test]
+fn step_by_step() {
+    let streamed = std::cell::RefCell::new(Vec::new());
+    let refused = std::cell::RefCell::new(BTreeMap::new());
+    every(&cases("cases.json"), |case, name| {
+        if is_double(case) || case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
+            return Ok(());
+        }
+        let model = keras::load::<f32>(format!("{}/models/{name}.keras", folder()))?;
+        let call = &case["calls"][0];
+        let arrays = given::<f32>(call);
+        let mut stream = match ModelStream::new(&model, arrays.first().map_or(0, rows)) {
+            Ok(stream) => stream,
+            Err(Error::CannotStream { layer, .. }) => {
+                refused.borrow_mut().insert(name.to_string(), layer);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let lengths: Vec<usize> = arrays.iter().map(steps).filter(|&steps| steps > 0).collect();
+        let steps = lengths.first().copied().unwrap_or(0);
+        if lengths.iter().any(|&length| length != steps) {
+            return Ok(());
+        }
+        streamed.borrow_mut().push(name.to_string());
+        let expected: Vec<ArrayD<f32>> = list(&call["outputs"]).iter().map(array).collect();
+        let mut saved = None;
+        for round in 0..2 {
+            for time in 0..steps {
+                let inputs: Vec<Given<f32>> = arrays.iter().map(|input| at(input, time)).collect();
+                let inputs: Vec<Input<'_, f32>> = inputs.iter().map(Input::from).collect();
+                if round == 1 && time == 2 {
+                    // A state that was saved in the first round.
+                    stream.step(&inputs)?;
+                    stream.set_state(saved.as_ref().ok_or("no state")?)?;
+                }
+                let outputs = stream.step(&inputs)?;
+                for (i, (ours, keras)) in outputs.iter().zip(&expected).enumerate() {
+                    let whole = keras.ndim() == ours.ndim();
+                    if whole && time + 1 < steps {
+                        continue;
+                    }
+                    let keras = if whole { keras.clone() } else { keras.index_axis(Axis(1), time).to_owned() };
+                    close(&format!("step {time}, output {i}"), ours.view(), &keras)?;
+                }
+                if time == 1 {
+                    saved = Some(stream.state());
+                }
+            }
+            stream.reset();
+        }
+        Ok(())
+    });
+    let (streamed, refused) = (streamed.into_inner(), refused.into_inner());
+    assert!(streamed.len() >= 25, "only {streamed:?}");
+    for (case, layer) in [
+        ("bidirectional_concat", "bidirectional"),
+        ("lstm_options", "lstm"),
+        ("dense_head", "flatten"),
+        ("encoder_decoder", "decoder"),
+        ("repeat_vector_autoencoder", "repeat_vector"),
+        ("normalization", "layer_normalization_1"),
+        ("softmax_with_mask", "softmax"),
+        ("masks_lost_in_layers", "reshape"),
+    ] {
+        assert_eq!(refused.get(case).map(String::as_str), Some(layer), "{case}");
+    }
+}
+
+/// A chain of layers over time is a layer: its stream, its chunks and its whole run give Keras's numbers.
+#[test]
+fn as_a_layer() {
+    let chains = std::cell::RefCell::new(Vec::new());
+    every(&cases("cases.json"), |case, name| {
+        if is_double(case) || case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
+            return Ok(());
+        }
+        let model = keras::load::<f32>(format!("{}/models/{name}.keras", folder()))?;
+        let call = &case["calls"][0];
+        let ids = given::<f32>(call).into_iter().next();
+        let expected: ArrayD<f32> = array(&call["outputs"][0]);
+        let (layer, x, mask) = match ids {
+            Some(Given::Float(x)) if x.ndim() == 3 => match model.into_layer() {
+                Ok(layer) => (layer, x.into_dimensionality::<Ix3>()?, None),
+                Err(Error::CannotStream { .. } | Error::StackNeedsSequence { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            },
+            Some(Given::Int(ids)) => match model.into_embedding_and_layer() {
+                Ok((table, layer)) => {
+                    let (x, mask) = table.forward(&ids.into_dimensionality::<Ix2>()?)?;
+                    (layer, x, mask)
+                }
+                Err(Error::CannotStream { .. } | Error::StackNeedsSequence { .. }) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            },
+            _ => return Ok(()),
+        };
+        chains.borrow_mut().push(name.to_string());
+        let output = layer.run(&x, recurrent::Run::new().mask_if(mask.as_ref()))?;
+        match expected.ndim() {
+            3 => close("the whole", output.sequence()?.view().into_dyn(), &expected)?,
+            _ => close("the whole", output.last().view().into_dyn(), &expected)?,
+        }
+        let mut stream = Stream::new(&*layer, x.dim().0)?;
+        for time in 0..x.dim().1 {
+            let step = x.index_axis(Axis(1), time);
+            let ours = match &mask {
+                Some(mask) => stream.step_masked(&step, &mask.column(time).to_vec())?,
+                None => stream.step(&step)?,
+            };
+            let ours = ours.to_owned().into_dyn();
+            let whole = match expected.ndim() {
+                3 => output.sequence()?.index_axis(Axis(1), time).to_owned().into_dyn(),
+                _ if time + 1 == x.dim().1 => output.last().to_owned().into_dyn(),
+                _ => continue,
+            };
+            assert_eq!(ours, whole, "{name}, step {time}: the same bits");
+        }
+        Ok(())
+    });
+    let chains = chains.into_inner();
+    assert!(chains.len() >= 17, "only {chains:?}");
+}
+
+fn rows(input: &Given<f32>) -> usize {
+    match input {
+        Given::Float(array) => array.shape()[0],
+        Given::Int(array) => array.shape()[0],
+        Given::Bool(array) => array.shape()[0],
+    }
+}
+
+fn steps(input: &Given<f32>) -> usize {
+    match input {
+        Given::Float(array) if array.ndim() < 3 => 0,
+        Given::Float(array) => array.shape()[1],
+        Given::Int(array) => array.shape()[1],
+        Given::Bool(array) => array.shape()[1],
+    }
+}
+
+/// One step of a sequence.
+fn at(input: &Given<f32>, time: usize) -> Given<f32> {
+    match input {
+        Given::Float(array) if array.ndim() < 3 => Given::Float(array.clone()),
+        Given::Float(array) => Given::Float(array.index_axis(Axis(1), time).to_owned()),
+        Given::Int(array) => Given::Int(array.index_axis(Axis(1), time).to_owned()),
+        Given::Bool(array) => Given::Bool(array.index_axis(Axis(1), time).to_owned()),
+    }
+}
