@@ -280,3 +280,81 @@ fn at(input: &Given<f32>, time: usize) -> Given<f32> {
         Given::Bool(array) => Given::Bool(array.index_axis(Axis(1), time).to_owned()),
     }
 }
+
+fn model_path(name: &str) -> String {
+    format!("{}/models/{name}", folder())
+}
+
+/// Layers taken out of both formats by name, whatever else is in the model.
+#[test]
+fn layers_taken_out() -> Outcome {
+    for extension in ["keras", "h5"] {
+        let file = keras::File::open(model_path(&format!("nested.{extension}")))?;
+        assert_eq!(file.dtype()?, "float32");
+        let model = file.model::<f32>()?;
+        for name in ["inner/gru", "inner/dense", "tail/lstm", "tail/dense_1"] {
+            assert!(file.layer_names()?.iter().any(|other| other == name), "{name} in {:?}", file.layer_names()?);
+            let (alone, within) = (file.layer::<f32>(name)?, model.layer(name)?);
+            assert_eq!(alone.weights(), within.weights(), "{name}");
+            assert!(alone.count_params() > 0);
+        }
+        let error = file.layer::<f32>("lstm").unwrap_err();
+        assert!(matches!(error.problem(), keras::Problem::UnknownLayer { .. }), "{error}");
+        let error = file.layer::<f32>("tail/batch_normalization").unwrap_err();
+        assert!(matches!(error.problem(), keras::Problem::UnsupportedClass { .. }), "{error}");
+        let file = keras::File::open(model_path(&format!("bidirectional_of_cells.{extension}")))?;
+        let layer = file.layer::<f32>("bidirectional")?;
+        assert_eq!(layer.weight("backward/1/recurrent_kernel")?.shape(), [2, 6]);
+    }
+    Ok(())
+}
+
+/// Weights alone, into layers that were built by hand.
+#[test]
+fn weights_into_layers_built_by_hand() -> Outcome {
+    use recurrent::{Bidirectional, Dense, Gru, Lstm, Recurrent, SimpleRnn, Stacked, StackedCells};
+    for extension in ["keras", "h5"] {
+        let mut lstm = Lstm::<f32>::new(3, 4);
+        keras::load_weights(model_path(&format!("lstm.{extension}")), &mut lstm)?;
+        let file = keras::File::open(model_path("lstm.keras"))?;
+        assert_eq!(lstm.weights(), file.layer::<f32>("lstm")?.weights());
+
+        let mut wrong = Lstm::<f32>::new(3, 5);
+        let before = wrong.clone();
+        let error = keras::load_weights(model_path(&format!("lstm.{extension}")), &mut wrong).unwrap_err();
+        assert!(matches!(error.problem(), keras::Problem::TensorShape { .. }), "{error}");
+        assert_eq!(wrong.weights(), before.weights());
+        let error = keras::load_weights(model_path(&format!("trained_forecaster.{extension}")), &mut lstm).unwrap_err();
+        assert!(!error.to_string().is_empty());
+
+        let mut stack = Stacked::<f32>::builder()
+            .layer(Bidirectional::new(Lstm::builder(3, 4).return_sequences(true))?)
+            .layer(Bidirectional::new(Gru::builder(8, 2))?)
+            .build()?;
+        keras::load_weights(model_path(&format!("bidirectional_concat.{extension}")), &mut stack)?;
+        let model = keras::load::<f32>(model_path("bidirectional_concat.keras"))?;
+        let x = Array3::from_shape_fn((2, 5, 3), |(i, j, k)| (i + 2 * j + 3 * k) as f32 / 10.0);
+        assert_eq!(model.predict(&[(&x).into()])?[0], stack.forward(&x)?.into_last().into_dyn());
+
+        let mut forecaster = Stacked::<f32>::builder()
+            .layer(Gru::builder(1, 6).return_sequences(true).build()?)
+            .layer(Gru::new(6, 4))
+            .layer(Dense::new(4, 1))
+            .build()?;
+        keras::load_weights(model_path(&format!("trained_forecaster.{extension}")), &mut forecaster)?;
+        let model = keras::load::<f32>(model_path("trained_forecaster.keras"))?;
+        assert_eq!(forecaster.weight("2/kernel")?, model.layer("dense")?.weight("kernel")?);
+
+        let cells = StackedCells::<f32>::builder()
+            .cell(Lstm::builder(3, 4).build_cell()?)
+            .cell(Gru::builder(4, 5).reset_after(false).build_cell()?)
+            .cell(SimpleRnn::builder(5, 3).build_cell()?)
+            .cell(Lstm::builder(3, 2).build_cell()?)
+            .build()?;
+        let mut cells = Recurrent::from_cell(cells);
+        keras::load_weights(model_path(&format!("rnn_of_cells.{extension}")), &mut cells)?;
+        let taken = keras::File::open(model_path("rnn_of_cells.keras"))?.layer::<f32>("rnn")?;
+        assert_eq!(cells.weights(), taken.weights());
+    }
+    Ok(())
+}
