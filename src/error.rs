@@ -313,6 +313,77 @@ pub enum Error {
         shape: Vec<usize>,
     },
 
+    /// Options of the run that were given to a cell alone.
+    #[error(
+        "return_sequences, return_state, go_backwards and zero_output_for_mask are options of a layer, not of a cell"
+    )]
+    CellOption,
+
+    /// A stack of nothing.
+    #[error("a stack needs at least one layer")]
+    EmptyStack,
+
+    /// A layer or cell that doesn't read what the one before it puts out.
+    #[error("number {index} of the stack reads {expected} features, but the one before it puts out {given}")]
+    StackWidth {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The features it reads.
+        expected: usize,
+        /// The features it would get.
+        given: usize,
+    },
+
+    /// A layer over time behind one that returns only its last output.
+    #[error("{layer} (number {index} of the stack) needs a sequence: give the layer before it return_sequences(true)")]
+    StackNeedsSequence {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The layer's class.
+        layer: &'static str,
+    },
+
+    /// Directions that aren't merged, in the middle of a stack.
+    #[error("number {index} of the stack puts out two directions that aren't merged: give it another merge mode")]
+    StackUnmerged {
+        /// Its place in the stack, from 0.
+        index: usize,
+    },
+
+    /// A pair of layers that can't be the two directions of one.
+    #[error("{option}: the forward layer has {forward}, the backward layer has {backward}: {expected}")]
+    BidirectionalPair {
+        /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
+        option: &'static str,
+        /// The forward layer's.
+        forward: String,
+        /// The backward layer's.
+        backward: String,
+        /// What is needed, in words.
+        expected: &'static str,
+    },
+
+    /// A recipe for both directions that says itself which way it goes.
+    #[error("Bidirectional sets go_backwards itself: leave it out of the recipe, or give two layers")]
+    BidirectionalDirection,
+
+    /// An id that an embedding has no row for.
+    #[error("id {id} at row {row}, step {time}: the embedding has the ids 0 to {}", vocabulary - 1)]
+    EmbeddingId {
+        /// Where it stands.
+        row: usize,
+        /// Where it stands.
+        time: usize,
+        /// The id, as it was given.
+        id: String,
+        /// The number of ids there are.
+        vocabulary: usize,
+    },
+
+    /// A mask value that no input equals.
+    #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
+    MaskValue,
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {
