@@ -12,9 +12,10 @@ use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::{MaskedOutput, Pass};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::scratch::{Scratch, take};
-use crate::runner::sequence::SequenceMut;
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -170,6 +171,44 @@ impl<T: Float> Bidirectional<T> {
     }
 }
 
+impl<T: Float> Bidirectional<T> {
+    /// The way back through [`merge_into`](Self::merge_into) and its kin: what a row's gradient is for each direction.
+    /// `outputs` are the directions' outputs and where in them this row's are; only a product needs them.
+    fn unmerge(
+        &self,
+        d_out: &[T],
+        (outputs, forward, backward): (&[T], usize, usize),
+        d_forward: &mut [T],
+        d_backward: &mut [T],
+    ) {
+        let units = d_forward.len();
+        match self.merge {
+            Merge::Sum => {
+                d_forward.copy_from_slice(d_out);
+                d_backward.copy_from_slice(d_out);
+            }
+            Merge::Ave => {
+                let two = T::one() + T::one();
+                for ((f, b), &d) in d_forward.iter_mut().zip(d_backward).zip(d_out) {
+                    (*f, *b) = (d / two, d / two);
+                }
+            }
+            Merge::Mul => {
+                let (forward, backward) = (&outputs[forward..][..units], &outputs[backward..][..units]);
+                for (unit, &d) in d_out.iter().enumerate() {
+                    d_forward[unit] = d * backward[unit];
+                    d_backward[unit] = d * forward[unit];
+                }
+            }
+            Merge::Concat | Merge::None => {
+                let (first, second) = d_out.split_at(units);
+                d_forward.copy_from_slice(first);
+                d_backward.copy_from_slice(second);
+            }
+        }
+    }
+}
+
 impl<T: Float> Sealed for Bidirectional<T> {}
 
 impl<T: Float> Layer<T> for Bidirectional<T> {
@@ -246,6 +285,15 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, mask, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
+        let (mut forward_node, mut backward_node, mut outputs) = (None, None, None);
+        if let Some(node) = pass.tape {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            outputs = (self.merge == Merge::Mul).then_some(&mut node.outputs);
+            node.children.resize_with(2, Node::default);
+            if let [forward, backward] = &mut node.children[..] {
+                (forward_node, backward_node) = (Some(forward), Some(backward));
+            }
+        }
         let units = self.forward.output_size();
         let (forward_state, backward_state) = self.states();
         let (forward_generators, backward_generators) = match dropout {
@@ -281,6 +329,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
                 carry: RowsMut::packed(forward_last, units),
                 sequence: sequence.as_mut().map(|sequence| sequence.reborrow().columns(0..units)),
                 masked_output,
+                tape: forward_node.take(),
                 dropout: forward_generators,
             },
             forward_scratch,
@@ -302,10 +351,24 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
                 carry: RowsMut::packed(backward_last, units),
                 sequence: backward_sequence,
                 masked_output,
+                tape: backward_node.take(),
                 dropout: backward_generators,
             },
             backward_scratch,
         );
+        if let Some(outputs) = outputs {
+            // Each direction's outputs, which the product's gradients need: the last ones, then the sequences.
+            outputs.clear();
+            outputs.extend_from_slice(forward_last);
+            outputs.extend_from_slice(backward_last);
+            if let Some(sequence) = &mut sequence {
+                for time in 0..timesteps {
+                    let forward = sequence.at(time);
+                    (0..batch).for_each(|row| outputs.extend_from_slice(forward.row(row)));
+                }
+                outputs.extend_from_slice(backward_values);
+            }
+        }
         if let (Some(sequence), false) = (&mut sequence, self.side_by_side()) {
             for time in 0..timesteps {
                 let mut forward = sequence.at(time);
@@ -338,6 +401,85 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         _scratch: &mut Scratch<T>,
     ) {
         // Nobody gets here: `can_stream` says no.
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.forward.can_train()?;
+        self.backward.can_train()
+    }
+
+    fn backward_into(
+        &self,
+        node: &mut Node<T>,
+        pass: BackwardPass<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let (batch, timesteps, units) = (node.batch, node.timesteps, self.forward.output_size());
+        let (forward_state, backward_state) = self.states();
+        let mut weights = 0;
+        self.forward.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
+        let (forward_gradients, backward_gradients) = gradients.split(weights);
+
+        // The gradient of each direction's outputs, in the input's order: forward, backward.
+        let mut values = std::mem::take(&mut scratch.outputs);
+        let (lasts, sequences) = take(&mut values, 2 * batch * units * (1 + timesteps)).split_at_mut(2 * batch * units);
+        let (forward_last, backward_last) = lasts.split_at_mut(batch * units);
+        let (forward_sequence, backward_sequence) = sequences.split_at_mut(batch * timesteps * units);
+        let both = batch * units;
+        if let Some(d_last) = d_last {
+            for row in 0..batch {
+                let at = row * units..(row + 1) * units;
+                let outputs = (&node.outputs[..], row * units, both + row * units);
+                self.unmerge(d_last.row(row), outputs, &mut forward_last[at.clone()], &mut backward_last[at]);
+            }
+        }
+        if let Some(d_sequence) = d_sequence {
+            for time in 0..timesteps {
+                let d_outputs = d_sequence.at(if flipped { timesteps - 1 - time } else { time });
+                for row in 0..batch {
+                    let at = (row * timesteps + time) * units;
+                    let kept_forward = 2 * both + (time * batch + row) * units;
+                    let kept_backward = 2 * both + batch * timesteps * units + at;
+                    let at = at..at + units;
+                    self.unmerge(
+                        d_outputs.row(row),
+                        (&node.outputs, kept_forward, kept_backward),
+                        &mut forward_sequence[at.clone()],
+                        &mut backward_sequence[at],
+                    );
+                }
+            }
+        }
+        let sequence_of = |values| d_sequence.map(|_| Sequence::packed(values, timesteps, units));
+        let last_of = |values| d_last.map(|_| Rows::packed(values, units));
+        let result = match (&mut node.children[..], scratch.children(2)) {
+            ([forward_node, backward_node], [forward_scratch, backward_scratch]) => {
+                let forward = BackwardPass {
+                    d_sequence: sequence_of(forward_sequence),
+                    flipped: false,
+                    d_last: last_of(forward_last),
+                    d_state: d_state.columns(forward_state.clone()),
+                    d_input: d_input.as_mut().map(|d_input| d_input.reborrow()),
+                    d_initial: d_initial.reborrow().columns(forward_state),
+                    gradients: forward_gradients,
+                };
+                let forward = self.forward.backward_into(forward_node, forward, forward_scratch);
+                let backward = BackwardPass {
+                    d_sequence: sequence_of(backward_sequence),
+                    flipped: true,
+                    d_last: last_of(backward_last),
+                    d_state: d_state.columns(backward_state.clone()),
+                    d_input,
+                    d_initial: d_initial.columns(backward_state),
+                    gradients: backward_gradients,
+                };
+                forward.and_then(|()| self.backward.backward_into(backward_node, backward, backward_scratch))
+            }
+            _ => Err(Error::TapeLayer),
+        };
+        scratch.outputs = values;
+        result
     }
 }
 
