@@ -137,13 +137,15 @@ def cases():
             timesteps=7,
             calls="ttittiT",
         )
-        # A wrapper copies the layer, so an explicit seed gives both directions the same masks.
+        # A wrapper copies the layer, so an explicit seed gives both directions the same masks; but SimpleRNN's config
+        # forgets its seed, so that its copies draw one.
+        drawn = 5 if kind == "simple_rnn" else None
         layer = single(kind, 5, 2, seed=13, return_sequences=True, **options)
-        yield case(f"bidirectional-{kind}-one_seed", wrap(layer, merge_mode="concat"), pattern="trailing", calls="tit")
+        one = wrap(layer, merge_mode="concat")
+        yield case(f"bidirectional-{kind}-one_seed", one, pattern="trailing", calls="tit", set_random_seed=drawn)
         back = single(kind, 5, 3, seed=14, return_sequences=True, go_backwards=True, **options)
-        yield case(
-            f"bidirectional-{kind}-two_seeds", wrap(layer, back, merge_mode="concat"), calls="tit", with_state=True
-        )
+        two = wrap(layer, back, merge_mode="concat")
+        yield case(f"bidirectional-{kind}-two_seeds", two, calls="tit", with_state=True, set_random_seed=drawn)
         # Without seeds they come from set_random_seed, in the order of construction.
         yield case(
             f"{kind}-set_random_seed",
@@ -184,10 +186,6 @@ def cases():
         single("lstm", 4, 2, seed=1, return_sequences=True, return_state=True, **rates),
         single("gru_after", 2, 5, seed=2, return_state=True, **rates),
     ]
-    for rate in (0.3, 0.0, 1.0):
-        for dtype in ("float32", "float64"):
-            spec = {"class": "Dropout", "input_size": 5, "config": {"rate": rate, "seed": 21}}
-            yield case(f"dropout_layer-{rate}-{dtype}", spec, dtype, calls="titT")
     yield case(
         "layers-two", {"class": "Sequential", "input_size": 4, "layers": layers}, pattern="trailing", calls="ttit"
     )

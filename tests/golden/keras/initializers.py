@@ -117,6 +117,13 @@ def cases():
         for kind, config in IDENTITY:
             for shape in [(3, 3), (2, 5), (4, 3)]:
                 yield case(kind, config, shape, dtype)
+        for axes in (
+            {"input_axes": [0, 1], "output_axes": [2]},
+            {"input_axes": [-1], "output_axes": [0, 1]},
+            {"input_axes": [0]},  # one alone doesn't count
+        ):
+            config = {"scale": 1.4, "mode": "fan_in", "distribution": "uniform", "seed": 5, **axes}
+            yield case("VarianceScaling", config, (2, 3, 5), dtype)
     # Long ones reach the tails: tiny u in Box-Muller, many re-draws, counters that carry.
     for kind, config in [
         ("RandomUniform", {"seed": 8}),

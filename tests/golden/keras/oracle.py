@@ -302,11 +302,11 @@ def children(layer, spec):
     elif kind == "Sequential":
         for i, (child, child_spec) in enumerate(zip(layer.layers, spec["layers"], strict=True)):
             yield str(i), child, child_spec
-    elif kind == "TimeDistributed":
-        yield "layer", layer.layer, spec["layer"]
 
 
 def leaves(layer, spec, path=""):
+    if spec["class"] == "TimeDistributed":  # adds nothing to the names
+        layer, spec = layer.layer, spec["layer"]
     inner = list(children(layer, spec))
     if not inner:
         yield path, layer, spec

@@ -38,7 +38,8 @@ def of(kind, seed=None, **config):
     return {"class": kind, "config": {**config, "seed": seed}}
 
 
-random_bias = of("RandomNormal", stddev=0.5)
+# By name, so that the layer makes it, in its order; an initializer object would draw before the layer does.
+random_bias = "random_normal"
 SEQUENCES = {
     "lstm": [LSTM],
     "gru": [GRU],
@@ -61,6 +62,9 @@ SEQUENCES = {
     "bidirectional_two": [both(LSTM, given(LSTM, units=4)), DENSE],
     "bidirectional_mixed": [both({**GRU, "input_size": 3}, RNN), DENSE],
     "bidirectional_of_seeded": [both(given(LSTM, kernel_initializer=of("GlorotUniform", 4), seed=9)), DENSE],
+    # SimpleRNN's config has no dropout seed, so the copies that Bidirectional makes draw one.
+    "bidirectional_of_seeded_simple_rnn": [both(given(RNN, seed=9)), DENSE],
+    "bidirectional_two_seeded": [both(given(RNN, seed=9), given(RNN, seed=8)), DENSE],
     "bidirectional_of_random_bias": [both(given(GRU, bias_initializer=random_bias)), DENSE],
     "cells": [cells(cell(LSTM), {**cell(GRU), "input_size": 2}, {**cell(RNN), "input_size": 3}), DENSE],
     "cells_nested": [
