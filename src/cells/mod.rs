@@ -138,6 +138,8 @@ pub trait Cell: Debug + Send + Sync + 'static {
     fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
         let Input::Raw(x) = call.input else { return };
         let dropout = self.dropout().first();
+        // In a stack of cells the scratch is as long as the neediest cell wants it.
+        let scratch = &mut call.scratch[..self.scratch_len()];
         for &row in call.rows {
             let masks = dropout.zip(call.dropout).map(|(dropout, all)| {
                 let masks = dropout.masks(all, 0);
@@ -151,7 +153,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
                 prev: call.prev.row(row),
                 next: call.next.row_mut(row),
                 dropout: masks.unwrap_or_default(),
-                scratch: &mut *call.scratch,
+                scratch: &mut *scratch,
             });
         }
     }
