@@ -3,7 +3,10 @@
 use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
-use recurrent::{Float, Gru, Layer, Lstm, Recurrent, SimpleRnn, State};
+use recurrent::{
+    Activation, Bidirectional, Cell, Dense, Float, Gru, GruCell, Layer, Lstm, LstmCell, Merge, Recurrent, SimpleRnn,
+    SimpleRnnCell, Stacked, StackedCells, State,
+};
 
 use super::numbers::{Numbers, odd_number};
 use super::own_cells::Counting;
@@ -17,6 +20,21 @@ pub enum Kind {
     GruBefore,
     /// A user's cell: [`Counting`].
     Own,
+    /// Three cells in one layer, a user's and a stack of two among them.
+    Cells,
+    /// Two different layers, one from each end.
+    Bidirectional,
+    /// Two or three layers one after another, the last of them sometimes dense.
+    Stack,
+    /// A stack that begins with a layer in both directions.
+    StackOfBoth,
+}
+
+impl Kind {
+    /// Whether it is one cell over time, which can go backwards.
+    pub fn is_recurrent(self) -> bool {
+        !matches!(self, Kind::Bidirectional | Kind::Stack | Kind::StackOfBoth)
+    }
 }
 
 /// One case of a law. Arrays are made from `seed`, so that a case prints in a line and shrinks by its sizes.
@@ -35,18 +53,33 @@ pub struct Case {
     pub seed: u64,
 }
 
-/// Cases of all kinds, forwards.
-pub fn cases() -> impl Strategy<Value = Case> {
-    let kind = prop_oneof![
-        Just(Kind::SimpleRnn),
-        Just(Kind::Lstm),
-        Just(Kind::GruAfter),
-        Just(Kind::GruBefore),
-        Just(Kind::Own)
-    ];
+/// One cell over time, forwards.
+pub fn cells() -> impl Strategy<Value = Case> {
+    cases_of(vec![Kind::SimpleRnn, Kind::Lstm, Kind::GruAfter, Kind::GruBefore, Kind::Own, Kind::Cells])
+}
+
+/// One cell over time, in both directions.
+pub fn cells_both_ways() -> impl Strategy<Value = Case> {
+    (cells(), any::<bool>()).prop_map(|(case, go_backwards)| Case { go_backwards, ..case })
+}
+
+/// Layers that can stream: one cell over time, forwards, or a stack.
+pub fn streaming_layers() -> impl Strategy<Value = Case> {
+    prop_oneof![3 => cells(), 1 => cases_of(vec![Kind::Stack])]
+}
+
+/// Layers of all kinds, in both directions.
+pub fn layers() -> impl Strategy<Value = Case> {
+    prop_oneof![
+        2 => cells_both_ways(),
+        1 => cases_of(vec![Kind::Bidirectional, Kind::Stack, Kind::StackOfBoth]),
+    ]
+}
+
+fn cases_of(kinds: Vec<Kind>) -> impl Strategy<Value = Case> {
     // Keras's default, which has kernels of its own, and activations of each other family.
     let activation = prop_oneof![
-        5 => Just("tanh"), 1 => Just("linear"), 1 => Just("relu"), 1 => Just("softmax"), 1 => Just("hard_sigmoid")
+        5 => Just("tanh"), 1 => Just("linear"), 1 => Just("relu"), 1 => Just("softmax"), 1 => Just("gelu")
     ];
     // (batch, timesteps, input size, units): long sequences of few rows (projected ahead of the loop, 24 steps at a
     // time), batches (blocks of rows), layers wider than several vectors. Debug builds bound the work.
@@ -56,7 +89,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
         2 => (1..=5_usize, 1..=6_usize, 1..=70_usize, 1..=70_usize),
     ];
     let flags = (any::<bool>(), prop::bool::weighted(0.2));
-    (kind, activation, shape, flags, any::<u64>().no_shrink()).prop_map(
+    (prop::sample::select(kinds), activation, shape, flags, any::<u64>().no_shrink()).prop_map(
         |(kind, activation, (batch, timesteps, input_size, units), (zero_output_for_mask, odd_numbers), seed)| Case {
             kind,
             activation,
@@ -70,11 +103,6 @@ pub fn cases() -> impl Strategy<Value = Case> {
             seed,
         },
     )
-}
-
-/// Cases of all kinds, in both directions.
-pub fn cases_both_ways() -> impl Strategy<Value = Case> {
-    (cases(), any::<bool>()).prop_map(|(case, go_backwards)| Case { go_backwards, ..case })
 }
 
 /// Checks a law in both element types.
@@ -99,42 +127,80 @@ impl Case {
 
     /// The layer, which returns everything. Its weights depend on the seed and the sizes alone.
     pub fn layer<T: Float>(&self) -> Box<dyn Layer<T>> {
-        let &Case { input_size, units, go_backwards, zero_output_for_mask, .. } = self;
-        let activation = || self.activation.parse().expect("a name of Keras's");
-        macro_rules! build {
-            ($builder:expr) => {
-                Box::new(
-                    $builder
-                        .activation(activation())
-                        .return_sequences(true)
-                        .return_state(true)
-                        .go_backwards(go_backwards)
-                        .zero_output_for_mask(zero_output_for_mask)
-                        .build()
-                        .expect("sizes that are sound"),
-                )
-            };
-        }
-        let mut layer: Box<dyn Layer<T>> = match self.kind {
-            Kind::SimpleRnn => build!(SimpleRnn::<T>::builder(input_size, units)),
-            Kind::Lstm => build!(Lstm::<T>::builder(input_size, units)),
-            Kind::GruAfter => build!(Gru::<T>::builder(input_size, units)),
-            Kind::GruBefore => build!(Gru::<T>::builder(input_size, units).reset_after(false)),
-            Kind::Own => Box::new(
-                Recurrent::from_cell(Counting::<T>::new(input_size, units))
-                    .return_sequences(true)
-                    .return_state(true)
-                    .go_backwards(go_backwards)
-                    .zero_output_for_mask(zero_output_for_mask),
-            ),
-        };
+        let mut layer = self.unweighted(self.kind, self.input_size, self.units, self.go_backwards);
         let mut numbers = self.numbers("weights");
-        let scale = 1.5 / ((input_size + units) as f64).sqrt();
+        let scale = 1.5 / ((self.input_size + self.units) as f64).sqrt();
         let new: Vec<(String, ArrayD<T>)> =
             layer.weights().into_iter().map(|(name, old)| (name, numbers.array(scale, old.raw_dim()))).collect();
         let new: Vec<_> = new.iter().map(|(name, array)| (name.as_str(), array.view())).collect();
         layer.set_weights(&new).expect("arrays of the same shapes");
         layer
+    }
+
+    /// A layer of this kind; its weights will be replaced.
+    fn unweighted<T: Float>(&self, kind: Kind, input: usize, units: usize, backwards: bool) -> Box<dyn Layer<T>> {
+        let mut numbers = self.numbers("structure");
+        let mut any_kind =
+            || [Kind::SimpleRnn, Kind::Lstm, Kind::GruAfter, Kind::GruBefore, Kind::Own][numbers.below(5)];
+        match kind {
+            Kind::SimpleRnn => self.over_time(simple_rnn::<T>(self.activation, input, units), backwards),
+            Kind::Lstm => self.over_time(lstm::<T>(self.activation, input, units), backwards),
+            Kind::GruAfter => self.over_time(gru::<T>(self.activation, input, units, true), backwards),
+            Kind::GruBefore => self.over_time(gru::<T>(self.activation, input, units, false), backwards),
+            Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
+            Kind::Cells => {
+                let above = StackedCells::builder()
+                    .cell(gru::<T>("tanh", units + 1, 5, self.seed % 2 == 0))
+                    .cell(simple_rnn::<T>(self.activation, 5, units));
+                let cells = StackedCells::builder()
+                    .cell(lstm::<T>(self.activation, input, units + 2))
+                    .cell(Counting::<T>::new(units + 2, units + 1))
+                    .cell(above.build().expect("widths that fit"));
+                self.over_time(cells.build().expect("widths that fit"), backwards)
+            }
+            Kind::Bidirectional => {
+                let merge = [Merge::Sum, Merge::Mul, Merge::Concat, Merge::Ave][self.seed as usize % 4];
+                let forward = Recurrent::from_cell(lstm::<T>(self.activation, input, units));
+                let forward = forward.return_sequences(true).return_state(true);
+                let both = if self.seed % 3 == 0 {
+                    let backward = Recurrent::from_cell(Counting::new(input, units)).return_sequences(true);
+                    Bidirectional::from_layers(forward, backward.return_state(true).go_backwards(true))
+                } else {
+                    let backward = Recurrent::from_cell(gru(self.activation, input, units, true));
+                    let backward = backward.return_sequences(true).return_state(true);
+                    Bidirectional::from_layers(forward, backward.go_backwards(true))
+                };
+                Box::new(both.expect("two that fit").merge_mode(merge))
+            }
+            Kind::Stack => {
+                let (first, second) = (any_kind(), any_kind());
+                let mut stack = Stacked::builder()
+                    .layer(self.unweighted(first, input, units + 1, false))
+                    .layer(self.unweighted(second, units + 1, units, false));
+                if self.seed % 2 == 0 {
+                    let dense = Dense::builder(units, 3).activation(activation(self.activation));
+                    stack = stack.layer(dense.build().expect("sizes that are sound"));
+                }
+                Box::new(stack.return_state(true).build().expect("widths that fit"))
+            }
+            Kind::StackOfBoth => {
+                let both = self.unweighted::<T>(Kind::Bidirectional, input, units, false);
+                let then = self.unweighted(any_kind(), both.output_size(), units, false);
+                Box::new(
+                    Stacked::builder().layer(both).layer(then).return_state(true).build().expect("widths that fit"),
+                )
+            }
+        }
+    }
+
+    fn over_time<C: Cell>(&self, cell: C, backwards: bool) -> Box<dyn Layer<C::Elem>> {
+        Box::new(
+            Recurrent::from_cell(cell)
+                .return_sequences(true)
+                .return_state(true)
+                .go_backwards(backwards)
+                .zero_output_for_mask(self.zero_output_for_mask),
+        )
     }
 
     /// (batch, timesteps, features)
@@ -197,4 +263,21 @@ impl Case {
 /// The mask that says the same as these lengths.
 pub fn mask_of_lengths(lengths: &[usize], timesteps: usize) -> Array2<bool> {
     Array2::from_shape_fn((lengths.len(), timesteps), |(row, time)| time < lengths[row])
+}
+
+fn activation(name: &str) -> Activation {
+    name.parse().expect("a name of Keras's")
+}
+
+fn simple_rnn<T: Float>(name: &str, input: usize, units: usize) -> SimpleRnnCell<T> {
+    SimpleRnn::builder(input, units).activation(activation(name)).build_cell().expect("sizes that are sound")
+}
+
+fn lstm<T: Float>(name: &str, input: usize, units: usize) -> LstmCell<T> {
+    Lstm::builder(input, units).activation(activation(name)).build_cell().expect("sizes that are sound")
+}
+
+fn gru<T: Float>(name: &str, input: usize, units: usize, reset_after: bool) -> GruCell<T> {
+    let builder = Gru::builder(input, units).activation(activation(name)).reset_after(reset_after);
+    builder.build_cell().expect("sizes that are sound")
 }

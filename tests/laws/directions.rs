@@ -4,12 +4,12 @@ use ndarray::{Array2, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Run};
 
-use super::case::{Case, cases, check};
+use super::case::{Case, cells, check};
 use super::compare::same_output;
 
 #[test]
 fn backwards_is_the_reversed_input() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(cells(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let forwards = case.layer::<T>();
         let backwards = Case { go_backwards: true, ..case.clone() }.layer::<T>();

@@ -4,12 +4,12 @@ use ndarray::{Array2, Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Run};
 
-use super::case::{Case, cases_both_ways, check};
+use super::case::{Case, cells_both_ways, check};
 use super::compare::{same, same_output};
 
 #[test]
 fn resets_are_separate_sequences() {
-    check(cases_both_ways(), law::<f32>, law::<f64>);
+    check(cells_both_ways(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask, resets) = (case.layer::<T>(), case.x::<T>(), case.mask(), case.resets());
         let state = case.state(&*layer);
@@ -53,7 +53,7 @@ fn resets_are_separate_sequences() {
 
 #[test]
 fn no_reset_is_none() {
-    check(cases_both_ways(), law::<f32>, law::<f64>);
+    check(cells_both_ways(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let state = case.state(&*layer);

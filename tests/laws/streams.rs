@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Layer, Output, OutputMut, Run, Stream};
 
-use super::case::{Case, cases, check, mask_of_lengths};
+use super::case::{Case, cells, check, mask_of_lengths, streaming_layers};
 use super::compare::{same, same_output, same_state};
 
 /// That a stream has come to the end of a run.
@@ -17,7 +17,7 @@ fn same_end<T: Float>(what: &str, stream: &Stream<T, &dyn Layer<T>>, whole: &Out
 
 #[test]
 fn steps_are_the_run() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let whole = layer.forward(&x)?;
@@ -44,7 +44,7 @@ fn steps_are_the_run() {
 
 #[test]
 fn masked_steps_are_the_masked_run() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask) = (case.layer::<T>(), case.x::<T>(), case.mask());
         let whole = layer.run(&x, Run::new().mask(&mask))?;
@@ -61,7 +61,7 @@ fn masked_steps_are_the_masked_run() {
 
 #[test]
 fn steps_with_reset_rows_are_the_run_with_resets() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask, resets) = (case.layer::<T>(), case.x::<T>(), case.mask(), case.resets());
         let whole = layer.run(&x, Run::new().mask(&mask).resets(&resets))?;
@@ -151,7 +151,7 @@ fn chunks_are_whole<T: Float>(case: &Case, options: Options) -> TestCaseResult {
 
 #[test]
 fn chunks_are_the_whole() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         chunks_are_whole::<T>(case, Options::Plain)
     }
@@ -159,7 +159,7 @@ fn chunks_are_the_whole() {
 
 #[test]
 fn chunks_with_options_are_the_whole() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         chunks_are_whole::<T>(case, Options::Mask)?;
         chunks_are_whole::<T>(case, Options::Lengths)?;
@@ -170,7 +170,7 @@ fn chunks_with_options_are_the_whole() {
 
 #[test]
 fn a_state_carried_by_the_caller_is_the_whole() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let mut state = case.state(&*layer);
@@ -191,7 +191,7 @@ fn a_state_carried_by_the_caller_is_the_whole() {
 
 #[test]
 fn a_stream_from_a_state_is_the_run_from_it() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let state = case.state(&*layer);
@@ -209,7 +209,7 @@ fn a_stream_from_a_state_is_the_run_from_it() {
 
 #[test]
 fn masked_steps_after_set_state_repeat_the_output_that_belongs_to_it() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(cells(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let mut stream = Stream::new(&*layer, case.batch)?;
@@ -228,15 +228,15 @@ fn masked_steps_after_set_state_repeat_the_output_that_belongs_to_it() {
 
 #[test]
 fn a_reset_stream_is_a_new_one() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask) = (case.layer::<T>(), case.x::<T>(), case.mask());
         let mut stream = Stream::new(&*layer, case.batch)?;
-        same("output of a new stream", stream.output(), &Array2::zeros((case.batch, case.units)))?;
+        same("output of a new stream", stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
         same_state("state of a new stream", stream.state(), &layer.initial_state(case.batch))?;
         stream.run(&x)?;
         stream.reset();
-        same("output", stream.output(), &Array2::zeros((case.batch, case.units)))?;
+        same("output", stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
         same_state("state", stream.state(), &layer.initial_state(case.batch))?;
         let again = stream.run_with(&x, Run::new().mask(&mask))?;
         same_output("run", &again, &layer.run(&x, Run::new().mask(&mask))?)
@@ -245,7 +245,7 @@ fn a_reset_stream_is_a_new_one() {
 
 #[test]
 fn streams_share_a_layer_and_not_their_states() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (Arc::<dyn Layer<T>>::from(case.layer::<T>()), case.x::<T>());
         let whole = layer.forward(&x)?;
@@ -262,7 +262,7 @@ fn streams_share_a_layer_and_not_their_states() {
 
 #[test]
 fn chunks_without_steps_change_nothing() {
-    check(cases(), law::<f32>, law::<f64>);
+    check(streaming_layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let mut stream = Stream::new(&*layer, case.batch)?;
@@ -272,7 +272,7 @@ fn chunks_without_steps_change_nothing() {
         same("state", &stream.state().values(), &state.values())?;
         same("output", stream.output(), &output)?;
         same("last", nothing.last(), &output)?;
-        assert_eq!(nothing.sequence()?.dim(), (case.batch, 0, case.units));
+        assert_eq!(nothing.sequence()?.dim(), (case.batch, 0, layer.output_size()));
         let lengths = vec![0; case.batch];
         stream.run_with(&x.slice(s![.., ..0, ..]), Run::new().lengths(&lengths))?;
         same("state", &stream.state().values(), &state.values())?;

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Layer, Run, State};
 
-use super::case::{Case, cases_both_ways, check};
+use super::case::{Case, cells_both_ways, check};
 use super::compare::{same, same_state};
 
 /// The loop over single steps of single rows, each of them a call of its own of the layer forwards.
@@ -64,7 +64,7 @@ fn the_loop<T: Float>(
 
 #[test]
 fn a_run_is_the_loop() {
-    check(cases_both_ways(), law::<f32>, law::<f64>);
+    check(cells_both_ways(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let layer = case.layer::<T>();
         let step = Case { go_backwards: false, ..case.clone() }.layer::<T>();
