@@ -13,8 +13,11 @@ mod paths;
 
 mod batches;
 mod directions;
+mod dropout;
 mod masks;
+mod repeated_cells;
 mod resets;
 mod streams;
 mod the_loop;
 mod views;
+mod wrappers;

@@ -4,6 +4,8 @@ use ndarray::{Array1, Array2};
 use recurrent::{Cell, Float, StateLayout, Step, WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
 
+use super::numbers::Numbers;
+
 /// A cell that is unlike the built-in ones wherever the contract allows it: its output is the second part of its state,
 /// its initial state isn't zero, it counts its steps, and it works in scratch that it first fills with NaN.
 ///
@@ -25,10 +27,11 @@ pub const FIRST_H: f64 = 0.25;
 
 impl<T: Float> Counting<T> {
     pub fn new(input_size: usize, units: usize) -> Self {
+        let mut numbers = Numbers::new(units as u64, "counting");
         Counting {
-            kernel: Array2::zeros((input_size, units)),
-            recurrent_kernel: Array2::zeros((units, units)),
-            bias: Array1::zeros(units),
+            kernel: numbers.array(0.5, (input_size, units)),
+            recurrent_kernel: numbers.array(0.5, (units, units)),
+            bias: numbers.array(0.5, units),
         }
     }
 }

@@ -53,6 +53,7 @@ fn layouts<T: Float>(
 fn inputs_of_any_layout() {
     check(layers(), law::<f32>, law::<f64>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
+        let case = Case { timesteps: case.timesteps.min(30), ..case.clone() }; // there are many layouts
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let expected = layer.forward(&x)?;
         layouts(&x, |name, view| {
