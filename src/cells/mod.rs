@@ -172,6 +172,8 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
         let Input::Raw(x) = call.input else { return };
+        // In a stack of cells the scratch is as long as the neediest cell wants it.
+        let scratch = &mut call.scratch[..self.scratch_len()];
         for &row in call.rows {
             self.step(Step {
                 x: x.row(row),
@@ -179,7 +181,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
                 next: call.next.row_mut(row),
                 dropout: step_dropout(self.dropout(), call.dropout, row),
                 tape: call.tape.as_mut().map(|tape| tape.row_mut(row)),
-                scratch: &mut *call.scratch,
+                scratch: &mut *scratch,
             });
         }
     }
@@ -191,6 +193,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
         mut call: BackwardRows<'_, Self::Elem>,
         gradients: &mut WeightGradients<'_, Self::Elem>,
     ) -> Result<()> {
+        let scratch = &mut call.scratch[..self.backward_scratch_len()];
         for &row in call.rows {
             let step = StepBackward {
                 x: call.x.row(row),
@@ -201,7 +204,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
                 d_next: call.d_next.row(row),
                 d_prev: call.d_prev.row_mut(row),
                 d_x: call.d_x.row_mut(row),
-                scratch: &mut *call.scratch,
+                scratch: &mut *scratch,
             };
             self.step_backward(step, gradients)?;
         }
