@@ -244,6 +244,44 @@ pub enum Error {
         known: String,
     },
 
+    /// An activation that can't be made from its name alone.
+    #[error("activation {activation:?} has no defaults: give {parameters}")]
+    ActivationArguments {
+        /// The activation's name.
+        activation: &'static str,
+        /// The parameters without a default, in words.
+        parameters: &'static str,
+    },
+
+    /// An activation's parameter that is out of its range.
+    #[error("{activation}: {parameter} must be {expected}, got {value}")]
+    ActivationParameter {
+        /// The activation's name.
+        activation: String,
+        /// The parameter's name.
+        parameter: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that was given.
+        value: f64,
+    },
+
+    /// An activation that halves a row was given one that has no half.
+    #[error("{activation} needs an even width, got {width}")]
+    OddWidth {
+        /// The activation's name.
+        activation: &'static str,
+        /// The row's width.
+        width: usize,
+    },
+
+    /// Training through an activation of the user's own that came without its derivative.
+    #[error("activation {activation:?} can't be trained through: it has no derivative")]
+    NoDerivative {
+        /// The activation's name.
+        activation: String,
+    },
+
     /// An initializer name that Keras doesn't know, or one that this crate doesn't have (`stft`).
     #[error("unknown initializer {name:?}: the names are {known}")]
     UnknownInitializer {
@@ -277,6 +315,15 @@ pub enum Error {
         value: f64,
     },
 
+    /// An axis of an initializer's `input_axes` or `output_axes` that the tensor doesn't have.
+    #[error("a tensor of shape {shape:?} has no axis {axis}")]
+    InitializerAxis {
+        /// The axis that was given.
+        axis: isize,
+        /// The shape that was asked for.
+        shape: Vec<usize>,
+    },
+
     /// A name of an initializer's option that Keras doesn't know.
     #[error("unknown {option} {name:?}: the names are {known}")]
     UnknownInitializerOption {
@@ -303,6 +350,77 @@ pub enum Error {
         /// The shape that was asked for.
         shape: Vec<usize>,
     },
+
+    /// Options of the run that were given to a cell alone.
+    #[error(
+        "return_sequences, return_state, go_backwards and zero_output_for_mask are options of a layer, not of a cell"
+    )]
+    CellOption,
+
+    /// A stack of nothing.
+    #[error("a stack needs at least one layer")]
+    EmptyStack,
+
+    /// A layer or cell that doesn't read what the one before it puts out.
+    #[error("number {index} of the stack reads {expected} features, but the one before it puts out {given}")]
+    StackWidth {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The features it reads.
+        expected: usize,
+        /// The features it would get.
+        given: usize,
+    },
+
+    /// A layer over time behind one that returns only its last output.
+    #[error("{layer} (number {index} of the stack) needs a sequence: give the layer before it return_sequences(true)")]
+    StackNeedsSequence {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The layer's class.
+        layer: &'static str,
+    },
+
+    /// Directions that aren't merged, in the middle of a stack.
+    #[error("number {index} of the stack puts out two directions that aren't merged: give it another merge mode")]
+    StackUnmerged {
+        /// Its place in the stack, from 0.
+        index: usize,
+    },
+
+    /// A pair of layers that can't be the two directions of one.
+    #[error("{option}: the forward layer has {forward}, the backward layer has {backward}: {expected}")]
+    BidirectionalPair {
+        /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
+        option: &'static str,
+        /// The forward layer's.
+        forward: String,
+        /// The backward layer's.
+        backward: String,
+        /// What is needed, in words.
+        expected: &'static str,
+    },
+
+    /// A recipe for both directions that says itself which way it goes.
+    #[error("Bidirectional sets go_backwards itself: leave it out of the recipe, or give two layers")]
+    BidirectionalDirection,
+
+    /// An id that an embedding has no row for.
+    #[error("id {id} at row {row}, step {time}: the embedding has the ids 0 to {}", vocabulary - 1)]
+    EmbeddingId {
+        /// Where it stands.
+        row: usize,
+        /// Where it stands.
+        time: usize,
+        /// The id, as it was given.
+        id: String,
+        /// The number of ids there are.
+        vocabulary: usize,
+    },
+
+    /// A mask value that no input equals.
+    #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
+    MaskValue,
 
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]

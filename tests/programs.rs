@@ -71,6 +71,23 @@ fn ragged_rows_masks_and_episodes() -> Outcome {
 }
 
 #[test]
+fn both_directions_and_a_stack() -> Outcome {
+    use recurrent::{Bidirectional, Dense, Layer, Lstm, Merge, Stacked};
+    let tagger = Stacked::builder()
+        .layer(Bidirectional::new(Lstm::builder(3, 8).return_sequences(true))?.merge_mode(Merge::Concat))
+        .layer(Lstm::builder(16, 8).return_sequences(true).build()?)
+        .layer(Dense::new(8, 5))
+        .build()?;
+    assert_eq!(tagger.forward(&Array3::<f32>::ones((2, 7, 3)))?.sequence()?.dim(), (2, 7, 5));
+    let state = tagger.initial_state(2);
+    assert_eq!(
+        state.names().collect::<Vec<_>>(),
+        ["0/forward/h", "0/forward/c", "0/backward/h", "0/backward/c", "1/h", "1/c"]
+    );
+    Ok(())
+}
+
+#[test]
 fn a_stream() -> Outcome {
     use recurrent::{Layer, Lstm, Stream};
     use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepRows};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::kernels::{KernelStep, LstmKernel};
@@ -42,6 +42,22 @@ impl<T: Float> LstmCell<T> {
         cell.weights_changed();
         cell
     }
+
+    /// One step by the kernel.
+    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
+        self.packed.step(KernelStep {
+            rows: call.rows,
+            input: call.input,
+            prev: call.prev,
+            next: call.next,
+            saved: None,
+            dropout,
+            scratch: call.scratch,
+            odd_step: call.odd,
+            activation: &self.activation,
+            recurrent_activation: &self.recurrent_activation,
+        });
+    }
 }
 
 impl<T: Float> Cell for LstmCell<T> {
@@ -56,7 +72,9 @@ impl<T: Float> Cell for LstmCell<T> {
     }
 
     fn step(&self, step: Step<'_, T>) {
-        self.step_rows(step.as_rows());
+        let mut own = Vec::new();
+        let (call, dropout) = step.as_rows(self.scratch_len(), &mut own);
+        self.advance(call, dropout);
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -98,18 +116,7 @@ impl<T: Float> Cell for LstmCell<T> {
 
     fn step_rows(&self, call: StepRows<'_, T>) {
         let dropout = super::only_masks(&self.dropout, call.dropout);
-        self.packed.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: None,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: &self.activation,
-            recurrent_activation: &self.recurrent_activation,
-        });
+        self.advance(call, dropout);
     }
 }
 

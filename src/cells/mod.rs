@@ -7,6 +7,7 @@
 pub(crate) mod gru;
 pub(crate) mod lstm;
 pub(crate) mod simple_rnn;
+pub(crate) mod stacked;
 pub(crate) mod weights;
 
 use std::fmt::Debug;
@@ -14,6 +15,7 @@ use std::ops::Range;
 
 use crate::float::Float;
 use crate::rows::{DropoutRows, Input, Rows, RowsMut};
+use crate::runner::scratch::take;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -125,9 +127,9 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn project(&self, _count: usize, _x: Rows<'_, Self::Elem>, _out: RowsMut<'_, Self::Elem>) {}
 
-    /// The number of values of scratch that `step_rows` wants.
+    /// The number of values of scratch that `step_rows` wants for a batch of this many rows.
     #[doc(hidden)]
-    fn rows_scratch_len(&self) -> usize {
+    fn rows_scratch_len(&self, _batch: usize) -> usize {
         self.scratch_len()
     }
 
@@ -177,17 +179,24 @@ impl<'a, T> Step<'a, T> {
         Step { x, prev, next, dropout: StepDropout::default(), scratch: &mut [] }
     }
 
-    /// The step as one of a batch of one row.
-    pub(crate) fn as_rows(self) -> StepRows<'a, T> {
-        StepRows {
+    /// The step as one of a batch of one row, and its dropout masks. Whoever calls a built-in cell by hand may have
+    /// brought no scratch: then it is `own`.
+    fn as_rows(self, scratch_len: usize, own: &'a mut Vec<T>) -> (StepRows<'a, T>, Option<DropoutRows<'a, T>>)
+    where
+        T: Float,
+    {
+        let masks = |masks: &'a [T]| (!masks.is_empty()).then(|| Rows::packed(masks, masks.len()));
+        let dropout = DropoutRows { input: masks(self.dropout.input), recurrent: masks(self.dropout.recurrent) };
+        let rows = StepRows {
             rows: &[0],
             input: Input::Raw(Rows::packed(self.x, self.x.len())),
             prev: Rows::packed(self.prev, self.prev.len()),
             next: RowsMut::packed(self.next, self.prev.len()),
             dropout: None,
-            scratch: self.scratch,
+            scratch: if self.scratch.len() < scratch_len { take(own, scratch_len) } else { self.scratch },
             odd: false,
-        }
+        };
+        (rows, (dropout.input.is_some() || dropout.recurrent.is_some()).then_some(dropout))
     }
 }
 

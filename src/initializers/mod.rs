@@ -16,13 +16,15 @@ pub use variance_scaling::{FanMode, ScalingDistribution};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::random::{self, SeedSource};
-use variance_scaling::VarianceScaling;
+use variance_scaling::{VarianceScaling, fans, fans_over};
 
 /// The rule by which a weight gets its first values, as in `keras.initializers`.
 ///
 /// With a seed the values are those of Keras 3 with the TensorFlow backend: in f32 uniform, normal and truncated normal
-/// ones bit for bit; in f64 uniform ones bit for bit, normal ones within 2 units in the last place before they are
-/// scaled; orthogonal ones within the rounding of TensorFlow's f32 QR (about 1e-6; in f64 1e-15). A seed stands for the
+/// ones bit for bit; in f64 uniform ones bit for bit, normal ones but for the last place (before they are scaled 99.8 %
+/// are the same, the others 1 or 2 units off, one in ten million 3: TensorFlow calls the C library, whose logarithm and
+/// sine aren't correctly rounded); orthogonal ones within the rounding of TensorFlow's QR (in f32 about 2e-7, square ones
+/// 1e-6; in f64 1e-15). Numbers too small to be normal are kept, where TensorFlow takes them for 0. A seed stands for the
 /// pair `(seed, 0)` of [`KerasRng`](crate::KerasRng), and any `i64` will do, as in Keras. As there, a seed gives the same
 /// values in every call, and a smaller tensor is, before scaling, a prefix of a larger one.
 ///
@@ -31,7 +33,8 @@ use variance_scaling::VarianceScaling;
 /// initializer is made, so that an unseeded one repeats its values too.)
 ///
 /// Parameters are those of Keras, under its names; `seed` comes last. They are `f64` and rounded to the element type as
-/// Keras rounds them. Keras's tuples of `input_axes` and `output_axes` aren't offered.
+/// Keras rounds them. Only `VarianceScaling` has `input_axes` and `output_axes`: a Glorot, He or Lecun initializer with
+/// axes is written as the `VarianceScaling` that it is.
 ///
 /// ```
 /// use recurrent::Initializer;
@@ -51,7 +54,7 @@ pub enum Initializer {
     Zeros,
     /// All 1.
     Ones,
-    /// All the same.
+    /// All the same. In f64, too, it is the nearest f32: Keras passes the value through that type.
     Constant {
         /// The value; Keras's default is 0.
         value: f64,
@@ -100,6 +103,11 @@ pub enum Initializer {
         mode: FanMode,
         /// The distribution; Keras's default is `TruncatedNormal`.
         distribution: ScalingDistribution,
+        /// The axes whose product is `fan_in`; negative ones count from the end. Keras's default is none. As in Keras,
+        /// they count only if both are given.
+        input_axes: Option<Vec<isize>>,
+        /// The axes whose product is `fan_out`.
+        output_axes: Option<Vec<isize>>,
         /// The seed, or none.
         seed: Option<i64>,
     },
@@ -175,6 +183,8 @@ impl Initializer {
             scale: 1.0,
             mode: FanMode::FanIn,
             distribution: ScalingDistribution::TruncatedNormal,
+            input_axes: None,
+            output_axes: None,
             seed: None,
         }
     }
@@ -192,8 +202,9 @@ impl Initializer {
     ///
     /// # Errors
     /// - [`Error::InitializerRank`]: `Identity` off rank 2, `Orthogonal` below rank 2.
-    /// - [`Error::InitializerParameter`]: a parameter that isn't finite (in the element type), a negative `stddev`, a
-    ///   `scale` that isn't above 0. `Constant` takes any value.
+    /// - [`Error::InitializerParameter`]: a parameter that isn't finite or not in the range of the type that Keras rounds
+    ///   it to, a negative `stddev`, a `scale` that isn't above 0. `Constant` also takes NaN and infinities.
+    /// - [`Error::InitializerAxis`]: an axis of `input_axes` or `output_axes` that the shape doesn't have.
     /// - [`Error::TensorTooLarge`]: more elements than memory has room for.
     /// - [`Error::NoRandomness`]: no seed, and the operating system gave none.
     /// - [`Error::CustomInitializerShape`]: a user's function made another shape.
@@ -217,50 +228,62 @@ impl Initializer {
         match *self {
             Initializer::Zeros => {}
             Initializer::Ones => out.fill(T::one()),
-            Initializer::Constant { value } => out.fill(T::from_f64(value)),
+            Initializer::Constant { value } => {
+                let rounded = T::bound(value);
+                if value.is_finite() {
+                    self.finite("value", value, rounded)?;
+                }
+                out.fill(rounded);
+            }
             Initializer::Identity { gain } => {
                 let &[_, columns] = shape else { return Err(self.wrong_rank("2", shape)) };
-                let gain = self.finite("gain", T::from_f64(gain))?;
+                let gain = self.finite("gain", gain, T::from_f64(gain))?;
                 out.fill(gain * T::zero()); // -0 for a negative gain, as in Keras
                 out.iter_mut().step_by(columns + 1).take(columns).for_each(|diagonal| *diagonal = gain);
             }
             Initializer::RandomNormal { mean, stddev, seed } => {
-                let mean = self.finite("mean", T::from_f64(mean))?;
+                let mean = self.finite("mean", mean, T::from_f64(mean))?;
                 let stddev = self.stddev(stddev)?;
                 random::normal((or_random(seed)?, 0), mean, stddev, out);
             }
             Initializer::RandomUniform { minval, maxval, seed } => {
-                let minval = self.finite("minval", T::bound(minval))?;
-                let maxval = self.finite("maxval", T::bound(maxval))?;
-                self.finite("maxval - minval", maxval - minval)?;
-                random::uniform((or_random(seed)?, 0), minval, maxval, out);
+                let (low, high) = (T::bound(minval), T::bound(maxval));
+                self.finite("minval", minval, low)?;
+                self.finite("maxval", maxval, high)?;
+                self.finite("maxval - minval", maxval - minval, high - low)?;
+                random::uniform((or_random(seed)?, 0), low, high, out);
             }
             Initializer::TruncatedNormal { mean, stddev, seed } => {
-                let mean = self.finite("mean", T::from_f64(mean))?;
+                let mean = self.finite("mean", mean, T::from_f64(mean))?;
                 let stddev = self.stddev(stddev)?;
                 random::truncated_normal((or_random(seed)?, 0), mean, stddev, out);
             }
-            Initializer::VarianceScaling { scale, mode, distribution, seed } => {
+            Initializer::VarianceScaling { scale, mode, distribution, ref input_axes, ref output_axes, seed } => {
                 if !(scale > 0.0 && scale.is_finite()) {
                     return Err(self.wrong_parameter("scale", "finite and above 0", scale));
                 }
-                VarianceScaling { scale, mode, distribution }.fill(shape, or_random(seed)?, out);
-            }
-            Initializer::GlorotNormal { seed } => VarianceScaling::GLOROT_NORMAL.fill(shape, or_random(seed)?, out),
-            Initializer::GlorotUniform { seed } => VarianceScaling::GLOROT_UNIFORM.fill(shape, or_random(seed)?, out),
-            Initializer::HeNormal { seed } => VarianceScaling::HE_NORMAL.fill(shape, or_random(seed)?, out),
-            Initializer::HeUniform { seed } => VarianceScaling::HE_UNIFORM.fill(shape, or_random(seed)?, out),
-            Initializer::LecunNormal { seed } => VarianceScaling::LECUN_NORMAL.fill(shape, or_random(seed)?, out),
-            Initializer::LecunUniform { seed } => VarianceScaling::LECUN_UNIFORM.fill(shape, or_random(seed)?, out),
-            Initializer::Orthogonal { gain, seed } => {
-                let [rows @ .., columns] = shape else {
-                    return Err(self.wrong_rank("2 or more", shape));
+                let fans = match (input_axes, output_axes) {
+                    (Some(input_axes), Some(output_axes)) => fans_over(shape, input_axes, output_axes)?,
+                    _ => fans(shape),
                 };
-                if rows.is_empty() {
-                    return Err(self.wrong_rank("2 or more", shape));
-                }
-                let gain = self.finite("gain", T::from_f64(gain))?;
-                orthogonal::fill(*columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
+                VarianceScaling { scale, mode, distribution }.fill(fans, or_random(seed)?, out);
+            }
+            Initializer::GlorotNormal { seed } => {
+                VarianceScaling::GLOROT_NORMAL.fill(fans(shape), or_random(seed)?, out)
+            }
+            Initializer::GlorotUniform { seed } => {
+                VarianceScaling::GLOROT_UNIFORM.fill(fans(shape), or_random(seed)?, out)
+            }
+            Initializer::HeNormal { seed } => VarianceScaling::HE_NORMAL.fill(fans(shape), or_random(seed)?, out),
+            Initializer::HeUniform { seed } => VarianceScaling::HE_UNIFORM.fill(fans(shape), or_random(seed)?, out),
+            Initializer::LecunNormal { seed } => VarianceScaling::LECUN_NORMAL.fill(fans(shape), or_random(seed)?, out),
+            Initializer::LecunUniform { seed } => {
+                VarianceScaling::LECUN_UNIFORM.fill(fans(shape), or_random(seed)?, out)
+            }
+            Initializer::Orthogonal { gain, seed } => {
+                let &[_, .., columns] = shape else { return Err(self.wrong_rank("2 or more", shape)) };
+                let gain = self.finite("gain", gain, T::from_f64(gain))?;
+                orthogonal::fill(columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
             }
             Initializer::Custom(ref custom) => custom.fill(shape, out)?,
         }
@@ -269,20 +292,12 @@ impl Initializer {
 
     /// The seed, if there is one.
     pub fn seed(&self) -> Option<i64> {
-        use Initializer::*;
-        match *self {
-            Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => seed,
-            VarianceScaling { seed, .. } | Orthogonal { seed, .. } => seed,
-            GlorotNormal { seed } | GlorotUniform { seed } => seed,
-            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => seed,
-            Custom(ref custom) => custom.seed(),
-        }
+        self.random_seed().flatten()
     }
 
     /// Whether it is random and has no seed: whether Keras would draw one when it makes this initializer.
     pub fn needs_seed(&self) -> bool {
-        self.clone().seed_mut().is_some_and(|seed| seed.is_none())
+        self.random_seed() == Some(None)
     }
 
     /// The same with this seed; one that isn't random stays as it is.
@@ -320,7 +335,20 @@ impl Initializer {
         if self.needs_seed() { self.with_seed(seeds.next_seed()) } else { self }
     }
 
-    /// Where the seed is, for one that is random.
+    /// The `seed` parameter, of one that is random.
+    fn random_seed(&self) -> Option<Option<i64>> {
+        use Initializer::*;
+        match *self {
+            Zeros | Ones | Constant { .. } | Identity { .. } => None,
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => Some(seed),
+            VarianceScaling { seed, .. } | Orthogonal { seed, .. } => Some(seed),
+            GlorotNormal { seed } | GlorotUniform { seed } => Some(seed),
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => Some(seed),
+            Custom(ref custom) => custom.random_seed(),
+        }
+    }
+
+    /// The same, to change.
     fn seed_mut(&mut self) -> Option<&mut Option<i64>> {
         use Initializer::*;
         match self {
@@ -334,18 +362,19 @@ impl Initializer {
     }
 
     fn stddev<T: Float>(&self, stddev: f64) -> Result<T> {
-        let rounded = T::from_f64(stddev);
-        if rounded.is_finite() && stddev >= 0.0 {
-            return Ok(rounded);
+        if stddev.is_finite() && stddev >= 0.0 {
+            return self.finite("stddev", stddev, T::from_f64(stddev));
         }
         Err(self.wrong_parameter("stddev", "finite and not negative", stddev))
     }
 
-    fn finite<T: Float>(&self, parameter: &'static str, value: T) -> Result<T> {
-        if value.is_finite() {
-            return Ok(value);
+    /// A parameter after rounding, if it is still finite.
+    fn finite<T: Float>(&self, parameter: &'static str, value: f64, rounded: T) -> Result<T> {
+        if rounded.is_finite() {
+            return Ok(rounded);
         }
-        Err(self.wrong_parameter(parameter, "finite", value.into_f64()))
+        let expected = if value.is_finite() { "in the range of f32" } else { "finite" };
+        Err(self.wrong_parameter(parameter, expected, value))
     }
 
     fn wrong_parameter(&self, parameter: &'static str, expected: &'static str, value: f64) -> Error {

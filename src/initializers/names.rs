@@ -82,8 +82,11 @@ impl fmt::Display for Initializer {
             Initializer::RandomUniform { minval, maxval, .. } => {
                 write!(f, "{name}(minval={minval:?}, maxval={maxval:?}, ")?;
             }
-            Initializer::VarianceScaling { scale, mode, distribution, .. } => {
+            Initializer::VarianceScaling { scale, mode, distribution, input_axes, output_axes, .. } => {
                 write!(f, "{name}(scale={scale:?}, mode='{mode}', distribution='{distribution}', ")?;
+                for (name, axes) in [("input_axes", input_axes), ("output_axes", output_axes)] {
+                    axes.iter().try_for_each(|axes| write!(f, "{name}={axes:?}, "))?;
+                }
             }
             Initializer::Orthogonal { gain, .. } => write!(f, "{name}(gain={gain:?}, ")?,
             Initializer::GlorotNormal { .. }

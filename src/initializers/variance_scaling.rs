@@ -65,12 +65,12 @@ impl VarianceScaling {
         VarianceScaling { scale, mode, distribution }
     }
 
-    /// Fills a tensor of this shape. The spread is computed in f64 and rounded once.
-    pub fn fill<T: Float>(&self, shape: &[usize], seed: i64, out: &mut [T]) {
+    /// Fills a tensor with these fans. The spread is computed in f64 and rounded once.
+    pub fn fill<T: Float>(&self, fans: (f64, f64), seed: i64, out: &mut [T]) {
         // The standard deviation of a standard normal distribution that is cut off at -2 and 2.
         const TRUNCATED_STDDEV: f64 = 0.879_625_661_034_239_8;
 
-        let variance = self.scale / self.fan(shape).max(1.0);
+        let variance = self.scale / self.fan(fans).max(1.0);
         let stddev = variance.sqrt();
         match self.distribution {
             ScalingDistribution::TruncatedNormal => {
@@ -86,26 +86,45 @@ impl VarianceScaling {
         }
     }
 
-    fn fan(&self, shape: &[usize]) -> f64 {
-        let (fan_in, fan_out) = fans(shape);
+    fn fan(&self, (fan_in, fan_out): (f64, f64)) -> f64 {
         match self.mode {
-            FanMode::FanIn => fan_in as f64,
-            FanMode::FanOut => fan_out as f64,
-            FanMode::FanAvg => (fan_in as u128 + fan_out as u128) as f64 / 2.0,
+            FanMode::FanIn => fan_in,
+            FanMode::FanOut => fan_out,
+            FanMode::FanAvg => (fan_in + fan_out) / 2.0,
         }
     }
 }
 
-/// The numbers of inputs and of outputs of a weight of this shape, whose sizes must have a product below 2^63.
-fn fans(shape: &[usize]) -> (usize, usize) {
+/// The numbers of inputs and of outputs of a weight of this shape.
+pub(super) fn fans(shape: &[usize]) -> (f64, f64) {
     match *shape {
-        [] => (1, 1),
-        [n] => (n, n),
+        [] => (1.0, 1.0),
+        [n] => (n as f64, n as f64),
         [ref field @ .., inputs, outputs] => {
-            let field: usize = field.iter().product();
-            (inputs * field, outputs * field)
+            let field = product(field);
+            (inputs as f64 * field, outputs as f64 * field)
         }
     }
+}
+
+/// The same where the caller says which axes are inputs and which are outputs; negative ones count from the end.
+pub(super) fn fans_over(shape: &[usize], input_axes: &[isize], output_axes: &[isize]) -> Result<(f64, f64)> {
+    let fan = |axes: &[isize]| {
+        let sizes: Result<Vec<_>> = axes.iter().map(|&axis| size_of_axis(shape, axis)).collect();
+        sizes.map(|sizes| product(&sizes))
+    };
+    Ok((fan(input_axes)?, fan(output_axes)?))
+}
+
+fn size_of_axis(shape: &[usize], axis: isize) -> Result<usize> {
+    let from_start = if axis < 0 { shape.len().checked_add_signed(axis) } else { Some(axis.unsigned_abs()) };
+    let size = from_start.and_then(|axis| shape.get(axis));
+    size.copied().ok_or_else(|| Error::InitializerAxis { axis, shape: shape.to_vec() })
+}
+
+/// As an f64, which no product of sizes can overflow; below 2^53 it is exact.
+fn product(sizes: &[usize]) -> f64 {
+    sizes.iter().map(|&size| size as f64).product()
 }
 
 impl fmt::Display for FanMode {
@@ -162,20 +181,25 @@ mod tests {
 
     #[test]
     fn fans_follow_keras() {
-        assert_eq!(fans(&[]), (1, 1));
-        assert_eq!(fans(&[7]), (7, 7));
-        assert_eq!(fans(&[3, 16]), (3, 16));
-        assert_eq!(fans(&[5, 2, 3]), (10, 15));
-        assert_eq!(fans(&[4, 5, 2, 3]), (40, 60));
-        assert_eq!(fans(&[0, 4]), (0, 4));
+        assert_eq!(fans(&[]), (1.0, 1.0));
+        assert_eq!(fans(&[7]), (7.0, 7.0));
+        assert_eq!(fans(&[3, 16]), (3.0, 16.0));
+        assert_eq!(fans(&[5, 2, 3]), (10.0, 15.0));
+        assert_eq!(fans(&[4, 5, 2, 3]), (40.0, 60.0));
+        assert_eq!(fans(&[0, 4]), (0.0, 4.0));
     }
 
     #[test]
-    fn the_average_of_the_fans_is_not_rounded_and_a_fan_is_at_least_one() {
-        let fan = |mode, shape: &[usize]| VarianceScaling { mode, ..VarianceScaling::GLOROT_NORMAL }.fan(shape);
-        assert_eq!(fan(FanMode::FanAvg, &[3, 4]), 3.5);
-        assert_eq!(fan(FanMode::FanOut, &[3, 4]), 4.0);
-        let mut out = [];
-        VarianceScaling::LECUN_NORMAL.fill::<f32>(&[0, 4], 1, &mut out);
+    fn fans_over_axes_follow_keras() {
+        let shape = [2, 3, 5];
+        assert_eq!(fans_over(&shape, &[0, 1], &[2]), Ok((6.0, 5.0)));
+        assert_eq!(fans_over(&shape, &[-1], &[-2]), Ok((5.0, 3.0)));
+        assert_eq!(fans_over(&shape, &[0, 0], &[]), Ok((4.0, 1.0)));
+    }
+
+    #[test]
+    fn the_average_of_the_fans_is_not_rounded() {
+        let fan = |mode| VarianceScaling { mode, ..VarianceScaling::GLOROT_NORMAL }.fan((3.0, 4.0));
+        assert_eq!([FanMode::FanIn, FanMode::FanOut, FanMode::FanAvg].map(fan), [3.0, 4.0, 3.5]);
     }
 }

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unused_imports)] // until cells use the kernels
 
-mod activate;
+pub(crate) mod activate;
 mod aligned;
 mod cells;
 mod dense;

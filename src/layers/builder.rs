@@ -41,6 +41,10 @@ pub(crate) mod sealed {
             None
         }
 
+        /// The elements of the packed weights, or `None` if they can't be addressed.
+        #[doc(hidden)]
+        fn packed_len(input_size: usize, units: usize, options: &Self::Options) -> Option<usize>;
+
         #[doc(hidden)]
         fn assemble(parts: Parts<Self>) -> Self;
     }
@@ -183,8 +187,8 @@ impl<'s, C: Kind> Builder<'s, C> {
     }
 
     /// Where seeds that aren't set come from: Keras's, in Keras's order. Without a source they are random.
-    pub fn seeds<'t>(self, seeds: &'t mut SeedSource) -> Builder<'t, C> {
-        Builder { seeds: Some(seeds), ..self.without_seeds() }
+    pub fn seeds(self, seeds: &mut SeedSource) -> Builder<'_, C> {
+        Builder { seeds: Some(seeds), ..self }
     }
 
     /// Makes the layer.
@@ -194,11 +198,24 @@ impl<'s, C: Kind> Builder<'s, C> {
     /// activation's or initializer's own error.
     pub fn build(mut self) -> Result<Recurrent<C>> {
         let run = self.run;
-        Ok(Recurrent::with_options(self.build_cell()?, run))
+        Ok(Recurrent::with_options(self.make_cell()?, run))
+    }
+
+    /// Makes the cell alone, for a [`StackedCells`](crate::StackedCells). The options of the run (`return_sequences`,
+    /// `return_state`, `go_backwards`, `zero_output_for_mask`) are the layer's, not the cell's: one that was set is an
+    /// error.
+    ///
+    /// # Errors
+    /// Those of [`build`](Builder::build), and [`Error::CellOption`].
+    pub fn build_cell(mut self) -> Result<C> {
+        if self.run != RunOptions::default() {
+            return Err(Error::CellOption);
+        }
+        self.make_cell()
     }
 
     /// Makes a cell with these options; the builder can make another one, whose weights are drawn anew.
-    pub(crate) fn build_cell(&mut self) -> Result<C> {
+    pub(crate) fn make_cell(&mut self) -> Result<C> {
         self.check()?;
         let (units, columns) = (self.units, C::GATES * self.units);
         let drawn = self.draw_seeds()?;
@@ -219,6 +236,15 @@ impl<'s, C: Kind> Builder<'s, C> {
         self.draw_seeds().map(|_| ())
     }
 
+    pub(crate) fn has_seeds(&self) -> bool {
+        self.seeds.is_some()
+    }
+
+    /// The seed source, for another builder meanwhile.
+    pub(crate) fn lend_seeds(&mut self) -> Option<&mut SeedSource> {
+        self.seeds.as_deref_mut()
+    }
+
     pub(crate) fn run_options(&mut self) -> &mut RunOptions {
         &mut self.run
     }
@@ -232,54 +258,13 @@ impl<'s, C: Kind> Builder<'s, C> {
         self
     }
 
-    /// The same options, for another lifetime of the source.
-    fn without_seeds<'t>(self) -> Builder<'t, C> {
-        let Builder { input_size, units, activation, recurrent_activation, use_bias, .. } = self;
-        let Builder { kernel_initializer, recurrent_initializer, bias_initializer, .. } = self;
-        let Builder { dropout, recurrent_dropout, seed, run, options, .. } = self;
-        Builder {
-            input_size,
-            units,
-            activation,
-            recurrent_activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            dropout,
-            recurrent_dropout,
-            seed,
-            run,
-            options,
-            seeds: None,
-        }
-    }
-
     /// All that can be wrong before a number is drawn.
     fn check(&self) -> Result<()> {
-        for (what, size) in [("units", self.units), ("input_size", self.input_size)] {
-            if size == 0 {
-                return Err(Error::ZeroSize { what });
-            }
-        }
-        let overflow = |what, rows, factor| Error::SizeOverflow { what, rows, units: self.units, gates: factor };
-        let mut bytes = 0_usize;
-        for (what, rows) in [("kernel", self.input_size), ("recurrent_kernel", self.units)] {
-            bytes = (self.units.checked_mul(C::GATES))
-                .and_then(|columns| columns.checked_mul(rows))
-                .and_then(|elements| elements.checked_mul(size_of::<C::Elem>()))
-                .and_then(|weight| bytes.checked_add(weight))
-                .filter(|&bytes| isize::try_from(bytes).is_ok())
-                .ok_or_else(|| overflow(what, rows, C::GATES))?;
-        }
-        // The weights, their packed form (rounded up to whole vectors) and as much again to draw them.
-        probe_memory(bytes.saturating_mul(4))?;
-        for activation in [&self.activation, &self.recurrent_activation] {
-            activation.validate()?;
-            if activation.changes_width() {
-                return Err(Error::ActivationWidth { activation: activation.to_string() });
-            }
-        }
+        let packed = C::packed_len(self.input_size, self.units, &self.options);
+        let weights = [("kernel", self.input_size), ("recurrent_kernel", self.units)];
+        check_sizes::<C::Elem>(self.input_size, self.units, C::GATES, &weights, packed)?;
+        check_activation(&self.activation)?;
+        check_activation(&self.recurrent_activation)?;
         for (option, rate) in [("dropout", self.dropout), ("recurrent_dropout", self.recurrent_dropout)] {
             if rate.is_nan() {
                 return Err(Error::DropoutRate { option, given: rate });
@@ -294,9 +279,9 @@ impl<'s, C: Kind> Builder<'s, C> {
         if C::DROPOUT_SEED_FIRST {
             dropout = Some(self.draw_dropout_seed()?);
         }
-        let kernel = self.with_seed(self.kernel_initializer.clone())?;
-        let recurrent = self.with_seed(self.recurrent_initializer.clone())?;
-        let bias = self.with_seed(self.bias_initializer.clone())?;
+        let kernel = with_seed(self.kernel_initializer.clone(), &mut self.seeds)?;
+        let recurrent = with_seed(self.recurrent_initializer.clone(), &mut self.seeds)?;
+        let bias = with_seed(self.bias_initializer.clone(), &mut self.seeds)?;
         let dropout = match dropout {
             Some(seed) => seed,
             None => self.draw_dropout_seed()?,
@@ -306,20 +291,7 @@ impl<'s, C: Kind> Builder<'s, C> {
 
     /// Keras takes this seed even if nothing is dropped.
     fn draw_dropout_seed(&mut self) -> Result<i64> {
-        self.seed.map_or_else(|| self.next_seed(), Ok)
-    }
-
-    /// An initializer that needs a seed gets one.
-    fn with_seed(&mut self, initializer: Initializer) -> Result<Initializer> {
-        if initializer.needs_seed() { Ok(initializer.with_seed(self.next_seed()?)) } else { Ok(initializer) }
-    }
-
-    /// The source's next seed, or a random one.
-    fn next_seed(&mut self) -> Result<i64> {
-        match &mut self.seeds {
-            Some(source) => Ok(source.next_seed()),
-            None => Ok(SeedSource::random()?.next_seed()),
-        }
+        self.seed.map_or_else(|| next_seed(&mut self.seeds), Ok)
     }
 
     /// With `unit_forget_bias` Keras calls the initializer twice, for the columns before and behind the ones; a seeded
@@ -364,15 +336,60 @@ struct Drawn {
     dropout: i64,
 }
 
+/// An initializer that needs a seed gets one.
+pub(super) fn with_seed(initializer: Initializer, seeds: &mut Option<&mut SeedSource>) -> Result<Initializer> {
+    if initializer.needs_seed() { Ok(initializer.with_seed(next_seed(seeds)?)) } else { Ok(initializer) }
+}
+
+/// The source's next seed, or a random one.
+fn next_seed(seeds: &mut Option<&mut SeedSource>) -> Result<i64> {
+    match seeds {
+        Some(source) => Ok(source.next_seed()),
+        None => Ok(SeedSource::random()?.next_seed()),
+    }
+}
+
+/// That an activation is sound and keeps the width.
+pub(super) fn check_activation(activation: &Activation) -> Result<()> {
+    activation.validate()?;
+    if activation.changes_width() {
+        return Err(Error::ActivationWidth { activation: activation.to_string() });
+    }
+    Ok(())
+}
+
+/// That weights of `rows` x `gates * units` and their packed form can be addressed, and that there is memory for them.
+pub(super) fn check_sizes<T: Float>(
+    input_size: usize,
+    units: usize,
+    gates: usize,
+    weights: &[(&'static str, usize)],
+    packed: Option<usize>,
+) -> Result<()> {
+    for (what, size) in [("units", units), ("input_size", input_size)] {
+        if size == 0 {
+            return Err(Error::ZeroSize { what });
+        }
+    }
+    let mut elements = packed;
+    for &(what, rows) in weights {
+        elements = (units.checked_mul(gates))
+            .and_then(|columns| columns.checked_mul(rows))
+            .and_then(|weight| weight.checked_add(elements?));
+        let bytes = elements.and_then(|elements| elements.checked_mul(size_of::<T>()));
+        if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
+            return Err(Error::SizeOverflow { what, rows, units, gates });
+        }
+    }
+    // Twice: while a weight is drawn there is a second copy of it.
+    let bytes = elements.unwrap_or(usize::MAX).saturating_mul(2 * size_of::<T>());
+    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { bytes })
+}
+
 /// A weight of rank 2 as such.
-fn matrix<T: Float>(array: ArrayD<T>) -> Array2<T> {
+pub(super) fn matrix<T: Float>(array: ArrayD<T>) -> Array2<T> {
     let (rows, columns) = (array.shape()[0], array.shape()[1]);
     let mut matrix = Array2::zeros((rows, columns));
     matrix.iter_mut().zip(&array).for_each(|(to, from)| *to = *from);
     matrix
-}
-
-/// An error instead of an abort where the machine says that it hasn't got this much.
-fn probe_memory(bytes: usize) -> Result<()> {
-    Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| Error::OutOfMemory { bytes })
 }

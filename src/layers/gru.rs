@@ -6,6 +6,7 @@ use super::recurrent::Recurrent;
 use crate::activation::Activation;
 use crate::cells::gru::GruCell;
 use crate::float::Float;
+use crate::kernels::GruKernel;
 
 /// A GRU layer: Keras's `GRU`, with its defaults. See [`GruCell`] for the equations of both forms.
 ///
@@ -74,6 +75,10 @@ impl<T: Float> Recipe for GruCell<T> {
 
     fn bias_shape(units: usize, options: &GruOptions) -> Vec<usize> {
         if options.reset_after { vec![2, 3 * units] } else { vec![3 * units] }
+    }
+
+    fn packed_len(input_size: usize, units: usize, _options: &GruOptions) -> Option<usize> {
+        GruKernel::<T>::packed_len(input_size, units)
     }
 
     fn assemble(parts: Parts<Self>) -> Self {

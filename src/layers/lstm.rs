@@ -6,6 +6,7 @@ use super::recurrent::Recurrent;
 use crate::activation::Activation;
 use crate::cells::lstm::LstmCell;
 use crate::float::Float;
+use crate::kernels::LstmKernel;
 
 /// An LSTM layer: Keras's `LSTM`, with its defaults. See [`LstmCell`] for the equations.
 ///
@@ -77,6 +78,10 @@ impl<T: Float> Recipe for LstmCell<T> {
 
     fn ones_in_bias(units: usize, options: &LstmOptions) -> Option<std::ops::Range<usize>> {
         options.unit_forget_bias.then_some(units..2 * units)
+    }
+
+    fn packed_len(input_size: usize, units: usize, _options: &LstmOptions) -> Option<usize> {
+        LstmKernel::<T>::packed_len(input_size, units)
     }
 
     fn assemble(parts: Parts<Self>) -> Self {

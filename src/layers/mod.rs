@@ -1,24 +1,32 @@
 //! What a user holds: layers with options, weights and defaults, all behind one trait.
 
+pub(crate) mod bidirectional;
+mod boxed;
 pub(crate) mod builder;
 pub(crate) mod cast;
+pub(crate) mod dense;
+pub(crate) mod embedding;
 pub(crate) mod gru;
 pub(crate) mod lstm;
+pub(crate) mod masking;
 pub(crate) mod recurrent;
 pub(crate) mod simple_rnn;
+pub(crate) mod stacked;
+pub(crate) mod stateful;
 pub(crate) mod summary;
+pub(crate) mod time_distributed;
 
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, ArrayRef3, ArrayViewD};
+use ndarray::{ArrayRef3, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::output::Output;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::pass::Pass;
-use crate::runner::run::{OutputMut, Run, Slices, check_input, execute, run_into};
+use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
 use crate::runner::scratch::Scratch;
 use crate::seeds::Seeds;
 use crate::state::{State, StateLayout};
@@ -103,6 +111,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         None
     }
 
+    /// Whether the outputs of all steps exist at all.
+    #[doc(hidden)]
+    fn can_write_sequence(&self) -> bool {
+        true
+    }
+
     /// The core: a whole call, shapes checked.
     #[doc(hidden)]
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>);
@@ -135,31 +149,10 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     /// [`Error::StateLayout`], [`Error::SeedsCount`].
     fn run(&self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         check_input(self, x)?;
-        let (batch, timesteps, _) = x.dim();
-        let outputs = self.output_size();
-        let mut last = Array2::zeros((batch, outputs));
-        let mut sequence = self.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
-        let mut state = self.returns_state().then(|| State::zeros(Arc::clone(self.state_layout()), batch));
         let mut scratch = T::lend_scratch();
-        let result = execute(
-            self,
-            x,
-            run,
-            Slices {
-                sequence: sequence.as_mut().and_then(|array| array.as_slice_mut()),
-                last: last.as_slice_mut(),
-                state: state.as_mut().map(State::as_mut_slice),
-            },
-            None,
-            &mut scratch,
-        );
+        let output = produce(self, x, run, None, None, &mut scratch);
         T::give_back_scratch(scratch);
-        result?;
-        let output = Output { last, sequence, state, backward: None };
-        Ok(match self.unmerged() {
-            Some(forward) => output.split(forward),
-            None => output,
-        })
+        output
     }
 
     /// [`run`](Layer::run) into the caller's arrays, with the caller's memory: allocates nothing once `scratch` has
@@ -242,12 +235,6 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         let mut count = 0;
         self.visit_weights(&mut WeightVisitor::new(&mut |_, array| count += array.len()));
         count
-    }
-}
-
-impl<T: Float> Clone for Box<dyn Layer<T>> {
-    fn clone(&self) -> Self {
-        self.as_ref().boxed_clone()
     }
 }
 

@@ -87,10 +87,6 @@ impl<C: Cell> Recurrent<C> {
         self.options
     }
 
-    pub(crate) fn set_options(&mut self, options: RunOptions) {
-        self.options = options;
-    }
-
     fn recurrence(&self) -> Recurrence<'_, C> {
         let zero = self.options.zero_output_for_mask;
         Recurrence {

@@ -5,6 +5,7 @@ use super::builder::sealed::{Parts, Recipe};
 use super::recurrent::Recurrent;
 use crate::cells::simple_rnn::SimpleRnnCell;
 use crate::float::Float;
+use crate::kernels::SimpleRnnKernel;
 
 /// A fully connected recurrent layer: Keras's `SimpleRNN`, with its defaults. See [`SimpleRnnCell`] for the equation.
 ///
@@ -46,6 +47,10 @@ impl<T: Float> Recipe for SimpleRnnCell<T> {
 
     const GATES: usize = 1;
     const DROPOUT_SEED_FIRST: bool = true;
+
+    fn packed_len(input_size: usize, units: usize, _options: &()) -> Option<usize> {
+        SimpleRnnKernel::<T>::packed_len(input_size, units)
+    }
 
     fn assemble(parts: Parts<Self>) -> Self {
         SimpleRnnCell::new(parts.weights, parts.activation, parts.dropout)

@@ -48,7 +48,7 @@ impl<C: Cell> Recurrence<'_, C> {
             prev,
             next: next.reborrow(),
             dropout: None,
-            scratch: take(&mut scratch.work, self.cell.rows_scratch_len()),
+            scratch: take(&mut scratch.work, self.cell.rows_scratch_len(batch)),
             odd: scratch.odd,
         });
         for row in 0..batch {
@@ -74,7 +74,7 @@ impl<C: Cell> Recurrence<'_, C> {
         }
 
         let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.outputs);
-        let work = take(&mut scratch.work, self.cell.rows_scratch_len());
+        let work = take(&mut scratch.work, self.cell.rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
 
         for step in 0..timesteps {

@@ -1,6 +1,8 @@
 //! What one call of a layer says: options as a value, arrays to write into, and the checks before any work is done.
 
-use ndarray::{ArrayRef2, ArrayRef3};
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3};
 
 use super::pass::Pass;
 use super::scratch::{Scratch, take};
@@ -9,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
+use crate::output::Output;
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::Seeds;
 use crate::state::State;
@@ -44,6 +47,12 @@ impl<'a, T> Run<'a, T> {
     /// (zero before the first), or is zero with `zero_output_for_mask`. Time is the input's in every direction.
     pub fn mask(mut self, mask: &'a ArrayRef2<bool>) -> Self {
         self.mask = Some(mask);
+        self
+    }
+
+    /// [`mask`](Run::mask), if there is one: what an [`Embedding`](crate::Embedding) returns.
+    pub fn mask_if(mut self, mask: Option<&'a Array2<bool>>) -> Self {
+        self.mask = mask.map(|mask| &**mask);
         self
     }
 
@@ -161,6 +170,9 @@ pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
     let (batch, timesteps, _) = x.dim();
     let outputs = layer.output_size();
     if let Some(array) = &out.sequence {
+        if !layer.can_write_sequence() {
+            return Err(NO_INNER_SEQUENCE);
+        }
         check_shape("sequence", &[batch, timesteps, outputs], array.shape())?;
     }
     if let Some(array) = &out.last {
@@ -275,6 +287,37 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
     Ok(())
 }
 
+/// A checked call that makes the arrays which the layer returns. The final state goes to `kept`, if there is one, else
+/// it is returned by the layer's flag alone; `carry` is that of [`execute`].
+pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    run: Run<'_, T>,
+    kept: Option<&mut State<T>>,
+    carry: Option<&mut [T]>,
+    scratch: &mut Scratch<T>,
+) -> Result<Output<T>> {
+    let (batch, timesteps, _) = x.dim();
+    let outputs = layer.output_size();
+    let mut last = Array2::zeros((batch, outputs));
+    let mut sequence = layer.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
+    let mut own =
+        (layer.returns_state() && kept.is_none()).then(|| State::zeros(Arc::clone(layer.state_layout()), batch));
+    let mut kept = kept;
+    let slices = Slices {
+        sequence: sequence.as_mut().and_then(|array| array.as_slice_mut()),
+        last: last.as_slice_mut(),
+        state: kept.as_deref_mut().or(own.as_mut()).map(State::as_mut_slice),
+    };
+    execute(layer, x, run, slices, carry, scratch)?;
+    let state = own.or_else(|| kept.filter(|_| layer.returns_state()).cloned());
+    let output = Output { last, sequence, state, backward: None };
+    Ok(match layer.unmerged() {
+        Some(forward) => output.split(forward),
+        None => output,
+    })
+}
+
 /// [`Layer::run_into`]: the shapes of the caller's arrays, then [`execute`].
 pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     layer: &L,
@@ -316,6 +359,11 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     scratch.copies = copies;
     result
 }
+
+const NO_INNER_SEQUENCE: Error = Error::NotRequested {
+    what: "sequence",
+    hint: "a layer within the stack returns its last output only: give it return_sequences(true)",
+};
 
 fn check_shape(what: &'static str, expected: &[usize], given: &[usize]) -> Result<()> {
     if expected == given {

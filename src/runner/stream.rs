@@ -4,10 +4,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, s};
+use ndarray::{Array2, ArrayRef2, ArrayRef3, s};
 
 use super::pass::Pass;
-use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute};
+use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
 use super::scratch::Scratch;
 use super::sequence::Sequence;
 use crate::error::{Error, Result};
@@ -156,12 +156,13 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// Those of [`run`](Stream::run) and of the options; [`Error::StreamInitialState`] for an initial state, which a
     /// stream takes by [`set_state`](Stream::set_state).
     pub fn run_with(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
-        let (batch, timesteps, _) = x.dim();
-        let outputs = self.sizes.output;
-        let mut sequence = self.layer.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
-        self.chunk(x, run, sequence.as_mut().and_then(|array| array.as_slice_mut()))?;
-        let state = self.layer.returns_state().then(|| self.state().clone());
-        Ok(Output { last: self.output().to_owned(), sequence, state, backward: None })
+        self.check_chunk(x, &run)?;
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        let run = run.initial_state(prev);
+        let output = produce(&*self.layer, x, run, Some(next), self.carry.as_slice_mut(), &mut self.scratch)?;
+        self.current ^= 1;
+        self.publish();
+        Ok(output)
     }
 
     /// [`run_with`](Stream::run_with) into the caller's arrays; allocates nothing once the stream has seen a chunk of
@@ -177,7 +178,13 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             Some(array) => Some(array.as_slice_mut().ok_or(Error::OutputOrder { what: "sequence" })?),
             None => None,
         };
-        self.chunk(x, run, sequence)?;
+        self.check_chunk(x, &run)?;
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
+        let run = run.initial_state(prev);
+        execute(&*self.layer, x, run, slices, self.carry.as_slice_mut(), &mut self.scratch)?;
+        self.current ^= 1;
+        self.publish();
         if let Some(last) = last {
             last.assign(self.output());
         }
@@ -287,8 +294,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// One step; `x` has been checked.
     #[inline]
     fn advance(&mut self, x: &[T]) {
-        let [first, second] = &mut self.states;
-        let (prev, next) = if self.current == 0 { (first, second) } else { (second, first) };
+        let (prev, next) = in_turn(&mut self.states, self.current);
         self.layer.step_into(
             self.batch,
             Rows::packed(x, self.sizes.input),
@@ -302,8 +308,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     fn advance_masked(&mut self, x: &[T], live: &[bool]) {
-        let [first, second] = &mut self.states;
-        let (prev, next) = if self.current == 0 { (first, second) } else { (second, first) };
+        let (prev, next) = in_turn(&mut self.states, self.current);
         self.layer.process(
             Pass {
                 batch: self.batch,
@@ -324,28 +329,18 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         self.publish();
     }
 
-    fn chunk(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>, sequence: Option<&mut [T]>) -> Result<()> {
+    fn check_chunk(&self, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
         check_features(&*self.layer, x)?;
         if x.dim().0 != self.batch {
             return Err(Error::StateBatch { expected: x.dim().0, given: self.batch });
         }
-        if run.has_initial_state() {
-            return Err(Error::StreamInitialState);
-        }
-        let [first, second] = &mut self.states;
-        let (prev, next) = if self.current == 0 { (first, second) } else { (second, first) };
-        execute(
-            &*self.layer,
-            x,
-            run.initial_state(prev),
-            Slices { sequence, last: None, state: Some(next.as_mut_slice()) },
-            self.carry.as_slice_mut(),
-            &mut self.scratch,
-        )?;
-        self.current ^= 1;
-        self.publish();
-        Ok(())
+        if run.has_initial_state() { Err(Error::StreamInitialState) } else { Ok(()) }
     }
+}
+
+/// The state now and the one to write.
+fn in_turn<T>([first, second]: &mut [State<T>; 2], current: usize) -> (&mut State<T>, &mut State<T>) {
+    if current == 0 { (first, second) } else { (second, first) }
 }
 
 impl<T: Float, P: fmt::Debug> fmt::Debug for Stream<T, P> {
