@@ -393,10 +393,10 @@ pub enum Error {
     BidirectionalPair {
         /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
         option: &'static str,
-        /// The forward layer's.
-        forward: String,
+        /// The forward layer's: a size, or 0 or 1 for false and true.
+        forward: usize,
         /// The backward layer's.
-        backward: String,
+        backward: usize,
         /// What is needed, in words.
         expected: &'static str,
     },

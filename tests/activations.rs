@@ -6,8 +6,7 @@ use serde_json::Value;
 /// Names and parameters as in Keras's calls.
 fn activation(name: &str, parameters: &Value) -> Activation {
     let number = |key: &str| parameters[key].as_f64();
-    let known =
-        |key: &str| number(key).unwrap_or_else(|| panic!("{name} without {key}: {parameters}"));
+    let known = |key: &str| number(key).unwrap_or_else(|| panic!("{name} without {key}: {parameters}"));
     if parameters.as_object().is_none_or(|all| all.is_empty()) {
         return name.parse().unwrap();
     }
@@ -24,10 +23,7 @@ fn activation(name: &str, parameters: &Value) -> Activation {
         "hard_shrink" => Activation::HardShrink { threshold: known("threshold") },
         "squareplus" => Activation::Squareplus { b: known("b") },
         "gelu" => Activation::Gelu { approximate: parameters["approximate"] == true },
-        "threshold" => Activation::Threshold {
-            threshold: known("threshold"),
-            default_value: known("default_value"),
-        },
+        "threshold" => Activation::Threshold { threshold: known("threshold"), default_value: known("default_value") },
         other => panic!("{other} with parameters"),
     }
 }
@@ -45,21 +41,16 @@ fn numbers<T: Float>(value: &Value) -> Vec<T> {
 #[test]
 fn values_are_kerass() {
     fn check<T: Float>(case: &Value, tolerance: f64) -> Vec<String> {
-        let activation =
-            activation(case["activation"]["name"].as_str().unwrap(), &case["activation"]["args"]);
+        let activation = activation(case["activation"]["name"].as_str().unwrap(), &case["activation"]["args"]);
         let mut wrong = Vec::new();
         for (input, output) in [("input", "output"), ("special_input", "special_output")] {
             if case[input].is_null() {
                 continue;
             }
-            let width =
-                case[input]["shape"].as_array().unwrap().last().unwrap().as_u64().unwrap() as usize;
+            let width = case[input]["shape"].as_array().unwrap().last().unwrap().as_u64().unwrap() as usize;
             let x = numbers::<T>(&case[input]);
             let mut y = x.clone();
-            let y: Vec<T> = y
-                .chunks_mut(width)
-                .flat_map(|row| activation.apply(row).unwrap().to_vec())
-                .collect();
+            let y: Vec<T> = y.chunks_mut(width).flat_map(|row| activation.apply(row).unwrap().to_vec()).collect();
             let keras = numbers::<T>(&case[output]);
             assert_eq!(y.len(), keras.len(), "{activation}");
             for (i, (ours, keras)) in y.iter().zip(&keras).enumerate() {

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::weights::CellWeights;
 use super::gate::GatesBackward;
+use super::weights::CellWeights;
 use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
 use crate::error::Result;

@@ -250,11 +250,7 @@ impl<T: Float> Cell for StackedCells<T> {
         batch * (self.layout.width() + self.widest) + cells
     }
 
-    fn step_rows_backward(
-        &self,
-        mut call: BackwardRows<'_, T>,
-        gradients: &mut WeightGradients<'_, T>,
-    ) -> Result<()> {
+    fn step_rows_backward(&self, mut call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
         // From the last cell to the first: what a cell says about its features is added to the state of the one below,
         // so that state's gradient is a copy.
         let batch = call.rows.last().map_or(0, |last| last + 1);

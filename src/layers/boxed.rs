@@ -91,6 +91,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).unmerged()
     }
 
+    fn ready(&self) -> Result<()> {
+        (**self).ready()
+    }
+
     fn can_write_sequence(&self) -> bool {
         (**self).can_write_sequence()
     }
@@ -115,12 +119,7 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).can_train()
     }
 
-    fn backward_into(
-        &self,
-        node: &mut Node<T>,
-        pass: BackwardPass<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         (**self).backward_into(node, pass, scratch)
     }
 }

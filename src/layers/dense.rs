@@ -292,12 +292,7 @@ impl<T: Float> Layer<T> for Dense<T> {
         self.packed.forward(batch, x, carry, &self.activation);
     }
 
-    fn backward_into(
-        &self,
-        node: &mut Node<T>,
-        pass: BackwardPass<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, mut d_input, mut gradients, .. } = pass;
         let (batch, timesteps, (inputs, units)) = (node.batch, node.timesteps, self.kernel.dim());
         let (dz, rest) = take(&mut scratch.work, 3 * units).split_at_mut(units);

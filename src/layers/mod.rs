@@ -23,14 +23,14 @@ use ndarray::{ArrayRef3, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::{Gradients, OutputGradient};
 use crate::output::Output;
 use crate::rows::{Rows, RowsMut};
-use crate::gradients::{Gradients, OutputGradient};
 use crate::runner::backward::backward;
 use crate::runner::pass::{BackwardPass, Pass};
-use crate::runner::tape::{Node, Tape};
 use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::{Node, Tape};
 use crate::seeds::Seeds;
 use crate::state::{State, StateLayout};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -114,6 +114,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         None
     }
 
+    /// Whether the layer can run at all: asked before each call.
+    #[doc(hidden)]
+    fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether the outputs of all steps exist at all.
     #[doc(hidden)]
     fn can_write_sequence(&self) -> bool {
@@ -142,12 +148,7 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
 
     /// The core of the way back through a recorded call, shapes checked.
     #[doc(hidden)]
-    fn backward_into(
-        &self,
-        node: &mut Node<T>,
-        pass: BackwardPass<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) -> Result<()>;
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()>;
 
     /// Runs the layer over `x`, (batch, timesteps, features), from the initial state.
     ///

@@ -103,6 +103,7 @@ impl<T: Float> StackedBuilder<T> {
         }
         let mut sequence = true;
         for (index, layer) in self.layers.iter().enumerate() {
+            layer.ready()?;
             if let Some(before) = index.checked_sub(1).and_then(|before| self.layers.get(before)) {
                 let (expected, given) = (layer.input_size(), before.output_size());
                 if before.unmerged().is_some() {
@@ -331,12 +332,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         self.parts.iter().try_for_each(|part| part.layer.can_train())
     }
 
-    fn backward_into(
-        &self,
-        node: &mut Node<T>,
-        pass: BackwardPass<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
         let batch = node.batch;
         // Two buffers in turn: the gradient of a layer's outputs and that of its inputs.

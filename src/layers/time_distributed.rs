@@ -125,12 +125,7 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         self.layer.can_train()
     }
 
-    fn backward_into(
-        &self,
-        node: &mut Node<T>,
-        pass: BackwardPass<'_, T>,
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         self.layer.backward_into(node, pass, scratch)
     }
 }

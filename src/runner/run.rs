@@ -164,7 +164,7 @@ pub(crate) fn check_input<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRe
 pub(crate) fn check_features<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     let (batch, timesteps, features) = x.dim();
     if features == layer.input_size() {
-        return Ok(());
+        return layer.ready();
     }
     Err(Error::InputFeatures { expected: layer.input_size(), given: [batch, timesteps, features] })
 }
@@ -176,7 +176,13 @@ pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
     out: &OutputMut<'_, T>,
 ) -> Result<()> {
     let (batch, timesteps, _) = x.dim();
-    check_results(layer, (batch, timesteps), out.sequence.as_ref().map(|array| &**array), out.last.as_ref().map(|array| &**array), out.state.as_deref())
+    check_results(
+        layer,
+        (batch, timesteps),
+        out.sequence.as_ref().map(|array| &**array),
+        out.last.as_ref().map(|array| &**array),
+        out.state.as_deref(),
+    )
 }
 
 /// That arrays have the shapes of a call's results: to be written, or the gradients of them.
@@ -412,6 +418,14 @@ pub(crate) struct CallScratch<T> {
 
 impl<T> Default for CallScratch<T> {
     fn default() -> Self {
-        CallScratch { input: vec![], state: vec![], carry: vec![], mask: vec![], resets: vec![], copies: [vec![], vec![]], zeros: vec![] }
+        CallScratch {
+            input: vec![],
+            state: vec![],
+            carry: vec![],
+            mask: vec![],
+            resets: vec![],
+            copies: [vec![], vec![]],
+            zeros: vec![],
+        }
     }
 }
