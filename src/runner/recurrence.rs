@@ -108,10 +108,12 @@ impl<C: Cell> Recurrence<'_, C> {
             if let Some(recorder) = &mut recorder {
                 recorder.input(step, live, input.at(time));
             }
+            // Asked at each step, dead ones too: it projects the next steps whenever a chunk begins.
+            let features = hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards);
             if !live.is_empty() {
                 self.cell.step_rows(StepRows {
                     rows: live,
-                    input: hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards),
+                    input: features,
                     prev: prev.as_rows(),
                     next: next.reborrow(),
                     dropout: masks,
