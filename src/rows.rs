@@ -30,6 +30,11 @@ impl<'a, T> Rows<'a, T> {
         self.width
     }
 
+    /// The slice behind the rows, from the first row on.
+    pub fn data(&self) -> &'a [T] {
+        &self.data[self.start..]
+    }
+
     /// Row `i`.
     #[inline]
     pub fn row(&self, i: usize) -> &'a [T] {
@@ -47,6 +52,11 @@ impl<'a, T> Rows<'a, T> {
     #[inline]
     pub fn skip(&self, n: usize) -> Rows<'a, T> {
         Rows { start: self.start + n * self.stride, ..*self }
+    }
+
+    /// Every `n`th of the rows.
+    pub fn every(&self, n: usize) -> Rows<'a, T> {
+        Rows { stride: self.stride * n, ..*self }
     }
 }
 
@@ -91,6 +101,11 @@ impl<'a, T> RowsMut<'a, T> {
     #[inline]
     pub fn reborrow(&mut self) -> RowsMut<'_, T> {
         RowsMut { data: self.data, start: self.start, stride: self.stride, width: self.width }
+    }
+
+    /// The same rows, to be read from now on.
+    pub fn into_rows(self) -> Rows<'a, T> {
+        Rows { data: self.data, start: self.start, stride: self.stride, width: self.width }
     }
 
     /// The same rows, to read.

@@ -9,9 +9,10 @@ use super::{Layer, summary};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::{MaskedOutput, Pass};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
 use crate::seeds::{DropoutState, Seeds};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -197,6 +198,19 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         scratch: &mut Scratch<C::Elem>,
     ) {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.cell.can_train()
+    }
+
+    fn backward_into(
+        &self,
+        node: &mut Node<C::Elem>,
+        pass: BackwardPass<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) -> Result<()> {
+        self.recurrence().backward(node, pass, scratch)
     }
 }
 

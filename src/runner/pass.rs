@@ -1,6 +1,8 @@
 //! One call of a layer, its shapes checked, its arrays as slices.
 
 use super::sequence::{Sequence, SequenceMut};
+use super::tape::Node;
+use crate::gradients::WeightGradients;
 use crate::mask::TimeMask;
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::DropoutState;
@@ -33,6 +35,8 @@ pub struct Pass<'a, T> {
     pub sequence: Option<SequenceMut<'a, T>>,
     /// What a masked step puts out, where a wrapper decides it instead of the layer.
     pub masked_output: Option<MaskedOutput>,
+    /// Where to record what the way back needs.
+    pub tape: Option<&'a mut Node<T>>,
     /// Training: the dropout generators of the layer and the layers inside, in order; `None` in inference.
     pub dropout: Option<&'a mut [DropoutState]>,
 }
@@ -45,4 +49,24 @@ pub struct MaskedOutput {
     pub zero_sequence: bool,
     /// Zeros as the last output.
     pub zero_last: bool,
+}
+
+/// What a layer's way back reads and writes. All shapes fit those of the recorded run.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BackwardPass<'a, T> {
+    /// The gradient of the outputs: (batch, timesteps, output_size).
+    pub d_sequence: Option<Sequence<'a, T>>,
+    /// Whether the steps of `d_sequence` stand in the opposite order, as Bidirectional's backward layer has them.
+    pub flipped: bool,
+    /// The gradient of the last output: (batch, output_size).
+    pub d_last: Option<Rows<'a, T>>,
+    /// The gradient of the final state: (batch, state width).
+    pub d_state: Rows<'a, T>,
+    /// The gradient of the input, to be added to: (batch, timesteps, input_size).
+    pub d_input: Option<SequenceMut<'a, T>>,
+    /// The gradient of the initial state, to be written.
+    pub d_initial: RowsMut<'a, T>,
+    /// The gradients of the weights, to be added to.
+    pub gradients: WeightGradients<'a, T>,
 }

@@ -22,6 +22,8 @@ pub struct Scratch<T> {
     pub(crate) outputs: Vec<T>,
     /// Previous outputs of layers inside.
     pub(crate) carry: Vec<T>,
+    /// States of rows that begin anew.
+    pub(crate) cut: Vec<T>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
@@ -55,6 +57,7 @@ impl<T> Scratch<T> {
             work: Vec::new(),
             outputs: Vec::new(),
             carry: Vec::new(),
+            cut: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
             all_rows: AllRows::default(),

@@ -20,6 +20,16 @@ impl<'a, T: Float> Sequence<'a, T> {
         Sequence { data, batch_stride: timesteps * features, time_stride: features, features }
     }
 
+    /// Rows [row][step], of which each row of the batch has `steps`.
+    pub(crate) fn of_rows(rows: Rows<'a, T>, steps: usize) -> Self {
+        Sequence {
+            data: rows.data(),
+            batch_stride: steps * rows.width(),
+            time_stride: rows.width(),
+            features: rows.width(),
+        }
+    }
+
     /// A batch of single steps.
     pub(crate) fn one_step(rows: &'a [T], features: usize) -> Self {
         Sequence::packed(rows, 1, features)

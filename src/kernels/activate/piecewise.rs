@@ -41,7 +41,15 @@ impl<T: Float> Pointwise<T> for Relu {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct LeakyRelu<T>(pub(super) T);
+pub(super) struct LeakyRelu<T>(T);
+
+impl<T: Float> LeakyRelu<T> {
+    /// TensorFlow keeps the slope as an `f32`, whatever it multiplies.
+    #[inline(always)]
+    pub(super) fn new(negative_slope: f64) -> Self {
+        LeakyRelu(T::from_f64((negative_slope as f32).into()))
+    }
+}
 
 impl<T: Float> Pointwise<T> for LeakyRelu<T> {
     #[inline(always)]

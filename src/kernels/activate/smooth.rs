@@ -258,7 +258,7 @@ impl Pointwise<f64> for Gelu {
     }
     #[inline(always)]
     fn slope<A: Arch>(self, z: f64, _y: f64) -> f64 {
-        const DENSITY_AT_ZERO: f64 = 0.398_942_280_401_432_7; // 1 / sqrt(2 pi)
+        const DENSITY_AT_ZERO: f64 = erf::SQRT_HALF * 0.564_189_583_547_756_3; // c / sqrt(pi)
         let z = Self::clamp(z);
         let bell = erf::bell::<A>(z).value();
         let outside = bell * erf::tail_over_bell::<A>(z);
@@ -274,7 +274,8 @@ pub(super) struct GeluByTanh;
 impl GeluByTanh {
     /// `2 sqrt(2 / pi)`.
     const SLOPE: f64 = 1.595_769_121_605_730_7;
-    const CUBE: f64 = 0.044715;
+    /// Another constant that TensorFlow rounds to `f32` first.
+    const CUBE: f64 = 0.044715_f32 as f64;
 }
 
 impl Pointwise<f64> for GeluByTanh {

@@ -1,24 +1,35 @@
-//! The normal distribution's cumulative function, for gelu, in `f64`.
+//! Gaussian tails, for gelu, in `f64`.
 //!
 //! ```text
-//! a = |x| / sqrt(2),  erfc(a) = exp(-a^2) P(t) / (1 + 2a),  t = (a - 4) / (a + 4)
-//! Phi(x) = x < 0 ? erfc(a) / 2 : 1 - erfc(a) / 2
+//! a = |x| c,  erfc(a) = exp(-a^2) P(t) / (1 + 2a),  t = (a - 4) / (a + 4)
 //! ```
 //!
+//! c should be sqrt(1/2). TensorFlow rounds it to `f32` even where all else is `f64`, and so do we.
 //! The change of variable is Shepherd and Laframboise's (1981): it makes one polynomial do for all a.
 
 use super::exp::{Scaled, exp_of_sum};
 use crate::kernels::isa::Arch;
 
-/// `exp(-x^2 / 2)`, 2^64 times too large.
+/// c.
+pub(crate) const SQRT_HALF: f64 = std::f32::consts::FRAC_1_SQRT_2 as f64;
+
 #[inline(always)]
-pub(crate) fn bell<A: Arch>(x: f64) -> Scaled<f64> {
-    // -x^2 / 2 as a sum of two numbers, the first one exact: its rounding error would be multiplied by its size.
-    let head = f64::from_bits(x.to_bits() & !0x7ff_ffff);
-    exp_of_sum::<A, f64>(-0.5 * head * head, -0.5 * (x - head) * (x + head))
+fn head(x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & !0x7ff_ffff)
 }
 
-/// `erfc(|x| / sqrt(2)) / 2 / exp(-x^2 / 2)`, for |x| <= 40.
+/// `exp(-(c x)^2)`, for |x| <= 40.
+#[inline(always)]
+pub(crate) fn bell<A: Arch>(x: f64) -> Scaled<f64> {
+    // A square's rounding error would be multiplied by its size, so the square is a sum of two numbers. A head has the
+    // upper 26 bits, and c has 24: the product of two of these is exact.
+    let (x_head, a) = (head(x), x * SQRT_HALF);
+    let a_head = head(a);
+    let a_rest = (x_head * SQRT_HALF - a_head) + (x - x_head) * SQRT_HALF;
+    exp_of_sum::<A, f64>(-(a_head * a_head), -(a_rest * (a + a_head)))
+}
+
+/// `erfc(|c x|) / 2` over [`bell`], for |x| <= 40.
 #[inline(always)]
 pub(crate) fn tail_over_bell<A: Arch>(x: f64) -> f64 {
     // tools/fit_math.py, ERFCX f64: relative error 2^-54.57.
@@ -48,7 +59,7 @@ pub(crate) fn tail_over_bell<A: Arch>(x: f64) -> f64 {
         2.021619721154079e-09,
         1.2643166649404374e-09,
     ];
-    let a = x.abs() * std::f64::consts::FRAC_1_SQRT_2;
+    let a = x.abs() * SQRT_HALF;
     let t = (a - 4.0) / (a + 4.0);
     let t2 = t * t;
     let (mut even, mut odd) = (P[22], P[23]);

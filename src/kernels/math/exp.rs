@@ -60,13 +60,15 @@ impl<T: Float> Scaled<T> {
         self.0 * constant(1.0 / TWO_TO_64)
     }
 
-    /// The number times a factor, precise if the product is a normal number, though the number itself may not be.
+    /// The number times a factor: precise where the product is a normal number, though the number itself may not be
+    /// one. Where that has become zero, zero times the factor.
     #[inline(always)]
     pub(crate) fn times(self, factor: T) -> T {
-        // Where the number is above 2^-64 a large factor could overflow if it were scaled down last.
-        let tiny = self.0 < T::one();
-        let (first, last) = if tiny { (1.0, 1.0 / TWO_TO_64) } else { (1.0 / TWO_TO_64, 1.0) };
-        self.0 * constant(first) * factor * constant(last)
+        let value = self.value();
+        // Larger numbers are precise by themselves, and could overflow if they were scaled down last.
+        let tiny = self.0 < T::one() && value > T::zero();
+        let product = (if tiny { self.0 } else { value }) * factor;
+        product * constant(if tiny { 1.0 / TWO_TO_64 } else { 1.0 })
     }
 }
 
