@@ -23,9 +23,9 @@
 //! ```text
 //! layers ── what a user holds: options, weights, defaults; Bidirectional, Stacked, wrappers
 //!    │         (initializers only make their weights)
-//! runner ── time: direction, mask, lengths, resets, outputs; knows any cell
+//! runner ── time: direction, mask, lengths, resets, outputs, the way back in time; knows any cell
 //!    │
-//! cells ─── one step; SimpleRNN, LSTM, GRU
+//! cells ─── one step forward and the same step backward; SimpleRNN, LSTM, GRU
 //!    │
 //! kernels ─ packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
 //! ```
@@ -55,6 +55,10 @@
 //!
 //! **What differs between two calls belongs to the call**: masks, lengths, resets, an initial state, training. They are
 //! chained setters of [`Run`](crate::Run), which can grow without breaking anyone.
+//!
+//! **Training is one more option of a call**: a run that records leaves a [`Tape`](crate::training::Tape), and
+//! [`Layer::backward`](crate::Layer::backward) reads it, once. Tape, gradients and optimizer are the caller's values, reused
+//! from call to call; a loop of one's own has nothing to fight.
 //!
 //! **An [`Output`](crate::Output) has one type.** Keras returns a tensor, or a list whose length depends on two flags. Here the
 //! last output is always there (it costs nothing), and what wasn't requested is an error that says how to request it.

@@ -20,6 +20,7 @@
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
+//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Why it is built as it is**: the page [`design`].
 //!
@@ -87,6 +88,7 @@
 //! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
 //! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
+//! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
@@ -96,15 +98,15 @@
 //!
 //! # What works with what
 //!
-//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds |
-//! |---|---|---|---|---|---|---|---|
-//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes |
-//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] |
-//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes |
-//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes |
-//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes |
-//! | [`Embedding`], [`Masking`] | yes | they make masks | no matter | none | before it | none | yes |
+//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
+//! | [`Embedding`], [`Masking`] | yes | they make masks | no matter | none | before it | none | yes | no |
 //!
 //! # Conventions
 //!
@@ -128,13 +130,14 @@
 //! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
 //!   arrives, or on the vector width of the machine, as long as it has fused multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
-//! - **No panics**, save the documented one: `new` of a layer with a size of zero. Builders return errors instead.
+//! - **No panics** from sizes or data, save the documented one: `new` of a layer of size zero. Builders return errors.
 //! - **Real time**: a step of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!
 //! # When not to use it
 //!
-//! - To train: this version only runs models. [`Layer::set_weights`] brings in weights that were trained elsewhere.
+//! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
+//!   losses and no regularizers yet. [`Layer::set_weights`] brings in weights that were trained elsewhere.
 //! - For models of other layers than these (convolutions, attention): that is for a general framework or runtime.
 //! - On a GPU, or in half precision: it has neither.
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
