@@ -193,6 +193,7 @@ pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
+pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;

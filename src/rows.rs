@@ -128,6 +128,16 @@ impl<'a, T> RowsMut<'a, T> {
     }
 }
 
+#[cfg(feature = "rayon")]
+impl<'a, T> RowsMut<'a, T> {
+    /// The first `n` rows and the others. A row must end before the next one's stride begins, as rows of an array do.
+    pub(crate) fn split_rows(self, n: usize) -> (Self, Self) {
+        let RowsMut { data, start, stride, width } = self;
+        let (first, second) = data.split_at_mut((n * stride).min(data.len()));
+        (RowsMut { data: first, start, stride, width }, RowsMut { data: second, start, stride, width })
+    }
+}
+
 /// What a step reads as its input: the features themselves, or their product with the kernel, done before the loop.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a, T> {

@@ -218,6 +218,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         if self.side_by_side() { forward + backward } else { forward }
     }
 
+    fn work(&self) -> usize {
+        self.forward.work() + self.backward.work()
+    }
+
     fn ready(&self) -> Result<()> {
         let (forward, backward) = self.units();
         if self.side_by_side() || forward == backward {

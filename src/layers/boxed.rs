@@ -91,6 +91,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).unmerged()
     }
 
+    fn work(&self) -> usize {
+        (**self).work()
+    }
+
     fn ready(&self) -> Result<()> {
         (**self).ready()
     }

@@ -217,6 +217,10 @@ impl<T: Float> Layer<T> for Dense<T> {
         &self.layout
     }
 
+    fn work(&self) -> usize {
+        self.kernel.len()
+    }
+
     fn can_stream(&self) -> Result<()> {
         Ok(())
     }

@@ -114,6 +114,10 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         None
     }
 
+    /// Multiplications of one row and step: what threads are weighed against.
+    #[doc(hidden)]
+    fn work(&self) -> usize;
+
     /// Whether the layer can run at all: asked before each call.
     #[doc(hidden)]
     fn ready(&self) -> Result<()> {

@@ -26,6 +26,8 @@ pub struct Recurrent<C: Cell> {
     layout: Arc<StateLayout>,
     /// The columns of the state that are the output.
     output: Range<usize>,
+    /// The elements of all weights.
+    params: usize,
     options: RunOptions,
 }
 
@@ -46,7 +48,9 @@ impl<C: Cell> Recurrent<C> {
 
     pub(crate) fn with_options(cell: C, options: RunOptions) -> Self {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
-        Recurrent { cell: Arc::new(cell), layout, output, options }
+        let mut params = 0;
+        cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params += weight.len()));
+        Recurrent { cell: Arc::new(cell), layout, output, params, options }
     }
 
     /// Whether to return the outputs of all steps. The same option of the builder is to be preferred where there is
@@ -141,6 +145,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         &self.layout
     }
 
+    fn work(&self) -> usize {
+        self.params
+    }
+
     fn can_stream(&self) -> Result<()> {
         if self.options.go_backwards {
             return Err(Error::CannotStream { layer: self.to_string(), reason: "it goes backwards in time" });
@@ -220,6 +228,7 @@ impl<C: Cell> Clone for Recurrent<C> {
             cell: Arc::clone(&self.cell),
             layout: Arc::clone(&self.layout),
             output: self.output.clone(),
+            params: self.params,
             options: self.options,
         }
     }

@@ -181,6 +181,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         &self.layout
     }
 
+    fn work(&self) -> usize {
+        self.parts.iter().map(|part| part.layer.work()).sum()
+    }
+
     fn can_stream(&self) -> Result<()> {
         self.parts.iter().try_for_each(|part| part.layer.can_stream())
     }

@@ -71,6 +71,10 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         self.layer.state_layout()
     }
 
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
     fn can_stream(&self) -> Result<()> {
         Ok(())
     }

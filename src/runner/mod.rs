@@ -21,3 +21,4 @@ pub(crate) mod scratch;
 pub(crate) mod sequence;
 pub(crate) mod stream;
 pub(crate) mod tape;
+pub(crate) mod threads;

@@ -41,6 +41,37 @@ pub struct Pass<'a, T> {
     pub dropout: Option<&'a mut [DropoutState]>,
 }
 
+#[cfg(feature = "rayon")]
+impl<'a, T: crate::float::Float> Pass<'a, T> {
+    /// The first `rows` rows and the others, for two threads. Only for a pass without tape and dropout.
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
+        let Pass { batch, timesteps, input, mask, resets, prev, next, carry, sequence, masked_output, .. } = self;
+        let (first_next, next) = next.split_rows(rows);
+        let (first_carry, carry) = carry.split_rows(rows);
+        let (first_sequence, sequence) = sequence.map(|sequence| sequence.split_rows(rows)).unzip();
+        let (first_mask, mask) = mask.split_rows(rows);
+        let (first_resets, resets) = resets.map(|resets| resets.split_at(rows * timesteps)).unzip();
+        let part = |batch, input, mask, resets, prev, next, carry, sequence| Pass {
+            batch,
+            timesteps,
+            input,
+            mask,
+            resets,
+            prev,
+            next,
+            carry,
+            sequence,
+            masked_output,
+            tape: None,
+            dropout: None,
+        };
+        (
+            part(rows, input, first_mask, first_resets, prev, first_next, first_carry, first_sequence),
+            part(batch - rows, input.skip_rows(rows), mask, resets, prev.skip(rows), next, carry, sequence),
+        )
+    }
+}
+
 /// What masked steps put out: zeros, or else the previous output.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]

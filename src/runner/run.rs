@@ -8,6 +8,7 @@ use super::pass::Pass;
 use super::scratch::{Scratch, take};
 use super::sequence::{Sequence, SequenceMut};
 use super::tape::Tape;
+use super::threads;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -282,7 +283,8 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
         carry.fill(T::zero());
         carry
     });
-    layer.process(
+    threads::process(
+        layer,
         Pass {
             batch,
             timesteps,

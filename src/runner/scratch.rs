@@ -34,6 +34,9 @@ pub struct Scratch<T> {
     pub(crate) odd: bool,
     /// The layers inside.
     pub(crate) children: Vec<Scratch<T>>,
+    /// Parts of the batch, on other threads.
+    #[cfg(feature = "rayon")]
+    pub(crate) threads: Vec<Scratch<T>>,
 }
 
 /// 0, 1, 2, ... as far as anybody has asked.
@@ -63,6 +66,8 @@ impl<T> Scratch<T> {
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),
+            #[cfg(feature = "rayon")]
+            threads: Vec::new(),
         }
     }
 

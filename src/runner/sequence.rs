@@ -69,6 +69,25 @@ impl<'a, T: Float> Sequence<'a, T> {
     }
 }
 
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> Sequence<'a, T> {
+    /// Without the first `rows` rows of the batch.
+    pub(crate) fn skip_rows(self, rows: usize) -> Self {
+        let skipped = (rows * self.batch_stride).min(self.data.len());
+        Sequence { data: &self.data[skipped..], ..self }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> SequenceMut<'a, T> {
+    /// The first `rows` rows of the batch and the others.
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
+        let at = (rows * self.timesteps * self.stride).min(self.data.len());
+        let (first, second) = self.data.split_at_mut(at);
+        (SequenceMut { data: first, ..self }, SequenceMut { data: second, ..self })
+    }
+}
+
 /// The strides of rows and steps, where none is negative and the features of a step lie side by side.
 fn row_strides<T>(x: &ArrayRef3<T>) -> Option<(usize, usize)> {
     // The stride of an axis of length 0 or 1 means nothing.
