@@ -12,3 +12,5 @@ mod rows;
 pub use activation::Activation;
 pub use error::{Error, Result};
 pub use float::Float;
+#[doc(hidden)]
+pub use kernels::door;

@@ -78,18 +78,25 @@ pub(crate) trait Kernel {
 }
 
 /// Runs a kernel on an instruction set that [`Isa::detect`] or [`Isa::available`] has returned.
-#[inline]
+#[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
+        // Never inlined: a rare path that a kernel calls through here stays out of its common one.
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        #[inline(never)]
         fn avx512<K: Kernel>(kernel: K) -> K::Output {
             kernel.run::<Avx512>()
         }
         #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
         fn avx2<K: Kernel>(kernel: K) -> K::Output {
             kernel.run::<Avx2>()
+        }
+        #[inline(never)]
+        fn baseline<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run::<Baseline>()
         }
         match isa {
             // SAFETY: an `Isa::Avx512` is made only by `Isa::available`, which has asked the processor for each of
@@ -97,7 +104,7 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
             Isa::Avx512 => unsafe { avx512(kernel) },
             // SAFETY: an `Isa::Avx2` is made only by `Isa::available`, which has asked for AVX2 and FMA.
             Isa::Avx2 => unsafe { avx2(kernel) },
-            Isa::Baseline => kernel.run::<Baseline>(),
+            Isa::Baseline => baseline(kernel),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -6,11 +6,15 @@ mod activate;
 mod aligned;
 mod cells;
 mod dense;
+#[doc(hidden)]
+pub mod door;
 mod gru;
 pub(crate) mod isa;
+mod lanes;
 mod lstm;
 pub(crate) mod math;
 mod panels;
+mod products;
 mod reference;
 mod simple_rnn;
 mod tiles;
@@ -33,17 +37,25 @@ mod sealed {
 }
 
 /// What the kernels need of an element type. Implemented by `f32` and `f64` only.
-pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
-    /// The elements of 64 bytes: a cache line, and the widest vector.
+pub trait Element: sealed::Sealed + math::Elementary + Copy + Send + Sync + 'static {
+    /// A line: 64 bytes, which is a cache line and the widest vector.
     #[doc(hidden)]
-    const LANES: usize;
+    type Line: lanes::Lanes<Self>;
+    /// Half a line.
+    #[doc(hidden)]
+    type HalfLine: lanes::Lanes<Self>;
+    /// The elements of a line.
+    #[doc(hidden)]
+    const LANES: usize = <Self::Line as lanes::Lanes<Self>>::LEN;
 }
 
 impl Element for f32 {
-    const LANES: usize = 16;
+    type Line = [f32; 16];
+    type HalfLine = [f32; 8];
 }
 impl Element for f64 {
-    const LANES: usize = 8;
+    type Line = [f64; 8];
+    type HalfLine = [f64; 4];
 }
 
 /// One time step of some rows.
