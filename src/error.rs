@@ -34,6 +34,44 @@ pub enum Error {
         known: String,
     },
 
+    /// An activation that can't be made from its name alone.
+    #[error("activation {activation:?} has no defaults: give {parameters}")]
+    ActivationArguments {
+        /// The activation's name.
+        activation: &'static str,
+        /// The parameters without a default, in words.
+        parameters: &'static str,
+    },
+
+    /// An activation's parameter that is out of its range.
+    #[error("{activation}: {parameter} must be {expected}, got {value}")]
+    ActivationParameter {
+        /// The activation's name.
+        activation: String,
+        /// The parameter's name.
+        parameter: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// The value that was given.
+        value: f64,
+    },
+
+    /// An activation that halves a row was given one that has no half.
+    #[error("{activation} needs an even width, got {width}")]
+    OddWidth {
+        /// The activation's name.
+        activation: &'static str,
+        /// The row's width.
+        width: usize,
+    },
+
+    /// Training through an activation of the user's own that came without its derivative.
+    #[error("activation {activation:?} can't be trained through: it has no derivative")]
+    NoDerivative {
+        /// The activation's name.
+        activation: String,
+    },
+
     /// An initializer name that Keras doesn't know.
     #[error("unknown initializer {name:?}: the names are {known}")]
     UnknownInitializer {

@@ -1,13 +1,14 @@
 //! The two element types, `f32` and `f64`, as one sealed trait.
 
 use crate::kernels::Element;
+use crate::kernels::math::Elementary;
 
 /// The element type of a layer: `f32` or `f64`. Sealed.
 ///
 /// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
 /// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
-pub trait Float: ndarray::NdFloat + Default + Element {
+pub trait Float: ndarray::NdFloat + Default + Element + Elementary {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
     fn sigmoid(self) -> Self;
 
@@ -20,11 +21,13 @@ pub trait Float: ndarray::NdFloat + Default + Element {
 
 impl Float for f32 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
+        crate::math::sigmoid(self)
     }
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as f32
     }
+    #[inline(always)]
     fn into_f64(self) -> f64 {
         self.into()
     }
@@ -32,11 +35,13 @@ impl Float for f32 {
 
 impl Float for f64 {
     fn sigmoid(self) -> Self {
-        crate::kernels::math::sigmoid::<crate::kernels::isa::Baseline, _>(self)
+        crate::math::sigmoid(self)
     }
+    #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value
     }
+    #[inline(always)]
     fn into_f64(self) -> f64 {
         self
     }

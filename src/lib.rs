@@ -6,10 +6,11 @@ mod activation;
 mod error;
 mod float;
 mod kernels;
+pub mod math;
 #[allow(dead_code)] // until cells use it
 mod rows;
 
-pub use activation::Activation;
+pub use activation::{Activation, CustomActivation};
 pub use error::{Error, Result};
 pub use float::Float;
 #[doc(hidden)]

@@ -14,9 +14,10 @@
 //! The error of d and n/m is 2 to 3 ulp, like that of the activations by themselves, but for sigmoids below 1e-9, where
 //! the shorter reduction by ln 2 in one part leaves up to 1e-7 of the value.
 
+use super::activate::apply;
 use super::isa::Arch;
 use super::math::exp_tail;
-use crate::Float;
+use crate::{Activation, Float};
 
 /// ln 2 in one part. A multiple of up to 30 times it is within half an ulp of 1.
 #[inline(always)]
@@ -30,7 +31,8 @@ fn one_plus_exp_minus<A: Arch, T: Float>(x: T) -> T {
     // Two limits at two places: side by side, the compiler makes four slow instructions of two fast ones.
     let x = if x > -T::EXPM1_LO { -T::EXPM1_LO } else { x };
     let rounded = A::mul_add(x, -T::LOG2_E, T::ROUND);
-    let rounded = if rounded > T::EXP_INFINITE { T::EXP_INFINITE } else { rounded };
+    let infinite = A::mul_add(T::EXP_HI, T::LOG2_E, T::ROUND);
+    let rounded = if rounded > infinite { infinite } else { rounded };
     let n = rounded - T::ROUND;
     let r = A::mul_add(n, -ln_2::<T>(), -x);
     let rr = r * r;
@@ -80,4 +82,75 @@ pub(super) fn gru_after<A: Arch, T: Float>(z: T, r: T, x: T, h: T, prev: T) -> T
 #[inline(always)]
 pub(super) fn mix<A: Arch, T: Float>(z: T, prev: T, candidate: T) -> T {
     A::mul_add(T::one() - z, candidate, z * prev)
+}
+
+/// An LSTM's step from its preactivations on, i, f, c, o in `z`, which become the gates. `c` is the state before the
+/// step; `next` becomes h and c.
+#[inline(always)]
+pub(super) fn lstm_row<A: Arch, T: Float>(
+    z: &mut [T],
+    c: &[T],
+    next: &mut [T],
+    activation: &Activation,
+    recurrent_activation: &Activation,
+) {
+    let units = c.len();
+    let (if_, co) = z.split_at_mut(2 * units);
+    let (g, o) = co.split_at_mut(units);
+    apply_to_gates::<A, T>(recurrent_activation, if_, units);
+    apply::<A, T>(activation, g);
+    apply::<A, T>(recurrent_activation, o);
+    let (i, f) = if_.split_at(units);
+    let (next_h, next_c) = next.split_at_mut(units);
+    let (f, g, o, next_h, next_c) =
+        (&f[..units], &g[..units], &o[..units], &mut next_h[..units], &mut next_c[..units]);
+    for u in 0..units {
+        next_c[u] = A::mul_add(f[u], c[u], i[u] * g[u]);
+        next_h[u] = next_c[u];
+    }
+    apply::<A, T>(activation, next_h);
+    for u in 0..units {
+        next_h[u] = o[u] * next_h[u];
+    }
+}
+
+/// A GRU's step with `reset_after` from its preactivations on: z, r, the candidate's part of x, its part of h. They
+/// become z, r, the candidate, its part of h.
+#[inline(always)]
+pub(super) fn gru_after_row<A: Arch, T: Float>(
+    z: &mut [T],
+    prev: &[T],
+    next: &mut [T],
+    activation: &Activation,
+    recurrent_activation: &Activation,
+) {
+    let units = prev.len();
+    let (zr, xh) = z.split_at_mut(2 * units);
+    let (n, h) = xh.split_at_mut(units);
+    apply_to_gates::<A, T>(recurrent_activation, zr, units);
+    let (z, r) = zr.split_at(units);
+    let (z, r, h, next) = (&z[..units], &r[..units], &h[..units], &mut next[..units]);
+    for u in 0..units {
+        n[u] = A::mul_add(r[u], h[u], n[u]);
+    }
+    apply::<A, T>(activation, n);
+    for u in 0..units {
+        next[u] = mix::<A, T>(z[u], prev[u], n[u]);
+    }
+}
+
+/// Applies an activation to gates side by side, each a whole row for those activations that need one.
+#[inline(always)]
+pub(super) fn apply_to_gates<A: Arch, T: Float>(
+    activation: &Activation,
+    gates: &mut [T],
+    units: usize,
+) {
+    if activation.is_elementwise() {
+        apply::<A, T>(activation, gates);
+    } else {
+        for gate in gates.chunks_exact_mut(units) {
+            apply::<A, T>(activation, gate);
+        }
+    }
 }

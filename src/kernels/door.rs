@@ -66,19 +66,19 @@ impl<T: Float> Runner<T> {
             Cell::SimpleRnn => {
                 let mut k = SimpleRnnKernel::for_isa(isa, input_size, units);
                 k.pack(&kernel, &recurrent, Some(&bias));
-                let sizes = (k.scratch_len(), k.projected_len());
+                let sizes = (k.scratch_len(batch), k.projected_len());
                 (Any::SimpleRnn(k), sizes.0, sizes.1)
             }
             Cell::Lstm => {
                 let mut k = LstmKernel::for_isa(isa, input_size, units);
                 k.pack(&kernel, &recurrent, Some(&bias));
-                let sizes = (k.scratch_len(), k.projected_len());
+                let sizes = (k.scratch_len(batch), k.projected_len());
                 (Any::Lstm(k), sizes.0, sizes.1)
             }
             Cell::GruAfter | Cell::GruBefore => {
                 let mut k = GruKernel::for_isa(isa, input_size, units, cell == Cell::GruAfter);
                 k.pack(&kernel, &recurrent, Some(&bias));
-                let sizes = (k.scratch_len(), k.projected_len());
+                let sizes = (k.scratch_len(batch), k.projected_len());
                 (Any::Gru(k), sizes.0, sizes.1)
             }
         };

@@ -1,7 +1,7 @@
 //! A vector as an array of elements.
 //!
-//! The loops over an array are short, of fixed length and the same for each element, so the compiler makes them one
-//! instruction of the widest vector unit that the function may use.
+//! The loops over such an array are short, of fixed length and the same for each element, so the compiler makes each of
+//! them one instruction (or two, or four) of the widest vector unit that the function may use.
 
 use super::isa::Arch;
 use crate::Float;
@@ -14,14 +14,14 @@ pub trait Lanes<T>: Copy + 'static {
     /// N times the same.
     fn splat(value: T) -> Self;
 
+    /// The elements of `values` as vectors; what doesn't fill one is left out.
+    fn slice_of(values: &[T]) -> &[Self];
+
     /// The first N elements; where there are fewer, `few` with them.
     fn view<'a>(values: &'a [T], few: &'a mut Self) -> &'a Self;
 
     /// Writes the first elements, as many as `out` takes.
     fn store(&self, out: &mut [T]);
-
-    /// The elements as vectors; what doesn't fill one is left out.
-    fn slice_of(values: &[T]) -> &[Self];
 
     /// The elements.
     fn values(&self) -> &[T];
@@ -36,6 +36,11 @@ impl<T: Float, const N: usize> Lanes<T> for [T; N] {
     #[inline(always)]
     fn splat(value: T) -> Self {
         [value; N]
+    }
+
+    #[inline(always)]
+    fn slice_of(values: &[T]) -> &[Self] {
+        values.as_chunks().0
     }
 
     #[inline(always)]
@@ -54,16 +59,11 @@ impl<T: Float, const N: usize> Lanes<T> for [T; N] {
         match out.first_chunk_mut() {
             Some(all) => *all = *self,
             None => {
-                // Of a copy, so that `self` may stay in a register in the other case.
+                // Of a copy, so that `self` can stay in a register in the other case.
                 let few = *self;
                 copy_few(&few[..out.len()], out);
             }
         }
-    }
-
-    #[inline(always)]
-    fn slice_of(values: &[T]) -> &[Self] {
-        values.as_chunks().0
     }
 
     #[inline(always)]
@@ -86,14 +86,15 @@ pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(mut sum: V, vector: &V,
     sum
 }
 
-/// Copies fewer than 16 elements without a call of `memcpy`, which costs as much as a tenth of a small step.
+/// Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.
 #[inline(always)]
 fn copy_few<T: Copy>(mut from: &[T], mut to: &mut [T]) {
     macro_rules! copy {
         ($($n:literal)*) => {$(
-            if let (Some((a, from_rest)), Some((b, _))) = (from.split_first_chunk::<$n>(), to.split_first_chunk_mut::<$n>()) {
-                *b = *a;
-                from = from_rest;
+            let (chunk, place) = (from.split_first_chunk::<$n>(), to.first_chunk_mut::<$n>());
+            if let (Some((chunk, rest)), Some(place)) = (chunk, place) {
+                *place = *chunk;
+                from = rest;
                 to = &mut to[$n..];
             }
         )*};

@@ -2,8 +2,9 @@
 
 #![allow(dead_code, unused_imports)] // until cells use the kernels
 
-mod activate;
+pub(crate) mod activate;
 mod aligned;
+mod blocks;
 mod cells;
 mod dense;
 #[doc(hidden)]
@@ -15,8 +16,10 @@ mod lstm;
 pub(crate) mod math;
 mod panels;
 mod products;
+mod project;
 mod reference;
 mod simple_rnn;
+mod sinks;
 mod tiles;
 
 #[cfg(test)]
@@ -37,7 +40,7 @@ mod sealed {
 }
 
 /// What the kernels need of an element type. Implemented by `f32` and `f64` only.
-pub trait Element: sealed::Sealed + math::Elementary + Copy + Send + Sync + 'static {
+pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
     /// A line: 64 bytes, which is a cache line and the widest vector.
     #[doc(hidden)]
     type Line: lanes::Lanes<Self>;
@@ -85,4 +88,13 @@ pub(crate) struct KernelStep<'a, T> {
     pub activation: &'a Activation,
     /// The activation of the gates.
     pub recurrent_activation: &'a Activation,
+}
+
+/// The rows that an unfused step keeps in the scratch at a time.
+const BATCH: usize = 32;
+
+/// Whether the activations are those for which each cell has its own formulas.
+#[inline(always)]
+fn is_default(activation: &Activation, recurrent_activation: &Activation) -> bool {
+    matches!((activation, recurrent_activation), (Activation::Tanh, Activation::Sigmoid))
 }

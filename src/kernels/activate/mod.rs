@@ -1,0 +1,230 @@
+//! The activations' mathematics: a row in place, and the way back through it.
+//!
+//! ```text
+//! activate(isa, activation, row)                 row = act(row)
+//! activate_backward(isa, activation, z, y, dy)   dy = J(z)^T dy, where y = act(z)
+//! ```
+//!
+//! Both are one function per instruction set with one `match` in it, then flat loops that the compiler vectorises.
+//! Kernels call [`apply`] and [`backward`], which are the same for the instruction set that the kernel is compiled
+//! for: a call, not code that is copied into each kernel.
+//! - `piecewise` - relu and the like: a few exact operations in the row's own type
+//! - `smooth` - what needs an exponential: tanh and sigmoid in the row's own type, the others in `f64`
+//! - `rows` - softmax and the like, which need the whole row
+//!
+//! Where a function has no derivative (relu at 0), its slope is the one that TensorFlow takes.
+
+mod piecewise;
+mod rows;
+mod smooth;
+#[cfg(test)]
+mod tests;
+
+use crate::activation::{Activation, CustomActivation};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
+
+/// A function of one element, and its slope.
+trait Pointwise<T>: Copy {
+    fn value<A: Arch>(self, x: T) -> T;
+    /// The derivative at `z`, where `y` is the value.
+    fn slope<A: Arch>(self, z: T, y: T) -> T;
+}
+
+/// Turns a row of preactivations into activations. A whole row for softmax and the like, else any slice.
+///
+/// `Glu` writes into the first half of the row; the second half is left with no meaning. Its width must be even.
+pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
+    dispatch(isa, Forward { activation, row });
+}
+
+/// Turns the gradient by the activations, `dy`, into that by the preactivations, in place.
+///
+/// `z` is what [`activate`] was given and `y` what it made of it. `z` isn't looked at by those activations that
+/// [`reads_preactivation`] denies, `y` not by most of the others. For `Glu` all three slices are as wide as the
+/// input; of `dy` the first half counts, `y` isn't looked at.
+///
+/// # Panics
+/// For a custom activation without derivative: see [`Activation::check_derivative`].
+pub(crate) fn activate_backward<T: Float>(
+    isa: Isa,
+    activation: &Activation,
+    z: &[T],
+    y: &[T],
+    dy: &mut [T],
+) {
+    dispatch(isa, Backward { activation, z, y, dy });
+}
+
+/// [`activate`] from within a kernel.
+#[inline(always)]
+pub(crate) fn apply<A: Arch, T: Float>(activation: &Activation, row: &mut [T]) {
+    activate(A::ISA, activation, row);
+}
+
+/// [`activate_backward`] from within a kernel.
+#[inline(always)]
+pub(crate) fn backward<A: Arch, T: Float>(activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
+    activate_backward(A::ISA, activation, z, y, dy);
+}
+
+/// Whether the way back needs the preactivations, or the activations alone will do.
+pub(crate) fn reads_preactivation(activation: &Activation) -> bool {
+    use Activation::*;
+    !matches!(activation, Linear | Relu | Tanh | Sigmoid | Exponential | Softmax | LogSoftmax)
+}
+
+impl Activation {
+    /// Applies the activation to one row and returns the result: the row itself, or its first half for `glu`.
+    ///
+    /// ```
+    /// use recurrent::Activation;
+    ///
+    /// let mut row = [1.0_f32, 2.0, 3.0];
+    /// Activation::Softmax.apply(&mut row)?;
+    /// assert_eq!(row, [0.09003057, 0.24472848, 0.66524094]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`validate`](Activation::validate), and [`Error::OddWidth`].
+    pub fn apply<'a, T: Float>(&self, row: &'a mut [T]) -> Result<&'a mut [T]> {
+        self.validate()?;
+        let halved = matches!(self, Activation::Glu);
+        if halved && !row.len().is_multiple_of(2) {
+            return Err(Error::OddWidth { activation: "glu", width: row.len() });
+        }
+        activate(Isa::detect(), self, row);
+        let width = if halved { row.len() / 2 } else { row.len() };
+        Ok(&mut row[..width])
+    }
+}
+
+struct Forward<'a, T> {
+    activation: &'a Activation,
+    row: &'a mut [T],
+}
+
+struct Backward<'a, T> {
+    activation: &'a Activation,
+    z: &'a [T],
+    y: &'a [T],
+    dy: &'a mut [T],
+}
+
+/// `match activation`, with `$f` bound to what computes it element by element; the other arms are the caller's.
+macro_rules! by_kind {
+    ($activation:expr, |$f:ident| $elementwise:expr, $($other:tt)*) => {{
+        use piecewise as p;
+        use smooth::{self as s, InF64};
+        macro_rules! with { ($value:expr) => {{ let $f = $value; $elementwise }} }
+        match *$activation {
+            Activation::Relu => with!(p::Relu),
+            Activation::ReluWith { negative_slope, max_value, threshold } => {
+                // Keras takes simpler functions for these, with other slopes at the bends.
+                match (negative_slope == 0.0, max_value, threshold == 0.0) {
+                    (true, None, true) => with!(p::Relu),
+                    (false, None, true) => with!(p::LeakyRelu::new(negative_slope)),
+                    (true, Some(6.0), true) => with!(p::Relu6),
+                    _ => with!(p::ReluWith::new(negative_slope, max_value, threshold)),
+                }
+            }
+            Activation::LeakyRelu { negative_slope } => with!(p::LeakyRelu::new(negative_slope)),
+            Activation::Relu6 => with!(p::Relu6),
+            Activation::Softsign => with!(p::Softsign),
+            Activation::SoftShrink { threshold } => with!(p::SoftShrink(T::from_f64(threshold))),
+            Activation::HardShrink { threshold } => with!(p::HardShrink(T::from_f64(threshold))),
+            Activation::HardTanh => with!(p::HardTanh),
+            Activation::HardSigmoid => with!(p::HardSigmoid),
+            Activation::HardSigmoidWith { slope, offset } => {
+                with!(p::HardSigmoidWith { slope: T::from_f64(slope), offset: T::from_f64(offset) })
+            }
+            Activation::SparseSigmoid => with!(p::SparseSigmoid),
+            Activation::HardSilu => with!(p::HardSilu),
+            Activation::SparsePlus => with!(p::SparsePlus),
+            Activation::Threshold { threshold, default_value } => {
+                with!(p::Threshold { threshold: T::from_f64(threshold), default: T::from_f64(default_value) })
+            }
+            Activation::Tanh => with!(s::Tanh),
+            Activation::Sigmoid => with!(s::Sigmoid),
+            Activation::Exponential => with!(s::Exponential),
+            Activation::Elu { alpha } => with!(InF64(s::Elu { alpha })),
+            Activation::Celu { alpha } => with!(InF64(s::Celu { alpha })),
+            Activation::Selu => with!(InF64(s::Selu)),
+            Activation::Softplus => with!(InF64(s::Softplus)),
+            Activation::Squareplus { b } => with!(InF64(s::Squareplus { b })),
+            Activation::TanhShrink => with!(InF64(s::TanhShrink)),
+            Activation::LogSigmoid => with!(InF64(s::LogSigmoid)),
+            Activation::Silu => with!(InF64(s::Silu)),
+            Activation::Gelu { approximate: false } => with!(InF64(s::Gelu)),
+            Activation::Gelu { approximate: true } => with!(InF64(s::GeluByTanh)),
+            Activation::Mish => with!(InF64(s::Mish)),
+            $($other)*
+        }
+    }};
+}
+
+impl<T: Float> Kernel for Forward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let row = self.row;
+        by_kind!(self.activation, |f| each::<A, T, _>(f, row),
+            Activation::Linear => {}
+            Activation::Glu => rows::glu::<A, T>(row),
+            Activation::Softmax => rows::softmax::<A, T>(row),
+            Activation::LogSoftmax => rows::log_softmax::<A, T>(row),
+            Activation::Sparsemax => rows::sparsemax::<T>(row),
+            Activation::Custom(ref custom) => each_custom(custom, row),
+        )
+    }
+}
+
+impl<T: Float> Kernel for Backward<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Backward { activation, z, y, dy } = self;
+        by_kind!(activation, |f| each_backward::<A, T, _>(f, z, y, dy),
+            Activation::Linear => {}
+            Activation::Glu => rows::glu_backward::<A, T>(z, dy),
+            Activation::Softmax => rows::softmax_backward::<A, T>(y, dy),
+            Activation::LogSoftmax => rows::log_softmax_backward::<A, T>(y, dy),
+            Activation::Sparsemax => rows::sparsemax_backward::<T>(z, dy),
+            Activation::Custom(ref custom) => each_custom_backward(custom, z, dy),
+        )
+    }
+}
+
+#[inline(always)]
+fn each<A: Arch, T: Float, F: Pointwise<T>>(f: F, row: &mut [T]) {
+    for x in row {
+        *x = f.value::<A>(*x);
+    }
+}
+
+#[inline(always)]
+fn each_backward<A: Arch, T: Float, F: Pointwise<T>>(f: F, z: &[T], y: &[T], dy: &mut [T]) {
+    for ((dy, &z), &y) in dy.iter_mut().zip(z).zip(y) {
+        *dy *= f.slope::<A>(z, y);
+    }
+}
+
+#[inline(always)]
+fn each_custom<T: Float>(custom: &CustomActivation, row: &mut [T]) {
+    let function = custom.function();
+    for x in row {
+        *x = T::from_f64(function(x.into_f64()));
+    }
+}
+
+#[inline(always)]
+fn each_custom_backward<T: Float>(custom: &CustomActivation, z: &[T], dy: &mut [T]) {
+    let derivative = custom.derivative().expect("check_derivative comes before training");
+    for (dy, &z) in dy.iter_mut().zip(z) {
+        *dy *= T::from_f64(derivative(z.into_f64()));
+    }
+}
