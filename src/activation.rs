@@ -32,7 +32,7 @@ pub enum Activation {
     /// `max(x, 0)`
     Relu,
     /// `relu` with its three options: `x` above the threshold and at most `max_value`, below it
-    /// `negative_slope * (x - threshold)`.
+    /// `negative_slope * (x - threshold)`. With a slope alone it is [`LeakyRelu`](Activation::LeakyRelu).
     ReluWith {
         /// The slope below the threshold.
         negative_slope: f64,
@@ -43,7 +43,7 @@ pub enum Activation {
     },
     /// `x` above zero, `negative_slope * x` below. By name 0.2.
     LeakyRelu {
-        /// The slope below zero.
+        /// The slope below zero. Rounded to `f32` in `f64` layers too, as in TensorFlow.
         negative_slope: f64,
     },
     /// `min(max(x, 0), 6)`
@@ -108,6 +108,8 @@ pub enum Activation {
     /// `x * hard_sigmoid(x)`, also known as hard swish.
     HardSilu,
     /// `x * (1 + erf(x / sqrt(2))) / 2`, or its approximation with tanh. By name exact.
+    ///
+    /// In `f64` too, 1 / sqrt(2) and 0.044715 are the nearest `f32` numbers, as in TensorFlow.
     Gelu {
         /// Whether `x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))` is meant.
         approximate: bool,

@@ -393,10 +393,10 @@ pub enum Error {
     BidirectionalPair {
         /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
         option: &'static str,
-        /// The forward layer's.
-        forward: String,
+        /// The forward layer's: a size, or 0 or 1 for false and true.
+        forward: usize,
         /// The backward layer's.
-        backward: String,
+        backward: usize,
         /// What is needed, in words.
         expected: &'static str,
     },
@@ -461,6 +461,29 @@ pub enum Error {
     /// A mask value that no input equals.
     #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
     MaskValue,
+
+    /// A cell without the way back.
+    #[error("the {cell} cell can't be trained: it has no step_backward")]
+    NoBackward {
+        /// The cell's class name.
+        cell: &'static str,
+    },
+
+    /// A way back without a recorded run.
+    #[error("nothing is recorded: give a run record(&mut tape) first")]
+    TapeEmpty,
+
+    /// A way back through a run that was gone through already.
+    #[error("the tape is spent: each recorded run can be gone back through once")]
+    TapeSpent,
+
+    /// A way back through another layer's run.
+    #[error("the tape was recorded by another layer")]
+    TapeLayer,
+
+    /// Gradients that belong to another layer.
+    #[error("the gradients, or the optimizer's memory, belong to another layer: its weights are others")]
+    GradientsLayer,
 
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]

@@ -32,4 +32,20 @@ impl TimeMask<'_> {
         live.clear();
         live.extend((0..batch).filter(|&row| self.is_live(row, time)));
     }
+
+    /// The mask of the first `rows` rows and that of the others.
+    #[cfg(feature = "rayon")]
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
+        match self {
+            TimeMask::All => (TimeMask::All, TimeMask::All),
+            TimeMask::Lengths(lengths) => {
+                let (first, second) = lengths.split_at(rows);
+                (TimeMask::Lengths(first), TimeMask::Lengths(second))
+            }
+            TimeMask::Steps { mask, timesteps } => {
+                let (first, second) = mask.split_at(rows * timesteps);
+                (TimeMask::Steps { mask: first, timesteps }, TimeMask::Steps { mask: second, timesteps })
+            }
+        }
+    }
 }

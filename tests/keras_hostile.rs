@@ -134,9 +134,8 @@ fn members_at(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
 
 /// The members of a zip file that stores them.
 fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let number = |at: usize, width: usize| {
-        (0..width).rev().fold(0_usize, |number, i| number << 8 | usize::from(bytes[at + i]))
-    };
+    let number =
+        |at: usize, width: usize| (0..width).rev().fold(0_usize, |number, i| number << 8 | usize::from(bytes[at + i]));
     let mut members = Vec::new();
     let mut at = 0;
     while bytes.get(at..at + 4) == Some(b"PK\x03\x04") {
@@ -337,7 +336,8 @@ fn sizes_that_the_file_cannot_back() {
     }));
     assert!(matches!(problem, Problem::Limit { what: "elements", .. }), "{problem}");
     let problem = refused(with_config("shapes", |config| {
-        layer(config, "input_layer")["config"]["batch_shape"] = vec![Value::Null, (1_u64 << 33).into(), (1_u64 << 33).into()].into();
+        layer(config, "input_layer")["config"]["batch_shape"] =
+            vec![Value::Null, (1_u64 << 33).into(), (1_u64 << 33).into()].into();
     }));
     assert!(matches!(problem, Problem::Limit { what: "elements", .. }), "{problem}");
 }
@@ -403,7 +403,8 @@ fn what_the_caller_asks_for() {
     for (name, data) in &mut parts {
         if name.ends_with(".h5") {
             // One of the weights becomes NaN: the last four bytes of the file are of a tensor or of nothing.
-            let at = data.chunks_exact(4).rposition(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]).abs() > 1e-3).unwrap();
+            let at =
+                data.chunks_exact(4).rposition(|c| f32::from_le_bytes([c[0], c[1], c[2], c[3]]).abs() > 1e-3).unwrap();
             data[4 * at..4 * at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
         }
     }

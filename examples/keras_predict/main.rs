@@ -35,7 +35,9 @@ fn run() -> Outcome {
     let file = keras::File::open(model)?;
     let arrays: Vec<Npy> = inputs.iter().map(read).collect::<Outcome<_>>()?;
     match file.dtype()? {
-        "float64" => predict::<f64>(&file, &arrays, Path::new(out), |array| array.clone(), |array| array.mapv(f64::from)),
+        "float64" => {
+            predict::<f64>(&file, &arrays, Path::new(out), |array| array.clone(), |array| array.mapv(f64::from))
+        }
         _ => predict::<f32>(&file, &arrays, Path::new(out), |array| array.mapv(|x| x as f32), |array| array.clone()),
     }
 }

@@ -32,7 +32,8 @@ pub fn read(mut file: impl Read) -> Result<Npy> {
     if (&mut file).take(length).read_to_string(&mut header)? as u64 != length {
         return Err(invalid("the header ends early"));
     }
-    let after = |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start().trim_start_matches(':').trim_start());
+    let after =
+        |key: &str| header.split_once(key).map(|(_, rest)| rest.trim_start().trim_start_matches(':').trim_start());
     let kind = after("'descr'").and_then(|rest| rest.strip_prefix('\'')).and_then(|rest| rest.split('\'').next());
     let kind = kind.ok_or_else(|| invalid("the header names no type"))?.to_string();
     let fortran = after("'fortran_order'").is_some_and(|rest| rest.starts_with("True"));

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
+use crate::error::Result;
 use crate::float::Float;
+use crate::gradients::WeightGradients;
 use crate::kernels::{GruKernel, KernelStep};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -53,7 +56,7 @@ impl<T: Float> GruCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            saved: None,
+            saved: call.tape,
             dropout,
             scratch: call.scratch,
             odd_step: call.odd,
@@ -89,7 +92,11 @@ impl<T: Float> Cell for GruCell<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        self.packed.scratch_len()
+        self.packed.scratch_len(1)
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        self.packed.scratch_len(batch)
     }
 
     fn dropout(&self) -> &[CellDropout] {
@@ -120,6 +127,86 @@ impl<T: Float> Cell for GruCell<T> {
     fn step_rows(&self, call: StepRows<'_, T>) {
         let dropout = super::only_masks(&self.dropout, call.dropout);
         self.advance(call, dropout);
+    }
+
+    fn tape_len(&self) -> usize {
+        self.packed.saved_len()
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.activation.check_derivative()?;
+        self.recurrent_activation.check_derivative()
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        4 * self.weights.units()
+    }
+
+    /// ```text
+    /// dz = dh' (h - g),   dg = dh' (1 - z),   dh = dh' z,   dn = activation'(..) dg
+    /// reset_after:  dr = dn (h Rh + ch),   the product h Rh + ch gets dn r
+    /// otherwise:    q = dn Rh^T,           dr = q h,   dh += q r
+    /// ```
+    /// then as in every gate. The tape holds z, r, g, and `h Rh + ch` or `r h`.
+    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        const GATES: usize = 3;
+        const Z: usize = 0;
+        const R: usize = 1;
+        const H: usize = 2;
+        let units = self.weights.units();
+        let (h, d_next) = (step.prev, step.d_next);
+        let left = |part: usize| &step.tape[part * units..][..units];
+        let (z, r, g, product) = (left(0), left(1), left(2), left(3));
+        let [dn, dr, d, buffer] = super::quarters(&mut step.scratch[..4 * units]);
+
+        for unit in 0..units {
+            dn[unit] = d_next[unit] * (T::one() - z[unit]);
+            step.d_prev[unit] = d_next[unit] * z[unit];
+        }
+        step.d_x.fill(T::zero());
+        let mut gates = GatesBackward {
+            weights: &self.weights,
+            x: step.x,
+            h,
+            dropout: step.dropout,
+            d_x: step.d_x,
+            d_h: step.d_prev,
+            gradients,
+        };
+        GatesBackward::through_activation(&self.activation, g, dn, buffer, |preactivation| {
+            gates.input_part(H, preactivation);
+            if self.reset_after {
+                let parts = r.iter().zip(product);
+                preactivation.iter_mut().zip(parts).for_each(|(p, (&r, &product))| *p += r * product);
+            } else {
+                gates.add_recurrent_part(H, product, preactivation);
+            }
+        });
+        gates.input_product(H, dn);
+        if self.reset_after {
+            for unit in 0..units {
+                dr[unit] = dn[unit] * product[unit];
+                d[unit] = dn[unit] * r[unit];
+            }
+            gates.recurrent_product(H, d);
+            gates.add_bias((GATES + H) * units, d);
+        } else {
+            for unit in 0..units {
+                let q = gates.recurrent_sum(H, unit, product[unit], dn);
+                dr[unit] = q * gates.masked_h(H, unit);
+                gates.add_to_h(H, unit, q * r[unit]);
+            }
+        }
+        gates.gate(R, &self.recurrent_activation, r, dr, buffer);
+        for (unit, d) in d.iter_mut().enumerate() {
+            *d = d_next[unit] * (h[unit] - g[unit]);
+        }
+        gates.gate(Z, &self.recurrent_activation, z, d, buffer);
+        if self.reset_after {
+            gates.add_bias((GATES + R) * units, dr);
+            gates.add_bias((GATES + Z) * units, d);
+        }
+        Ok(())
     }
 }
 

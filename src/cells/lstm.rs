@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
+use crate::error::Result;
 use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
 use crate::kernels::{KernelStep, LstmKernel};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -50,7 +55,7 @@ impl<T: Float> LstmCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            saved: None,
+            saved: call.tape,
             dropout,
             scratch: call.scratch,
             odd_step: call.odd,
@@ -86,7 +91,11 @@ impl<T: Float> Cell for LstmCell<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        self.packed.scratch_len()
+        self.packed.scratch_len(1)
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        self.packed.scratch_len(batch)
     }
 
     fn dropout(&self) -> &[CellDropout] {
@@ -117,6 +126,75 @@ impl<T: Float> Cell for LstmCell<T> {
     fn step_rows(&self, call: StepRows<'_, T>) {
         let dropout = super::only_masks(&self.dropout, call.dropout);
         self.advance(call, dropout);
+    }
+
+    fn tape_len(&self) -> usize {
+        self.packed.saved_len()
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.activation.check_derivative()?;
+        self.recurrent_activation.check_derivative()
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        4 * self.weights.units()
+    }
+
+    /// ```text
+    /// t  = activation(c')
+    /// do = dh' t,   dc' += activation'(c') o dh'
+    /// di = dc' g,   df = dc' c,   dg = dc' i,   dc = dc' f
+    /// ```
+    /// then for each gate, with `dz` the gradient of its preactivation: `dh += dz R^T`, `dx += dz K^T`, `dK += x dz`,
+    /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o.
+    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        const I: usize = 0;
+        const F: usize = 1;
+        const C: usize = 2;
+        const O: usize = 3;
+        let units = self.weights.units();
+        let (h, c) = step.prev.split_at(units);
+        let (d_h_next, d_c_next) = step.d_next.split_at(units);
+        let c_next = &step.next[units..];
+        let gate = |gate: usize| &step.tape[gate * units..][..units];
+        let (d_h, d_c) = step.d_prev.split_at_mut(units);
+        let [t, dc_next, d, buffer] = super::quarters(&mut step.scratch[..4 * units]);
+
+        t.copy_from_slice(c_next);
+        activate(Isa::detect(), &self.activation, t);
+        for (unit, dc_next) in dc_next.iter_mut().enumerate() {
+            *dc_next = d_h_next[unit] * gate(O)[unit];
+        }
+        activate_backward(Isa::detect(), &self.activation, c_next, t, dc_next);
+        for unit in 0..units {
+            dc_next[unit] += d_c_next[unit];
+            d_c[unit] = dc_next[unit] * gate(F)[unit];
+        }
+        step.d_x.fill(T::zero());
+        d_h.fill(T::zero());
+        let mut gates = GatesBackward {
+            weights: &self.weights,
+            x: step.x,
+            h,
+            dropout: step.dropout,
+            d_x: step.d_x,
+            d_h,
+            gradients,
+        };
+        for at in [I, F, C, O] {
+            for (unit, d) in d.iter_mut().enumerate() {
+                *d = match at {
+                    I => dc_next[unit] * gate(C)[unit],
+                    F => dc_next[unit] * c[unit],
+                    C => dc_next[unit] * gate(I)[unit],
+                    _ => d_h_next[unit] * t[unit],
+                };
+            }
+            let activation = if at == C { &self.activation } else { &self.recurrent_activation };
+            gates.gate(at, activation, gate(at), d, buffer);
+        }
+        Ok(())
     }
 }
 

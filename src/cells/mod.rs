@@ -1,9 +1,10 @@
-//! Cells: one step forward, and (with the training of a later version) the same step backward.
+//! Cells: one step forward, and the same step backward.
 //!
 //! A cell sees **one row of one step**: the features, the state before, and the place for the state after. It never
 //! sees a batch, a mask, a direction or another step, and so it gets all of them right: the [runner](crate::runner)
 //! does them for any cell. Read [`simple_rnn`] next, the smallest whole example.
 
+mod gate;
 pub(crate) mod gru;
 pub(crate) mod lstm;
 pub(crate) mod simple_rnn;
@@ -13,7 +14,9 @@ pub(crate) mod weights;
 use std::fmt::Debug;
 use std::ops::Range;
 
+use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::WeightGradients;
 use crate::rows::{DropoutRows, Input, Rows, RowsMut};
 use crate::runner::scratch::take;
 use crate::state::StateLayout;
@@ -97,6 +100,38 @@ pub trait Cell: Debug + Send + Sync + 'static {
         &[]
     }
 
+    /// The number of values that a step leaves in `step.tape` for the way back.
+    fn tape_len(&self) -> usize {
+        0
+    }
+
+    /// The way back through one row of one step: from `step.d_next`, the gradient of the state after the step, to
+    /// those of the state before it and of the features, which are written, and of the weights, which are added to.
+    ///
+    /// # Errors
+    /// [`Error::NoBackward`](crate::Error::NoBackward) unless a cell implements it; an error of its own kind is handed
+    /// on to whoever called [`Layer::backward`](crate::Layer::backward).
+    fn step_backward(
+        &self,
+        _step: StepBackward<'_, Self::Elem>,
+        _gradients: &mut WeightGradients<'_, Self::Elem>,
+    ) -> Result<()> {
+        Err(Error::NoBackward { cell: self.class_name() })
+    }
+
+    /// The number of values of scratch that the way back through one step wants in `step.scratch`.
+    fn backward_scratch_len(&self) -> usize {
+        0
+    }
+
+    /// Whether the way back is there at all: asked before anything is done.
+    ///
+    /// # Errors
+    /// [`Error::NoDerivative`](crate::Error::NoDerivative) for an activation of the user's own without derivative.
+    fn can_train(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The class name for summaries, in Keras's words where Keras has it.
     fn class_name(&self) -> &'static str {
         "RNN"
@@ -137,23 +172,49 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
         let Input::Raw(x) = call.input else { return };
-        let dropout = self.dropout().first();
+        // In a stack of cells the scratch is as long as the neediest cell wants it.
+        let scratch = &mut call.scratch[..self.scratch_len()];
         for &row in call.rows {
-            let masks = dropout.zip(call.dropout).map(|(dropout, all)| {
-                let masks = dropout.masks(all, 0);
-                StepDropout {
-                    input: masks.input.map_or(&[][..], |rows| rows.row(row)),
-                    recurrent: masks.recurrent.map_or(&[][..], |rows| rows.row(row)),
-                }
-            });
             self.step(Step {
                 x: x.row(row),
                 prev: call.prev.row(row),
                 next: call.next.row_mut(row),
-                dropout: masks.unwrap_or_default(),
-                scratch: &mut *call.scratch,
+                dropout: step_dropout(self.dropout(), call.dropout, row),
+                tape: call.tape.as_mut().map(|tape| tape.row_mut(row)),
+                scratch: &mut *scratch,
             });
         }
+    }
+
+    /// The way back through one step of each of `call.rows`.
+    #[doc(hidden)]
+    fn step_rows_backward(
+        &self,
+        mut call: BackwardRows<'_, Self::Elem>,
+        gradients: &mut WeightGradients<'_, Self::Elem>,
+    ) -> Result<()> {
+        let scratch = &mut call.scratch[..self.backward_scratch_len()];
+        for &row in call.rows {
+            let step = StepBackward {
+                x: call.x.row(row),
+                prev: call.prev.row(row),
+                next: call.next.row(row),
+                tape: call.tape.row(row),
+                dropout: step_dropout(self.dropout(), call.dropout, row),
+                d_next: call.d_next.row(row),
+                d_prev: call.d_prev.row_mut(row),
+                d_x: call.d_x.row_mut(row),
+                scratch: &mut *scratch,
+            };
+            self.step_backward(step, gradients)?;
+        }
+        Ok(())
+    }
+
+    /// The number of values of scratch that `step_rows_backward` wants for a batch of this many rows.
+    #[doc(hidden)]
+    fn rows_backward_scratch_len(&self, _batch: usize) -> usize {
+        self.backward_scratch_len()
     }
 }
 
@@ -169,6 +230,8 @@ pub struct Step<'a, T> {
     pub next: &'a mut [T],
     /// The dropout masks of a training call; empty otherwise.
     pub dropout: StepDropout<'a, T>,
+    /// In a recorded run, [`Cell::tape_len`] values to be written for the way back.
+    pub tape: Option<&'a mut [T]>,
     /// [`Cell::scratch_len`] values, undefined before and after.
     pub scratch: &'a mut [T],
 }
@@ -176,7 +239,7 @@ pub struct Step<'a, T> {
 impl<'a, T> Step<'a, T> {
     /// A step without scratch and dropout, to try out a cell alone.
     pub fn new(x: &'a [T], prev: &'a [T], next: &'a mut [T]) -> Self {
-        Step { x, prev, next, dropout: StepDropout::default(), scratch: &mut [] }
+        Step { x, prev, next, dropout: StepDropout::default(), tape: None, scratch: &mut [] }
     }
 
     /// The step as one of a batch of one row, and its dropout masks. Whoever calls a built-in cell by hand may have
@@ -193,11 +256,39 @@ impl<'a, T> Step<'a, T> {
             prev: Rows::packed(self.prev, self.prev.len()),
             next: RowsMut::packed(self.next, self.prev.len()),
             dropout: None,
+            tape: self.tape.map(|tape| {
+                let width = tape.len();
+                RowsMut::packed(tape, width)
+            }),
             scratch: if self.scratch.len() < scratch_len { take(own, scratch_len) } else { self.scratch },
             odd: false,
         };
         (rows, (dropout.input.is_some() || dropout.recurrent.is_some()).then_some(dropout))
     }
+}
+
+/// The way back through one row of one step: what [`Cell::step_backward`] reads and writes.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StepBackward<'a, T> {
+    /// The features of the step.
+    pub x: &'a [T],
+    /// The state before the step.
+    pub prev: &'a [T],
+    /// The state after the step.
+    pub next: &'a [T],
+    /// What the step left.
+    pub tape: &'a [T],
+    /// The dropout masks of the call; empty without dropout.
+    pub dropout: StepDropout<'a, T>,
+    /// The gradient of the state after the step; that of the output is in it.
+    pub d_next: &'a [T],
+    /// The gradient of the state before the step, to be written.
+    pub d_prev: &'a mut [T],
+    /// The gradient of the features, to be written.
+    pub d_x: &'a mut [T],
+    /// [`Cell::backward_scratch_len`] values, undefined before and after.
+    pub scratch: &'a mut [T],
 }
 
 /// The dropout masks of one row: values to multiply with, the same at every step of a call.
@@ -264,6 +355,24 @@ impl CellDropout {
     }
 }
 
+/// A slice in four equal parts.
+fn quarters<T>(values: &mut [T]) -> [&mut [T]; 4] {
+    let (first, second) = values.split_at_mut(values.len() / 2);
+    let (a, b) = first.split_at_mut(first.len() / 2);
+    let (c, d) = second.split_at_mut(second.len() / 2);
+    [a, b, c, d]
+}
+
+/// The masks of one row, for a cell that has its whole row of masks to itself.
+fn step_dropout<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, T>>, row: usize) -> StepDropout<'a, T> {
+    let masks = only_masks(dropout, all);
+    let row_of = |rows: Option<Rows<'a, T>>| rows.map_or(&[][..], |rows| rows.row(row));
+    masks.map_or_else(StepDropout::default, |masks| StepDropout {
+        input: row_of(masks.input),
+        recurrent: row_of(masks.recurrent),
+    })
+}
+
 /// The masks of a cell that has its whole row of masks to itself.
 pub(crate) fn only_masks<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, T>>) -> Option<DropoutRows<'a, T>> {
     dropout.first().zip(all).map(|(dropout, all)| dropout.masks(all, 0))
@@ -283,8 +392,36 @@ pub struct StepRows<'a, T> {
     pub next: RowsMut<'a, T>,
     /// All dropout masks of each row, side by side.
     pub dropout: Option<Rows<'a, T>>,
+    /// In a recorded run, where each row leaves `tape_len` values.
+    pub tape: Option<RowsMut<'a, T>>,
     /// `rows_scratch_len` values.
     pub scratch: &'a mut [T],
     /// Whether this is an odd step: kernels alternate the order in which they read the weights.
     pub odd: bool,
+}
+
+/// The way back through one step of some rows of a batch.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BackwardRows<'a, T> {
+    /// The rows that were alive, as indices into the rows of all other fields.
+    pub rows: &'a [usize],
+    /// The features.
+    pub x: Rows<'a, T>,
+    /// The state before the step.
+    pub prev: Rows<'a, T>,
+    /// The state after it.
+    pub next: Rows<'a, T>,
+    /// What the step left.
+    pub tape: Rows<'a, T>,
+    /// All dropout masks of each row, side by side.
+    pub dropout: Option<Rows<'a, T>>,
+    /// The gradient of the state after the step.
+    pub d_next: Rows<'a, T>,
+    /// The gradient of the state before it: only the rows that were alive are written.
+    pub d_prev: RowsMut<'a, T>,
+    /// The gradient of the features: only the rows that were alive are written.
+    pub d_x: RowsMut<'a, T>,
+    /// `rows_backward_scratch_len` values.
+    pub scratch: &'a mut [T],
 }

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepRows};
+use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
+use crate::error::Result;
 use crate::float::Float;
+use crate::gradients::WeightGradients;
 use crate::kernels::{KernelStep, SimpleRnnKernel};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -39,7 +42,7 @@ impl<T: Float> SimpleRnnCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            saved: None,
+            saved: call.tape,
             dropout,
             scratch: call.scratch,
             odd_step: call.odd,
@@ -75,7 +78,11 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        self.packed.scratch_len()
+        self.packed.scratch_len(1)
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        self.packed.scratch_len(batch)
     }
 
     fn dropout(&self) -> &[CellDropout] {
@@ -106,6 +113,37 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
     fn step_rows(&self, call: StepRows<'_, T>) {
         let dropout = super::only_masks(&self.dropout, call.dropout);
         self.advance(call, dropout);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.activation.check_derivative()
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        2 * self.weights.units()
+    }
+
+    /// ```text
+    /// dz = activation'(z) dh'
+    /// dh = dz R^T,  dx = dz K^T,  dK += x dz,  dR += h dz,  db += dz
+    /// ```
+    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        let units = self.weights.units();
+        step.d_x.fill(T::zero());
+        step.d_prev.fill(T::zero());
+        let (dz, buffer) = step.scratch[..2 * units].split_at_mut(units);
+        dz.copy_from_slice(step.d_next);
+        GatesBackward {
+            weights: &self.weights,
+            x: step.x,
+            h: step.prev,
+            dropout: step.dropout,
+            d_x: step.d_x,
+            d_h: step.d_prev,
+            gradients,
+        }
+        .gate(0, &self.activation, step.next, dz, buffer);
+        Ok(())
     }
 }
 

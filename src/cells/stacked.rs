@@ -1,8 +1,9 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{Cell, CellDropout, Rows, RowsMut, Step, StepRows};
+use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::WeightGradients;
 use crate::rows::Input;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -45,6 +46,10 @@ struct Part<T: Float> {
     output: Range<usize>,
     /// The columns of the dropout masks that are the cell's.
     dropout: Range<usize>,
+    /// The columns of what a step leaves that are the cell's.
+    tape: Range<usize>,
+    /// The places of the cell's weights among the stack's.
+    weights: Range<usize>,
 }
 
 /// A cell that can be cloned in its box, if it can be cloned.
@@ -73,16 +78,21 @@ impl<T: Float> StackedCells<T> {
     fn from_cells(cells: Vec<Box<dyn StackCell<T>>>) -> Self {
         let layouts: Vec<StateLayout> = cells.iter().map(|cell| cell.state_layout()).collect();
         let layout = StateLayout::nested(layouts.iter().enumerate().map(|(i, layout)| (i.to_string(), layout)));
-        let (mut state, mut masks) = (0, 0);
+        let (mut state, mut masks, mut tape, mut weights) = (0, 0, 0, 0);
         let parts = cells.into_iter().zip(&layouts).enumerate().map(|(i, (cell, layout))| {
             let (state_start, masks_start, output) = (state, masks, cell.output());
+            let (tape_start, weights_start) = (tape, weights);
             state += layout.width();
             masks += cell.dropout().iter().map(CellDropout::width).sum::<usize>();
+            tape += cell.tape_len();
+            cell.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
             Part {
                 name: i.to_string(),
                 state: state_start..state,
                 output: state_start + output.start..state_start + output.end,
                 dropout: masks_start..masks,
+                tape: tape_start..tape,
+                weights: weights_start..weights,
                 cell,
             }
         });
@@ -209,15 +219,83 @@ impl<T: Float> Cell for StackedCells<T> {
                     Input::Raw(Rows::packed(outputs, width))
                 }
             };
+            let tape = call.tape.as_mut().map(|tape| tape.reborrow().columns(part.tape.clone()));
             part.cell.step_rows(StepRows {
                 rows: call.rows,
                 input,
                 prev: call.prev.columns(part.state.clone()),
                 next: call.next.reborrow().columns(part.state.clone()),
                 dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
+                tape,
                 scratch: &mut *scratch,
                 odd: call.odd,
             });
         }
+    }
+
+    fn tape_len(&self) -> usize {
+        self.cells.last().map_or(0, |part| part.tape.end)
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.cells.iter().try_for_each(|part| part.cell.can_train())
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        self.rows_backward_scratch_len(1)
+    }
+
+    fn rows_backward_scratch_len(&self, batch: usize) -> usize {
+        let cells = self.cells.iter().map(|part| part.cell.rows_backward_scratch_len(batch)).max().unwrap_or(0);
+        batch * (self.layout.width() + self.widest) + cells
+    }
+
+    fn step_rows_backward(&self, mut call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        // From the last cell to the first: what a cell says about its features is added to the state of the one below,
+        // so that state's gradient is a copy.
+        let batch = call.rows.last().map_or(0, |last| last + 1);
+        let width = self.layout.width();
+        let (d_state, scratch) = call.scratch.split_at_mut(batch * width);
+        let (d_features, scratch) = scratch.split_at_mut(batch * self.widest);
+        let mut d_state = RowsMut::packed(d_state, width);
+        for &row in call.rows {
+            d_state.row_mut(row).copy_from_slice(call.d_next.row(row));
+        }
+        for (i, part) in self.cells.iter().enumerate().rev() {
+            let below = i.checked_sub(1).and_then(|below| self.cells.get(below));
+            let (x, d_x) = match below {
+                None => (call.x, call.d_x.reborrow()),
+                Some(below) => {
+                    let width = below.output.len();
+                    (call.next.columns(below.output.clone()), RowsMut::packed(&mut *d_features, width))
+                }
+            };
+            let (_, mut own) = gradients.split(part.weights.start);
+            let (mut own, _) = own.split(part.weights.len());
+            part.cell.step_rows_backward(
+                BackwardRows {
+                    rows: call.rows,
+                    x,
+                    prev: call.prev.columns(part.state.clone()),
+                    next: call.next.columns(part.state.clone()),
+                    tape: call.tape.columns(part.tape.clone()),
+                    dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
+                    d_next: d_state.as_rows().columns(part.state.clone()),
+                    d_prev: call.d_prev.reborrow().columns(part.state.clone()),
+                    d_x,
+                    scratch: &mut *scratch,
+                },
+                &mut own,
+            )?;
+            if let Some(below) = below {
+                let width = below.output.len();
+                for &row in call.rows {
+                    let d_output = &mut d_state.row_mut(row)[below.output.clone()];
+                    let d_features = &d_features[row * width..][..width];
+                    d_output.iter_mut().zip(d_features).for_each(|(sum, &d)| *sum += d);
+                }
+            }
+        }
+        Ok(())
     }
 }

@@ -82,9 +82,9 @@ impl CustomInitializer {
         Ok(())
     }
 
-    pub(super) fn seed(&self) -> Option<i64> {
+    pub(super) fn random_seed(&self) -> Option<Option<i64>> {
         match self.0 {
-            Rule::Distribution { seed, .. } => seed,
+            Rule::Distribution { seed, .. } => Some(seed),
             Rule::Function(_) => None,
         }
     }

@@ -281,14 +281,9 @@ impl Initializer {
                 VarianceScaling::LECUN_UNIFORM.fill(fans(shape), or_random(seed)?, out)
             }
             Initializer::Orthogonal { gain, seed } => {
-                let [rows @ .., columns] = shape else {
-                    return Err(self.wrong_rank("2 or more", shape));
-                };
-                if rows.is_empty() {
-                    return Err(self.wrong_rank("2 or more", shape));
-                }
+                let &[_, .., columns] = shape else { return Err(self.wrong_rank("2 or more", shape)) };
                 let gain = self.finite("gain", gain, T::from_f64(gain))?;
-                orthogonal::fill(*columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
+                orthogonal::fill(columns, gain, or_random(seed)?, out).ok_or_else(|| too_large(shape))?;
             }
             Initializer::Custom(ref custom) => custom.fill(shape, out)?,
         }
@@ -297,20 +292,12 @@ impl Initializer {
 
     /// The seed, if there is one.
     pub fn seed(&self) -> Option<i64> {
-        use Initializer::*;
-        match *self {
-            Zeros | Ones | Constant { .. } | Identity { .. } => None,
-            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => seed,
-            VarianceScaling { seed, .. } | Orthogonal { seed, .. } => seed,
-            GlorotNormal { seed } | GlorotUniform { seed } => seed,
-            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => seed,
-            Custom(ref custom) => custom.seed(),
-        }
+        self.random_seed().flatten()
     }
 
     /// Whether it is random and has no seed: whether Keras would draw one when it makes this initializer.
     pub fn needs_seed(&self) -> bool {
-        self.clone().seed_mut().is_some_and(|seed| seed.is_none())
+        self.random_seed() == Some(None)
     }
 
     /// The same with this seed; one that isn't random stays as it is.
@@ -348,7 +335,20 @@ impl Initializer {
         if self.needs_seed() { self.with_seed(seeds.next_seed()) } else { self }
     }
 
-    /// Where the seed is, for one that is random.
+    /// The `seed` parameter, of one that is random.
+    fn random_seed(&self) -> Option<Option<i64>> {
+        use Initializer::*;
+        match *self {
+            Zeros | Ones | Constant { .. } | Identity { .. } => None,
+            RandomNormal { seed, .. } | RandomUniform { seed, .. } | TruncatedNormal { seed, .. } => Some(seed),
+            VarianceScaling { seed, .. } | Orthogonal { seed, .. } => Some(seed),
+            GlorotNormal { seed } | GlorotUniform { seed } => Some(seed),
+            HeNormal { seed } | HeUniform { seed } | LecunNormal { seed } | LecunUniform { seed } => Some(seed),
+            Custom(ref custom) => custom.random_seed(),
+        }
+    }
+
+    /// The same, to change.
     fn seed_mut(&mut self) -> Option<&mut Option<i64>> {
         use Initializer::*;
         match self {

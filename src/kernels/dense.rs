@@ -5,7 +5,7 @@ use std::fmt;
 use super::activate::apply;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
-use super::reference;
+use super::project;
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -44,7 +44,7 @@ impl<T: Float> DenseKernel<T> {
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
     pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
-        dispatch(self.isa, Forward { kernel: self, count, x, out, activation });
+        dispatch(self.isa, Forward { panels: &self.panels, count, x, out, activation });
     }
 }
 
@@ -55,7 +55,7 @@ impl<T: Float> fmt::Debug for DenseKernel<T> {
 }
 
 struct Forward<'a, T: Float> {
-    kernel: &'a DenseKernel<T>,
+    panels: &'a Panels<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -66,8 +66,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self) {
-        let DenseKernel { units, panels, .. } = self.kernel;
-        reference::dense::<A, T>(panels, *units, self.count, self.x, &mut self.out);
+        project::flat_units::<A, T>(self.panels, self.count, self.x, &mut self.out);
         for row in 0..self.count {
             apply::<A, T>(self.activation, self.out.row_mut(row));
         }

@@ -12,9 +12,10 @@ use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::{MaskedOutput, Pass};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::scratch::{Scratch, take};
-use crate::runner::sequence::SequenceMut;
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -72,7 +73,7 @@ impl<T: Float> Bidirectional<T> {
         if recipe.run_options().go_backwards {
             return Err(Error::BidirectionalDirection);
         }
-        recipe.lose_seeds()?;
+        recipe.copied()?;
         let run = *recipe.run_options();
         let forward = Recurrent::with_options(recipe.make_cell()?, run);
         let backward = Recurrent::with_options(recipe.make_cell()?, run).go_backwards(true);
@@ -90,7 +91,7 @@ impl<T: Float> Bidirectional<T> {
         C: Kind<Elem = T>,
         D: Kind<Elem = T>,
     {
-        forward.lose_seeds()?;
+        forward.copied()?;
         let backward = match forward.lend_seeds() {
             Some(seeds) if !backward.has_seeds() => backward.seeds(seeds).build()?,
             _ => backward.build()?,
@@ -98,48 +99,37 @@ impl<T: Float> Bidirectional<T> {
         Self::from_layers(forward.build()?, backward)
     }
 
-    /// Joins two layers.
+    /// Joins two layers. The outputs of the second are always turned around; with a forward layer that goes backwards
+    /// (and a backward one that doesn't) they so stand in the opposite order of the input, as in Keras.
     ///
     /// # Errors
-    /// [`Error::BidirectionalPair`] unless exactly the second goes backwards, and both read inputs of one size, are as
-    /// wide as each other and return the same things.
+    /// [`Error::BidirectionalPair`] unless exactly one of the two goes backwards, and both read inputs of one size and
+    /// return the same things.
     pub fn from_layers<F, B>(forward: Recurrent<F>, backward: Recurrent<B>) -> Result<Self>
     where
         F: Cell<Elem = T>,
         B: Cell<Elem = T>,
     {
-        let pair = |option, forward: String, backward: String, expected| {
-            Err(Error::BidirectionalPair { option, forward, backward, expected })
-        };
-        let directions = (forward.goes_backwards(), backward.goes_backwards());
-        if directions != (false, true) {
-            let (forward, backward) = (directions.0.to_string(), directions.1.to_string());
-            return pair("go_backwards", forward, backward, "it must be false and true");
-        }
-        let same = "they must be the same";
-        for (option, a, b) in [
-            ("return_sequences", forward.returns_sequences(), backward.returns_sequences()),
-            ("return_state", forward.returns_state(), backward.returns_state()),
+        let (same, opposite) = ("they must be the same", "they must be opposite");
+        let flag = |yes: bool| usize::from(yes);
+        for (option, a, b, fits, expected) in [
+            ("go_backwards", flag(forward.goes_backwards()), flag(backward.goes_backwards()), false, opposite),
+            ("return_sequences", flag(forward.returns_sequences()), flag(backward.returns_sequences()), true, same),
+            ("return_state", flag(forward.returns_state()), flag(backward.returns_state()), true, same),
+            ("input_size", forward.input_size(), backward.input_size(), true, same),
         ] {
-            if a != b {
-                return pair(option, a.to_string(), b.to_string(), same);
+            if (a == b) != fits {
+                return Err(pair(option, a, b, expected));
             }
         }
-        for (option, a, b) in [
-            ("input_size", forward.input_size(), backward.input_size()),
-            ("units", forward.output_size(), backward.output_size()),
-        ] {
-            if a != b {
-                return pair(option, a.to_string(), b.to_string(), same);
-            }
-        }
-        let names =
-            [("forward".to_string(), &**forward.state_layout()), ("backward".to_string(), &**backward.state_layout())];
-        let layout = Arc::new(StateLayout::nested(names));
+        let names = ["forward", "backward"].map(String::from);
+        let layouts = [&**forward.state_layout(), &**backward.state_layout()];
+        let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
         Ok(Bidirectional { forward: Box::new(forward), backward: Box::new(backward), merge: Merge::Concat, layout })
     }
 
-    /// How the outputs of the two directions become one; [`Merge::Concat`] unless it is set.
+    /// How the outputs of the two directions become one; [`Merge::Concat`] unless it is set. Directions of different
+    /// widths can only stand side by side: with another mode each call is an error ([`Error::BidirectionalPair`]).
     pub fn merge_mode(mut self, merge: Merge) -> Self {
         self.merge = merge;
         self
@@ -149,6 +139,11 @@ impl<T: Float> Bidirectional<T> {
     fn states(&self) -> (Range<usize>, Range<usize>) {
         let forward = self.forward.state_layout().width();
         (0..forward, forward..self.layout.width())
+    }
+
+    /// The width of each direction's output.
+    fn units(&self) -> (usize, usize) {
+        (self.forward.output_size(), self.backward.output_size())
     }
 
     fn side_by_side(&self) -> bool {
@@ -170,6 +165,47 @@ impl<T: Float> Bidirectional<T> {
     }
 }
 
+impl<T: Float> Bidirectional<T> {
+    /// Room for the outputs of both directions: of each the rows [row][step], the last output behind a row's steps.
+    fn both_outputs<'b>(&self, batch: usize, timesteps: usize, buffer: &'b mut Vec<T>) -> [RowsMut<'b, T>; 2] {
+        let ((forward, backward), rows) = (self.units(), batch * (timesteps + 1));
+        let (first, second) = take(buffer, rows * (forward + backward)).split_at_mut(rows * forward);
+        [RowsMut::packed(first, forward), RowsMut::packed(second, backward)]
+    }
+
+    /// The way back through the merge of row `at`: what its gradient is for each direction. `kept` are the outputs of
+    /// the directions; only a product needs them.
+    fn unmerge(&self, d_out: &[T], kept: &[RowsMut<'_, T>; 2], d: &mut [RowsMut<'_, T>; 2], at: usize) {
+        let [d_forward, d_backward] = d;
+        let (d_forward, d_backward) = (d_forward.row_mut(at), d_backward.row_mut(at));
+        match self.merge {
+            Merge::Concat | Merge::None => {
+                let (first, second) = d_out.split_at(d_forward.len());
+                d_forward.copy_from_slice(first);
+                d_backward.copy_from_slice(second);
+                return;
+            }
+            Merge::Sum | Merge::Ave | Merge::Mul => {
+                d_forward.copy_from_slice(d_out);
+                d_backward.copy_from_slice(d_out);
+            }
+        }
+        let two = T::one() + T::one();
+        let [forward, backward] = kept;
+        for (factors, d) in [(backward, d_forward), (forward, d_backward)] {
+            match self.merge {
+                Merge::Ave => d.iter_mut().for_each(|d| *d /= two),
+                Merge::Mul => d.iter_mut().zip(factors.row(at)).for_each(|(d, &factor)| *d *= factor),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn pair(option: &'static str, forward: usize, backward: usize, expected: &'static str) -> Error {
+    Error::BidirectionalPair { option, forward, backward, expected }
+}
+
 impl<T: Float> Sealed for Bidirectional<T> {}
 
 impl<T: Float> Layer<T> for Bidirectional<T> {
@@ -178,8 +214,20 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     }
 
     fn output_size(&self) -> usize {
-        let units = self.forward.output_size();
-        if self.side_by_side() { 2 * units } else { units }
+        let (forward, backward) = self.units();
+        if self.side_by_side() { forward + backward } else { forward }
+    }
+
+    fn work(&self) -> usize {
+        self.forward.work() + self.backward.work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        let (forward, backward) = self.units();
+        if self.side_by_side() || forward == backward {
+            return Ok(());
+        }
+        Err(pair("units", forward, backward, "they must be the same for this merge mode"))
     }
 
     fn returns_sequences(&self) -> bool {
@@ -188,6 +236,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn returns_state(&self) -> bool {
         self.forward.returns_state()
+    }
+
+    fn turns_time(&self) -> bool {
+        self.forward.turns_time()
     }
 
     fn state_layout(&self) -> &Arc<StateLayout> {
@@ -250,7 +302,16 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, mask, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
-        let units = self.forward.output_size();
+        let (mut forward_node, mut backward_node, mut outputs) = (None, None, None);
+        if let Some(node) = pass.tape {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            outputs = (self.merge == Merge::Mul).then_some(&mut node.outputs);
+            node.children.resize_with(2, Node::default);
+            if let [forward, backward] = &mut node.children[..] {
+                (forward_node, backward_node) = (Some(forward), Some(backward));
+            }
+        }
+        let (units, backward_units) = self.units();
         let (forward_state, backward_state) = self.states();
         let (forward_generators, backward_generators) = match dropout {
             Some(all) => {
@@ -263,13 +324,15 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         let masked_output = Some(MaskedOutput { zero_sequence: true, zero_last: false });
 
         let mut lasts = std::mem::take(&mut scratch.carry);
-        let (forward_last, backward_last) = take(&mut lasts, 2 * batch * units).split_at_mut(batch * units);
+        let (forward_last, backward_last) =
+            take(&mut lasts, batch * (units + backward_units)).split_at_mut(batch * units);
         forward_last.fill(T::zero());
         backward_last.fill(T::zero());
 
         // Directions that stand side by side are written in place; else the backward one goes by a buffer.
         let mut buffer = std::mem::take(&mut scratch.outputs);
-        let backward_len = if sequence.is_some() && !self.side_by_side() { batch * timesteps * units } else { 0 };
+        let backward_len =
+            if sequence.is_some() && !self.side_by_side() { batch * timesteps * backward_units } else { 0 };
         let backward_values = take(&mut buffer, backward_len);
         let [forward_scratch, backward_scratch] = scratch.children(2) else { return };
 
@@ -285,14 +348,15 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
                 carry: RowsMut::packed(forward_last, units),
                 sequence: sequence.as_mut().map(|sequence| sequence.reborrow().columns(0..units)),
                 masked_output,
+                tape: forward_node.take(),
                 dropout: forward_generators,
             },
             forward_scratch,
         );
         let backward_sequence = match (&mut sequence, self.side_by_side()) {
             (None, _) => None,
-            (Some(sequence), true) => Some(sequence.reborrow().columns(units..2 * units).flipped()),
-            (Some(_), false) => Some(SequenceMut::packed(backward_values, timesteps, units).flipped()),
+            (Some(sequence), true) => Some(sequence.reborrow().columns(units..units + backward_units).flipped()),
+            (Some(_), false) => Some(SequenceMut::packed(backward_values, timesteps, backward_units).flipped()),
         };
         self.backward.process(
             Pass {
@@ -303,13 +367,28 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
                 resets,
                 prev: prev.columns(backward_state.clone()),
                 next: next.reborrow().columns(backward_state),
-                carry: RowsMut::packed(backward_last, units),
+                carry: RowsMut::packed(backward_last, backward_units),
                 sequence: backward_sequence,
                 masked_output,
+                tape: backward_node.take(),
                 dropout: backward_generators,
             },
             backward_scratch,
         );
+        if let Some(outputs) = outputs {
+            let [mut forward, mut backward] = self.both_outputs(batch, timesteps, outputs);
+            for row in 0..batch {
+                let at = row * (timesteps + 1);
+                forward.row_mut(at + timesteps).copy_from_slice(&forward_last[row * units..][..units]);
+                backward.row_mut(at + timesteps).copy_from_slice(&backward_last[row * units..][..units]);
+                let Some(sequence) = &mut sequence else { continue };
+                for time in 0..timesteps {
+                    let values = &backward_values[(row * timesteps + time) * units..][..units];
+                    backward.row_mut(at + time).copy_from_slice(values);
+                    forward.row_mut(at + time).copy_from_slice(sequence.at(time).row(row));
+                }
+            }
+        }
         if let (Some(sequence), false) = (&mut sequence, self.side_by_side()) {
             for time in 0..timesteps {
                 let mut forward = sequence.at(time);
@@ -320,13 +399,13 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
             }
         }
         for row in 0..batch {
-            let range = row * units..(row + 1) * units;
+            let backward_last = &backward_last[row * backward_units..][..backward_units];
             let (forward, backward) = carry.row_mut(row).split_at_mut(units);
-            forward.copy_from_slice(&forward_last[range.clone()]);
+            forward.copy_from_slice(&forward_last[row * units..][..units]);
             if self.side_by_side() {
-                backward.copy_from_slice(&backward_last[range]);
+                backward.copy_from_slice(backward_last);
             } else {
-                self.merge_into(forward, &backward_last[range]);
+                self.merge_into(forward, backward_last);
             }
         }
         (scratch.carry, scratch.outputs) = (lasts, buffer);
@@ -342,6 +421,66 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         _scratch: &mut Scratch<T>,
     ) {
         // Nobody gets here: `can_stream` says no.
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.forward.can_train()?;
+        self.backward.can_train()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let (batch, timesteps) = (node.batch, node.timesteps);
+        let (forward_state, backward_state) = self.states();
+        let mut weights = 0;
+        self.forward.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
+        let (forward_gradients, backward_gradients) = gradients.split(weights);
+
+        // The gradient of each direction's outputs: those of a row's steps, in the input's order, then its last one's.
+        let mut values = std::mem::take(&mut scratch.outputs);
+        let kept = self.both_outputs(batch, timesteps, &mut node.outputs);
+        let mut d = self.both_outputs(batch, timesteps, &mut values);
+        for row in 0..batch {
+            for step in 0..=timesteps {
+                let d_out = match step == timesteps {
+                    true => d_last.map(|d_last| d_last.row(row)),
+                    false => d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }).row(row)),
+                };
+                let at = row * (timesteps + 1) + step;
+                match d_out {
+                    Some(d_out) => self.unmerge(d_out, &kept, &mut d, at),
+                    None => d.iter_mut().for_each(|d| d.row_mut(at).fill(T::zero())),
+                }
+            }
+        }
+        let [d_forward, d_backward] = d.map(|d| d.into_rows());
+        let result = match (&mut node.children[..], scratch.children(2)) {
+            ([forward_node, backward_node], [forward_scratch, backward_scratch]) => {
+                let forward = BackwardPass {
+                    d_sequence: d_sequence.map(|_| Sequence::of_rows(d_forward, timesteps + 1)),
+                    flipped: false,
+                    d_last: d_last.map(|_| d_forward.skip(timesteps).every(timesteps + 1)),
+                    d_state: d_state.columns(forward_state.clone()),
+                    d_input: d_input.as_mut().map(|d_input| d_input.reborrow()),
+                    d_initial: d_initial.reborrow().columns(forward_state),
+                    gradients: forward_gradients,
+                };
+                let forward = self.forward.backward_into(forward_node, forward, forward_scratch);
+                let backward = BackwardPass {
+                    d_sequence: d_sequence.map(|_| Sequence::of_rows(d_backward, timesteps + 1)),
+                    flipped: true,
+                    d_last: d_last.map(|_| d_backward.skip(timesteps).every(timesteps + 1)),
+                    d_state: d_state.columns(backward_state.clone()),
+                    d_input,
+                    d_initial: d_initial.columns(backward_state),
+                    gradients: backward_gradients,
+                };
+                forward.and_then(|()| self.backward.backward_into(backward_node, backward, backward_scratch))
+            }
+            _ => Err(Error::TapeLayer),
+        };
+        scratch.outputs = values;
+        result
     }
 }
 

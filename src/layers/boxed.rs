@@ -7,8 +7,9 @@ use super::sealed::Sealed;
 use crate::error::Result;
 use crate::float::Float;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
+use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -94,6 +95,18 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).unmerged()
     }
 
+    fn work(&self) -> usize {
+        (**self).work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        (**self).ready()
+    }
+
+    fn turns_time(&self) -> bool {
+        (**self).turns_time()
+    }
+
     fn can_write_sequence(&self) -> bool {
         (**self).can_write_sequence()
     }
@@ -112,5 +125,13 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         scratch: &mut Scratch<T>,
     ) {
         (**self).step_into(batch, x, prev, next, carry, scratch);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        (**self).can_train()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        (**self).backward_into(node, pass, scratch)
     }
 }

@@ -29,6 +29,10 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         const DROPOUT_SEED_FIRST: bool;
 
+        /// Keras's SimpleRNN forgets its `seed` when it is copied, as Bidirectional does; a copy draws one anew.
+        #[doc(hidden)]
+        const COPIES_SEED: bool;
+
         /// The bias's shape.
         #[doc(hidden)]
         fn bias_shape(units: usize, _options: &Self::Options) -> Vec<usize> {
@@ -231,9 +235,12 @@ impl<'s, C: Kind> Builder<'s, C> {
         }))
     }
 
-    /// Uses up the seeds that making a cell would take: what Keras loses when it copies a layer.
-    pub(crate) fn lose_seeds(&mut self) -> Result<()> {
-        self.draw_seeds().map(|_| ())
+    /// Becomes the recipe of Keras's copies of a layer: uses up the seeds of the layer that is copied, and forgets what
+    /// a copy forgets.
+    pub(crate) fn copied(&mut self) -> Result<()> {
+        self.draw_seeds()?;
+        self.seed = self.seed.filter(|_| C::COPIES_SEED);
+        Ok(())
     }
 
     pub(crate) fn has_seeds(&self) -> bool {

@@ -12,10 +12,15 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::kernels::DenseKernel;
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
 use crate::random::SeedSource;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
-use crate::runner::scratch::Scratch;
+use crate::runner::backward::add;
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::Sequence;
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -119,6 +124,16 @@ impl<T: Float> Dense<T> {
         layer
     }
 
+    /// Keeps the inputs, step by step: [step][row][input_size].
+    fn record(&self, node: &mut Node<T>, batch: usize, timesteps: usize, input: Sequence<'_, T>) {
+        (node.batch, node.timesteps) = (batch, timesteps);
+        let width = self.kernel.nrows();
+        let kept = take(&mut node.x, batch * timesteps * width);
+        for (at, kept) in kept.chunks_exact_mut(width).enumerate() {
+            kept.copy_from_slice(input.at(at / batch).row(at % batch));
+        }
+    }
+
     fn pack(&mut self) {
         let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
         self.packed.pack(self.kernel.as_slice().unwrap_or(&[]), bias);
@@ -202,6 +217,10 @@ impl<T: Float> Layer<T> for Dense<T> {
         &self.layout
     }
 
+    fn work(&self) -> usize {
+        self.kernel.len()
+    }
+
     fn can_stream(&self) -> Result<()> {
         Ok(())
     }
@@ -246,8 +265,15 @@ impl<T: Float> Layer<T> for Dense<T> {
         }
     }
 
+    fn can_train(&self) -> Result<()> {
+        self.activation.check_derivative()
+    }
+
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        if let Some(node) = pass.tape {
+            self.record(node, batch, timesteps, input);
+        }
         for time in 0..timesteps {
             if let Some(sequence) = &mut sequence {
                 self.packed.forward(batch, input.at(time), sequence.at(time), &self.activation);
@@ -268,6 +294,40 @@ impl<T: Float> Layer<T> for Dense<T> {
         _scratch: &mut Scratch<T>,
     ) {
         self.packed.forward(batch, x, carry, &self.activation);
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, mut d_input, mut gradients, .. } = pass;
+        let (batch, timesteps, (inputs, units)) = (node.batch, node.timesteps, self.kernel.dim());
+        let (dz, rest) = take(&mut scratch.work, 3 * units).split_at_mut(units);
+        let (y, z) = rest.split_at_mut(units);
+        for time in 0..timesteps {
+            for row in 0..batch {
+                let x = &node.x[(time * batch + row) * inputs..][..inputs];
+                match d_sequence {
+                    Some(all) => dz.copy_from_slice(all.at(if flipped { timesteps - 1 - time } else { time }).row(row)),
+                    None => dz.fill(T::zero()),
+                }
+                if let Some(d_last) = d_last.filter(|_| time + 1 == timesteps) {
+                    add(dz, d_last.row(row));
+                }
+                self.packed.forward(1, Rows::packed(x, inputs), RowsMut::packed(z, units), &Activation::Linear);
+                y.copy_from_slice(z);
+                activate(Isa::detect(), &self.activation, y);
+                activate_backward(Isa::detect(), &self.activation, z, y, dz);
+                gradients.add_outer(0, x, dz);
+                if self.bias.is_some() {
+                    gradients.add(1, dz);
+                }
+                if let Some(d_input) = &mut d_input {
+                    let kernel = self.kernel.rows().into_iter();
+                    for (d_x, kernel) in d_input.at(time).row_mut(row).iter_mut().zip(kernel) {
+                        *d_x += kernel.iter().zip(&*dz).fold(T::zero(), |sum, (&k, &d)| sum + k * d);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 }
 

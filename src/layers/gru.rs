@@ -71,6 +71,7 @@ impl<T: Float> Recipe for GruCell<T> {
     type Options = GruOptions;
 
     const GATES: usize = 3;
+    const COPIES_SEED: bool = true;
     const DROPOUT_SEED_FIRST: bool = false;
 
     fn bias_shape(units: usize, options: &GruOptions) -> Vec<usize> {

@@ -74,6 +74,7 @@ impl<T: Float> Recipe for LstmCell<T> {
     type Options = LstmOptions;
 
     const GATES: usize = 4;
+    const COPIES_SEED: bool = true;
     const DROPOUT_SEED_FIRST: bool = false;
 
     fn ones_in_bias(units: usize, options: &LstmOptions) -> Option<std::ops::Range<usize>> {

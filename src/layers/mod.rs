@@ -23,11 +23,14 @@ use ndarray::{ArrayRef3, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::{Gradients, OutputGradient};
 use crate::output::Output;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
+use crate::runner::backward::backward;
+use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::{Node, Tape};
 use crate::seeds::Seeds;
 use crate::state::{State, StateLayout};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -117,6 +120,22 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         None
     }
 
+    /// Multiplications of one row and step: what threads are weighed against.
+    #[doc(hidden)]
+    fn work(&self) -> usize;
+
+    /// Whether the layer can run at all: asked before each call.
+    #[doc(hidden)]
+    fn ready(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the outputs of all steps stand in the opposite order of the input's steps.
+    #[doc(hidden)]
+    fn turns_time(&self) -> bool {
+        false
+    }
+
     /// Whether the outputs of all steps exist at all.
     #[doc(hidden)]
     fn can_write_sequence(&self) -> bool {
@@ -138,6 +157,14 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         carry: RowsMut<'_, T>,
         scratch: &mut Scratch<T>,
     );
+
+    /// Whether the layer can be trained: asked before a run records.
+    #[doc(hidden)]
+    fn can_train(&self) -> Result<()>;
+
+    /// The core of the way back through a recorded call, shapes checked.
+    #[doc(hidden)]
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()>;
 
     /// Runs the layer over `x`, (batch, timesteps, features), from the initial state.
     ///
@@ -175,6 +202,23 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         scratch: &mut Scratch<T>,
     ) -> Result<()> {
         run_into(self, x, run, out, scratch)
+    }
+
+    /// The way back through a run that was recorded ([`Run::record`]): from the gradients of its results to those of
+    /// the weights, which are added to `gradients`, and of the input and the initial state, which replace what
+    /// `gradients` held. The tape is spent then.
+    ///
+    /// # Errors
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`], [`Error::TapeLayer`] for a tape that doesn't hold a run of this
+    /// layer; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`], [`Error::StateBatch`],
+    /// [`Error::StateLayout`] for gradients of the wrong shape; [`Error::NoBackward`].
+    fn backward(
+        &self,
+        tape: &mut Tape<T>,
+        upstream: OutputGradient<'_, T>,
+        gradients: &mut Gradients<T>,
+    ) -> Result<()> {
+        backward(self, tape, upstream, gradients)
     }
 
     /// The state that a call without one begins with: zeros for this crate's layers.

@@ -9,9 +9,10 @@ use super::{Layer, summary};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::{MaskedOutput, Pass};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
 use crate::seeds::{DropoutState, Seeds};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -25,6 +26,8 @@ pub struct Recurrent<C: Cell> {
     layout: Arc<StateLayout>,
     /// The columns of the state that are the output.
     output: Range<usize>,
+    /// The elements of all weights.
+    params: usize,
     options: RunOptions,
 }
 
@@ -45,7 +48,9 @@ impl<C: Cell> Recurrent<C> {
 
     pub(crate) fn with_options(cell: C, options: RunOptions) -> Self {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
-        Recurrent { cell: Arc::new(cell), layout, output, options }
+        let mut params = 0;
+        cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params += weight.len()));
+        Recurrent { cell: Arc::new(cell), layout, output, params, options }
     }
 
     /// Whether to return the outputs of all steps. The same option of the builder is to be preferred where there is
@@ -142,8 +147,16 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.options.return_state
     }
 
+    fn turns_time(&self) -> bool {
+        self.options.go_backwards
+    }
+
     fn state_layout(&self) -> &Arc<StateLayout> {
         &self.layout
+    }
+
+    fn work(&self) -> usize {
+        self.params
     }
 
     fn can_stream(&self) -> Result<()> {
@@ -204,6 +217,19 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     ) {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
     }
+
+    fn can_train(&self) -> Result<()> {
+        self.cell.can_train()
+    }
+
+    fn backward_into(
+        &self,
+        node: &mut Node<C::Elem>,
+        pass: BackwardPass<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) -> Result<()> {
+        self.recurrence().backward(node, pass, scratch)
+    }
 }
 
 impl<C: Cell> Clone for Recurrent<C> {
@@ -212,6 +238,7 @@ impl<C: Cell> Clone for Recurrent<C> {
             cell: Arc::clone(&self.cell),
             layout: Arc::clone(&self.layout),
             output: self.output.clone(),
+            params: self.params,
             options: self.options,
         }
     }

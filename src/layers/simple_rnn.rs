@@ -46,6 +46,7 @@ impl<T: Float> Recipe for SimpleRnnCell<T> {
     type Options = ();
 
     const GATES: usize = 1;
+    const COPIES_SEED: bool = false;
     const DROPOUT_SEED_FIRST: bool = true;
 
     fn packed_len(input_size: usize, units: usize, _options: &()) -> Option<usize> {

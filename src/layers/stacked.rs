@@ -10,9 +10,10 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::mask::TimeMask;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
+use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -22,8 +23,9 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// It is a layer itself, so it nests, streams and takes every option of a [`Run`](crate::Run). Its weights and the
 /// parts of its state are named by place: `0/kernel`, `1/forward/h`.
 ///
-/// A mask goes on from layer to layer as in Keras: through those that return sequences. Behind a layer that returns
-/// only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
+/// A mask goes on from layer to layer as in Keras: through those that return sequences, and as it is through those that
+/// go backwards, though their outputs stand in the opposite order. (Resets are turned around with them.) Behind a layer
+/// that returns only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -54,6 +56,8 @@ struct Part<T: Float> {
     /// The columns of the stack's previous outputs that are the layer's.
     carry: Range<usize>,
     generators: usize,
+    /// The places of the layer's weights among the stack's.
+    weights: Range<usize>,
 }
 
 /// Takes the layers of a [`Stacked`], the first one first.
@@ -100,6 +104,7 @@ impl<T: Float> StackedBuilder<T> {
         }
         let mut sequence = true;
         for (index, layer) in self.layers.iter().enumerate() {
+            layer.ready()?;
             if let Some(before) = index.checked_sub(1).and_then(|before| self.layers.get(before)) {
                 let (expected, given) = (layer.input_size(), before.output_size());
                 if before.unmerged().is_some() {
@@ -117,16 +122,19 @@ impl<T: Float> StackedBuilder<T> {
         let names = |index: usize| index.to_string();
         let layouts = self.layers.iter().enumerate().map(|(i, layer)| (names(i), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));
-        let (mut state, mut carry) = (0, 0);
+        let (mut state, mut carry, mut weights) = (0, 0, 0);
         let parts = self.layers.into_iter().enumerate().map(|(i, layer)| {
             let (state_start, carry_start) = (state, carry);
             state += layer.state_layout().width();
             carry += layer.carry_width();
+            let weights_start = weights;
+            layer.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
             Part {
                 name: names(i),
                 state: state_start..state,
                 carry: carry_start..carry,
                 generators: layer.seeds().states.len(),
+                weights: weights_start..weights,
                 layer,
             }
         });
@@ -156,6 +164,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         self.parts.iter().all(|part| part.layer.returns_sequences())
     }
 
+    fn turns_time(&self) -> bool {
+        self.parts.iter().fold(false, |turned, part| turned ^ part.layer.turns_time())
+    }
+
     fn can_write_sequence(&self) -> bool {
         let (last, before) = self.parts.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
         before.iter().all(|part| part.layer.returns_sequences())
@@ -172,6 +184,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn state_layout(&self) -> &Arc<StateLayout> {
         &self.layout
+    }
+
+    fn work(&self) -> usize {
+        self.parts.iter().map(|part| part.layer.work()).sum()
     }
 
     fn can_stream(&self) -> Result<()> {
@@ -241,6 +257,15 @@ impl<T: Float> Layer<T> for Stacked<T> {
         // Two buffers in turn: what a layer reads and what it writes.
         let (mut reading, mut writing) = (std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.work));
         let mut generators = dropout;
+        let mut nodes = pass.tape.map(|node| {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            node.children(self.parts.len()).iter_mut()
+        });
+        let mut turned = false;
+        let mut turned_resets = std::mem::take(&mut scratch.resets);
+        if let Some(resets) = resets.filter(|_| self.parts.iter().any(|part| part.layer.turns_time())) {
+            turn(resets, timesteps, &mut turned_resets);
+        }
         let count = self.parts.len();
         let children = scratch.children(count);
         for (i, part) in self.parts.iter().enumerate() {
@@ -259,7 +284,9 @@ impl<T: Float> Layer<T> for Stacked<T> {
                         _ => Sequence::packed(&reading, timesteps, layer.input_size()),
                     },
                     mask,
-                    resets: resets.filter(|_| timesteps == pass.timesteps),
+                    resets: resets
+                        .filter(|_| timesteps == pass.timesteps)
+                        .map(|resets| if turned { &turned_resets[..] } else { resets }),
                     prev: prev.columns(part.state.clone()),
                     next: next.reborrow().columns(part.state.clone()),
                     carry: carry.reborrow().columns(part.carry.clone()),
@@ -271,11 +298,13 @@ impl<T: Float> Layer<T> for Stacked<T> {
                         }
                         (false, false) => None,
                     },
+                    tape: nodes.as_mut().and_then(|nodes| nodes.next()),
                     masked_output: if is_last { pass.masked_output } else { None },
                     dropout: own_generators,
                 },
                 &mut children[i],
             );
+            turned ^= layer.turns_time();
             if !layer.returns_sequences() {
                 (timesteps, mask) = (1, TimeMask::All);
             }
@@ -287,6 +316,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
             std::mem::swap(&mut reading, &mut writing);
         }
         (scratch.outputs, scratch.work) = (reading, writing);
+        scratch.resets = turned_resets;
     }
 
     fn step_into(
@@ -318,6 +348,66 @@ impl<T: Float> Layer<T> for Stacked<T> {
             copy_rows(batch, output, RowsMut::packed(take(&mut handed_on, batch * outputs), outputs));
         }
         scratch.outputs = handed_on;
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.layer.can_train())
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let batch = node.batch;
+        // Two buffers in turn: the gradient of a layer's outputs and that of its inputs.
+        let (mut reading, mut writing) = (std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.copies[0]));
+        let count = self.parts.len();
+        let (nodes, children) = (node.children(count), scratch.children(count));
+        let mut result = Ok(());
+        for (i, part) in self.parts.iter().enumerate().rev() {
+            let (layer, own) = (&part.layer, &mut nodes[i]);
+            let (timesteps, outputs) = (own.timesteps, layer.output_size());
+            let (is_last, is_first) = (i + 1 == count, i == 0);
+            let (d_sequence, d_last) = match (is_last, layer.returns_sequences()) {
+                (true, _) => (d_sequence, d_last),
+                (false, true) => (Some(Sequence::packed(&reading, timesteps, outputs)), None),
+                (false, false) => (None, Some(Rows::packed(&reading, outputs))),
+            };
+            let d_input = if is_first {
+                d_input.take()
+            } else {
+                let d_input = take(&mut writing, batch * timesteps * layer.input_size());
+                d_input.fill(T::zero());
+                Some(SequenceMut::packed(d_input, timesteps, layer.input_size()))
+            };
+            let (_, mut from_own) = gradients.split(part.weights.start);
+            let (own_gradients, _) = from_own.split(part.weights.len());
+            let pass = BackwardPass {
+                d_sequence,
+                flipped: is_last && flipped,
+                d_last,
+                d_state: d_state.columns(part.state.clone()),
+                d_input,
+                d_initial: d_initial.reborrow().columns(part.state.clone()),
+                gradients: own_gradients,
+            };
+            result = layer.backward_into(own, pass, &mut children[i]);
+            if result.is_err() {
+                break;
+            }
+            std::mem::swap(&mut reading, &mut writing);
+        }
+        (scratch.outputs, scratch.copies[0]) = (reading, writing);
+        result
+    }
+}
+
+/// Resets as they are seen from the other end of time: what lay between t - 1 and t lies before step T - t.
+///
+/// A mask isn't turned around for the layers behind a backward one: Keras doesn't either.
+fn turn(resets: &[bool], timesteps: usize, turned: &mut Vec<bool>) {
+    turned.clear();
+    for row in resets.chunks_exact(timesteps) {
+        turned.push(false);
+        turned.extend(row[1..].iter().rev());
     }
 }
 

@@ -9,8 +9,9 @@ use super::{Layer, summary};
 use crate::error::Result;
 use crate::float::Float;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
+use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -70,6 +71,10 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         self.layer.state_layout()
     }
 
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
     fn can_stream(&self) -> Result<()> {
         Ok(())
     }
@@ -118,6 +123,14 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         scratch: &mut Scratch<T>,
     ) {
         self.layer.step_into(batch, x, prev, next, carry, scratch);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.layer.can_train()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        self.layer.backward_into(node, pass, scratch)
     }
 }
 

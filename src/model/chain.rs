@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+use super::Model;
 use super::normalization::normalize;
 use super::op::{Normalization, Op};
-use super::Model;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -19,9 +19,10 @@ use crate::layers::stacked::Stacked;
 use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
 use crate::rows::{Rows, RowsMut};
-use crate::runner::pass::Pass;
+use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::Sequence;
+use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -235,6 +236,10 @@ impl<T: Float> Layer<T> for PerStep<T> {
         true
     }
 
+    fn work(&self) -> usize {
+        self.features
+    }
+
     fn state_layout(&self) -> &Arc<StateLayout> {
         &self.layout
     }
@@ -303,6 +308,14 @@ impl<T: Float> Layer<T> for PerStep<T> {
     ) {
         self.rows(batch, x, carry);
     }
+
+    fn can_train(&self) -> Result<()> {
+        Err(Error::NoBackward { cell: self.class_name() })
+    }
+
+    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
+        self.can_train()
+    }
 }
 
 impl<T: Float> fmt::Display for PerStep<T> {
@@ -341,6 +354,18 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn returns_state(&self) -> bool {
         self.layer.returns_state()
+    }
+
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.layer.ready()
+    }
+
+    fn turns_time(&self) -> bool {
+        self.layer.turns_time()
     }
 
     fn state_layout(&self) -> &Arc<StateLayout> {
@@ -424,6 +449,7 @@ impl<T: Float> Layer<T> for Masked<T> {
                 carry,
                 sequence,
                 masked_output,
+                tape: None,
                 dropout,
             },
             child,
@@ -465,11 +491,20 @@ impl<T: Float> Layer<T> for Masked<T> {
                 carry,
                 sequence: None,
                 masked_output: None,
+                tape: None,
                 dropout: None,
             },
             scratch,
         );
         scratch.outputs = step;
+    }
+
+    fn can_train(&self) -> Result<()> {
+        Err(Error::NoBackward { cell: self.class_name() })
+    }
+
+    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
+        self.can_train()
     }
 }
 

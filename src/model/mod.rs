@@ -80,9 +80,14 @@ pub(crate) struct InputSpec {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum InputKind {
     /// Floats; those of an f64 model whose input is declared f32 pass through f32.
-    Float { through_f32: bool },
+    Float {
+        through_f32: bool,
+    },
     /// Integers in this range.
-    Int { min: i64, max: i64 },
+    Int {
+        min: i64,
+        max: i64,
+    },
     Bool,
 }
 

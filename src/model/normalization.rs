@@ -24,7 +24,8 @@ impl<T: Float> Normalization<T> {
                 axes.sort_unstable();
                 axes.dedup();
                 // The normalized axes last, so that what belongs together lies together.
-                let order: Vec<usize> = (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+                let order: Vec<usize> =
+                    (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
                 let width: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
                 let mut moved = x.permuted_axes(order.clone()).as_standard_layout().into_owned();
                 if let Some(values) = moved.as_slice_mut() {

@@ -40,7 +40,9 @@ pub(crate) enum Op<T: Float> {
     /// Dropout and its kin.
     Identity,
     Activation(Activation),
-    Softmax { axis: i64 },
+    Softmax {
+        axis: i64,
+    },
     PRelu(ArrayD<T>),
     Flatten,
     /// Without the batch; `None` is what is left.
@@ -48,12 +50,17 @@ pub(crate) enum Op<T: Float> {
     /// Counted from 1, without the batch.
     Permute(Vec<usize>),
     RepeatVector(usize),
-    Concatenate { axis: i64 },
+    Concatenate {
+        axis: i64,
+    },
     Merge(MergeOp),
     Normalize(Normalization<T>),
     /// Operations on masks.
     NotEqual(f64),
-    Any { axes: Option<Vec<i64>>, keepdims: bool },
+    Any {
+        axes: Option<Vec<i64>>,
+        keepdims: bool,
+    },
     LogicalOr,
     ExpandDims(i64),
     /// All true or all false, in the shape of the input.
@@ -147,7 +154,8 @@ impl<T: Float> Op<T> {
                 Tensor::unmasked(reshaped(x, &[batch, rest])?)
             }
             Op::Reshape(target) => {
-                let target = self.known(&[x.shape()]).unwrap_or_else(|| target.iter().map(|n| n.unwrap_or(0)).collect());
+                let target =
+                    self.known(&[x.shape()]).unwrap_or_else(|| target.iter().map(|n| n.unwrap_or(0)).collect());
                 Tensor::unmasked(reshaped(x, &target)?)
             }
             Op::Permute(dims) => {
@@ -471,7 +479,8 @@ fn concatenated_mask<T: Float>(inputs: &[&Tensor<T>], axis: i64) -> Result<Optio
             None => ArrayD::from_elem(shape, true).into_shared(),
             Some(mask) if mask.ndim() < shape.len() => {
                 let spread = mask.view().insert_axis(Axis(mask.ndim()));
-                let spread = spread.broadcast(shape).ok_or_else(|| mismatch(format!("a mask for {shape:?}"), mask.shape()))?;
+                let spread =
+                    spread.broadcast(shape).ok_or_else(|| mismatch(format!("a mask for {shape:?}"), mask.shape()))?;
                 spread.to_owned().into_shared()
             }
             Some(mask) => mask.clone(),

@@ -128,7 +128,8 @@ impl<T: Float> Op<T> {
                 None => return misfit(format!("an axis {axis}"), inputs),
             },
             Op::PRelu(alpha) => {
-                let expected: Shape = [&[None][..], &alpha.shape().iter().map(|&n| Some(n)).collect::<Vec<_>>()].concat();
+                let expected: Shape =
+                    [&[None][..], &alpha.shape().iter().map(|&n| Some(n)).collect::<Vec<_>>()].concat();
                 let fits = |(&a, &b): (&Option<usize>, &Option<usize>)| b == Some(1) || fit(a, b);
                 if rank != expected.len() || !x.iter().zip(&expected).all(fits) {
                     return misfit(display(&expected), inputs);

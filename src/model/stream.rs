@@ -158,7 +158,10 @@ impl<T: Float> ModelStream<T> {
 
 impl<T: Float> fmt::Debug for ModelStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelStream").field("model", &self.model.name).field("batch", &self.batch).finish_non_exhaustive()
+        f.debug_struct("ModelStream")
+            .field("model", &self.model.name)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
     }
 }
 

@@ -81,7 +81,8 @@ impl<T: Float> Model<T> {
         let mut calls: Vec<&CallSpec> = self.calls.iter().filter(|call| call.part == part).collect();
         calls.sort_by_key(|call| call.outputs.first().and_then(|&output| self.tensors.get(output)).map(|t| t.node));
         let read = |call: &CallSpec| {
-            let all = call.inputs.iter().chain(&call.initial_state).copied().chain(call.masks.iter().flatten().copied());
+            let all =
+                call.inputs.iter().chain(&call.initial_state).copied().chain(call.masks.iter().flatten().copied());
             all.collect::<Vec<usize>>()
         };
         let names = calls.into_iter().flat_map(read).filter_map(|tensor| {

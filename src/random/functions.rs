@@ -4,7 +4,7 @@
 //! in: tables and coefficients are those of Arm Optimized Routines (MIT licence), from which glibc has them, and all is
 //! computed in f64 and rounded once. In f64 they are Taylor series with the leading terms in two parts, a number and
 //! what rounding took from it: within 0.51 units in the last place of the truth, where glibc's are within 0.52, so that
-//! 1 result in 400 differs, by one unit.
+//! about 1 result in 700 differs, by one unit.
 
 /// A number whose bits are known.
 const fn bits(bits: u64) -> f64 {

@@ -12,6 +12,7 @@
 //!
 //! [`Pass`] is one call with its shapes already checked; layers and wrappers hand it down, never copying a state.
 
+pub(crate) mod backward;
 pub(crate) mod dropout;
 pub(crate) mod pass;
 pub(crate) mod recurrence;
@@ -19,3 +20,5 @@ pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod sequence;
 pub(crate) mod stream;
+pub(crate) mod tape;
+pub(crate) mod threads;

@@ -7,6 +7,8 @@ use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3};
 use super::pass::Pass;
 use super::scratch::{Scratch, take};
 use super::sequence::{Sequence, SequenceMut};
+use super::tape::Tape;
+use super::threads;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -35,12 +37,13 @@ pub struct Run<'a, T> {
     resets: Option<&'a ArrayRef2<bool>>,
     initial_state: Option<&'a State<T>>,
     seeds: Option<&'a mut Seeds>,
+    tape: Option<&'a mut Tape<T>>,
 }
 
 impl<'a, T> Run<'a, T> {
     /// No options: what [`Layer::forward`] does.
     pub fn new() -> Self {
-        Run { mask: None, lengths: None, resets: None, initial_state: None, seeds: None }
+        Run { mask: None, lengths: None, resets: None, initial_state: None, seeds: None, tape: None }
     }
 
     /// Which steps are real, (batch, timesteps): at others the state stays and the output repeats the previous one
@@ -82,6 +85,12 @@ impl<'a, T> Run<'a, T> {
     /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`].
     pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
         self.seeds = Some(seeds);
+        self
+    }
+
+    /// Records what [`Layer::backward`] needs; what the tape held before is forgotten.
+    pub fn record(mut self, tape: &'a mut Tape<T>) -> Self {
+        self.tape = Some(tape);
         self
     }
 }
@@ -156,7 +165,7 @@ pub(crate) fn check_input<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRe
 pub(crate) fn check_features<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     let (batch, timesteps, features) = x.dim();
     if features == layer.input_size() {
-        return Ok(());
+        return layer.ready();
     }
     Err(Error::InputFeatures { expected: layer.input_size(), given: [batch, timesteps, features] })
 }
@@ -168,17 +177,34 @@ pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
     out: &OutputMut<'_, T>,
 ) -> Result<()> {
     let (batch, timesteps, _) = x.dim();
+    check_results(
+        layer,
+        (batch, timesteps),
+        out.sequence.as_ref().map(|array| &**array),
+        out.last.as_ref().map(|array| &**array),
+        out.state.as_deref(),
+    )
+}
+
+/// That arrays have the shapes of a call's results: to be written, or the gradients of them.
+pub(crate) fn check_results<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    (batch, timesteps): (usize, usize),
+    sequence: Option<&ArrayRef3<T>>,
+    last: Option<&ArrayRef2<T>>,
+    state: Option<&State<T>>,
+) -> Result<()> {
     let outputs = layer.output_size();
-    if let Some(array) = &out.sequence {
+    if let Some(array) = sequence {
         if !layer.can_write_sequence() {
             return Err(NO_INNER_SEQUENCE);
         }
         check_shape("sequence", &[batch, timesteps, outputs], array.shape())?;
     }
-    if let Some(array) = &out.last {
+    if let Some(array) = last {
         check_shape("last", &[batch, outputs], array.shape())?;
     }
-    match &out.state {
+    match state {
         Some(state) => state.check(layer.state_layout(), batch),
         None => Ok(()),
     }
@@ -211,7 +237,7 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
             return Err(Error::SeedsCount { expected, given });
         }
     }
-    Ok(())
+    if run.tape.is_some() { layer.can_train() } else { Ok(()) }
 }
 
 /// The elements of a boolean array in row order, by way of a copy if they don't lie so.
@@ -229,7 +255,7 @@ fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] 
 pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
-    run: Run<'_, T>,
+    mut run: Run<'_, T>,
     out: Slices<'_, T>,
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
@@ -241,7 +267,7 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
 
     // What this function lends to the pass leaves the scratch meanwhile, because the layer gets the rest of it.
     let mut call = std::mem::take(&mut scratch.call);
-    let CallScratch { input, state, carry: own_carry, mask, resets } = &mut call;
+    let CallScratch { input, state, carry: own_carry, mask, resets, .. } = &mut call;
 
     let state = take(state, width + batch * width);
     let (initial, own_state) = state.split_at_mut(width);
@@ -257,7 +283,8 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
         carry.fill(T::zero());
         carry
     });
-    layer.process(
+    threads::process(
+        layer,
         Pass {
             batch,
             timesteps,
@@ -273,10 +300,14 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
             carry: RowsMut::packed(carry, carry_width),
             sequence: out.sequence.map(|slice| SequenceMut::packed(slice, timesteps, outputs)),
             masked_output: None,
+            tape: run.tape.as_deref_mut().map(Tape::begin),
             dropout: run.seeds.map(|seeds| &mut seeds.states[..]),
         },
         scratch,
     );
+    if let Some(tape) = run.tape {
+        tape.recorded(layer.state_layout());
+    }
     if let Some(last) = out.last {
         let carry = Rows::packed(carry, carry_width).columns(carry_width - outputs..carry_width);
         for (row, last) in last.chunks_exact_mut(outputs.max(1)).enumerate() {
@@ -382,10 +413,21 @@ pub(crate) struct CallScratch<T> {
     carry: Vec<T>,
     mask: Vec<bool>,
     resets: Vec<bool>,
+    /// Arrays of the caller's that can't be read in place.
+    pub(crate) copies: [Vec<T>; 2],
+    pub(crate) zeros: Vec<T>,
 }
 
 impl<T> Default for CallScratch<T> {
     fn default() -> Self {
-        CallScratch { input: vec![], state: vec![], carry: vec![], mask: vec![], resets: vec![] }
+        CallScratch {
+            input: vec![],
+            state: vec![],
+            carry: vec![],
+            mask: vec![],
+            resets: vec![],
+            copies: [vec![], vec![]],
+            zeros: vec![],
+        }
     }
 }

@@ -22,6 +22,8 @@ pub struct Scratch<T> {
     pub(crate) outputs: Vec<T>,
     /// Previous outputs of layers inside.
     pub(crate) carry: Vec<T>,
+    /// States of rows that begin anew.
+    pub(crate) cut: Vec<T>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
@@ -29,12 +31,17 @@ pub struct Scratch<T> {
     /// Which steps are real, where a layer finds out by itself.
     #[cfg(feature = "keras")]
     pub(crate) flags: Vec<bool>,
+    /// Resets as layers see them that read a sequence from its end.
+    pub(crate) resets: Vec<bool>,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
     pub(crate) odd: bool,
     /// The layers inside.
     pub(crate) children: Vec<Scratch<T>>,
+    /// Parts of the batch, on other threads.
+    #[cfg(feature = "rayon")]
+    pub(crate) threads: Vec<Scratch<T>>,
 }
 
 /// 0, 1, 2, ... as far as anybody has asked.
@@ -58,13 +65,17 @@ impl<T> Scratch<T> {
             work: Vec::new(),
             outputs: Vec::new(),
             carry: Vec::new(),
+            cut: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
             #[cfg(feature = "keras")]
             flags: Vec::new(),
+            resets: Vec::new(),
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),
+            #[cfg(feature = "rayon")]
+            threads: Vec::new(),
         }
     }
 

@@ -20,6 +20,16 @@ impl<'a, T: Float> Sequence<'a, T> {
         Sequence { data, batch_stride: timesteps * features, time_stride: features, features }
     }
 
+    /// Rows [row][step], of which each row of the batch has `steps`.
+    pub(crate) fn of_rows(rows: Rows<'a, T>, steps: usize) -> Self {
+        Sequence {
+            data: rows.data(),
+            batch_stride: steps * rows.width(),
+            time_stride: rows.width(),
+            features: rows.width(),
+        }
+    }
+
     /// A batch of single steps.
     pub(crate) fn one_step(rows: &'a [T], features: usize) -> Self {
         Sequence::packed(rows, 1, features)
@@ -56,6 +66,25 @@ impl<'a, T: Float> Sequence<'a, T> {
     pub(crate) fn steps_of(&self, row: usize, time: usize) -> Rows<'a, T> {
         let start = row * self.batch_stride + time * self.time_stride;
         Rows::new(self.data, start, self.time_stride, self.features)
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> Sequence<'a, T> {
+    /// Without the first `rows` rows of the batch.
+    pub(crate) fn skip_rows(self, rows: usize) -> Self {
+        let skipped = (rows * self.batch_stride).min(self.data.len());
+        Sequence { data: &self.data[skipped..], ..self }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> SequenceMut<'a, T> {
+    /// The first `rows` rows of the batch and the others.
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
+        let at = (rows * self.timesteps * self.stride).min(self.data.len());
+        let (first, second) = self.data.split_at_mut(at);
+        (SequenceMut { data: first, ..self }, SequenceMut { data: second, ..self })
     }
 }
 

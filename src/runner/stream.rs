@@ -321,6 +321,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
                 carry: RowsMut::packed(self.carry.as_slice_mut().unwrap_or(&mut []), self.sizes.carry),
                 sequence: None,
                 masked_output: None,
+                tape: None,
                 dropout: None,
             },
             &mut self.scratch,

@@ -72,13 +72,16 @@ impl<'a> Cursor<'a> {
         if self.take(4)? == signature {
             return Ok(());
         }
-        Err(damaged(position, match what {
-            "a local heap" => "there should be a local heap",
-            "a B-tree node" => "there should be a B-tree node",
-            "a symbol table node" => "there should be a symbol table node",
-            "a global heap" => "there should be a global heap",
-            _ => "there should be a continuation of an object header",
-        }))
+        Err(damaged(
+            position,
+            match what {
+                "a local heap" => "there should be a local heap",
+                "a B-tree node" => "there should be a B-tree node",
+                "a symbol table node" => "there should be a symbol table node",
+                "a global heap" => "there should be a global heap",
+                _ => "there should be a continuation of an object header",
+            },
+        ))
     }
 
     pub(super) fn u8(&mut self) -> Found<u8> {

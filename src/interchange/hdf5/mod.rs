@@ -55,8 +55,14 @@ impl<'a> Hdf5<'a> {
     pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
     pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Found<Self> {
-        let mut file =
-            Hdf5 { bytes, offset_size: 8, length_size: 8, root: 0, budget: Cell::new(limits.objects), objects: limits.objects };
+        let mut file = Hdf5 {
+            bytes,
+            offset_size: 8,
+            length_size: 8,
+            root: 0,
+            budget: Cell::new(limits.objects),
+            objects: limits.objects,
+        };
         if !bytes.starts_with(&Self::SIGNATURE) {
             return Err(damaged(0, "it doesn't begin with HDF5's signature"));
         }

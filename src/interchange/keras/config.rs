@@ -98,7 +98,10 @@ impl<'a> Config<'a> {
     /// A size of at least one, within the limits.
     pub(super) fn size(&self, option: &str) -> Found<usize> {
         let value = self.get(option).unwrap_or(&Value::Null);
-        let size = value.as_u64().filter(|&size| size > 0).ok_or_else(|| self.wrong(option, "a whole number above 0", value))?;
+        let size = value
+            .as_u64()
+            .filter(|&size| size > 0)
+            .ok_or_else(|| self.wrong(option, "a whole number above 0", value))?;
         if size > self.limits.units as u64 {
             return Err(Problem::Limit { what: "units", limit: self.limits.units as u64, given: size });
         }

@@ -11,13 +11,7 @@ use super::weights::Weight;
 use crate::float::Float;
 
 /// Converts `[kernel, recurrent_kernel, bias]` if they are cuDNN's; what doesn't fit is left as it is, to be refused.
-pub(super) fn convert<T: Float>(
-    version: Version,
-    class: bool,
-    gates: usize,
-    units: usize,
-    weights: &mut [Weight<T>],
-) {
+pub(super) fn convert<T: Float>(version: Version, class: bool, gates: usize, units: usize, weights: &mut [Weight<T>]) {
     let [kernel, recurrent, bias] = weights else { return };
     let from_cudnn = version == Version::Keras2 && gates > 1 && bias.array.shape() == [2 * gates * units];
     if !from_cudnn && !class {
@@ -32,7 +26,9 @@ pub(super) fn convert<T: Float>(
             let (input, recurrent) = halves.view().split_at(Axis(0), width);
             &input + &recurrent
         }
-        [both] if *both == 2 * width => halves.to_shape(IxDyn(&[2, width])).map_or(halves.clone(), |two| two.into_owned()),
+        [both] if *both == 2 * width => {
+            halves.to_shape(IxDyn(&[2, width])).map_or(halves.clone(), |two| two.into_owned())
+        }
         _ => halves,
     };
 }

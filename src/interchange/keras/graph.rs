@@ -98,7 +98,8 @@ pub(super) fn places(object: &Object, layers: &[&Object], place: &Place<'static>
     let kept: Vec<&Object> = layers.iter().copied().filter(|layer| !skipped(layer)).collect();
     let mut names = group_names(&kept).into_iter();
     let inner = place.child("layers");
-    let one = |layer: &&Object| if skipped(layer) { inner.clone() } else { inner.child(&names.next().unwrap_or_default()) };
+    let one =
+        |layer: &&Object| if skipped(layer) { inner.clone() } else { inner.child(&names.next().unwrap_or_default()) };
     layers.iter().map(one).collect()
 }
 
@@ -176,7 +177,13 @@ impl<'a> Reader<'a> {
             }
         }
         if sequential {
-            graph.sequential(&layers, &groups, place, config.and_then(|config| config.get("build_input_shape")), depth)?;
+            graph.sequential(
+                &layers,
+                &groups,
+                place,
+                config.and_then(|config| config.get("build_input_shape")),
+                depth,
+            )?;
         } else {
             graph.functional(object, &layers, &groups, place, depth)?;
         }
@@ -222,13 +229,8 @@ impl<T: Float> Graph<'_, '_, T> {
         if self.model.parts.iter().any(|part| part.name == name) {
             return Err(Problem::DuplicateLayer { name: path });
         }
-        let mut part = Part {
-            name: name.into(),
-            class: class_of(object).into(),
-            op: None,
-            trainable: 0,
-            non_trainable: 0,
-        };
+        let mut part =
+            Part { name: name.into(), class: class_of(object).into(), op: None, trainable: 0, non_trainable: 0 };
         match class_of(object) {
             "InputLayer" => {}
             _ if is_operation(object) => part.op = Some(self.operation(object, &path, constant)?),
@@ -417,11 +419,13 @@ impl<T: Float> Graph<'_, '_, T> {
         {
             let layout = layer.state_layout();
             let parts: Vec<usize> = layout.names().filter_map(|name| layout.columns(name)).map(|c| c.len()).collect();
-            let given: Vec<&Shape> = call.initial_state.iter().map(|&tensor| &self.model.tensors[tensor].shape).collect();
+            let given: Vec<&Shape> =
+                call.initial_state.iter().map(|&tensor| &self.model.tensors[tensor].shape).collect();
             let fits = parts.len() == given.len()
-                && parts.iter().zip(&given).all(|(&width, shape)| {
-                    matches!(shape[..], [_, last] if last.is_none_or(|last| last == width))
-                });
+                && parts
+                    .iter()
+                    .zip(&given)
+                    .all(|(&width, shape)| matches!(shape[..], [_, last] if last.is_none_or(|last| last == width)));
             if !fits {
                 let found: Vec<String> = given.iter().map(|shape| display(shape)).collect();
                 let expected = format!("an initial state of {layout}");
@@ -448,7 +452,9 @@ impl<T: Float> Graph<'_, '_, T> {
         build_shape: Option<&Value>,
         depth: usize,
     ) -> Found<()> {
-        let Some(&first) = layers.first() else { return Err(self.problem("layers", "at least one layer", &Value::Null)) };
+        let Some(&first) = layers.first() else {
+            return Err(self.problem("layers", "at least one layer", &Value::Null));
+        };
         let mut previous = vec![];
         if class_of(first) != "InputLayer" {
             let config = first.get("config");
@@ -457,7 +463,8 @@ impl<T: Float> Graph<'_, '_, T> {
                 Some(shape) => self.shape(shape)?,
                 None if is_model(first) => {
                     // The model within says what it reads.
-                    let inner = self.reader.model::<T>(first, "", &ModelPlace::Group(Place::Group(String::new())), depth + 1);
+                    let inner =
+                        self.reader.model::<T>(first, "", &ModelPlace::Group(Place::Group(String::new())), depth + 1);
                     drop(inner);
                     return Err(self.problem("build_input_shape", "the shape of the input", &Value::Null));
                 }
@@ -467,13 +474,8 @@ impl<T: Float> Graph<'_, '_, T> {
                 "Embedding" => InputKind::Float { through_f32: false },
                 _ => InputKind::Float { through_f32: size_of::<T>() == 8 && self.reader.has_float64 },
             };
-            let part = Part {
-                name: "input".into(),
-                class: "InputLayer".into(),
-                op: None,
-                trainable: 0,
-                non_trainable: 0,
-            };
+            let part =
+                Part { name: "input".into(), class: "InputLayer".into(), op: None, trainable: 0, non_trainable: 0 };
             self.model.parts.push(part);
             previous = vec![self.add_input_spec("input".into(), shape, kind, 0)?];
         }
@@ -481,7 +483,11 @@ impl<T: Float> Graph<'_, '_, T> {
             let part = self.add_part(layer, group, place, None, depth)?;
             if class_of(layer) == "InputLayer" {
                 if i > 0 {
-                    return Err(self.problem("layers", "an InputLayer at the start only", &Value::from(name_of(layer))));
+                    return Err(self.problem(
+                        "layers",
+                        "an InputLayer at the start only",
+                        &Value::from(name_of(layer)),
+                    ));
                 }
                 previous = vec![self.add_input(layer, part)?];
                 continue;
@@ -542,7 +548,8 @@ impl<T: Float> Graph<'_, '_, T> {
         }
         for mut reference in self.references("input_layers", config)? {
             rebase(&mut reference, &offsets.outer);
-            let at = layers.iter().position(|&layer| name_of(layer) == reference.layer && class_of(layer) == "InputLayer");
+            let at =
+                layers.iter().position(|&layer| name_of(layer) == reference.layer && class_of(layer) == "InputLayer");
             let at = at.ok_or_else(|| self.missing("input_layers", &reference))?;
             let tensor = self.add_input(layers[at], at)?;
             if self.known.insert(Reference { node: 0, index: 0, ..reference.clone() }, tensor).is_some() {
@@ -623,7 +630,8 @@ impl<T: Float> Graph<'_, '_, T> {
         if done == missing.len() {
             return Ok(());
         }
-        let left = missing.iter().filter(|(_, count)| **count > 0).map(|((part, _), _)| name_of(layers[*part]).to_string());
+        let left =
+            missing.iter().filter(|(_, count)| **count > 0).map(|((part, _), _)| name_of(layers[*part]).to_string());
         let left: BTreeSet<String> = left.collect();
         Err(Problem::Cycle { layers: left.into_iter().take(16).collect() })
     }

@@ -164,7 +164,8 @@ impl Reader<'_, '_> {
         new: &mut New<T>,
     ) -> Found<()> {
         let weights = layer.weights();
-        let names: Vec<&str> = weights.iter().map(|(name, _)| name.as_str()).filter(|n| n.starts_with(within)).collect();
+        let names: Vec<&str> =
+            weights.iter().map(|(name, _)| name.as_str()).filter(|n| n.starts_with(within)).collect();
         let last: Vec<&'static str> = names.iter().map(|name| last_name(name)).collect();
         let read = self.weights.read::<T>(layer.class_name(), place, &last)?;
         new.extend(names.iter().zip(read).map(|(name, weight)| (format!("{prefix}{name}"), weight.array)));
@@ -181,10 +182,8 @@ impl Reader<'_, '_> {
         new: &mut New<T>,
     ) -> Found<()> {
         let weights = layer.weights();
-        let numbers: Vec<usize> = weights
-            .iter()
-            .filter_map(|(name, _)| name.strip_prefix(within)?.split('/').next()?.parse().ok())
-            .collect();
+        let numbers: Vec<usize> =
+            weights.iter().filter_map(|(name, _)| name.strip_prefix(within)?.split('/').next()?.parse().ok()).collect();
         let Some(&last) = numbers.iter().max() else { return self.vars(layer, place, prefix, within, new) };
         let Place::Group(path) = place.child("cells") else { return Ok(()) };
         let file = &self.weights.file;
@@ -209,7 +208,8 @@ impl Reader<'_, '_> {
                 }
             }
             let class = |at: &usize| free[*at].trim_end_matches(|c: char| c == '_' || c.is_ascii_digit()).to_string();
-            let first = candidates.first().ok_or_else(|| missing(&format!("{path}, cell {cell}: one of {shapes:?}")))?;
+            let first =
+                candidates.first().ok_or_else(|| missing(&format!("{path}, cell {cell}: one of {shapes:?}")))?;
             if candidates.iter().any(|at| class(at) != class(first)) {
                 return Err(Problem::TensorNames {
                     layer: layer.class_name().into(),

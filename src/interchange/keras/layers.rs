@@ -99,7 +99,11 @@ impl<'a> Reader<'a> {
         let foreign = registered.is_some_and(|name| name.contains('>'));
         if foreign {
             let hint = TAKE_OUT;
-            return Err(Problem::UnsupportedClass { layer: path.into(), class: registered.unwrap_or(class).into(), hint });
+            return Err(Problem::UnsupportedClass {
+                layer: path.into(),
+                class: registered.unwrap_or(class).into(),
+                hint,
+            });
         }
         Ok(Config::new(path.into(), class, map, &self.options.limits))
     }
@@ -176,8 +180,15 @@ impl<'a> Reader<'a> {
                 Masking::new(value).map_err(|source| config.refused(source))?;
                 Op::Masking(value)
             }
-            "Dropout" | "SpatialDropout1D" | "SpatialDropout2D" | "SpatialDropout3D" | "GaussianDropout"
-            | "GaussianNoise" | "AlphaDropout" | "ActivityRegularization" | "Identity" => {
+            "Dropout"
+            | "SpatialDropout1D"
+            | "SpatialDropout2D"
+            | "SpatialDropout3D"
+            | "GaussianDropout"
+            | "GaussianNoise"
+            | "AlphaDropout"
+            | "ActivityRegularization"
+            | "Identity" => {
                 config.ignore(&["rate", "seed", "noise_shape", "data_format", "stddev", "l1", "l2"]);
                 Op::Identity
             }
@@ -297,12 +308,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn read<T: Float>(
-        &self,
-        config: &Config<'_>,
-        place: &Place<'_>,
-        names: &[&'static str],
-    ) -> Found<Vec<Weight<T>>> {
+    fn read<T: Float>(&self, config: &Config<'_>, place: &Place<'_>, names: &[&'static str]) -> Found<Vec<Weight<T>>> {
         match self.weights {
             Some(weights) => weights.read(&config.layer, place, names),
             None => Err(Problem::Incomplete { what: "weights", hint: "save the whole model" }),
@@ -377,7 +383,11 @@ impl<'a> Reader<'a> {
     }
 
     fn flags(&self, config: &Config<'_>) -> Found<Flags> {
-        config.only("time_major", &json!(false), "input of shape (timesteps, batch, features); use time_major=False")?;
+        config.only(
+            "time_major",
+            &json!(false),
+            "input of shape (timesteps, batch, features); use time_major=False",
+        )?;
         Ok(Flags {
             sequences: config.flag("return_sequences", false)?,
             state: config.flag("return_state", false)?,
@@ -458,7 +468,8 @@ impl<'a> Reader<'a> {
         config.ignore(&["implementation"]);
         let units = config.size("units")?;
         let use_bias = cudnn || config.flag("use_bias", true)?;
-        let mut read = self.read::<T>(config, place, &["kernel", "recurrent_kernel", "bias"][..2 + usize::from(use_bias)])?;
+        let mut read =
+            self.read::<T>(config, place, &["kernel", "recurrent_kernel", "bias"][..2 + usize::from(use_bias)])?;
         let input = rows(&read[0], &config.layer, units, gates)?;
         expect_shape(&read[1], &config.layer, &[units, gates * units])?;
         let mut reset_after = false;
@@ -567,9 +578,9 @@ impl<'a> Reader<'a> {
         if forward_flags.stateful != backward_flags.stateful {
             return Err(config.wrong("stateful", "the same in both directions", &json!(backward_flags.stateful)));
         }
-        // In Keras a forward layer may go backwards, and the backward one forwards; here they would change places.
         let layer = any!(forward, forward => any!(backward, backward => Bidirectional::from_layers(forward, backward)));
         let layer = layer.map_err(|source| config.refused(source))?.merge_mode(merge);
+        layer.ready().map_err(|source| config.refused(source))?;
         let flags = Flags {
             unroll: forward_flags.unroll || backward_flags.unroll,
             zero: forward_flags.sequences,
@@ -597,7 +608,11 @@ impl<'a> Reader<'a> {
         let shape = weights.first().map_or(vec![], |weight| weight.array.shape().to_vec());
         for weight in &*weights {
             if weight.array.ndim() != axes.len() || weight.array.shape() != shape {
-                return Err(shape_problem(weight, &config.layer, format!("{} dimensions, all weights alike", axes.len())));
+                return Err(shape_problem(
+                    weight,
+                    &config.layer,
+                    format!("{} dimensions, all weights alike", axes.len()),
+                ));
             }
         }
         let take = |name: &str| {
@@ -653,8 +668,11 @@ impl<'a> Reader<'a> {
         let (gamma, beta) = (take("gamma", T::one()), take("beta", T::zero()));
         let (mean, variance) = (take("moving_mean", T::zero()), take("moving_variance", T::one()));
         let epsilon = T::from_f64(config.float("epsilon", 1e-3)?);
-        let scale: Vec<T> =
-            variance.iter().zip(&gamma).map(|(&variance, &gamma)| T::one() / (variance + epsilon).sqrt() * gamma).collect();
+        let scale: Vec<T> = variance
+            .iter()
+            .zip(&gamma)
+            .map(|(&variance, &gamma)| T::one() / (variance + epsilon).sqrt() * gamma)
+            .collect();
         let shift = beta.iter().zip(&mean).zip(&scale).map(|((&beta, &mean), &scale)| beta - mean * scale).collect();
         Ok(Op::Normalize(Normalization::Batch { axis, scale, shift }))
     }
@@ -726,7 +744,8 @@ fn finish<T: Float>(layer: impl Layer<T>, flags: &Flags, stateful: &mut Option<A
     }
     // Keras's unrolled loop reads the mask of the other direction then.
     let odd = flags.unroll && flags.backwards && flags.zero;
-    let no_mask = odd.then_some("with unroll, go_backwards and zero_output_for_mask Keras reads masks the wrong way around");
+    let no_mask =
+        odd.then_some("with unroll, go_backwards and zero_output_for_mask Keras reads masks the wrong way around");
     Op::Recurrent { layer: Arc::new(Box::new(layer)), slot: None, no_mask }
 }
 

@@ -273,7 +273,11 @@ impl<'a> Contents<'a> {
         }
         let hint = "models of the Sequential and the functional kind are read; load weights of others into layers";
         let class = layers::class_of(object);
-        if class.is_empty() { Err(found()) } else { Err(Problem::UnsupportedClass { layer: layers::name_of(object).into(), class: class.into(), hint }) }
+        if class.is_empty() {
+            Err(found())
+        } else {
+            Err(Problem::UnsupportedClass { layer: layers::name_of(object).into(), class: class.into(), hint })
+        }
     }
 
     fn has_float64(&self) -> bool {
@@ -282,7 +286,10 @@ impl<'a> Contents<'a> {
                 Value::Object(map) => map.iter().any(|(key, value)| {
                     let here = key == "dtype"
                         && (value == "float64"
-                            || value.get("config").and_then(|config| config.get("name")).is_some_and(|n| n == "float64"));
+                            || value
+                                .get("config")
+                                .and_then(|config| config.get("name"))
+                                .is_some_and(|n| n == "float64"));
                     here || any(value)
                 }),
                 Value::Array(list) => list.iter().any(any),
@@ -368,7 +375,9 @@ impl<'a> Contents<'a> {
             Op::Recurrent { layer, .. } => Ok((*layer).clone()),
             Op::Dense(layer) => Ok(Box::new((*layer).clone())),
             Op::TimeDistributed(inner) => match *inner {
-                Op::Dense(layer) => Ok(Box::new(crate::layers::time_distributed::TimeDistributed::new((*layer).clone()))),
+                Op::Dense(layer) => {
+                    Ok(Box::new(crate::layers::time_distributed::TimeDistributed::new((*layer).clone())))
+                }
                 _ => Err(self.not_over_time(name, layer)),
             },
             _ => Err(self.not_over_time(name, layer)),
@@ -390,7 +399,8 @@ impl<'a> Contents<'a> {
             let all = graph::layers_of(object, name)?;
             let at = all.iter().position(|layer| {
                 let own = layers::name_of(layer);
-                rest == own || rest.strip_prefix(own).is_some_and(|inner| inner.starts_with('/') && graph::is_model(layer))
+                rest == own
+                    || rest.strip_prefix(own).is_some_and(|inner| inner.starts_with('/') && graph::is_model(layer))
             });
             let Some(at) = at else {
                 return Err(Problem::UnknownLayer { name: name.into(), known: self.layer_names()? });

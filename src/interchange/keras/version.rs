@@ -42,6 +42,19 @@ impl Version {
 
 /// The activations that Keras 2 has by name, and that mean the same in Keras 3 but for `hard_sigmoid`.
 const KERAS_2_NAMES: [&str; 15] = [
-    "elu", "exponential", "gelu", "hard_sigmoid", "linear", "mish", "relu", "selu", "sigmoid", "silu", "softmax",
-    "softplus", "softsign", "swish", "tanh",
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "linear",
+    "mish",
+    "relu",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
 ];

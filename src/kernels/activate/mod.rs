@@ -17,6 +17,8 @@
 mod piecewise;
 mod rows;
 mod smooth;
+#[cfg(test)]
+mod tests;
 
 use crate::activation::{Activation, CustomActivation};
 use crate::error::{Error, Result};
@@ -117,12 +119,12 @@ macro_rules! by_kind {
                 // Keras takes simpler functions for these, with other slopes at the bends.
                 match (negative_slope == 0.0, max_value, threshold == 0.0) {
                     (true, None, true) => with!(p::Relu),
-                    (false, None, true) => with!(p::LeakyRelu(T::from_f64(negative_slope))),
+                    (false, None, true) => with!(p::LeakyRelu::new(negative_slope)),
                     (true, Some(6.0), true) => with!(p::Relu6),
                     _ => with!(p::ReluWith::new(negative_slope, max_value, threshold)),
                 }
             }
-            Activation::LeakyRelu { negative_slope } => with!(p::LeakyRelu(T::from_f64(negative_slope))),
+            Activation::LeakyRelu { negative_slope } => with!(p::LeakyRelu::new(negative_slope)),
             Activation::Relu6 => with!(p::Relu6),
             Activation::Softsign => with!(p::Softsign),
             Activation::SoftShrink { threshold } => with!(p::SoftShrink(T::from_f64(threshold))),

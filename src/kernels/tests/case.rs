@@ -100,11 +100,11 @@ impl<T: Float> AnyKernel<T> {
         }
     }
 
-    pub fn scratch_len(&self) -> usize {
+    pub fn scratch_len(&self, rows: usize) -> usize {
         match self {
-            AnyKernel::SimpleRnn(k) => k.scratch_len(),
-            AnyKernel::Lstm(k) => k.scratch_len(),
-            AnyKernel::Gru(k) => k.scratch_len(),
+            AnyKernel::SimpleRnn(k) => k.scratch_len(rows),
+            AnyKernel::Lstm(k) => k.scratch_len(rows),
+            AnyKernel::Gru(k) => k.scratch_len(rows),
         }
     }
 
@@ -152,13 +152,15 @@ pub struct How {
     pub projected: bool,
     pub odd_step: bool,
     pub saved: bool,
+    /// Run the specification: it is what runs where dropout is asked for, without masks too.
+    pub reference: bool,
     /// Fills the scratch and what will be written.
     pub dirt: f64,
 }
 
 impl Default for How {
     fn default() -> Self {
-        How { rows: None, gap: 0, projected: false, odd_step: false, saved: false, dirt: f64::NAN }
+        How { rows: None, gap: 0, projected: false, odd_step: false, saved: false, reference: false, dirt: f64::NAN }
     }
 }
 
@@ -270,7 +272,7 @@ impl Case {
         let mask_rows = |mask: &'_ Option<Vec<T>>| -> Option<(usize, usize)> {
             mask.as_ref().map(|m| (m.len() / self.batch, m.len() / self.batch - how.gap))
         };
-        let dropout = (input_mask.is_some() || recurrent_mask.is_some()).then(|| DropoutRows {
+        let dropout = (how.reference || input_mask.is_some() || recurrent_mask.is_some()).then(|| DropoutRows {
             input: mask_rows(&input_mask)
                 .map(|(stride, width)| Rows::new(input_mask.as_ref().unwrap(), 0, stride, width)),
             recurrent: mask_rows(&recurrent_mask)
@@ -281,7 +283,7 @@ impl Case {
         let mut projected = vec![dirt; self.batch * (z_len + how.gap)];
         let mut next = vec![dirt; self.batch * (width + how.gap)];
         let mut saved = vec![dirt; self.batch * (saved_len + how.gap)];
-        let mut scratch = vec![dirt; kernel.scratch_len()];
+        let mut scratch = vec![dirt; kernel.scratch_len(self.batch)];
         if how.projected {
             kernel.project(self.batch, x, RowsMut::new(&mut projected, 0, z_len + how.gap, z_len));
         }

@@ -1,16 +1,19 @@
 //! Builds this crate's layers from the specs of the data files, which speak Keras's words.
+//!
+//! What a spec says and this file doesn't know is a panic, so that no option is skipped.
 
 use recurrent::{
-    Activation, Builder, FanMode, Gru, Initializer, Kind, Layer, Lstm, Run, ScalingDistribution, SeedSource,
+    Activation, Bidirectional, Builder, Dense, Embedding, FanMode, Gru, GruCell, Initializer, Kind, Layer, Lstm,
+    LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked,
+    StackedCells, TimeDistributed,
 };
-use recurrent::{SimpleRnn, State};
 use serde_json::{Map, Value};
 
-use super::data::{Element, Outcome, array, close, flag, float, list, matrix, size, text_of};
+use super::data::{Element, Outcome, flag, float, list, size, text_of};
 
 pub type Boxed<T> = Box<dyn Layer<T>>;
 
-/// The options of a spec. What is read is taken out, so that `done` can complain about what nobody read.
+/// The options of a spec. Each is taken out when it is read; `done` complains about those that nobody read.
 struct Config(Map<String, Value>);
 
 impl Config {
@@ -22,24 +25,65 @@ impl Config {
         self.0.remove(key)
     }
 
+    fn flag(&mut self, key: &str) -> bool {
+        self.take(key).is_some_and(|value| flag(&value))
+    }
+
     fn done(self) {
         assert!(self.0.is_empty(), "options that the test doesn't know: {:?}", self.0.keys().collect::<Vec<_>>());
     }
 }
 
-/// `None`, a name, or `{"name": .., "args": {..}}`.
+/// `null`, a name, or `{"name": .., "args": {..}}`.
 pub fn activation(value: &Value) -> Outcome<Activation> {
-    if value.is_null() {
-        return Ok(Activation::Linear);
-    }
-    Ok(value.as_str().unwrap_or_else(|| todo!()).parse()?)
+    let (name, args) = match value {
+        Value::Null => return Ok(Activation::Linear),
+        Value::String(name) => (name.as_str(), None),
+        _ => (text_of(&value["name"]), value["args"].as_object().filter(|args| !args.is_empty())),
+    };
+    let Some(args) = args else { return Ok(name.parse()?) };
+    let mut known = 0;
+    let mut arg = |key: &str| {
+        args.get(key).map(|value| {
+            known += 1;
+            float(value)
+        })
+    };
+    let made = match name {
+        "relu" => Activation::ReluWith {
+            negative_slope: arg("negative_slope").unwrap_or(0.0),
+            max_value: arg("max_value"),
+            threshold: arg("threshold").unwrap_or(0.0),
+        },
+        "leaky_relu" => Activation::LeakyRelu { negative_slope: arg("negative_slope").unwrap_or(0.2) },
+        "elu" => Activation::Elu { alpha: arg("alpha").unwrap_or(1.0) },
+        "celu" => Activation::Celu { alpha: arg("alpha").unwrap_or(1.0) },
+        "squareplus" => Activation::Squareplus { b: arg("b").unwrap_or(4.0) },
+        "soft_shrink" => Activation::SoftShrink { threshold: arg("threshold").unwrap_or(0.5) },
+        "hard_shrink" => Activation::HardShrink { threshold: arg("threshold").unwrap_or(0.5) },
+        "threshold" => Activation::Threshold {
+            threshold: arg("threshold").expect("a threshold"),
+            default_value: arg("default_value").expect("a default value"),
+        },
+        "gelu" => {
+            known += 1;
+            Activation::Gelu { approximate: flag(&args["approximate"]) }
+        }
+        _ => panic!("{name} with parameters"),
+    };
+    assert_eq!(known, args.len(), "parameters that the test doesn't know: {value}");
+    Ok(made)
 }
 
-/// `{"class": .., "config": {..}}`: Keras's class name, and the parameters that differ from Keras's defaults.
+/// A name, or `{"class": .., "config": {..}}`: Keras's class name and the parameters that aren't Keras's defaults.
 pub fn initializer(value: &Value) -> Outcome<Initializer> {
+    use Initializer::*;
+    if let Some(name) = value.as_str() {
+        return Ok(name.parse()?);
+    }
+    let axes = |value: &Value| list(value).iter().map(|axis| axis.as_i64().map(|axis| axis as isize)).collect();
     let mut made: Initializer = text_of(&value["class"]).parse()?;
     for (key, given) in value["config"].as_object().expect("a config") {
-        use Initializer::*;
         match (&mut made, key.as_str()) {
             (other, "seed") => {
                 if let Some(seed) = given.as_i64() {
@@ -57,45 +101,66 @@ pub fn initializer(value: &Value) -> Outcome<Initializer> {
             (VarianceScaling { distribution, .. }, "distribution") => {
                 *distribution = text_of(given).parse::<ScalingDistribution>()?;
             }
+            (VarianceScaling { input_axes, .. }, "input_axes") => *input_axes = axes(given),
+            (VarianceScaling { output_axes, .. }, "output_axes") => *output_axes = axes(given),
             (other, key) => panic!("{other} has no {key}"),
         }
     }
     Ok(made)
 }
 
-/// The layer of a spec, with the seeds of `seeds` where the spec gives none.
-pub fn build<T: Element>(spec: &Value, seeds: &mut SeedSource) -> Outcome<Boxed<T>> {
-    let (input_size, mut config) = (size(&spec["input_size"]), Config::of(spec));
-    let units = config.take("units").as_ref().map_or(0, size);
-    Ok(match text_of(&spec["class"]) {
-        "SimpleRNN" => Box::new(common(SimpleRnn::<T>::builder(input_size, units), config)?.seeds(seeds).build()?),
+/// A builder of one of the three kinds.
+enum Recipe<'s, T: Element> {
+    SimpleRnn(Builder<'s, SimpleRnnCell<T>>),
+    Lstm(Builder<'s, LstmCell<T>>),
+    Gru(Builder<'s, GruCell<T>>),
+}
+
+/// The same expression for a builder of any kind.
+macro_rules! each {
+    ($recipe:expr, $builder:ident => $result:expr) => {
+        match $recipe {
+            Recipe::SimpleRnn($builder) => $result,
+            Recipe::Lstm($builder) => $result,
+            Recipe::Gru($builder) => $result,
+        }
+    };
+}
+
+/// The recipe of a SimpleRNN, LSTM or GRU, or of their cells.
+fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
+    let (inputs, mut config) = (size(&spec["input_size"]), Config::of(spec));
+    let units = size(&config.take("units").expect("units"));
+    let gates = config.take("recurrent_activation").map(|value| activation(&value)).transpose()?;
+    Ok(match text_of(&spec["class"]).trim_end_matches("Cell") {
+        "SimpleRNN" => Recipe::SimpleRnn(common(SimpleRnn::builder(inputs, units), config)?),
         "LSTM" => {
-            let mut builder = Lstm::<T>::builder(input_size, units);
+            let mut builder = Lstm::builder(inputs, units);
             if let Some(value) = config.take("unit_forget_bias") {
                 builder = builder.unit_forget_bias(flag(&value));
             }
-            if let Some(value) = config.take("recurrent_activation") {
-                builder = builder.recurrent_activation(activation(&value)?);
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
             }
-            Box::new(common(builder, config)?.seeds(seeds).build()?)
+            Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
-            let mut builder = Gru::<T>::builder(input_size, units);
+            let mut builder = Gru::builder(inputs, units);
             if let Some(value) = config.take("reset_after") {
                 builder = builder.reset_after(flag(&value));
             }
-            if let Some(value) = config.take("recurrent_activation") {
-                builder = builder.recurrent_activation(activation(&value)?);
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
             }
-            Box::new(common(builder, config)?.seeds(seeds).build()?)
+            Recipe::Gru(common(builder, config)?)
         }
-        other => panic!("a layer of class {other}"),
+        other => panic!("a recurrent layer of class {other}"),
     })
 }
 
-/// The options that all recurrent layers have.
-fn common<C: Kind>(mut builder: Builder<'static, C>, mut config: Config) -> Outcome<Builder<'static, C>> {
-    for (key, value) in std::mem::take(&mut config.0) {
+/// The options that all three have.
+fn common<C: Kind>(mut builder: Builder<'static, C>, config: Config) -> Outcome<Builder<'static, C>> {
+    for (key, value) in config.0 {
         builder = match key.as_str() {
             "activation" => builder.activation(activation(&value)?),
             "use_bias" => builder.use_bias(flag(&value)),
@@ -109,82 +174,107 @@ fn common<C: Kind>(mut builder: Builder<'static, C>, mut config: Config) -> Outc
             "return_state" => builder.return_state(flag(&value)),
             "go_backwards" => builder.go_backwards(flag(&value)),
             "zero_output_for_mask" => builder.zero_output_for_mask(flag(&value)),
-            _ => panic!("options that the test doesn't know: {key}"),
+            "stateful" => builder, // the test's business
+            _ => panic!("an option that the test doesn't know: {key}"),
         }
     }
-    config.done();
     Ok(builder)
 }
 
-/// The layer of a case, with the case's weights.
-pub fn layer<T: Element>(case: &Value) -> Outcome<Boxed<T>> {
-    let mut layer = build(&case["layer"], &mut SeedSource::random()?)?;
-    set_weights(&mut *layer, &case["weights"])?;
-    Ok(layer)
-}
-
-/// Sets all weights, whose names must be Keras's, in Keras's order.
-pub fn set_weights<T: Element>(layer: &mut dyn Layer<T>, weights: &Value) -> Outcome {
-    let given: Vec<_> = list(weights).iter().map(|w| (text_of(&w["name"]), array::<T>(&w["array"]))).collect();
-    let ours: Vec<_> = layer.weights().into_iter().map(|(name, _)| name).collect();
-    let names: Vec<_> = given.iter().map(|(name, _)| *name).collect();
-    if ours != names {
-        return Err(format!("weights {ours:?}, Keras's are {names:?}").into());
-    }
-    let views: Vec<_> = given.iter().map(|(name, array)| (*name, array.view())).collect();
-    Ok(layer.set_weights(&views)?)
-}
-
-/// An initial state from a list of named arrays, which must be all of the layer's; `None` for null.
-pub fn state<T: Element>(layer: &dyn Layer<T>, parts: &Value) -> Outcome<Option<State<T>>> {
-    if parts.is_null() {
-        return Ok(None);
-    }
-    let first = matrix::<T>(&list(parts)[0]["array"]);
-    let mut state = layer.initial_state(first.nrows());
-    same_names(state.names(), parts)?;
-    for part in list(parts) {
-        state.set(text_of(&part["name"]), &matrix(&part["array"]))?;
-    }
-    Ok(Some(state))
-}
-
-/// That a state has Keras's parts, in Keras's order, with Keras's numbers.
-pub fn close_state<T: Element>(ours: &State<T>, parts: &Value) -> Outcome {
-    same_names(ours.names(), parts)?;
-    for part in list(parts) {
-        let name = text_of(&part["name"]);
-        close(name, ours.get(name)?, &array(&part["array"]))?;
-    }
-    Ok(())
-}
-
-/// That names are those of a list of named arrays, in its order.
-pub fn same_names<'a>(ours: impl Iterator<Item = &'a str>, parts: &Value) -> Outcome {
-    let ours: Vec<_> = ours.collect();
-    let keras: Vec<_> = list(parts).iter().map(|part| text_of(&part["name"])).collect();
-    if ours == keras { Ok(()) } else { Err(format!("names {ours:?}, Keras's are {keras:?}").into()) }
-}
-
-/// Runs a layer and checks what it returns: output, second output, states.
-pub fn run_and_check<T: Element>(layer: &dyn Layer<T>, case: &Value, run: Run<'_, T>) -> Outcome {
-    let output = layer.run(&super::data::sequence(&case["input"]), run)?;
-    for (key, output) in [("output", Some(&output)), ("output_backward", output.backward().ok())] {
-        if case[key].is_null() {
-            if output.is_some() {
-                return Err("a backward output, which Keras hasn't got".into());
-            }
-            continue;
+/// The layer of a spec, with the seeds of `seeds` where the spec gives none.
+pub fn build<T: Element>(spec: &Value, seeds: &mut SeedSource) -> Outcome<Boxed<T>> {
+    let mut config = Config::of(spec);
+    Ok(match text_of(&spec["class"]) {
+        "Bidirectional" => {
+            let merge = match config.take("merge_mode").expect("a merge mode").as_str() {
+                Some("concat") => Merge::Concat,
+                Some("sum") => Merge::Sum,
+                Some("mul") => Merge::Mul,
+                Some("ave") => Merge::Ave,
+                None => Merge::None,
+                other => panic!("merge mode {other:?}"),
+            };
+            config.done();
+            Box::new(bidirectional::<T>(spec, seeds)?.merge_mode(merge))
         }
-        let (keras, output) = (array(&case[key]), output.ok_or("no backward output")?);
-        match output.sequence() {
-            Ok(sequence) => close(key, sequence.view(), &keras)?,
-            Err(_) => close(key, output.last().view(), &keras)?,
+        "RNN" => {
+            let layer = Recurrent::from_cell(stack_of_cells::<T>(list(&spec["cells"]), seeds)?)
+                .return_sequences(config.flag("return_sequences"))
+                .return_state(config.flag("return_state"))
+                .go_backwards(config.flag("go_backwards"))
+                .zero_output_for_mask(config.flag("zero_output_for_mask"));
+            config.take("stateful");
+            config.done();
+            Box::new(layer)
+        }
+        "Sequential" => stack(list(&spec["layers"]), seeds)?,
+        "TimeDistributed" => Box::new(TimeDistributed::new(dense(&spec["layer"], seeds)?)),
+        "Dense" => Box::new(dense(spec, seeds)?),
+        _ => each!(recipe::<T>(spec)?, builder => Box::new(builder.seeds(seeds).build()?)),
+    })
+}
+
+fn bidirectional<T: Element>(spec: &Value, seeds: &mut SeedSource) -> Outcome<Bidirectional<T>> {
+    let forward = recipe::<T>(&spec["layer"])?;
+    if spec["backward_layer"].is_null() {
+        return Ok(each!(forward, forward => Bidirectional::new(forward.seeds(seeds))?));
+    }
+    let backward = recipe::<T>(&spec["backward_layer"])?;
+    Ok(each!(forward, forward => {
+        let forward = forward.seeds(seeds);
+        each!(backward, backward => Bidirectional::with_backward(forward, backward)?)
+    }))
+}
+
+fn stack_of_cells<T: Element>(specs: &[Value], seeds: &mut SeedSource) -> Outcome<StackedCells<T>> {
+    let mut builder = StackedCells::builder();
+    for spec in specs {
+        builder = match text_of(&spec["class"]) {
+            "StackedRNNCells" => builder.cell(stack_of_cells::<T>(list(&spec["cells"]), seeds)?),
+            _ => each!(recipe::<T>(spec)?, cell => builder.cell(cell.seeds(seeds).build_cell()?)),
+        };
+    }
+    Ok(builder.build()?)
+}
+
+/// Layers one after another; it returns the states if its recurrent layers do.
+pub fn stack<T: Element>(specs: &[Value], seeds: &mut SeedSource) -> Outcome<Boxed<T>> {
+    let mut builder = Stacked::builder();
+    let mut returns_state = false;
+    for spec in specs {
+        let layer = build::<T>(spec, seeds)?;
+        returns_state |= layer.returns_state();
+        builder = builder.layer(layer);
+    }
+    Ok(Box::new(builder.return_state(returns_state).build()?))
+}
+
+pub fn dense<T: Element>(spec: &Value, seeds: &mut SeedSource) -> Outcome<Dense<T>> {
+    let mut config = Config::of(spec);
+    let mut builder = Dense::builder(size(&spec["input_size"]), size(&config.take("units").expect("units")));
+    for (key, value) in config.0 {
+        builder = match key.as_str() {
+            "activation" => builder.activation(activation(&value)?),
+            "use_bias" => builder.use_bias(flag(&value)),
+            "kernel_initializer" => builder.kernel_initializer(initializer(&value)?),
+            "bias_initializer" => builder.bias_initializer(initializer(&value)?),
+            _ => panic!("an option that the test doesn't know: {key}"),
         }
     }
-    match output.state() {
-        Ok(state) => close_state(state, &case["states"]),
-        Err(_) if case["states"].is_null() => Ok(()),
-        Err(error) => Err(error.into()),
-    }
+    Ok(builder.seeds(seeds).build()?)
+}
+
+pub fn embedding<T: Element>(spec: &Value, seeds: &mut SeedSource) -> Outcome<Embedding<T>> {
+    let mut config = Config::of(spec);
+    let mut side = |key| size(&config.take(key).expect("a size"));
+    let builder = Embedding::builder(side("input_dim"), side("output_dim")).mask_zero(config.flag("mask_zero"));
+    config.done();
+    Ok(builder.seeds(seeds).build()?)
+}
+
+pub fn masking<T: Element>(spec: &Value) -> Outcome<Masking<T>> {
+    let mut config = Config::of(spec);
+    let mask_value = float(&config.take("mask_value").expect("a mask value"));
+    config.done();
+    Ok(Masking::new(T::from_f64(mask_value))?)
 }

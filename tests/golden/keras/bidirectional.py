@@ -1,4 +1,4 @@
-"""Bidirectional: merge modes, flags, masks, initial states, and backward layers of their own; and what Keras refuses."""
+"""Bidirectional: merge modes, flags, masks, initial states, backward layers of their own; and what Keras refuses."""
 
 from layers import KINDS
 from oracle import build, call, np, pairwise, record, write
@@ -25,7 +25,9 @@ def states(kind):
 
 
 def other(kind):
-    return {"simple_rnn": "gru_after", "lstm": "simple_rnn", "gru_after": "gru_before", "gru_before": "simple_rnn"}[kind]
+    return {"simple_rnn": "gru_after", "lstm": "simple_rnn", "gru_after": "gru_before", "gru_before": "simple_rnn"}[
+        kind
+    ]
 
 
 def valid(kind):
@@ -34,7 +36,9 @@ def valid(kind):
             return False  # refused, see below
         if c["backward"] == "other":
             # Another width can't be added up; Keras halves the list of states, so both must have as many.
-            return c["merge_mode"] in ("concat", None) and (not c["initial_state"] or states(kind) == states(other(kind)))
+            return c["merge_mode"] in ("concat", None) and (
+                not c["initial_state"] or states(kind) == states(other(kind))
+            )
         return True
 
     return check
@@ -73,7 +77,10 @@ def cases():
 
 def refused():
     """What Keras refuses, when the layer is made or called."""
-    lstm = lambda **options: single("lstm", 3, 4, **options)
+
+    def lstm(**options):
+        return single("lstm", 3, 4, **options)
+
     bad = {
         "go_backwards_without_backward_layer": wrap(lstm(go_backwards=True), merge_mode="concat"),
         "same_direction": wrap(lstm(), lstm(), merge_mode="concat"),

@@ -1,14 +1,28 @@
-"""Dense, TimeDistributed, Embedding and Masking, alone and in whole models, with the masks that go from layer to layer."""
+"""Dense, TimeDistributed, Embedding and Masking, alone and in whole models, with the mask after each layer."""
 
 from bidirectional import single, wrap
 from oracle import build, call, generator, np, set_weights, settled, tf, values, weights, write
 from stacked import cell, dense
 
-DENSE_ACTIVATIONS = [None, "softmax", "relu", "tanh", "sigmoid", "log_softmax", "gelu", "sparsemax", {"name": "leaky_relu", "args": {"negative_slope": 0.1}}]
+DENSE_ACTIVATIONS = [
+    None,
+    "softmax",
+    "relu",
+    "tanh",
+    "sigmoid",
+    "log_softmax",
+    "gelu",
+    "sparsemax",
+    {"name": "leaky_relu", "args": {"negative_slope": 0.1}},
+]
 
 
 def embedding(input_dim, output_dim, **options):
-    return {"class": "Embedding", "input_size": input_dim, "config": {"input_dim": input_dim, "output_dim": output_dim, **options}}
+    return {
+        "class": "Embedding",
+        "input_size": input_dim,
+        "config": {"input_dim": input_dim, "output_dim": output_dim, **options},
+    }
 
 
 def masking(features, value):
@@ -33,7 +47,9 @@ def model(name, spec, dtype, batch, timesteps):
         layer.build((batch, timesteps, first["input_size"]))
         set_weights(layer, spec, rng)
         lengths = [timesteps - row for row in range(batch - 1)] + [0]
-        padding = np.array([[t >= n or (t + 3 * row) % 7 == 5 for t in range(timesteps)] for row, n in enumerate(lengths)])
+        padding = np.array(
+            [[t >= n or (t + 3 * row) % 7 == 5 for t in range(timesteps)] for row, n in enumerate(lengths)]
+        )
         if first["class"] == "Embedding":
             x = rng.integers(1, first["config"]["input_dim"], (batch, timesteps)).astype("int32")
             x[padding] = 0
@@ -47,12 +63,19 @@ def model(name, spec, dtype, batch, timesteps):
     for attempt in range(200):
         if settled(lambda dtype: run(dtype)[-1][0]):
             break
+    else:
+        raise AssertionError(f"{name} never settles")
     layer, x, (outputs, states) = run(dtype)
     assert layer.sequential_agrees(x, None, None, outputs[0]), name
     masks = [None if m is None else np.asarray(m) for m in layer.masks]
     return {
-        "name": name, "dtype": dtype, "layer": spec, "weights": weights(layer, spec), "input": x,
-        "masks": masks, "output": outputs[0],
+        "name": name,
+        "dtype": dtype,
+        "layer": spec,
+        "weights": weights(layer, spec),
+        "input": x,
+        "masks": masks,
+        "output": outputs[0],
     }
 
 
@@ -64,8 +87,13 @@ def plain(name, spec, dtype, shape):
     set_weights(layer, spec, rng)
     x = values(rng, shape, 1.0, dtype)
     return {
-        "name": name, "dtype": dtype, "layer": spec, "weights": weights(layer, spec), "input": x,
-        "masks": None, "output": np.asarray(layer(tf.constant(x))),
+        "name": name,
+        "dtype": dtype,
+        "layer": spec,
+        "weights": weights(layer, spec),
+        "input": x,
+        "masks": None,
+        "output": np.asarray(layer(tf.constant(x))),
     }
 
 
@@ -85,17 +113,30 @@ MODELS = {
     ),
     "last_of_both": chain(embedding(9, 4, mask_zero=True), wrap(single("lstm", 4, 3), merge_mode="mul"), dense(3, 5)),
     "dense_keeps_the_mask": chain(
-        embedding(9, 4, mask_zero=True), dense(4, 6, activation="tanh"), single("simple_rnn", 6, 5), dense(5, 3, activation="softmax"),
+        embedding(9, 4, mask_zero=True),
+        dense(4, 6, activation="tanh"),
+        single("simple_rnn", 6, 5),
+        dense(5, 3, activation="softmax"),
     ),
     "cells": chain(
         embedding(9, 4, mask_zero=True),
-        {"class": "RNN", "input_size": 4, "config": {"return_sequences": True}, "cells": [cell("lstm", 4, 3), cell("gru_after", 3, 6)]},
+        {
+            "class": "RNN",
+            "input_size": 4,
+            "config": {"return_sequences": True},
+            "cells": [cell("lstm", 4, 3), cell("gru_after", 3, 6)],
+        },
         single("gru_before", 6, 5, go_backwards=True),
     ),
     "masking": chain(masking(4, 0.0), single("lstm", 4, 6, return_sequences=True), distributed(dense(6, 5))),
-    "masking_other_value": chain(masking(4, -1.5), single("gru_after", 4, 3, return_sequences=True, go_backwards=True), single("lstm", 3, 5)),
+    "masking_other_value": chain(
+        masking(4, -1.5), single("gru_after", 4, 3, return_sequences=True, go_backwards=True), single("lstm", 3, 5)
+    ),
     "masking_both": chain(
-        masking(4, 0.25), wrap(single("simple_rnn", 4, 3, return_sequences=True), merge_mode="concat"), single("gru_before", 6, 5), dense(5, 2, activation="softmax"),
+        masking(4, 0.25),
+        wrap(single("simple_rnn", 4, 3, return_sequences=True), merge_mode="concat"),
+        single("gru_before", 6, 5),
+        dense(5, 2, activation="softmax"),
     ),
     "masking_alone": chain(masking(4, 0.25)),
     "embedding_alone": chain(embedding(9, 4, mask_zero=True)),

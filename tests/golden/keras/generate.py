@@ -4,8 +4,17 @@ import importlib
 import sys
 
 TOPICS = [
-    "layers", "activations", "initializers", "seeds", "question",
-    "masks", "bidirectional", "stacked", "dropout", "stateful", "companions",
+    "layers",
+    "activations",
+    "initializers",
+    "seeds",
+    "question",
+    "masks",
+    "bidirectional",
+    "stacked",
+    "dropout",
+    "stateful",
+    "companions",
 ]
 
 if __name__ == "__main__":

@@ -20,12 +20,20 @@ RANDOM = [
     ("RandomNormal", {"mean": -0.7, "stddev": 0.0}),
     ("TruncatedNormal", {}),
     ("TruncatedNormal", {"mean": -0.3, "stddev": 0.8}),
-    ("GlorotUniform", {}), ("GlorotNormal", {}), ("HeUniform", {}), ("HeNormal", {}), ("LecunUniform", {}), ("LecunNormal", {}),
+    ("GlorotUniform", {}),
+    ("GlorotNormal", {}),
+    ("HeUniform", {}),
+    ("HeNormal", {}),
+    ("LecunUniform", {}),
+    ("LecunNormal", {}),
     *SCALED,
 ]
 ORTHOGONAL = [("Orthogonal", {}), ("Orthogonal", {"gain": 0.5}), ("Orthogonal", {"gain": -1.3})]
 CONSTANT = [
-    ("Zeros", {}), ("Ones", {}), ("Constant", {"value": 0.3}), ("Constant", {"value": -2.5}),
+    ("Zeros", {}),
+    ("Ones", {}),
+    ("Constant", {"value": 0.3}),
+    ("Constant", {"value": -2.5}),
 ]
 IDENTITY = [("Identity", {}), ("Identity", {"gain": 0.6}), ("Identity", {"gain": -2.0})]
 
@@ -90,8 +98,13 @@ def cases():
     for kind in ("RandomUniform", "RandomNormal", "TruncatedNormal"):
         for s in SEEDS:
             for dtype in dtypes:
-                yield case(kind, {**({"minval": 0.0, "maxval": 1.0} if kind == "RandomUniform" else {"stddev": 1.0}), "seed": s}, (5,), dtype)
-    for i, (kind, config) in enumerate(ORTHOGONAL):
+                yield case(
+                    kind,
+                    {**({"minval": 0.0, "maxval": 1.0} if kind == "RandomUniform" else {"stddev": 1.0}), "seed": s},
+                    (5,),
+                    dtype,
+                )
+    for kind, config in ORTHOGONAL:
         for dtype in dtypes:
             for shape in [(4, 4), (3, 12), (9, 2), (2, 3, 4), (2, 2, 2, 3), (1, 5), (6, 1), (1, 1)]:
                 yield case(kind, {**config, **seed()}, shape, dtype)
@@ -104,10 +117,21 @@ def cases():
         for kind, config in IDENTITY:
             for shape in [(3, 3), (2, 5), (4, 3)]:
                 yield case(kind, config, shape, dtype)
+        for axes in (
+            {"input_axes": [0, 1], "output_axes": [2]},
+            {"input_axes": [-1], "output_axes": [0, 1]},
+            {"input_axes": [0]},  # one alone doesn't count
+        ):
+            config = {"scale": 1.4, "mode": "fan_in", "distribution": "uniform", "seed": 5, **axes}
+            yield case("VarianceScaling", config, (2, 3, 5), dtype)
     # Long ones reach the tails: tiny u in Box-Muller, many re-draws, counters that carry.
     for kind, config in [
-        ("RandomUniform", {"seed": 8}), ("RandomNormal", {"stddev": 1.0, "seed": 8}), ("RandomNormal", {"seed": -9}),
-        ("TruncatedNormal", {"stddev": 1.0, "seed": 8}), ("HeNormal", {"seed": 2**40 + 1}), ("GlorotUniform", {"seed": 99}),
+        ("RandomUniform", {"seed": 8}),
+        ("RandomNormal", {"stddev": 1.0, "seed": 8}),
+        ("RandomNormal", {"seed": -9}),
+        ("TruncatedNormal", {"stddev": 1.0, "seed": 8}),
+        ("HeNormal", {"seed": 2**40 + 1}),
+        ("GlorotUniform", {"seed": 99}),
     ]:
         for dtype in dtypes:
             yield long_case(kind, config, dtype)

@@ -38,7 +38,6 @@ VERSIONS = {
     "numpy": np.__version__,
     "python": platform.python_version(),
 }
-TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 
 # ---------------------------------------------------------------- files
@@ -94,17 +93,14 @@ def write(topic, cases):
 
 
 def pairwise(factors, valid=lambda case: True, seed=0):
-    """A small set of cases in which every two values of two factors meet (greedy; pairs that `valid` forbids are left out)."""
+    """A small set of cases in which every two values of two factors meet (greedy), but for pairs that `valid` forbids."""
     rng = random.Random(seed)
     names = list(factors)
     choices = {name: range(len(factors[name])) for name in names}
-    value = lambda row: {name: factors[name][row[name]] for name in names}
-    missing = {
-        ((a, i), (b, j))
-        for a, b in itertools.combinations(names, 2)
-        for i in choices[a]
-        for j in choices[b]
-    }
+    missing = {((a, i), (b, j)) for a, b in itertools.combinations(names, 2) for i in choices[a] for j in choices[b]}
+
+    def value(row):
+        return {name: factors[name][row[name]] for name in names}
 
     def pairs(row):
         return {((a, row[a]), (b, row[b])) for a, b in itertools.combinations(names, 2)}
@@ -166,7 +162,9 @@ STATES = {"SimpleRNN": ["h"], "LSTM": ["h", "c"], "GRU": ["h"]}
 
 # Where an activation has a jump or a kink.
 KINKS = {
-    "relu": lambda negative_slope=0, max_value=None, threshold=0: [threshold] + ([] if max_value is None else [max_value]),
+    "relu": lambda negative_slope=0, max_value=None, threshold=0: (
+        [threshold] + ([] if max_value is None else [max_value])
+    ),
     "leaky_relu": lambda negative_slope=0.2: [0],
     "relu6": lambda: [0, 6],
     "elu": lambda alpha=1.0: [0] if alpha != 1 else [],
@@ -183,7 +181,7 @@ KINKS = {
 
 
 def activation(spec, watch=None):
-    """A Keras activation from None, a name or {"name": .., "args": {..}}; `watch` collects the distances to its kinks."""
+    """A Keras activation from None, a name or {"name": .., "args": {..}}; `watch` collects distances to its kinks."""
     if spec is None or (isinstance(spec, str) and watch is None):
         return spec
     name, args = (spec, {}) if isinstance(spec, str) else (spec["name"], spec["args"])
@@ -212,7 +210,10 @@ def build(spec, dtype="float32", watch=None):
             config[key] = activation(config[key], watch)
         elif key.endswith("initializer"):
             config[key] = initializer(config[key])
-    make = lambda child: build(child, dtype, watch)
+
+    def make(child):
+        return build(child, dtype, watch)
+
     if kind == "Sequential":
         return Chain([make(child) for child in spec["layers"]], spec)
     if kind == "StackedRNNCells":
@@ -232,7 +233,7 @@ def build(spec, dtype="float32", watch=None):
 
 
 class Chain:
-    """Layers one after another, as keras.Sequential runs them, but with the states of each: in and out, masks handed on by hand.
+    """Layers one after another, as keras.Sequential runs them, but with each one's states; masks are handed on by hand.
 
     keras.Sequential can't hold a layer that returns states. `sequential_agrees` checks that it gives the same outputs.
     """
@@ -241,7 +242,7 @@ class Chain:
         self.layers, self.spec, self.masks = layers, spec, None
 
     def build(self, shape):
-        for layer, spec in zip(self.layers, self.spec["layers"]):
+        for layer, spec in zip(self.layers, self.spec["layers"], strict=True):
             layer.build(shape[:2] if spec["class"] == "Embedding" else (*shape[:2], spec["input_size"]))
 
     @property
@@ -251,7 +252,7 @@ class Chain:
     def __call__(self, x, mask=None, initial_state=None, training=None):
         states, flat = [], initial_state and iter(initial_state)
         self.masks = []  # after each layer
-        for layer, spec in zip(self.layers, self.spec["layers"]):
+        for layer, spec in zip(self.layers, self.spec["layers"], strict=True):
             if state_names(spec):
                 own = flat and [next(flat) for _ in state_names(spec)]
                 outputs, own = call(layer, spec, x, mask, own, training)
@@ -266,7 +267,10 @@ class Chain:
         return [x, *states]
 
     def sequential_agrees(self, x, mask, training, output):
-        layers = [build(quiet(spec), layer.compute_dtype) for layer, spec in zip(self.layers, self.spec["layers"])]
+        layers = [
+            build(quiet(spec), layer.compute_dtype)
+            for layer, spec in zip(self.layers, self.spec["layers"], strict=True)
+        ]
         model = keras.Sequential(layers)
         model.build(x.shape)
         model.set_weights([w.numpy() for w in self.weights])
@@ -293,16 +297,16 @@ def children(layer, spec):
     elif kind == "RNN":
         yield from children(layer.cell, {"class": "StackedRNNCells", "cells": spec["cells"]})
     elif kind == "StackedRNNCells":
-        for i, (cell, child) in enumerate(zip(layer.cells, spec["cells"])):
+        for i, (cell, child) in enumerate(zip(layer.cells, spec["cells"], strict=True)):
             yield str(i), cell, child
     elif kind == "Sequential":
-        for i, (child, child_spec) in enumerate(zip(layer.layers, spec["layers"])):
+        for i, (child, child_spec) in enumerate(zip(layer.layers, spec["layers"], strict=True)):
             yield str(i), child, child_spec
-    elif kind == "TimeDistributed":
-        yield "layer", layer.layer, spec["layer"]
 
 
 def leaves(layer, spec, path=""):
+    if spec["class"] == "TimeDistributed":  # adds nothing to the names
+        layer, spec = layer.layer, spec["layer"]
     inner = list(children(layer, spec))
     if not inner:
         yield path, layer, spec
@@ -333,7 +337,7 @@ def weights(layer, spec):
 
 
 def set_weights(layer, spec, rng, strength=0.7):
-    """Small distinct weights: each gate's recurrent block has the spectral norm `strength`, so that a step contracts."""
+    """Small distinct weights: each gate's recurrent block has the norm `strength`, so that a step contracts."""
     taken = set()
     for name, variable in variables(layer, spec):
         shape, dtype = tuple(variable.shape), variable.dtype
@@ -381,6 +385,11 @@ def state_widths(spec):
     if kind == "Bidirectional":
         return state_widths(spec["layer"]) + state_widths(spec.get("backward_layer", spec["layer"]))
     return [w for child in spec.get("cells", spec.get("layers", [])) for w in state_widths(child)]
+
+
+def named_states(spec, arrays):
+    """States as the files hold them; None stays None."""
+    return arrays and [entry(name, array) for name, array in zip(state_names(spec), arrays, strict=True)]
 
 
 def random_state(spec, batch, rng, dtype):
@@ -449,7 +458,7 @@ def lengths(mask):
     """The mask as one length a row, or None if it is not of that kind."""
     counts = mask.sum(1)
     right = (np.arange(mask.shape[1]) < counts[:, None]) == mask
-    return counts if right.all() else None
+    return list(counts) if right.all() else None
 
 
 # ---------------------------------------------------------------- a whole case
@@ -464,7 +473,7 @@ def settled(run):
     """Whether run(f32) and run(f64), lists of arrays, agree a few times better than the f32 tolerance: no jump is near, nothing explodes."""
     single, double = run("float32"), run("float64")
     finite = all(np.all(np.isfinite(a) & (np.abs(a) < 100)) for a in double)
-    return finite and all(close(a, b, 3e-6) for a, b in zip(single, double))
+    return finite and all(close(a, b, 3e-6) for a, b in zip(single, double, strict=True))
 
 
 def record(name, spec, dtype, batch, timesteps, with_state=False, pattern=None, nan=False, watched=False):
@@ -501,19 +510,12 @@ def record(name, spec, dtype, batch, timesteps, with_state=False, pattern=None, 
     layer, x, mask, state, (outputs, states) = run(dtype)
     if isinstance(layer, Chain) and not with_state:
         assert layer.sequential_agrees(x, mask, None, outputs[0]), name
-    names = state_names(spec)
     case = {"name": name, "dtype": dtype, "layer": spec, "weights": weights(layer, spec), "input": x}
     if pattern:
-        case |= {"mask": mask, "lengths": maybe_list(lengths(mask))}
-    case["initial_state"] = state and [entry(n, s) for n, s in zip(names, state)]
+        case |= {"mask": mask, "lengths": lengths(mask)}
+    case["initial_state"] = named_states(spec, state)
     case["output"] = outputs[0]
     if len(outputs) == 2:
         case["output_backward"] = outputs[1]
-    if states:
-        assert len(states) == len(names), name
-    case["states"] = states and [entry(n, s) for n, s in zip(names, states)]
+    case["states"] = named_states(spec, states)
     return case
-
-
-def maybe_list(value):
-    return None if value is None else list(value)

@@ -17,7 +17,12 @@ def given(spec, **config):
 
 
 def both(spec, backward=None):
-    wrapper = {"class": "Bidirectional", "input_size": spec["input_size"], "config": {"merge_mode": "concat"}, "layer": spec}
+    wrapper = {
+        "class": "Bidirectional",
+        "input_size": spec["input_size"],
+        "config": {"merge_mode": "concat"},
+        "layer": spec,
+    }
     return wrapper if backward is None else {**wrapper, "backward_layer": given(backward, go_backwards=True)}
 
 
@@ -33,7 +38,8 @@ def of(kind, seed=None, **config):
     return {"class": kind, "config": {**config, "seed": seed}}
 
 
-random_bias = of("RandomNormal", stddev=0.5)
+# By name, so that the layer makes it, in its order; an initializer object would draw before the layer does.
+random_bias = "random_normal"
 SEQUENCES = {
     "lstm": [LSTM],
     "gru": [GRU],
@@ -44,19 +50,32 @@ SEQUENCES = {
     "time_distributed": [{"class": "TimeDistributed", "input_size": 4, "config": {}, "layer": DENSE}, RNN],
     "masking": [{"class": "Masking", "input_size": 3, "config": {"mask_value": 0.5}}, LSTM],
     "dropout": [DROPOUT, RNN, given(DROPOUT, rate=0.0), GRU, given(DROPOUT, seed=3), LSTM],
-    "dropout_inside": [given(LSTM, dropout=0.2, recurrent_dropout=0.1), given(RNN, dropout=0.3), given(GRU, recurrent_dropout=0.3), DENSE],
+    "dropout_inside": [
+        given(LSTM, dropout=0.2, recurrent_dropout=0.1),
+        given(RNN, dropout=0.3),
+        given(GRU, recurrent_dropout=0.3),
+        DENSE,
+    ],
     "bidirectional_lstm": [both(LSTM), DENSE],
     "bidirectional_gru": [both(GRU), DENSE],
     "bidirectional_simple_rnn": [both(RNN), DENSE],
     "bidirectional_two": [both(LSTM, given(LSTM, units=4)), DENSE],
     "bidirectional_mixed": [both({**GRU, "input_size": 3}, RNN), DENSE],
     "bidirectional_of_seeded": [both(given(LSTM, kernel_initializer=of("GlorotUniform", 4), seed=9)), DENSE],
+    # SimpleRNN's config has no dropout seed, so the copies that Bidirectional makes draw one.
+    "bidirectional_of_seeded_simple_rnn": [both(given(RNN, seed=9)), DENSE],
+    "bidirectional_two_seeded": [both(given(RNN, seed=9), given(RNN, seed=8)), DENSE],
     "bidirectional_of_random_bias": [both(given(GRU, bias_initializer=random_bias)), DENSE],
     "cells": [cells(cell(LSTM), {**cell(GRU), "input_size": 2}, {**cell(RNN), "input_size": 3}), DENSE],
     "cells_nested": [
         cells(
             cell(RNN),
-            {"class": "StackedRNNCells", "input_size": 4, "config": {}, "cells": [{**cell(LSTM), "input_size": 4}, cell(GRU)]},
+            {
+                "class": "StackedRNNCells",
+                "input_size": 4,
+                "config": {},
+                "cells": [{**cell(LSTM), "input_size": 4}, cell(GRU)],
+            },
         ),
         DENSE,
     ],
@@ -69,17 +88,31 @@ SEQUENCES = {
         DENSE,
     ],
     "random_bias": [
-        given(LSTM, bias_initializer=random_bias), given(LSTM, bias_initializer=random_bias, unit_forget_bias=False),
-        given(GRU, bias_initializer=random_bias), given(GRU, bias_initializer=random_bias, reset_after=False),
-        given(RNN, bias_initializer=random_bias), given(DENSE, bias_initializer=random_bias),
+        given(LSTM, bias_initializer=random_bias),
+        given(LSTM, bias_initializer=random_bias, unit_forget_bias=False),
+        given(GRU, bias_initializer=random_bias),
+        given(GRU, bias_initializer=random_bias, reset_after=False),
+        given(RNN, bias_initializer=random_bias),
+        given(DENSE, bias_initializer=random_bias),
     ],
     # The bias initializer is called twice, so a seeded one repeats itself beside the ones.
     "unit_forget_bias": [
         given(LSTM, bias_initializer=initializer, unit_forget_bias=flag)
-        for initializer in (of("RandomUniform", 3), of("RandomNormal", 3, stddev=0.5), {"class": "Constant", "config": {"value": 0.5}}, {"class": "Ones", "config": {}}, {"class": "Zeros", "config": {}})
+        for initializer in (
+            of("RandomUniform", 3),
+            of("RandomNormal", 3, stddev=0.5),
+            {"class": "Constant", "config": {"value": 0.5}},
+            {"class": "Ones", "config": {}},
+            {"class": "Zeros", "config": {}},
+        )
         for flag in (True, False)
     ],
-    "no_bias": [given(LSTM, use_bias=False, bias_initializer=random_bias), given(GRU, use_bias=False), given(RNN, use_bias=False), DENSE],
+    "no_bias": [
+        given(LSTM, use_bias=False, bias_initializer=random_bias),
+        given(GRU, use_bias=False),
+        given(RNN, use_bias=False),
+        DENSE,
+    ],
 }
 
 
@@ -89,7 +122,9 @@ def case(name, seed, layers, dtype="float32"):
     after = random.randint(1, 10**9)  # one more draw shows that no layer took one too many
     for layer, spec in zip(made, layers):
         if not layer.built:
-            layer.build((2, spec["input_size"]) if spec["class"] in ("Dense", "Embedding") else (2, 5, spec["input_size"]))
+            layer.build(
+                (2, spec["input_size"]) if spec["class"] in ("Dense", "Embedding") else (2, 5, spec["input_size"])
+            )
     return {
         "name": name,
         "dtype": dtype,

@@ -30,7 +30,11 @@ STACKS = {
     "backwards_twice": [seq("lstm", 4, 2, go_backwards=True), seq("simple_rnn", 2, 6, go_backwards=True)],
     "zeros_inside": [seq("lstm", 2, 4, zero_output_for_mask=True), last("gru_after", 4, 6, zero_output_for_mask=True)],
     "tagger": [both(seq("lstm", 2, 4)), seq("lstm", 8, 6), dense(6, 7, activation="softmax")],
-    "bidirectional_last": [both(seq("gru_after", 4, 2), merge_mode="sum"), both(last("lstm", 2, 6), merge_mode="mul"), dense(6, 7)],
+    "bidirectional_last": [
+        both(seq("gru_after", 4, 2), merge_mode="sum"),
+        both(last("lstm", 2, 6), merge_mode="mul"),
+        dense(6, 7),
+    ],
     "bidirectional_mixed": [
         both(seq("simple_rnn", 2, 4), seq("gru_before", 2, 4, go_backwards=True)),
         last("lstm", 8, 7),
@@ -55,26 +59,33 @@ CELLS = {
     "two_lstms": [cell("lstm", 2, 4, use_bias=False), cell("lstm", 4, 6)],
     "nested_last": [cell("lstm", 4, 2), nested(cell("gru_after", 2, 6), cell("lstm", 6, 7))],
     "nested_first": [nested(cell("simple_rnn", 2, 4), cell("gru_before", 4, 6)), cell("lstm", 6, 7)],
-    "nested_deep": [nested(cell("lstm", 4, 2), nested(cell("gru_after", 2, 6), cell("simple_rnn", 6, 7))), cell("gru_after", 7, 8)],
+    "nested_deep": [
+        nested(cell("lstm", 4, 2), nested(cell("gru_after", 2, 6), cell("simple_rnn", 6, 7))),
+        cell("gru_after", 7, 8),
+    ],
 }
+
+
+def valid(case):
+    return case["pattern"] is not None or not case["nan"]
 
 
 def cases():
     patterns = [None, "trailing", "leading", "inner", "rows", "mixed"]
     factors = {"pattern": patterns, "initial_state": FLAGS, "nan": FLAGS, "dtype": ["float32", "float64"]}
-    for stack, layers in STACKS.items():
+    for i, c in enumerate(pairwise({"stack": list(STACKS), **factors}, valid, seed=3)):
+        layers = STACKS[c["stack"]]
         spec = {"class": "Sequential", "input_size": layers[0]["input_size"], "layers": layers}
-        for i, c in enumerate(pairwise(factors, lambda c: c["pattern"] or not c["nan"], seed=3)):
-            name = f"layers-{stack}-{i:02}-{c['pattern']}"
-            yield record(name, spec, c["dtype"], BATCH, TIMESTEPS, c["initial_state"], c["pattern"], c["nan"])
+        name = f"layers-{c['stack']}-{i:02}-{c['pattern']}"
+        yield record(name, spec, c["dtype"], BATCH, TIMESTEPS, c["initial_state"], c["pattern"], c["nan"])
     flags = ("return_sequences", "return_state", "go_backwards", "zero_output_for_mask")
     factors |= {flag: FLAGS for flag in flags}
-    for stack, cells in CELLS.items():
-        for i, c in enumerate(pairwise(factors, lambda c: c["pattern"] or not c["nan"], seed=4)):
-            config = {flag: c[flag] for flag in flags}
-            spec = {"class": "RNN", "input_size": cells[0]["input_size"], "config": config, "cells": cells}
-            name = f"cells-{stack}-{i:02}-{c['pattern']}"
-            yield record(name, spec, c["dtype"], BATCH, TIMESTEPS, c["initial_state"], c["pattern"], c["nan"])
+    for i, c in enumerate(pairwise({"stack": list(CELLS), **factors}, valid, seed=4)):
+        cells = CELLS[c["stack"]]
+        config = {flag: c[flag] for flag in flags}
+        spec = {"class": "RNN", "input_size": cells[0]["input_size"], "config": config, "cells": cells}
+        name = f"cells-{c['stack']}-{i:02}-{c['pattern']}"
+        yield record(name, spec, c["dtype"], BATCH, TIMESTEPS, c["initial_state"], c["pattern"], c["nan"])
     # One cell alone in the list: TensorFlow can't take a mask with it.
     one = cell("lstm", 2, 4)
     spec = {"class": "RNN", "input_size": 2, "config": {"return_sequences": True, "return_state": True}, "cells": [one]}

@@ -2,7 +2,19 @@
 
 from bidirectional import single, wrap
 from layers import KINDS
-from oracle import build, call, entry, generator, keras, make_mask, random_state, set_weights, state_names, values, weights, write
+from oracle import (
+    build,
+    call,
+    generator,
+    keras,
+    make_mask,
+    named_states,
+    random_state,
+    set_weights,
+    values,
+    weights,
+    write,
+)
 from stacked import cell, nested
 
 
@@ -17,7 +29,6 @@ def case(name, spec, calls, dtype="float32", batch=2, features=4):
     layer = build(spec, dtype)
     layer.build((batch, 3, features))
     set_weights(layer, spec, rng)
-    names = state_names(spec)
     done = {"name": name, "dtype": dtype, "layer": spec, "weights": weights(layer, spec), "calls": []}
     reset = False
     for kind in calls:
@@ -30,7 +41,7 @@ def case(name, spec, calls, dtype="float32", batch=2, features=4):
         x = values(rng, (rows, timesteps, features), 1.0, dtype)
         mask = make_mask("mixed", rows, timesteps, rng) if kind in "mb" else None
         state = random_state(spec, rows, rng, dtype) if kind in "ib" else None
-        one = {"reset_before": reset, "input": x, "mask": mask, "initial_state": state and [entry(n, s) for n, s in zip(names, state)]}
+        one = {"reset_before": reset, "input": x, "mask": mask, "initial_state": named_states(spec, state)}
         reset = False
         try:
             outputs, _ = call(layer, spec, x, mask, state)
@@ -39,7 +50,7 @@ def case(name, spec, calls, dtype="float32", batch=2, features=4):
             one |= {"refused": True}
         else:
             assert kind != "x", name
-            one |= {"refused": False, "output": outputs[0], "states": [entry(n, s) for n, s in zip(names, stored(layer))]}
+            one |= {"refused": False, "output": outputs[0], "states": named_states(spec, stored(layer))}
         done["calls"].append(one)
     return done
 
