@@ -3,6 +3,9 @@
 //! The work is done in a child process with a limit on its memory; what it refuses is counted by error variant.
 #![cfg(feature = "keras")]
 
+#[path = "golden/check/write_keras.rs"]
+mod write_keras;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
@@ -12,6 +15,7 @@ use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, LoadError, Options, Problem};
 use recurrent::{Input, Model};
 use serde_json::Value;
+use write_keras::zip;
 
 /// xorshift64*: the same cases in every run.
 struct Rng(u64);
@@ -30,9 +34,12 @@ impl Rng {
 }
 
 fn models() -> Vec<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models/models");
-    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for folder in ["models", "keras2"] {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models").join(folder);
+        let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "keras" || extension == "h5"));
     paths.sort();
     paths
@@ -146,42 +153,6 @@ fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
         at = start + size;
     }
     members
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(u32::MAX, |crc, &byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
-    })
-}
-
-/// A zip file whose checksums are right.
-fn zip(members: &[(String, Vec<u8>)]) -> Vec<u8> {
-    let (mut bytes, mut directory) = (Vec::new(), Vec::new());
-    for (name, data) in members {
-        let offset = bytes.len() as u32;
-        let mut head = vec![20, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        head.extend(crc32(data).to_le_bytes());
-        head.extend((data.len() as u32).to_le_bytes());
-        head.extend((data.len() as u32).to_le_bytes());
-        head.extend((name.len() as u16).to_le_bytes());
-        head.extend([0, 0]);
-        bytes.extend(b"PK\x03\x04");
-        bytes.extend(&head);
-        bytes.extend(name.as_bytes());
-        bytes.extend(data);
-        directory.extend(b"PK\x01\x02\x14\x00");
-        directory.extend(&head);
-        directory.extend([0; 10]);
-        directory.extend(offset.to_le_bytes());
-        directory.extend(name.as_bytes());
-    }
-    let (start, size, count) = (bytes.len() as u32, directory.len() as u32, members.len() as u16);
-    bytes.extend(directory);
-    bytes.extend(b"PK\x05\x06\0\0\0\0");
-    bytes.extend([count.to_le_bytes(), count.to_le_bytes()].concat());
-    bytes.extend([size.to_le_bytes(), start.to_le_bytes()].concat());
-    bytes.extend([0, 0]);
-    bytes
 }
 
 /// Changes one place in the description of a model.

@@ -6,6 +6,8 @@
 #[allow(dead_code)]
 #[macro_use]
 mod data;
+#[path = "golden/check/write_keras.rs"]
+mod write_keras;
 
 use std::collections::BTreeMap;
 
@@ -126,6 +128,14 @@ fn legacy_files() {
     every(&cases("cases.json"), |case, name| {
         let path = format!("{}/models/{name}.h5", folder());
         if is_double(case) { check_file::<f64>(&path, case, false) } else { check_file::<f32>(&path, case, false) }
+    });
+}
+
+/// What Keras 2 wrote, with Keras 2's meaning.
+#[test]
+fn keras_2_files() {
+    every(&cases("keras2.json"), |case, name| {
+        check_file::<f32>(&format!("{}/keras2/{name}.h5", folder()), case, false)
     });
 }
 
@@ -356,5 +366,63 @@ fn weights_into_layers_built_by_hand() -> Outcome {
         let taken = keras::File::open(model_path("rnn_of_cells.keras"))?.layer::<f32>("rnn")?;
         assert_eq!(cells.weights(), taken.weights());
     }
+    Ok(())
+}
+
+/// A file with HDF5's newer groups, and parts that were given apart.
+#[test]
+fn newer_hdf5() -> Outcome {
+    let bytes = write_keras::lstm(3, 4);
+    let file = keras::File::from_bytes("written", bytes, &keras::Options::new())?;
+    let model = file.model::<f32>()?;
+    assert_eq!(model.layer("lstm")?.weight("kernel")?[[0, 1]], (7919 % 2003 - 1001) as f32 / 20_000.0);
+    let x = Array3::<f32>::ones((2, 5, 3));
+    assert_eq!(model.predict(&[(&x).into()])?[0].shape(), [2, 5, 4]);
+    let lstm = file.layer::<f32>("lstm")?;
+    assert_eq!(model.into_layer()?.forward(&x)?, lstm.forward(&x)?);
+    Ok(())
+}
+
+/// Program 8 of the programs that fix how the crate reads.
+#[test]
+fn a_keras_model_whole_and_step_by_step() -> Outcome {
+    let path = std::env::temp_dir().join(format!("program-8-{}.keras", std::process::id()));
+    std::fs::write(&path, write_keras::lstm(8, 4))?;
+    let model = keras::load::<f32>(&path)?; // config, weights and checks
+    std::fs::remove_file(&path)?;
+    println!("{model}"); // as Keras's summary()
+    println!("{}", model.predict(&[(&Array3::<f32>::ones((1, 50, 8))).into()])?[0]); // arrays in, one array per output
+    let mut stream = Stream::new(Box::new(model.into_layer()?), 1)?; // an error names what can't stream
+    stream.step_one(&[0.0; 8])?;
+    Ok(())
+}
+
+/// What a model refuses to run on.
+#[test]
+fn inputs_that_do_not_fit() -> Outcome {
+    let model = keras::load::<f32>(model_path("encoder_decoder.keras"))?;
+    let (x, y) = (Array3::<f32>::ones((2, 5, 3)), Array3::<f32>::ones((2, 4, 2)));
+    let refuse = |inputs: &[Input<'_, f32>]| model.predict(inputs).unwrap_err();
+    assert_eq!(refuse(&[(&x).into()]), Error::ModelInputs { expected: 2, given: 1 });
+    assert!(matches!(refuse(&[(&y).into(), (&x).into()]), Error::ModelInput { input, .. } if input == "source"));
+    assert!(
+        matches!(refuse(&[(&x).into(), y.slice(s![..1, .., ..]).into()]), Error::ModelInput { input, .. } if input == "target")
+    );
+    let none = Array3::<f32>::ones((2, 0, 3));
+    assert!(matches!(refuse(&[(&none).into(), (&y).into()]), Error::InLayer { layer, .. } if layer == "encoder"));
+    let model = keras::load::<f32>(model_path("embedding.keras"))?;
+    let error = model.predict(&[(&array![[1, 99]]).into()]).unwrap_err();
+    assert_eq!(error.to_string(), "layer \"embedding\": id 99 at row 0, step 1: the embedding has the ids 0 to 8");
+    let error = model.predict(&[(&array![[1.0_f32, f32::NAN]]).into()]).unwrap_err();
+    assert!(matches!(error, Error::ModelInput { .. }), "{error}");
+    let stateful = keras::load::<f32>(model_path("stateful.keras"))?;
+    let mut state = stateful.initial_state(2);
+    let before = state.clone();
+    assert!(stateful.predict_stateful(&mut state, &[(&Array3::<f32>::ones((3, 4, 3))).into()]).is_err());
+    assert_eq!(state, before);
+    stateful.predict_stateful(&mut state, &[(&Array3::<f32>::ones((2, 4, 3))).into()])?;
+    assert_ne!(state, before);
+    state.reset();
+    assert_eq!(state, before);
     Ok(())
 }

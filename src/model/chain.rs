@@ -167,7 +167,7 @@ impl<T: Float> PerStep<T> {
         let map = match op {
             Op::Identity => Map::Same,
             Op::Activation(activation) if !activation.changes_width() => Map::Activation(activation.clone()),
-            Op::Softmax { axis: -1 } => Map::Activation(Activation::Softmax),
+            Op::Softmax { axis: -1, .. } => Map::Activation(Activation::Softmax),
             Op::PRelu(alpha) if alpha.len() == features && alpha.shape().last() == Some(&features) => {
                 Map::PRelu(alpha.clone())
             }

@@ -66,6 +66,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) cost: usize,
     /// The most elements that a tensor may have.
     pub(crate) elements: usize,
+    /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
+    pub(crate) state_hides_mask: bool,
 }
 
 /// What a model reads.

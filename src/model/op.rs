@@ -42,6 +42,8 @@ pub(crate) enum Op<T: Float> {
     Activation(Activation),
     Softmax {
         axis: i64,
+        /// Whether it can read a mask.
+        masks: bool,
     },
     PRelu(ArrayD<T>),
     Flatten,
@@ -135,7 +137,10 @@ impl<T: Float> Op<T> {
             Op::Masking(mask_value) => masking(*mask_value, &x.floats()),
             Op::Identity => same(x.clone()),
             Op::Activation(activation) => same(floats(activation_of(activation, &x.floats())?)),
-            Op::Softmax { axis } => same(floats(softmax(*axis, &x.floats(), mask.as_ref())?)),
+            Op::Softmax { masks: false, .. } if mask.is_some() => {
+                return Err(mismatch("no mask, which Keras 2 would add to it".into(), x.shape()));
+            }
+            Op::Softmax { axis, .. } => same(floats(softmax(*axis, &x.floats(), mask.as_ref())?)),
             Op::PRelu(alpha) => {
                 let mut x = in_row_order(&x.floats());
                 for mut row in x.outer_iter_mut() {

@@ -150,7 +150,8 @@ impl<T: Float> Model<T> {
             let attached = arguments.first().and_then(|first| first.mask.clone());
             let named = masks.first().cloned().flatten();
             let passes = named.clone().or_else(|| attached.clone());
-            let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && initial.is_empty()));
+            let mask = named
+                .or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || !self.state_hides_mask)));
 
             // A model within takes the masks that the call names with its inputs.
             let mut masked: Vec<Tensor<T>> = Vec::new();

@@ -123,7 +123,7 @@ impl<T: Float> Op<T> {
                 _ => x.clone(),
             },
             Op::Identity | Op::Activation(_) | Op::NotEqual(_) | Op::Flags(_) => x.clone(),
-            Op::Softmax { axis } => match axis_at(*axis, rank) {
+            Op::Softmax { axis, .. } => match axis_at(*axis, rank) {
                 Some(_) => x.clone(),
                 None => return misfit(format!("an axis {axis}"), inputs),
             },

@@ -276,7 +276,7 @@ fn steps_alone<T: Float>(op: &Op<T>) -> bool {
         | Op::NotEqual(_)
         | Op::LogicalOr
         | Op::Flags(_) => true,
-        Op::Softmax { axis } | Op::Concatenate { axis } => beyond_time(*axis),
+        Op::Softmax { axis, .. } | Op::Concatenate { axis } => beyond_time(*axis),
         Op::PRelu(alpha) => alpha.shape().first() == Some(&1),
         Op::Normalize(Normalization::Layer { axes, .. }) => axes.iter().all(|&axis| beyond_time(axis)),
         Op::Normalize(Normalization::Batch { axis, .. }) => beyond_time(*axis),

@@ -160,6 +160,7 @@ impl<'a> Reader<'a> {
                 batch: None,
                 cost: 0,
                 elements: self.options.limits.elements,
+                state_hides_mask: self.version == Version::Keras3,
             },
         };
         let groups = match place {

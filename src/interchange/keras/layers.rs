@@ -194,14 +194,18 @@ impl<'a> Reader<'a> {
             }
             "Activation" => Op::Activation(self.activation(&config, "activation", Activation::Linear)?),
             "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" => Op::Activation(self.activation_layer(&config)?),
-            "Softmax" => match config.integers("axis")?.as_deref() {
-                None => Op::Softmax { axis: -1 },
-                Some([axis]) => Op::Softmax { axis: *axis },
-                Some(_) => {
-                    let axes = config.get("axis").unwrap_or(&Value::Null);
-                    return Err(config.unsupported("axis", axes, "one axis is supported"));
+            "Softmax" => {
+                // Keras 2 reads masks in another way.
+                let masks = self.version == Version::Keras3;
+                match config.integers("axis")?.as_deref() {
+                    None => Op::Softmax { axis: -1, masks },
+                    Some([axis]) => Op::Softmax { axis: *axis, masks },
+                    Some(_) => {
+                        let axes = config.get("axis").unwrap_or(&Value::Null);
+                        return Err(config.unsupported("axis", axes, "one axis is supported"));
+                    }
                 }
-            },
+            }
             "PReLU" => {
                 config.ignore(&["alpha_initializer", "alpha_regularizer", "alpha_constraint", "shared_axes"]);
                 weights = self.read(&config, place, &["alpha"])?;

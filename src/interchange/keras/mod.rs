@@ -9,13 +9,22 @@
 //! stream.step_one(&[0.0; 8])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! - What of Keras is read, and how its words translate: [`coming_from_keras`].
+//! - What a file can do to a program, and what it can't: [`untrusted_files`].
+//! - A whole model: [`load`]; one layer of a file, whatever the rest: [`File::layer`]; weights alone, into a layer that
+//!   was built by hand: [`load_weights`].
 
+#[cfg(doc)]
+pub mod coming_from_keras;
 mod config;
 mod container;
 mod cudnn;
 mod graph;
 mod hand_built;
 mod layers;
+#[cfg(doc)]
+pub mod untrusted_files;
 mod version;
 mod weights;
 
@@ -111,7 +120,9 @@ pub fn load_weights<T: Float>(path: impl AsRef<Path>, layer: &mut dyn Layer<T>) 
 #[derive(Debug)]
 pub struct File {
     name: String,
+    /// The file, or its weights alone if the description was given apart.
     bytes: Vec<u8>,
+    config: Option<Vec<u8>>,
     options: Options,
 }
 
@@ -148,7 +159,28 @@ impl File {
             container::open(&bytes).map(drop)
         };
         check().map_err(|problem| LoadError::new(name, problem))?;
-        Ok(File { name: name.into(), bytes, options: options.clone() })
+        Ok(File { name: name.into(), bytes, config: None, options: options.clone() })
+    }
+
+    /// A `.keras` file that was taken apart: the text of its `config.json`, and the bytes of its `model.weights.h5`.
+    /// `name` is for messages.
+    ///
+    /// # Errors
+    /// [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights.
+    pub fn from_parts(name: &str, config: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
+        let (limit, given) = (options.limits.file_bytes, (config.len() as u64).saturating_add(weights.len() as u64));
+        if given > limit {
+            return Err(LoadError::new(name, Problem::Limit { what: "file_bytes", limit, given }));
+        }
+        container::check_digest(&weights, options).map_err(|problem| LoadError::new(name, problem))?;
+        Ok(File { name: name.into(), bytes: weights, config: Some(config), options: options.clone() })
+    }
+
+    fn parts(&self) -> Found<Parts<'_>> {
+        match &self.config {
+            Some(config) => Ok(Parts::Keras3 { metadata: None, config, weights: &self.bytes }),
+            None => container::open(&self.bytes),
+        }
     }
 
     /// The whole model.
@@ -188,7 +220,7 @@ impl File {
     /// # Errors
     /// Those of [`load_weights`].
     pub fn weights_into<T: Float>(&self, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
-        let result = container::open(&self.bytes).and_then(|parts| {
+        let result = self.parts().and_then(|parts| {
             let bytes = match parts {
                 Parts::Keras3 { weights, .. } => weights,
                 Parts::Hdf5(bytes) => bytes,
@@ -199,7 +231,8 @@ impl File {
     }
 
     fn within<V>(&self, go: impl FnOnce(&Contents<'_>) -> Found<V>) -> Result<V, LoadError> {
-        Contents::open(&self.bytes, &self.options)
+        self.parts()
+            .and_then(|parts| Contents::open(parts, &self.options))
             .and_then(|contents| go(&contents))
             .map_err(|problem| LoadError::new(&self.name, problem))
     }
@@ -225,8 +258,8 @@ fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
 }
 
 impl<'a> Contents<'a> {
-    fn open(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
-        match container::open(bytes)? {
+    fn open(parts: Parts<'a>, options: &'a Options) -> Found<Self> {
+        match parts {
             Parts::Keras3 { metadata, config, weights } => {
                 // Keras can do without the metadata; it is then the version that the format is from.
                 let version = match metadata {
