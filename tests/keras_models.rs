@@ -115,6 +115,7 @@ fn is_double(case: &Value) -> bool {
 
 #[test]
 fn keras_files() {
+    assert_eq!(cases("cases.json").len(), 57);
     every(&cases("cases.json"), |case, name| {
         let path = format!("{}/models/{name}.keras", folder());
         // Keras's summary shows the width before glu.
@@ -134,6 +135,7 @@ fn legacy_files() {
 /// What Keras 2 wrote, with Keras 2's meaning.
 #[test]
 fn keras_2_files() {
+    assert_eq!(cases("keras2.json").len(), 11);
     every(&cases("keras2.json"), |case, name| {
         check_file::<f32>(&format!("{}/keras2/{name}.h5", folder()), case, false)
     });

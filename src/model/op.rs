@@ -256,12 +256,12 @@ fn recurrent<T: Float>(
         true => None,
         false => Some(initial_state(layer, batch, &call.initial)?),
     };
-    let mut kept = slot.and_then(|slot| call.states.get_mut(slot));
+    let kept = slot.and_then(|slot| call.states.get_mut(slot));
     let before = kept.as_deref().cloned();
     if let Some(state) = given.as_ref().or(before.as_ref()) {
         run = run.initial_state(state);
     }
-    let output = produce(layer, &x, run, kept.as_deref_mut(), None, call.scratch)?;
+    let output = produce(layer, &x, run, kept, None, call.scratch)?;
     let states = output.state.clone();
     let backward = output.backward.as_ref().map(|backward| (**backward).clone());
     let mut outputs = Vec::new();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::op::{Call, Op};
-use super::shape::{Shape, display, display_all};
+use super::shape::{Shape, display};
 use super::stream::Streams;
 use super::tensor::{Given, Input, Tensor, Value, in_row_order};
 use super::{InputKind, InputSpec, Model};
@@ -234,7 +234,7 @@ impl InputSpec {
             return Ok(converted);
         }
         let target: Vec<usize> = shape.iter().map(|size| size.unwrap_or(1)).collect();
-        let refuse = |_| self.refuse(display_all(&[shape.clone()]), value.shape());
+        let refuse = |_| self.refuse(display(&shape), value.shape());
         Ok(match converted {
             Value::Float(x) => Value::Float(x.to_shape(target).map_err(refuse)?.into_owned().into_shared()),
             Value::Int(x) => Value::Int(x.to_shape(target).map_err(refuse)?.into_owned().into_shared()),

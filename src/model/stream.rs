@@ -48,9 +48,12 @@ pub struct ModelStream<T: Float> {
     scratch: Scratch<T>,
 }
 
+/// A stream that shares a layer of the model.
+type OwnStream<T> = Stream<T, Arc<Box<dyn Layer<T>>>>;
+
 /// The streams of the recurrent layers, one for each call, in the order in which calls are done.
 pub(crate) struct Streams<T: Float> {
-    list: Vec<Stream<T, Arc<Box<dyn Layer<T>>>>>,
+    list: Vec<OwnStream<T>>,
     next: usize,
 }
 
@@ -173,7 +176,7 @@ impl<T: Float> fmt::Debug for Streams<T> {
 
 impl<T: Float> Streams<T> {
     /// The stream of the next call of a recurrent layer.
-    pub(super) fn next(&mut self) -> Option<&mut Stream<T, Arc<Box<dyn Layer<T>>>>> {
+    pub(super) fn next(&mut self) -> Option<&mut OwnStream<T>> {
         self.next += 1;
         self.list.get_mut(self.next - 1)
     }
