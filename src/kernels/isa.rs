@@ -63,11 +63,7 @@ impl Arch for Baseline {
     const ISA: Isa = Isa::Baseline;
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
-        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
-            a.mul_add(b, c)
-        } else {
-            a * b + c
-        }
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) { a.mul_add(b, c) } else { a * b + c }
     }
 }
 

@@ -1,0 +1,75 @@
+//! A dense layer: one product, then an activation.
+
+use std::fmt;
+
+use super::activate::apply;
+use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::panels::{Grouping, Panels};
+use super::reference;
+use crate::rows::{Rows, RowsMut};
+use crate::{Activation, Float};
+
+/// The packed weights of a dense layer and what can be computed with them.
+#[derive(Clone)]
+pub(crate) struct DenseKernel<T: Float> {
+    isa: Isa,
+    input_size: usize,
+    units: usize,
+    panels: Panels<T>,
+}
+
+impl<T: Float> DenseKernel<T> {
+    /// The elements of the packed weights, or `None` if they could not be addressed.
+    pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
+        Panels::<T>::packed_len(input_size, 1, units)
+    }
+
+    /// A kernel with weights of zero. Both sizes must be at least 1 and have a [`packed_len`](Self::packed_len).
+    pub(crate) fn new(input_size: usize, units: usize) -> Self {
+        Self::for_isa(Isa::detect(), input_size, units)
+    }
+
+    /// The same on a given instruction set, one of [`Isa::available`].
+    pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
+        DenseKernel { isa, input_size, units, panels: Panels::new(input_size, 1, units, Grouping::Flat) }
+    }
+
+    /// Takes Keras's weights: `kernel` (input_size, units), `bias` (units). Allocates nothing.
+    pub(crate) fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
+        assert_eq!(kernel.len(), self.input_size * self.units);
+        assert!(bias.is_none_or(|b| b.len() == self.units));
+        self.panels.pack(kernel, self.units, 0, 0, 0);
+        self.panels.set_bias(0, bias);
+    }
+
+    /// `activation(bias + x * kernel)` of rows `0..count`.
+    pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
+        dispatch(self.isa, Forward { kernel: self, count, x, out, activation });
+    }
+}
+
+impl<T: Float> fmt::Debug for DenseKernel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DenseKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
+    }
+}
+
+struct Forward<'a, T: Float> {
+    kernel: &'a DenseKernel<T>,
+    count: usize,
+    x: Rows<'a, T>,
+    out: RowsMut<'a, T>,
+    activation: &'a Activation,
+}
+
+impl<T: Float> Kernel for Forward<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(mut self) {
+        let DenseKernel { units, panels, .. } = self.kernel;
+        reference::dense::<A, T>(panels, *units, self.count, self.x, &mut self.out);
+        for row in 0..self.count {
+            apply::<A, T>(self.activation, self.out.row_mut(row));
+        }
+    }
+}

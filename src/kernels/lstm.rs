@@ -1,0 +1,115 @@
+//! The LSTM's step.
+
+use std::fmt;
+
+use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::panels::{Grouping, Panels};
+use super::{KernelStep, reference};
+use crate::Float;
+use crate::rows::{Rows, RowsMut};
+
+/// The gates of each unit, in Keras's order: i, f, c, o.
+const GATES: usize = 4;
+
+/// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
+#[derive(Clone)]
+pub(crate) struct LstmKernel<T: Float> {
+    isa: Isa,
+    input_size: usize,
+    units: usize,
+    panels: Panels<T>,
+}
+
+impl<T: Float> LstmKernel<T> {
+    /// The elements of the packed weights, or `None` if they could not be addressed.
+    pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
+        Panels::<T>::packed_len(input_size.checked_add(units)?, GATES, units)
+    }
+
+    /// A kernel with weights of zero. Both sizes must be at least 1 and have a [`packed_len`](Self::packed_len).
+    pub(crate) fn new(input_size: usize, units: usize) -> Self {
+        Self::for_isa(Isa::detect(), input_size, units)
+    }
+
+    /// The same on a given instruction set, one of [`Isa::available`].
+    pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
+        let panels = Panels::new(input_size + units, GATES, units, Grouping::Gates);
+        LstmKernel { isa, input_size, units, panels }
+    }
+
+    /// Takes Keras's weights: `kernel` (input_size, 4 units), `recurrent_kernel` (units, 4 units), `bias` (4 units).
+    /// Allocates nothing.
+    pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], bias: Option<&[T]>) {
+        let columns = GATES * self.units;
+        assert_eq!(kernel.len(), self.input_size * columns);
+        assert_eq!(recurrent_kernel.len(), self.units * columns);
+        assert!(bias.is_none_or(|b| b.len() == columns));
+        for gate in 0..GATES {
+            let column = gate * self.units;
+            self.panels.pack(kernel, columns, column, 0, gate);
+            self.panels.pack(recurrent_kernel, columns, column, self.input_size, gate);
+            self.panels.set_bias(gate, bias.map(|b| &b[column..][..self.units]));
+        }
+    }
+
+    /// The elements of a row of [`project`](Self::project)'s result.
+    pub(crate) fn projected_len(&self) -> usize {
+        self.panels.z_len()
+    }
+
+    /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
+    pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        dispatch(self.isa, Project { kernel: self, count, x, out });
+    }
+
+    /// The elements that backward needs of each row and step: i, f, the candidate, o.
+    pub(crate) fn saved_len(&self) -> usize {
+        GATES * self.units
+    }
+
+    /// The scratch that a step needs.
+    pub(crate) fn scratch_len(&self) -> usize {
+        GATES * self.units
+    }
+
+    /// One step of the rows in `call`.
+    pub(crate) fn step(&self, call: KernelStep<'_, T>) {
+        dispatch(self.isa, Step { kernel: self, call });
+    }
+}
+
+impl<T: Float> fmt::Debug for LstmKernel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LstmKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
+    }
+}
+
+struct Project<'a, T: Float> {
+    kernel: &'a LstmKernel<T>,
+    count: usize,
+    x: Rows<'a, T>,
+    out: RowsMut<'a, T>,
+}
+
+impl<T: Float> Kernel for Project<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(mut self) {
+        let LstmKernel { units, panels, .. } = self.kernel;
+        reference::project::<A, T>(panels, GATES, *units, self.count, self.x, &mut self.out, 0);
+    }
+}
+
+struct Step<'a, T: Float> {
+    kernel: &'a LstmKernel<T>,
+    call: KernelStep<'a, T>,
+}
+
+impl<T: Float> Kernel for Step<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(mut self) {
+        let LstmKernel { input_size, units, panels, .. } = self.kernel;
+        reference::lstm::<A, T>(panels, *input_size, *units, &mut self.call);
+    }
+}

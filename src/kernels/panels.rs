@@ -1,0 +1,173 @@
+//! The packed form of a weight matrix: which weight lies where.
+//!
+//! The columns of Keras's matrices are regrouped so that a kernel reads its weights from the first to the last byte
+//! without a jump, and finds what one unit needs side by side. A *line* is one vector of columns: 16 units of one gate
+//! in f32, 8 in f64 (64 bytes). A *group* is a few lines that are computed together, in registers:
+//!
+//! ```text
+//! group 0                                        group 1 ...
+//! k = 0     [ line 0 ][ line 1 ]..[ line G-1 ]   the same for the next lines, `rows * G` lines further on
+//! k = 1     [ line 0 ][ line 1 ]..[ line G-1 ]
+//! ...       x's rows first, then h's
+//! k = rows  [ line 0 ][ line 1 ]..[ line G-1 ]
+//! ```
+//!
+//! Lines are numbered `tile * gates + gate`, a tile being 16 (8) units. [`Grouping::Gates`] makes each tile a group, so
+//! that all gates of a unit are in registers at once (LSTM, GRU). [`Grouping::Flat`] makes groups of up to four lines,
+//! as equal as can be, for columns that need nothing of one another (SimpleRNN, Dense): one line alone would wait for
+//! each multiplication to end. With `Gates`, the last tile is half as wide if that holds all its units: 40 units are
+//! 16 + 16 + 8, not 48. Columns beyond the last unit are zero.
+//!
+//! A *z row* holds one value per column in the order of the lines: the bias, `bias + x * kernel` of a row of x
+//! ([`Input::Projected`](crate::rows::Input)), or preactivations.
+
+use super::aligned::Aligned;
+use super::tiles::split;
+use crate::Float;
+
+/// How lines make groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grouping {
+    /// A tile's gates, one line each; the last tile may be half as wide.
+    Gates,
+    /// Up to [`FLAT`] lines.
+    Flat,
+}
+
+/// The most lines in a group of [`Grouping::Flat`].
+pub(super) const FLAT: usize = 4;
+
+/// Lines that are computed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group {
+    /// The number of lines.
+    pub lines: usize,
+    /// Columns in each line.
+    pub lanes: usize,
+    /// Where the group's values begin in a z row.
+    pub z: usize,
+    /// Where the group's weights begin.
+    weights: usize,
+}
+
+/// A packed matrix and the bias, in the same order.
+#[derive(Clone)]
+pub(super) struct Panels<T: Float> {
+    rows: usize,
+    units: usize,
+    gates: usize,
+    z_len: usize,
+    groups: Vec<Group>,
+    weights: Aligned<T>,
+    bias: Aligned<T>,
+}
+
+impl<T: Float> Panels<T> {
+    /// The elements of the weights and the bias, or `None` if they could not be addressed.
+    pub(super) fn packed_len(rows: usize, gates: usize, units: usize) -> Option<usize> {
+        let columns = units.checked_next_multiple_of(T::LANES)?.checked_mul(gates)?;
+        let len = rows.checked_add(1)?.checked_mul(columns)?;
+        // The slack of an `Aligned` is a line; no buffer may be larger than isize::MAX bytes.
+        let bytes = len.checked_add(T::LANES)?.checked_mul(size_of::<T>())?;
+        (bytes <= isize::MAX as usize).then_some(len)
+    }
+
+    /// Zeros for a matrix of `rows` x (`gates` x `units`).
+    pub(super) fn new(rows: usize, gates: usize, units: usize, grouping: Grouping) -> Self {
+        let lanes = T::LANES;
+        let (mut groups, mut z) = (Vec::new(), 0);
+        let mut push = |lines, lanes| {
+            groups.push(Group { lines, lanes, z, weights: z * rows });
+            z += lines * lanes;
+        };
+        match grouping {
+            Grouping::Gates => {
+                (0..units / lanes).for_each(|_| push(gates, lanes));
+                match units % lanes {
+                    0 => {}
+                    rest if rest <= lanes / 2 => push(gates, lanes / 2),
+                    _ => push(gates, lanes),
+                }
+            }
+            Grouping::Flat => split(units.div_ceil(lanes) * gates, FLAT).for_each(|lines| push(lines.len(), lanes)),
+        }
+        let (weights, bias) = (Aligned::zeros(rows * z), Aligned::zeros(z));
+        Panels { rows, units, gates, z_len: z, groups, weights, bias }
+    }
+
+    /// The number of elements of a z row.
+    #[inline(always)]
+    pub(super) fn z_len(&self) -> usize {
+        self.z_len
+    }
+
+    /// The groups, in their order in memory.
+    #[inline(always)]
+    pub(super) fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The bias, as a z row.
+    #[inline(always)]
+    pub(super) fn bias(&self) -> &[T] {
+        &self.bias
+    }
+
+    /// Sets a gate's bias; none is zeros.
+    pub(super) fn set_bias(&mut self, gate: usize, bias: Option<&[T]>) {
+        for unit in 0..self.units {
+            let at = self.z_index(gate, unit);
+            self.bias[at] = bias.map_or(T::zero(), |b| b[unit]);
+        }
+    }
+
+    /// Adds to a gate's bias.
+    pub(super) fn add_bias(&mut self, gate: usize, bias: Option<&[T]>) {
+        for unit in 0..bias.map_or(0, |_| self.units) {
+            let at = self.z_index(gate, unit);
+            self.bias[at] += bias.map_or(T::zero(), |b| b[unit]);
+        }
+    }
+
+    /// A group's weights: for each row the group's lines.
+    #[inline(always)]
+    pub(super) fn weights(&self, group: &Group) -> &[T] {
+        &self.weights[group.weights..][..self.rows * group.lines * group.lanes]
+    }
+
+    /// The group, the line in it and the lane that hold a column.
+    fn place(&self, gate: usize, unit: usize) -> (Group, usize, usize) {
+        let line = unit / T::LANES * self.gates + gate;
+        let z = line * T::LANES; // lines before this one are never half as wide
+        let group = self.groups[self.groups.partition_point(|g| g.z <= z) - 1];
+        // Of a narrow last group `z` above is not the line's own place, but it is in the group.
+        let line = if group.lanes == T::LANES { (z - group.z) / T::LANES } else { gate };
+        (group, line, unit % T::LANES)
+    }
+
+    /// Where a column's value lies in a z row.
+    pub(super) fn z_index(&self, gate: usize, unit: usize) -> usize {
+        let (group, line, lane) = self.place(gate, unit);
+        group.z + line * group.lanes + lane
+    }
+
+    /// One column's weights, from the first row on: the way in which the scalar reference reads them.
+    pub(super) fn column(&self, gate: usize, unit: usize) -> impl Iterator<Item = &T> {
+        let (group, line, lane) = self.place(gate, unit);
+        let width = group.lines * group.lanes;
+        self.weights[group.weights + line * group.lanes + lane..].iter().step_by(width).take(self.rows)
+    }
+
+    /// Copies `matrix`, of `columns` columns, into rows `first_row ..`; `column` is that of this gate's first unit.
+    pub(super) fn pack(&mut self, matrix: &[T], columns: usize, column: usize, first_row: usize, gate: usize) {
+        for unit in 0..self.units {
+            let (group, line, lane) = self.place(gate, unit);
+            let width = group.lines * group.lanes;
+            let start = group.weights + first_row * width + line * group.lanes + lane;
+            let to = self.weights[start..].iter_mut().step_by(width);
+            for (to, from) in to.zip(matrix[column + unit..].iter().step_by(columns)) {
+                *to = *from;
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The SimpleRNN's step.
+
+use std::fmt;
+
+use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::panels::{Grouping, Panels};
+use super::{KernelStep, reference};
+use crate::Float;
+use crate::rows::{Rows, RowsMut};
+
+/// The packed weights of a SimpleRNN and what can be computed with them. A state row is h.
+#[derive(Clone)]
+pub(crate) struct SimpleRnnKernel<T: Float> {
+    isa: Isa,
+    input_size: usize,
+    units: usize,
+    panels: Panels<T>,
+}
+
+impl<T: Float> SimpleRnnKernel<T> {
+    /// The elements of the packed weights, or `None` if they could not be addressed.
+    pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
+        Panels::<T>::packed_len(input_size.checked_add(units)?, 1, units)
+    }
+
+    /// A kernel with weights of zero. Both sizes must be at least 1 and have a [`packed_len`](Self::packed_len).
+    pub(crate) fn new(input_size: usize, units: usize) -> Self {
+        Self::for_isa(Isa::detect(), input_size, units)
+    }
+
+    /// The same on a given instruction set, one of [`Isa::available`].
+    pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
+        let panels = Panels::new(input_size + units, 1, units, Grouping::Flat);
+        SimpleRnnKernel { isa, input_size, units, panels }
+    }
+
+    /// Takes Keras's weights: `kernel` (input_size, units), `recurrent_kernel` (units, units), `bias` (units).
+    /// Allocates nothing.
+    pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], bias: Option<&[T]>) {
+        let units = self.units;
+        assert_eq!(kernel.len(), self.input_size * units);
+        assert_eq!(recurrent_kernel.len(), units * units);
+        assert!(bias.is_none_or(|b| b.len() == units));
+        self.panels.pack(kernel, units, 0, 0, 0);
+        self.panels.pack(recurrent_kernel, units, 0, self.input_size, 0);
+        self.panels.set_bias(0, bias);
+    }
+
+    /// The elements of a row of [`project`](Self::project)'s result.
+    pub(crate) fn projected_len(&self) -> usize {
+        self.panels.z_len()
+    }
+
+    /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
+    pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        dispatch(self.isa, Project { kernel: self, count, x, out });
+    }
+
+    /// The elements that backward needs of each row and step, beyond the states: none.
+    pub(crate) fn saved_len(&self) -> usize {
+        0
+    }
+
+    /// The scratch that a step needs.
+    pub(crate) fn scratch_len(&self) -> usize {
+        0
+    }
+
+    /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
+    pub(crate) fn step(&self, call: KernelStep<'_, T>) {
+        dispatch(self.isa, Step { kernel: self, call });
+    }
+}
+
+impl<T: Float> fmt::Debug for SimpleRnnKernel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SimpleRnnKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
+    }
+}
+
+struct Project<'a, T: Float> {
+    kernel: &'a SimpleRnnKernel<T>,
+    count: usize,
+    x: Rows<'a, T>,
+    out: RowsMut<'a, T>,
+}
+
+impl<T: Float> Kernel for Project<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(mut self) {
+        let SimpleRnnKernel { units, panels, .. } = self.kernel;
+        reference::project::<A, T>(panels, 1, *units, self.count, self.x, &mut self.out, 0);
+    }
+}
+
+struct Step<'a, T: Float> {
+    kernel: &'a SimpleRnnKernel<T>,
+    call: KernelStep<'a, T>,
+}
+
+impl<T: Float> Kernel for Step<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(mut self) {
+        let SimpleRnnKernel { input_size, units, panels, .. } = self.kernel;
+        reference::simple_rnn::<A, T>(panels, *input_size, *units, &mut self.call);
+    }
+}

@@ -1,0 +1,6 @@
+//! The chain of trust: `naive` (f64, by the book) checks the scalar reference, the reference checks every other path
+//! bit for bit.
+
+mod case;
+mod naive;
+mod reference;
