@@ -23,6 +23,8 @@ use crate::error::{Error, Result};
 ///
 /// Most functions act on each element alone. [`Softmax`](Activation::Softmax), [`LogSoftmax`](Activation::LogSoftmax)
 /// and [`Sparsemax`](Activation::Sparsemax) need the whole row, and [`Glu`](Activation::Glu) halves its width.
+/// [`math`](crate::math) says how exact they are. Infinities and NaN give what the equations make of them, as in Keras:
+/// `silu` of minus infinity is NaN, and the shrinks and thresholds, whose comparisons a NaN fails, give their other value.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
