@@ -48,7 +48,7 @@ impl<T: Float> DenseKernel<T> {
     }
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
-    pub(crate) fn forward(
+    pub(super) fn forward_here(
         &self,
         count: usize,
         x: Rows<'_, T>,
