@@ -5,13 +5,13 @@
 //! 1. **Exact.** Keras 3 with the TensorFlow backend is the reference for every option and every seed. Where Keras
 //!    contradicts its own documentation, or one backend another, we follow the TensorFlow backend and say so.
 //! 2. **The same bits, always.** In inference, and in training without dropout, a row's result doesn't depend on the
-//!    batch it stands in, on the chunks of a stream, or on the vector width of the machine. Every element of an output
-//!    sums its products in one fixed order with fused multiply-add, each activation is one sequence of operations, and no
-//!    path calls the standard library's or ndarray's `exp`, `tanh` or matrix product. Machines without fused
-//!    multiply-add multiply, then add: the same bits among themselves. (NaN counts as equal to NaN.) Dropout masks are
-//!    Keras's: they depend on the batch's size, the place in it and the call. A cell of a user's own has the
-//!    independence of batch and chunk by construction, and that of the machine if it uses [`math`](crate::math). Bits may
-//!    change in a release that says so in the changelog; seeded weights never.
+//!    batch it stands in, on the chunks of a stream, on the number of threads, or on the vector width of the machine.
+//!    Every element of an output sums its products in one fixed order with fused multiply-add, each activation is one
+//!    sequence of operations, and no path calls the standard library's or ndarray's `exp`, `tanh` or matrix product.
+//!    Machines without fused multiply-add multiply, then add: the same bits among themselves. (NaN counts as equal to
+//!    NaN.) Dropout masks are Keras's: they depend on the batch's size, the place in it and the call. A cell of a
+//!    user's own has the independence of batch, chunk and threads by construction, and that of the machine if it uses
+//!    [`math`](crate::math). Bits may change in a release that says so in the changelog; seeded weights never.
 //! 3. **Nothing is silent.** Options that aren't supported, wrong shapes, names that don't exist: a typed error names them.
 //! 4. **As fast as the machine**: one step at batch 1 at the speed at which the weights can be read, batches near the
 //!    multiply-add peak. This shapes the interfaces now (packed weights, steps finished in registers, no allocation in a
