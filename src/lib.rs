@@ -183,6 +183,8 @@ pub use error::{Error, Result};
 pub use float::Float;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+#[doc(hidden)]
+pub use kernels::door;
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::builder::{Builder, Kind};

@@ -91,7 +91,11 @@ impl<T: Float> Cell for LstmCell<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        self.packed.scratch_len()
+        self.packed.scratch_len(1)
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        self.packed.scratch_len(batch)
     }
 
     fn dropout(&self) -> &[CellDropout] {

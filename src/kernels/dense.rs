@@ -5,7 +5,7 @@ use std::fmt;
 use super::activate::apply;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
-use super::reference;
+use super::project;
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -31,7 +31,12 @@ impl<T: Float> DenseKernel<T> {
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
-        DenseKernel { isa, input_size, units, panels: Panels::new(input_size, 1, units, Grouping::Flat) }
+        DenseKernel {
+            isa,
+            input_size,
+            units,
+            panels: Panels::new(input_size, 1, units, Grouping::Flat),
+        }
     }
 
     /// Takes Keras's weights: `kernel` (input_size, units), `bias` (units). Allocates nothing.
@@ -43,8 +48,14 @@ impl<T: Float> DenseKernel<T> {
     }
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
-    pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
-        dispatch(self.isa, Forward { kernel: self, count, x, out, activation });
+    pub(crate) fn forward(
+        &self,
+        count: usize,
+        x: Rows<'_, T>,
+        out: RowsMut<'_, T>,
+        activation: &Activation,
+    ) {
+        dispatch(self.isa, Forward { panels: &self.panels, count, x, out, activation });
     }
 }
 
@@ -55,7 +66,7 @@ impl<T: Float> fmt::Debug for DenseKernel<T> {
 }
 
 struct Forward<'a, T: Float> {
-    kernel: &'a DenseKernel<T>,
+    panels: &'a Panels<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -66,8 +77,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self) {
-        let DenseKernel { units, panels, .. } = self.kernel;
-        reference::dense::<A, T>(panels, *units, self.count, self.x, &mut self.out);
+        project::flat_units::<A, T>(self.panels, self.count, self.x, &mut self.out);
         for row in 0..self.count {
             apply::<A, T>(self.activation, self.out.row_mut(row));
         }

@@ -2,12 +2,17 @@
 
 use std::fmt;
 
-use super::KernelStep;
+use super::activate::apply;
+use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
-use super::panels::{Grouping, Panels};
+use super::lanes::Lanes;
+use super::panels::{Group, Grouping, Panels};
+use super::products::add_products_of_row;
 use super::reference::{self, gru_gate};
+use super::sinks::{FlatRows, TileRows};
+use super::{BATCH, KernelStep, cells, is_default, project};
 use crate::Float;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{Input, Rows, RowsMut};
 
 /// The gates of each unit, in Keras's order: z, r, h.
 const GATES: usize = 3;
@@ -23,7 +28,8 @@ pub(crate) struct GruKernel<T: Float> {
 
 #[derive(Clone)]
 enum Form<T: Float> {
-    /// `reset_after`: all gates at once. The candidate's recurrent bias stands apart, as one value a unit.
+    /// `reset_after`: all gates at once. The candidate's recurrent bias stands apart, one value a unit and
+    /// zeros to the end of the last tile.
     After { gates: Panels<T>, bias_h: Vec<T> },
     /// The gates z and r, then the candidate, which needs all of r.
     Before { gates: Panels<T>, candidate: Panels<T> },
@@ -45,7 +51,10 @@ impl<T: Float> GruKernel<T> {
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize, reset_after: bool) -> Self {
         let rows = input_size + units;
         let form = if reset_after {
-            Form::After { gates: Panels::new(rows, GATES, units, Grouping::Gates), bias_h: vec![T::zero(); units] }
+            Form::After {
+                gates: Panels::new(rows, GATES, units, Grouping::Gates),
+                bias_h: vec![T::zero(); units.next_multiple_of(T::LANES)],
+            }
         } else {
             Form::Before {
                 gates: Panels::new(rows, 2, units, Grouping::Flat),
@@ -80,7 +89,7 @@ impl<T: Float> GruKernel<T> {
                     gates.add_bias(gate, recurrent.map(|b| &b[gate * units..][..units]));
                 }
                 match recurrent {
-                    Some(b) => bias_h.copy_from_slice(&b[gru_gate::H * units..]),
+                    Some(b) => bias_h[..units].copy_from_slice(&b[gru_gate::H * units..]),
                     None => bias_h.fill(T::zero()),
                 }
             }
@@ -98,7 +107,7 @@ impl<T: Float> GruKernel<T> {
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
     pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        dispatch(self.isa, Project { kernel: self, count, x, out });
+        dispatch(self.isa, Project { form: &self.form, count, x, out });
     }
 
     /// The elements that backward needs of each row and step: z, r, the candidate, its recurrent part.
@@ -106,14 +115,42 @@ impl<T: Float> GruKernel<T> {
         4 * self.units
     }
 
-    /// The scratch that a step needs.
-    pub(crate) fn scratch_len(&self) -> usize {
-        4 * self.units
+    /// The scratch that a step of at most `rows` rows needs.
+    pub(crate) fn scratch_len(&self, rows: usize) -> usize {
+        rows.min(BATCH) * 4 * self.units
     }
 
     /// One step of the rows in `call`.
-    pub(crate) fn step(&self, call: KernelStep<'_, T>) {
-        dispatch(self.isa, Step { kernel: self, call });
+    #[inline]
+    pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+        let (units, call) = (self.units, &mut call);
+        if call.dropout.is_some() || call.saved.is_some() {
+            let (form, input_size) = (&self.form, self.input_size);
+            return dispatch(self.isa, Reference { form, input_size, units, call });
+        }
+        match &self.form {
+            Form::After { gates, bias_h } => {
+                if !is_default(call.activation, call.recurrent_activation) {
+                    dispatch(self.isa, UnfusedAfter { gates, bias_h, units, call });
+                } else if let [row] = *call.rows {
+                    let (x, start) = match call.input {
+                        Input::Raw(x) => (x.row(row), gates.bias()),
+                        Input::Projected(z) => (&[][..], z.row(row)),
+                    };
+                    let (prev, next, backwards) =
+                        (call.prev.row(row), call.next.row_mut(row), call.odd_step);
+                    dispatch(
+                        self.isa,
+                        OneRowAfter { gates, bias_h, x, start, prev, next, backwards },
+                    );
+                } else {
+                    dispatch(self.isa, FusedAfter { gates, bias_h, units, call });
+                }
+            }
+            Form::Before { gates, candidate } => {
+                dispatch(self.isa, Before { gates, candidate, units, call });
+            }
+        }
     }
 }
 
@@ -124,7 +161,7 @@ impl<T: Float> fmt::Debug for GruKernel<T> {
 }
 
 struct Project<'a, T: Float> {
-    kernel: &'a GruKernel<T>,
+    form: &'a Form<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -133,35 +170,304 @@ struct Project<'a, T: Float> {
 impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        let (units, count, x, out) = (self.kernel.units, self.count, self.x, &mut self.out);
-        match &self.kernel.form {
-            Form::After { gates, .. } => reference::project::<A, T>(gates, GATES, units, count, x, out, 0),
+    fn run<A: Arch>(self) {
+        let Project { form, count, x, mut out } = self;
+        match form {
+            Form::After { gates, .. } => project::gates::<A, T, GATES>(gates, count, x, &mut out),
             Form::Before { gates, candidate } => {
-                reference::project::<A, T>(gates, 2, units, count, x, out, 0);
-                reference::project::<A, T>(candidate, 1, units, count, x, out, gates.z_len());
+                project::flat::<A, T>(gates, count, x, &mut out);
+                let z = gates.z_len();
+                project::flat::<A, T>(
+                    candidate,
+                    count,
+                    x,
+                    &mut out.columns(z..z + candidate.z_len()),
+                );
             }
         }
     }
 }
 
-struct Step<'a, T: Float> {
-    kernel: &'a GruKernel<T>,
-    call: KernelStep<'a, T>,
+/// Any step, as the specification has it.
+struct Reference<'a, 'c, T: Float> {
+    form: &'a Form<T>,
+    input_size: usize,
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for Step<'_, T> {
+impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        let GruKernel { input_size, units, form, .. } = self.kernel;
-        let (input_size, units, call) = (*input_size, *units, &mut self.call);
+    fn run<A: Arch>(self) {
+        let Reference { form, input_size, units, call } = self;
         match form {
             Form::After { gates, bias_h } => {
                 reference::gru_after::<A, T>(gates, bias_h, input_size, units, call);
             }
             Form::Before { gates, candidate } => {
                 reference::gru_before::<A, T>(gates, candidate, input_size, units, call);
+            }
+        }
+    }
+}
+
+/// A step of any rows with the default activations.
+struct FusedAfter<'a, 'c, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for FusedAfter<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let FusedAfter { gates, bias_h, units, call } = self;
+        let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
+        let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
+        blocks::gates::<A, T, _, GATES, true>(
+            gates,
+            &operands,
+            bias_h,
+            call.rows,
+            call.odd_step,
+            &mut sink,
+        );
+    }
+}
+
+/// Takes the sums of a tile to the state.
+struct Cell<'a, T> {
+    prev: Rows<'a, T>,
+    next: RowsMut<'a, T>,
+}
+
+impl<T: Float> Sink<T> for Cell<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        _first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        for (i, &row) in rows.iter().enumerate() {
+            let sums = [z[0][i], z[1][i], z[2][i]];
+            let unit = group.z / GATES;
+            finish::<A, T, V>(sums, z[3][i], unit, self.prev.row(row), self.next.row_mut(row));
+        }
+    }
+}
+
+/// The state of a tile, whose first unit is `unit`, from its sums: z, r and the candidate's two parts.
+#[inline(always)]
+fn finish<A: Arch, T: Float, V: Lanes<T>>(
+    [z, r, h]: [V; GATES],
+    x: V,
+    unit: usize,
+    prev: &[T],
+    next: &mut [T],
+) {
+    let mut few = V::splat(T::zero());
+    let prev = V::view(&prev[unit..], &mut few);
+    let mut out = V::splat(T::zero());
+    for j in 0..V::LEN {
+        let (z, r, x, h) = (z.values()[j], r.values()[j], x.values()[j], h.values()[j]);
+        out.values_mut()[j] = cells::gru_after::<A, T>(z, r, x, h, prev.values()[j]);
+    }
+    out.store(&mut next[unit..]);
+}
+
+/// A step of any rows with any activations, which take whole rows from the scratch.
+struct UnfusedAfter<'a, 'c, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for UnfusedAfter<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let UnfusedAfter { gates, bias_h, units, call } = self;
+        let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
+        for rows in call.rows.chunks(BATCH) {
+            let out = &mut call.scratch[..rows.len() * 4 * units];
+            let mut sink = TileRows::<T, 4> { out, units };
+            blocks::gates::<A, T, _, GATES, true>(
+                gates,
+                &operands,
+                bias_h,
+                rows,
+                call.odd_step,
+                &mut sink,
+            );
+            for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(4 * units)) {
+                // The sink has the candidate's sums as the matrix has them: h before x.
+                let (h, x) = z[2 * units..].split_at_mut(units);
+                h.swap_with_slice(x);
+                let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
+                cells::gru_after_row::<A, T>(
+                    z,
+                    prev,
+                    next,
+                    call.activation,
+                    call.recurrent_activation,
+                );
+            }
+        }
+    }
+}
+
+/// A step of one row with the default activations, in registers.
+struct OneRowAfter<'a, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    /// x, or nothing if the input is projected.
+    x: &'a [T],
+    /// The bias, or the projected input.
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+    backwards: bool,
+}
+
+impl<T: Float> Kernel for OneRowAfter<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRowAfter { gates, bias_h, x, start, prev, next, backwards } = self;
+        let (weights, shape) = gates.tiles();
+        if backwards && shape.half {
+            dispatch(A::ISA, HalfTile { gates, bias_h, x, start, prev, next });
+        }
+        for i in 0..shape.full {
+            let i = if backwards { shape.full - 1 - i } else { i };
+            let weights = &weights[i * shape.stride..][..shape.stride];
+            tile_of_row::<A, T, T::Line>(weights, i * T::LANES, bias_h, x, start, prev, next);
+        }
+        if !backwards && shape.half {
+            dispatch(A::ISA, HalfTile { gates, bias_h, x, start, prev, next });
+        }
+    }
+}
+
+struct HalfTile<'a, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    x: &'a [T],
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float> Kernel for HalfTile<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let HalfTile { gates, bias_h, x, start, prev, next } = self;
+        let (weights, shape) = gates.tiles();
+        let weights = &weights[shape.full * shape.stride..];
+        tile_of_row::<A, T, T::HalfLine>(
+            weights,
+            shape.full * T::LANES,
+            bias_h,
+            x,
+            start,
+            prev,
+            next,
+        );
+    }
+}
+
+#[inline(always)]
+fn tile_of_row<A: Arch, T: Float, V: Lanes<T>>(
+    weights: &[T],
+    unit: usize,
+    bias_h: &[T],
+    x: &[T],
+    start: &[T],
+    prev: &[T],
+    next: &mut [T],
+) {
+    let sums = &start[GATES * unit..];
+    let sums = *V::slice_of(&sums[..GATES * V::LEN]).first_chunk::<GATES>().unwrap();
+    let weights = V::slice_of(weights).as_chunks::<GATES>().0;
+    let (wx, wh) = weights.split_at(weights.len() - prev.len());
+    let sums = if x.is_empty() { sums } else { add_products_of_row::<A, T, V, GATES>(sums, wx, x) };
+    let [z, r, x] = sums;
+    let h = V::slice_of(&bias_h[unit..][..V::LEN])[0];
+    let sums = add_products_of_row::<A, T, V, GATES>([z, r, h], wh, prev);
+    finish::<A, T, V>(sums, x, unit, prev, next);
+}
+
+/// A step without `reset_after`: the gates of all rows, then the candidates.
+struct Before<'a, 'c, T: Float> {
+    gates: &'a Panels<T>,
+    candidate: &'a Panels<T>,
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for Before<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Before { gates, candidate, units, call } = self;
+        let of_gates = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
+        for rows in call.rows.chunks(BATCH) {
+            let zr = &mut call.scratch[..rows.len() * 2 * units];
+            let mut sink = FlatRows::<T, 2> { out: zr, units };
+            blocks::flat::<A, T, _>(gates, &of_gates, rows, call.odd_step, &mut sink);
+            for (&row, zr) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
+                cells::apply_to_gates::<A, T>(call.recurrent_activation, zr, units);
+                let (prev, rh) =
+                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                for ((rh, &r), &h) in rh.iter_mut().zip(&zr[units..]).zip(prev) {
+                    *rh = r * h;
+                }
+            }
+            // The candidate takes r's place, since r is in `next`, and z is needed to the end.
+            let rh = call.next.as_rows();
+            let of_candidate = Operands::new(candidate, call.input, gates.z_len(), rh);
+            let mut sink = SecondHalves { out: zr, units };
+            blocks::flat::<A, T, _>(candidate, &of_candidate, rows, call.odd_step, &mut sink);
+            for (&row, zn) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
+                let (z, n) = zn.split_at_mut(units);
+                apply::<A, T>(call.activation, n);
+                let (prev, next) =
+                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                for u in 0..units {
+                    next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);
+                }
+            }
+        }
+    }
+}
+
+/// Writes the second halves of rows of two values a unit.
+struct SecondHalves<'a, T> {
+    out: &'a mut [T],
+    units: usize,
+}
+
+impl<T: Float> Sink<T> for SecondHalves<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        let rows_out = self.out.chunks_exact_mut(2 * self.units).skip(first);
+        for (i, (out, _)) in rows_out.zip(rows).enumerate() {
+            let out = &mut out[self.units + group.z..];
+            for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
+                z[i].store(out);
             }
         }
     }

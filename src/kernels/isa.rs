@@ -32,6 +32,12 @@ pub(crate) trait Arch: Copy + 'static {
     /// The same as a value.
     const ISA: Isa;
 
+    /// Whether the vector registers hold the sums of several rows for all lines of a group; else one line at a time.
+    const ALL_LINES_AT_ONCE: bool;
+
+    /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers.
+    fn most_rows(lines: usize) -> usize;
+
     /// `a * b + c`: one rounding where the machine has fused multiply-add, else two.
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T;
 }
@@ -45,6 +51,12 @@ pub(crate) struct Baseline;
 
 impl Arch for Avx512 {
     const ISA: Isa = Isa::Avx512;
+    const ALL_LINES_AT_ONCE: bool = true;
+    // Of 32 registers 24 are sums; others hold the lines and what is broadcast.
+    #[inline(always)]
+    fn most_rows(lines: usize) -> usize {
+        if lines == 4 { 6 } else { 8 }
+    }
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
@@ -53,17 +65,33 @@ impl Arch for Avx512 {
 
 impl Arch for Avx2 {
     const ISA: Isa = Isa::Avx2;
+    const ALL_LINES_AT_ONCE: bool = false;
+    // A line is two registers: of 16, 12 are sums.
+    #[inline(always)]
+    fn most_rows(_lines: usize) -> usize {
+        6
+    }
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
     }
 }
 
+impl Baseline {
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+}
+
 impl Arch for Baseline {
     const ISA: Isa = Isa::Baseline;
+    const ALL_LINES_AT_ONCE: bool = false;
+    // A line is four registers of 128 bits: of 32 (aarch64), 24 are sums; of 16, 8.
+    #[inline(always)]
+    fn most_rows(_lines: usize) -> usize {
+        if cfg!(target_arch = "aarch64") { 6 } else { 2 }
+    }
     #[inline(always)]
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
-        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) { a.mul_add(b, c) } else { a * b + c }
+        if Baseline::FUSED { a.mul_add(b, c) } else { a * b + c }
     }
 }
 
@@ -74,18 +102,25 @@ pub(crate) trait Kernel {
 }
 
 /// Runs a kernel on an instruction set that [`Isa::detect`] or [`Isa::available`] has returned.
-#[inline]
+#[inline(always)]
 #[allow(unsafe_code)]
 pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
+        // Never inlined: a rare path that a kernel calls through here stays out of its common one.
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+        #[inline(never)]
         fn avx512<K: Kernel>(kernel: K) -> K::Output {
             kernel.run::<Avx512>()
         }
         #[target_feature(enable = "avx2,fma")]
+        #[inline(never)]
         fn avx2<K: Kernel>(kernel: K) -> K::Output {
             kernel.run::<Avx2>()
+        }
+        #[inline(never)]
+        fn baseline<K: Kernel>(kernel: K) -> K::Output {
+            kernel.run::<Baseline>()
         }
         match isa {
             // SAFETY: an `Isa::Avx512` is made only by `Isa::available`, which has asked the processor for each of
@@ -93,7 +128,7 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
             Isa::Avx512 => unsafe { avx512(kernel) },
             // SAFETY: an `Isa::Avx2` is made only by `Isa::available`, which has asked for AVX2 and FMA.
             Isa::Avx2 => unsafe { avx2(kernel) },
-            Isa::Baseline => kernel.run::<Baseline>(),
+            Isa::Baseline => baseline(kernel),
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
@@ -120,6 +155,11 @@ impl Isa {
         }
         found.push(Isa::Baseline);
         found
+    }
+
+    /// Whether it multiplies and adds with one rounding: all that do give the same bits.
+    pub(crate) fn is_fused(self) -> bool {
+        self != Isa::Baseline || Baseline::FUSED
     }
 
     /// The instruction set that layers are built for: the best that the machine has.

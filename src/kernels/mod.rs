@@ -4,15 +4,22 @@
 
 pub(crate) mod activate;
 mod aligned;
+mod blocks;
 mod cells;
 mod dense;
+#[doc(hidden)]
+pub mod door;
 mod gru;
 pub(crate) mod isa;
+mod lanes;
 mod lstm;
 pub(crate) mod math;
 mod panels;
+mod products;
+mod project;
 mod reference;
 mod simple_rnn;
+mod sinks;
 mod tiles;
 
 #[cfg(test)]
@@ -34,16 +41,24 @@ mod sealed {
 
 /// What the kernels need of an element type. Implemented by `f32` and `f64` only.
 pub trait Element: sealed::Sealed + Copy + Send + Sync + 'static {
-    /// The elements of 64 bytes: a cache line, and the widest vector.
+    /// A line: 64 bytes, which is a cache line and the widest vector.
     #[doc(hidden)]
-    const LANES: usize;
+    type Line: lanes::Lanes<Self>;
+    /// Half a line.
+    #[doc(hidden)]
+    type HalfLine: lanes::Lanes<Self>;
+    /// The elements of a line.
+    #[doc(hidden)]
+    const LANES: usize = <Self::Line as lanes::Lanes<Self>>::LEN;
 }
 
 impl Element for f32 {
-    const LANES: usize = 16;
+    type Line = [f32; 16];
+    type HalfLine = [f32; 8];
 }
 impl Element for f64 {
-    const LANES: usize = 8;
+    type Line = [f64; 8];
+    type HalfLine = [f64; 4];
 }
 
 /// One time step of some rows.
@@ -73,4 +88,13 @@ pub(crate) struct KernelStep<'a, T> {
     pub activation: &'a Activation,
     /// The activation of the gates.
     pub recurrent_activation: &'a Activation,
+}
+
+/// The rows that an unfused step keeps in the scratch at a time.
+const BATCH: usize = 32;
+
+/// Whether the activations are those for which each cell has its own formulas.
+#[inline(always)]
+fn is_default(activation: &Activation, recurrent_activation: &Activation) -> bool {
+    matches!((activation, recurrent_activation), (Activation::Tanh, Activation::Sigmoid))
 }

@@ -50,6 +50,17 @@ pub(super) struct Group {
     weights: usize,
 }
 
+/// Groups of [`Grouping::Gates`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tiles {
+    /// The tiles of full lines.
+    pub full: usize,
+    /// Whether one of half lines follows.
+    pub half: bool,
+    /// The weights of a full one.
+    pub stride: usize,
+}
+
 /// A packed matrix and the bias, in the same order.
 #[derive(Clone)]
 pub(super) struct Panels<T: Float> {
@@ -57,6 +68,7 @@ pub(super) struct Panels<T: Float> {
     units: usize,
     gates: usize,
     z_len: usize,
+    tiles: Tiles,
     groups: Vec<Group>,
     weights: Aligned<T>,
     bias: Aligned<T>,
@@ -91,8 +103,10 @@ impl<T: Float> Panels<T> {
             }
             Grouping::Flat => split(units.div_ceil(lanes) * gates, FLAT).for_each(|lines| push(lines.len(), lanes)),
         }
+        let full = groups.iter().filter(|g| g.lanes == lanes).count();
+        let tiles = Tiles { full, half: full < groups.len(), stride: rows * gates * lanes };
         let (weights, bias) = (Aligned::zeros(rows * z), Aligned::zeros(z));
-        Panels { rows, units, gates, z_len: z, groups, weights, bias }
+        Panels { rows, units, gates, z_len: z, tiles, groups, weights, bias }
     }
 
     /// The number of elements of a z row.
@@ -133,6 +147,12 @@ impl<T: Float> Panels<T> {
     #[inline(always)]
     pub(super) fn weights(&self, group: &Group) -> &[T] {
         &self.weights[group.weights..][..self.rows * group.lines * group.lanes]
+    }
+
+    /// All weights, and the tiles that they make with [`Grouping::Gates`].
+    #[inline(always)]
+    pub(super) fn tiles(&self) -> (&[T], Tiles) {
+        (&self.weights, self.tiles)
     }
 
     /// The group, the line in it and the lane that hold a column.

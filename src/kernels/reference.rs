@@ -6,13 +6,13 @@
 //! A preactivation is summed in one order: `bias`, then `x[k] * kernel[k]` for each k, then `h[k] * recurrent[k]`, each
 //! term by one [`Arch::mul_add`].
 
-use super::KernelStep;
 use super::activate::apply;
 use super::cells;
 use super::isa::Arch;
 use super::panels::Panels;
-use crate::rows::{Input, Rows, RowsMut};
-use crate::{Activation, Float};
+use super::{KernelStep, is_default};
+use crate::Float;
+use crate::rows::{Input, Rows};
 
 /// The operand of a product: values, and masks that multiply them first.
 #[derive(Clone, Copy)]
@@ -91,11 +91,6 @@ pub(super) fn state_row<'a, T: Float>(call: &KernelStep<'a, T>, units: usize, ro
     Operand::of_row(&call.prev.row(row)[..units], call.dropout.and_then(|d| d.recurrent), row)
 }
 
-/// The activations that are computed as one, for which each cell has its own formulas.
-pub(super) fn is_default(activation: &Activation, recurrent_activation: &Activation) -> bool {
-    matches!((activation, recurrent_activation), (Activation::Tanh, Activation::Sigmoid))
-}
-
 /// A preactivation of one column.
 #[inline(always)]
 fn preactivation<A: Arch, T: Float>(
@@ -152,29 +147,27 @@ pub(super) fn lstm<A: Arch, T: Float>(
         for (at, z) in gates.iter_mut().enumerate() {
             *z = preactivation::<A, T>(panels, input_size, at / units, at % units, &x, &h);
         }
-        let prev_c = &call.prev.row(row)[units..];
-        let (next_h, next_c) = call.next.row_mut(row).split_at_mut(units);
+        let prev_c = &call.prev.row(row)[units..2 * units];
         if default {
+            let (next_h, next_c) = call.next.row_mut(row).split_at_mut(units);
             let z = &*gates;
             for u in 0..units {
                 let (i, f, g, o) = (z[I * units + u], z[F * units + u], z[C * units + u], z[O * units + u]);
                 (next_h[u], next_c[u]) = cells::lstm::<A, T>(i, f, g, o, prev_c[u]);
             }
         }
-        if !default || call.saved.is_some() {
+        if !default {
+            let next = call.next.row_mut(row);
+            cells::lstm_row::<A, T>(
+                gates,
+                prev_c,
+                next,
+                call.activation,
+                call.recurrent_activation,
+            );
+        } else if call.saved.is_some() {
             for (gate, z) in gates.chunks_exact_mut(units).enumerate() {
                 apply::<A, T>(if gate == C { call.activation } else { call.recurrent_activation }, z);
-            }
-        }
-        if !default {
-            for u in 0..units {
-                let ig = gates[I * units + u] * gates[C * units + u];
-                next_c[u] = A::mul_add(gates[F * units + u], prev_c[u], ig);
-            }
-            next_h.copy_from_slice(next_c);
-            apply::<A, T>(call.activation, next_h);
-            for u in 0..units {
-                next_h[u] = gates[O * units + u] * next_h[u];
             }
         }
         if let Some(saved) = &mut call.saved {
@@ -220,18 +213,16 @@ pub(super) fn gru_after<A: Arch, T: Float>(
                 next[u] = cells::gru_after::<A, T>(z[u], r[u], n[u], hh[u], prev[u]);
             }
         }
-        if !default || call.saved.is_some() {
+        if !default {
+            let z = &mut call.scratch[..4 * units];
+            cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+        } else if call.saved.is_some() {
             apply::<A, T>(call.recurrent_activation, z);
             apply::<A, T>(call.recurrent_activation, r);
             for u in 0..units {
                 n[u] = A::mul_add(r[u], hh[u], n[u]);
             }
             apply::<A, T>(call.activation, n);
-        }
-        if !default {
-            for u in 0..units {
-                next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);
-            }
         }
         if let Some(saved) = &mut call.saved {
             saved.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
@@ -281,45 +272,6 @@ pub(super) fn gru_before<A: Arch, T: Float>(
         }
         if let Some(saved) = &mut call.saved {
             saved.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
-        }
-    }
-}
-
-/// `bias + x * matrix` of `count` rows, as z rows that begin at `first`.
-#[inline(always)]
-pub(super) fn project<A: Arch, T: Float>(
-    panels: &Panels<T>,
-    gates: usize,
-    units: usize,
-    count: usize,
-    x: Rows<'_, T>,
-    out: &mut RowsMut<'_, T>,
-    first: usize,
-) {
-    for row in 0..count {
-        let x = InputRow::Raw(Operand { values: x.row(row), mask: None });
-        let out = &mut out.row_mut(row)[first..][..panels.z_len()];
-        for gate in 0..gates {
-            for unit in 0..units {
-                out[panels.z_index(gate, unit)] = input_part::<A, T>(panels, gate, unit, &x, gate);
-            }
-        }
-    }
-}
-
-/// `bias + x * matrix` of `count` rows.
-#[inline(always)]
-pub(super) fn dense<A: Arch, T: Float>(
-    panels: &Panels<T>,
-    units: usize,
-    count: usize,
-    x: Rows<'_, T>,
-    out: &mut RowsMut<'_, T>,
-) {
-    for row in 0..count {
-        let x = InputRow::Raw(Operand { values: x.row(row), mask: None });
-        for (unit, out) in out.row_mut(row)[..units].iter_mut().enumerate() {
-            *out = input_part::<A, T>(panels, 0, unit, &x, 0);
         }
     }
 }

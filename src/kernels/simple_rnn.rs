@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use super::activate::apply;
+use super::blocks::{self, Operands};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
-use super::{KernelStep, reference};
+use super::sinks::UnitRows;
+use super::{KernelStep, project, reference};
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
 
@@ -53,7 +56,7 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
     pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        dispatch(self.isa, Project { kernel: self, count, x, out });
+        dispatch(self.isa, Project { panels: &self.panels, count, x, out });
     }
 
     /// The elements that backward needs of each row and step, beyond the states: none.
@@ -61,14 +64,20 @@ impl<T: Float> SimpleRnnKernel<T> {
         0
     }
 
-    /// The scratch that a step needs.
-    pub(crate) fn scratch_len(&self) -> usize {
+    /// The scratch that a step of at most `rows` rows needs.
+    pub(crate) fn scratch_len(&self, _rows: usize) -> usize {
         0
     }
 
     /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
-    pub(crate) fn step(&self, call: KernelStep<'_, T>) {
-        dispatch(self.isa, Step { kernel: self, call });
+    #[inline]
+    pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+        let (panels, units, call) = (&self.panels, self.units, &mut call);
+        if call.dropout.is_some() {
+            dispatch(self.isa, Reference { panels, input_size: self.input_size, units, call });
+        } else {
+            dispatch(self.isa, AnyRows { panels, units, call });
+        }
     }
 }
 
@@ -79,7 +88,7 @@ impl<T: Float> fmt::Debug for SimpleRnnKernel<T> {
 }
 
 struct Project<'a, T: Float> {
-    kernel: &'a SimpleRnnKernel<T>,
+    panels: &'a Panels<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -89,21 +98,43 @@ impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self) {
-        let SimpleRnnKernel { units, panels, .. } = self.kernel;
-        reference::project::<A, T>(panels, 1, *units, self.count, self.x, &mut self.out, 0);
+        project::flat::<A, T>(self.panels, self.count, self.x, &mut self.out);
     }
 }
 
-struct Step<'a, T: Float> {
-    kernel: &'a SimpleRnnKernel<T>,
-    call: KernelStep<'a, T>,
+/// Any step, as the specification has it.
+struct Reference<'a, 'c, T: Float> {
+    panels: &'a Panels<T>,
+    input_size: usize,
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for Step<'_, T> {
+impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        let SimpleRnnKernel { input_size, units, panels, .. } = self.kernel;
-        reference::simple_rnn::<A, T>(panels, *input_size, *units, &mut self.call);
+    fn run<A: Arch>(self) {
+        reference::simple_rnn::<A, T>(self.panels, self.input_size, self.units, self.call);
+    }
+}
+
+/// A step of any rows.
+struct AnyRows<'a, 'c, T: Float> {
+    panels: &'a Panels<T>,
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for AnyRows<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let AnyRows { panels, units, call } = self;
+        let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
+        let mut sink = UnitRows(call.next.reborrow());
+        blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
+        for &row in call.rows {
+            apply::<A, T>(call.activation, call.next.row_mut(row));
+        }
     }
 }

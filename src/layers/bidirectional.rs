@@ -238,6 +238,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         self.forward.returns_state()
     }
 
+    fn turns_time(&self) -> bool {
+        self.forward.turns_time()
+    }
+
     fn state_layout(&self) -> &Arc<StateLayout> {
         &self.layout
     }

@@ -99,6 +99,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).ready()
     }
 
+    fn turns_time(&self) -> bool {
+        (**self).turns_time()
+    }
+
     fn can_write_sequence(&self) -> bool {
         (**self).can_write_sequence()
     }

@@ -124,6 +124,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
         Ok(())
     }
 
+    /// Whether the outputs of all steps stand in the opposite order of the input's steps.
+    #[doc(hidden)]
+    fn turns_time(&self) -> bool {
+        false
+    }
+
     /// Whether the outputs of all steps exist at all.
     #[doc(hidden)]
     fn can_write_sequence(&self) -> bool {

@@ -141,6 +141,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.options.return_state
     }
 
+    fn turns_time(&self) -> bool {
+        self.options.go_backwards
+    }
+
     fn state_layout(&self) -> &Arc<StateLayout> {
         &self.layout
     }

@@ -23,8 +23,9 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// It is a layer itself, so it nests, streams and takes every option of a [`Run`](crate::Run). Its weights and the
 /// parts of its state are named by place: `0/kernel`, `1/forward/h`.
 ///
-/// A mask goes on from layer to layer as in Keras: through those that return sequences. Behind a layer that returns
-/// only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
+/// A mask goes on from layer to layer as in Keras: through those that return sequences, and as it is through those that
+/// go backwards, though their outputs stand in the opposite order. (Resets are turned around with them.) Behind a layer
+/// that returns only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -163,6 +164,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         self.parts.iter().all(|part| part.layer.returns_sequences())
     }
 
+    fn turns_time(&self) -> bool {
+        self.parts.iter().fold(false, |turned, part| turned ^ part.layer.turns_time())
+    }
+
     fn can_write_sequence(&self) -> bool {
         let (last, before) = self.parts.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
         before.iter().all(|part| part.layer.returns_sequences())
@@ -252,6 +257,11 @@ impl<T: Float> Layer<T> for Stacked<T> {
             (node.batch, node.timesteps) = (batch, timesteps);
             node.children(self.parts.len()).iter_mut()
         });
+        let mut turned = false;
+        let mut turned_resets = std::mem::take(&mut scratch.resets);
+        if let Some(resets) = resets.filter(|_| self.parts.iter().any(|part| part.layer.turns_time())) {
+            turn(resets, timesteps, &mut turned_resets);
+        }
         let count = self.parts.len();
         let children = scratch.children(count);
         for (i, part) in self.parts.iter().enumerate() {
@@ -270,7 +280,9 @@ impl<T: Float> Layer<T> for Stacked<T> {
                         _ => Sequence::packed(&reading, timesteps, layer.input_size()),
                     },
                     mask,
-                    resets: resets.filter(|_| timesteps == pass.timesteps),
+                    resets: resets
+                        .filter(|_| timesteps == pass.timesteps)
+                        .map(|resets| if turned { &turned_resets[..] } else { resets }),
                     prev: prev.columns(part.state.clone()),
                     next: next.reborrow().columns(part.state.clone()),
                     carry: carry.reborrow().columns(part.carry.clone()),
@@ -288,6 +300,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
                 },
                 &mut children[i],
             );
+            turned ^= layer.turns_time();
             if !layer.returns_sequences() {
                 (timesteps, mask) = (1, TimeMask::All);
             }
@@ -299,6 +312,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
             std::mem::swap(&mut reading, &mut writing);
         }
         (scratch.outputs, scratch.work) = (reading, writing);
+        scratch.resets = turned_resets;
     }
 
     fn step_into(
@@ -379,6 +393,17 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
         (scratch.outputs, scratch.copies[0]) = (reading, writing);
         result
+    }
+}
+
+/// Resets as they are seen from the other end of time: what lay between t - 1 and t lies before step T - t.
+///
+/// A mask isn't turned around for the layers behind a backward one: Keras doesn't either.
+fn turn(resets: &[bool], timesteps: usize, turned: &mut Vec<bool>) {
+    turned.clear();
+    for row in resets.chunks_exact(timesteps) {
+        turned.push(false);
+        turned.extend(row[1..].iter().rev());
     }
 }
 

@@ -1,7 +1,6 @@
 //! Keras's `stateful=True`.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use ndarray::ArrayRef3;
 
@@ -41,10 +40,11 @@ pub struct Stateful<T: Float, P> {
 }
 
 impl<T: Float, P: Deref<Target: Layer<T>>> Stateful<T, P> {
-    /// A layer (`&L`, `Arc<L>` or `Box<L>`) that keeps its state, for calls of `batch` rows; the state begins with zeros.
+    /// A layer (`&L`, `Arc<L>` or `Box<L>`) that keeps its state, for calls of `batch` rows. It begins with the layer's
+    /// initial state: zeros, unless a user's cell says otherwise.
     pub fn new(layer: P, batch: usize) -> Self {
-        let zeros = State::zeros(Arc::clone(layer.state_layout()), batch);
-        Stateful { layer, next: zeros.clone(), state: zeros, scratch: Scratch::new() }
+        let state = layer.initial_state(batch);
+        Stateful { layer, next: state.clone(), state, scratch: Scratch::new() }
     }
 
     /// A call that begins with the kept state.

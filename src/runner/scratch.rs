@@ -28,6 +28,8 @@ pub struct Scratch<T> {
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
     pub(crate) rows: Vec<usize>,
+    /// Resets as layers see them that read a sequence from its end.
+    pub(crate) resets: Vec<bool>,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
@@ -63,6 +65,7 @@ impl<T> Scratch<T> {
             cut: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
+            resets: Vec::new(),
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),

@@ -17,6 +17,7 @@ mod dropout;
 mod masks;
 mod repeated_cells;
 mod resets;
+mod stateful;
 mod streams;
 mod the_loop;
 mod views;

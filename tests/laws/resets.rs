@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, Axis, s};
 use proptest::test_runner::TestCaseResult;
-use recurrent::{Float, Run};
+use recurrent::{Float, Layer, Run, Stacked};
 
-use super::case::{Case, cells_both_ways, check};
+use super::case::{Case, cells, cells_both_ways, check};
 use super::compare::{same, same_output};
 
 #[test]
@@ -64,5 +64,34 @@ fn no_reset_is_none() {
         resets.column_mut(0).fill(true);
         let output = layer.run(&x, Run::new().initial_state(&state).resets(&resets))?;
         same_output("at the first step", &output, &if case.go_backwards { plain } else { layer.forward(&x)? })
+    }
+}
+
+#[test]
+fn resets_in_a_stack_that_turns_time_around_are_separate_sequences() {
+    check(cells(), law::<f32>, law::<f64>);
+    fn law<T: Float>(case: &Case) -> TestCaseResult {
+        // The second layer reads the sequence from its end, and so does the fourth, that goes backwards too.
+        let Case { units, seed, .. } = *case;
+        let layer = |i: u64, go_backwards| {
+            let input_size = if i == 0 { case.input_size } else { units };
+            Case { input_size, go_backwards, seed: seed.wrapping_add(i), ..case.clone() }.layer::<T>()
+        };
+        let pair = Stacked::builder().layer(layer(1, false)).layer(layer(2, true)).build()?;
+        let stack = Stacked::builder().layer(layer(0, true)).layer(pair).layer(layer(3, false)).build()?;
+        let (x, mut resets) = (case.x::<T>(), case.resets());
+        // No initial state is given, so that there is nothing to forget before the first step.
+        resets.column_mut(0).fill(false);
+        let whole = stack.run(&x, Run::new().resets(&resets))?;
+        for row in 0..case.batch {
+            let mut edges: Vec<usize> = (0..case.timesteps).filter(|&time| time == 0 || resets[[row, time]]).collect();
+            edges.push(case.timesteps);
+            for piece in edges.windows(2) {
+                let time = piece[0]..piece[1];
+                let output = stack.forward(&x.slice(s![row..row + 1, time.clone(), ..]))?;
+                same("sequence", &whole.sequence()?.slice(s![row..row + 1, time, ..]), output.sequence()?)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -8,16 +8,12 @@ use crate::kernels::math::{self, log};
 /// The largest element and its place, NaN if there is one.
 #[inline(always)]
 fn largest<T: Float>(row: &[T]) -> (usize, T) {
-    let mut best = (0, row[0]);
-    for (i, &x) in row.iter().enumerate() {
-        if x > best.1 || x.is_nan() {
-            best = (i, x);
-        }
-        if x.is_nan() {
-            break;
-        }
+    let mut max = row[0];
+    for &x in row {
+        // Keeps a NaN once it is there.
+        max = if x > max || x.is_nan() { x } else { max };
     }
-    best
+    (row.iter().position(|&x| x == max).unwrap_or(0), max)
 }
 
 /// `exp(x - max)` for `x <= max`.
@@ -36,14 +32,17 @@ fn exp_below<A: Arch, T: Float>(x: T, max: f64) -> f64 {
 #[inline(always)]
 fn sum_of_exps<A: Arch, T: Float>(row: &[T], max: f64) -> f64 {
     let mut partial = [0.0; 8];
-    let (blocks, rest) = row.as_chunks::<8>();
-    for block in blocks {
-        for (sum, &x) in partial.iter_mut().zip(block) {
-            *sum += exp_below::<A, T>(x, max);
+    for block in row.chunks(64) {
+        // First a flat loop, which the compiler vectorises, then the sums.
+        let mut exps = [0.0; 64];
+        for (exp, &x) in exps.iter_mut().zip(block) {
+            *exp = exp_below::<A, T>(x, max);
         }
-    }
-    for (sum, &x) in partial.iter_mut().zip(rest) {
-        *sum += exp_below::<A, T>(x, max);
+        for eight in exps.as_chunks::<8>().0 {
+            for (sum, exp) in partial.iter_mut().zip(eight) {
+                *sum += exp;
+            }
+        }
     }
     let [a, b, c, d, e, f, g, h] = partial;
     ((a + e) + (c + g)) + ((b + f) + (d + h))

@@ -4,7 +4,7 @@
 use super::Pointwise;
 use crate::float::Float;
 use crate::kernels::isa::Arch;
-use crate::kernels::math::{self, erf, log};
+use crate::kernels::math::{self, Scaled, erf, log};
 
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
@@ -206,9 +206,14 @@ impl Pointwise<f64> for TanhShrink {
 /// `a * sigmoid(b)`.
 #[inline(always)]
 pub(super) fn times_sigmoid<A: Arch>(a: f64, b: f64) -> f64 {
-    let e = math::exp_of_minus_abs::<A, f64>(b);
+    times_fraction(a, math::exp_of_minus_abs::<A, f64>(b), b < 0.0)
+}
+
+/// `a / (1 + e)`, times `e` if b is negative: `a * sigmoid(b)` for `e = exp(-|b|)`.
+#[inline(always)]
+fn times_fraction(a: f64, e: Scaled<f64>, negative: bool) -> f64 {
     let right = a / (1.0 + e.value());
-    if b < 0.0 { e.times(right) } else { right }
+    if negative { e.times(right) } else { right }
 }
 
 #[derive(Clone, Copy)]
@@ -273,20 +278,39 @@ pub(super) struct GeluByTanh;
 
 impl GeluByTanh {
     /// `2 sqrt(2 / pi)`.
-    const SLOPE: f64 = 1.595_769_121_605_730_7;
+    const SLOPE: f64 = 2.0 * 0.7978845608028654;
     /// Another constant that TensorFlow rounds to `f32` first.
     const CUBE: f64 = 0.044715_f32 as f64;
+
+    /// `2 u = SLOPE (x + CUBE x^3)` as a sum of two numbers, for |x| <= 40: the exponential makes of an absolute error
+    /// a relative one, and 2 u reaches 700.
+    #[inline(always)]
+    fn argument<A: Arch>(x: f64) -> (f64, f64) {
+        let (square, square_rest) = math::product(x, x);
+        let (cube, cube_rest) = math::product(Self::CUBE, square);
+        let sum = 1.0 + cube;
+        // What rounding took from the sum (Knuth's), and from its second part.
+        let shown = sum - cube;
+        let sum_rest =
+            (1.0 - shown) + (cube - (sum - shown)) + A::mul_add(Self::CUBE, square_rest, cube_rest);
+        let (line, line_rest) = math::product(Self::SLOPE, x);
+        let (argument, rest) = math::product(line, sum);
+        (argument, rest + A::mul_add(line, sum_rest, line_rest * sum))
+    }
 }
 
 impl Pointwise<f64> for GeluByTanh {
     #[inline(always)]
     fn value<A: Arch>(self, x: f64) -> f64 {
-        times_sigmoid::<A>(x, Self::SLOPE * (x * A::mul_add(Self::CUBE * x, x, 1.0)))
+        let (argument, rest) = Self::argument::<A>(Gelu::clamp(x));
+        let negative = x < 0.0;
+        let e = math::exp_of_sum::<A, f64>(-argument.abs(), if negative { rest } else { -rest });
+        times_fraction(x, e, negative)
     }
     #[inline(always)]
     fn slope<A: Arch>(self, z: f64, _y: f64) -> f64 {
         let z = Gelu::clamp(z);
-        let (s, rest) = sigmoid_and_rest::<A>(Self::SLOPE * (z * A::mul_add(Self::CUBE * z, z, 1.0)));
+        let (s, rest) = sigmoid_and_rest::<A>(Self::argument::<A>(z).0);
         let inner = Self::SLOPE * A::mul_add(3.0 * Self::CUBE * z, z, 1.0);
         A::mul_add(s * rest, z * inner, s)
     }
@@ -305,7 +329,8 @@ impl Pointwise<f64> for Mish {
         let right = 1.0 + 2.0 * e;
         let negative = x < 0.0;
         let numerator = if negative { 2.0 + e } else { right };
-        let denominator = if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
+        let denominator =
+            if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
         let quotient = x * (numerator / denominator);
         if negative { scaled.times(quotient) } else { quotient }
     }

@@ -90,7 +90,7 @@ fn at_most<T: Float>(bound: T, x: T) -> T {
 
 /// The polynomial `q`, by Estrin's scheme: as many operations as Horner's, but fewer of them wait for one another.
 #[inline(always)]
-fn exp_tail<A: Arch, T: Float>(r: T, r2: T) -> T {
+pub(crate) fn exp_tail<A: Arch, T: Float>(r: T, r2: T) -> T {
     match *T::EXP_TAIL {
         [c0, c1, c2, c3, c4] => {
             let (c01, c23) = (A::mul_add(c1, r, c0), A::mul_add(c3, r, c2));
@@ -149,6 +149,24 @@ pub(crate) fn expm1<A: Arch, T: Float>(x: T) -> T {
     if x == T::zero() { x } else { y }
 }
 
+/// `a * b` as a sum of two numbers, the second one what rounding took from the first (Dekker 1971: fused multiply-add
+/// would do it in two operations, but not every machine has it).
+#[inline(always)]
+pub(crate) fn product(a: f64, b: f64) -> (f64, f64) {
+    // Half of the bits each, so that the products of halves are exact.
+    let (a_high, b_high) = (upper_half(a), upper_half(b));
+    let (a_low, b_low) = (a - a_high, b - b_high);
+    let rounded = a * b;
+    let rest = ((a_high * b_high - rounded) + a_high * b_low + a_low * b_high) + a_low * b_low;
+    (rounded, rest)
+}
+
+/// The upper 26 bits.
+#[inline(always)]
+fn upper_half(x: f64) -> f64 {
+    f64::from_bits(x.to_bits() & !0x7ff_ffff)
+}
+
 /// `exp(x + correction)` for `x <= 0` and a correction of less than an ulp or so of `x`.
 #[inline(always)]
 pub(crate) fn exp_of_sum<A: Arch, T: Float>(x: T, correction: T) -> Scaled<T> {
@@ -192,12 +210,12 @@ pub(crate) fn sigmoid<A: Arch, T: Float>(x: T) -> T {
 /// [`tanh`] before its division.
 #[inline(always)]
 pub(crate) fn tanh_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
-    let two = constant::<T>(2.0);
-    let (rounded, r) = reduce::<A, T>(at_least(T::EXPM1_LO, -two * x.abs()));
+    // An addition where a product would do: multiplications are what there is most of.
+    let (rounded, r) = reduce::<A, T>(at_least(T::EXPM1_LO, -(x.abs() + x.abs())));
     let p = expm1_near_zero::<A, T>(r);
     let s = T::power_of_two(rounded, 0);
     let m = A::mul_add(p, s, s - T::one());
-    Fraction { numerator: m.abs().copysign(x), denominator: two + m }
+    Fraction { numerator: m.abs().copysign(x), denominator: constant::<T>(2.0) + m }
 }
 
 /// The hyperbolic tangent.

@@ -14,9 +14,11 @@ mod elementary;
 pub(crate) mod erf;
 mod exp;
 pub(crate) mod log;
+#[cfg(test)]
+mod tests;
 
 pub use elementary::Elementary;
 pub(crate) use exp::{
-    Fraction, Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, expm1, sigmoid, sigmoid_and_rest, sigmoid_fraction,
-    tanh, tanh_fraction,
+    Fraction, Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, exp_tail, expm1, product,
+    sigmoid, sigmoid_and_rest, sigmoid_fraction, tanh, tanh_fraction,
 };

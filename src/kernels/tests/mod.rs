@@ -3,4 +3,5 @@
 
 mod case;
 mod naive;
+mod paths;
 mod reference;

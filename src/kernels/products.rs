@@ -1,0 +1,75 @@
+//! The register tile: a few rows times a few lines of a packed matrix, summed in registers.
+//!
+//! ```text
+//! for k:  w[n] = weights[k][first + n]            N lines, loaded once
+//!         for m: sum[m][n] += w[n] * row[m][k]    M rows
+//! ```
+//!
+//! Each sum is one chain of fused multiply-adds in the order of k, whatever the shape of the tile. A chain waits 4
+//! cycles for each link, so a tile needs at least 4 chains (8 with 256-bit vectors). The registers that are left go to
+//! rows, because each line that is loaded then serves more of them: at one row the loads decide, at six the sums.
+
+use super::isa::Arch;
+use super::lanes::{Lanes, add_scaled};
+use crate::Float;
+
+/// `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay in
+/// memory, at 2 to 3 times the time.
+macro_rules! unrolled {
+    ($i:ident in 0..$count:expr => $body:block) => {
+        unrolled!(@ $i, $count, $body, 0 1 2 3 4 5 6 7)
+    };
+    (@ $i:ident, $count:expr, $body:block, $($n:literal)*) => {
+        $(if $n < $count {
+            const $i: usize = $n;
+            $body
+        })*
+    };
+}
+pub(super) use unrolled;
+
+/// Sums of `M` rows and `N` lines.
+pub(super) type Sums<V, const N: usize, const M: usize> = [[V; N]; M];
+
+/// Adds the products of `rows` with `N` of a group's `G` lines, from `first` on, in the order of `weights`.
+#[inline(always)]
+pub(super) fn add_products<
+    A: Arch,
+    T: Float,
+    V: Lanes<T>,
+    const G: usize,
+    const N: usize,
+    const M: usize,
+>(
+    mut sums: Sums<V, N, M>,
+    weights: &[[V; G]],
+    first: usize,
+    mut rows: [&[T]; M],
+) -> Sums<V, N, M> {
+    assert!(first + N <= G);
+    let count = weights.len();
+    unrolled!(I in 0..M => { rows[I] = &rows[I][..count]; });
+    for k in 0..count {
+        unrolled!(I in 0..M => {
+            let factor = rows[I][k];
+            unrolled!(J in 0..N => {
+                sums[I][J] = add_scaled::<A, T, V>(sums[I][J], &weights[k][first + J], factor);
+            });
+        });
+    }
+    sums
+}
+
+/// The same for one row and all lines of a group.
+#[inline(always)]
+pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize>(
+    mut sums: [V; G],
+    weights: &[[V; G]],
+    row: &[T],
+) -> [V; G] {
+    assert_eq!(weights.len(), row.len());
+    for (lines, &factor) in weights.iter().zip(row) {
+        unrolled!(J in 0..G => { sums[J] = add_scaled::<A, T, V>(sums[J], &lines[J], factor); });
+    }
+    sums
+}

@@ -1,0 +1,102 @@
+//! Where sums go that no cell takes while they are near: into rows.
+
+use super::blocks::{Block, Sink};
+use super::isa::Arch;
+use super::lanes::Lanes;
+use super::panels::Group;
+use crate::Float;
+use crate::rows::RowsMut;
+
+/// Writes z rows: columns in the order of the matrix, from its first column on.
+pub(super) struct ZRows<'a, T>(pub RowsMut<'a, T>);
+
+impl<T: Float> Sink<T> for ZRows<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        _first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        for (i, &row) in rows.iter().enumerate() {
+            let out = &mut self.0.row_mut(row)[group.z..][..group.lines * V::LEN];
+            for (out, z) in out.chunks_exact_mut(V::LEN).zip(&*z) {
+                z[i].store(out);
+            }
+        }
+    }
+}
+
+/// Writes rows of one value a unit, of a matrix with one gate in flat groups.
+pub(super) struct UnitRows<'a, T>(pub RowsMut<'a, T>);
+
+impl<T: Float> Sink<T> for UnitRows<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        _first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        for (i, &row) in rows.iter().enumerate() {
+            let out = &mut self.0.row_mut(row)[group.z..];
+            for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
+                z[i].store(out);
+            }
+        }
+    }
+}
+
+/// Writes rows of `GATES` x units, in the order of the call's rows, of a matrix whose tiles are groups. A parked sum
+/// counts as a gate.
+pub(super) struct TileRows<'a, T, const GATES: usize> {
+    pub out: &'a mut [T],
+    pub units: usize,
+}
+
+impl<T: Float, const GATES: usize> Sink<T> for TileRows<'_, T, GATES> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        let (units, unit) = (self.units, group.z / group.lines);
+        let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
+        for (i, (out, _)) in rows_out.zip(rows).enumerate() {
+            for (out, z) in out.chunks_exact_mut(units).zip(&z[..GATES]) {
+                z[i].store(&mut out[unit..]);
+            }
+        }
+    }
+}
+
+/// The same of a matrix in flat groups.
+pub(super) struct FlatRows<'a, T, const GATES: usize> {
+    pub out: &'a mut [T],
+    pub units: usize,
+}
+
+impl<T: Float, const GATES: usize> Sink<T> for FlatRows<'_, T, GATES> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(
+        &mut self,
+        group: &Group,
+        first: usize,
+        rows: &[usize],
+        z: &mut Block<V>,
+    ) {
+        let (units, line) = (self.units, group.z / V::LEN);
+        let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
+        for (i, (out, _)) in rows_out.zip(rows).enumerate() {
+            for (n, z) in z[..group.lines].iter().enumerate() {
+                let (unit, gate) = ((line + n) / GATES * V::LEN, (line + n) % GATES);
+                z[i].store(&mut out[gate * units..][..units][unit..]);
+            }
+        }
+    }
+}
