@@ -60,7 +60,7 @@ fn activations() {
             if x.ndim() == 1 {
                 activation.apply(x.as_slice_mut().expect("in row order"))?;
                 // The one deviation: Keras's square overflows in f32 where the value is still finite.
-                if matches!(activation, Activation::Squareplus { .. }) {
+                if matches!(activation, recurrent::Activation::Squareplus { .. }) {
                     let finite = x.iter().zip(&mut keras).filter(|(ours, _)| ours.is_finite());
                     finite.filter(|(_, keras)| keras.is_infinite()).for_each(|(ours, keras)| *keras = *ours);
                 }

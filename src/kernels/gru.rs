@@ -137,12 +137,8 @@ impl<T: Float> GruKernel<T> {
                         Input::Raw(x) => (x.row(row), gates.bias()),
                         Input::Projected(z) => (&[][..], z.row(row)),
                     };
-                    let (prev, next, backwards) =
-                        (call.prev.row(row), call.next.row_mut(row), call.odd_step);
-                    dispatch(
-                        self.isa,
-                        OneRowAfter { gates, bias_h, x, start, prev, next, backwards },
-                    );
+                    let (prev, next, backwards) = (call.prev.row(row), call.next.row_mut(row), call.odd_step);
+                    dispatch(self.isa, OneRowAfter { gates, bias_h, x, start, prev, next, backwards });
                 } else {
                     dispatch(self.isa, FusedAfter { gates, bias_h, units, call });
                 }
@@ -177,12 +173,7 @@ impl<T: Float> Kernel for Project<'_, T> {
             Form::Before { gates, candidate } => {
                 project::flat::<A, T>(gates, count, x, &mut out);
                 let z = gates.z_len();
-                project::flat::<A, T>(
-                    candidate,
-                    count,
-                    x,
-                    &mut out.columns(z..z + candidate.z_len()),
-                );
+                project::flat::<A, T>(candidate, count, x, &mut out.columns(z..z + candidate.z_len()));
             }
         }
     }
@@ -227,14 +218,7 @@ impl<T: Float> Kernel for FusedAfter<'_, '_, T> {
         let FusedAfter { gates, bias_h, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, true>(
-            gates,
-            &operands,
-            bias_h,
-            call.rows,
-            call.odd_step,
-            &mut sink,
-        );
+        blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -246,13 +230,7 @@ struct Cell<'a, T> {
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let sums = [z[0][i], z[1][i], z[2][i]];
             let unit = group.z / GATES;
@@ -263,13 +241,7 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 
 /// The state of a tile, whose first unit is `unit`, from its sums: z, r and the candidate's two parts.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>(
-    [z, r, h]: [V; GATES],
-    x: V,
-    unit: usize,
-    prev: &[T],
-    next: &mut [T],
-) {
+fn finish<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V, unit: usize, prev: &[T], next: &mut [T]) {
     let mut few = V::splat(T::zero());
     let prev = V::view(&prev[unit..], &mut few);
     let mut out = V::splat(T::zero());
@@ -297,26 +269,13 @@ impl<T: Float> Kernel for UnfusedAfter<'_, '_, T> {
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * 4 * units];
             let mut sink = TileRows::<T, 4> { out, units };
-            blocks::gates::<A, T, _, GATES, true>(
-                gates,
-                &operands,
-                bias_h,
-                rows,
-                call.odd_step,
-                &mut sink,
-            );
+            blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(4 * units)) {
                 // The sink has the candidate's sums as the matrix has them: h before x.
                 let (h, x) = z[2 * units..].split_at_mut(units);
                 h.swap_with_slice(x);
                 let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
-                cells::gru_after_row::<A, T>(
-                    z,
-                    prev,
-                    next,
-                    call.activation,
-                    call.recurrent_activation,
-                );
+                cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
             }
         }
     }
@@ -371,15 +330,7 @@ impl<T: Float> Kernel for HalfTile<'_, T> {
         let HalfTile { gates, bias_h, x, start, prev, next } = self;
         let (weights, shape) = gates.tiles();
         let weights = &weights[shape.full * shape.stride..];
-        tile_of_row::<A, T, T::HalfLine>(
-            weights,
-            shape.full * T::LANES,
-            bias_h,
-            x,
-            start,
-            prev,
-            next,
-        );
+        tile_of_row::<A, T, T::HalfLine>(weights, shape.full * T::LANES, bias_h, x, start, prev, next);
     }
 }
 
@@ -424,8 +375,7 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
             blocks::flat::<A, T, _>(gates, &of_gates, rows, call.odd_step, &mut sink);
             for (&row, zr) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
                 cells::apply_to_gates::<A, T>(call.recurrent_activation, zr, units);
-                let (prev, rh) =
-                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                let (prev, rh) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 for ((rh, &r), &h) in rh.iter_mut().zip(&zr[units..]).zip(prev) {
                     *rh = r * h;
                 }
@@ -438,8 +388,7 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
             for (&row, zn) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
                 let (z, n) = zn.split_at_mut(units);
                 apply::<A, T>(call.activation, n);
-                let (prev, next) =
-                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                let (prev, next) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 for u in 0..units {
                     next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);
                 }
@@ -456,13 +405,7 @@ struct SecondHalves<'a, T> {
 
 impl<T: Float> Sink<T> for SecondHalves<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let rows_out = self.out.chunks_exact_mut(2 * self.units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {
             let out = &mut out[self.units + group.z..];

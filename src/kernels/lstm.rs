@@ -90,8 +90,7 @@ impl<T: Float> LstmKernel<T> {
                 Input::Raw(x) => (x.row(row), panels.bias()),
                 Input::Projected(z) => (&[][..], z.row(row)),
             };
-            let (prev, next, backwards) =
-                (call.prev.row(row), call.next.row_mut(row), call.odd_step);
+            let (prev, next, backwards) = (call.prev.row(row), call.next.row_mut(row), call.odd_step);
             dispatch(self.isa, OneRow { panels, x, start, prev, next, backwards });
         } else {
             dispatch(self.isa, Fused { panels, units: self.units, call });
@@ -150,14 +149,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
         let Fused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, false>(
-            panels,
-            &operands,
-            &[],
-            call.rows,
-            call.odd_step,
-            &mut sink,
-        );
+        blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -170,13 +162,7 @@ struct Cell<'a, T> {
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let z = [z[0][i], z[1][i], z[2][i], z[3][i]];
             let unit = group.z / GATES;
@@ -187,20 +173,13 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 
 /// The states of a tile, whose first unit is `unit`, from its sums.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>(
-    z: [V; GATES],
-    unit: usize,
-    units: usize,
-    prev: &[T],
-    next: &mut [T],
-) {
+fn finish<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES], unit: usize, units: usize, prev: &[T], next: &mut [T]) {
     let mut few = V::splat(T::zero());
     let prev_c = V::view(&prev[units + unit..2 * units], &mut few);
     let (mut h, mut c) = (V::splat(T::zero()), V::splat(T::zero()));
     for j in 0..V::LEN {
         let (i, f, g, o) = (z[0].values()[j], z[1].values()[j], z[2].values()[j], z[3].values()[j]);
-        (h.values_mut()[j], c.values_mut()[j]) =
-            cells::lstm::<A, T>(i, f, g, o, prev_c.values()[j]);
+        (h.values_mut()[j], c.values_mut()[j]) = cells::lstm::<A, T>(i, f, g, o, prev_c.values()[j]);
     }
     h.store(&mut next[unit..units]);
     c.store(&mut next[units + unit..2 * units]);
@@ -222,14 +201,7 @@ impl<T: Float> Kernel for Unfused<'_, '_, T> {
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * GATES * units];
             let mut sink = TileRows::<T, GATES> { out, units };
-            blocks::gates::<A, T, _, GATES, false>(
-                panels,
-                &operands,
-                &[],
-                rows,
-                call.odd_step,
-                &mut sink,
-            );
+            blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(GATES * units)) {
                 let (prev, next) = (&call.prev.row(row)[units..2 * units], call.next.row_mut(row));
                 cells::lstm_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);

@@ -158,13 +158,7 @@ pub(super) fn lstm<A: Arch, T: Float>(
         }
         if !default {
             let next = call.next.row_mut(row);
-            cells::lstm_row::<A, T>(
-                gates,
-                prev_c,
-                next,
-                call.activation,
-                call.recurrent_activation,
-            );
+            cells::lstm_row::<A, T>(gates, prev_c, next, call.activation, call.recurrent_activation);
         } else if call.saved.is_some() {
             for (gate, z) in gates.chunks_exact_mut(units).enumerate() {
                 apply::<A, T>(if gate == C { call.activation } else { call.recurrent_activation }, z);

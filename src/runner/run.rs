@@ -178,13 +178,7 @@ pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
     out: &OutputMut<'_, T>,
 ) -> Result<()> {
     let (batch, timesteps, _) = x.dim();
-    check_results(
-        layer,
-        (batch, timesteps),
-        out.sequence.as_ref().map(|array| &**array),
-        out.last.as_ref().map(|array| &**array),
-        out.state.as_deref(),
-    )
+    check_results(layer, (batch, timesteps), out.sequence.as_deref(), out.last.as_deref(), out.state.as_deref())
 }
 
 /// That arrays have the shapes of a call's results: to be written, or the gradients of them.

@@ -328,8 +328,7 @@ impl Pointwise<f64> for Mish {
         let right = 1.0 + 2.0 * e;
         let negative = x < 0.0;
         let numerator = if negative { 2.0 + e } else { right };
-        let denominator =
-            if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
+        let denominator = if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
         let quotient = x * (numerator / denominator);
         if negative { scaled.times(quotient) } else { quotient }
     }
