@@ -128,7 +128,7 @@
 //! - **Exact**: Keras 3 with the TensorFlow backend is the reference for every option; tests compare with its numbers
 //!   (1e-5 in f32, 1e-12 in f64). Seeded uniform and normal weights, and dropout masks, are its bits in f32.
 //! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
-//!   arrives, or on the vector width of the machine, as long as it has fused multiply-add.
+//!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
 //! - **No panics** from sizes or data, save the documented one: `new` of a layer of size zero. Builders return errors.
 //! - **Real time**: a step of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
@@ -144,7 +144,11 @@
 //!
 //! # Features
 //!
-//! None yet: there is nothing to turn on or off. Rust 1.89 or newer; a new minimum counts as a breaking change.
+//! | feature | what it buys |
+//! |---|---|
+//! | `rayon` | calls over enough rows run on several threads, with the same bits; a stream's step stays on one |
+//!
+//! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
 
 #![deny(missing_docs)]
 
@@ -166,6 +170,7 @@ pub mod math;
 mod model;
 mod output;
 mod random;
+mod room;
 mod rows;
 mod runner;
 mod seeds;

@@ -122,7 +122,9 @@ pub fn of_an_impulse() -> Result<Vec<(&'static str, Vec<Memory>)>> {
     for (title, memories) in &panels {
         println!("\n   {title:<21}   radius of R        norm of h after step");
         print!("   {:<15} {:>7} {:>12}", "", "here", "20 seeds");
-        SHOWN.map(|step| print!(" {step:>7}"));
+        for step in SHOWN {
+            print!(" {step:>7}");
+        }
         println!("   remembered");
         for (memory, candidate) in memories.iter().zip(&CANDIDATES) {
             print_row(memory, candidate)?;
@@ -146,7 +148,9 @@ fn print_row(memory: &Memory, candidate: &Candidate) -> Result<()> {
         (least, most) = (least.min(radius), most.max(radius));
     }
     print!("   {:<15} {:>7.3} {least:>5.2} - {most:.2}", memory.name, memory.radius);
-    SHOWN.map(|step| print!(" {:>7}", short(memory.norms[step])));
+    for step in SHOWN {
+        print!(" {:>7}", short(memory.norms[step]));
+    }
     match memory.remembered() {
         Some(steps) => println!("   {steps:>10}"),
         None => println!("   {:>10}", format!("> {STEPS}")),

@@ -49,6 +49,7 @@ pub fn first_experiment() -> Outcome {
    Why there is no difference: the input has one time step, and at the first step the recurrent kernel is
    multiplied by the initial state, which is zero.
    Why the LSTM begins below 5, 10, 15: its gates are sigmoids of the same sum, and 1 once the sum is large.
+   Why a last digit may not be Keras's: here a multiply-add is rounded once, in Keras twice.
 "
     );
     Ok(())
@@ -82,7 +83,6 @@ pub fn answer() -> Outcome {
    Why they differ now: from the second step on there is a state to multiply by the recurrent kernel, which is
    0 for zeros and {r} for glorot_normal(seed=0).
    Why the SimpleRNN's signs alternate and its values grow: h' = x + h * ({r}).
-   Why a last digit may not be Keras's: here a multiply-add is rounded once, in Keras twice.
 ",
         r = rnn.weight("recurrent_kernel")?[[0, 0]]
     );

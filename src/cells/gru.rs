@@ -79,7 +79,7 @@ impl<T: Float> Cell for GruCell<T> {
 
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
-        let (call, dropout) = step.as_rows(self.scratch_len(), &mut own);
+        let (call, dropout) = step.into_rows(self.scratch_len(), &mut own);
         self.advance(call, dropout);
     }
 

@@ -78,7 +78,7 @@ impl<T: Float> Cell for LstmCell<T> {
 
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
-        let (call, dropout) = step.as_rows(self.scratch_len(), &mut own);
+        let (call, dropout) = step.into_rows(self.scratch_len(), &mut own);
         self.advance(call, dropout);
     }
 

@@ -244,7 +244,7 @@ impl<'a, T> Step<'a, T> {
 
     /// The step as one of a batch of one row, and its dropout masks. Whoever calls a built-in cell by hand may have
     /// brought no scratch: then it is `own`.
-    fn as_rows(self, scratch_len: usize, own: &'a mut Vec<T>) -> (StepRows<'a, T>, Option<DropoutRows<'a, T>>)
+    fn into_rows(self, scratch_len: usize, own: &'a mut Vec<T>) -> (StepRows<'a, T>, Option<DropoutRows<'a, T>>)
     where
         T: Float,
     {

@@ -146,7 +146,7 @@ impl<T: Float> Cell for StackedCells<T> {
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
         // A stack's masks aren't split into input and recurrent ones, so a step by hand has none.
-        let (call, _) = step.as_rows(self.rows_scratch_len(1), &mut own);
+        let (call, _) = step.into_rows(self.rows_scratch_len(1), &mut own);
         self.step_rows(call);
     }
 

@@ -183,7 +183,7 @@ enum States<'a, T> {
 impl<'a, T: Float> States<'a, T> {
     /// Begins so that the state after the last step is in `last`.
     fn in_turn(last: RowsMut<'a, T>, other: RowsMut<'a, T>, timesteps: usize) -> Self {
-        let (even, odd) = if timesteps % 2 == 0 { (last, other) } else { (other, last) };
+        let (even, odd) = if timesteps.is_multiple_of(2) { (last, other) } else { (other, last) };
         States::InTurn { even, odd }
     }
 
@@ -300,7 +300,7 @@ impl<'b, T: Float> Hoist<'b, T> {
         if self.width == 0 {
             return Input::Raw(x.at(time));
         }
-        if step % self.slots == 0 {
+        if step.is_multiple_of(self.slots) {
             let count = self.slots.min(timesteps - step);
             // Going backwards, the chunk ends at this time instead of beginning there.
             self.first = if backwards { time + 1 - count } else { time };
