@@ -5,6 +5,7 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
 use super::isa::Isa;
 use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
 use crate::rows::{Rows, RowsMut};
@@ -46,6 +47,9 @@ entries! {
         out: RowsMut<'_, Self>,
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
+    fn backward_step(kernel: &mut BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
+    fn backward_chunk(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, sums: WeightSums<'_, Self>)
+        = kernel.chunk_here(call, sums);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);
@@ -72,6 +76,18 @@ steps! {
     SimpleRnnKernel simple_rnn_step simple_rnn_project;
     LstmKernel lstm_step lstm_project;
     GruKernel gru_step gru_project;
+}
+
+impl<T: Float> BackwardKernel<T> {
+    /// One step of the rows in `call`.
+    pub(crate) fn step(&mut self, call: BackwardStep<'_, T>) {
+        T::backward_step(self, call);
+    }
+
+    /// The sums over a chunk of steps.
+    pub(crate) fn chunk(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
+        T::backward_chunk(self, call, sums);
+    }
 }
 
 impl<T: Float> DenseKernel<T> {

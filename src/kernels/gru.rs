@@ -124,7 +124,7 @@ impl<T: Float> GruKernel<T> {
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         let (units, call) = (self.units, &mut call);
-        if call.dropout.is_some() || call.saved.is_some() {
+        if call.dropout.is_some() {
             let (form, input_size) = (&self.form, self.input_size);
             return dispatch(self.isa, Reference { form, input_size, units, call });
         }
@@ -132,6 +132,8 @@ impl<T: Float> GruKernel<T> {
             Form::After { gates, bias_h } => {
                 if !is_default(call.activation, call.recurrent_activation) {
                     dispatch(self.isa, UnfusedAfter { gates, bias_h, units, call });
+                } else if call.saved.is_some() {
+                    dispatch(self.isa, RecordedAfter { gates, bias_h, units, call });
                 } else if let [row] = *call.rows {
                     let (x, start) = match call.input {
                         Input::Raw(x) => (x.row(row), gates.bias()),
@@ -252,6 +254,55 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V, unit: usi
     out.store(&mut next[unit..]);
 }
 
+/// The same, leaving the gates for the way back.
+struct RecordedAfter<'a, 'c, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for RecordedAfter<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let RecordedAfter { gates, bias_h, units, call } = self;
+        let Some(saved) = &mut call.saved else { return };
+        let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
+        let cell = Cell { prev: call.prev, next: call.next.reborrow() };
+        let mut sink = RecordingCell { cell, units, saved: saved.reborrow() };
+        blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
+    }
+}
+
+/// Takes the sums of a tile to the state, and to the tape the gates and the candidate's part of h.
+struct RecordingCell<'a, T> {
+    cell: Cell<'a, T>,
+    units: usize,
+    saved: RowsMut<'a, T>,
+}
+
+impl<T: Float> Sink<T> for RecordingCell<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], sums: &mut Block<V>) {
+        self.cell.take::<A, V>(group, first, rows, sums);
+        let unit = group.z / GATES;
+        for (i, &row) in rows.iter().enumerate() {
+            let (mut z, mut r, h, mut x) = (sums[0][i], sums[1][i], sums[2][i], sums[3][i]);
+            for j in 0..V::LEN {
+                let (zj, rj, xj, hj) = (z.values()[j], r.values()[j], x.values()[j], h.values()[j]);
+                let gates = cells::gru_after_gates::<A, T>(zj, rj, xj, hj);
+                z.values_mut()[j] = gates[0];
+                r.values_mut()[j] = gates[1];
+                x.values_mut()[j] = gates[2];
+            }
+            for (part, saved) in [z, r, x, h].iter().zip(self.saved.row_mut(row).chunks_exact_mut(self.units)) {
+                part.store(&mut saved[unit..]);
+            }
+        }
+    }
+}
+
 /// A step of any rows with any activations, which take whole rows from the scratch.
 struct UnfusedAfter<'a, 'c, T: Float> {
     gates: &'a Panels<T>,
@@ -276,6 +327,9 @@ impl<T: Float> Kernel for UnfusedAfter<'_, '_, T> {
                 h.swap_with_slice(x);
                 let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
                 cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+                if let Some(saved) = &mut call.saved {
+                    saved.row_mut(row)[..4 * units].copy_from_slice(z);
+                }
             }
         }
     }
@@ -379,6 +433,11 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
                 for ((rh, &r), &h) in rh.iter_mut().zip(&zr[units..]).zip(prev) {
                     *rh = r * h;
                 }
+                if let Some(saved) = &mut call.saved {
+                    let saved = saved.row_mut(row);
+                    saved[..2 * units].copy_from_slice(zr);
+                    saved[3 * units..4 * units].copy_from_slice(rh);
+                }
             }
             // The candidate takes r's place, since r is in `next`, and z is needed to the end.
             let rh = call.next.as_rows();
@@ -391,6 +450,9 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
                 let (prev, next) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 for u in 0..units {
                     next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);
+                }
+                if let Some(saved) = &mut call.saved {
+                    saved.row_mut(row)[2 * units..3 * units].copy_from_slice(n);
                 }
             }
         }

@@ -80,11 +80,13 @@ impl<T: Float> LstmKernel<T> {
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         let (panels, call) = (&self.panels, &mut call);
-        if call.dropout.is_some() || call.saved.is_some() {
+        if call.dropout.is_some() {
             let (input_size, units) = (self.input_size, self.units);
             dispatch(self.isa, Reference { panels, input_size, units, call });
         } else if !is_default(call.activation, call.recurrent_activation) {
             dispatch(self.isa, Unfused { panels, units: self.units, call });
+        } else if call.saved.is_some() {
+            dispatch(self.isa, Recorded { panels, units: self.units, call });
         } else if let [row] = *call.rows {
             let (x, start) = match call.input {
                 Input::Raw(x) => (x.row(row), panels.bias()),
@@ -185,6 +187,55 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES], unit: usize, units: usi
     c.store(&mut next[units + unit..2 * units]);
 }
 
+/// The same, leaving the gates for the way back.
+struct Recorded<'a, 'c, T: Float> {
+    panels: &'a Panels<T>,
+    units: usize,
+    call: &'a mut KernelStep<'c, T>,
+}
+
+impl<T: Float> Kernel for Recorded<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Recorded { panels, units, call } = self;
+        let Some(saved) = &mut call.saved else { return };
+        let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
+        let cell = Cell { units, prev: call.prev, next: call.next.reborrow() };
+        let mut sink = RecordingCell { cell, saved: saved.reborrow() };
+        blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
+    }
+}
+
+/// Takes the sums of a tile to the states, and the gates to the tape.
+struct RecordingCell<'a, T> {
+    cell: Cell<'a, T>,
+    saved: RowsMut<'a, T>,
+}
+
+impl<T: Float> Sink<T> for RecordingCell<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
+        self.cell.take::<A, V>(group, first, rows, z);
+        let (units, unit) = (self.cell.units, group.z / GATES);
+        for (i, &row) in rows.iter().enumerate() {
+            let mut gates = [z[0][i], z[1][i], z[2][i], z[3][i]];
+            for j in 0..V::LEN {
+                let [i, f, g, o] = &mut gates;
+                let values = [i.values()[j], f.values()[j], g.values()[j], o.values()[j]];
+                let values = cells::lstm_gates::<A, T>(values);
+                i.values_mut()[j] = values[0];
+                f.values_mut()[j] = values[1];
+                g.values_mut()[j] = values[2];
+                o.values_mut()[j] = values[3];
+            }
+            for (gate, saved) in gates.iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
+                gate.store(&mut saved[unit..]);
+            }
+        }
+    }
+}
+
 /// A step of any rows with any activations, which take whole rows from the scratch.
 struct Unfused<'a, 'c, T: Float> {
     panels: &'a Panels<T>,
@@ -205,6 +256,9 @@ impl<T: Float> Kernel for Unfused<'_, '_, T> {
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(GATES * units)) {
                 let (prev, next) = (&call.prev.row(row)[units..2 * units], call.next.row_mut(row));
                 cells::lstm_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+                if let Some(saved) = &mut call.saved {
+                    saved.row_mut(row)[..GATES * units].copy_from_slice(z);
+                }
             }
         }
     }

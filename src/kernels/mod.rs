@@ -4,6 +4,7 @@
 
 pub(crate) mod activate;
 mod aligned;
+pub(crate) mod backward;
 mod blocks;
 mod cells;
 pub(crate) mod compiled;

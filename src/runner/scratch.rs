@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use super::backward::ChunkRows;
 use super::run::CallScratch;
 
 /// Working memory for any layer, kept by the caller from call to call so that nothing is allocated anew.
@@ -30,6 +31,8 @@ pub struct Scratch<T> {
     pub(crate) rows: Vec<usize>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
+    /// Rows of a few steps on their way back.
+    pub(crate) chunk: ChunkRows,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
@@ -66,6 +69,7 @@ impl<T> Scratch<T> {
             dropout: Vec::new(),
             rows: Vec::new(),
             resets: Vec::new(),
+            chunk: ChunkRows::default(),
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),
