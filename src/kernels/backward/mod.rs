@@ -182,6 +182,12 @@ impl<T: Float> BackwardKernel<T> {
         form.parts() * units
     }
 
+    /// How far apart rows of dz should lie: a line more than they are long, since rows a power of two apart would share
+    /// a few places in the cache.
+    pub(crate) fn dz_stride(form: Form, units: usize) -> usize {
+        Self::dz_len(form, units) + T::LANES
+    }
+
     /// Takes Keras's weights. `input` says whether the gradient of x is wanted.
     pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], input: bool) {
         let (form, units, columns) = (self.form, self.units, self.form.gates() * self.units);

@@ -1,7 +1,8 @@
 //! Sums of outer products: `sums[k][column] += operand[row][k] * dz[row][column]` over rows, in their order.
 //!
-//! A few k and a few lines of columns are summed in registers over all rows, so that each sum is one chain of fused
-//! multiply-adds that begins with what was there. The columns are walked outside: their dz stays in the near cache.
+//! A few k and a few lines of columns are summed in registers over some rows, so that each sum is one chain of fused
+//! multiply-adds that begins with what was there. The rows are taken in lots, and of a lot the columns one block after
+//! another, whose dz then stays in the nearest cache while all k pass by.
 
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, add_scaled};
@@ -19,33 +20,44 @@ pub(super) struct Outer<'a, T> {
     pub sums: RowsMut<'a, T>,
 }
 
+/// Rows in a lot: four lines of each are half of a cache of 32 KiB.
+const LOT: usize = 64;
+
 /// Values of k whose sums are in registers together: with four lines, 24 sums.
 const MOST_K: usize = 6;
 
 impl<T: Float> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        let width = self.sums.width();
-        let mut column = 0;
-        if A::ALL_LINES_AT_ONCE {
-            while width - column >= 4 * T::LANES {
-                all_k::<A, T, T::Line, 4>(&mut self, column);
-                column += 4 * T::LANES;
-            }
+    fn run<A: Arch>(self) {
+        let Outer { operand, dz, rows, mut sums } = self;
+        for rows in rows.chunks(LOT) {
+            lot::<A, T>(Outer { operand, dz, rows, sums: sums.reborrow() });
         }
-        while width - column >= T::LANES {
-            all_k::<A, T, T::Line, 1>(&mut self, column);
-            column += T::LANES;
+    }
+}
+
+#[inline(always)]
+fn lot<A: Arch, T: Float>(mut call: Outer<'_, T>) {
+    let width = call.sums.width();
+    let mut column = 0;
+    if A::ALL_LINES_AT_ONCE {
+        while width - column >= 4 * T::LANES {
+            all_k::<A, T, T::Line, 4>(&mut call, column);
+            column += 4 * T::LANES;
         }
-        if width - column >= T::LANES / 2 {
-            all_k::<A, T, T::HalfLine, 1>(&mut self, column);
-            column += T::LANES / 2;
-        }
-        while width > column {
-            all_k::<A, T, [T; 1], 1>(&mut self, column);
-            column += 1;
-        }
+    }
+    while width - column >= T::LANES {
+        all_k::<A, T, T::Line, 1>(&mut call, column);
+        column += T::LANES;
+    }
+    if width - column >= T::LANES / 2 {
+        all_k::<A, T, T::HalfLine, 1>(&mut call, column);
+        column += T::LANES / 2;
+    }
+    while width > column {
+        all_k::<A, T, [T; 1], 1>(&mut call, column);
+        column += 1;
     }
 }
 

@@ -56,7 +56,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         let (weights, recurrent_weights, _) = plan.weights.slices();
         kernel.pack(weights, recurrent_weights, input);
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));
-        let width = BackwardKernel::<T>::dz_len(form, units);
+        let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
         let input_len = if input { steps * batch * input_size } else { 0 };
         rows.live.clear();
         rows.recurrent.clear();
@@ -64,7 +64,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
             plan,
             kernel,
             steps,
-            dz: RowsMut::packed(take(work, steps * batch * width), width),
+            dz: RowsMut::new(take(work, steps * batch * stride), 0, stride, width),
             d_x: RowsMut::packed(take(outputs, input_len), input_size),
             rows,
         })

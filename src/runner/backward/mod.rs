@@ -108,6 +108,7 @@ impl<C: Cell> Recurrence<'_, C> {
                 _ => d_repeated.row_mut(row).fill(C::Elem::default()),
             }
         }
+        let all_live = node.live.iter().all(|&live| live);
         for step in (0..timesteps).rev() {
             let d_outputs = d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
             scratch.rows.clear();
@@ -115,11 +116,15 @@ impl<C: Cell> Recurrence<'_, C> {
                 let d_repeated = d_repeated.row_mut(row);
                 if node.is_live(step, row) {
                     scratch.rows.push(row);
+                    let d_output = &mut d_next.row_mut(row)[self.output.clone()];
                     if let Some(d_outputs) = d_outputs {
-                        add(d_repeated, d_outputs.row(row));
+                        add(d_output, d_outputs.row(row));
                     }
-                    add(&mut d_next.row_mut(row)[self.output.clone()], d_repeated);
-                    d_repeated.fill(C::Elem::default());
+                    // Where no step is masked, only the last output is repeated.
+                    if !all_live || step + 1 == timesteps {
+                        add(d_output, d_repeated);
+                        d_repeated.fill(C::Elem::default());
+                    }
                 } else {
                     d_prev.row_mut(row).copy_from_slice(d_next.row(row));
                     match d_outputs {
