@@ -139,7 +139,7 @@ pub enum Error {
     /// A layer that needs the whole sequence at once.
     #[error("can't run step by step: {layer}: {reason}")]
     CannotStream {
-        /// The layer.
+        /// The layer's class; in a stack behind its place, `2/Bidirectional`.
         layer: String,
         /// Why it can't.
         reason: &'static str,

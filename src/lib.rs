@@ -166,6 +166,7 @@ mod mask;
 pub mod math;
 mod output;
 mod random;
+mod room;
 mod rows;
 mod runner;
 mod seeds;

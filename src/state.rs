@@ -32,7 +32,8 @@ impl StateLayout {
     /// A layout of these parts: name and width of each, in order.
     pub fn new<N: Into<String>>(parts: impl IntoIterator<Item = (N, usize)>) -> Self {
         let parts: Vec<_> = parts.into_iter().map(|(name, width)| (name.into(), width)).collect();
-        let width = parts.iter().map(|(_, width)| width).sum();
+        // Widths that can't be added up make a layout that no state can have.
+        let width = parts.iter().fold(0, |sum: usize, (_, width)| sum.saturating_add(*width));
         StateLayout { parts, width }
     }
 
@@ -58,9 +59,9 @@ impl StateLayout {
         let mut start = 0;
         for (part, width) in &self.parts {
             if part == name {
-                return Some(start..start + width);
+                return Some(start..start.saturating_add(*width));
             }
-            start += width;
+            start = start.saturating_add(*width);
         }
         None
     }
@@ -104,6 +105,9 @@ pub struct State<T> {
 
 impl<T: Float> State<T> {
     /// Zeros for `batch` rows.
+    ///
+    /// # Panics
+    /// If there can't be so many, as `Array2::zeros` does.
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
         let values = Array2::zeros((batch, layout.width()));
         State { layout, values }

@@ -247,7 +247,8 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     }
 
     fn can_stream(&self) -> Result<()> {
-        Err(Error::CannotStream { layer: self.to_string(), reason: "its backward direction needs the whole sequence" })
+        let reason = "its backward direction needs the whole sequence";
+        Err(Error::CannotStream { layer: self.class_name().into(), reason })
     }
 
     fn seeds(&self) -> Seeds {

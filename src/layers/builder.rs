@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
+use crate::room;
 
 pub(crate) mod sealed {
     use super::CellWeights;
@@ -378,15 +379,18 @@ pub(super) fn check_sizes<T: Float>(
             return Err(Error::ZeroSize { what });
         }
     }
+    let addressable =
+        |elements: &usize| elements.checked_mul(size_of::<T>()).is_some_and(|bytes| isize::try_from(bytes).is_ok());
+    let overflow = |&(what, rows): &(&'static str, usize)| Error::SizeOverflow { what, rows, units, gates };
     let mut elements = packed;
-    for &(what, rows) in weights {
-        elements = (units.checked_mul(gates))
-            .and_then(|columns| columns.checked_mul(rows))
-            .and_then(|weight| weight.checked_add(elements?));
-        let bytes = elements.and_then(|elements| elements.checked_mul(size_of::<T>()));
-        if bytes.is_none_or(|bytes| isize::try_from(bytes).is_err()) {
-            return Err(Error::SizeOverflow { what, rows, units, gates });
-        }
+    for weight in weights {
+        let own = room::product(&[weight.1, units, gates]).filter(addressable).ok_or_else(|| overflow(weight))?;
+        elements = elements.and_then(|elements| elements.checked_add(own));
+    }
+    // If only the sum is too large, the largest weight is named.
+    let largest = weights.iter().max_by_key(|(_, rows)| rows);
+    if let (None, Some(largest)) = (elements.filter(addressable), largest) {
+        return Err(overflow(largest));
     }
     // Twice: while a weight is drawn there is a second copy of it.
     let bytes = elements.unwrap_or(usize::MAX).saturating_mul(2 * size_of::<T>());

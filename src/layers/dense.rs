@@ -15,6 +15,7 @@ use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::random::SeedSource;
+use crate::room;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
@@ -91,12 +92,15 @@ impl<T: Float> Dense<T> {
     /// The layer on rows that are no sequence: (rows, features) to (rows, units).
     ///
     /// # Errors
-    /// [`Error::StepShape`] if the feature count isn't the layer's.
+    /// [`Error::StepShape`] if the feature count isn't the layer's, [`Error::TensorTooLarge`] for more rows than there
+    /// is memory for.
     pub fn forward_rows(&self, x: &ArrayRef2<T>) -> Result<Array2<T>> {
         let (rows, features) = x.dim();
         if features != self.kernel.nrows() {
             return Err(Error::StepShape { expected: (rows, self.kernel.nrows()), given: (rows, features) });
         }
+        let elements = room::product(&[rows, features.max(self.kernel.ncols())]);
+        room::check::<T>(elements, &[rows, self.kernel.ncols()])?;
         let mut out = Array2::zeros((rows, self.kernel.ncols()));
         let x = x.as_standard_layout();
         if let (Some(x), Some(out)) = (x.as_slice(), out.as_slice_mut()) {

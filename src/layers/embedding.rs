@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
+use crate::room;
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
 /// with `mask_zero` its mask.
@@ -70,13 +71,15 @@ impl<T: Float> Embedding<T> {
     /// is true where the id isn't 0. Ids are of any integer type.
     ///
     /// # Errors
-    /// [`Error::EmbeddingId`] for an id that is negative or not below `input_dim`.
+    /// [`Error::EmbeddingId`] for an id that is negative or not below `input_dim`, [`Error::TensorTooLarge`] for more
+    /// ids than there is memory for.
     pub fn forward<I>(&self, ids: &ArrayRef2<I>) -> Result<(Array3<T>, Option<Array2<bool>>)>
     where
         I: Copy + fmt::Display + TryInto<usize>,
     {
         let (batch, timesteps) = ids.dim();
         let (vocabulary, features) = self.embeddings.dim();
+        room::check::<T>(room::product(&[batch, timesteps, features]), &[batch, timesteps, features])?;
         let mut x = Array3::zeros((batch, timesteps, features));
         let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
         for ((row, time), &id) in ids.indexed_iter() {
@@ -136,6 +139,11 @@ impl<T: Float> EmbeddingBuilder<'_, T> {
     /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`] or the initializer's own error.
     pub fn build(mut self) -> Result<Embedding<T>> {
         let (rows, columns) = (self.input_dim, self.output_dim);
+        for (what, size) in [("input_dim", rows), ("output_dim", columns)] {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
         builder::check_sizes::<T>(rows, columns, 1, &[("embeddings", rows)], Some(0))?;
         let initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
         let embeddings = builder::matrix(initializer.initialize(&[rows, columns])?);

@@ -163,7 +163,8 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     /// Runs the layer over `x`, (batch, timesteps, features), from the initial state.
     ///
     /// # Errors
-    /// [`Error::InputFeatures`] if the feature count isn't the layer's, [`Error::NoTimesteps`] if there is no step.
+    /// [`Error::InputFeatures`] if the feature count isn't the layer's, [`Error::NoTimesteps`] if there is no step,
+    /// [`Error::TensorTooLarge`] for an input that repeats its elements more often than there is memory for.
     fn forward(&self, x: &ArrayRef3<T>) -> Result<Output<T>> {
         self.run(x, Run::new())
     }
@@ -216,6 +217,9 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     }
 
     /// The state that a call without one begins with: zeros for this crate's layers.
+    ///
+    /// # Panics
+    /// If there can't be so many rows, as `Array2::zeros` does.
     fn initial_state(&self, batch: usize) -> State<T> {
         let mut state = State::zeros(Arc::clone(self.state_layout()), batch);
         let width = self.state_layout().width();

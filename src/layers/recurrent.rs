@@ -155,7 +155,7 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn can_stream(&self) -> Result<()> {
         if self.options.go_backwards {
-            return Err(Error::CannotStream { layer: self.to_string(), reason: "it goes backwards in time" });
+            return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
         }
         Ok(())
     }

@@ -191,7 +191,14 @@ impl<T: Float> Layer<T> for Stacked<T> {
     }
 
     fn can_stream(&self) -> Result<()> {
-        self.parts.iter().try_for_each(|part| part.layer.can_stream())
+        self.parts.iter().try_for_each(|part| {
+            part.layer.can_stream().map_err(|error| match error {
+                Error::CannotStream { layer, reason } => {
+                    Error::CannotStream { layer: format!("{}/{layer}", part.name), reason }
+                }
+                other => other,
+            })
+        })
     }
 
     fn seeds(&self) -> Seeds {

@@ -42,6 +42,9 @@ pub struct Stateful<T: Float, P> {
 impl<T: Float, P: Deref<Target: Layer<T>>> Stateful<T, P> {
     /// A layer (`&L`, `Arc<L>` or `Box<L>`) that keeps its state, for calls of `batch` rows. It begins with the layer's
     /// initial state: zeros, unless a user's cell says otherwise.
+    ///
+    /// # Panics
+    /// If there can't be so many rows, as `Array2::zeros` does.
     pub fn new(layer: P, batch: usize) -> Self {
         let state = layer.initial_state(batch);
         Stateful { layer, next: state.clone(), state, scratch: Scratch::new() }

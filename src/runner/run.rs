@@ -14,6 +14,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::output::Output;
+use crate::room;
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::Seeds;
 use crate::state::State;
@@ -234,6 +235,21 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
     if run.tape.is_some() { layer.can_train() } else { Ok(()) }
 }
 
+/// That there is memory for what a call of this size makes: its results, `sequences` of them, its states, and a copy of
+/// an input that can't be read in place (one that repeats its elements may say any size).
+pub(crate) fn check_room<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, sequences: bool) -> Result<()> {
+    let (batch, timesteps, features) = x.dim();
+    let outputs = layer.output_size();
+    let values = [
+        room::product(&[batch, layer.state_layout().width(), 3]),
+        room::product(&[batch, layer.carry_width(), 3]),
+        room::product(&[batch, timesteps, if sequences { outputs } else { 0 }]),
+        room::product(&[batch, timesteps, if x.is_standard_layout() { 0 } else { features }]),
+    ];
+    let sum = values.into_iter().try_fold(0, |sum: usize, value| sum.checked_add(value?));
+    room::check::<T>(sum, &[batch, timesteps, outputs])
+}
+
 /// The elements of a boolean array in row order, by way of a copy if they don't lie so.
 fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] {
     array.as_slice().unwrap_or_else(|| {
@@ -255,6 +271,7 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
     scratch: &mut Scratch<T>,
 ) -> Result<()> {
     check_options(layer, x, &run)?;
+    check_room(layer, x, false)?;
     let (batch, timesteps, _) = x.dim();
     let (width, outputs) = (layer.state_layout().width(), layer.output_size());
     let carry_width = layer.carry_width();
@@ -322,6 +339,7 @@ pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
 ) -> Result<Output<T>> {
+    check_room(layer, x, layer.returns_sequences())?;
     let (batch, timesteps, _) = x.dim();
     let outputs = layer.output_size();
     let mut last = Array2::zeros((batch, outputs));

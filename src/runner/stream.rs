@@ -15,6 +15,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::output::Output;
+use crate::room;
 use crate::rows::{Rows, RowsMut};
 use crate::state::State;
 
@@ -70,6 +71,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     ///
     /// # Errors
     /// [`Error::CannotStream`] for a layer that needs the whole sequence: it goes backwards in time.
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn new(layer: P, batch: usize) -> Result<Self> {
         layer.can_stream()?;
         let sizes = Sizes {
@@ -78,6 +80,10 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             carry: layer.carry_width(),
             output: layer.output_size(),
         };
+        // The states, the outputs and the inputs twice each, and as much again in scratch.
+        let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
+        let elements = width.and_then(|width| room::product(&[batch, width, 4]));
+        room::check::<T>(elements, &[batch, sizes.state.max(sizes.input)])?;
         let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
         let mut stream = Stream {
             batch,
