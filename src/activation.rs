@@ -70,7 +70,8 @@ pub enum Activation {
     Softplus,
     /// `x / (1 + |x|)`
     Softsign,
-    /// `(x + sqrt(x^2 + b)) / 2`. By name 4.
+    /// `(x + sqrt(x^2 + b)) / 2`. By name 4. Finite wherever the value is; in Keras the square of an `f32` above 1.8e19
+    /// overflows.
     Squareplus {
         /// How smooth the bend is. Not negative.
         b: f64,

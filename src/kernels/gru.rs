@@ -106,7 +106,7 @@ impl<T: Float> GruKernel<T> {
     }
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
-    pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+    pub(super) fn project_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
         dispatch(self.isa, Project { form: &self.form, count, x, out });
     }
 
@@ -121,8 +121,8 @@ impl<T: Float> GruKernel<T> {
     }
 
     /// One step of the rows in `call`.
-    #[inline]
-    pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+    #[inline(always)]
+    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         let (units, call) = (self.units, &mut call);
         if call.dropout.is_some() || call.saved.is_some() {
             let (form, input_size) = (&self.form, self.input_size);

@@ -62,7 +62,7 @@ impl<T: Float> LstmKernel<T> {
     }
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
-    pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+    pub(super) fn project_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
         dispatch(self.isa, Project { panels: &self.panels, count, x, out });
     }
 
@@ -77,8 +77,8 @@ impl<T: Float> LstmKernel<T> {
     }
 
     /// One step of the rows in `call`.
-    #[inline]
-    pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+    #[inline(always)]
+    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         let (panels, call) = (&self.panels, &mut call);
         if call.dropout.is_some() || call.saved.is_some() {
             let (input_size, units) = (self.input_size, self.units);

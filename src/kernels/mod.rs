@@ -6,6 +6,7 @@ pub(crate) mod activate;
 mod aligned;
 mod blocks;
 mod cells;
+pub(crate) mod compiled;
 mod dense;
 #[doc(hidden)]
 pub mod door;

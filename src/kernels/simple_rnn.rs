@@ -55,7 +55,7 @@ impl<T: Float> SimpleRnnKernel<T> {
     }
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
-    pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+    pub(super) fn project_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
         dispatch(self.isa, Project { panels: &self.panels, count, x, out });
     }
 
@@ -70,8 +70,8 @@ impl<T: Float> SimpleRnnKernel<T> {
     }
 
     /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
-    #[inline]
-    pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+    #[inline(always)]
+    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         let (panels, units, call) = (&self.panels, self.units, &mut call);
         if call.dropout.is_some() {
             dispatch(self.isa, Reference { panels, input_size: self.input_size, units, call });

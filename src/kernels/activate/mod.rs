@@ -36,6 +36,11 @@ trait Pointwise<T>: Copy {
 ///
 /// `Glu` writes into the first half of the row; the second half is left with no meaning. Its width must be even.
 pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
+    T::activate(isa, activation, row);
+}
+
+/// The same, for whoever compiles it.
+pub(super) fn activate_here<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
     dispatch(isa, Forward { activation, row });
 }
 
@@ -48,6 +53,11 @@ pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T
 /// # Panics
 /// For a custom activation without derivative: see [`Activation::check_derivative`].
 pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
+    T::activate_backward(isa, activation, z, y, dy);
+}
+
+/// The same, for whoever compiles it.
+pub(super) fn activate_backward_here<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     dispatch(isa, Backward { activation, z, y, dy });
 }
 
