@@ -418,6 +418,46 @@ pub enum Error {
         vocabulary: usize,
     },
 
+    /// Another number of inputs than a model's.
+    #[error("the model has {expected} inputs, got {given}")]
+    ModelInputs {
+        /// The number of the model's inputs.
+        expected: usize,
+        /// The number of arrays.
+        given: usize,
+    },
+
+    /// An array that isn't what an input of a model declares.
+    #[error("input {input:?} of the model takes {expected}, got an array of shape {given}")]
+    ModelInput {
+        /// The input's name.
+        input: String,
+        /// What it declares.
+        expected: String,
+        /// The array's shape.
+        given: String,
+    },
+
+    /// A layer of a model that can't read what it is called on.
+    #[error("layer {layer:?} reads {expected}, got {given}")]
+    ModelCall {
+        /// The layer's name.
+        layer: String,
+        /// What it reads.
+        expected: String,
+        /// The shapes that it got.
+        given: String,
+    },
+
+    /// What a layer of a model refused.
+    #[error("layer {layer:?}: {source}")]
+    InLayer {
+        /// The layer's name.
+        layer: String,
+        /// Why it refused.
+        source: Box<Error>,
+    },
+
     /// A mask value that no input equals.
     #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
     MaskValue,
@@ -458,5 +498,17 @@ impl Error {
     #[cold]
     pub(crate) fn unknown_name(what: &'static str, name: &str, known: impl Iterator<Item = String>) -> Self {
         Error::UnknownName { what, name: name.into(), known: known.collect() }
+    }
+
+    /// The same error, with the layer of the model where it happened.
+    #[cold]
+    #[cfg(feature = "keras")]
+    pub(crate) fn in_layer(self, name: &str) -> Self {
+        match self {
+            Error::ModelCall { layer, expected, given } if layer.is_empty() => {
+                Error::ModelCall { layer: name.into(), expected, given }
+            }
+            source => Error::InLayer { layer: name.into(), source: Box::new(source) },
+        }
     }
 }

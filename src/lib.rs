@@ -160,10 +160,14 @@ mod error;
 mod float;
 mod gradients;
 mod initializers;
+#[cfg(feature = "keras")]
+mod interchange;
 mod kernels;
 mod layers;
 mod mask;
 pub mod math;
+#[cfg(feature = "keras")]
+mod model;
 mod output;
 mod random;
 mod room;
@@ -184,6 +188,8 @@ pub use error::{Error, Result};
 pub use float::Float;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+#[cfg(feature = "keras")]
+pub use interchange::keras;
 #[doc(hidden)]
 pub use kernels::door;
 pub use layers::Layer;
@@ -199,6 +205,8 @@ pub use layers::simple_rnn::SimpleRnn;
 pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
+#[cfg(feature = "keras")]
+pub use model::{Input, Model, ModelState, ModelStream};
 pub use output::Output;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};

@@ -250,14 +250,14 @@ fn any_shape() {
     assert_starts(glorot.clone(), &[], &[1.311_121_6]);
     for random in [glorot, random_normal(0.0, 1.0, 1), truncated_normal(0.0, 1.0, 1)] {
         for shape in [&[0][..], &[0, 4], &[4, 0], &[2, 0, 3]] {
-            assert_eq!(values::<f64>(&random, shape), []);
+            assert_eq!(values::<f64>(&random, shape), Vec::<f64>::new());
         }
     }
     for shape in [&[0, 3][..], &[3, 0], &[2, 0, 3]] {
-        assert_eq!(values::<f32>(&orthogonal(1.0, 1), shape), []);
+        assert_eq!(values::<f32>(&orthogonal(1.0, 1), shape), Vec::<f32>::new());
     }
-    assert_eq!(values::<f32>(&Initializer::identity(), &[0, 3]), []);
-    assert_eq!(values::<f32>(&Initializer::identity(), &[3, 0]), []);
+    assert_eq!(values::<f32>(&Initializer::identity(), &[0, 3]), Vec::<f32>::new());
+    assert_eq!(values::<f32>(&Initializer::identity(), &[3, 0]), Vec::<f32>::new());
     assert_eq!(values::<f32>(&Initializer::Ones, &[]), [1.0]);
 }
 

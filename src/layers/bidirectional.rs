@@ -261,6 +261,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         "Bidirectional"
     }
 
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("forward", &*self.forward), ("backward", &*self.backward)]
+    }
+
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         visitor.nested("forward", |visitor| self.forward.visit_weights(visitor));
         visitor.nested("backward", |visitor| self.backward.visit_weights(visitor));

@@ -59,6 +59,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).class_name()
     }
 
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        (**self).parts()
+    }
+
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         (**self).visit_weights(visitor);
     }

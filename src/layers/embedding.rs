@@ -98,6 +98,11 @@ impl<T: Float> Embedding<T> {
         self.embeddings.view()
     }
 
+    /// Whether id 0 is masked.
+    pub fn masks_zero(&self) -> bool {
+        self.mask_zero
+    }
+
     /// Replaces the table.
     ///
     /// # Errors

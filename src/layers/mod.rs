@@ -78,6 +78,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     /// The layer's kind in Keras's words: `LSTM`, `Bidirectional`, ...
     fn class_name(&self) -> &'static str;
 
+    /// The layers inside, with their parts of the weights' names.
+    #[doc(hidden)]
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        Vec::new()
+    }
+
     /// Shows each weight and its path to the visitor, in Keras's order.
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>);
 

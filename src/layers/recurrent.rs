@@ -88,6 +88,12 @@ impl<C: Cell> Recurrent<C> {
         &self.cell
     }
 
+    /// The cell alone, if no clone of the layer has it too.
+    #[cfg(feature = "keras")]
+    pub(crate) fn into_cell(self) -> Option<C> {
+        Arc::into_inner(self.cell)
+    }
+
     pub(crate) fn options(&self) -> RunOptions {
         self.options
     }

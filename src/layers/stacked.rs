@@ -209,6 +209,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         "Sequential"
     }
 
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        self.parts.iter().map(|part| (part.name.as_str(), &*part.layer)).collect()
+    }
+
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         for part in &self.parts {
             visitor.nested(&part.name, |visitor| part.layer.visit_weights(visitor));

@@ -29,6 +29,9 @@ pub struct Scratch<T> {
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
     pub(crate) rows: Vec<usize>,
+    /// Which steps are real, where a layer finds out by itself.
+    #[cfg(feature = "keras")]
+    pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
     /// Rows of a few steps on their way back.
@@ -68,6 +71,8 @@ impl<T> Scratch<T> {
             cut: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
+            #[cfg(feature = "keras")]
+            flags: Vec::new(),
             resets: Vec::new(),
             chunk: ChunkRows::default(),
             all_rows: AllRows::default(),
