@@ -52,8 +52,11 @@ pub struct Scratch<T> {
 pub(crate) struct AllRows(Vec<usize>);
 
 impl AllRows {
+    #[inline]
     pub(crate) fn up_to(&mut self, batch: usize) -> &[usize] {
-        self.0.extend(self.0.len()..batch);
+        if self.0.len() < batch {
+            self.0.extend(self.0.len()..batch);
+        }
         &self.0[..batch]
     }
 }
@@ -93,6 +96,7 @@ impl<T> Scratch<T> {
 }
 
 /// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
+#[inline]
 pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());
