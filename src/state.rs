@@ -66,6 +66,11 @@ impl StateLayout {
         None
     }
 
+    /// The widths of the parts, in the order of their columns.
+    pub(crate) fn widths(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|(_, width)| *width)
+    }
+
     /// The width of the first part, which is a cell's output unless the cell says otherwise.
     pub(crate) fn first_width(&self) -> usize {
         self.parts.first().map_or(0, |(_, width)| *width)
