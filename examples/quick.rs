@@ -46,7 +46,11 @@ fn run<T: recurrent::Float>(cell: Cell, isa: &str, i: usize, u: usize, b: usize,
     loop {
         let t0 = now();
         for _ in 0..reps {
-            if seq {
+            if std::env::var("ROW").is_ok() && b == 1 {
+                for s in 0..t {
+                    r.step_row(&x[s * i..][..i]);
+                }
+            } else if seq {
                 r.sequence(&x, t)
             } else {
                 for s in 0..t {

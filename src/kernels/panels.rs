@@ -150,6 +150,24 @@ impl<T: Float> Panels<T> {
         &self.weights[group.weights..][..self.rows * group.lines * group.lanes]
     }
 
+    /// All weights.
+    #[inline(always)]
+    pub(super) fn all_weights(&self) -> &[T] {
+        &self.weights
+    }
+
+    /// The units.
+    #[inline(always)]
+    pub(super) fn units(&self) -> usize {
+        self.units
+    }
+
+    /// The rows of the matrix.
+    #[inline(always)]
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// All weights, and the tiles that they make with [`Grouping::Gates`].
     #[inline(always)]
     pub(super) fn tiles(&self) -> (&[T], Tiles) {

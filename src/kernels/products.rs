@@ -42,7 +42,7 @@ pub(super) fn add_products<
     const M: usize,
 >(
     mut sums: Sums<V, N, M>,
-    weights: &[[V; G]],
+    weights: &[[V::Array; G]],
     first: usize,
     mut rows: [&[T]; M],
 ) -> Sums<V, N, M> {
@@ -64,7 +64,7 @@ pub(super) fn add_products<
 #[inline(always)]
 pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize>(
     mut sums: [V; G],
-    weights: &[[V; G]],
+    weights: &[[V::Array; G]],
     row: &[T],
 ) -> [V; G] {
     assert_eq!(weights.len(), row.len());
