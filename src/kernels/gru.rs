@@ -7,7 +7,7 @@ use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
-use super::products::add_products_of_row;
+use super::products::{add_products_of_row, add_products_of_row_to_two};
 use super::reference::{self, gru_gate};
 use super::sinks::{FlatRows, TileRows};
 use super::{BATCH, KernelStep, RowInput, RowStep, cells, is_default, project};
@@ -133,7 +133,13 @@ impl<T: Float> GruKernel<T> {
                     RowInput::Projected(z) => (&[][..], z),
                 };
                 let last = !self.units.is_multiple_of(T::LANES);
-                if odd_step {
+                if gates.in_pairs(self.isa) {
+                    let row = OneRowInPairs { gates, bias_h, x, start, prev, next: &mut *next };
+                    dispatch(self.isa, row);
+                    if last {
+                        dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
+                    }
+                } else if odd_step {
                     if last {
                         let next = &mut *next;
                         dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
@@ -385,6 +391,47 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRowAfter<'_, T, BACKWARDS> {
     }
 }
 
+/// The same two tiles at a time, as long as the weights are near: see [`Panels::in_pairs`].
+struct OneRowInPairs<'a, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    x: &'a [T],
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float> Kernel for OneRowInPairs<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRowInPairs { gates, bias_h, x, start, prev, next } = self;
+        let rows = gates.rows();
+        let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let hs = T::Line::arrays(prev);
+        let count = hs.len();
+        let next = &mut T::Line::arrays_mut(next)[..count];
+        let bias_h = &T::Line::arrays(bias_h)[..count];
+        let mut i = 0;
+        while i + 2 <= count {
+            let weights = [&weights[i * rows..][..rows], &weights[(i + 1) * rows..][..rows]];
+            let starts = [&starts[i], &starts[i + 1]];
+            let bias_h = [&bias_h[i], &bias_h[i + 1]];
+            let (z, x) = sums_of_two::<A, T, T::Line>(weights, starts, bias_h, x, prev);
+            let first = finish::<A, T, T::Line>(z[0], x[0], &hs[i]);
+            next[i + 1] = finish::<A, T, T::Line>(z[1], x[1], &hs[i + 1]);
+            next[i] = first;
+            i += 2;
+        }
+        if i < count {
+            let weights = &weights[i * rows..][..rows];
+            let (z, x) = sums::<A, T, T::Line>(weights, &starts[i], &bias_h[i], x, prev);
+            next[i] = finish::<A, T, T::Line>(z, x, &hs[i]);
+        }
+    }
+}
+
 /// What follows the full tiles of a row: a tile of lines or half lines, not all of whose lanes may be units.
 struct LastTile<'a, T: Float> {
     gates: &'a Panels<T>,
@@ -420,6 +467,24 @@ impl<T: Float> LastTile<'_, T> {
         let h = finish::<A, T, V>(z, x, V::view(&prev[unit..], &mut few));
         V::of(h).store(&mut next[unit..]);
     }
+}
+
+/// The sums of two tiles.
+#[inline(always)]
+fn sums_of_two<A: Arch, T: Float, V: Lanes<T>>(
+    [a, b]: [&[[V::Array; GATES]]; 2],
+    start: [&[V::Array; GATES]; 2],
+    bias_h: [&V::Array; 2],
+    x: &[T],
+    h: &[T],
+) -> ([[V; GATES]; 2], [V; 2]) {
+    let [s, t] = start;
+    let sums = [[V::of(s[0]), V::of(s[1]), V::of(s[2])], [V::of(t[0]), V::of(t[1]), V::of(t[2])]];
+    let wx = [&a[..x.len()], &b[..x.len()]];
+    let [s, t] = add_products_of_row_to_two::<A, T, V, GATES>(sums, wx, x);
+    let sums = [[s[0], s[1], V::of(*bias_h[0])], [t[0], t[1], V::of(*bias_h[1])]];
+    let wh = [&a[a.len() - h.len()..], &b[b.len() - h.len()..]];
+    (add_products_of_row_to_two::<A, T, V, GATES>(sums, wh, h), [s[2], t[2]])
 }
 
 /// The sums of a tile: z, r, the candidate's part of h; and its part of x.

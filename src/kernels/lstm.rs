@@ -6,7 +6,7 @@ use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
-use super::products::add_products_of_row;
+use super::products::{add_products_of_row, add_products_of_row_to_two};
 use super::sinks::{TileRows, ZRows};
 use super::{BATCH, KernelStep, RowInput, RowStep, cells, is_default, project, reference};
 use crate::Float;
@@ -89,7 +89,12 @@ impl<T: Float> LstmKernel<T> {
             RowInput::Projected(z) => (&[][..], z),
         };
         let last = !self.units.is_multiple_of(T::LANES);
-        if odd_step {
+        if panels.in_pairs(self.isa) {
+            dispatch(self.isa, OneRowInPairs { panels, x, start, prev, next: &mut *next });
+            if last {
+                dispatch(self.isa, LastTile { panels, x, start, prev, next });
+            }
+        } else if odd_step {
             if last {
                 dispatch(self.isa, LastTile { panels, x, start, prev, next: &mut *next });
             }
@@ -298,6 +303,47 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, T, BACKWARDS> {
     }
 }
 
+/// The same two tiles at a time, as long as the weights are near: see [`Panels::in_pairs`].
+struct OneRowInPairs<'a, T: Float> {
+    panels: &'a Panels<T>,
+    x: &'a [T],
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float> Kernel for OneRowInPairs<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRowInPairs { panels, x, start, prev, next } = self;
+        let rows = panels.rows();
+        let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let (h, c) = prev.split_at(panels.units());
+        let (next_h, next_c) = next.split_at_mut(panels.units());
+        let cs = T::Line::arrays(c);
+        let count = cs.len();
+        let hs = &mut T::Line::arrays_mut(next_h)[..count];
+        let next_cs = &mut T::Line::arrays_mut(next_c)[..count];
+        let mut i = 0;
+        while i + 2 <= count {
+            let weights = [&weights[i * rows..][..rows], &weights[(i + 1) * rows..][..rows]];
+            let z = sums_of_two::<A, T, T::Line>(weights, [&starts[i], &starts[i + 1]], x, h);
+            let first = finish::<A, T, T::Line>(z[0], &cs[i]);
+            let second = finish::<A, T, T::Line>(z[1], &cs[i + 1]);
+            (hs[i], next_cs[i]) = first;
+            (hs[i + 1], next_cs[i + 1]) = second;
+            i += 2;
+        }
+        if i < count {
+            let weights = &weights[i * rows..][..rows];
+            let z = sums::<A, T, T::Line>(weights, &starts[i], x, h);
+            (hs[i], next_cs[i]) = finish::<A, T, T::Line>(z, &cs[i]);
+        }
+    }
+}
+
 /// What follows the full tiles of a row: a tile of lines or half lines, not all of whose lanes may be units.
 struct LastTile<'a, T: Float> {
     panels: &'a Panels<T>,
@@ -334,6 +380,25 @@ impl<T: Float> LastTile<'_, T> {
         V::of(h).store(&mut next_h[unit..]);
         V::of(c).store(&mut next_c[unit..]);
     }
+}
+
+/// The sums of two tiles.
+#[inline(always)]
+fn sums_of_two<A: Arch, T: Float, V: Lanes<T>>(
+    weights: [&[[V::Array; GATES]]; 2],
+    start: [&[V::Array; GATES]; 2],
+    x: &[T],
+    h: &[T],
+) -> [[V; GATES]; 2] {
+    let [a, b] = start;
+    let z = [
+        [V::of(a[0]), V::of(a[1]), V::of(a[2]), V::of(a[3])],
+        [V::of(b[0]), V::of(b[1]), V::of(b[2]), V::of(b[3])],
+    ];
+    let [a, b] = weights;
+    let z = add_products_of_row_to_two::<A, T, V, GATES>(z, [&a[..x.len()], &b[..x.len()]], x);
+    let wh = [&a[a.len() - h.len()..], &b[b.len() - h.len()..]];
+    add_products_of_row_to_two::<A, T, V, GATES>(z, wh, h)
 }
 
 /// The sums of a tile.

@@ -73,3 +73,18 @@ pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize
     }
     sums
 }
+
+/// The same for two groups at once: twice the chains, and each element of the row loaded half as often.
+#[inline(always)]
+pub(super) fn add_products_of_row_to_two<A: Arch, T: Float, V: Lanes<T>, const G: usize>(
+    mut sums: [[V; G]; 2],
+    weights: [&[[V::Array; G]]; 2],
+    row: &[T],
+) -> [[V; G]; 2] {
+    assert!(weights[0].len() == row.len() && weights[1].len() == row.len());
+    for ((first, second), &factor) in weights[0].iter().zip(weights[1]).zip(row) {
+        unrolled!(J in 0..G => { sums[0][J] = add_scaled::<A, T, V>(sums[0][J], &first[J], factor); });
+        unrolled!(J in 0..G => { sums[1][J] = add_scaled::<A, T, V>(sums[1][J], &second[J], factor); });
+    }
+    sums
+}

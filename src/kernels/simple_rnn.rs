@@ -80,19 +80,39 @@ impl<T: Float> SimpleRnnKernel<T> {
             RowInput::Raw(x) => (x, panels.bias()),
             RowInput::Projected(z) => (&[][..], z),
         };
-        let fused = matches!(activation, Activation::Tanh);
-        if odd_step {
-            dispatch(
-                self.isa,
-                OneRow::<T, true> { panels, x, start, prev, next: &mut *next, fused },
-            );
-        } else {
-            dispatch(
-                self.isa,
-                OneRow::<T, false> { panels, x, start, prev, next: &mut *next, fused },
-            );
+        let groups = panels.groups();
+        for i in 0..groups.len() {
+            let group = &groups[if odd_step { groups.len() - 1 - i } else { i }];
+            let (weights, start) = (panels.weights(group), &start[group.z..]);
+            let next = &mut next[group.z..];
+            match (activation, group.lines) {
+                (Activation::Tanh, 1) => {
+                    dispatch(self.isa, OneRow::<T, 1, true> { weights, x, start, prev, next })
+                }
+                (Activation::Tanh, 2) => {
+                    dispatch(self.isa, OneRow::<T, 2, true> { weights, x, start, prev, next })
+                }
+                (Activation::Tanh, 3) => {
+                    dispatch(self.isa, OneRow::<T, 3, true> { weights, x, start, prev, next })
+                }
+                (Activation::Tanh, _) => {
+                    dispatch(self.isa, OneRow::<T, 4, true> { weights, x, start, prev, next })
+                }
+                (_, 1) => {
+                    dispatch(self.isa, OneRow::<T, 1, false> { weights, x, start, prev, next })
+                }
+                (_, 2) => {
+                    dispatch(self.isa, OneRow::<T, 2, false> { weights, x, start, prev, next })
+                }
+                (_, 3) => {
+                    dispatch(self.isa, OneRow::<T, 3, false> { weights, x, start, prev, next })
+                }
+                (_, _) => {
+                    dispatch(self.isa, OneRow::<T, 4, false> { weights, x, start, prev, next })
+                }
+            }
         }
-        if !fused {
+        if !matches!(activation, Activation::Tanh) {
             activate(self.isa, activation, next);
         }
     }
@@ -210,51 +230,32 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
     V::of(h)
 }
 
-/// A step of one row, in registers.
-struct OneRow<'a, T: Float, const BACKWARDS: bool> {
-    panels: &'a Panels<T>,
+/// A step of one row and one group, in registers.
+struct OneRow<'a, T: Float, const G: usize, const TANH: bool> {
+    weights: &'a [T],
     /// x, or nothing if the input is projected.
     x: &'a [T],
     /// The bias, or the projected input.
     start: &'a [T],
     prev: &'a [T],
     next: &'a mut [T],
-    /// Whether the activation is tanh; if not, it is left to the caller.
-    fused: bool,
 }
 
-impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, T, BACKWARDS> {
+impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, T, G, TANH> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        let groups = self.panels.groups();
-        for i in 0..groups.len() {
-            let group = &groups[if BACKWARDS { groups.len() - 1 - i } else { i }];
-            match group.lines {
-                1 => self.group::<A, 1>(group),
-                2 => self.group::<A, 2>(group),
-                3 => self.group::<A, 3>(group),
-                _ => self.group::<A, 4>(group),
-            }
-        }
-    }
-}
-
-impl<T: Float, const BACKWARDS: bool> OneRow<'_, T, BACKWARDS> {
-    #[inline(always)]
-    fn group<A: Arch, const G: usize>(&mut self, group: &Group) {
-        let weights = T::Line::arrays(self.panels.weights(group)).as_chunks::<G>().0;
-        let start = T::Line::arrays(&self.start[group.z..]);
+    fn run<A: Arch>(self) {
+        let OneRow { weights, x, start, prev, next } = self;
+        let weights = T::Line::arrays(weights).as_chunks::<G>().0;
+        let start = &T::Line::arrays(start)[..G];
         let mut sums = [T::Line::splat(T::zero()); G];
         unrolled!(I in 0..G => { sums[I] = T::Line::of(start[I]); });
-        let wx = &weights[..self.x.len()];
-        let wh = &weights[weights.len() - self.prev.len()..];
-        let sums = add_products_of_row::<A, T, T::Line, G>(sums, wx, self.x);
-        let mut sums = add_products_of_row::<A, T, T::Line, G>(sums, wh, self.prev);
-        if self.fused {
+        let sums = add_products_of_row::<A, T, T::Line, G>(sums, &weights[..x.len()], x);
+        let wh = &weights[weights.len() - prev.len()..];
+        let mut sums = add_products_of_row::<A, T, T::Line, G>(sums, wh, prev);
+        if TANH {
             unrolled!(I in 0..G => { sums[I] = finish::<A, T, T::Line>(sums[I]); });
         }
-        let next = &mut self.next[group.z..];
         unrolled!(I in 0..G => { sums[I].store(&mut next[I * T::LANES..]); });
     }
 }
