@@ -328,17 +328,30 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
         self.cell.take::<A, V>(group, first, rows, sums);
         let (units, unit) = (self.units, group.z / GATES);
         for (i, &row) in rows.iter().enumerate() {
-            let [mut z, mut r, mut h, mut x] = [0, 1, 2, 3].map(|line| sums[line][i].array());
-            let (z, r, h, x) = (z.as_mut(), r.as_mut(), h.as_mut(), x.as_mut());
-            for j in 0..V::LEN {
-                [z[j], r[j], x[j]] = cells::gru_after_gates::<A, T>(z[j], r[j], x[j], h[j]);
-            }
-            for (part, saved) in [z, r, x, h].iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
-                let count = part.len().min(units - unit);
-                saved[unit..unit + count].copy_from_slice(&part[..count]);
+            let h = sums[2][i];
+            let [z, r, n] = gates_of::<A, T, V>([sums[0][i], sums[1][i], h], sums[3][i]);
+            let parts = [z, r, n, h.array()];
+            for (part, saved) in parts.iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
+                V::of(*part).store(&mut saved[unit..]);
             }
         }
     }
+}
+
+/// z, r and the candidate of a tile from its sums.
+#[inline(always)]
+fn gates_of<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V) -> [V::Array; GATES] {
+    let (z, r, x, h) = (z.array(), r.array(), x.array(), h.array());
+    let (z, r, x, h) = (z.as_ref(), r.as_ref(), x.as_ref(), h.as_ref());
+    let mut out = [V::splat(T::zero()).array(); GATES];
+    let [out_z, out_r, out_n] = &mut out;
+    let (out_z, out_r, out_n) = (out_z.as_mut(), out_r.as_mut(), out_n.as_mut());
+    for j in 0..V::LEN {
+        out_z[j] = cells::sigmoid_gate::<A, T>(z[j]);
+        out_r[j] = cells::sigmoid_gate::<A, T>(r[j]);
+        out_n[j] = cells::tanh_gate::<A, T>(A::mul_add(out_r[j], h[j], x[j]));
+    }
+    out
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.

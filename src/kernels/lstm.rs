@@ -253,18 +253,31 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         self.cell.take::<A, V>(group, first, rows, z);
         let (units, unit) = (self.cell.units, group.z / GATES);
-        for (row_in_block, &row) in rows.iter().enumerate() {
-            let [mut i, mut f, mut g, mut o] = [0, 1, 2, 3].map(|gate| z[gate][row_in_block].array());
-            let (i, f, g, o) = (i.as_mut(), f.as_mut(), g.as_mut(), o.as_mut());
-            for j in 0..V::LEN {
-                [i[j], f[j], g[j], o[j]] = cells::lstm_gates::<A, T>([i[j], f[j], g[j], o[j]]);
-            }
-            for (gate, saved) in [i, f, g, o].iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
-                let count = gate.len().min(units - unit);
-                saved[unit..unit + count].copy_from_slice(&gate[..count]);
+        for (at, &row) in rows.iter().enumerate() {
+            let gates = gates_of::<A, T, V>([z[0][at], z[1][at], z[2][at], z[3][at]]);
+            for (gate, saved) in gates.iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
+                V::of(*gate).store(&mut saved[unit..]);
             }
         }
     }
+}
+
+/// i, f, the candidate and o of a tile from its sums.
+#[inline(always)]
+fn gates_of<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES]) -> [V::Array; GATES] {
+    let z = [z[0].array(), z[1].array(), z[2].array(), z[3].array()];
+    let [i, f, g, o] = [z[0].as_ref(), z[1].as_ref(), z[2].as_ref(), z[3].as_ref()];
+    let zero = V::splat(T::zero()).array();
+    let mut out = [zero; GATES];
+    let [out_i, out_f, out_g, out_o] = &mut out;
+    let (out_i, out_f, out_g, out_o) = (out_i.as_mut(), out_f.as_mut(), out_g.as_mut(), out_o.as_mut());
+    for j in 0..V::LEN {
+        out_i[j] = cells::sigmoid_gate::<A, T>(i[j]);
+        out_f[j] = cells::sigmoid_gate::<A, T>(f[j]);
+        out_g[j] = cells::tanh_gate::<A, T>(g[j]);
+        out_o[j] = cells::sigmoid_gate::<A, T>(o[j]);
+    }
+    out
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.
