@@ -23,12 +23,8 @@ fn main() {
         "grub" => Cell::GruBefore,
         _ => Cell::SimpleRnn,
     };
-    let (i, u, b, t): (usize, usize, usize, usize) = (
-        a[3].parse().unwrap(),
-        a[4].parse().unwrap(),
-        a[5].parse().unwrap(),
-        a[6].parse().unwrap(),
-    );
+    let (i, u, b, t): (usize, usize, usize, usize) =
+        (a[3].parse().unwrap(), a[4].parse().unwrap(), a[5].parse().unwrap(), a[6].parse().unwrap());
     if a.get(7).is_some_and(|p| p == "f64") {
         run::<f64>(cell, &a[2], i, u, b, t)
     } else {
@@ -69,8 +65,5 @@ fn run<T: recurrent::Float>(cell: Cell, isa: &str, i: usize, u: usize, b: usize,
         }
     }
     times.sort_by(f64::total_cmp);
-    println!(
-        "{cell:?} {isa} {i}x{u} B{b} T{t}: median {:.1} min {:.1} ns per row-step",
-        times[20], times[0]
-    );
+    println!("{cell:?} {isa} {i}x{u} B{b} T{t}: median {:.1} min {:.1} ns per row-step", times[20], times[0]);
 }

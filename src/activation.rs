@@ -184,8 +184,7 @@ const ALIASES: [(&str, &str); 2] = [("swish", "silu"), ("hard_swish", "hard_silu
 
 impl Activation {
     /// The hard sigmoid of Keras 2 and ONNX's default one: `min(max(0.2 * x + 0.5, 0), 1)`.
-    pub const HARD_SIGMOID_KERAS_2: Activation =
-        Activation::HardSigmoidWith { slope: 0.2, offset: 0.5 };
+    pub const HARD_SIGMOID_KERAS_2: Activation = Activation::HardSigmoidWith { slope: 0.2, offset: 0.5 };
 
     /// A function of your own, applied to each element. Without a derivative it can't be trained through.
     ///
@@ -200,11 +199,7 @@ impl Activation {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn custom(name: &str, function: impl Fn(f64) -> f64 + Send + Sync + 'static) -> Activation {
-        Activation::Custom(CustomActivation {
-            name: name.into(),
-            function: Arc::new(function),
-            derivative: None,
-        })
+        Activation::Custom(CustomActivation { name: name.into(), function: Arc::new(function), derivative: None })
     }
 
     /// A function of your own and its derivative, both of the preactivation.
@@ -259,10 +254,7 @@ impl Activation {
 
     /// Whether each element's result depends on that element only.
     pub fn is_elementwise(&self) -> bool {
-        !matches!(
-            self,
-            Activation::Softmax | Activation::LogSoftmax | Activation::Sparsemax | Activation::Glu
-        )
+        !matches!(self, Activation::Softmax | Activation::LogSoftmax | Activation::Sparsemax | Activation::Glu)
     }
 
     /// Whether the result has another width than the input, which no recurrent layer allows: true of `glu` only.
@@ -280,9 +272,7 @@ impl Activation {
         for (parameter, value, _) in self.parameters() {
             let (expected, holds): (&'static str, fn(f64) -> bool) = match self {
                 Activation::Celu { .. } => ("finite and not zero", |v| v.is_finite() && v != 0.0),
-                Activation::Squareplus { .. } => {
-                    ("finite and not negative", |v| v.is_finite() && v >= 0.0)
-                }
+                Activation::Squareplus { .. } => ("finite and not negative", |v| v.is_finite() && v >= 0.0),
                 _ => finite,
             };
             if !holds(value) {
@@ -360,17 +350,17 @@ impl FromStr for Activation {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Activation> {
-        let canonical =
-            ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
+        let canonical = ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name);
         if name == "threshold" {
             return Err(Error::ActivationArguments {
                 activation: "threshold",
                 parameters: "threshold and default_value",
             });
         }
-        NAMED.into_iter().find(|activation| activation.name() == canonical).ok_or_else(|| {
-            Error::UnknownActivation { name: name.to_string(), known: known_names() }
-        })
+        NAMED
+            .into_iter()
+            .find(|activation| activation.name() == canonical)
+            .ok_or_else(|| Error::UnknownActivation { name: name.to_string(), known: known_names() })
     }
 }
 

@@ -103,12 +103,7 @@ impl<'a, T> RowsMut<'a, T> {
     #[inline]
     pub fn columns(self, columns: Range<usize>) -> RowsMut<'a, T> {
         debug_assert!(columns.end <= self.width);
-        RowsMut {
-            start: self.start + columns.start,
-            width: columns.len(),
-            data: self.data,
-            stride: self.stride,
-        }
+        RowsMut { start: self.start + columns.start, width: columns.len(), data: self.data, stride: self.stride }
     }
 
     /// The same rows without the first `n`.

@@ -6,8 +6,7 @@ use serde_json::Value;
 /// Names and parameters as in Keras's calls.
 fn activation(name: &str, parameters: &Value) -> Activation {
     let number = |key: &str| parameters[key].as_f64();
-    let known =
-        |key: &str| number(key).unwrap_or_else(|| panic!("{name} without {key}: {parameters}"));
+    let known = |key: &str| number(key).unwrap_or_else(|| panic!("{name} without {key}: {parameters}"));
     if parameters.as_object().is_none_or(|all| all.is_empty()) {
         return name.parse().unwrap();
     }
@@ -24,10 +23,7 @@ fn activation(name: &str, parameters: &Value) -> Activation {
         "hard_shrink" => Activation::HardShrink { threshold: known("threshold") },
         "squareplus" => Activation::Squareplus { b: known("b") },
         "gelu" => Activation::Gelu { approximate: parameters["approximate"] == true },
-        "threshold" => Activation::Threshold {
-            threshold: known("threshold"),
-            default_value: known("default_value"),
-        },
+        "threshold" => Activation::Threshold { threshold: known("threshold"), default_value: known("default_value") },
         other => panic!("{other} with parameters"),
     }
 }
@@ -45,21 +41,16 @@ fn numbers<T: Float>(value: &Value) -> Vec<T> {
 #[test]
 fn values_are_kerass() {
     fn check<T: Float>(case: &Value, tolerance: f64) -> Vec<String> {
-        let activation =
-            activation(case["activation"]["name"].as_str().unwrap(), &case["activation"]["args"]);
+        let activation = activation(case["activation"]["name"].as_str().unwrap(), &case["activation"]["args"]);
         let mut wrong = Vec::new();
         for (input, output) in [("input", "output"), ("special_input", "special_output")] {
             if case[input].is_null() {
                 continue;
             }
-            let width =
-                case[input]["shape"].as_array().unwrap().last().unwrap().as_u64().unwrap() as usize;
+            let width = case[input]["shape"].as_array().unwrap().last().unwrap().as_u64().unwrap() as usize;
             let x = numbers::<T>(&case[input]);
             let mut y = x.clone();
-            let y: Vec<T> = y
-                .chunks_mut(width)
-                .flat_map(|row| activation.apply(row).unwrap().to_vec())
-                .collect();
+            let y: Vec<T> = y.chunks_mut(width).flat_map(|row| activation.apply(row).unwrap().to_vec()).collect();
             let keras = numbers::<T>(&case[output]);
             assert_eq!(y.len(), keras.len(), "{activation}");
             for (i, (ours, keras)) in y.iter().zip(&keras).enumerate() {
@@ -108,21 +99,14 @@ fn names_are_kerass() {
     assert_eq!(Activation::default(), Activation::Linear);
     assert_eq!(
         "threshold".parse::<Activation>(),
-        Err(Error::ActivationArguments {
-            activation: "threshold",
-            parameters: "threshold and default_value"
-        })
+        Err(Error::ActivationArguments { activation: "threshold", parameters: "threshold and default_value" })
     );
     for name in ["", "Tanh", "TANH", "tanh ", "None", "identity", "exp", "ReLU"] {
-        let Err(Error::UnknownActivation { name: given, known }) = name.parse::<Activation>()
-        else {
+        let Err(Error::UnknownActivation { name: given, known }) = name.parse::<Activation>() else {
             panic!("{name:?} is known")
         };
         assert_eq!(given, name);
-        assert!(
-            known.starts_with("celu, elu, exponential, ") && known.contains("hard_swish"),
-            "{known}"
-        );
+        assert!(known.starts_with("celu, elu, exponential, ") && known.contains("hard_swish"), "{known}");
     }
 }
 
@@ -138,10 +122,7 @@ fn display_shows_what_is_not_the_default() {
         (Activation::Celu { alpha: 2.5 }, "celu(alpha=2.5)"),
         (Activation::Gelu { approximate: false }, "gelu"),
         (Activation::Gelu { approximate: true }, "gelu(approximate=True)"),
-        (
-            Activation::Threshold { threshold: 0.5, default_value: 0.0 },
-            "threshold(threshold=0.5, default_value=0)",
-        ),
+        (Activation::Threshold { threshold: 0.5, default_value: 0.0 }, "threshold(threshold=0.5, default_value=0)"),
         (Activation::HardSigmoid, "hard_sigmoid"),
         (Activation::HARD_SIGMOID_KERAS_2, "hard_sigmoid(slope=0.2, offset=0.5)"),
         (Activation::custom("mine", |x| x), "mine"),
@@ -159,16 +140,8 @@ fn parameters_out_of_range_are_refused() {
         (Activation::Squareplus { b: -1.0 }, "squareplus", "b"),
         (Activation::Elu { alpha: f64::NAN }, "elu", "alpha"),
         (Activation::LeakyRelu { negative_slope: f64::INFINITY }, "leaky_relu", "negative_slope"),
-        (
-            Activation::ReluWith { negative_slope: 0.0, max_value: Some(f64::NAN), threshold: 0.0 },
-            "relu",
-            "max_value",
-        ),
-        (
-            Activation::Threshold { threshold: 0.0, default_value: f64::INFINITY },
-            "threshold",
-            "default_value",
-        ),
+        (Activation::ReluWith { negative_slope: 0.0, max_value: Some(f64::NAN), threshold: 0.0 }, "relu", "max_value"),
+        (Activation::Threshold { threshold: 0.0, default_value: f64::INFINITY }, "threshold", "default_value"),
     ];
     for (given, name, wrong) in refused {
         let Err(Error::ActivationParameter { activation, parameter, .. }) = given.validate() else {
@@ -224,11 +197,7 @@ fn tanh_and_sigmoid() {
         assert!(math::tanh(infinite) == one && math::tanh(-infinite) == -one);
         assert!(math::sigmoid(zero) == one / (one + one));
         assert!(math::sigmoid(infinite) == one && math::sigmoid(-infinite) == zero);
-        assert!(
-            math::exp(zero) == one
-                && math::exp(infinite) == infinite
-                && math::exp(-infinite) == zero
-        );
+        assert!(math::exp(zero) == one && math::exp(infinite) == infinite && math::exp(-infinite) == zero);
         assert!(math::exp_m1(-infinite) == -one && math::exp_m1(-zero).is_sign_negative());
         // The smallest subnormal number is not flushed.
         assert!(math::tanh(smallest) == smallest && math::exp_m1(smallest) == smallest);
@@ -250,11 +219,7 @@ fn logarithms_at_the_edges() {
     assert_eq!(math::ln(0.0), f64::NEG_INFINITY);
     assert_eq!(math::ln(-0.0), f64::NEG_INFINITY);
     assert_eq!(math::ln(f64::INFINITY), f64::INFINITY);
-    assert!(
-        math::ln(-1.0_f64).is_nan()
-            && math::ln(f64::NAN).is_nan()
-            && math::ln_1p(-1.5_f64).is_nan()
-    );
+    assert!(math::ln(-1.0_f64).is_nan() && math::ln(f64::NAN).is_nan() && math::ln_1p(-1.5_f64).is_nan());
     assert_eq!(math::ln_1p(-1.0), f64::NEG_INFINITY);
     assert_eq!(math::ln_1p(f64::INFINITY), f64::INFINITY);
     assert!(math::ln_1p(-0.0_f64).is_sign_negative() && math::ln_1p(f64::NAN).is_nan());
@@ -264,27 +229,13 @@ fn logarithms_at_the_edges() {
     assert_eq!(math::softplus(f64::INFINITY), f64::INFINITY);
     assert_eq!(math::softplus(1e30_f32), 1e30);
     assert_eq!(math::exp(88.8_f32), f32::INFINITY);
-    assert!(
-        math::exp(88.7_f32).is_finite()
-            && math::exp(709.7_f64).is_finite()
-            && math::exp_m1(709.7_f64).is_finite()
-    );
+    assert!(math::exp(88.7_f32).is_finite() && math::exp(709.7_f64).is_finite() && math::exp_m1(709.7_f64).is_finite());
 }
 
 /// Finite wherever the plain equations are, and no square or exponential overflows on the way.
 #[test]
 fn large_arguments() {
-    let finite = [
-        "softplus",
-        "squareplus",
-        "silu",
-        "gelu",
-        "mish",
-        "tanh_shrink",
-        "log_sigmoid",
-        "selu",
-        "softsign",
-    ];
+    let finite = ["softplus", "squareplus", "silu", "gelu", "mish", "tanh_shrink", "log_sigmoid", "selu", "softsign"];
     for name in finite {
         let activation: Activation = name.parse().unwrap();
         for x in [1e4_f64, -1e4, 1e30, -1e30, 1e200, -1e200] {
@@ -301,24 +252,16 @@ fn large_arguments() {
 #[test]
 fn rows() {
     assert_eq!(Activation::Glu.apply(&mut [2.0_f32, 4.0, 0.0, f32::INFINITY]).unwrap(), [1.0, 4.0]);
-    for activation in
-        [Activation::Softmax, Activation::LogSoftmax, Activation::Sparsemax, Activation::Glu]
-    {
+    for activation in [Activation::Softmax, Activation::LogSoftmax, Activation::Sparsemax, Activation::Glu] {
         assert_eq!(activation.apply(&mut [0.0_f32; 0]).unwrap(), [0.0; 0]);
     }
     // A shift by one number changes nothing, and nothing overflows.
     let mut row = [1000.0_f32, 1001.0, 999.0];
     let mut shifted = [1.0_f32, 2.0, 0.0];
-    assert_eq!(
-        Activation::Softmax.apply(&mut row).unwrap(),
-        Activation::Softmax.apply(&mut shifted).unwrap()
-    );
+    assert_eq!(Activation::Softmax.apply(&mut row).unwrap(), Activation::Softmax.apply(&mut shifted).unwrap());
     // The logarithm of nearly one is precise: -exp(-40).
     let mut row = [0.0_f64, -40.0];
-    assert!(
-        (Activation::LogSoftmax.apply(&mut row).unwrap()[0] / -(-40.0_f64).exp() - 1.0).abs()
-            < 1e-15
-    );
+    assert!((Activation::LogSoftmax.apply(&mut row).unwrap()[0] / -(-40.0_f64).exp() - 1.0).abs() < 1e-15);
     let mut row = [0.0_f64, f64::NEG_INFINITY];
     assert_eq!(Activation::Softmax.apply(&mut row).unwrap(), [1.0, 0.0]);
     // Keras's sparsemax, not that of its documentation.

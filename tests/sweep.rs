@@ -74,10 +74,7 @@ fn sweep(activation: Activation, oracle: fn(f64) -> f64) {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let (error, x) = thread::scope(|scope| {
         let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
+        threads.into_iter().map(|thread| thread.join().unwrap()).fold((0.0, 0.0), |a, b| if b.0 > a.0 { b } else { a })
     });
     println!("f32 {activation}: {:.3} ulp at {x:e}", error * MAX_ULP_F32);
     assert!(error <= 1.0, "{activation}({x:e}): {error} times the bound");
@@ -92,9 +89,7 @@ fn f32_tanh() {
 
 #[test]
 fn f32_sigmoid() {
-    sweep(Activation::Sigmoid, |x| {
-        if x.abs() < 1e-9 { 0.5 + x / 4.0 } else { 1.0 / (1.0 + (-x).exp()) }
-    });
+    sweep(Activation::Sigmoid, |x| if x.abs() < 1e-9 { 0.5 + x / 4.0 } else { 1.0 / (1.0 + (-x).exp()) });
 }
 
 #[test]

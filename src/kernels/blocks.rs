@@ -50,12 +50,7 @@ pub(super) enum Start<'a, T> {
 impl<'a, T: Float> Operands<'a, T> {
     /// Those of a step. `z` is the place of the matrix's columns in a projected row.
     #[inline(always)]
-    pub(super) fn new(
-        panels: &'a Panels<T>,
-        input: Input<'a, T>,
-        z: usize,
-        h: Rows<'a, T>,
-    ) -> Self {
+    pub(super) fn new(panels: &'a Panels<T>, input: Input<'a, T>, z: usize, h: Rows<'a, T>) -> Self {
         match input {
             Input::Raw(x) => Operands { start: Start::Same(panels.bias()), x: Some(x), h },
             Input::Projected(rows) => {
@@ -70,13 +65,7 @@ impl<'a, T: Float> Operands<'a, T> {
 pub(super) trait Sink<T: Float> {
     /// Takes the sums of a block of rows, the first of which is the `first` of all that the call has, and may overwrite
     /// them.
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    );
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>);
 }
 
 /// The sums of all groups of [`Grouping::Gates`](super::panels::Grouping::Gates), `G` lines in each. With `PARK`, the
@@ -95,14 +84,10 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
         if group.lanes == T::LANES {
-            group_of_rows::<A, T, T::Line, S, G, PARK>(
-                panels, group, operands, restart, rows, &mut z, sink,
-            );
+            group_of_rows::<A, T, T::Line, S, G, PARK>(panels, group, operands, restart, rows, &mut z, sink);
         } else {
             let z = &mut half_z;
-            group_of_rows::<A, T, T::HalfLine, S, G, PARK>(
-                panels, group, operands, restart, rows, z, sink,
-            );
+            group_of_rows::<A, T, T::HalfLine, S, G, PARK>(panels, group, operands, restart, rows, z, sink);
         }
     }
 }
@@ -121,42 +106,10 @@ pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
         match group.lines {
-            1 => group_of_rows::<A, T, T::Line, S, 1, false>(
-                panels,
-                group,
-                operands,
-                &[],
-                rows,
-                z,
-                sink,
-            ),
-            2 => group_of_rows::<A, T, T::Line, S, 2, false>(
-                panels,
-                group,
-                operands,
-                &[],
-                rows,
-                z,
-                sink,
-            ),
-            3 => group_of_rows::<A, T, T::Line, S, 3, false>(
-                panels,
-                group,
-                operands,
-                &[],
-                rows,
-                z,
-                sink,
-            ),
-            _ => group_of_rows::<A, T, T::Line, S, 4, false>(
-                panels,
-                group,
-                operands,
-                &[],
-                rows,
-                z,
-                sink,
-            ),
+            1 => group_of_rows::<A, T, T::Line, S, 1, false>(panels, group, operands, &[], rows, z, sink),
+            2 => group_of_rows::<A, T, T::Line, S, 2, false>(panels, group, operands, &[], rows, z, sink),
+            3 => group_of_rows::<A, T, T::Line, S, 3, false>(panels, group, operands, &[], rows, z, sink),
+            _ => group_of_rows::<A, T, T::Line, S, 4, false>(panels, group, operands, &[], rows, z, sink),
         }
     }
 }

@@ -109,8 +109,7 @@ pub(super) fn lstm_row<A: Arch, T: Float>(
     apply::<A, T>(recurrent_activation, o);
     let (i, f) = if_.split_at(units);
     let (next_h, next_c) = next.split_at_mut(units);
-    let (f, g, o, next_h, next_c) =
-        (&f[..units], &g[..units], &o[..units], &mut next_h[..units], &mut next_c[..units]);
+    let (f, g, o, next_h, next_c) = (&f[..units], &g[..units], &o[..units], &mut next_h[..units], &mut next_c[..units]);
     for u in 0..units {
         next_c[u] = A::mul_add(f[u], c[u], i[u] * g[u]);
         next_h[u] = next_c[u];
@@ -148,11 +147,7 @@ pub(super) fn gru_after_row<A: Arch, T: Float>(
 
 /// Applies an activation to gates side by side, each a whole row for those activations that need one.
 #[inline(always)]
-pub(super) fn apply_to_gates<A: Arch, T: Float>(
-    activation: &Activation,
-    gates: &mut [T],
-    units: usize,
-) {
+pub(super) fn apply_to_gates<A: Arch, T: Float>(activation: &Activation, gates: &mut [T], units: usize) {
     if activation.is_elementwise() {
         apply::<A, T>(activation, gates);
     } else {

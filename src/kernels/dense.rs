@@ -31,12 +31,7 @@ impl<T: Float> DenseKernel<T> {
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
-        DenseKernel {
-            isa,
-            input_size,
-            units,
-            panels: Panels::new(input_size, 1, units, Grouping::Flat),
-        }
+        DenseKernel { isa, input_size, units, panels: Panels::new(input_size, 1, units, Grouping::Flat) }
     }
 
     /// Takes Keras's weights: `kernel` (input_size, units), `bias` (units). Allocates nothing.
@@ -48,13 +43,7 @@ impl<T: Float> DenseKernel<T> {
     }
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
-    pub(crate) fn forward(
-        &self,
-        count: usize,
-        x: Rows<'_, T>,
-        out: RowsMut<'_, T>,
-        activation: &Activation,
-    ) {
+    pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
         dispatch(self.isa, Forward { panels: &self.panels, count, x, out, activation });
     }
 }

@@ -145,8 +145,7 @@ impl<T: Float> Runner<T> {
     ) {
         let [a, b] = states;
         let (prev, next): (&[T], &mut [T]) = if odd_step { (b, a) } else { (a, b) };
-        let step =
-            RowStep { input, prev, next, scratch, odd_step, activation, recurrent_activation };
+        let step = RowStep { input, prev, next, scratch, odd_step, activation, recurrent_activation };
         match kernel {
             Any::SimpleRnn(k) => k.step_row(step),
             Any::Lstm(k) => k.step_row(step),

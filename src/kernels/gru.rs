@@ -124,9 +124,7 @@ impl<T: Float> GruKernel<T> {
     #[inline]
     pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
         match &self.form {
-            Form::After { gates, bias_h }
-                if is_default(step.activation, step.recurrent_activation) =>
-            {
+            Form::After { gates, bias_h } if is_default(step.activation, step.recurrent_activation) => {
                 let RowStep { input, prev, next, odd_step, .. } = step;
                 let (x, start) = match input {
                     RowInput::Raw(x) => (x, gates.bias()),
@@ -148,8 +146,7 @@ impl<T: Float> GruKernel<T> {
                     dispatch(self.isa, row);
                 } else {
                     let next_full = &mut *next;
-                    let row =
-                        OneRowAfter::<T, false> { gates, bias_h, x, start, prev, next: next_full };
+                    let row = OneRowAfter::<T, false> { gates, bias_h, x, start, prev, next: next_full };
                     dispatch(self.isa, row);
                     if last {
                         dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
@@ -213,12 +210,7 @@ impl<T: Float> Kernel for Project<'_, T> {
             Form::Before { gates, candidate } => {
                 project::flat::<A, T>(gates, count, x, &mut out);
                 let z = gates.z_len();
-                project::flat::<A, T>(
-                    candidate,
-                    count,
-                    x,
-                    &mut out.columns(z..z + candidate.z_len()),
-                );
+                project::flat::<A, T>(candidate, count, x, &mut out.columns(z..z + candidate.z_len()));
             }
         }
     }
@@ -263,14 +255,7 @@ impl<T: Float> Kernel for FusedAfter<'_, '_, T> {
         let FusedAfter { gates, bias_h, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, true>(
-            gates,
-            &operands,
-            bias_h,
-            call.rows,
-            call.odd_step,
-            &mut sink,
-        );
+        blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -282,13 +267,7 @@ struct Cell<'a, T> {
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let unit = group.z / GATES;
             let mut few = V::splat(T::zero()).array();
@@ -301,11 +280,7 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 
 /// h of a tile from its sums: z, r and the candidate's two parts.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>(
-    [z, r, h]: [V; GATES],
-    x: V,
-    prev: &V::Array,
-) -> V::Array {
+fn finish<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V, prev: &V::Array) -> V::Array {
     let (z, r, x, h) = (z.array(), r.array(), x.array(), h.array());
     let (z, r, x, h) = (z.as_ref(), r.as_ref(), x.as_ref(), h.as_ref());
     let mut next = V::splat(T::zero()).array();
@@ -333,26 +308,13 @@ impl<T: Float> Kernel for UnfusedAfter<'_, '_, T> {
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * 4 * units];
             let mut sink = TileRows::<T, 4> { out, units };
-            blocks::gates::<A, T, _, GATES, true>(
-                gates,
-                &operands,
-                bias_h,
-                rows,
-                call.odd_step,
-                &mut sink,
-            );
+            blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(4 * units)) {
                 // The sink has the candidate's sums as the matrix has them: h before x.
                 let (h, x) = z[2 * units..].split_at_mut(units);
                 h.swap_with_slice(x);
                 let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
-                cells::gru_after_row::<A, T>(
-                    z,
-                    prev,
-                    next,
-                    call.activation,
-                    call.recurrent_activation,
-                );
+                cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
             }
         }
     }
@@ -523,8 +485,7 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
             blocks::flat::<A, T, _>(gates, &of_gates, rows, call.odd_step, &mut sink);
             for (&row, zr) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
                 cells::apply_to_gates::<A, T>(call.recurrent_activation, zr, units);
-                let (prev, rh) =
-                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                let (prev, rh) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 for ((rh, &r), &h) in rh.iter_mut().zip(&zr[units..]).zip(prev) {
                     *rh = r * h;
                 }
@@ -537,8 +498,7 @@ impl<T: Float> Kernel for Before<'_, '_, T> {
             for (&row, zn) in rows.iter().zip(zr.chunks_exact_mut(2 * units)) {
                 let (z, n) = zn.split_at_mut(units);
                 apply::<A, T>(call.activation, n);
-                let (prev, next) =
-                    (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
+                let (prev, next) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 for u in 0..units {
                     next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);
                 }
@@ -555,13 +515,7 @@ struct SecondHalves<'a, T> {
 
 impl<T: Float> Sink<T> for SecondHalves<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let rows_out = self.out.chunks_exact_mut(2 * self.units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {
             let out = &mut out[self.units + group.z..];

@@ -179,14 +179,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
         let Fused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, false>(
-            panels,
-            &operands,
-            &[],
-            call.rows,
-            call.odd_step,
-            &mut sink,
-        );
+        blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -199,13 +192,7 @@ struct Cell<'a, T> {
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let z = [z[0][i], z[1][i], z[2][i], z[3][i]];
             let unit = group.z / GATES;
@@ -228,8 +215,7 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES], c: &V::Array) -> (V::Ar
     let (mut next_h, mut next_c) = (zero, zero);
     let c = c.as_ref();
     for j in 0..V::LEN {
-        (next_h.as_mut()[j], next_c.as_mut()[j]) =
-            cells::lstm::<A, T>(i[j], f[j], g[j], o[j], c[j]);
+        (next_h.as_mut()[j], next_c.as_mut()[j]) = cells::lstm::<A, T>(i[j], f[j], g[j], o[j], c[j]);
     }
     (next_h, next_c)
 }
@@ -250,14 +236,7 @@ impl<T: Float> Kernel for Unfused<'_, '_, T> {
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * GATES * units];
             let mut sink = TileRows::<T, GATES> { out, units };
-            blocks::gates::<A, T, _, GATES, false>(
-                panels,
-                &operands,
-                &[],
-                rows,
-                call.odd_step,
-                &mut sink,
-            );
+            blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(GATES * units)) {
                 let (prev, next) = (&call.prev.row(row)[units..2 * units], call.next.row_mut(row));
                 cells::lstm_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
@@ -391,10 +370,8 @@ fn sums_of_two<A: Arch, T: Float, V: Lanes<T>>(
     h: &[T],
 ) -> [[V; GATES]; 2] {
     let [a, b] = start;
-    let z = [
-        [V::of(a[0]), V::of(a[1]), V::of(a[2]), V::of(a[3])],
-        [V::of(b[0]), V::of(b[1]), V::of(b[2]), V::of(b[3])],
-    ];
+    let z =
+        [[V::of(a[0]), V::of(a[1]), V::of(a[2]), V::of(a[3])], [V::of(b[0]), V::of(b[1]), V::of(b[2]), V::of(b[3])]];
     let [a, b] = weights;
     let z = add_products_of_row_to_two::<A, T, V, GATES>(z, [&a[..x.len()], &b[..x.len()]], x);
     let wh = [&a[a.len() - h.len()..], &b[b.len() - h.len()..]];

@@ -94,8 +94,7 @@ impl<T: Float> Panels<T> {
                     _ => push(gates, lanes),
                 }
             }
-            Grouping::Flat => split(units.div_ceil(lanes) * gates, FLAT)
-                .for_each(|lines| push(lines.len(), lanes)),
+            Grouping::Flat => split(units.div_ceil(lanes) * gates, FLAT).for_each(|lines| push(lines.len(), lanes)),
         }
         let near = units >= 2 * lanes && rows * z * size_of::<T>() <= NEAREST_CACHE;
         let (weights, bias) = (Aligned::zeros(rows * z), Aligned::zeros(z));
@@ -188,21 +187,11 @@ impl<T: Float> Panels<T> {
     pub(super) fn column(&self, gate: usize, unit: usize) -> impl Iterator<Item = &T> {
         let (group, line, lane) = self.place(gate, unit);
         let width = group.lines * group.lanes;
-        self.weights[group.weights + line * group.lanes + lane..]
-            .iter()
-            .step_by(width)
-            .take(self.rows)
+        self.weights[group.weights + line * group.lanes + lane..].iter().step_by(width).take(self.rows)
     }
 
     /// Copies `matrix`, of `columns` columns, into rows `first_row ..`; `column` is that of this gate's first unit.
-    pub(super) fn pack(
-        &mut self,
-        matrix: &[T],
-        columns: usize,
-        column: usize,
-        first_row: usize,
-        gate: usize,
-    ) {
+    pub(super) fn pack(&mut self, matrix: &[T], columns: usize, column: usize, first_row: usize, gate: usize) {
         for unit in 0..self.units {
             let (group, line, lane) = self.place(gate, unit);
             let width = group.lines * group.lanes;

@@ -33,14 +33,7 @@ pub(super) type Sums<V, const N: usize, const M: usize> = [[V; N]; M];
 
 /// Adds the products of `rows` with `N` of a group's `G` lines, from `first` on, in the order of `weights`.
 #[inline(always)]
-pub(super) fn add_products<
-    A: Arch,
-    T: Float,
-    V: Lanes<T>,
-    const G: usize,
-    const N: usize,
-    const M: usize,
->(
+pub(super) fn add_products<A: Arch, T: Float, V: Lanes<T>, const G: usize, const N: usize, const M: usize>(
     mut sums: Sums<V, N, M>,
     weights: &[[V::Array; G]],
     first: usize,

@@ -29,25 +29,13 @@ pub(super) fn gates<A: Arch, T: Float, const G: usize>(
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
         let mut sink = ZRows(out.reborrow().skip(first));
-        blocks::gates::<A, T, _, G, false>(
-            panels,
-            &operands(panels, x.skip(first)),
-            &[],
-            rows,
-            false,
-            &mut sink,
-        );
+        blocks::gates::<A, T, _, G, false>(panels, &operands(panels, x.skip(first)), &[], rows, false, &mut sink);
     }
 }
 
 /// The same of a matrix in flat groups.
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float>(
-    panels: &Panels<T>,
-    count: usize,
-    x: Rows<'_, T>,
-    out: &mut RowsMut<'_, T>,
-) {
+pub(super) fn flat<A: Arch, T: Float>(panels: &Panels<T>, count: usize, x: Rows<'_, T>, out: &mut RowsMut<'_, T>) {
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
         let mut sink = ZRows(out.reborrow().skip(first));

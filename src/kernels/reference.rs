@@ -67,9 +67,7 @@ pub(super) fn input_part<A: Arch, T: Float>(
 ) -> T {
     let at = panels.z_index(gate, unit);
     match x {
-        InputRow::Raw(x) => {
-            add_products::<A, T>(panels.bias()[at], panels.column(gate, unit), x, mask_gate)
-        }
+        InputRow::Raw(x) => add_products::<A, T>(panels.bias()[at], panels.column(gate, unit), x, mask_gate),
         InputRow::Projected(z) => z[at],
     }
 }
@@ -83,19 +81,13 @@ pub(super) enum InputRow<'a, T> {
 /// The input of row `row`.
 pub(super) fn input_row<'a, T: Float>(call: &KernelStep<'a, T>, row: usize) -> InputRow<'a, T> {
     match call.input {
-        Input::Raw(x) => {
-            InputRow::Raw(Operand::of_row(x.row(row), call.dropout.and_then(|d| d.input), row))
-        }
+        Input::Raw(x) => InputRow::Raw(Operand::of_row(x.row(row), call.dropout.and_then(|d| d.input), row)),
         Input::Projected(z) => InputRow::Projected(z.row(row)),
     }
 }
 
 /// The recurrent operand of row `row`.
-pub(super) fn state_row<'a, T: Float>(
-    call: &KernelStep<'a, T>,
-    units: usize,
-    row: usize,
-) -> Operand<'a, T> {
+pub(super) fn state_row<'a, T: Float>(call: &KernelStep<'a, T>, units: usize, row: usize) -> Operand<'a, T> {
     Operand::of_row(&call.prev.row(row)[..units], call.dropout.and_then(|d| d.recurrent), row)
 }
 
@@ -166,26 +158,16 @@ pub(super) fn lstm<A: Arch, T: Float>(
             let (next_h, next_c) = call.next.row_mut(row).split_at_mut(units);
             let z = &*gates;
             for u in 0..units {
-                let (i, f, g, o) =
-                    (z[I * units + u], z[F * units + u], z[C * units + u], z[O * units + u]);
+                let (i, f, g, o) = (z[I * units + u], z[F * units + u], z[C * units + u], z[O * units + u]);
                 (next_h[u], next_c[u]) = cells::lstm::<A, T>(i, f, g, o, prev_c[u]);
             }
         }
         if !default {
             let next = call.next.row_mut(row);
-            cells::lstm_row::<A, T>(
-                gates,
-                prev_c,
-                next,
-                call.activation,
-                call.recurrent_activation,
-            );
+            cells::lstm_row::<A, T>(gates, prev_c, next, call.activation, call.recurrent_activation);
         } else if call.saved.is_some() {
             for (gate, z) in gates.chunks_exact_mut(units).enumerate() {
-                apply::<A, T>(
-                    if gate == C { call.activation } else { call.recurrent_activation },
-                    z,
-                );
+                apply::<A, T>(if gate == C { call.activation } else { call.recurrent_activation }, z);
             }
         }
         if let Some(saved) = &mut call.saved {

@@ -86,30 +86,14 @@ impl<T: Float> SimpleRnnKernel<T> {
             let (weights, start) = (panels.weights(group), &start[group.z..]);
             let next = &mut next[group.z..];
             match (activation, group.lines) {
-                (Activation::Tanh, 1) => {
-                    dispatch(self.isa, OneRow::<T, 1, true> { weights, x, start, prev, next })
-                }
-                (Activation::Tanh, 2) => {
-                    dispatch(self.isa, OneRow::<T, 2, true> { weights, x, start, prev, next })
-                }
-                (Activation::Tanh, 3) => {
-                    dispatch(self.isa, OneRow::<T, 3, true> { weights, x, start, prev, next })
-                }
-                (Activation::Tanh, _) => {
-                    dispatch(self.isa, OneRow::<T, 4, true> { weights, x, start, prev, next })
-                }
-                (_, 1) => {
-                    dispatch(self.isa, OneRow::<T, 1, false> { weights, x, start, prev, next })
-                }
-                (_, 2) => {
-                    dispatch(self.isa, OneRow::<T, 2, false> { weights, x, start, prev, next })
-                }
-                (_, 3) => {
-                    dispatch(self.isa, OneRow::<T, 3, false> { weights, x, start, prev, next })
-                }
-                (_, _) => {
-                    dispatch(self.isa, OneRow::<T, 4, false> { weights, x, start, prev, next })
-                }
+                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { weights, x, start, prev, next }),
+                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { weights, x, start, prev, next }),
+                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { weights, x, start, prev, next }),
+                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { weights, x, start, prev, next }),
+                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { weights, x, start, prev, next }),
             }
         }
         if !matches!(activation, Activation::Tanh) {
@@ -204,13 +188,7 @@ struct Cell<'a, T>(RowsMut<'a, T>);
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         for line in &mut z[..group.lines] {
             for z in &mut line[..rows.len()] {
                 *z = finish::<A, T, V>(*z);

@@ -12,13 +12,7 @@ pub(super) struct ZRows<'a, T>(pub RowsMut<'a, T>);
 
 impl<T: Float> Sink<T> for ZRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..][..group.lines * V::LEN];
             for (out, z) in out.chunks_exact_mut(V::LEN).zip(&*z) {
@@ -33,13 +27,7 @@ pub(super) struct UnitRows<'a, T>(pub RowsMut<'a, T>);
 
 impl<T: Float> Sink<T> for UnitRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        _first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..];
             for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
@@ -58,13 +46,7 @@ pub(super) struct TileRows<'a, T, const GATES: usize> {
 
 impl<T: Float, const GATES: usize> Sink<T> for TileRows<'_, T, GATES> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, unit) = (self.units, group.z / group.lines);
         let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {
@@ -83,13 +65,7 @@ pub(super) struct FlatRows<'a, T, const GATES: usize> {
 
 impl<T: Float, const GATES: usize> Sink<T> for FlatRows<'_, T, GATES> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(
-        &mut self,
-        group: &Group,
-        first: usize,
-        rows: &[usize],
-        z: &mut Block<V>,
-    ) {
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, line) = (self.units, group.z / V::LEN);
         let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {

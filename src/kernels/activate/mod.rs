@@ -47,13 +47,7 @@ pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T
 ///
 /// # Panics
 /// For a custom activation without derivative: see [`Activation::check_derivative`].
-pub(crate) fn activate_backward<T: Float>(
-    isa: Isa,
-    activation: &Activation,
-    z: &[T],
-    y: &[T],
-    dy: &mut [T],
-) {
+pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     dispatch(isa, Backward { activation, z, y, dy });
 }
 

@@ -110,11 +110,7 @@ impl<T: Float> Pointwise<T> for ReluWith<T> {
         let above = if threshold == T::zero() { positive(x) } else { slope_if(x > threshold, x) };
         let above = if let Some(max) = max_value { clip(above, T::zero(), max) } else { above };
         // Without a slope there is no lower part, not even a 0 * infinity.
-        if negative_slope == T::zero() {
-            above
-        } else {
-            above - negative_slope * positive(threshold - x)
-        }
+        if negative_slope == T::zero() { above } else { above - negative_slope * positive(threshold - x) }
     }
     #[inline(always)]
     fn slope<A: Arch>(self, z: T, _y: T) -> T {

@@ -291,8 +291,7 @@ impl GeluByTanh {
         let sum = 1.0 + cube;
         // What rounding took from the sum (Knuth's), and from its second part.
         let shown = sum - cube;
-        let sum_rest =
-            (1.0 - shown) + (cube - (sum - shown)) + A::mul_add(Self::CUBE, square_rest, cube_rest);
+        let sum_rest = (1.0 - shown) + (cube - (sum - shown)) + A::mul_add(Self::CUBE, square_rest, cube_rest);
         let (line, line_rest) = math::product(Self::SLOPE, x);
         let (argument, rest) = math::product(line, sum);
         (argument, rest + A::mul_add(line, sum_rest, line_rest * sum))
@@ -329,8 +328,7 @@ impl Pointwise<f64> for Mish {
         let right = 1.0 + 2.0 * e;
         let negative = x < 0.0;
         let numerator = if negative { 2.0 + e } else { right };
-        let denominator =
-            if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
+        let denominator = if negative { A::mul_add(numerator, e, 2.0) } else { A::mul_add(2.0 * e, e, right) };
         let quotient = x * (numerator / denominator);
         if negative { scaled.times(quotient) } else { quotient }
     }

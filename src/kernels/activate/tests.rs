@@ -127,8 +127,7 @@ fn values_and_slopes_are_tensorflows() {
 fn slopes_are_those_of_finite_differences() {
     for activation in all() {
         let width = 12;
-        let z: Vec<f64> =
-            numbers::<f64>(200).into_iter().filter(|z| z.abs() < 8.0).take(width).collect();
+        let z: Vec<f64> = numbers::<f64>(200).into_iter().filter(|z| z.abs() < 8.0).take(width).collect();
         let value = |z: &[f64]| {
             let mut y = z.to_vec();
             activate(Isa::detect(), &activation, &mut y);
@@ -138,13 +137,7 @@ fn slopes_are_those_of_finite_differences() {
         let mut dy: Vec<f64> = (0..width).map(|i| 1.0 + 0.37 * i as f64).collect();
         let upstream = dy.clone();
         let y = value(&z);
-        activate_backward(
-            Isa::detect(),
-            &activation,
-            &z,
-            &[y, vec![0.0; width / 2]].concat()[..width],
-            &mut dy,
-        );
+        activate_backward(Isa::detect(), &activation, &z, &[y, vec![0.0; width / 2]].concat()[..width], &mut dy);
         for i in 0..width {
             let step = 1e-5;
             let moved = |by: f64| {
@@ -153,11 +146,7 @@ fn slopes_are_those_of_finite_differences() {
                 value(&z).iter().zip(&upstream).map(|(y, d)| y * d).sum::<f64>()
             };
             let slope = (moved(step) - moved(-step)) / (2.0 * step);
-            assert!(
-                (slope - dy[i]).abs() < 1e-6 * slope.abs().max(1.0),
-                "{activation} {z:?} {i}: {slope} {}",
-                dy[i]
-            );
+            assert!((slope - dy[i]).abs() < 1e-6 * slope.abs().max(1.0), "{activation} {z:?} {i}: {slope} {}", dy[i]);
         }
     }
 }
@@ -165,26 +154,20 @@ fn slopes_are_those_of_finite_differences() {
 #[test]
 fn the_same_bits_on_every_instruction_set() {
     fn check<T: Float>(bits: fn(T) -> u64) {
-        let fused: Vec<Isa> =
-            Isa::available().into_iter().filter(|&isa| isa != Isa::Baseline).collect();
+        let fused: Vec<Isa> = Isa::available().into_iter().filter(|&isa| isa != Isa::Baseline).collect();
         let Some((&first, others)) = fused.split_first() else { return };
         println!("{first:?} and {others:?}");
         for activation in all() {
             for length in (0..=67).filter(|n| n % 2 == 0 || !activation.changes_width()) {
                 let run = |isa| {
-                    let (z, mut y, mut dy) =
-                        (numbers::<T>(length), numbers(length), numbers(length));
+                    let (z, mut y, mut dy) = (numbers::<T>(length), numbers(length), numbers(length));
                     dy.reverse();
                     activate(isa, &activation, &mut y);
                     activate_backward(isa, &activation, &z, &y, &mut dy);
                     y.into_iter().chain(dy).map(bits).collect::<Vec<u64>>()
                 };
                 for &other in others {
-                    assert_eq!(
-                        run(first),
-                        run(other),
-                        "{activation}, {length} elements, {other:?}"
-                    );
+                    assert_eq!(run(first), run(other), "{activation}, {length} elements, {other:?}");
                 }
             }
         }

@@ -33,8 +33,7 @@ impl Elementary for f32 {
     const EXP_HI: f32 = 89.0;
     const EXPM1_LO: f32 = -32.0;
     // tools/fit_math.py, EXPM1 f32: relative error of expm1 2^-26.07.
-    const EXP_TAIL: &'static [f32] =
-        &[0.49999997, 0.16666542, 0.041667525, 0.008366673, 0.0013862402];
+    const EXP_TAIL: &'static [f32] = &[0.49999997, 0.16666542, 0.041667525, 0.008366673, 0.0013862402];
 
     #[inline(always)]
     fn power_of_two(rounded: f32, add: i32) -> f32 {

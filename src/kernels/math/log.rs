@@ -75,8 +75,7 @@ pub(crate) fn ln_1p<A: Arch>(x: f64) -> f64 {
     let c = (if x > 1.0 { 1.0 - (u - x) } else { x - (u - 1.0) }) / u;
     // Near zero nothing is added to 1, so nothing is left out.
     let near = x > -0.29 && x < 0.41;
-    let (k, f, c) =
-        (if near { 0.0 } else { k }, if near { x } else { f }, if near { 0.0 } else { c });
+    let (k, f, c) = (if near { 0.0 } else { k }, if near { x } else { f }, if near { 0.0 } else { c });
     let y = at_the_edges(u, log_of_parts::<A>(k, f, c));
     if x == 0.0 { x } else { y } // -0.0 stays -0.0
 }

@@ -19,6 +19,6 @@ mod tests;
 
 pub use elementary::Elementary;
 pub(crate) use exp::{
-    Fraction, Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, exp_tail, expm1, product,
-    sigmoid, sigmoid_and_rest, sigmoid_fraction, tanh, tanh_fraction,
+    Fraction, Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, exp_tail, expm1, product, sigmoid, sigmoid_and_rest,
+    sigmoid_fraction, tanh, tanh_fraction,
 };

@@ -10,23 +10,8 @@ use crate::math::{MAX_ULP_F32, MAX_ULP_F64};
 
 /// Every 10007th number, in all sizes and signs, then the special ones.
 fn some_f32() -> Vec<f32> {
-    let special = [
-        0.0,
-        -0.0,
-        f32::INFINITY,
-        f32::NEG_INFINITY,
-        f32::MAX,
-        f32::MIN,
-        f32::MIN_POSITIVE,
-        1e-45,
-        -1e-45,
-    ];
-    (0..=u32::MAX)
-        .step_by(10_007)
-        .map(f32::from_bits)
-        .filter(|x| !x.is_nan())
-        .chain(special)
-        .collect()
+    let special = [0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45, -1e-45];
+    (0..=u32::MAX).step_by(10_007).map(f32::from_bits).filter(|x| !x.is_nan()).chain(special).collect()
 }
 
 #[test]
@@ -54,10 +39,7 @@ fn f32_bounds_hold_on_each_instruction_set() {
                 } else {
                     let ulp = f64::from_bits(((truth.abs().to_bits() >> 52) - 23) << 52);
                     let error = (f64::from(y) - truth).abs() / ulp;
-                    assert!(
-                        error <= MAX_ULP_F32,
-                        "{isa:?} {activation}({x:e}) = {y:e}, not {truth:e}: {error} ulp"
-                    );
+                    assert!(error <= MAX_ULP_F32, "{isa:?} {activation}({x:e}) = {y:e}, not {truth:e}: {error} ulp");
                     worst = if error > worst { error } else { worst };
                 }
             }
@@ -81,8 +63,7 @@ fn f64_bounds_hold_on_each_instruction_set() {
                 "celu" => Activation::Celu { alpha: 0.75 },
                 by_name => by_name.parse().unwrap(),
             };
-            let numbers: Vec<f64> =
-                numbers.split(' ').map(|number| number.parse().unwrap()).collect();
+            let numbers: Vec<f64> = numbers.split(' ').map(|number| number.parse().unwrap()).collect();
             let mut y = [numbers[0]];
             activate(isa, &activation, &mut y);
             let ulp = f64::from_bits(numbers[1].abs().to_bits() + 1) - numbers[1].abs();
@@ -105,14 +86,7 @@ fn fractions_stay_between_zero_and_one() {
             let (t, s) = (tanh_fraction::<A, T>(self.0), sigmoid_fraction::<A, T>(self.0));
             let (same, rest) = sigmoid_and_rest::<A, T>(self.0);
             assert!(same.numerator == s.numerator && same.denominator == s.denominator);
-            [
-                t.numerator,
-                t.denominator,
-                s.numerator,
-                s.denominator,
-                rest,
-                (t.value() * s.value()) - t.times(s),
-            ]
+            [t.numerator, t.denominator, s.numerator, s.denominator, rest, (t.value() * s.value()) - t.times(s)]
         }
     }
     fn check<T: Float>(x: T) {
@@ -121,10 +95,7 @@ fn fractions_stay_between_zero_and_one() {
             let (zero, one, two) = (T::zero(), T::one(), T::one() + T::one());
             assert!(one <= dt && dt <= two && t.abs() <= dt, "tanh {x}: {t} / {dt}");
             assert!(one <= ds && ds <= two && zero <= s && s <= ds, "sigmoid {x}: {s} / {ds}");
-            assert!(
-                zero <= rest && rest <= ds && (s == one || rest == one),
-                "1 - sigmoid {x}: {rest} / {ds}"
-            );
+            assert!(zero <= rest && rest <= ds && (s == one || rest == one), "1 - sigmoid {x}: {rest} / {ds}");
             assert!(difference.abs() < T::from_f64(1e-6), "{x}: {difference}");
         }
     }

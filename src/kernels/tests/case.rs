@@ -56,8 +56,7 @@ pub enum AnyKernel<T: Float> {
 
 impl<T: Float> AnyKernel<T> {
     pub fn new(isa: Isa, cell: Cell, w: &Weights) -> Self {
-        let (kernel, recurrent, bias) =
-            (cast::<T>(&w.kernel), cast::<T>(&w.recurrent_kernel), cast::<T>(&w.bias));
+        let (kernel, recurrent, bias) = (cast::<T>(&w.kernel), cast::<T>(&w.recurrent_kernel), cast::<T>(&w.bias));
         match cell {
             Cell::SimpleRnn => {
                 let mut k = SimpleRnnKernel::for_isa(isa, w.input_size, w.units);
@@ -161,23 +160,13 @@ pub struct How {
 
 impl Default for How {
     fn default() -> Self {
-        How {
-            rows: None,
-            gap: 0,
-            projected: false,
-            odd_step: false,
-            saved: false,
-            reference: false,
-            dirt: f64::NAN,
-        }
+        How { rows: None, gap: 0, projected: false, odd_step: false, saved: false, reference: false, dirt: f64::NAN }
     }
 }
 
 impl Case {
     pub fn new(cell: Cell, input_size: usize, units: usize, batch: usize, seed: u64) -> Case {
-        let mut n = Numbers(
-            seed.wrapping_mul(0x9E3779B97F4A7C15) ^ ((input_size as u64) << 32) ^ units as u64,
-        );
+        let mut n = Numbers(seed.wrapping_mul(0x9E3779B97F4A7C15) ^ ((input_size as u64) << 32) ^ units as u64);
         n.next();
         let columns = cell.gates() * units;
         let bias_rows = if cell == Cell::GruAfter { 2 } else { 1 };
@@ -212,12 +201,7 @@ impl Case {
         let mut n = Numbers(seed);
         let gates = if per_gate { self.cell.gates() } else { 1 };
         let mut mask = |width: usize| {
-            Some(
-                n.vec(self.batch * gates * width, 1.0)
-                    .iter()
-                    .map(|&u| if u < -0.5 { 0.0 } else { 1.25 })
-                    .collect(),
-            )
+            Some(n.vec(self.batch * gates * width, 1.0).iter().map(|&u| if u < -0.5 { 0.0 } else { 1.25 }).collect())
         };
         self.input_mask = mask(self.weights.input_size);
         self.recurrent_mask = mask(self.weights.units);
@@ -237,15 +221,9 @@ impl Case {
                 let n = v.len() / self.batch;
                 row * n..(row + 1) * n
             };
-            let x = Operand {
-                values: &self.x[part(&self.x)],
-                mask: self.input_mask.as_ref().map(|m| &m[part(m)]),
-            };
+            let x = Operand { values: &self.x[part(&self.x)], mask: self.input_mask.as_ref().map(|m| &m[part(m)]) };
             let state = &self.state[row * width..][..width];
-            let h = Operand {
-                values: &state[..units],
-                mask: self.recurrent_mask.as_ref().map(|m| &m[part(m)]),
-            };
+            let h = Operand { values: &state[..units], mask: self.recurrent_mask.as_ref().map(|m| &m[part(m)]) };
             let (w, a, r) = (&self.weights, &self.activation, &self.recurrent_activation);
             match self.cell {
                 Cell::SimpleRnn => outcome.state.extend(naive::simple_rnn(w, x, h, a)),
@@ -287,25 +265,19 @@ impl Case {
             values.chunks(width + how.gap).flat_map(|row| row[..width].iter().copied()).collect()
         };
         let all: Vec<usize> = (0..self.batch).collect();
-        let (inputs, width, saved_len) =
-            (self.weights.input_size, self.state_width(), kernel.saved_len());
+        let (inputs, width, saved_len) = (self.weights.input_size, self.state_width(), kernel.saved_len());
         let (x, state) = (spread(&self.x, inputs), spread(&self.state, width));
         let input_mask = self.input_mask.as_ref().map(|m| spread(m, m.len() / self.batch));
         let recurrent_mask = self.recurrent_mask.as_ref().map(|m| spread(m, m.len() / self.batch));
         let mask_rows = |mask: &'_ Option<Vec<T>>| -> Option<(usize, usize)> {
             mask.as_ref().map(|m| (m.len() / self.batch, m.len() / self.batch - how.gap))
         };
-        let dropout =
-            (how.reference || input_mask.is_some() || recurrent_mask.is_some()).then(|| {
-                DropoutRows {
-                    input: mask_rows(&input_mask).map(|(stride, width)| {
-                        Rows::new(input_mask.as_ref().unwrap(), 0, stride, width)
-                    }),
-                    recurrent: mask_rows(&recurrent_mask).map(|(stride, width)| {
-                        Rows::new(recurrent_mask.as_ref().unwrap(), 0, stride, width)
-                    }),
-                }
-            });
+        let dropout = (how.reference || input_mask.is_some() || recurrent_mask.is_some()).then(|| DropoutRows {
+            input: mask_rows(&input_mask)
+                .map(|(stride, width)| Rows::new(input_mask.as_ref().unwrap(), 0, stride, width)),
+            recurrent: mask_rows(&recurrent_mask)
+                .map(|(stride, width)| Rows::new(recurrent_mask.as_ref().unwrap(), 0, stride, width)),
+        });
         let x = Rows::new(&x, 0, inputs + how.gap, inputs);
         let z_len = kernel.projected_len();
         let mut projected = vec![dirt; self.batch * (z_len + how.gap)];
@@ -337,18 +309,11 @@ impl Case {
 }
 
 /// Fails unless all values agree within `tolerance * max(1, |expected|)`.
-pub fn assert_close<T: Float>(
-    got: &[T],
-    expected: &[f64],
-    tolerance: f64,
-    what: &dyn std::fmt::Debug,
-) {
+pub fn assert_close<T: Float>(got: &[T], expected: &[f64], tolerance: f64, what: &dyn std::fmt::Debug) {
     assert_eq!(got.len(), expected.len(), "{what:?}");
     for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {
         let (got, bound) = (got.into_f64(), tolerance * expected.abs().max(1.0));
-        let same = got == expected
-            || (got.is_nan() && expected.is_nan())
-            || (got - expected).abs() <= bound;
+        let same = got == expected || (got.is_nan() && expected.is_nan()) || (got - expected).abs() <= bound;
         assert!(same, "element {at}: {got}, expected {expected}, {what:?}");
     }
 }
@@ -357,8 +322,7 @@ pub fn assert_close<T: Float>(
 pub fn assert_same_bits<T: Float>(got: &[T], expected: &[T], what: &dyn std::fmt::Debug) {
     assert_eq!(got.len(), expected.len(), "{what:?}");
     for (at, (&a, &b)) in got.iter().zip(expected).enumerate() {
-        let same =
-            (a.is_nan() && b.is_nan()) || (a == b && a.is_sign_negative() == b.is_sign_negative());
+        let same = (a.is_nan() && b.is_nan()) || (a == b && a.is_sign_negative() == b.is_sign_negative());
         assert!(same, "element {at}: {a:?} and {b:?} differ, {what:?}");
     }
 }

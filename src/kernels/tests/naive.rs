@@ -32,9 +32,7 @@ impl Operand<'_> {
 
     /// Column `gate * units + unit` of `operand @ matrix`.
     fn dot(&self, matrix: &[f64], columns: usize, units: usize, gate: usize, unit: usize) -> f64 {
-        (0..self.values.len())
-            .map(|k| self.get(gate, k) * matrix[k * columns + gate * units + unit])
-            .sum()
+        (0..self.values.len()).map(|k| self.get(gate, k) * matrix[k * columns + gate * units + unit]).sum()
     }
 }
 
@@ -44,9 +42,7 @@ pub fn activate(activation: &Activation, values: &mut [f64]) {
         Activation::Relu => values.iter_mut().for_each(|v| *v = v.max(0.0)),
         Activation::Tanh => values.iter_mut().for_each(|v| *v = v.tanh()),
         Activation::Sigmoid => values.iter_mut().for_each(|v| *v = 1.0 / (1.0 + (-*v).exp())),
-        Activation::HardSigmoid => {
-            values.iter_mut().for_each(|v| *v = (*v / 6.0 + 0.5).clamp(0.0, 1.0))
-        }
+        Activation::HardSigmoid => values.iter_mut().for_each(|v| *v = (*v / 6.0 + 0.5).clamp(0.0, 1.0)),
         Activation::Softsign => values.iter_mut().for_each(|v| *v /= 1.0 + v.abs()),
         Activation::Softmax => {
             let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -62,9 +58,8 @@ pub fn activate(activation: &Activation, values: &mut [f64]) {
 /// `h` after the step.
 pub fn simple_rnn(w: &Weights, x: Operand, h: Operand, activation: &Activation) -> Vec<f64> {
     let n = w.units;
-    let mut next: Vec<f64> = (0..n)
-        .map(|u| w.bias[u] + x.dot(&w.kernel, n, n, 0, u) + h.dot(&w.recurrent_kernel, n, n, 0, u))
-        .collect();
+    let mut next: Vec<f64> =
+        (0..n).map(|u| w.bias[u] + x.dot(&w.kernel, n, n, 0, u) + h.dot(&w.recurrent_kernel, n, n, 0, u)).collect();
     activate(activation, &mut next);
     next
 }
@@ -124,9 +119,7 @@ pub fn gru(
     }
     let r = &gates[n..];
     let inner: Vec<f64> = if reset_after {
-        (0..n)
-            .map(|u| recurrent_bias(2 * n + u) + h.dot(&w.recurrent_kernel, columns, n, 2, u))
-            .collect()
+        (0..n).map(|u| recurrent_bias(2 * n + u) + h.dot(&w.recurrent_kernel, columns, n, 2, u)).collect()
     } else {
         (0..n).map(|u| r[u] * h.get(2, u)).collect()
     };
@@ -137,13 +130,7 @@ pub fn gru(
                 + if reset_after {
                     r[u] * inner[u]
                 } else {
-                    Operand { values: &inner, mask: None }.dot(
-                        &w.recurrent_kernel,
-                        columns,
-                        n,
-                        2,
-                        u,
-                    )
+                    Operand { values: &inner, mask: None }.dot(&w.recurrent_kernel, columns, n, 2, u)
                 }
         })
         .collect();

@@ -22,8 +22,7 @@ fn same_bits<T: Float>(case: &Case) {
                 How { saved: true, ..gap },
             ] {
                 let outcome: Outcome<T> = case.run(isa, &how);
-                let what =
-                    (isa, &how, case.cell, case.weights.input_size, case.weights.units, case.batch);
+                let what = (isa, &how, case.cell, case.weights.input_size, case.weights.units, case.batch);
                 assert_same_bits(&outcome.state, &expected.state, &what);
             }
         }
@@ -83,14 +82,7 @@ fn row_lists<T: Float>(cell: Cell, activation: Activation) {
     for isa in Isa::available() {
         let all: Outcome<T> = case.run(isa, &How::default());
         let width = case.state_width();
-        for rows in [
-            vec![],
-            vec![12],
-            vec![0, 5],
-            vec![3, 4, 11],
-            vec![12, 0, 7, 3],
-            vec![1, 2, 3, 5, 8, 9, 10],
-        ] {
+        for rows in [vec![], vec![12], vec![0, 5], vec![3, 4, 11], vec![12, 0, 7, 3], vec![1, 2, 3, 5, 8, 9, 10]] {
             let how = How { rows: Some(rows.clone()), gap: 2, dirt: 3.5, ..How::default() };
             let some: Outcome<T> = case.run(isa, &how);
             for row in 0..batch {
@@ -98,10 +90,7 @@ fn row_lists<T: Float>(cell: Cell, activation: Activation) {
                 if rows.contains(&row) {
                     assert_same_bits(got, &all.state[row * width..][..width], &(isa, &rows, row));
                 } else {
-                    assert!(
-                        got.iter().all(|&v| v == T::from_f64(3.5)),
-                        "row {row} isn't live: {rows:?}"
-                    );
+                    assert!(got.iter().all(|&v| v == T::from_f64(3.5)), "row {row} isn't live: {rows:?}");
                 }
             }
         }

@@ -6,16 +6,10 @@ use crate::{Activation, Float};
 
 fn agrees<T: Float>(tolerance: f64) {
     for cell in CELLS {
-        for (input_size, units, batch) in
-            [(1, 1, 1), (3, 5, 2), (2, 16, 3), (5, 24, 2), (7, 33, 2), (20, 41, 1)]
-        {
+        for (input_size, units, batch) in [(1, 1, 1), (3, 5, 2), (2, 16, 3), (5, 24, 2), (7, 33, 2), (20, 41, 1)] {
             let case = Case::new(cell, input_size, units, batch, 1);
-            let others = case
-                .clone()
-                .activations(Activation::Softsign, Activation::HardSigmoid)
-                .dropout(false, 3);
-            let whole_row =
-                case.clone().activations(Activation::Softmax, Activation::Relu).dropout(true, 4);
+            let others = case.clone().activations(Activation::Softsign, Activation::HardSigmoid).dropout(false, 3);
+            let whole_row = case.clone().activations(Activation::Softmax, Activation::Relu).dropout(true, 4);
             for case in [case, others, whole_row] {
                 let expected = case.naive();
                 for projected in [false, true] {
