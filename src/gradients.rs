@@ -154,6 +154,11 @@ impl<'a, T: Float> WeightGradients<'a, T> {
         self.weights[index].as_slice_mut().unwrap_or(&mut [])
     }
 
+    /// The elements of every weight's gradient in row order, one after another.
+    pub(crate) fn slices(&mut self) -> impl Iterator<Item = &mut [T]> {
+        self.weights.iter_mut().map(|weight| weight.as_slice_mut().unwrap_or(&mut []))
+    }
+
     /// Adds the outer product of `x` and `dz` to the gradient of a weight of shape (x.len(), dz.len()).
     ///
     /// # Panics

@@ -8,7 +8,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayRef2, ArrayView2, s};
+use ndarray::{ArrayRef2, ArrayView2, s};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -66,6 +66,11 @@ impl StateLayout {
         None
     }
 
+    /// The widths of the parts, in the order of their columns.
+    pub(crate) fn widths(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|(_, width)| *width)
+    }
+
     /// The width of the first part, which is a cell's output unless the cell says otherwise.
     pub(crate) fn first_width(&self) -> usize {
         self.parts.first().map_or(0, |(_, width)| *width)
@@ -99,8 +104,10 @@ impl fmt::Display for StateLayout {
 #[derive(Debug, Clone, PartialEq)]
 pub struct State<T> {
     layout: Arc<StateLayout>,
-    /// (batch, layout.width()), always in standard layout.
-    values: Array2<T>,
+    batch: usize,
+    /// (batch, layout.width()), row by row. No array: a stream reads it at each step, and asking an array for its slice
+    /// is a tenth of a small step.
+    values: Vec<T>,
 }
 
 impl<T: Float> State<T> {
@@ -109,13 +116,13 @@ impl<T: Float> State<T> {
     /// # Panics
     /// If there can't be so many, as `Array2::zeros` does.
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
-        let values = Array2::zeros((batch, layout.width()));
-        State { layout, values }
+        let values = vec![T::zero(); batch * layout.width()];
+        State { layout, batch, values }
     }
 
     /// The number of rows.
     pub fn batch(&self) -> usize {
-        self.values.nrows()
+        self.batch
     }
 
     /// The names of the parts, in the order of their columns.
@@ -130,7 +137,7 @@ impl<T: Float> State<T> {
 
     /// All parts side by side: (batch, width).
     pub fn values(&self) -> ArrayView2<'_, T> {
-        self.values.view()
+        self.view()
     }
 
     /// A part: (batch, its width).
@@ -138,7 +145,8 @@ impl<T: Float> State<T> {
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.
     pub fn get(&self, name: &str) -> Result<ArrayView2<'_, T>> {
-        Ok(self.values.slice(s![.., self.columns(name)?]))
+        let columns = self.columns(name)?;
+        Ok(self.view().slice_move(s![.., columns]))
     }
 
     /// Replaces a part by (batch, its width) values.
@@ -152,7 +160,10 @@ impl<T: Float> State<T> {
         if expected != given {
             return Err(Error::StateShape { part: name.into(), expected, given });
         }
-        self.values.slice_mut(s![.., columns]).assign(values);
+        let width = self.layout.width();
+        for (row, values) in self.values.chunks_exact_mut(width).zip(values.rows()) {
+            row[columns.clone()].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+        }
         Ok(())
     }
 
@@ -162,7 +173,7 @@ impl<T: Float> State<T> {
     /// [`Error::StateLayout`] or [`Error::StateBatch`] if the two differ in layout or batch.
     pub fn copy_from(&mut self, other: &State<T>) -> Result<()> {
         other.check(&self.layout, self.batch())?;
-        self.values.assign(&other.values);
+        self.values.copy_from_slice(&other.values);
         Ok(())
     }
 
@@ -178,12 +189,18 @@ impl<T: Float> State<T> {
     }
 
     pub(crate) fn rows(&self) -> Rows<'_, T> {
-        Rows::packed(self.values.as_slice().unwrap_or(&[]), self.layout.width())
+        Rows::packed(&self.values, self.layout.width())
     }
 
     /// The values, row by row.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
-        self.values.as_slice_mut().unwrap_or(&mut [])
+        &mut self.values
+    }
+
+    fn view(&self) -> ArrayView2<'_, T> {
+        // The shape is that of the values by construction; an empty view stands for what can't be.
+        let shape = (self.batch, self.layout.width());
+        ArrayView2::from_shape(shape, &self.values).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
     }
 
     fn columns(&self, name: &str) -> Result<Range<usize>> {

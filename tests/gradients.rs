@@ -304,3 +304,59 @@ fn stacked_cells() {
     check("StackedCells", &mut with_weights(layer.clone()), false);
     check("StackedCells dropout", &mut with_weights(layer.go_backwards(true)), true);
 }
+
+/// With many rows the weights' gradients are summed every few steps: here every third one of eight.
+#[test]
+fn many_rows() {
+    let (batch, steps) = (100, 8);
+    let mut layers: Vec<Box<dyn Layer<f64>>> = vec![
+        Box::new(SimpleRnn::builder(2, 3).return_sequences(true).build().unwrap()),
+        Box::new(Lstm::builder(2, 3).return_sequences(true).go_backwards(true).build().unwrap()),
+        Box::new(Gru::builder(2, 3).return_sequences(true).build().unwrap()),
+        Box::new(Gru::builder(2, 3).reset_after(false).return_sequences(true).go_backwards(true).build().unwrap()),
+    ];
+    for layer in &mut layers {
+        let mut layer = with_weights(layer.clone());
+        let name = layer.class_name();
+        let x = filled(0.3, (batch, steps, 2));
+        let upstream = filled(0.9, (batch, steps, 3));
+        let resets = Array2::from_shape_fn((batch, steps), |(row, t)| (row + t) % 5 == 1);
+        let mask = Array2::from_shape_fn((batch, steps), |(row, t)| (row * 3 + t) % 4 != 2);
+        let options = || Run::new().resets(&resets).mask(&mask);
+        let loss = |layer: &dyn Layer<f64>, x: &Array3<f64>| {
+            (layer.run(x, options()).unwrap().sequence().unwrap() * &upstream).sum()
+        };
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&layer));
+        layer.run(&x, options().record(&mut tape)).unwrap();
+        layer.backward(&mut tape, OutputGradient::new().sequence(&upstream), &mut gradients).unwrap();
+
+        let step = 1e-5;
+        let names: Vec<String> = layer.weights().iter().map(|(name, _)| name.clone()).collect();
+        for weight in &names {
+            let given = layer.weight(weight).unwrap().to_owned();
+            let mut numeric = Vec::new();
+            for i in 0..given.len() {
+                let mut moved = |by: f64| {
+                    let mut values = given.clone();
+                    values.as_slice_mut().unwrap()[i] += by;
+                    layer.set_weights(&[(weight, values.view())]).unwrap();
+                    loss(&layer, &x)
+                };
+                numeric.push((moved(step) - moved(-step)) / (2.0 * step));
+            }
+            layer.set_weights(&[(weight, given.view())]).unwrap();
+            agree(&format!("{name}: {weight}"), gradients.get(weight).unwrap().as_slice().unwrap(), &numeric);
+        }
+        let numeric: Vec<f64> = (0..x.len())
+            .map(|i| {
+                let moved = |by: f64| {
+                    let mut x = x.clone();
+                    x.as_slice_mut().unwrap()[i] += by;
+                    loss(&layer, &x)
+                };
+                (moved(step) - moved(-step)) / (2.0 * step)
+            })
+            .collect();
+        agree(&format!("{name}: input"), gradients.input().unwrap().as_slice().unwrap(), &numeric);
+    }
+}

@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::{BackwardPlan, Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::backward::Form;
 use crate::kernels::{GruKernel, KernelStep};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -136,6 +137,11 @@ impl<T: Float> Cell for GruCell<T> {
     fn can_train(&self) -> Result<()> {
         self.activation.check_derivative()?;
         self.recurrent_activation.check_derivative()
+    }
+
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
+        let form = if self.reset_after { Form::GruAfter } else { Form::GruBefore };
+        BackwardPlan::new(form, &self.weights, &self.activation, &self.recurrent_activation)
     }
 
     fn backward_scratch_len(&self) -> usize {

@@ -4,12 +4,13 @@ use std::fmt;
 
 use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::{BackwardPlan, Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::backward::Form;
 use crate::kernels::isa::Isa;
 use crate::kernels::{KernelStep, LstmKernel};
 use crate::state::StateLayout;
@@ -135,6 +136,10 @@ impl<T: Float> Cell for LstmCell<T> {
     fn can_train(&self) -> Result<()> {
         self.activation.check_derivative()?;
         self.recurrent_activation.check_derivative()
+    }
+
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
+        BackwardPlan::new(Form::Lstm, &self.weights, &self.activation, &self.recurrent_activation)
     }
 
     fn backward_scratch_len(&self) -> usize {

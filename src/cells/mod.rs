@@ -14,9 +14,12 @@ pub(crate) mod weights;
 use std::fmt::Debug;
 use std::ops::Range;
 
+use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::activate::reads_preactivation;
+use crate::kernels::backward::Form;
 use crate::rows::{DropoutRows, Input, Rows, RowsMut};
 use crate::runner::scratch::take;
 use crate::state::StateLayout;
@@ -209,6 +212,12 @@ pub trait Cell: Debug + Send + Sync + 'static {
             self.step_backward(step, gradients)?;
         }
         Ok(())
+    }
+
+    /// What the kernels need to go back through many rows and steps at once, for cells and activations that have such.
+    #[doc(hidden)]
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, Self::Elem>> {
+        None
     }
 
     /// The number of values of scratch that `step_rows_backward` wants for a batch of this many rows.
@@ -424,4 +433,27 @@ pub struct BackwardRows<'a, T> {
     pub d_x: RowsMut<'a, T>,
     /// `rows_backward_scratch_len` values.
     pub scratch: &'a mut [T],
+}
+
+/// A built-in cell, as the kernels that go back see it.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BackwardPlan<'a, T: Float> {
+    pub(crate) form: Form,
+    pub(crate) weights: &'a weights::CellWeights<T>,
+    pub(crate) activation: &'a Activation,
+    pub(crate) recurrent_activation: &'a Activation,
+}
+
+impl<'a, T: Float> BackwardPlan<'a, T> {
+    /// None for activations whose way back needs the preactivations, which the kernels don't keep.
+    pub(crate) fn new(
+        form: Form,
+        weights: &'a weights::CellWeights<T>,
+        activation: &'a Activation,
+        recurrent_activation: &'a Activation,
+    ) -> Option<Self> {
+        let keeps = !reads_preactivation(activation) && !reads_preactivation(recurrent_activation);
+        keeps.then_some(BackwardPlan { form, weights, activation, recurrent_activation })
+    }
 }

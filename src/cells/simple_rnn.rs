@@ -4,11 +4,12 @@ use std::fmt;
 
 use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::{BackwardPlan, Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::backward::Form;
 use crate::kernels::{KernelStep, SimpleRnnKernel};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -117,6 +118,10 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
 
     fn can_train(&self) -> Result<()> {
         self.activation.check_derivative()
+    }
+
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
+        BackwardPlan::new(Form::SimpleRnn, &self.weights, &self.activation, &self.activation)
     }
 
     fn backward_scratch_len(&self) -> usize {

@@ -5,8 +5,9 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
 use super::isa::Isa;
-use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
+use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, RowStep, SimpleRnnKernel};
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -31,12 +32,15 @@ macro_rules! entries {
 
 entries! {
     fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn simple_rnn_row(kernel: &SimpleRnnKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
     fn simple_rnn_project(kernel: &SimpleRnnKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn lstm_step(kernel: &LstmKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn lstm_row(kernel: &LstmKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
     fn lstm_project(kernel: &LstmKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn gru_step(kernel: &GruKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn gru_row(kernel: &GruKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
     fn gru_project(kernel: &GruKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn dense(
@@ -46,14 +50,23 @@ entries! {
         out: RowsMut<'_, Self>,
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
+    fn backward_step(kernel: &mut BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
+    fn backward_chunk(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, sums: WeightSums<'_, Self>)
+        = kernel.chunk_here(call, sums);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);
 }
 
 macro_rules! steps {
-    ($($kernel:ident $step:ident $project:ident;)*) => {$(
+    ($($kernel:ident $step:ident $row:ident $project:ident;)*) => {$(
         impl<T: Float> $kernel<T> {
+            /// One step of one row.
+            #[inline]
+            pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
+                T::$row(self, step);
+            }
+
             /// One step of the rows in `call`.
             #[inline]
             pub(crate) fn step(&self, call: KernelStep<'_, T>) {
@@ -69,9 +82,21 @@ macro_rules! steps {
 }
 
 steps! {
-    SimpleRnnKernel simple_rnn_step simple_rnn_project;
-    LstmKernel lstm_step lstm_project;
-    GruKernel gru_step gru_project;
+    SimpleRnnKernel simple_rnn_step simple_rnn_row simple_rnn_project;
+    LstmKernel lstm_step lstm_row lstm_project;
+    GruKernel gru_step gru_row gru_project;
+}
+
+impl<T: Float> BackwardKernel<T> {
+    /// One step of the rows in `call`.
+    pub(crate) fn step(&mut self, call: BackwardStep<'_, T>) {
+        T::backward_step(self, call);
+    }
+
+    /// The sums over a chunk of steps.
+    pub(crate) fn chunk(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
+        T::backward_chunk(self, call, sums);
+    }
 }
 
 impl<T: Float> DenseKernel<T> {

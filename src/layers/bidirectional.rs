@@ -257,6 +257,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         Seeds { states }
     }
 
+    fn generators(&self) -> usize {
+        self.forward.generators() + self.backward.generators()
+    }
+
     fn class_name(&self) -> &'static str {
         "Bidirectional"
     }
@@ -316,7 +320,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         let (forward_state, backward_state) = self.states();
         let (forward_generators, backward_generators) = match dropout {
             Some(all) => {
-                let (forward, backward) = all.split_at_mut(self.forward.seeds().states.len());
+                let (forward, backward) = all.split_at_mut(self.forward.generators());
                 (Some(forward), Some(backward))
             }
             None => (None, None),

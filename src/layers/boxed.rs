@@ -99,6 +99,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).work()
     }
 
+    fn generators(&self) -> usize {
+        (**self).generators()
+    }
+
     fn ready(&self) -> Result<()> {
         (**self).ready()
     }

@@ -124,6 +124,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     #[doc(hidden)]
     fn work(&self) -> usize;
 
+    /// The number of [`seeds`](Layer::seeds).
+    #[doc(hidden)]
+    fn generators(&self) -> usize {
+        0
+    }
+
     /// Whether the layer can run at all: asked before each call.
     #[doc(hidden)]
     fn ready(&self) -> Result<()> {

@@ -171,6 +171,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         Seeds { states: self.cell.dropout().iter().map(state).collect() }
     }
 
+    fn generators(&self) -> usize {
+        self.cell.dropout().len()
+    }
+
     fn class_name(&self) -> &'static str {
         self.cell.class_name()
     }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Layer;
 use super::sealed::Sealed;
+use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::mask::TimeMask;
@@ -133,7 +133,7 @@ impl<T: Float> StackedBuilder<T> {
                 name: names(i),
                 state: state_start..state,
                 carry: carry_start..carry,
-                generators: layer.seeds().states.len(),
+                generators: layer.generators(),
                 weights: weights_start..weights,
                 layer,
             }
@@ -203,6 +203,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn seeds(&self) -> Seeds {
         Seeds { states: self.parts.iter().flat_map(|part| part.layer.seeds().states).collect() }
+    }
+
+    fn generators(&self) -> usize {
+        self.parts.iter().map(|part| part.generators).sum()
     }
 
     fn class_name(&self) -> &'static str {
@@ -322,7 +326,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
             }
             std::mem::swap(&mut reading, &mut writing);
         }
-        (scratch.outputs, scratch.work) = (reading, writing);
+        (scratch.outputs, scratch.work) = in_place(count, reading, writing);
         scratch.resets = turned_resets;
     }
 
@@ -402,9 +406,15 @@ impl<T: Float> Layer<T> for Stacked<T> {
             }
             std::mem::swap(&mut reading, &mut writing);
         }
-        (scratch.outputs, scratch.copies[0]) = (reading, writing);
+        (scratch.outputs, scratch.copies[0]) = in_place(count, reading, writing);
         result
     }
+}
+
+/// Two buffers that were swapped `count` times, each where it was: else a call would find the smaller one where the last
+/// call had the larger, and would allocate once more.
+fn in_place<T>(count: usize, first: Vec<T>, second: Vec<T>) -> (Vec<T>, Vec<T>) {
+    if count.is_multiple_of(2) { (first, second) } else { (second, first) }
 }
 
 /// Resets as they are seen from the other end of time: what lay between t - 1 and t lies before step T - t.
@@ -425,13 +435,16 @@ fn copy_rows<T: Float>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) 
 }
 
 impl<T: Float> fmt::Display for Stacked<T> {
-    /// A line for each layer.
+    /// A line for each layer, the layers of one class numbered as Keras does: `lstm`, `lstm_1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, part) in self.parts.iter().enumerate() {
+        let mut on_sequence = true;
+        for (i, Part { layer, .. }) in self.parts.iter().enumerate() {
             if i > 0 {
                 writeln!(f)?;
             }
-            write!(f, "{}", part.layer)?;
+            let before = self.parts[..i].iter().filter(|part| part.layer.class_name() == layer.class_name());
+            summary::line_in_stack(f, layer, before.count(), on_sequence)?;
+            on_sequence &= layer.returns_sequences();
         }
         Ok(())
     }

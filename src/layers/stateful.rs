@@ -1,5 +1,6 @@
 //! Keras's `stateful=True`.
 
+use std::fmt;
 use std::ops::Deref;
 
 use ndarray::ArrayRef3;
@@ -30,7 +31,6 @@ use crate::state::State;
 /// assert_eq!(output.last(), gru.forward(&x)?.last());
 /// # Ok::<(), recurrent::Error>(())
 /// ```
-#[derive(Debug)]
 pub struct Stateful<T: Float, P> {
     layer: P,
     state: State<T>,
@@ -88,5 +88,14 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stateful<T, P> {
     /// The layer.
     pub fn layer(&self) -> &P::Target {
         &self.layer
+    }
+}
+
+impl<T: Float, P: fmt::Debug> fmt::Debug for Stateful<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stateful")
+            .field("layer", &self.layer)
+            .field("batch", &self.state.batch())
+            .finish_non_exhaustive()
     }
 }

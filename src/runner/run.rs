@@ -227,7 +227,7 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
         state.check(layer.state_layout(), batch)?;
     }
     if let Some(seeds) = &run.seeds {
-        let (expected, given) = (layer.seeds().states.len(), seeds.states.len());
+        let (expected, given) = (layer.generators(), seeds.states.len());
         if expected != given {
             return Err(Error::SeedsCount { expected, given });
         }

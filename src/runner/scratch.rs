@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 
+use super::backward::ChunkRows;
 use super::run::CallScratch;
 
 /// Working memory for any layer, kept by the caller from call to call so that nothing is allocated anew.
@@ -33,6 +34,8 @@ pub struct Scratch<T> {
     pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
+    /// Rows of a few steps on their way back.
+    pub(crate) chunk: ChunkRows,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
@@ -49,8 +52,11 @@ pub struct Scratch<T> {
 pub(crate) struct AllRows(Vec<usize>);
 
 impl AllRows {
+    #[inline]
     pub(crate) fn up_to(&mut self, batch: usize) -> &[usize] {
-        self.0.extend(self.0.len()..batch);
+        if self.0.len() < batch {
+            self.0.extend(self.0.len()..batch);
+        }
         &self.0[..batch]
     }
 }
@@ -71,6 +77,7 @@ impl<T> Scratch<T> {
             #[cfg(feature = "keras")]
             flags: Vec::new(),
             resets: Vec::new(),
+            chunk: ChunkRows::default(),
             all_rows: AllRows::default(),
             odd: false,
             children: Vec::new(),
@@ -89,6 +96,7 @@ impl<T> Scratch<T> {
 }
 
 /// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
+#[inline]
 pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
     if buffer.len() < len {
         buffer.resize(len, T::default());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayRef2, ArrayRef3, s};
+use ndarray::{Array2, ArrayRef2, ArrayRef3, ArrayView2, s};
 
 use super::pass::Pass;
 use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
@@ -48,9 +48,9 @@ pub struct Stream<T: Float, P> {
     states: [State<T>; 2],
     current: usize,
     /// The previous outputs of the layer and of those inside: (batch, carry width).
-    carry: Array2<T>,
-    /// The last columns of `carry`, if there are others.
-    output: Option<Array2<T>>,
+    carry: Vec<T>,
+    /// The last columns of `carry` as an array, after a step that returns one.
+    output: Array2<T>,
     /// A copy of an input that doesn't lie in row order.
     input: Vec<T>,
     scratch: Scratch<T>,
@@ -89,8 +89,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             batch,
             states: [zeros(), zeros()],
             current: 0,
-            carry: Array2::zeros((batch, sizes.carry)),
-            output: (sizes.output != sizes.carry).then(|| Array2::zeros((batch, sizes.output))),
+            carry: vec![T::zero(); batch * sizes.carry],
+            output: Array2::zeros((batch, sizes.output)),
             input: vec![T::zero(); batch * sizes.input],
             scratch: Scratch::new(),
             layer,
@@ -114,7 +114,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             Some(x) => self.advance(x),
             None => self.by_copy(x, |stream, x| stream.advance(x)),
         }
-        Ok(self.output())
+        Ok(self.published())
     }
 
     /// [`step`](Stream::step) of the rows that are `live`: the others keep their state and repeat their previous
@@ -131,7 +131,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             Some(x) => self.advance_masked(x, live),
             None => self.by_copy(x, |stream, x| stream.advance_masked(x, live)),
         }
-        Ok(self.output())
+        Ok(self.published())
     }
 
     /// One step of a stream of one row, by slices: features to units.
@@ -145,7 +145,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         }
         self.advance(x);
         let Sizes { carry, output, .. } = self.sizes;
-        Ok(self.carry.as_slice().map_or(&[], |values| &values[carry - output..]))
+        Ok(&self.carry[carry - output..])
     }
 
     /// A chunk of any number of steps, none included: (batch, timesteps, features).
@@ -165,9 +165,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         self.check_chunk(x, &run)?;
         let (prev, next) = in_turn(&mut self.states, self.current);
         let run = run.initial_state(prev);
-        let output = produce(&*self.layer, x, run, Some(next), self.carry.as_slice_mut(), &mut self.scratch)?;
+        let output = produce(&*self.layer, x, run, Some(next), Some(&mut self.carry), &mut self.scratch)?;
         self.current ^= 1;
-        self.publish();
         Ok(output)
     }
 
@@ -188,11 +187,10 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         let (prev, next) = in_turn(&mut self.states, self.current);
         let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
         let run = run.initial_state(prev);
-        execute(&*self.layer, x, run, slices, self.carry.as_slice_mut(), &mut self.scratch)?;
+        execute(&*self.layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
         self.current ^= 1;
-        self.publish();
         if let Some(last) = last {
-            last.assign(self.output());
+            last.assign(&self.output());
         }
         if let Some(state) = state {
             state.copy_from(self.state())?;
@@ -216,8 +214,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     /// The output of the last step: (batch, units); zeros before the first.
-    pub fn output(&self) -> &ArrayRef2<T> {
-        self.output.as_ref().unwrap_or(&self.carry)
+    pub fn output(&self) -> ArrayView2<'_, T> {
+        let Sizes { carry, output, .. } = self.sizes;
+        // The shape is that of the values by construction.
+        let all = ArrayView2::from_shape((self.batch, carry), &self.carry);
+        all.map_or_else(|_| self.output.view(), |all| all.slice_move(s![.., carry - output..]))
     }
 
     /// Goes on from a state that was saved or made; the previous output becomes the one that belongs to it. Allocates
@@ -263,26 +264,23 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     /// A row's previous outputs are zero.
     fn forget_output(&mut self, row: usize) {
-        self.carry.row_mut(row).fill(T::zero());
-        if let Some(output) = &mut self.output {
-            output.row_mut(row).fill(T::zero());
-        }
+        self.carry[row * self.sizes.carry..][..self.sizes.carry].fill(T::zero());
     }
 
     /// The previous outputs that belong to the state.
     fn recall(&mut self) {
-        let carry = RowsMut::packed(self.carry.as_slice_mut().unwrap_or(&mut []), self.sizes.carry);
+        let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
         self.layer.recall(self.batch, self.states[self.current].rows(), carry);
-        self.publish();
     }
 
-    /// Copies the layer's own output out of the previous outputs of all layers, if there are others.
-    #[inline]
-    fn publish(&mut self) {
-        if let Some(output) = &mut self.output {
-            let Sizes { carry, output: outputs, .. } = self.sizes;
-            output.assign(&self.carry.slice(s![.., carry - outputs..]));
+    /// The layer's own output as an array.
+    fn published(&mut self) -> &ArrayRef2<T> {
+        let Sizes { carry, output, .. } = self.sizes;
+        let rows = Rows::packed(&self.carry, carry).columns(carry - output..carry);
+        for (row, mut to) in self.output.rows_mut().into_iter().enumerate() {
+            to.iter_mut().zip(rows.row(row)).for_each(|(to, &from)| *to = from);
         }
+        &self.output
     }
 
     fn check_step(&self, x: &ArrayRef2<T>) -> Result<()> {
@@ -306,11 +304,10 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             Rows::packed(x, self.sizes.input),
             prev.rows(),
             RowsMut::packed(next.as_mut_slice(), self.sizes.state),
-            RowsMut::packed(self.carry.as_slice_mut().unwrap_or(&mut []), self.sizes.carry),
+            RowsMut::packed(&mut self.carry, self.sizes.carry),
             &mut self.scratch,
         );
         self.current ^= 1;
-        self.publish();
     }
 
     fn advance_masked(&mut self, x: &[T], live: &[bool]) {
@@ -324,7 +321,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
                 resets: None,
                 prev: prev.rows(),
                 next: RowsMut::packed(next.as_mut_slice(), self.sizes.state),
-                carry: RowsMut::packed(self.carry.as_slice_mut().unwrap_or(&mut []), self.sizes.carry),
+                carry: RowsMut::packed(&mut self.carry, self.sizes.carry),
                 sequence: None,
                 masked_output: None,
                 tape: None,
@@ -333,7 +330,6 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             &mut self.scratch,
         );
         self.current ^= 1;
-        self.publish();
     }
 
     fn check_chunk(&self, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {

@@ -1,5 +1,6 @@
 //! What a recorded run leaves for the way back.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct Node<T> {
     pub(crate) zero_last: bool,
     /// Outputs that a wrapper needs again.
     pub(crate) outputs: Vec<T>,
+    /// What the way back keeps from call to call, of the kernel's own type.
+    pub(crate) kernel: Option<Box<dyn Any + Send + Sync>>,
     pub(crate) children: Vec<Node<T>>,
 }
 
@@ -111,6 +114,7 @@ impl<T> Default for Node<T> {
             zero_sequence: false,
             zero_last: false,
             outputs: Vec::new(),
+            kernel: None,
             children: Vec::new(),
         }
     }
