@@ -217,7 +217,7 @@ fn masked_steps_after_set_state_repeat_the_output_that_belongs_to_it() {
         let (saved, output) = (stream.state().clone(), &stream.output().to_owned());
         let mut other = Stream::new(&*layer, case.batch)?;
         other.set_state(&saved)?;
-        same("output", &other.output(), &output)?;
+        same("output", &other.output(), output)?;
         let nobody = Array2::from_elem((case.batch, case.timesteps), false);
         let first = stream.run_with(&x, Run::new().mask(&nobody))?;
         let second = other.run_with(&x, Run::new().mask(&nobody))?;
@@ -270,8 +270,8 @@ fn chunks_without_steps_change_nothing() {
         let (state, output) = (stream.state().clone(), &stream.output().to_owned());
         let nothing = stream.run(&x.slice(s![.., ..0, ..]))?;
         same("state", &stream.state().values(), &state.values())?;
-        same("output", &stream.output(), &output)?;
-        same("last", nothing.last(), &output)?;
+        same("output", &stream.output(), output)?;
+        same("last", nothing.last(), output)?;
         assert_eq!(nothing.sequence()?.dim(), (case.batch, 0, layer.output_size()));
         let lengths = vec![0; case.batch];
         stream.run_with(&x.slice(s![.., ..0, ..]), Run::new().lengths(&lengths))?;
