@@ -7,6 +7,7 @@
 use super::activate;
 use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
 use super::isa::Isa;
+use super::paths;
 use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, RowStep, SimpleRnnKernel};
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
@@ -70,11 +71,13 @@ macro_rules! steps {
             /// One step of the rows in `call`.
             #[inline]
             pub(crate) fn step(&self, call: KernelStep<'_, T>) {
+                paths::note_step(call.rows.len(), &call.input);
                 T::$step(self, call);
             }
 
             /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
             pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+                paths::note_projection();
                 T::$project(self, count, x, out);
             }
         }

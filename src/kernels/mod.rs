@@ -17,6 +17,7 @@ mod lanes;
 mod lstm;
 pub(crate) mod math;
 mod panels;
+pub mod paths;
 mod products;
 mod project;
 mod reference;

@@ -229,7 +229,8 @@ fn stacked_cells_are_a_stack_of_layers() {
         let &Case { input_size, units, zero_output_for_mask: zero, .. } = case;
         let random = Initializer::random_normal;
         let lstm = Lstm::<T>::builder(input_size, units + 1).bias_initializer(random()).build_cell()?;
-        let gru = Gru::<T>::builder(units + 1, units).bias_initializer(random()).reset_after(case.seed.is_multiple_of(2));
+        let gru =
+            Gru::<T>::builder(units + 1, units).bias_initializer(random()).reset_after(case.seed.is_multiple_of(2));
         let (gru, own) = (gru.build_cell()?, Counting::<T>::new(units, 3));
         let cells = StackedCells::builder().cell(lstm.clone()).cell(own_of(units)).cell(gru.clone()).cell(own.clone());
         let cells = Recurrent::from_cell(cells.build()?).return_sequences(true).return_state(true);
