@@ -21,6 +21,7 @@
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
 //! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
+//! - **Models of Keras**, from their files: the module `keras` (feature `keras`).
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Why it is built as it is**: the page [`design`].
 //!
@@ -146,6 +147,7 @@
 //!
 //! | feature | what it buys |
 //! |---|---|
+//! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step; weights from `.weights.h5` |
 //! | `rayon` | calls over enough rows run on several threads, with the same bits; a stream's step stays on one |
 //!
 //! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
@@ -191,7 +193,7 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 #[cfg(feature = "keras")]
 pub use interchange::keras;
 #[doc(hidden)]
-pub use kernels::door;
+pub use kernels::{door, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::builder::{Builder, Kind};

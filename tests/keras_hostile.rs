@@ -443,7 +443,7 @@ fn hdf5_loops() {
     }
     for &table in &tables {
         let mut bytes = bytes.clone();
-        // Every member of the group is the root group.
+        // Every member of the group is the root group: ways that branch without end.
         let root = bytes[0x40..0x48].to_vec();
         for entry in 0..usize::from(bytes[table + 6]) {
             let at = table + 8 + 40 * entry + 8;

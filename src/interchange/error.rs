@@ -315,7 +315,7 @@ pub enum Problem {
         found: String,
     },
 
-    /// Two layers of one name, or a layer asked for that isn't there.
+    /// A layer asked for that isn't there.
     #[error("there is no layer {name:?}: the layers are {}", known.join(", "))]
     UnknownLayer {
         /// What was asked for.

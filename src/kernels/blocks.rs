@@ -125,7 +125,7 @@ fn group_of_rows<A: Arch, T: Float, V: Lanes<T>, S: Sink<T>, const G: usize, con
     z: &mut Block<V>,
     sink: &mut S,
 ) {
-    let weights = V::slice_of(panels.weights(group)).as_chunks::<G>().0;
+    let weights = V::arrays(panels.weights(group)).as_chunks::<G>().0;
     let wx = &weights[..operands.x.map_or(0, |x| x.width())];
     let wh = &weights[weights.len() - operands.h.width()..];
     let restart = if PARK { &restart[group.z / G..] } else { restart };
@@ -163,9 +163,9 @@ fn rows_in_block<A: Arch>(lines: usize, left: usize) -> usize {
 
 /// A group's weights and columns.
 #[derive(Clone, Copy)]
-struct Place<'a, T, V, const G: usize> {
-    wx: &'a [[V; G]],
-    wh: &'a [[V; G]],
+struct Place<'a, T, V: Lanes<T>, const G: usize> {
+    wx: &'a [[V::Array; G]],
+    wh: &'a [[V::Array; G]],
     z: usize,
     restart: &'a [T],
 }
@@ -195,7 +195,7 @@ fn lines<A: Arch, T: Float, V: Lanes<T>, const G: usize, const M: usize, const P
 }
 
 /// The sums of a block, `N` lines at a time.
-struct Lines<'a, T, V, const G: usize, const N: usize, const M: usize, const PARK: bool> {
+struct Lines<'a, T, V: Lanes<T>, const G: usize, const N: usize, const M: usize, const PARK: bool> {
     place: Place<'a, T, V, G>,
     start: [&'a [T]; M],
     x: [&'a [T]; M],
@@ -214,12 +214,12 @@ impl<T: Float, V: Lanes<T>, const G: usize, const N: usize, const M: usize, cons
         for first in (0..G).step_by(N) {
             let mut sums: Sums<V, N, M> = [[V::splat(T::zero()); N]; M];
             unrolled!(I in 0..M => {
-                let start = V::slice_of(&start[I][..G * V::LEN]);
-                unrolled!(J in 0..N => { sums[I][J] = start[first + J]; });
+                let start = V::arrays(&start[I][..G * V::LEN]);
+                unrolled!(J in 0..N => { sums[I][J] = V::of(start[first + J]); });
             });
             sums = add_products::<A, T, V, G, N, M>(sums, wx, first, x);
             if PARK && first <= 2 && 2 < first + N {
-                let restart = V::slice_of(&restart[..V::LEN])[0];
+                let restart = V::of(V::arrays(&restart[..V::LEN])[0]);
                 unrolled!(I in 0..M => {
                     // The line is the only one, or the third.
                     z[3][I] = sums[I][if N == 1 { 0 } else { 2 }];

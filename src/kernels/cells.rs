@@ -57,33 +57,36 @@ fn tanh_fraction<A: Arch, T: Float>(x: T) -> (T, T) {
     (e.abs().copysign(x), two + e)
 }
 
+/// `h` of a SimpleRNN's unit: tanh.
+#[inline(always)]
+pub(super) fn simple_rnn<A: Arch, T: Float>(z: T) -> T {
+    let (n, m) = tanh_fraction::<A, T>(z);
+    n / m
+}
+
 /// `h, c` of an LSTM's unit.
 #[inline(always)]
 pub(super) fn lstm<A: Arch, T: Float>(i: T, f: T, g: T, o: T, c: T) -> (T, T) {
     let di = one_plus_exp_minus::<A, T>(i);
     let df = one_plus_exp_minus::<A, T>(f);
-    let d_o = one_plus_exp_minus::<A, T>(o);
     let (n, m) = tanh_fraction::<A, T>(g);
     let c = c / df + n / (di * m);
     let (n, m) = tanh_fraction::<A, T>(c);
+    let d_o = one_plus_exp_minus::<A, T>(o);
     (n / (d_o * m), c)
 }
 
-/// `i, f, candidate, o` of an LSTM's unit, for the way back.
+/// A gate by itself, for the way back.
 #[inline(always)]
-pub(super) fn lstm_gates<A: Arch, T: Float>([i, f, g, o]: [T; 4]) -> [T; 4] {
-    let (n, m) = tanh_fraction::<A, T>(g);
-    let one = T::one();
-    let (i, f, o) = (one_plus_exp_minus::<A, T>(i), one_plus_exp_minus::<A, T>(f), one_plus_exp_minus::<A, T>(o));
-    [one / i, one / f, n / m, one / o]
+pub(super) fn sigmoid_gate<A: Arch, T: Float>(z: T) -> T {
+    T::one() / one_plus_exp_minus::<A, T>(z)
 }
 
-/// `z, r, candidate` of a GRU's unit with `reset_after`, for the way back.
+/// A candidate by itself, for the way back.
 #[inline(always)]
-pub(super) fn gru_after_gates<A: Arch, T: Float>(z: T, r: T, x: T, h: T) -> [T; 3] {
-    let dr = one_plus_exp_minus::<A, T>(r);
-    let (n, m) = tanh_fraction::<A, T>(x + h / dr);
-    [T::one() / one_plus_exp_minus::<A, T>(z), T::one() / dr, n / m]
+pub(super) fn tanh_gate<A: Arch, T: Float>(z: T) -> T {
+    let (n, m) = tanh_fraction::<A, T>(z);
+    n / m
 }
 
 /// `h` of a GRU's unit with `reset_after`: `x` and `h` are the candidate's two parts.

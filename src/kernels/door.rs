@@ -1,7 +1,8 @@
 //! A door for benches: kernels on prepared rows, without the layers around them. Not part of the public interface.
 
+use super::aligned::Aligned;
 use super::isa::Isa;
-use super::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
+use super::{GruKernel, KernelStep, LstmKernel, RowInput, RowStep, SimpleRnnKernel};
 use crate::rows::{Input, Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -27,7 +28,7 @@ pub struct Runner<T: Float> {
     input_size: usize,
     width: usize,
     rows: Vec<usize>,
-    states: [Vec<T>; 2],
+    states: [Aligned<T>; 2],
     scratch: Vec<T>,
     projected: Vec<T>,
     odd: bool,
@@ -87,7 +88,7 @@ impl<T: Float> Runner<T> {
             input_size,
             width,
             rows: (0..batch).collect(),
-            states: [numbers(batch * width, 0.5, 4), vec![T::zero(); batch * width]],
+            states: [Aligned::zeros(batch * width), Aligned::zeros(batch * width)],
             scratch: vec![T::zero(); scratch],
             projected: vec![T::zero(); 24 * projected],
             odd: false,
@@ -119,6 +120,39 @@ impl<T: Float> Runner<T> {
         self.odd = !self.odd;
     }
 
+    /// One step of the first row, the short way.
+    #[inline]
+    pub fn step_row(&mut self, x: &[T]) {
+        Self::run_row(
+            &self.kernel,
+            RowInput::Raw(x),
+            &mut self.states,
+            &mut self.scratch,
+            self.odd,
+            (&self.activation, &self.recurrent_activation),
+        );
+        self.odd = !self.odd;
+    }
+
+    #[inline]
+    fn run_row(
+        kernel: &Any<T>,
+        input: RowInput<'_, T>,
+        states: &mut [Aligned<T>; 2],
+        scratch: &mut [T],
+        odd_step: bool,
+        (activation, recurrent_activation): (&Activation, &Activation),
+    ) {
+        let [a, b] = states;
+        let (prev, next): (&[T], &mut [T]) = if odd_step { (b, a) } else { (a, b) };
+        let step = RowStep { input, prev, next, scratch, odd_step, activation, recurrent_activation };
+        match kernel {
+            Any::SimpleRnn(k) => k.step_row(step),
+            Any::Lstm(k) => k.step_row(step),
+            Any::Gru(k) => k.step_row(step),
+        }
+    }
+
     /// `steps` time steps of one row, the input's product made for 24 of them at a time.
     pub fn sequence(&mut self, x: &[T], steps: usize) {
         let z = self.projected.len() / 24;
@@ -133,12 +167,10 @@ impl<T: Float> Runner<T> {
                 Any::Gru(k) => k.project(count, rows, out),
             }
             for t in 0..count {
-                let input = Input::Projected(Rows::new(&self.projected, t * z, z, z));
-                Self::run(
+                let input = RowInput::Projected(&self.projected[t * z..][..z]);
+                Self::run_row(
                     &self.kernel,
                     input,
-                    &self.rows,
-                    self.width,
                     &mut self.states,
                     &mut self.scratch,
                     self.odd,
@@ -157,7 +189,7 @@ impl<T: Float> Runner<T> {
         input: Input<'_, T>,
         rows: &[usize],
         width: usize,
-        states: &mut [Vec<T>; 2],
+        states: &mut [Aligned<T>; 2],
         scratch: &mut [T],
         odd: bool,
         (activation, recurrent_activation): (&Activation, &Activation),

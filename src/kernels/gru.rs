@@ -7,12 +7,12 @@ use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
-use super::products::add_products_of_row;
+use super::products::{add_products_of_row, add_products_of_row_to_two};
 use super::reference::{self, gru_gate};
 use super::sinks::{FlatRows, TileRows};
-use super::{BATCH, KernelStep, cells, is_default, project};
+use super::{BATCH, KernelStep, RowInput, RowStep, cells, is_default, project};
 use crate::Float;
-use crate::rows::{Input, Rows, RowsMut};
+use crate::rows::{Rows, RowsMut};
 
 /// The gates of each unit, in Keras's order: z, r, h.
 const GATES: usize = 3;
@@ -120,33 +120,71 @@ impl<T: Float> GruKernel<T> {
         rows.min(BATCH) * 4 * self.units
     }
 
+    /// One step of one row.
+    #[inline(always)]
+    pub(super) fn row_here(&self, step: RowStep<'_, T>) {
+        match &self.form {
+            Form::After { gates, bias_h } if is_default(step.activation, step.recurrent_activation) => {
+                let RowStep { input, prev, next, odd_step, .. } = step;
+                let (x, start) = match input {
+                    RowInput::Raw(x) => (x, gates.bias()),
+                    RowInput::Projected(z) => (&[][..], z),
+                };
+                let last = !self.units.is_multiple_of(T::LANES);
+                if gates.in_pairs(self.isa) {
+                    let row = OneRowInPairs { gates, bias_h, x, start, prev, next: &mut *next };
+                    dispatch(self.isa, row);
+                    if last {
+                        dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
+                    }
+                } else if odd_step {
+                    if last {
+                        let next = &mut *next;
+                        dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
+                    }
+                    let row = OneRowAfter::<T, true> { gates, bias_h, x, start, prev, next };
+                    dispatch(self.isa, row);
+                } else {
+                    let next_full = &mut *next;
+                    let row = OneRowAfter::<T, false> { gates, bias_h, x, start, prev, next: next_full };
+                    dispatch(self.isa, row);
+                    if last {
+                        dispatch(self.isa, LastTile { gates, bias_h, x, start, prev, next });
+                    }
+                }
+            }
+            _ => self.step_rows(&mut step.into_rows()),
+        }
+    }
+
     /// One step of the rows in `call`.
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
-        let (units, call) = (self.units, &mut call);
-        if call.dropout.is_some() {
-            let (form, input_size) = (&self.form, self.input_size);
-            return dispatch(self.isa, Reference { form, input_size, units, call });
+        match call.single_row() {
+            Some(step) => self.row_here(step),
+            None => self.step_rows(&mut call),
         }
-        match &self.form {
+    }
+
+    fn step_rows(&self, call: &mut KernelStep<'_, T>) {
+        let (isa, units, form) = (self.isa, self.units, &self.form);
+        if call.dropout.is_some() {
+            let input_size = self.input_size;
+            return dispatch(isa, Reference { form, input_size, units, call });
+        }
+        let default = is_default(call.activation, call.recurrent_activation);
+        match form {
+            Form::After { gates, bias_h } if default && call.saved.is_some() => {
+                dispatch(isa, RecordedAfter { gates, bias_h, units, call });
+            }
+            Form::After { gates, bias_h } if default => {
+                dispatch(isa, FusedAfter { gates, bias_h, units, call });
+            }
             Form::After { gates, bias_h } => {
-                if !is_default(call.activation, call.recurrent_activation) {
-                    dispatch(self.isa, UnfusedAfter { gates, bias_h, units, call });
-                } else if call.saved.is_some() {
-                    dispatch(self.isa, RecordedAfter { gates, bias_h, units, call });
-                } else if let [row] = *call.rows {
-                    let (x, start) = match call.input {
-                        Input::Raw(x) => (x.row(row), gates.bias()),
-                        Input::Projected(z) => (&[][..], z.row(row)),
-                    };
-                    let (prev, next, backwards) = (call.prev.row(row), call.next.row_mut(row), call.odd_step);
-                    dispatch(self.isa, OneRowAfter { gates, bias_h, x, start, prev, next, backwards });
-                } else {
-                    dispatch(self.isa, FusedAfter { gates, bias_h, units, call });
-                }
+                dispatch(isa, UnfusedAfter { gates, bias_h, units, call });
             }
             Form::Before { gates, candidate } => {
-                dispatch(self.isa, Before { gates, candidate, units, call });
+                dispatch(isa, Before { gates, candidate, units, call });
             }
         }
     }
@@ -234,24 +272,26 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
-            let sums = [z[0][i], z[1][i], z[2][i]];
             let unit = group.z / GATES;
-            finish::<A, T, V>(sums, z[3][i], unit, self.prev.row(row), self.next.row_mut(row));
+            let mut few = V::splat(T::zero()).array();
+            let prev = V::view(&self.prev.row(row)[unit..], &mut few);
+            let next = finish::<A, T, V>([z[0][i], z[1][i], z[2][i]], z[3][i], prev);
+            V::of(next).store(&mut self.next.row_mut(row)[unit..]);
         }
     }
 }
 
-/// The state of a tile, whose first unit is `unit`, from its sums: z, r and the candidate's two parts.
+/// h of a tile from its sums: z, r and the candidate's two parts.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V, unit: usize, prev: &[T], next: &mut [T]) {
-    let mut few = V::splat(T::zero());
-    let prev = V::view(&prev[unit..], &mut few);
-    let mut out = V::splat(T::zero());
+fn finish<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V, prev: &V::Array) -> V::Array {
+    let (z, r, x, h) = (z.array(), r.array(), x.array(), h.array());
+    let (z, r, x, h) = (z.as_ref(), r.as_ref(), x.as_ref(), h.as_ref());
+    let mut next = V::splat(T::zero()).array();
+    let prev = prev.as_ref();
     for j in 0..V::LEN {
-        let (z, r, x, h) = (z.values()[j], r.values()[j], x.values()[j], h.values()[j]);
-        out.values_mut()[j] = cells::gru_after::<A, T>(z, r, x, h, prev.values()[j]);
+        next.as_mut()[j] = cells::gru_after::<A, T>(z[j], r[j], x[j], h[j], prev[j]);
     }
-    out.store(&mut next[unit..]);
+    next
 }
 
 /// The same, leaving the gates for the way back.
@@ -286,21 +326,32 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     #[inline(always)]
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], sums: &mut Block<V>) {
         self.cell.take::<A, V>(group, first, rows, sums);
-        let unit = group.z / GATES;
+        let (units, unit) = (self.units, group.z / GATES);
         for (i, &row) in rows.iter().enumerate() {
-            let (mut z, mut r, h, mut x) = (sums[0][i], sums[1][i], sums[2][i], sums[3][i]);
-            for j in 0..V::LEN {
-                let (zj, rj, xj, hj) = (z.values()[j], r.values()[j], x.values()[j], h.values()[j]);
-                let gates = cells::gru_after_gates::<A, T>(zj, rj, xj, hj);
-                z.values_mut()[j] = gates[0];
-                r.values_mut()[j] = gates[1];
-                x.values_mut()[j] = gates[2];
-            }
-            for (part, saved) in [z, r, x, h].iter().zip(self.saved.row_mut(row).chunks_exact_mut(self.units)) {
-                part.store(&mut saved[unit..]);
+            let h = sums[2][i];
+            let [z, r, n] = gates_of::<A, T, V>([sums[0][i], sums[1][i], h], sums[3][i]);
+            let parts = [z, r, n, h.array()];
+            for (part, saved) in parts.iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
+                V::of(*part).store(&mut saved[unit..]);
             }
         }
     }
+}
+
+/// z, r and the candidate of a tile from its sums.
+#[inline(always)]
+fn gates_of<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V) -> [V::Array; GATES] {
+    let (z, r, x, h) = (z.array(), r.array(), x.array(), h.array());
+    let (z, r, x, h) = (z.as_ref(), r.as_ref(), x.as_ref(), h.as_ref());
+    let mut out = [V::splat(T::zero()).array(); GATES];
+    let [out_z, out_r, out_n] = &mut out;
+    let (out_z, out_r, out_n) = (out_z.as_mut(), out_r.as_mut(), out_n.as_mut());
+    for j in 0..V::LEN {
+        out_z[j] = cells::sigmoid_gate::<A, T>(z[j]);
+        out_r[j] = cells::sigmoid_gate::<A, T>(r[j]);
+        out_n[j] = cells::tanh_gate::<A, T>(A::mul_add(out_r[j], h[j], x[j]));
+    }
+    out
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.
@@ -335,8 +386,8 @@ impl<T: Float> Kernel for UnfusedAfter<'_, '_, T> {
     }
 }
 
-/// A step of one row with the default activations, in registers.
-struct OneRowAfter<'a, T: Float> {
+/// A step of one row with the default activations, in registers: the tiles that are full. Written like the LSTM's.
+struct OneRowAfter<'a, T: Float, const BACKWARDS: bool> {
     gates: &'a Panels<T>,
     bias_h: &'a [T],
     /// x, or nothing if the input is projected.
@@ -345,30 +396,31 @@ struct OneRowAfter<'a, T: Float> {
     start: &'a [T],
     prev: &'a [T],
     next: &'a mut [T],
-    backwards: bool,
 }
 
-impl<T: Float> Kernel for OneRowAfter<'_, T> {
+impl<T: Float, const BACKWARDS: bool> Kernel for OneRowAfter<'_, T, BACKWARDS> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let OneRowAfter { gates, bias_h, x, start, prev, next, backwards } = self;
-        let (weights, shape) = gates.tiles();
-        if backwards && shape.half {
-            dispatch(A::ISA, HalfTile { gates, bias_h, x, start, prev, next });
-        }
-        for i in 0..shape.full {
-            let i = if backwards { shape.full - 1 - i } else { i };
-            let weights = &weights[i * shape.stride..][..shape.stride];
-            tile_of_row::<A, T, T::Line>(weights, i * T::LANES, bias_h, x, start, prev, next);
-        }
-        if !backwards && shape.half {
-            dispatch(A::ISA, HalfTile { gates, bias_h, x, start, prev, next });
+        let OneRowAfter { gates, bias_h, x, start, prev, next } = self;
+        let rows = gates.rows();
+        let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let hs = T::Line::arrays(prev);
+        let count = hs.len();
+        let next = &mut T::Line::arrays_mut(next)[..count];
+        let bias_h = &T::Line::arrays(bias_h)[..count];
+        for i in 0..count {
+            let i = if BACKWARDS { count - 1 - i } else { i };
+            let weights = &weights[i * rows..][..rows];
+            let (z, x) = sums::<A, T, T::Line>(weights, &starts[i], &bias_h[i], x, prev);
+            next[i] = finish::<A, T, T::Line>(z, x, &hs[i]);
         }
     }
 }
 
-struct HalfTile<'a, T: Float> {
+/// The same two tiles at a time, as long as the weights are near: see [`Panels::in_pairs`].
+struct OneRowInPairs<'a, T: Float> {
     gates: &'a Panels<T>,
     bias_h: &'a [T],
     x: &'a [T],
@@ -377,36 +429,106 @@ struct HalfTile<'a, T: Float> {
     next: &'a mut [T],
 }
 
-impl<T: Float> Kernel for HalfTile<'_, T> {
+impl<T: Float> Kernel for OneRowInPairs<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let HalfTile { gates, bias_h, x, start, prev, next } = self;
-        let (weights, shape) = gates.tiles();
-        let weights = &weights[shape.full * shape.stride..];
-        tile_of_row::<A, T, T::HalfLine>(weights, shape.full * T::LANES, bias_h, x, start, prev, next);
+        let OneRowInPairs { gates, bias_h, x, start, prev, next } = self;
+        let rows = gates.rows();
+        let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let hs = T::Line::arrays(prev);
+        let count = hs.len();
+        let next = &mut T::Line::arrays_mut(next)[..count];
+        let bias_h = &T::Line::arrays(bias_h)[..count];
+        let mut i = 0;
+        while i + 2 <= count {
+            let weights = [&weights[i * rows..][..rows], &weights[(i + 1) * rows..][..rows]];
+            let starts = [&starts[i], &starts[i + 1]];
+            let bias_h = [&bias_h[i], &bias_h[i + 1]];
+            let (z, x) = sums_of_two::<A, T, T::Line>(weights, starts, bias_h, x, prev);
+            let first = finish::<A, T, T::Line>(z[0], x[0], &hs[i]);
+            next[i + 1] = finish::<A, T, T::Line>(z[1], x[1], &hs[i + 1]);
+            next[i] = first;
+            i += 2;
+        }
+        if i < count {
+            let weights = &weights[i * rows..][..rows];
+            let (z, x) = sums::<A, T, T::Line>(weights, &starts[i], &bias_h[i], x, prev);
+            next[i] = finish::<A, T, T::Line>(z, x, &hs[i]);
+        }
     }
 }
 
+/// What follows the full tiles of a row: a tile of lines or half lines, not all of whose lanes may be units.
+struct LastTile<'a, T: Float> {
+    gates: &'a Panels<T>,
+    bias_h: &'a [T],
+    x: &'a [T],
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float> Kernel for LastTile<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        if self.gates.units() % T::LANES <= T::HalfLine::LEN {
+            self.tile::<A, T::HalfLine>();
+        } else {
+            self.tile::<A, T::Line>();
+        }
+    }
+}
+
+impl<T: Float> LastTile<'_, T> {
+    #[inline(always)]
+    fn tile<A: Arch, V: Lanes<T>>(self) {
+        let LastTile { gates, bias_h, x, start, prev, next } = self;
+        let unit = gates.units() / T::LANES * T::LANES;
+        let weights = V::arrays(&gates.all_weights()[unit * GATES * gates.rows()..]);
+        let starts = V::arrays(&start[unit * GATES..]).as_chunks::<GATES>().0;
+        let bias_h = &V::arrays(&bias_h[unit..])[0];
+        let (z, x) = sums::<A, T, V>(weights.as_chunks().0, &starts[0], bias_h, x, prev);
+        let mut few = V::splat(T::zero()).array();
+        let h = finish::<A, T, V>(z, x, V::view(&prev[unit..], &mut few));
+        V::of(h).store(&mut next[unit..]);
+    }
+}
+
+/// The sums of two tiles.
 #[inline(always)]
-fn tile_of_row<A: Arch, T: Float, V: Lanes<T>>(
-    weights: &[T],
-    unit: usize,
-    bias_h: &[T],
+fn sums_of_two<A: Arch, T: Float, V: Lanes<T>>(
+    [a, b]: [&[[V::Array; GATES]]; 2],
+    start: [&[V::Array; GATES]; 2],
+    bias_h: [&V::Array; 2],
     x: &[T],
-    start: &[T],
-    prev: &[T],
-    next: &mut [T],
-) {
-    let sums = &start[GATES * unit..];
-    let sums = *V::slice_of(&sums[..GATES * V::LEN]).first_chunk::<GATES>().unwrap();
-    let weights = V::slice_of(weights).as_chunks::<GATES>().0;
-    let (wx, wh) = weights.split_at(weights.len() - prev.len());
-    let sums = if x.is_empty() { sums } else { add_products_of_row::<A, T, V, GATES>(sums, wx, x) };
-    let [z, r, x] = sums;
-    let h = V::slice_of(&bias_h[unit..][..V::LEN])[0];
-    let sums = add_products_of_row::<A, T, V, GATES>([z, r, h], wh, prev);
-    finish::<A, T, V>(sums, x, unit, prev, next);
+    h: &[T],
+) -> ([[V; GATES]; 2], [V; 2]) {
+    let [s, t] = start;
+    let sums = [[V::of(s[0]), V::of(s[1]), V::of(s[2])], [V::of(t[0]), V::of(t[1]), V::of(t[2])]];
+    let wx = [&a[..x.len()], &b[..x.len()]];
+    let [s, t] = add_products_of_row_to_two::<A, T, V, GATES>(sums, wx, x);
+    let sums = [[s[0], s[1], V::of(*bias_h[0])], [t[0], t[1], V::of(*bias_h[1])]];
+    let wh = [&a[a.len() - h.len()..], &b[b.len() - h.len()..]];
+    (add_products_of_row_to_two::<A, T, V, GATES>(sums, wh, h), [s[2], t[2]])
+}
+
+/// The sums of a tile: z, r, the candidate's part of h; and its part of x.
+#[inline(always)]
+fn sums<A: Arch, T: Float, V: Lanes<T>>(
+    weights: &[[V::Array; GATES]],
+    start: &[V::Array; GATES],
+    bias_h: &V::Array,
+    x: &[T],
+    h: &[T],
+) -> ([V; GATES], V) {
+    let sums = [V::of(start[0]), V::of(start[1]), V::of(start[2])];
+    let [z, r, x_part] = add_products_of_row::<A, T, V, GATES>(sums, &weights[..x.len()], x);
+    let sums = [z, r, V::of(*bias_h)];
+    let wh = &weights[weights.len() - h.len()..];
+    (add_products_of_row::<A, T, V, GATES>(sums, wh, h), x_part)
 }
 
 /// A step without `reset_after`: the gates of all rows, then the candidates.

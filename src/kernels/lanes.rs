@@ -1,89 +1,145 @@
-//! A vector as an array of elements.
+//! A vector value, and arithmetic on it as a loop over its lanes.
 //!
-//! The loops over such an array are short, of fixed length and the same for each element, so the compiler makes each of
-//! them one instruction (or two, or four) of the widest vector unit that the function may use.
+//! Each operation turns the value into an array, loops over the array, and turns the result back: a loop of fixed length
+//! over numbers that don't depend on one another, which the compiler makes one instruction (or two, or four) of the
+//! widest vector unit that the function may use. No instruction set is named here.
+//!
+//! Trap: between the operations the value must not be an array. Kept as arrays, sums that live across a loop are 16
+//! scalars to the compiler; mostly it finds the vectors again, but now and then it misses one, and a small step takes
+//! a third longer. So the type of the value is the processor's vector type, where there is one.
+
+use std::fmt::Debug;
 
 use super::isa::Arch;
 use crate::Float;
 
-/// `[T; N]` for the N that the kernels use.
+/// A vector of `T`s.
 pub trait Lanes<T>: Copy + 'static {
-    /// N.
+    /// The number of elements.
     const LEN: usize;
 
-    /// N times the same.
+    /// The elements as an array.
+    type Array: AsRef<[T]> + AsMut<[T]> + Copy + Debug;
+
+    /// The vector of an array.
+    fn of(array: Self::Array) -> Self;
+
+    /// The array of a vector.
+    fn array(self) -> Self::Array;
+
+    /// `values` as arrays; what doesn't fill one is left out.
+    fn arrays(values: &[T]) -> &[Self::Array];
+
+    /// The same, to write.
+    fn arrays_mut(values: &mut [T]) -> &mut [Self::Array];
+
+    /// The same value in each lane.
     fn splat(value: T) -> Self;
 
-    /// The elements of `values` as vectors; what doesn't fill one is left out.
-    fn slice_of(values: &[T]) -> &[Self];
-
-    /// The first N elements; where there are fewer, `few` with them.
-    fn view<'a>(values: &'a [T], few: &'a mut Self) -> &'a Self;
+    /// The first elements; where there are too few, `few` with them.
+    fn view<'a>(values: &'a [T], few: &'a mut Self::Array) -> &'a Self::Array;
 
     /// Writes the first elements, as many as `out` takes.
-    fn store(&self, out: &mut [T]);
-
-    /// The elements.
-    fn values(&self) -> &[T];
-
-    /// The elements, to write.
-    fn values_mut(&mut self) -> &mut [T];
+    fn store(self, out: &mut [T]);
 }
 
-impl<T: Float, const N: usize> Lanes<T> for [T; N] {
-    const LEN: usize = N;
+macro_rules! lanes {
+    ($name:ident: [$element:ty; $len:literal] as $vector:ident) => {
+        #[cfg(target_arch = "x86_64")]
+        type $name = std::arch::x86_64::$vector;
+        #[cfg(not(target_arch = "x86_64"))]
+        type $name = [$element; $len];
 
-    #[inline(always)]
-    fn splat(value: T) -> Self {
-        [value; N]
-    }
+        impl Lanes<$element> for $name {
+            const LEN: usize = $len;
+            type Array = [$element; $len];
 
-    #[inline(always)]
-    fn slice_of(values: &[T]) -> &[Self] {
-        values.as_chunks().0
-    }
+            #[inline(always)]
+            fn of(array: Self::Array) -> Self {
+                #[cfg(target_arch = "x86_64")]
+                return bytemuck::must_cast(array);
+                #[cfg(not(target_arch = "x86_64"))]
+                return array;
+            }
 
-    #[inline(always)]
-    fn view<'a>(values: &'a [T], few: &'a mut Self) -> &'a Self {
-        match values.first_chunk() {
-            Some(all) => all,
-            None => {
-                copy_few(values, &mut few[..values.len()]);
-                few
+            #[inline(always)]
+            fn array(self) -> Self::Array {
+                #[cfg(target_arch = "x86_64")]
+                return bytemuck::must_cast(self);
+                #[cfg(not(target_arch = "x86_64"))]
+                return self;
+            }
+
+            #[inline(always)]
+            fn arrays(values: &[$element]) -> &[Self::Array] {
+                values.as_chunks().0
+            }
+
+            #[inline(always)]
+            fn arrays_mut(values: &mut [$element]) -> &mut [Self::Array] {
+                values.as_chunks_mut().0
+            }
+
+            #[inline(always)]
+            fn splat(value: $element) -> Self {
+                Self::of([value; $len])
+            }
+
+            #[inline(always)]
+            fn view<'a>(values: &'a [$element], few: &'a mut Self::Array) -> &'a Self::Array {
+                match values.first_chunk() {
+                    Some(all) => all,
+                    None => {
+                        copy_few(values, &mut few[..values.len()]);
+                        few
+                    }
+                }
+            }
+
+            #[inline(always)]
+            fn store(self, out: &mut [$element]) {
+                match out.first_chunk_mut() {
+                    Some(all) => *all = self.array(),
+                    None => copy_few(&self.array()[..out.len()], out),
+                }
             }
         }
-    }
+    };
+}
 
-    #[inline(always)]
-    fn store(&self, out: &mut [T]) {
-        match out.first_chunk_mut() {
-            Some(all) => *all = *self,
-            None => {
-                // Of a copy, so that `self` can stay in a register in the other case.
-                let few = *self;
-                copy_few(&few[..out.len()], out);
-            }
-        }
-    }
+lanes!(F32x16: [f32; 16] as __m512);
+lanes!(F32x8: [f32; 8] as __m256);
+lanes!(F64x8: [f64; 8] as __m512d);
+lanes!(F64x4: [f64; 4] as __m256d);
 
-    #[inline(always)]
-    fn values(&self) -> &[T] {
-        self
-    }
+/// The vectors of an element type.
+pub trait Vectors: Sized {
+    /// 64 bytes, which is a cache line and the widest vector.
+    type Line: Lanes<Self>;
+    /// Half of it.
+    type HalfLine: Lanes<Self>;
+    /// The elements of a line.
+    const LANES: usize = Self::Line::LEN;
+}
 
-    #[inline(always)]
-    fn values_mut(&mut self) -> &mut [T] {
-        self
-    }
+impl Vectors for f32 {
+    type Line = F32x16;
+    type HalfLine = F32x8;
+}
+
+impl Vectors for f64 {
+    type Line = F64x8;
+    type HalfLine = F64x4;
 }
 
 /// `sum + vector * factor`, for each element.
 #[inline(always)]
-pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(mut sum: V, vector: &V, factor: T) -> V {
-    for (sum, &v) in sum.values_mut().iter_mut().zip(vector.values()) {
+pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: &V::Array, factor: T) -> V {
+    let mut sum = sum.array();
+    for (sum, &v) in sum.as_mut().iter_mut().zip(vector.as_ref()) {
         *sum = A::mul_add(v, factor, *sum);
     }
-    sum
+    V::of(sum)
 }
 
 /// Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.

@@ -6,11 +6,11 @@ use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
-use super::products::add_products_of_row;
+use super::products::{add_products_of_row, add_products_of_row_to_two};
 use super::sinks::{TileRows, ZRows};
-use super::{BATCH, KernelStep, cells, is_default, project, reference};
+use super::{BATCH, KernelStep, RowInput, RowStep, cells, is_default, project, reference};
 use crate::Float;
-use crate::rows::{Input, Rows, RowsMut};
+use crate::rows::{Rows, RowsMut};
 
 /// The gates of each unit, in Keras's order: i, f, c, o.
 const GATES: usize = 4;
@@ -76,26 +76,56 @@ impl<T: Float> LstmKernel<T> {
         rows.min(BATCH) * GATES * self.units
     }
 
+    /// One step of one row.
+    #[inline(always)]
+    pub(super) fn row_here(&self, step: RowStep<'_, T>) {
+        if !is_default(step.activation, step.recurrent_activation) {
+            return self.step_rows(&mut step.into_rows());
+        }
+        let RowStep { input, prev, next, odd_step, .. } = step;
+        let panels = &self.panels;
+        let (x, start) = match input {
+            RowInput::Raw(x) => (x, panels.bias()),
+            RowInput::Projected(z) => (&[][..], z),
+        };
+        let last = !self.units.is_multiple_of(T::LANES);
+        if panels.in_pairs(self.isa) {
+            dispatch(self.isa, OneRowInPairs { panels, x, start, prev, next: &mut *next });
+            if last {
+                dispatch(self.isa, LastTile { panels, x, start, prev, next });
+            }
+        } else if odd_step {
+            if last {
+                dispatch(self.isa, LastTile { panels, x, start, prev, next: &mut *next });
+            }
+            dispatch(self.isa, OneRow::<T, true> { panels, x, start, prev, next });
+        } else {
+            dispatch(self.isa, OneRow::<T, false> { panels, x, start, prev, next: &mut *next });
+            if last {
+                dispatch(self.isa, LastTile { panels, x, start, prev, next });
+            }
+        }
+    }
+
     /// One step of the rows in `call`.
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
-        let (panels, call) = (&self.panels, &mut call);
+        match call.single_row() {
+            Some(step) => self.row_here(step),
+            None => self.step_rows(&mut call),
+        }
+    }
+
+    fn step_rows(&self, call: &mut KernelStep<'_, T>) {
+        let (panels, input_size, units) = (&self.panels, self.input_size, self.units);
         if call.dropout.is_some() {
-            let (input_size, units) = (self.input_size, self.units);
             dispatch(self.isa, Reference { panels, input_size, units, call });
-        } else if !is_default(call.activation, call.recurrent_activation) {
-            dispatch(self.isa, Unfused { panels, units: self.units, call });
-        } else if call.saved.is_some() {
-            dispatch(self.isa, Recorded { panels, units: self.units, call });
-        } else if let [row] = *call.rows {
-            let (x, start) = match call.input {
-                Input::Raw(x) => (x.row(row), panels.bias()),
-                Input::Projected(z) => (&[][..], z.row(row)),
-            };
-            let (prev, next, backwards) = (call.prev.row(row), call.next.row_mut(row), call.odd_step);
-            dispatch(self.isa, OneRow { panels, x, start, prev, next, backwards });
+        } else if is_default(call.activation, call.recurrent_activation) && call.saved.is_some() {
+            dispatch(self.isa, Recorded { panels, units, call });
+        } else if is_default(call.activation, call.recurrent_activation) {
+            dispatch(self.isa, Fused { panels, units, call });
         } else {
-            dispatch(self.isa, Fused { panels, units: self.units, call });
+            dispatch(self.isa, Unfused { panels, units, call });
         }
     }
 }
@@ -168,23 +198,28 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
         for (i, &row) in rows.iter().enumerate() {
             let z = [z[0][i], z[1][i], z[2][i], z[3][i]];
             let unit = group.z / GATES;
-            finish::<A, T, V>(z, unit, self.units, self.prev.row(row), self.next.row_mut(row));
+            let (units, next) = (self.units, self.next.row_mut(row));
+            let mut few = V::splat(T::zero()).array();
+            let c = V::view(&self.prev.row(row)[units + unit..2 * units], &mut few);
+            let (h, c) = finish::<A, T, V>(z, c);
+            V::of(h).store(&mut next[unit..units]);
+            V::of(c).store(&mut next[units + unit..2 * units]);
         }
     }
 }
 
-/// The states of a tile, whose first unit is `unit`, from its sums.
+/// h and c of a tile from its sums.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES], unit: usize, units: usize, prev: &[T], next: &mut [T]) {
-    let mut few = V::splat(T::zero());
-    let prev_c = V::view(&prev[units + unit..2 * units], &mut few);
-    let (mut h, mut c) = (V::splat(T::zero()), V::splat(T::zero()));
+fn finish<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES], c: &V::Array) -> (V::Array, V::Array) {
+    let z = [z[0].array(), z[1].array(), z[2].array(), z[3].array()];
+    let [i, f, g, o] = [z[0].as_ref(), z[1].as_ref(), z[2].as_ref(), z[3].as_ref()];
+    let zero = V::splat(T::zero()).array();
+    let (mut next_h, mut next_c) = (zero, zero);
+    let c = c.as_ref();
     for j in 0..V::LEN {
-        let (i, f, g, o) = (z[0].values()[j], z[1].values()[j], z[2].values()[j], z[3].values()[j]);
-        (h.values_mut()[j], c.values_mut()[j]) = cells::lstm::<A, T>(i, f, g, o, prev_c.values()[j]);
+        (next_h.as_mut()[j], next_c.as_mut()[j]) = cells::lstm::<A, T>(i[j], f[j], g[j], o[j], c[j]);
     }
-    h.store(&mut next[unit..units]);
-    c.store(&mut next[units + unit..2 * units]);
+    (next_h, next_c)
 }
 
 /// The same, leaving the gates for the way back.
@@ -218,22 +253,31 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         self.cell.take::<A, V>(group, first, rows, z);
         let (units, unit) = (self.cell.units, group.z / GATES);
-        for (i, &row) in rows.iter().enumerate() {
-            let mut gates = [z[0][i], z[1][i], z[2][i], z[3][i]];
-            for j in 0..V::LEN {
-                let [i, f, g, o] = &mut gates;
-                let values = [i.values()[j], f.values()[j], g.values()[j], o.values()[j]];
-                let values = cells::lstm_gates::<A, T>(values);
-                i.values_mut()[j] = values[0];
-                f.values_mut()[j] = values[1];
-                g.values_mut()[j] = values[2];
-                o.values_mut()[j] = values[3];
-            }
+        for (at, &row) in rows.iter().enumerate() {
+            let gates = gates_of::<A, T, V>([z[0][at], z[1][at], z[2][at], z[3][at]]);
             for (gate, saved) in gates.iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
-                gate.store(&mut saved[unit..]);
+                V::of(*gate).store(&mut saved[unit..]);
             }
         }
     }
+}
+
+/// i, f, the candidate and o of a tile from its sums.
+#[inline(always)]
+fn gates_of<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES]) -> [V::Array; GATES] {
+    let z = [z[0].array(), z[1].array(), z[2].array(), z[3].array()];
+    let [i, f, g, o] = [z[0].as_ref(), z[1].as_ref(), z[2].as_ref(), z[3].as_ref()];
+    let zero = V::splat(T::zero()).array();
+    let mut out = [zero; GATES];
+    let [out_i, out_f, out_g, out_o] = &mut out;
+    let (out_i, out_f, out_g, out_o) = (out_i.as_mut(), out_f.as_mut(), out_g.as_mut(), out_o.as_mut());
+    for j in 0..V::LEN {
+        out_i[j] = cells::sigmoid_gate::<A, T>(i[j]);
+        out_f[j] = cells::sigmoid_gate::<A, T>(f[j]);
+        out_g[j] = cells::tanh_gate::<A, T>(g[j]);
+        out_o[j] = cells::sigmoid_gate::<A, T>(o[j]);
+    }
+    out
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.
@@ -264,8 +308,11 @@ impl<T: Float> Kernel for Unfused<'_, '_, T> {
     }
 }
 
-/// A step of one row with the default activations, in registers.
-struct OneRow<'a, T: Float> {
+/// A step of one row with the default activations, in registers: the tiles that are full.
+///
+/// A small step is over before the processor has seen all of the next one; each instruction that isn't arithmetic
+/// delays the next input's products. So: few slices, cut once, and what is rare behind a call.
+struct OneRow<'a, T: Float, const BACKWARDS: bool> {
     panels: &'a Panels<T>,
     /// x, or nothing if the input is projected.
     x: &'a [T],
@@ -273,30 +320,33 @@ struct OneRow<'a, T: Float> {
     start: &'a [T],
     prev: &'a [T],
     next: &'a mut [T],
-    backwards: bool,
 }
 
-impl<T: Float> Kernel for OneRow<'_, T> {
+impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, T, BACKWARDS> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let OneRow { panels, x, start, prev, next, backwards } = self;
-        let (weights, shape) = panels.tiles();
-        if backwards && shape.half {
-            dispatch(A::ISA, HalfTile { panels, x, start, prev, next });
-        }
-        for i in 0..shape.full {
-            let i = if backwards { shape.full - 1 - i } else { i };
-            let weights = &weights[i * shape.stride..][..shape.stride];
-            tile_of_row::<A, T, T::Line>(weights, i * T::LANES, x, start, prev, next);
-        }
-        if !backwards && shape.half {
-            dispatch(A::ISA, HalfTile { panels, x, start, prev, next });
+        let OneRow { panels, x, start, prev, next } = self;
+        let rows = panels.rows();
+        let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let (h, c) = prev.split_at(panels.units());
+        let (next_h, next_c) = next.split_at_mut(panels.units());
+        let cs = T::Line::arrays(c);
+        let count = cs.len();
+        let hs = &mut T::Line::arrays_mut(next_h)[..count];
+        let next_cs = &mut T::Line::arrays_mut(next_c)[..count];
+        for i in 0..count {
+            let i = if BACKWARDS { count - 1 - i } else { i };
+            let weights = &weights[i * rows..][..rows];
+            let z = sums::<A, T, T::Line>(weights, &starts[i], x, h);
+            (hs[i], next_cs[i]) = finish::<A, T, T::Line>(z, &cs[i]);
         }
     }
 }
 
-struct HalfTile<'a, T: Float> {
+/// The same two tiles at a time, as long as the weights are near: see [`Panels::in_pairs`].
+struct OneRowInPairs<'a, T: Float> {
     panels: &'a Panels<T>,
     x: &'a [T],
     start: &'a [T],
@@ -304,32 +354,102 @@ struct HalfTile<'a, T: Float> {
     next: &'a mut [T],
 }
 
-impl<T: Float> Kernel for HalfTile<'_, T> {
+impl<T: Float> Kernel for OneRowInPairs<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let HalfTile { panels, x, start, prev, next } = self;
-        let (weights, shape) = panels.tiles();
-        let weights = &weights[shape.full * shape.stride..];
-        tile_of_row::<A, T, T::HalfLine>(weights, shape.full * T::LANES, x, start, prev, next);
+        let OneRowInPairs { panels, x, start, prev, next } = self;
+        let rows = panels.rows();
+        let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
+        let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
+        let (h, c) = prev.split_at(panels.units());
+        let (next_h, next_c) = next.split_at_mut(panels.units());
+        let cs = T::Line::arrays(c);
+        let count = cs.len();
+        let hs = &mut T::Line::arrays_mut(next_h)[..count];
+        let next_cs = &mut T::Line::arrays_mut(next_c)[..count];
+        let mut i = 0;
+        while i + 2 <= count {
+            let weights = [&weights[i * rows..][..rows], &weights[(i + 1) * rows..][..rows]];
+            let z = sums_of_two::<A, T, T::Line>(weights, [&starts[i], &starts[i + 1]], x, h);
+            let first = finish::<A, T, T::Line>(z[0], &cs[i]);
+            let second = finish::<A, T, T::Line>(z[1], &cs[i + 1]);
+            (hs[i], next_cs[i]) = first;
+            (hs[i + 1], next_cs[i + 1]) = second;
+            i += 2;
+        }
+        if i < count {
+            let weights = &weights[i * rows..][..rows];
+            let z = sums::<A, T, T::Line>(weights, &starts[i], x, h);
+            (hs[i], next_cs[i]) = finish::<A, T, T::Line>(z, &cs[i]);
+        }
     }
 }
 
+/// What follows the full tiles of a row: a tile of lines or half lines, not all of whose lanes may be units.
+struct LastTile<'a, T: Float> {
+    panels: &'a Panels<T>,
+    x: &'a [T],
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float> Kernel for LastTile<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        if self.panels.units() % T::LANES <= T::HalfLine::LEN {
+            self.tile::<A, T::HalfLine>();
+        } else {
+            self.tile::<A, T::Line>();
+        }
+    }
+}
+
+impl<T: Float> LastTile<'_, T> {
+    #[inline(always)]
+    fn tile<A: Arch, V: Lanes<T>>(self) {
+        let LastTile { panels, x, start, prev, next } = self;
+        let (h, c) = prev.split_at(panels.units());
+        let (next_h, next_c) = next.split_at_mut(panels.units());
+        let unit = c.len() / T::LANES * T::LANES;
+        let weights = V::arrays(&panels.all_weights()[unit * GATES * panels.rows()..]);
+        let starts = V::arrays(&start[unit * GATES..]).as_chunks::<GATES>().0;
+        let z = sums::<A, T, V>(weights.as_chunks().0, &starts[0], x, h);
+        let mut few = V::splat(T::zero()).array();
+        let (h, c) = finish::<A, T, V>(z, V::view(&c[unit..], &mut few));
+        V::of(h).store(&mut next_h[unit..]);
+        V::of(c).store(&mut next_c[unit..]);
+    }
+}
+
+/// The sums of two tiles.
 #[inline(always)]
-fn tile_of_row<A: Arch, T: Float, V: Lanes<T>>(
-    weights: &[T],
-    at: usize,
+fn sums_of_two<A: Arch, T: Float, V: Lanes<T>>(
+    weights: [&[[V::Array; GATES]]; 2],
+    start: [&[V::Array; GATES]; 2],
     x: &[T],
-    start: &[T],
-    prev: &[T],
-    next: &mut [T],
-) {
-    let units = prev.len() / 2;
-    let z = &start[GATES * at..];
-    let z = *V::slice_of(&z[..GATES * V::LEN]).first_chunk::<GATES>().unwrap();
-    let weights = V::slice_of(weights).as_chunks::<GATES>().0;
-    let (wx, wh) = weights.split_at(weights.len() - units);
-    let z = if x.is_empty() { z } else { add_products_of_row::<A, T, V, GATES>(z, wx, x) };
-    let z = add_products_of_row::<A, T, V, GATES>(z, wh, &prev[..units]);
-    finish::<A, T, V>(z, at, units, prev, next);
+    h: &[T],
+) -> [[V; GATES]; 2] {
+    let [a, b] = start;
+    let z =
+        [[V::of(a[0]), V::of(a[1]), V::of(a[2]), V::of(a[3])], [V::of(b[0]), V::of(b[1]), V::of(b[2]), V::of(b[3])]];
+    let [a, b] = weights;
+    let z = add_products_of_row_to_two::<A, T, V, GATES>(z, [&a[..x.len()], &b[..x.len()]], x);
+    let wh = [&a[a.len() - h.len()..], &b[b.len() - h.len()..]];
+    add_products_of_row_to_two::<A, T, V, GATES>(z, wh, h)
+}
+
+/// The sums of a tile.
+#[inline(always)]
+fn sums<A: Arch, T: Float, V: Lanes<T>>(
+    weights: &[[V::Array; GATES]],
+    start: &[V::Array; GATES],
+    x: &[T],
+    h: &[T],
+) -> [V; GATES] {
+    let z = [V::of(start[0]), V::of(start[1]), V::of(start[2]), V::of(start[3])];
+    let z = add_products_of_row::<A, T, V, GATES>(z, &weights[..x.len()], x);
+    add_products_of_row::<A, T, V, GATES>(z, &weights[weights.len() - h.len()..], h)
 }

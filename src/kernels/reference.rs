@@ -11,8 +11,8 @@ use super::cells;
 use super::isa::Arch;
 use super::panels::Panels;
 use super::{KernelStep, is_default};
-use crate::Float;
 use crate::rows::{Input, Rows};
+use crate::{Activation, Float};
 
 /// The operand of a product: values, and masks that multiply them first.
 #[derive(Clone, Copy)]
@@ -119,7 +119,13 @@ pub(super) fn simple_rnn<A: Arch, T: Float>(
         for (u, z) in next.iter_mut().enumerate() {
             *z = preactivation::<A, T>(panels, input_size, 0, u, &x, &h);
         }
-        apply::<A, T>(call.activation, next);
+        if matches!(call.activation, Activation::Tanh) {
+            for h in next {
+                *h = cells::simple_rnn::<A, T>(*h);
+            }
+        } else {
+            apply::<A, T>(call.activation, next);
+        }
     }
 }
 

@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use super::activate::apply;
-use super::blocks::{self, Operands};
+use super::activate::{activate, apply};
+use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
-use super::panels::{Grouping, Panels};
+use super::lanes::Lanes;
+use super::panels::{Group, Grouping, Panels};
+use super::products::{add_products_of_row, unrolled};
 use super::sinks::UnitRows;
-use super::{KernelStep, project, reference};
-use crate::Float;
+use super::{KernelStep, RowInput, RowStep, cells, project, reference};
 use crate::rows::{Rows, RowsMut};
+use crate::{Activation, Float};
 
 /// The packed weights of a SimpleRNN and what can be computed with them. A state row is h.
 #[derive(Clone)]
@@ -69,12 +71,49 @@ impl<T: Float> SimpleRnnKernel<T> {
         0
     }
 
+    /// One step of one row; `step.recurrent_activation` is not looked at.
+    #[inline(always)]
+    pub(super) fn row_here(&self, step: RowStep<'_, T>) {
+        let RowStep { input, prev, next, odd_step, activation, .. } = step;
+        let panels = &self.panels;
+        let (x, start) = match input {
+            RowInput::Raw(x) => (x, panels.bias()),
+            RowInput::Projected(z) => (&[][..], z),
+        };
+        let groups = panels.groups();
+        for i in 0..groups.len() {
+            let group = &groups[if odd_step { groups.len() - 1 - i } else { i }];
+            let (weights, start) = (panels.weights(group), &start[group.z..]);
+            let next = &mut next[group.z..];
+            match (activation, group.lines) {
+                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { weights, x, start, prev, next }),
+                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { weights, x, start, prev, next }),
+                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { weights, x, start, prev, next }),
+                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { weights, x, start, prev, next }),
+                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { weights, x, start, prev, next }),
+                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { weights, x, start, prev, next }),
+            }
+        }
+        if !matches!(activation, Activation::Tanh) {
+            activate(self.isa, activation, next);
+        }
+    }
+
     /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
-        let (panels, units, call) = (&self.panels, self.units, &mut call);
+        match call.single_row() {
+            Some(step) => self.row_here(step),
+            None => self.step_rows(&mut call),
+        }
+    }
+
+    fn step_rows(&self, call: &mut KernelStep<'_, T>) {
+        let (panels, input_size, units) = (&self.panels, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa, Reference { panels, input_size: self.input_size, units, call });
+            dispatch(self.isa, Reference { panels, input_size, units, call });
         } else {
             dispatch(self.isa, AnyRows { panels, units, call });
         }
@@ -131,10 +170,70 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
     fn run<A: Arch>(self) {
         let AnyRows { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
-        let mut sink = UnitRows(call.next.reborrow());
-        blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
-        for &row in call.rows {
-            apply::<A, T>(call.activation, call.next.row_mut(row));
+        let next = call.next.reborrow();
+        if matches!(call.activation, Activation::Tanh) {
+            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut Cell(next));
+        } else {
+            let mut sink = UnitRows(next);
+            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
+            for &row in call.rows {
+                apply::<A, T>(call.activation, call.next.row_mut(row));
+            }
         }
+    }
+}
+
+/// Takes the sums of a group to the state.
+struct Cell<'a, T>(RowsMut<'a, T>);
+
+impl<T: Float> Sink<T> for Cell<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
+        for line in &mut z[..group.lines] {
+            for z in &mut line[..rows.len()] {
+                *z = finish::<A, T, V>(*z);
+            }
+        }
+        UnitRows(self.0.reborrow()).take::<A, V>(group, first, rows, z);
+    }
+}
+
+/// h of a line from its sums.
+#[inline(always)]
+fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
+    let mut h = z.array();
+    for h in h.as_mut() {
+        *h = cells::simple_rnn::<A, T>(*h);
+    }
+    V::of(h)
+}
+
+/// A step of one row and one group, in registers.
+struct OneRow<'a, T: Float, const G: usize, const TANH: bool> {
+    weights: &'a [T],
+    /// x, or nothing if the input is projected.
+    x: &'a [T],
+    /// The bias, or the projected input.
+    start: &'a [T],
+    prev: &'a [T],
+    next: &'a mut [T],
+}
+
+impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, T, G, TANH> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRow { weights, x, start, prev, next } = self;
+        let weights = T::Line::arrays(weights).as_chunks::<G>().0;
+        let start = &T::Line::arrays(start)[..G];
+        let mut sums = [T::Line::splat(T::zero()); G];
+        unrolled!(I in 0..G => { sums[I] = T::Line::of(start[I]); });
+        let sums = add_products_of_row::<A, T, T::Line, G>(sums, &weights[..x.len()], x);
+        let wh = &weights[weights.len() - prev.len()..];
+        let mut sums = add_products_of_row::<A, T, T::Line, G>(sums, wh, prev);
+        if TANH {
+            unrolled!(I in 0..G => { sums[I] = finish::<A, T, T::Line>(sums[I]); });
+        }
+        unrolled!(I in 0..G => { sums[I].store(&mut next[I * T::LANES..]); });
     }
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use recurrent::{Bidirectional, Dense, Gru, Layer, Lstm, OutputMut, Run, Scratch, Stacked, Stream};
 
 fn layer(kind: usize) -> Box<dyn Layer<f32>> {
-    let lstm = Lstm::builder(2, 3).return_sequences(kind % 2 == 0).return_state(true);
+    let lstm = Lstm::builder(2, 3).return_sequences(kind.is_multiple_of(2)).return_state(true);
     let lstm = lstm.go_backwards(kind == 1).dropout(if kind == 2 { 0.5 } else { 0.0 });
     match kind {
         3 => Box::new(Bidirectional::new(lstm).unwrap()),

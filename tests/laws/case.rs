@@ -150,7 +150,7 @@ impl Case {
             Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
             Kind::Cells => {
                 let above = StackedCells::builder()
-                    .cell(gru::<T>("tanh", units + 1, 5, self.seed % 2 == 0))
+                    .cell(gru::<T>("tanh", units + 1, 5, self.seed.is_multiple_of(2)))
                     .cell(simple_rnn::<T>(self.activation, 5, units));
                 let cells = StackedCells::builder()
                     .cell(lstm::<T>(self.activation, input, units + 2))
@@ -162,7 +162,7 @@ impl Case {
                 let merge = [Merge::Sum, Merge::Mul, Merge::Concat, Merge::Ave][self.seed as usize % 4];
                 let forward = Recurrent::from_cell(lstm::<T>(self.activation, input, units));
                 let forward = forward.return_sequences(true).return_state(true);
-                let both = if self.seed % 3 == 0 {
+                let both = if self.seed.is_multiple_of(3) {
                     let backward = Recurrent::from_cell(Counting::new(input, units)).return_sequences(true);
                     Bidirectional::from_layers(forward, backward.return_state(true).go_backwards(true))
                 } else {
@@ -177,7 +177,7 @@ impl Case {
                 let mut stack = Stacked::builder()
                     .layer(self.unweighted(first, input, units + 1, false))
                     .layer(self.unweighted(second, units + 1, units, false));
-                if self.seed % 2 == 0 {
+                if self.seed.is_multiple_of(2) {
                     let dense = Dense::builder(units, 3).activation(activation(self.activation));
                     stack = stack.layer(dense.build().expect("sizes that are sound"));
                 }

@@ -9,7 +9,6 @@ mod case;
 mod compare;
 mod numbers;
 mod own_cells;
-mod paths;
 
 mod batches;
 mod directions;

@@ -95,6 +95,8 @@ impl<T: Float> Cell for Repeated<T> {
         &self.dropout
     }
 
+    // The unit is an index into several rows, as in the equations.
+    #[allow(clippy::needless_range_loop)]
     fn step(&self, step: Step<'_, T>) {
         let units = self.units();
         let h = &step.prev[..units];

@@ -11,7 +11,7 @@ use super::compare::{same, same_output, same_state};
 
 /// That a stream has come to the end of a run.
 fn same_end<T: Float>(what: &str, stream: &Stream<T, &dyn Layer<T>>, whole: &Output<T>) -> TestCaseResult {
-    same(&format!("{what}: last output"), stream.output(), whole.last())?;
+    same(&format!("{what}: last output"), &stream.output(), whole.last())?;
     same_state(&format!("{what}: state"), stream.state(), whole.state()?)
 }
 
@@ -116,12 +116,12 @@ fn chunk<T: Float>(
         let mut last = Array2::from_elem((place.dim().2, case.batch), T::nan()).reversed_axes();
         let mut state = stream.state().clone();
         stream.run_into(&piece, run, OutputMut::new().sequence(&mut out).last(&mut last).state(&mut state))?;
-        same("chunk's last", &last, stream.output())?;
+        same("chunk's last", &last, &stream.output())?;
         same_state("chunk's state", &state, stream.state())?;
         place.assign(&out);
     } else {
         let output = stream.run_with(&piece, run)?;
-        same("chunk's last", output.last(), stream.output())?;
+        same("chunk's last", output.last(), &stream.output())?;
         same_state("chunk's state", output.state()?, stream.state())?;
         place.assign(output.sequence()?);
     }
@@ -214,10 +214,10 @@ fn masked_steps_after_set_state_repeat_the_output_that_belongs_to_it() {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let mut stream = Stream::new(&*layer, case.batch)?;
         stream.run(&x)?;
-        let (saved, output) = (stream.state().clone(), stream.output().to_owned());
+        let (saved, output) = (stream.state().clone(), &stream.output().to_owned());
         let mut other = Stream::new(&*layer, case.batch)?;
         other.set_state(&saved)?;
-        same("output", other.output(), &output)?;
+        same("output", &other.output(), output)?;
         let nobody = Array2::from_elem((case.batch, case.timesteps), false);
         let first = stream.run_with(&x, Run::new().mask(&nobody))?;
         let second = other.run_with(&x, Run::new().mask(&nobody))?;
@@ -232,11 +232,11 @@ fn a_reset_stream_is_a_new_one() {
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask) = (case.layer::<T>(), case.x::<T>(), case.mask());
         let mut stream = Stream::new(&*layer, case.batch)?;
-        same("output of a new stream", stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
+        same("output of a new stream", &stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
         same_state("state of a new stream", stream.state(), &layer.initial_state(case.batch))?;
         stream.run(&x)?;
         stream.reset();
-        same("output", stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
+        same("output", &stream.output(), &Array2::zeros((case.batch, layer.output_size())))?;
         same_state("state", stream.state(), &layer.initial_state(case.batch))?;
         let again = stream.run_with(&x, Run::new().mask(&mask))?;
         same_output("run", &again, &layer.run(&x, Run::new().mask(&mask))?)
@@ -267,11 +267,11 @@ fn chunks_without_steps_change_nothing() {
         let (layer, x) = (case.layer::<T>(), case.x::<T>());
         let mut stream = Stream::new(&*layer, case.batch)?;
         stream.run(&x)?;
-        let (state, output) = (stream.state().clone(), stream.output().to_owned());
+        let (state, output) = (stream.state().clone(), &stream.output().to_owned());
         let nothing = stream.run(&x.slice(s![.., ..0, ..]))?;
         same("state", &stream.state().values(), &state.values())?;
-        same("output", stream.output(), &output)?;
-        same("last", nothing.last(), &output)?;
+        same("output", &stream.output(), output)?;
+        same("last", nothing.last(), output)?;
         assert_eq!(nothing.sequence()?.dim(), (case.batch, 0, layer.output_size()));
         let lengths = vec![0; case.batch];
         stream.run_with(&x.slice(s![.., ..0, ..]), Run::new().lengths(&lengths))?;

@@ -21,7 +21,9 @@ mod bytes;
 mod datatype;
 mod object;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
 
 use self::bytes::{Cursor, at};
 pub(crate) use self::datatype::{Element, Tensor};
@@ -38,7 +40,19 @@ pub(crate) struct Hdf5<'a> {
     /// How many more things may be looked at.
     budget: Cell<usize>,
     objects: usize,
+    /// The groups that were looked into: each is read once.
+    groups: RefCell<HashMap<u64, Rc<Group<'a>>>>,
 }
+
+/// A group that was read: its members in the file's order, and by name.
+#[derive(Debug)]
+struct Group<'a> {
+    members: Rc<[Member<'a>]>,
+    by_name: HashMap<&'a str, Object>,
+}
+
+/// A name in a group, and what it stands for.
+pub(crate) type Member<'a> = (&'a str, Object);
 
 /// A group or a dataset.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +76,7 @@ impl<'a> Hdf5<'a> {
             root: 0,
             budget: Cell::new(limits.objects),
             objects: limits.objects,
+            groups: RefCell::default(),
         };
         if !bytes.starts_with(&Self::SIGNATURE) {
             return Err(damaged(0, "it doesn't begin with HDF5's signature"));
@@ -114,7 +129,7 @@ impl<'a> Hdf5<'a> {
     }
 
     /// Takes from the budget.
-    fn spend(&self) -> Found<()> {
+    pub(crate) fn spend(&self) -> Found<()> {
         match self.budget.get().checked_sub(1) {
             Some(left) => {
                 self.budget.set(left);
@@ -137,7 +152,21 @@ impl<'a> Hdf5<'a> {
     }
 
     /// What a group holds: names and objects, in the file's order.
-    pub(crate) fn members(&self, group: Object) -> Found<Vec<(&'a str, Object)>> {
+    pub(crate) fn members(&self, group: Object) -> Found<Rc<[Member<'a>]>> {
+        Ok(Rc::clone(&self.group(group)?.members))
+    }
+
+    fn group(&self, object: Object) -> Found<Rc<Group<'a>>> {
+        if let Some(group) = self.groups.borrow().get(&object.address) {
+            return Ok(Rc::clone(group));
+        }
+        let members: Rc<[Member<'a>]> = self.read_members(object)?.into();
+        let group = Rc::new(Group { by_name: members.iter().copied().collect(), members });
+        self.groups.borrow_mut().insert(object.address, Rc::clone(&group));
+        Ok(group)
+    }
+
+    fn read_members(&self, group: Object) -> Found<Vec<Member<'a>>> {
         let mut members = Vec::new();
         for message in self.messages(group)? {
             match message.kind {
@@ -169,7 +198,7 @@ impl<'a> Hdf5<'a> {
 
     /// A member by name.
     pub(crate) fn member(&self, group: Object, name: &str) -> Found<Option<Object>> {
-        Ok(self.members(group)?.into_iter().find(|(member, _)| *member == name).map(|(_, object)| object))
+        Ok(self.group(group)?.by_name.get(name).copied())
     }
 
     /// An object by its path, `a/b/c`.

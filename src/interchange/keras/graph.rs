@@ -123,14 +123,14 @@ struct Node {
 
 /// Builds the graph call by call.
 struct Graph<'r, 'a, T: Float> {
-    reader: &'r Reader<'a>,
+    reader: &'r Reader<'r, 'a>,
     path: String,
     model: Model<T>,
     /// The numbers of the tensors.
     known: BTreeMap<Reference, usize>,
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_, '_> {
     /// A model, from its description. `legacy` is the group that holds the weights in the legacy format.
     pub(super) fn model<T: Float>(
         &self,

@@ -96,7 +96,7 @@ fn only_layer(weights: &Weights<'_>) -> Found<Place<'static>> {
     let missing = |name: &str| Problem::MissingObject { what: "group", name: name.into() };
     let group = file.find("layers")?.ok_or_else(|| missing("layers"))?;
     let mut found = Vec::new();
-    for (name, member) in file.members(group)? {
+    for &(name, member) in file.members(group)?.iter() {
         if name != "input_layer" && !file.is_dataset(member)? && holds_tensors(weights, &format!("layers/{name}"), 0)? {
             found.push(name.to_string());
         }
@@ -114,7 +114,7 @@ fn holds_tensors(weights: &Weights<'_>, path: &str, depth: usize) -> Found<bool>
     if file.is_dataset(object)? {
         return Ok(true);
     }
-    for (name, _) in file.members(object)? {
+    for (name, _) in file.members(object)?.iter() {
         if holds_tensors(weights, &format!("{path}/{name}"), depth + 1)? {
             return Ok(true);
         }
@@ -189,7 +189,7 @@ impl Reader<'_, '_> {
         let file = &self.weights.file;
         let missing = |name: &str| Problem::MissingObject { what: "group", name: name.into() };
         let group = file.find(&path)?.ok_or_else(|| missing(&path))?;
-        let mut free: Vec<String> = file.members(group)?.into_iter().map(|(name, _)| name.to_string()).collect();
+        let mut free: Vec<String> = file.members(group)?.iter().map(|(name, _)| name.to_string()).collect();
         // lstm_cell before lstm_cell_1 before lstm_cell_10.
         free.sort_by_key(|name| (name.len(), name.clone()));
         for cell in 0..=last {
@@ -229,7 +229,7 @@ impl Reader<'_, '_> {
     fn shapes(&self, path: &str) -> Found<Vec<Vec<usize>>> {
         let file = &self.weights.file;
         let Some(group) = file.find(path)? else { return Ok(vec![]) };
-        let mut members = file.members(group)?;
+        let mut members = file.members(group)?.to_vec();
         members.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(usize::MAX));
         members.into_iter().map(|(name, object)| Ok(file.tensor(name, object)?.shape)).collect()
     }

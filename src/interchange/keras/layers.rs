@@ -30,10 +30,10 @@ use crate::model::op::{MergeOp, Normalization, Op};
 use crate::state::StateLayout;
 
 /// What all layers of a file share while they are built.
-pub(super) struct Reader<'a> {
+pub(super) struct Reader<'r, 'a> {
     pub(super) version: Version,
-    pub(super) weights: Option<&'a Weights<'a>>,
-    pub(super) options: &'a Options,
+    pub(super) weights: Option<&'r Weights<'a>>,
+    pub(super) options: &'r Options,
     /// Whether any layer of the file computes in f64.
     pub(super) has_float64: bool,
 }
@@ -84,7 +84,7 @@ pub(super) fn class_of(object: &Map<String, Value>) -> &str {
     object.get("class_name").and_then(Value::as_str).unwrap_or("")
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_, '_> {
     pub(super) fn config<'c>(&'c self, path: &str, object: &'c Map<String, Value>) -> Found<Config<'c>> {
         let class = class_of(object);
         let Some(map) = object.get("config").and_then(Value::as_object) else {

@@ -332,7 +332,7 @@ impl<'a> Contents<'a> {
         any(&self.model)
     }
 
-    fn reader(&self) -> Reader<'_> {
+    fn reader(&self) -> Reader<'_, 'a> {
         Reader {
             version: self.version,
             weights: Some(&self.weights),

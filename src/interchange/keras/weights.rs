@@ -227,8 +227,10 @@ impl<'a> Weights<'a> {
                 }
                 continue;
             }
-            for (name, member) in self.file.members(object)? {
+            for &(name, member) in self.file.members(object)?.iter() {
                 let foreign = ["optimizer", "seed_generator", "metrics", "_metrics", "optimizer_weights"];
+                // The walk may come by the same group again and again: it costs each time.
+                self.file.spend()?;
                 if !foreign.contains(&name) {
                     let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
                     waiting.push((path, member, depth + 1));

@@ -55,9 +55,14 @@ fn lot<A: Arch, T: Float>(mut call: Outer<'_, T>) {
         all_k::<A, T, T::HalfLine, 1>(&mut call, column);
         column += T::LANES / 2;
     }
-    while width > column {
-        all_k::<A, T, [T; 1], 1>(&mut call, column);
-        column += 1;
+    for k in 0..call.operand.width() {
+        let sums = &mut call.sums.row_mut(k)[column..];
+        for &row in call.rows {
+            let factor = call.operand.row(row)[k];
+            for (sum, &dz) in sums.iter_mut().zip(&call.dz.row(row)[column..]) {
+                *sum = A::mul_add(dz, factor, *sum);
+            }
+        }
     }
 }
 
@@ -89,11 +94,11 @@ fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
 ) {
     let mut sums = [[V::splat(T::zero()); N]; M];
     unrolled!(I in 0..M => {
-        let lines = V::slice_of(&call.sums.row(k + I)[column..][..N * V::LEN]);
-        unrolled!(J in 0..N => { sums[I][J] = lines[J]; });
+        let lines = V::arrays(&call.sums.row(k + I)[column..][..N * V::LEN]);
+        unrolled!(J in 0..N => { sums[I][J] = V::of(lines[J]); });
     });
     for &row in call.rows {
-        let dz = V::slice_of(&call.dz.row(row)[column..][..N * V::LEN]);
+        let dz = V::arrays(&call.dz.row(row)[column..][..N * V::LEN]);
         let operand = &call.operand.row(row)[k..][..M];
         unrolled!(I in 0..M => {
             let factor = operand[I];
