@@ -17,13 +17,15 @@ const WORTH_A_THREAD: usize = 2_000_000;
 #[cfg(feature = "rayon")]
 pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
     let splits = pass.tape.is_none() && pass.dropout.is_none() && pass.batch > 1 && pass.timesteps > 1;
-    let parts = match splits {
-        true => {
-            let work = layer.work().saturating_mul(pass.batch).saturating_mul(pass.timesteps);
-            (work / WORTH_A_THREAD).min(pass.batch).min(rayon::current_num_threads())
-        }
-        false => 1,
-    };
+    let mut parts = 1;
+    if splits {
+        let work = layer.work().saturating_mul(pass.batch).saturating_mul(pass.timesteps);
+        parts = (work / WORTH_A_THREAD).min(pass.batch);
+    }
+    if parts > 1 {
+        // Asked only now: the question makes rayon start its threads.
+        parts = parts.min(rayon::current_num_threads());
+    }
     if parts < 2 {
         return layer.process(pass, scratch);
     }
