@@ -15,14 +15,224 @@ pub enum Error {
     },
 
     /// A layer of these sizes would have more weights than memory can address.
-    #[error("{what} of {rows} x {columns} elements can't be addressed on this machine")]
+    #[error("{what} of {rows} x {gates} * {units} elements can't be addressed on this machine")]
     SizeOverflow {
         /// The weight that would be too large.
         what: &'static str,
         /// Its rows.
         rows: usize,
-        /// Its columns.
-        columns: usize,
+        /// The layer's units.
+        units: usize,
+        /// How many times the units are its columns.
+        gates: usize,
+    },
+
+    /// The machine has not got the memory for a layer of these sizes.
+    #[error("no memory for {bytes} bytes of weights")]
+    OutOfMemory {
+        /// What was asked for.
+        bytes: usize,
+    },
+
+    /// An input that hasn't got the layer's number of features.
+    #[error("expected an input of shape (batch, timesteps, {expected}), got {given:?}: the kernel has {expected} rows")]
+    InputFeatures {
+        /// The layer's input size.
+        expected: usize,
+        /// The input's shape.
+        given: [usize; 3],
+    },
+
+    /// An input without a time step.
+    #[error("expected at least one time step, got an input of shape {given:?}")]
+    NoTimesteps {
+        /// The input's shape.
+        given: [usize; 3],
+    },
+
+    /// The input of one step of a stream has another shape.
+    #[error("expected a step of shape {expected:?}, (batch, features), got {given:?}")]
+    StepShape {
+        /// (batch, features) of the stream.
+        expected: (usize, usize),
+        /// What was given.
+        given: (usize, usize),
+    },
+
+    /// A mask or resets of another shape than the input's.
+    #[error("expected {what} of shape {expected:?}, (batch, timesteps), got {given:?}")]
+    MaskShape {
+        /// `"mask"` or `"resets"`.
+        what: &'static str,
+        /// (batch, timesteps) of the input.
+        expected: (usize, usize),
+        /// What was given.
+        given: (usize, usize),
+    },
+
+    /// Both a mask and lengths.
+    #[error("a mask and lengths were given: they say the same thing, give one of them")]
+    MaskAndLengths,
+
+    /// Lengths, or a mask of one step, for another number of rows.
+    #[error("expected one entry for each of {expected} rows, got {given}")]
+    LengthsCount {
+        /// The rows of the input.
+        expected: usize,
+        /// The number of entries.
+        given: usize,
+    },
+
+    /// A length beyond the input's end.
+    #[error("row {row} is to have {length} steps, but the input has {timesteps}")]
+    Length {
+        /// The row.
+        row: usize,
+        /// Its length.
+        length: usize,
+        /// The steps that there are.
+        timesteps: usize,
+    },
+
+    /// A row that isn't there.
+    #[error("there is no row {row} in a batch of {batch}")]
+    Row {
+        /// What was asked for.
+        row: usize,
+        /// The number of rows.
+        batch: usize,
+    },
+
+    /// A state for another number of rows.
+    #[error("expected a state of {expected} rows, got one of {given}")]
+    StateBatch {
+        /// The rows of the input.
+        expected: usize,
+        /// The rows of the state.
+        given: usize,
+    },
+
+    /// A state of another layer's parts.
+    #[error("expected a state with the parts {expected}, got one with {given}")]
+    StateLayout {
+        /// The layer's parts and their widths.
+        expected: String,
+        /// The state's.
+        given: String,
+    },
+
+    /// Values of the wrong shape for a part of a state.
+    #[error("state part {part:?} has the shape {expected:?}, (batch, units), got {given:?}")]
+    StateShape {
+        /// The part's name.
+        part: String,
+        /// Its shape.
+        expected: (usize, usize),
+        /// What was given.
+        given: (usize, usize),
+    },
+
+    /// An initial state handed to a stream's run, which goes on from the stream's own.
+    #[error("a stream goes on from its own state: say set_state instead of giving an initial state")]
+    StreamInitialState,
+
+    /// A layer that needs the whole sequence at once.
+    #[error("can't run step by step: {layer}: {reason}")]
+    CannotStream {
+        /// The layer's class; in a stack behind its place, `2/Bidirectional`.
+        layer: String,
+        /// Why it can't.
+        reason: &'static str,
+    },
+
+    /// Dropout generators of another layer.
+    #[error("expected the seeds of {expected} dropout generators, got {given}: take them from this layer's seeds()")]
+    SeedsCount {
+        /// The generators of the layer.
+        expected: usize,
+        /// Those that were given.
+        given: usize,
+    },
+
+    /// A dropout rate that isn't a number.
+    #[error("{option} must be a number, got {given}")]
+    DropoutRate {
+        /// `"dropout"` or `"recurrent_dropout"`.
+        option: &'static str,
+        /// What was given.
+        given: f64,
+    },
+
+    /// A result that the layer was not built to return.
+    #[error("the {what} was not requested: {hint}")]
+    NotRequested {
+        /// `"sequence"`, `"state"`, ...
+        what: &'static str,
+        /// How to request it.
+        hint: &'static str,
+    },
+
+    /// An array of the caller's that has the wrong shape for a result.
+    #[error("expected an array of shape {expected:?} for the {what}, got {given:?}")]
+    OutputShape {
+        /// `"sequence"` or `"last"`.
+        what: &'static str,
+        /// The result's shape.
+        expected: Vec<usize>,
+        /// The array's.
+        given: Vec<usize>,
+    },
+
+    /// An array of the caller's whose elements don't lie in row order, where that is needed.
+    #[error("the array for the {what} must lie in standard (row-major) order")]
+    OutputOrder {
+        /// `"sequence"`.
+        what: &'static str,
+    },
+
+    /// A name that isn't there.
+    #[error("there is no {what} {name:?}: the names are {}", known.join(", "))]
+    UnknownName {
+        /// `"weight"`, `"state part"`, ...
+        what: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+
+    /// A name that was given twice.
+    #[error("{what} {name:?} is given twice")]
+    DuplicateName {
+        /// `"weight"`.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+
+    /// A weight of the wrong shape.
+    #[error("weight {name:?} has the shape {expected:?}, got {given:?}")]
+    WeightShape {
+        /// The weight's name.
+        name: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// What was given.
+        given: Vec<usize>,
+    },
+
+    /// The weights of a user's cell that clones of its layer share, and that can't be cloned.
+    #[error("the {cell} cell is shared by clones of its layer, and can't be changed: implement Cell::try_clone")]
+    SharedCell {
+        /// The cell's class name.
+        cell: &'static str,
+    },
+
+    /// An activation whose output isn't as wide as its input, where it must be.
+    #[error("{activation} changes the width, so it can't be the activation of this layer")]
+    ActivationWidth {
+        /// The activation.
+        activation: String,
     },
 
     /// An activation name that Keras doesn't know.
@@ -72,7 +282,7 @@ pub enum Error {
         activation: String,
     },
 
-    /// An initializer name that Keras doesn't know.
+    /// An initializer name that Keras doesn't know, or one that this crate doesn't have (`stft`).
     #[error("unknown initializer {name:?}: the names are {known}")]
     UnknownInitializer {
         /// The name that was given.
@@ -105,10 +315,200 @@ pub enum Error {
         value: f64,
     },
 
+    /// An axis of an initializer's `input_axes` or `output_axes` that the tensor doesn't have.
+    #[error("a tensor of shape {shape:?} has no axis {axis}")]
+    InitializerAxis {
+        /// The axis that was given.
+        axis: isize,
+        /// The shape that was asked for.
+        shape: Vec<usize>,
+    },
+
+    /// A name of an initializer's option that Keras doesn't know.
+    #[error("unknown {option} {name:?}: the names are {known}")]
+    UnknownInitializerOption {
+        /// `"mode"` or `"distribution"`.
+        option: &'static str,
+        /// The name that was given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+
+    /// A user's initializer made an array of another shape than it was asked for.
+    #[error("a custom initializer must make an array of shape {expected:?}, got {given:?}")]
+    CustomInitializerShape {
+        /// The shape that was asked for.
+        expected: Vec<usize>,
+        /// The shape of what it made.
+        given: Vec<usize>,
+    },
+
+    /// A tensor of this shape can't be addressed, or the operating system has no memory for it.
+    #[error("a tensor of shape {shape:?} doesn't fit in memory")]
+    TensorTooLarge {
+        /// The shape that was asked for.
+        shape: Vec<usize>,
+    },
+
+    /// Options of the run that were given to a cell alone.
+    #[error(
+        "return_sequences, return_state, go_backwards and zero_output_for_mask are options of a layer, not of a cell"
+    )]
+    CellOption,
+
+    /// A stack of nothing.
+    #[error("a stack needs at least one layer")]
+    EmptyStack,
+
+    /// A layer or cell that doesn't read what the one before it puts out.
+    #[error("number {index} of the stack reads {expected} features, but the one before it puts out {given}")]
+    StackWidth {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The features it reads.
+        expected: usize,
+        /// The features it would get.
+        given: usize,
+    },
+
+    /// A layer over time behind one that returns only its last output.
+    #[error("{layer} (number {index} of the stack) needs a sequence: give the layer before it return_sequences(true)")]
+    StackNeedsSequence {
+        /// Its place in the stack, from 0.
+        index: usize,
+        /// The layer's class.
+        layer: &'static str,
+    },
+
+    /// Directions that aren't merged, in the middle of a stack.
+    #[error("number {index} of the stack puts out two directions that aren't merged: give it another merge mode")]
+    StackUnmerged {
+        /// Its place in the stack, from 0.
+        index: usize,
+    },
+
+    /// A pair of layers that can't be the two directions of one.
+    #[error("{option}: the forward layer has {forward}, the backward layer has {backward}: {expected}")]
+    BidirectionalPair {
+        /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
+        option: &'static str,
+        /// The forward layer's: a size, or 0 or 1 for false and true.
+        forward: usize,
+        /// The backward layer's.
+        backward: usize,
+        /// What is needed, in words.
+        expected: &'static str,
+    },
+
+    /// A recipe for both directions that says itself which way it goes.
+    #[error("Bidirectional sets go_backwards itself: leave it out of the recipe, or give two layers")]
+    BidirectionalDirection,
+
+    /// An id that an embedding has no row for.
+    #[error("id {id} at row {row}, step {time}: the embedding has the ids 0 to {}", vocabulary - 1)]
+    EmbeddingId {
+        /// Where it stands.
+        row: usize,
+        /// Where it stands.
+        time: usize,
+        /// The id, as it was given.
+        id: String,
+        /// The number of ids there are.
+        vocabulary: usize,
+    },
+
+    /// Another number of inputs than a model's.
+    #[error("the model has {expected} inputs, got {given}")]
+    ModelInputs {
+        /// The number of the model's inputs.
+        expected: usize,
+        /// The number of arrays.
+        given: usize,
+    },
+
+    /// An array that isn't what an input of a model declares.
+    #[error("input {input:?} of the model takes {expected}, got an array of shape {given}")]
+    ModelInput {
+        /// The input's name.
+        input: String,
+        /// What it declares.
+        expected: String,
+        /// The array's shape.
+        given: String,
+    },
+
+    /// A layer of a model that can't read what it is called on.
+    #[error("layer {layer:?} reads {expected}, got {given}")]
+    ModelCall {
+        /// The layer's name.
+        layer: String,
+        /// What it reads.
+        expected: String,
+        /// The shapes that it got.
+        given: String,
+    },
+
+    /// What a layer of a model refused.
+    #[error("layer {layer:?}: {source}")]
+    InLayer {
+        /// The layer's name.
+        layer: String,
+        /// Why it refused.
+        source: Box<Error>,
+    },
+
+    /// A mask value that no input equals.
+    #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
+    MaskValue,
+
+    /// A cell without the way back.
+    #[error("the {cell} cell can't be trained: it has no step_backward")]
+    NoBackward {
+        /// The cell's class name.
+        cell: &'static str,
+    },
+
+    /// A way back without a recorded run.
+    #[error("nothing is recorded: give a run record(&mut tape) first")]
+    TapeEmpty,
+
+    /// A way back through a run that was gone through already.
+    #[error("the tape is spent: each recorded run can be gone back through once")]
+    TapeSpent,
+
+    /// A way back through another layer's run.
+    #[error("the tape was recorded by another layer")]
+    TapeLayer,
+
+    /// Gradients that belong to another layer.
+    #[error("the gradients, or the optimizer's memory, belong to another layer: its weights are others")]
+    GradientsLayer,
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {
         /// What the operating system said.
         reason: String,
     },
+}
+
+impl Error {
+    /// [`Error::UnknownName`] with the names there are.
+    #[cold]
+    pub(crate) fn unknown_name(what: &'static str, name: &str, known: impl Iterator<Item = String>) -> Self {
+        Error::UnknownName { what, name: name.into(), known: known.collect() }
+    }
+
+    /// The same error, with the layer of the model where it happened.
+    #[cold]
+    #[cfg(feature = "keras")]
+    pub(crate) fn in_layer(self, name: &str) -> Self {
+        match self {
+            Error::ModelCall { layer, expected, given } if layer.is_empty() => {
+                Error::ModelCall { layer: name.into(), expected, given }
+            }
+            source => Error::InLayer { layer: name.into(), source: Box::new(source) },
+        }
+    }
 }

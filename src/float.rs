@@ -1,14 +1,17 @@
 //! The two element types, `f32` and `f64`, as one sealed trait.
 
 use crate::kernels::Element;
+use crate::kernels::compiled::Compiled;
 use crate::kernels::math::Elementary;
+use crate::random::Draw;
+use crate::runner::scratch::LendScratch;
 
 /// The element type of a layer: `f32` or `f64`. Sealed.
 ///
 /// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
 /// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
-pub trait Float: ndarray::NdFloat + Default + Element + Elementary {
+pub trait Float: ndarray::NdFloat + Default + Element + Compiled + Elementary + Draw + LendScratch {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
     fn sigmoid(self) -> Self;
 

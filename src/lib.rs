@@ -1,17 +1,223 @@
-//! Recurrent layers with Keras's numbers.
+//! Recurrent layers (SimpleRNN, LSTM, GRU) with Keras's numbers, seeds included, over whole sequences or step by step.
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Layer, Lstm, SeedSource};
+//!
+//! let mut seeds = SeedSource::keras(7);                                // keras.utils.set_random_seed(7)
+//! let lstm = Lstm::<f32>::builder(3, 4).seeds(&mut seeds).build()?;    // keras.layers.LSTM(4)
+//! let x = Array3::ones((1, 4, 3));                                     // (batch, timesteps, features)
+//! let output = lstm.forward(&x)?;
+//! assert_eq!(format!("{:.4}", output.last()), "[[0.1128, 0.0482, 0.3107, -0.1732]]"); // what Keras prints
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # Where to look
+//!
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`]; all that can be done with one is in the trait [`Layer`].
+//! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
+//! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
+//! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
+//! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
+//! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
+//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
+//! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
+//! - **Why it is built as it is**: the page [`design`].
+//!
+//! ## Masks, lengths, state
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Gru, Layer, Run};
+//!
+//! let gru = Gru::<f32>::builder(3, 4).return_sequences(true).return_state(true).build()?;
+//! let x = Array3::ones((2, 5, 3));
+//! let first = gru.run(&x, Run::new().lengths(&[5, 2]))?;                // row 1 has two real steps
+//! let second = gru.run(&x, Run::new().initial_state(first.state()?))?;  // goes on from there
+//! assert_eq!(second.sequence()?.dim(), (2, 5, 4));
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! ## A stream
+//!
+//! ```
+//! use recurrent::{Lstm, Stream};
+//!
+//! let lstm = Lstm::<f32>::new(2, 8);
+//! let mut stream = Stream::new(&lstm, 1)?;
+//! for sample in [[0.0, 0.5], [1.0, -0.5]] {
+//!     let h: &[f32] = stream.step_one(&sample)?;                        // allocates nothing
+//!     assert_eq!(h.len(), 8);
+//! }
+//! let saved = stream.state().clone();                                   // and stream.set_state(&saved)?
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! ## Both directions and a head
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Activation, Bidirectional, Dense, Layer, Lstm, Stacked};
+//!
+//! let tagger = Stacked::builder()
+//!     .layer(Bidirectional::new(Lstm::builder(3, 8).return_sequences(true))?)
+//!     .layer(Dense::builder(16, 5).activation(Activation::Softmax).build()?)
+//!     .build()?;
+//! assert_eq!(tagger.forward(&Array3::<f32>::ones((2, 7, 3)))?.sequence()?.dim(), (2, 7, 5));
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # Coming from Keras
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `LSTM(4)` (the input's width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
+//! | `LSTM(4, activation="relu", use_bias=False)` | `Lstm::<f32>::builder(3, 4).activation(Activation::Relu).use_bias(false).build()?` |
+//! | `activation=None` | `.activation(Activation::Linear)` |
+//! | `recurrent_initializer=Orthogonal(seed=7)` | `.recurrent_initializer(Initializer::Orthogonal { gain: 1.0, seed: Some(7) })` |
+//! | `kernel_initializer="he_normal"` | `.kernel_initializer("he_normal".parse()?)` |
+//! | `keras.utils.set_random_seed(7)` | `SeedSource::keras(7)`, handed to each builder by `.seeds(&mut seeds)` |
+//! | `layer(x)` | `layer.forward(&x)?.last()` |
+//! | `return_sequences=True`; `layer(x)` | `.return_sequences(true)`; `layer.forward(&x)?.sequence()?` |
+//! | `return_state=True`; `y, h, c = layer(x)` | `.return_state(true)`; `output.last()`, `output.state()?.get("h")?`, `.get("c")?` |
+//! | `layer(x, initial_state=[h, c])` | `layer.run(&x, Run::new().initial_state(&state))?` |
+//! | `layer(x, mask=mask)` | `layer.run(&x, Run::new().mask(&mask))?`, or `.lengths(&[5, 2])` for padded rows |
+//! | `layer(x, training=True)` | `layer.run(&x, Run::new().training(&mut seeds))?` with `let mut seeds = layer.seeds()` |
+//! | `Masking(0.)`, `Embedding(10, 3, mask_zero=True)` | [`Masking`], [`Embedding`]: they return the input and the mask |
+//! | `Bidirectional(LSTM(4), merge_mode="sum")` | `Bidirectional::new(Lstm::builder(3, 4))?.merge_mode(Merge::Sum)` |
+//! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
+//! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
+//! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
+//! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
+//! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
+//! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
+//! | `summary()` | `println!("{layer}")` |
+//!
+//! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where it
+//! matters: [`Run::mask`], [`Seeds`], `Activation::Sparsemax`, the bias of [`Lstm`].
+//!
+//! # What works with what
+//!
+//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
+//! | [`Embedding`], [`Masking`] | yes | they make masks | no matter | none | before it | none | yes | no |
+//!
+//! # Conventions
+//!
+//! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views of
+//!   any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
+//! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
+//!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
+//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU.
+//! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`] turns
+//!   them back. Masks, lengths and resets always speak of the input's time.
+//! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.
+//! - **Defaults** are Keras's: tanh, sigmoid for the gates, glorot_uniform, orthogonal, a bias of zeros but ones for the
+//!   LSTM's forget gate, `reset_after`. A seed that isn't set is drawn from the operating system.
+//! - **Options of a layer** are in its builder; what differs between two calls is in [`Run`]. A layer never changes when
+//!   it is used: `forward(&self)`.
+//!
+//! # Promises
+//!
+//! - **Exact**: Keras 3 with the TensorFlow backend is the reference for every option; tests compare with its numbers
+//!   (1e-5 in f32, 1e-12 in f64). Seeded uniform and normal weights, and dropout masks, are its bits in f32.
+//! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
+//!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
+//! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
+//! - **No panics** from sizes or data, save the documented one: `new` of a layer of size zero. Builders return errors.
+//! - **Real time**: a step of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
+//! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
+//!
+//! # When not to use it
+//!
+//! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
+//!   losses and no regularizers yet. [`Layer::set_weights`] brings in weights that were trained elsewhere.
+//! - For models of other layers than these (convolutions, attention): that is for a general framework or runtime.
+//! - On a GPU, or in half precision: it has neither.
+//! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
+//!
+//! # Features
+//!
+//! | feature | what it buys |
+//! |---|---|
+//! | `rayon` | calls over enough rows run on several threads, with the same bits; a stream's step stays on one |
+//!
+//! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
 
 #![deny(missing_docs)]
 
 mod activation;
+mod cells;
+#[cfg(doc)]
+pub mod design;
 mod error;
 mod float;
+mod gradients;
+mod initializers;
+#[cfg(feature = "keras")]
+mod interchange;
 mod kernels;
+mod layers;
+mod mask;
 pub mod math;
-#[allow(dead_code)] // until cells use it
+#[cfg(feature = "keras")]
+mod model;
+mod output;
+mod random;
+mod room;
 mod rows;
+mod runner;
+mod seeds;
+mod state;
+pub mod training;
+mod weights;
 
 pub use activation::{Activation, CustomActivation};
+pub use cells::gru::GruCell;
+pub use cells::lstm::LstmCell;
+pub use cells::simple_rnn::SimpleRnnCell;
+pub use cells::stacked::{StackedCells, StackedCellsBuilder};
+pub use cells::{Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
+pub use gradients::{Gradients, OutputGradient, WeightGradients};
+pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+#[cfg(feature = "keras")]
+pub use interchange::keras;
 #[doc(hidden)]
 pub use kernels::door;
+pub use layers::Layer;
+pub use layers::bidirectional::{Bidirectional, Merge};
+pub use layers::builder::{Builder, Kind};
+pub use layers::dense::{Dense, DenseBuilder};
+pub use layers::embedding::{Embedding, EmbeddingBuilder};
+pub use layers::gru::Gru;
+pub use layers::lstm::Lstm;
+pub use layers::masking::Masking;
+pub use layers::recurrent::Recurrent;
+pub use layers::simple_rnn::SimpleRnn;
+pub use layers::stacked::{Stacked, StackedBuilder};
+pub use layers::stateful::Stateful;
+pub use layers::time_distributed::TimeDistributed;
+#[cfg(feature = "keras")]
+pub use model::{Input, Model, ModelState, ModelStream};
+pub use output::Output;
+pub use rand_distr;
+pub use random::{KerasRng, SeedSource};
+pub use runner::run::{OutputMut, Run};
+pub use runner::scratch::Scratch;
+pub use runner::stream::Stream;
+pub use seeds::{DropoutState, Seeds};
+pub use state::{State, StateLayout};
+pub use weights::{Path, WeightVisitor, WeightVisitorMut};
+
+/// The code in the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

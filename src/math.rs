@@ -1,15 +1,34 @@
-//! The crate's own elementary functions, for cells of your own: the same bits as in the built-in layers, on every
-//! machine with fused multiply-add.
+//! The crate's own elementary functions, for cells of your own.
+//!
+//! They are what the built-in layers compute: the same bits on every machine with fused multiply-add, whatever its
+//! vector width and its C library, which the standard library's functions don't promise. Machines without it agree
+//! among themselves. All keep NaN; none flushes subnormal numbers. A whole row is faster by
+//! [`Activation::apply`](crate::Activation::apply).
+//!
+//! ```
+//! use recurrent::math;
+//!
+//! assert_eq!(math::tanh(-0.5_f32), -math::tanh(0.5_f32));
+//! assert_eq!(math::sigmoid(f64::INFINITY), 1.0);
+//! ```
 
 use crate::float::Float;
 use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
 use crate::kernels::math as kernels;
 
-/// The largest error of [`exp`], [`exp_m1`], [`ln`], [`ln_1p`], [`sigmoid`], [`softplus`] and [`tanh`] in `f32`, in units
-/// in the last place, where the true value is a normal number. Below that it is less than the smallest normal number.
+/// The largest error in `f32`, in units in the last place, where the true value is a normal number. Below that the error
+/// is less than the smallest normal number.
+///
+/// It holds for the functions of this module and for every [`Activation`](crate::Activation) but a few, which round as
+/// Keras's equations do: where a parameter is subtracted (`soft_shrink`, the lower part of `relu` with a threshold, the
+/// hard sigmoid with a slope and an offset) and `sparsemax`. Softmax and its logarithm keep it up to a width of 100.
+///
+/// Tests go through all `f32` for tanh, sigmoid and exp, which reach 2.50, 2.41 and 1.05, and through every 997th for the
+/// others, which stay below 2.
 pub const MAX_ULP_F32: f64 = 3.0;
 
-/// The same in `f64`.
+/// The same in `f64`. Compared with true values at 40000 points each, of which the tests keep 250, mish and gelu reach 3.6,
+/// tanh 2.5, the others 3.1.
 pub const MAX_ULP_F64: f64 = 4.0;
 
 /// `fn name<T: Float>(x: T) -> T`, which runs a kernel's function on the best instruction set of the machine.

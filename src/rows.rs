@@ -30,6 +30,11 @@ impl<'a, T> Rows<'a, T> {
         self.width
     }
 
+    /// The slice behind the rows, from the first row on.
+    pub fn data(&self) -> &'a [T] {
+        &self.data[self.start..]
+    }
+
     /// Row `i`.
     #[inline]
     pub fn row(&self, i: usize) -> &'a [T] {
@@ -47,6 +52,11 @@ impl<'a, T> Rows<'a, T> {
     #[inline]
     pub fn skip(&self, n: usize) -> Rows<'a, T> {
         Rows { start: self.start + n * self.stride, ..*self }
+    }
+
+    /// Every `n`th of the rows.
+    pub fn every(&self, n: usize) -> Rows<'a, T> {
+        Rows { stride: self.stride * n, ..*self }
     }
 }
 
@@ -93,6 +103,11 @@ impl<'a, T> RowsMut<'a, T> {
         RowsMut { data: self.data, start: self.start, stride: self.stride, width: self.width }
     }
 
+    /// The same rows, to be read from now on.
+    pub fn into_rows(self) -> Rows<'a, T> {
+        Rows { data: self.data, start: self.start, stride: self.stride, width: self.width }
+    }
+
     /// The same rows, to read.
     #[inline]
     pub fn as_rows(&self) -> Rows<'_, T> {
@@ -110,6 +125,16 @@ impl<'a, T> RowsMut<'a, T> {
     #[inline]
     pub fn skip(self, n: usize) -> RowsMut<'a, T> {
         RowsMut { start: self.start + n * self.stride, ..self }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T> RowsMut<'a, T> {
+    /// The first `n` rows and the others. A row must end before the next one's stride begins, as rows of an array do.
+    pub(crate) fn split_rows(self, n: usize) -> (Self, Self) {
+        let RowsMut { data, start, stride, width } = self;
+        let (first, second) = data.split_at_mut((n * stride).min(data.len()));
+        (RowsMut { data: first, start, stride, width }, RowsMut { data: second, start, stride, width })
     }
 }
 

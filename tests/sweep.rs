@@ -116,26 +116,39 @@ fn f32_others() {
         TanhShrink,
         HardTanh,
         HardSigmoid,
+        SparseSigmoid,
         LogSigmoid,
         Silu,
+        HardSilu,
+        SparsePlus,
         Gelu { approximate: false },
         Gelu { approximate: true },
         Mish,
         Threshold { threshold: 0.5, default_value: 0.25 },
     ];
-    for activation in all {
-        let mut worst = (0.0, 0.0);
-        let all = (0..=u32::MAX).step_by(STRIDE * 997).map(f32::from_bits);
-        for x in all.filter(|x| x.is_finite()) {
-            let (mut y, mut truth) = ([x], [f64::from(x)]);
-            activation.apply(&mut y).unwrap();
-            activation.apply(&mut truth).unwrap();
-            let error = error_over_bound(y[0], truth[0]);
-            assert!(error <= 1.0, "{activation}({x:e}) = {:e}, not {:e}", y[0], truth[0]);
-            worst = if error > worst.0 { (error, x) } else { worst };
-        }
-        println!("f32 {activation}: {:.3} ulp at {:e}", worst.0 * MAX_ULP_F32, worst.1);
+    for activation in &all {
+        let by = |x: f64| activation.apply(&mut [x]).unwrap()[0];
+        some_f32(&activation.to_string(), |x| activation.apply(&mut [x]).unwrap()[0], by);
     }
+}
+
+#[test]
+fn f32_functions() {
+    some_f32("exp_m1", math::exp_m1, f64::exp_m1);
+    some_f32("ln", math::ln, f64::ln);
+    some_f32("ln_1p", math::ln_1p, f64::ln_1p);
+    some_f32("softplus", math::softplus, math::softplus);
+}
+
+fn some_f32(name: &str, function: impl Fn(f32) -> f32, oracle: impl Fn(f64) -> f64) {
+    let mut worst = (0.0, 0.0);
+    for x in (0..=u32::MAX).step_by(STRIDE * 997).map(f32::from_bits).filter(|x| x.is_finite()) {
+        let (y, truth) = (function(x), oracle(x.into()));
+        let error = error_over_bound(y, truth);
+        assert!(error <= 1.0 || (y.is_nan() && truth.is_nan()), "{name}({x:e}) = {y:e}, not {truth:e}");
+        worst = if error > worst.0 { (error, x) } else { worst };
+    }
+    println!("f32 {name}: {:.3} ulp at {:e}", worst.0 * MAX_ULP_F32, worst.1);
 }
 
 #[test]
@@ -153,7 +166,7 @@ fn f64_values() {
             *worst = (error, x);
         }
     }
-    assert_eq!(worst.len(), 17);
+    assert_eq!(worst.len(), 19);
     for (name, (error, x)) in worst {
         println!("f64 {name}: {error:.3} ulp at {x:e}");
         assert!(error <= MAX_ULP_F64, "{name}({x:e}): {error} ulp");
@@ -174,5 +187,7 @@ fn f64_function(name: &str, x: f64) -> f64 {
         "celu" => Activation::Celu { alpha: 0.75 },
         by_name => by_name.parse().unwrap(),
     };
-    activation.apply(&mut [x]).unwrap()[0]
+    // Those of a whole row: its first element.
+    let row = if activation.is_elementwise() { &mut [x][..] } else { &mut [x, 10.3, -1.7] };
+    activation.apply(row).unwrap()[0]
 }

@@ -76,6 +76,23 @@ pub(super) fn lstm<A: Arch, T: Float>(i: T, f: T, g: T, o: T, c: T) -> (T, T) {
     (n / (d_o * m), c)
 }
 
+/// `i, f, candidate, o` of an LSTM's unit, for the way back.
+#[inline(always)]
+pub(super) fn lstm_gates<A: Arch, T: Float>([i, f, g, o]: [T; 4]) -> [T; 4] {
+    let (n, m) = tanh_fraction::<A, T>(g);
+    let one = T::one();
+    let (i, f, o) = (one_plus_exp_minus::<A, T>(i), one_plus_exp_minus::<A, T>(f), one_plus_exp_minus::<A, T>(o));
+    [one / i, one / f, n / m, one / o]
+}
+
+/// `z, r, candidate` of a GRU's unit with `reset_after`, for the way back.
+#[inline(always)]
+pub(super) fn gru_after_gates<A: Arch, T: Float>(z: T, r: T, x: T, h: T) -> [T; 3] {
+    let dr = one_plus_exp_minus::<A, T>(r);
+    let (n, m) = tanh_fraction::<A, T>(x + h / dr);
+    [T::one() / one_plus_exp_minus::<A, T>(z), T::one() / dr, n / m]
+}
+
 /// `h` of a GRU's unit with `reset_after`: `x` and `h` are the candidate's two parts.
 #[inline(always)]
 pub(super) fn gru_after<A: Arch, T: Float>(z: T, r: T, x: T, h: T, prev: T) -> T {

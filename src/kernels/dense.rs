@@ -43,7 +43,7 @@ impl<T: Float> DenseKernel<T> {
     }
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
-    pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
+    pub(super) fn forward_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
         dispatch(self.isa, Forward { panels: &self.panels, count, x, out, activation });
     }
 }

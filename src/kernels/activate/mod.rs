@@ -5,9 +5,9 @@
 //! activate_backward(isa, activation, z, y, dy)   dy = J(z)^T dy, where y = act(z)
 //! ```
 //!
-//! Both are one function per instruction set with one `match` in it, then flat loops that the compiler vectorises.
-//! Kernels call [`apply`] and [`backward`], which are the same for the instruction set that the kernel is compiled
-//! for: a call, not code that is copied into each kernel.
+//! Each is one function per instruction set with one `match` in it, then flat loops that the compiler vectorises.
+//! Kernels call [`apply`], which is the first of them for the instruction set that the kernel is compiled for: a call,
+//! not code that is copied into each kernel.
 //! - `piecewise` - relu and the like: a few exact operations in the row's own type
 //! - `smooth` - what needs an exponential: tanh and sigmoid in the row's own type, the others in `f64`
 //! - `rows` - softmax and the like, which need the whole row
@@ -36,6 +36,11 @@ trait Pointwise<T>: Copy {
 ///
 /// `Glu` writes into the first half of the row; the second half is left with no meaning. Its width must be even.
 pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
+    T::activate(isa, activation, row);
+}
+
+/// The same, for whoever compiles it.
+pub(super) fn activate_here<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
     dispatch(isa, Forward { activation, row });
 }
 
@@ -48,6 +53,11 @@ pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T
 /// # Panics
 /// For a custom activation without derivative: see [`Activation::check_derivative`].
 pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
+    T::activate_backward(isa, activation, z, y, dy);
+}
+
+/// The same, for whoever compiles it.
+pub(super) fn activate_backward_here<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     dispatch(isa, Backward { activation, z, y, dy });
 }
 
@@ -55,12 +65,6 @@ pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: 
 #[inline(always)]
 pub(crate) fn apply<A: Arch, T: Float>(activation: &Activation, row: &mut [T]) {
     activate(A::ISA, activation, row);
-}
-
-/// [`activate_backward`] from within a kernel.
-#[inline(always)]
-pub(crate) fn backward<A: Arch, T: Float>(activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
-    activate_backward(A::ISA, activation, z, y, dy);
 }
 
 /// Whether the way back needs the preactivations, or the activations alone will do.

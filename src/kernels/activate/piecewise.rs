@@ -31,6 +31,12 @@ fn slope_if<T: Float>(condition: bool, slope: T) -> T {
     if condition { slope } else { T::zero() }
 }
 
+/// Rounded to `f32` even for `f64`.
+#[inline(always)]
+fn by_way_of_f32<T: Float>(value: f64) -> T {
+    T::from_f64((value as f32).into())
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
 
@@ -54,7 +60,7 @@ impl<T: Float> LeakyRelu<T> {
     /// TensorFlow keeps the slope as an `f32`, whatever it multiplies.
     #[inline(always)]
     pub(super) fn new(negative_slope: f64) -> Self {
-        LeakyRelu(T::from_f64((negative_slope as f32).into()))
+        LeakyRelu(by_way_of_f32(negative_slope))
     }
 }
 
@@ -90,6 +96,9 @@ pub(super) struct ReluWith<T> {
     negative_slope: T,
     max_value: Option<T>,
     threshold: T,
+    /// Where the upper part begins: Keras casts the maximum and the threshold to `f32` first, but not where the lower
+    /// part subtracts from the threshold.
+    bend: T,
 }
 
 impl<T: Float> ReluWith<T> {
@@ -97,8 +106,9 @@ impl<T: Float> ReluWith<T> {
     pub(super) fn new(negative_slope: f64, max_value: Option<f64>, threshold: f64) -> Self {
         ReluWith {
             negative_slope: T::from_f64(negative_slope),
-            max_value: max_value.map(T::from_f64),
+            max_value: max_value.map(by_way_of_f32),
             threshold: T::from_f64(threshold),
+            bend: by_way_of_f32(threshold),
         }
     }
 }
@@ -106,18 +116,18 @@ impl<T: Float> ReluWith<T> {
 impl<T: Float> Pointwise<T> for ReluWith<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
-        let ReluWith { negative_slope, max_value, threshold } = self;
-        let above = if threshold == T::zero() { positive(x) } else { slope_if(x > threshold, x) };
+        let ReluWith { negative_slope, max_value, threshold, bend } = self;
+        let above = if threshold == T::zero() { positive(x) } else { slope_if(x > bend, x) };
         let above = if let Some(max) = max_value { clip(above, T::zero(), max) } else { above };
         // Without a slope there is no lower part, not even a 0 * infinity.
         if negative_slope == T::zero() { above } else { above - negative_slope * positive(threshold - x) }
     }
     #[inline(always)]
     fn slope<A: Arch>(self, z: T, _y: T) -> T {
-        let ReluWith { negative_slope, max_value, threshold } = self;
+        let ReluWith { negative_slope, max_value, threshold, bend } = self;
         // The maximum is the last point with a slope.
         let within = if let Some(max) = max_value { z <= max && max >= T::zero() } else { true };
-        slope_if(z > threshold && within, T::one()) + slope_if(z < threshold, negative_slope)
+        slope_if(z > bend && within, T::one()) + slope_if(z < threshold, negative_slope)
     }
 }
 

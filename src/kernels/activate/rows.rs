@@ -21,8 +21,9 @@ fn largest<T: Float>(row: &[T]) -> (usize, T) {
 fn exp_below<A: Arch, T: Float>(x: T, max: f64) -> f64 {
     let x = x.into_f64();
     let difference = x - max;
-    // What the subtraction rounded off; -max is the larger operand or x is zero.
-    let lost = x - (difference + max);
+    // What rounding took from it (Knuth's sum): an exponential makes of an absolute error a relative one.
+    let shown = difference - x;
+    let lost = (x - (difference - shown)) - (max + shown);
     // Where an operand is infinite nothing was lost.
     let lost = if difference > -1000.0 { lost } else { 0.0 };
     math::exp_of_sum::<A, f64>(difference, lost).value()

@@ -41,12 +41,6 @@ impl<T: Float> Fraction<T> {
     pub(crate) fn value(self) -> T {
         self.numerator / self.denominator
     }
-
-    /// The product of the two quotients, with one division.
-    #[inline(always)]
-    pub(crate) fn times(self, other: Self) -> T {
-        (self.numerator * other.numerator) / (self.denominator * other.denominator)
-    }
 }
 
 /// A number that is kept 2^64 times too large, because by itself it may be too small to be precise.

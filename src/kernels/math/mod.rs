@@ -6,7 +6,7 @@
 //! - `elementary` - what differs between `f32` and `f64`
 //! - `exp` - `exp`, `expm1`, sigmoid and tanh, and the last two before their division, for kernels that divide less
 //! - `log` - logarithms and softplus, in `f64`
-//! - `erf` - the normal distribution, for gelu, in `f64`
+//! - `erf` - Gaussian tails, for gelu, in `f64`
 //!
 //! The polynomials come from `tools/fit_math.py`. The bounds that the functions keep are in [`crate::math`].
 
@@ -19,6 +19,5 @@ mod tests;
 
 pub use elementary::Elementary;
 pub(crate) use exp::{
-    Fraction, Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, exp_tail, expm1, product, sigmoid, sigmoid_and_rest,
-    sigmoid_fraction, tanh, tanh_fraction,
+    Scaled, constant, exp, exp_of_minus_abs, exp_of_sum, exp_tail, expm1, product, sigmoid, sigmoid_and_rest, tanh,
 };

@@ -1,7 +1,7 @@
 //! The bounds on each instruction set, the one without fused multiply-add included, and what kernels rely on.
 //! `tests/sweep.rs` has all of `f32` for the best one.
 
-use super::{sigmoid_and_rest, sigmoid_fraction, tanh_fraction};
+use super::exp::{sigmoid_and_rest, sigmoid_fraction, tanh_fraction};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::kernels::activate::activate;
@@ -64,8 +64,9 @@ fn f64_bounds_hold_on_each_instruction_set() {
                 by_name => by_name.parse().unwrap(),
             };
             let numbers: Vec<f64> = numbers.split(' ').map(|number| number.parse().unwrap()).collect();
-            let mut y = [numbers[0]];
-            activate(isa, &activation, &mut y);
+            let mut y = [numbers[0], 10.3, -1.7];
+            let width = if activation.is_elementwise() { 1 } else { 3 };
+            activate(isa, &activation, &mut y[..width]);
             let ulp = f64::from_bits(numbers[1].abs().to_bits() + 1) - numbers[1].abs();
             let error = ((y[0] - numbers[1]) / ulp - numbers[2]).abs();
             assert!(error <= MAX_ULP_F64, "{isa:?} {line}: {error} ulp");
@@ -75,28 +76,27 @@ fn f64_bounds_hold_on_each_instruction_set() {
     }
 }
 
-/// What `Fraction` promises, and that its quotient is the function.
+/// What `Fraction` promises.
 #[test]
 fn fractions_stay_between_zero_and_one() {
     struct Fractions<T>(T);
     impl<T: Float> Kernel for Fractions<T> {
-        type Output = [T; 6];
+        type Output = [T; 5];
         #[inline(always)]
-        fn run<A: Arch>(self) -> [T; 6] {
+        fn run<A: Arch>(self) -> [T; 5] {
             let (t, s) = (tanh_fraction::<A, T>(self.0), sigmoid_fraction::<A, T>(self.0));
             let (same, rest) = sigmoid_and_rest::<A, T>(self.0);
             assert!(same.numerator == s.numerator && same.denominator == s.denominator);
-            [t.numerator, t.denominator, s.numerator, s.denominator, rest, (t.value() * s.value()) - t.times(s)]
+            [t.numerator, t.denominator, s.numerator, s.denominator, rest]
         }
     }
     fn check<T: Float>(x: T) {
         for isa in Isa::available() {
-            let [t, dt, s, ds, rest, difference] = dispatch(isa, Fractions(x));
+            let [t, dt, s, ds, rest] = dispatch(isa, Fractions(x));
             let (zero, one, two) = (T::zero(), T::one(), T::one() + T::one());
             assert!(one <= dt && dt <= two && t.abs() <= dt, "tanh {x}: {t} / {dt}");
             assert!(one <= ds && ds <= two && zero <= s && s <= ds, "sigmoid {x}: {s} / {ds}");
             assert!(zero <= rest && rest <= ds && (s == one || rest == one), "1 - sigmoid {x}: {rest} / {ds}");
-            assert!(difference.abs() < T::from_f64(1e-6), "{x}: {difference}");
         }
     }
     for x in some_f32() {

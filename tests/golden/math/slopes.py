@@ -15,7 +15,7 @@ from keras.src.activations import ALL_OBJECTS_DICT as BY_NAME
 
 ROWS = ["softmax", "log_softmax", "sparsemax", "glu"]
 CASES = [(name, {}) for name in sorted(BY_NAME) if name != "threshold"] + [
-    ("relu", {"negative_slope": 0.1, "max_value": 2.0, "threshold": 0.5}),
+    ("relu", {"negative_slope": 0.1, "max_value": 2.7, "threshold": 0.3}),
     ("relu", {"negative_slope": 0.0, "max_value": 6.0, "threshold": 0.0}),
     ("relu", {"negative_slope": 0.1, "threshold": 1.0}),
     ("relu", {"negative_slope": 0.1, "max_value": 1.0}),
@@ -37,7 +37,7 @@ CASES = [(name, {}) for name in sorted(BY_NAME) if name != "threshold"] + [
 def main():
     rng = np.random.default_rng(7)
     # Every bend of the functions above, and ordinary numbers.
-    bends = [0, 1, -1, 3, -3, 6, 0.5, -0.5, 2, -2, 40, -40, 1e-3, -1e-3]
+    bends = [0, 1, -1, 3, -3, 6, 0.5, -0.5, 0.3, 2.7, 2, -2, 40, -40, 1e-3, -1e-3]
     row = np.concatenate([rng.normal(size=12).round(3) * 2, bends])
     cases = []
     for name, parameters in CASES:

@@ -36,6 +36,8 @@ CUBE = as_f32(0.044715)
 
 sigmoid = lambda x: 1 / (1 + mp.exp(-x))
 softplus = lambda x: mp.log1p(mp.exp(x))
+# The first element of a row [x, 10.3, -1.7]: the largest one is not always the first, nor the one of the largest size.
+others = lambda x: mp.exp(mp.mpf(10.3) - x) + mp.exp(mp.mpf(-1.7) - x)
 gelu_by_tanh = lambda x: x * sigmoid(2 * mp.mpf(0.7978845608028654) * (x + CUBE * x**3))
 
 # Name: function, smallest and largest size of its argument as powers of ten, largest negative and positive argument.
@@ -56,6 +58,8 @@ FUNCTIONS = {
     "squareplus": (wide(lambda x: (x + mp.sqrt(x * x + 4)) / 2), -20, 100, -1e100, 1e100),
     "elu": (lambda x: x if x > 0 else mp.mpf(0.75) * mp.expm1(x), -20, 1.6, -60, 40),
     "celu": (lambda x: x if x > 0 else mp.mpf(0.75) * mp.expm1(x / mp.mpf(0.75)), -20, 1.6, -60, 40),
+    "softmax": (lambda x: 1 / (1 + others(x)), -20, 2.9, -690, 800),
+    "log_softmax": (lambda x: -mp.log1p(others(x)), -20, 2.9, -1e3, 690),
     "selu": (lambda x: SCALE * x if x > 0 else SCALE_ALPHA * mp.expm1(x), -20, 1.6, -60, 40),
 }
 

@@ -1,0 +1,301 @@
+//! Several cells as one: each reads the output of the one before, within the same step.
+
+use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::rows::Input;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+use std::ops::Range;
+
+/// Cells on top of each other in one step: Keras's `StackedRNNCells`, what `RNN([cells])` makes of a list.
+///
+/// The state holds each cell's parts behind its number: `0/h`, `0/c`, `1/h`, ...; the output is the last cell's. It is
+/// a cell itself, so stacks nest (`1/0/h`).
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Gru, Layer, Lstm, Recurrent, StackedCells};
+/// let cells = StackedCells::builder()
+///     .cell(Lstm::<f32>::builder(3, 4).build_cell()?)
+///     .cell(Gru::<f32>::builder(4, 2).build_cell()?)
+///     .build()?;
+/// let layer = Recurrent::from_cell(cells).return_state(true);
+/// let state = layer.forward(&Array3::ones((1, 5, 3)))?.into_state()?;
+/// assert_eq!(state.names().collect::<Vec<_>>(), ["0/h", "0/c", "1/h"]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct StackedCells<T: Float> {
+    cells: Vec<Part<T>>,
+    layout: StateLayout,
+    dropout: Vec<CellDropout>,
+    /// The widest output that is handed from one cell to the next.
+    widest: usize,
+}
+
+/// A cell of the stack and where its things are.
+#[derive(Debug)]
+struct Part<T: Float> {
+    cell: Box<dyn StackCell<T>>,
+    name: String,
+    /// The columns of the stack's state that are the cell's.
+    state: Range<usize>,
+    /// The columns of the stack's state that are the cell's output.
+    output: Range<usize>,
+    /// The columns of the dropout masks that are the cell's.
+    dropout: Range<usize>,
+    /// The columns of what a step leaves that are the cell's.
+    tape: Range<usize>,
+    /// The places of the cell's weights among the stack's.
+    weights: Range<usize>,
+}
+
+/// A cell that can be cloned in its box, if it can be cloned.
+trait StackCell<T: Float>: Cell<Elem = T> {
+    fn clone_box(&self) -> Option<Box<dyn StackCell<T>>>;
+}
+
+impl<C: Cell> StackCell<C::Elem> for C {
+    fn clone_box(&self) -> Option<Box<dyn StackCell<C::Elem>>> {
+        Some(Box::new(self.try_clone()?))
+    }
+}
+
+/// Takes the cells of a [`StackedCells`], the one that reads the input first.
+#[derive(Debug)]
+pub struct StackedCellsBuilder<T: Float> {
+    cells: Vec<Box<dyn StackCell<T>>>,
+}
+
+impl<T: Float> StackedCells<T> {
+    /// An empty stack to put cells on.
+    pub fn builder() -> StackedCellsBuilder<T> {
+        StackedCellsBuilder { cells: Vec::new() }
+    }
+
+    fn from_cells(cells: Vec<Box<dyn StackCell<T>>>) -> Self {
+        let layouts: Vec<StateLayout> = cells.iter().map(|cell| cell.state_layout()).collect();
+        let layout = StateLayout::nested(layouts.iter().enumerate().map(|(i, layout)| (i.to_string(), layout)));
+        let (mut state, mut masks, mut tape, mut weights) = (0, 0, 0, 0);
+        let parts = cells.into_iter().zip(&layouts).enumerate().map(|(i, (cell, layout))| {
+            let (state_start, masks_start, output) = (state, masks, cell.output());
+            let (tape_start, weights_start) = (tape, weights);
+            state += layout.width();
+            masks += cell.dropout().iter().map(CellDropout::width).sum::<usize>();
+            tape += cell.tape_len();
+            cell.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
+            Part {
+                name: i.to_string(),
+                state: state_start..state,
+                output: state_start + output.start..state_start + output.end,
+                dropout: masks_start..masks,
+                tape: tape_start..tape,
+                weights: weights_start..weights,
+                cell,
+            }
+        });
+        let cells: Vec<Part<T>> = parts.collect();
+        let dropout = cells.iter().flat_map(|part| part.cell.dropout().iter().cloned()).collect();
+        let widest = cells.iter().map(|part| part.output.len()).max().unwrap_or(0);
+        StackedCells { cells, layout, dropout, widest }
+    }
+}
+
+impl<T: Float> StackedCellsBuilder<T> {
+    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::Builder::build_cell), or one of your own.
+    pub fn cell(mut self, cell: impl Cell<Elem = T>) -> Self {
+        self.cells.push(Box::new(cell));
+        self
+    }
+
+    /// Makes the stack.
+    ///
+    /// # Errors
+    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below puts out.
+    pub fn build(self) -> Result<StackedCells<T>> {
+        if self.cells.is_empty() {
+            return Err(Error::EmptyStack);
+        }
+        for (below, pair) in self.cells.windows(2).enumerate() {
+            let (expected, given) = (pair[1].input_size(), pair[0].output().len());
+            if expected != given {
+                return Err(Error::StackWidth { index: below + 1, expected, given });
+            }
+        }
+        Ok(StackedCells::from_cells(self.cells))
+    }
+}
+
+impl<T: Float> Cell for StackedCells<T> {
+    type Elem = T;
+
+    fn input_size(&self) -> usize {
+        self.cells.first().map_or(0, |part| part.cell.input_size())
+    }
+
+    fn state_layout(&self) -> StateLayout {
+        self.layout.clone()
+    }
+
+    fn output(&self) -> Range<usize> {
+        self.cells.last().map_or(0..0, |part| part.output.clone())
+    }
+
+    fn step(&self, step: Step<'_, T>) {
+        let mut own = Vec::new();
+        // A stack's masks aren't split into input and recurrent ones, so a step by hand has none.
+        let (call, _) = step.into_rows(self.rows_scratch_len(1), &mut own);
+        self.step_rows(call);
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for part in &self.cells {
+            visitor.nested(&part.name, |visitor| part.cell.visit_weights(visitor));
+        }
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
+        for part in &mut self.cells {
+            visitor.nested(&part.name, |visitor| part.cell.visit_weights_mut(visitor));
+        }
+    }
+
+    fn initial_state(&self, row: &mut [T]) {
+        for part in &self.cells {
+            part.cell.initial_state(&mut row[part.state.clone()]);
+        }
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.rows_scratch_len(1)
+    }
+
+    fn dropout(&self) -> &[CellDropout] {
+        &self.dropout
+    }
+
+    fn try_clone(&self) -> Option<Self> {
+        let cells = self.cells.iter().map(|part| part.cell.clone_box()).collect::<Option<Vec<_>>>()?;
+        Some(StackedCells::from_cells(cells))
+    }
+
+    fn weights_changed(&mut self) {
+        for part in &mut self.cells {
+            part.cell.weights_changed();
+        }
+    }
+
+    fn projected_len(&self) -> usize {
+        self.cells.first().map_or(0, |part| part.cell.projected_len())
+    }
+
+    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        if let Some(part) = self.cells.first() {
+            part.cell.project(count, x, out);
+        }
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        let cells = self.cells.iter().map(|part| part.cell.rows_scratch_len(batch)).max().unwrap_or(0);
+        batch * self.widest + cells
+    }
+
+    fn step_rows(&self, mut call: StepRows<'_, T>) {
+        // The outputs that go from cell to cell are copied: they stand in the state that the next cell writes to.
+        let batch = call.rows.last().map_or(0, |last| last + 1);
+        let (outputs, scratch) = call.scratch.split_at_mut(batch * self.widest);
+        for (i, part) in self.cells.iter().enumerate() {
+            let below = i.checked_sub(1).and_then(|below| self.cells.get(below));
+            let input = match below {
+                None => call.input,
+                Some(below) => {
+                    let width = below.output.len();
+                    for &row in call.rows {
+                        let output = &call.next.row(row)[below.output.clone()];
+                        outputs[row * width..][..width].copy_from_slice(output);
+                    }
+                    Input::Raw(Rows::packed(outputs, width))
+                }
+            };
+            let tape = call.tape.as_mut().map(|tape| tape.reborrow().columns(part.tape.clone()));
+            part.cell.step_rows(StepRows {
+                rows: call.rows,
+                input,
+                prev: call.prev.columns(part.state.clone()),
+                next: call.next.reborrow().columns(part.state.clone()),
+                dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
+                tape,
+                scratch: &mut *scratch,
+                odd: call.odd,
+            });
+        }
+    }
+
+    fn tape_len(&self) -> usize {
+        self.cells.last().map_or(0, |part| part.tape.end)
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.cells.iter().try_for_each(|part| part.cell.can_train())
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        self.rows_backward_scratch_len(1)
+    }
+
+    fn rows_backward_scratch_len(&self, batch: usize) -> usize {
+        let cells = self.cells.iter().map(|part| part.cell.rows_backward_scratch_len(batch)).max().unwrap_or(0);
+        batch * (self.layout.width() + self.widest) + cells
+    }
+
+    fn step_rows_backward(&self, mut call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        // From the last cell to the first: what a cell says about its features is added to the state of the one below,
+        // so that state's gradient is a copy.
+        let batch = call.rows.last().map_or(0, |last| last + 1);
+        let width = self.layout.width();
+        let (d_state, scratch) = call.scratch.split_at_mut(batch * width);
+        let (d_features, scratch) = scratch.split_at_mut(batch * self.widest);
+        let mut d_state = RowsMut::packed(d_state, width);
+        for &row in call.rows {
+            d_state.row_mut(row).copy_from_slice(call.d_next.row(row));
+        }
+        for (i, part) in self.cells.iter().enumerate().rev() {
+            let below = i.checked_sub(1).and_then(|below| self.cells.get(below));
+            let (x, d_x) = match below {
+                None => (call.x, call.d_x.reborrow()),
+                Some(below) => {
+                    let width = below.output.len();
+                    (call.next.columns(below.output.clone()), RowsMut::packed(&mut *d_features, width))
+                }
+            };
+            let (_, mut own) = gradients.split(part.weights.start);
+            let (mut own, _) = own.split(part.weights.len());
+            part.cell.step_rows_backward(
+                BackwardRows {
+                    rows: call.rows,
+                    x,
+                    prev: call.prev.columns(part.state.clone()),
+                    next: call.next.columns(part.state.clone()),
+                    tape: call.tape.columns(part.tape.clone()),
+                    dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
+                    d_next: d_state.as_rows().columns(part.state.clone()),
+                    d_prev: call.d_prev.reborrow().columns(part.state.clone()),
+                    d_x,
+                    scratch: &mut *scratch,
+                },
+                &mut own,
+            )?;
+            if let Some(below) = below {
+                let width = below.output.len();
+                for &row in call.rows {
+                    let d_output = &mut d_state.row_mut(row)[below.output.clone()];
+                    let d_features = &d_features[row * width..][..width];
+                    d_output.iter_mut().zip(d_features).for_each(|(sum, &d)| *sum += d);
+                }
+            }
+        }
+        Ok(())
+    }
+}

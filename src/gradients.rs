@@ -1,0 +1,199 @@
+//! Gradients of a layer's weights, its input and its initial state.
+
+use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD};
+
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::state::State;
+use crate::weights::WeightVisitor;
+
+/// The gradients that [`Layer::backward`](crate::Layer::backward) makes, reused from call to call.
+///
+/// Those of the weights **add up** over calls until [`clear`](Gradients::clear); those of the input and the initial
+/// state are the latest call's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients<T> {
+    pub(crate) names: Vec<String>,
+    /// In visiting order, in the weights' shapes.
+    pub(crate) weights: Vec<ArrayD<T>>,
+    pub(crate) input: Option<Array3<T>>,
+    pub(crate) state: State<T>,
+}
+
+impl<T: Float> Gradients<T> {
+    /// Zeros for each weight of a layer.
+    pub fn new(layer: &(impl Layer<T> + ?Sized)) -> Self {
+        let (mut names, mut weights) = (Vec::new(), Vec::new());
+        layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+            names.push(path.to_string());
+            weights.push(ArrayD::zeros(weight.raw_dim()));
+        }));
+        let state = State::zeros(layer.state_layout().clone(), 0);
+        Gradients { names, weights, input: Some(Array3::zeros((0, 0, 0))), state }
+    }
+
+    /// Leaves out the gradient of the input, which a first layer needs for nothing and which takes time.
+    pub fn without_input(mut self) -> Self {
+        self.input = None;
+        self
+    }
+
+    /// Makes the weights' gradients zero.
+    pub fn clear(&mut self) {
+        for gradient in &mut self.weights {
+            gradient.fill(T::zero());
+        }
+    }
+
+    /// The gradient of a weight: `0/recurrent_kernel`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
+        let index = self.names.iter().position(|own| own == name);
+        let index = index.ok_or_else(|| Error::unknown_name("gradient", name, self.names.iter().cloned()))?;
+        Ok(self.weights[index].view())
+    }
+
+    /// The gradient of each weight with its name, in the weights' order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, T>)> {
+        self.names.iter().map(String::as_str).zip(self.weights.iter().map(|gradient| gradient.view()))
+    }
+
+    /// The gradient of the latest call's input: (batch, timesteps, input_size).
+    ///
+    /// # Errors
+    /// [`Error::NotRequested`] after [`without_input`](Gradients::without_input).
+    pub fn input(&self) -> Result<ArrayView3<'_, T>> {
+        let hint = "make the gradients with the input's: without without_input()";
+        let input = self.input.as_ref().ok_or(Error::NotRequested { what: "input's gradient", hint })?;
+        Ok(input.view())
+    }
+
+    /// The gradient of the latest call's initial state.
+    pub fn initial_state(&self) -> &State<T> {
+        &self.state
+    }
+
+    /// Memory for a call of this size, zeros in it.
+    pub(crate) fn prepare(&mut self, batch: usize, timesteps: usize, input_size: usize) {
+        if let Some(input) = &mut self.input {
+            if input.dim() == (batch, timesteps, input_size) {
+                input.fill(T::zero());
+            } else {
+                *input = Array3::zeros((batch, timesteps, input_size));
+            }
+        }
+        if self.state.batch() == batch {
+            self.state.as_mut_slice().fill(T::zero());
+        } else {
+            self.state = State::zeros(self.state.layout().clone(), batch);
+        }
+    }
+}
+
+/// The gradients that flow into a call's results: what a loss says about them. What isn't given is zero.
+#[derive(Debug, Clone, Copy)]
+pub struct OutputGradient<'a, T> {
+    pub(crate) sequence: Option<&'a ArrayRef3<T>>,
+    pub(crate) last: Option<&'a ArrayRef2<T>>,
+    pub(crate) state: Option<&'a State<T>>,
+}
+
+impl<'a, T> OutputGradient<'a, T> {
+    /// Nothing flows in.
+    pub fn new() -> Self {
+        OutputGradient { sequence: None, last: None, state: None }
+    }
+
+    /// Into [`Output::sequence`](crate::Output::sequence): (batch, timesteps, output_size).
+    pub fn sequence(mut self, gradient: &'a ArrayRef3<T>) -> Self {
+        self.sequence = Some(gradient);
+        self
+    }
+
+    /// Into [`Output::last`](crate::Output::last): (batch, output_size).
+    pub fn last(mut self, gradient: &'a ArrayRef2<T>) -> Self {
+        self.last = Some(gradient);
+        self
+    }
+
+    /// Into [`Output::state`](crate::Output::state).
+    pub fn state(mut self, gradient: &'a State<T>) -> Self {
+        self.state = Some(gradient);
+        self
+    }
+}
+
+impl<T> Default for OutputGradient<'_, T> {
+    fn default() -> Self {
+        OutputGradient::new()
+    }
+}
+
+/// The weights' gradients of one cell or layer, to be added to: by number, in the order of its weights.
+#[derive(Debug)]
+pub struct WeightGradients<'a, T> {
+    weights: &'a mut [ArrayD<T>],
+}
+
+impl<'a, T: Float> WeightGradients<'a, T> {
+    pub(crate) fn new(weights: &'a mut [ArrayD<T>]) -> Self {
+        WeightGradients { weights }
+    }
+
+    /// Those of the first `count` weights, and the others.
+    pub(crate) fn split(&mut self, count: usize) -> (WeightGradients<'_, T>, WeightGradients<'_, T>) {
+        let (first, rest) = self.weights.split_at_mut(count);
+        (WeightGradients { weights: first }, WeightGradients { weights: rest })
+    }
+
+    /// The elements of one weight's gradient in row order.
+    pub(crate) fn slice(&mut self, index: usize) -> &mut [T] {
+        self.weights[index].as_slice_mut().unwrap_or(&mut [])
+    }
+
+    /// The elements of every weight's gradient in row order, one after another.
+    pub(crate) fn slices(&mut self) -> impl Iterator<Item = &mut [T]> {
+        self.weights.iter_mut().map(|weight| weight.as_slice_mut().unwrap_or(&mut []))
+    }
+
+    /// Adds the outer product of `x` and `dz` to the gradient of a weight of shape (x.len(), dz.len()).
+    ///
+    /// # Panics
+    /// If there is no such weight or it has another shape.
+    pub fn add_outer(&mut self, index: usize, x: &[T], dz: &[T]) {
+        self.add_outer_columns(index, 0, x, dz);
+    }
+
+    /// The same for the columns from `start` on of a weight with more of them.
+    pub fn add_outer_columns(&mut self, index: usize, start: usize, x: &[T], dz: &[T]) {
+        let gradient = &mut self.weights[index];
+        let columns = gradient.shape()[1];
+        let Some(values) = gradient.as_slice_mut() else { return };
+        for (row, &x) in values.chunks_exact_mut(columns).zip(x) {
+            for (sum, &dz) in row[start..start + dz.len()].iter_mut().zip(dz) {
+                *sum += x * dz;
+            }
+        }
+    }
+
+    /// Adds `dz` to the gradient of a weight of that many elements.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn add(&mut self, index: usize, dz: &[T]) {
+        for (sum, &dz) in self.weights[index].iter_mut().zip(dz) {
+            *sum += dz;
+        }
+    }
+
+    /// The gradient of a weight.
+    ///
+    /// # Panics
+    /// If there is no such weight.
+    pub fn get_mut(&mut self, index: usize) -> &mut ArrayD<T> {
+        &mut self.weights[index]
+    }
+}

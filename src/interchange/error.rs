@@ -1,0 +1,359 @@
+//! Why a file was refused.
+
+use std::fmt;
+
+use crate::error::Error;
+
+/// A file that was refused, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadError {
+    file: String,
+    problem: Box<Problem>,
+}
+
+impl LoadError {
+    pub(crate) fn new(file: &str, problem: Problem) -> Self {
+        LoadError { file: file.into(), problem: Box::new(problem) }
+    }
+
+    /// The file, as it was named.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What is wrong with it.
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.problem)
+    }
+}
+
+impl std::error::Error for LoadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.problem {
+            Problem::Layer { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+/// What can be wrong with a file: a variant for each kind of refusal.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file can't be read at all.
+    #[error("can't be read: {reason}")]
+    Io {
+        /// What the operating system says.
+        reason: String,
+    },
+
+    /// Neither a `.keras` nor an HDF5 file.
+    #[error("not a model file: {found}; {hint}")]
+    Format {
+        /// What it looks like.
+        found: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// More of something than [`Limits`](super::Limits) allow.
+    #[error("{what}: {given} exceeds the limit of {limit}; raise it in Limits if you trust the file")]
+    Limit {
+        /// The field of [`Limits`](super::Limits).
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+        /// What the file holds or asks for.
+        given: u64,
+    },
+
+    /// Other bytes than the caller expects.
+    #[error("its SHA-256 is {given}, expected {expected}")]
+    Digest {
+        /// The digest that was asked for.
+        expected: String,
+        /// The file's.
+        given: String,
+    },
+
+    /// A container that isn't sound.
+    #[error("the zip container is damaged: {reason}")]
+    Zip {
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A container without something that a `.keras` file must hold.
+    #[error("the zip container has no {member}")]
+    MissingMember {
+        /// The member's name.
+        member: &'static str,
+    },
+
+    /// A member that is compressed or encrypted, which Keras never does.
+    #[error("{member} is compressed or encrypted in the zip container; Keras stores it as it is")]
+    CompressedMember {
+        /// The member's name.
+        member: String,
+    },
+
+    /// A member whose bytes are not those that were written.
+    #[error("{member} is damaged: its CRC-32 is {given:08x}, expected {expected:08x}")]
+    Checksum {
+        /// The member's name.
+        member: String,
+        /// The checksum in the container.
+        expected: u32,
+        /// The checksum of the bytes.
+        given: u32,
+    },
+
+    /// An HDF5 file that isn't sound.
+    #[error("the HDF5 data is damaged at byte {at}: {reason}")]
+    Hdf5 {
+        /// Where, from the start of the HDF5 data.
+        at: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+
+    /// An HDF5 file that makes use of something that Keras doesn't.
+    #[error("{object}: {feature} of HDF5 isn't supported; Keras doesn't write it")]
+    Hdf5Feature {
+        /// The group or dataset.
+        object: String,
+        /// The feature.
+        feature: &'static str,
+    },
+
+    /// A group, dataset or attribute that must be there and isn't.
+    #[error("there is no {what} {name:?} in the HDF5 data")]
+    MissingObject {
+        /// `"group"`, `"dataset"` or `"attribute"`.
+        what: &'static str,
+        /// Its path.
+        name: String,
+    },
+
+    /// Text that isn't JSON.
+    #[error("{member} isn't sound JSON: {reason}")]
+    Json {
+        /// Where it stands.
+        member: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A version of Keras whose files aren't read.
+    #[error("written by Keras {version}: {hint}")]
+    Version {
+        /// The version in the file.
+        version: String,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// A part of the description that is missing or of another kind.
+    #[error("layer {layer:?}: {option} must be {expected}, found {found}")]
+    Config {
+        /// The layer, by its path.
+        layer: String,
+        /// The option, or what stands where it should be.
+        option: String,
+        /// What it must be, in words.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+
+    /// An option of a layer that this crate doesn't know.
+    #[error("layer {layer:?} ({class}) has an option {option:?}, which isn't known")]
+    UnknownOption {
+        /// The layer, by its path.
+        layer: String,
+        /// Its class.
+        class: String,
+        /// The option's name.
+        option: String,
+    },
+
+    /// A value of an option that isn't supported.
+    #[error("layer {layer:?} ({class}): {option}={value} isn't supported: {reason}")]
+    UnsupportedOption {
+        /// The layer, by its path.
+        layer: String,
+        /// Its class.
+        class: String,
+        /// The option's name.
+        option: String,
+        /// Its value, as JSON.
+        value: String,
+        /// Why, or what is supported.
+        reason: &'static str,
+    },
+
+    /// A kind of layer that isn't supported.
+    #[error("layer {layer:?} is a {class}, which isn't supported: {hint}")]
+    UnsupportedClass {
+        /// The layer, by its path.
+        layer: String,
+        /// Its class.
+        class: String,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// Numbers of a type that can't be computed with as they are.
+    #[error("layer {layer:?} computes in {dtype}: {hint}")]
+    DType {
+        /// The layer, by its path.
+        layer: String,
+        /// Its dtype or policy.
+        dtype: String,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// A weight that isn't there.
+    #[error("layer {layer:?}: there is no tensor {tensor:?} for its {weight}")]
+    MissingTensor {
+        /// The layer, by its path.
+        layer: String,
+        /// The weight's name.
+        weight: String,
+        /// Where it should be in the file.
+        tensor: String,
+    },
+
+    /// A weight of another shape than the configuration says.
+    #[error("layer {layer:?}: tensor {tensor:?} ({weight}) must have the shape {expected}, found {found:?}")]
+    TensorShape {
+        /// The layer, by its path.
+        layer: String,
+        /// The weight's name.
+        weight: String,
+        /// Where it is in the file.
+        tensor: String,
+        /// The shape that the configuration asks for.
+        expected: String,
+        /// Its shape.
+        found: Vec<usize>,
+    },
+
+    /// A weight of other numbers than the layer's.
+    #[error("tensor {tensor:?} holds {found}, expected {expected}")]
+    TensorType {
+        /// Where it is in the file.
+        tensor: String,
+        /// What it must hold.
+        expected: &'static str,
+        /// What it holds.
+        found: String,
+    },
+
+    /// Tensors that are there, but not those of the layer.
+    #[error("layer {layer:?} has the tensors {found:?}, expected {expected:?}")]
+    TensorNames {
+        /// The layer, by its path.
+        layer: String,
+        /// The names that the configuration asks for.
+        expected: Vec<String>,
+        /// The names that there are.
+        found: Vec<String>,
+    },
+
+    /// Tensors that no layer has asked for.
+    #[error("tensor {tensor:?} belongs to no layer of the model")]
+    LeftoverTensor {
+        /// Where it is in the file.
+        tensor: String,
+    },
+
+    /// A weight with a NaN or an infinity, if the caller refuses those.
+    #[error("layer {layer:?}: tensor {tensor:?} holds {value} at {index}")]
+    NonFinite {
+        /// The layer, by its path.
+        layer: String,
+        /// Where it is in the file.
+        tensor: String,
+        /// The place in the tensor, row by row.
+        index: usize,
+        /// The number there.
+        value: f64,
+    },
+
+    /// Calls of layers that can't be put into an order.
+    #[error("the model's graph has no order: these layers wait for each other: {}", layers.join(", "))]
+    Cycle {
+        /// The layers whose calls are left.
+        layers: Vec<String>,
+    },
+
+    /// A reference to something that the graph doesn't have.
+    #[error("layer {layer:?} refers to {reference}, which isn't there")]
+    Reference {
+        /// The layer, by its path.
+        layer: String,
+        /// What it refers to.
+        reference: String,
+    },
+
+    /// A layer that can't read what it is called on.
+    #[error("layer {layer:?} reads {expected}, but is called on {found}")]
+    Call {
+        /// The layer, by its path.
+        layer: String,
+        /// What it reads.
+        expected: String,
+        /// What it would get.
+        found: String,
+    },
+
+    /// Two layers of one name, or a layer asked for that isn't there.
+    #[error("there is no layer {name:?}: the layers are {}", known.join(", "))]
+    UnknownLayer {
+        /// What was asked for.
+        name: String,
+        /// The layers there are.
+        known: Vec<String>,
+    },
+
+    /// Two layers of one name.
+    #[error("there are two layers {name:?}")]
+    DuplicateLayer {
+        /// The name.
+        name: String,
+    },
+
+    /// A file with weights only, or without any.
+    #[error("it holds no {what}: {hint}")]
+    Incomplete {
+        /// `"configuration"` or `"weights"`.
+        what: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// A layer that can't be built as described.
+    #[error("layer {layer:?}: {source}")]
+    Layer {
+        /// The layer, by its path.
+        layer: String,
+        /// What the builder says.
+        source: Error,
+    },
+}
+
+/// The result of everything that reads within a file.
+pub(super) type Found<V> = Result<V, Problem>;
+
+/// `Problem::Limit`, if there is too much.
+pub(super) fn within(what: &'static str, given: usize, limit: usize) -> Found<()> {
+    if given > limit { Err(Problem::Limit { what, limit: limit as u64, given: given as u64 }) } else { Ok(()) }
+}

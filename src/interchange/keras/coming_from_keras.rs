@@ -1,0 +1,66 @@
+//! Coming from Keras: models.
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `model = keras.models.load_model("m.keras")` | `let model = keras::load::<f32>("m.keras")?;` |
+//! | `model.summary()` | `println!("{model}");` |
+//! | `y = model.predict(x)` | `let y = &model.predict(&[(&x).into()])?[0];` |
+//! | `a, b = model.predict([x, ids])` | `let outputs = model.predict(&[(&x).into(), (&ids).into()])?;` |
+//! | `model.predict({"ids": ids, "x": x})` | inputs in the order of [`Model::inputs`](crate::Model::inputs): sorted by key |
+//! | `model.get_layer("lstm").get_weights()` | `model.layer("lstm")?.weights()` |
+//! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
+//! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
+//! | `layer.reset_states()` | [`ModelState::reset`](crate::ModelState::reset) |
+//! | a stateful copy of the model with one time step, and its weights copied over | [`ModelStream::new`](crate::ModelStream::new)`(&model, 1)?`, or [`Model::into_layer`](crate::Model::into_layer) and a [`Stream`](crate::Stream) |
+//!
+//! # What is read
+//!
+//! `.keras` files of Keras 3; whole-model `.h5` files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files.
+//! Sequential and functional models, with several inputs and outputs, shared layers, initial states and models within
+//! models, made of:
+//!
+//! - InputLayer, Masking, Embedding;
+//! - SimpleRNN, LSTM, GRU, RNN of cells, StackedRNNCells, Bidirectional, TimeDistributed (of any layer or model here);
+//! - Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, all activations by name, and layers as activations;
+//! - Flatten, Reshape, Permute, RepeatVector; Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum;
+//! - LayerNormalization, BatchNormalization (in inference);
+//! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing in
+//!   inference;
+//! - the operations that functional models hold for masks: NotEqual with a number, Any, LogicalOr, ExpandDims,
+//!   ZerosLike, OnesLike, Concatenate.
+//!
+//! Anything else is an error that names the layer, and its recurrent layers can still be taken out one by one with
+//! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses and
+//! metrics are left in the file.
+//!
+//! # Types
+//!
+//! A model computes in the type that it is loaded with. One of float64 must be loaded as `f64`; one of float32 may be
+//! (its numbers are then more precise than Keras's). Mixed policies, float16, bfloat16 and quantized layers are refused.
+//!
+//! # Masks
+//!
+//! They travel as in Keras (on TensorFlow): with the tensors, through layers that support them, combined by merging
+//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer that is called with an initial state ignores its
+//! input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote the file. With
+//! `unroll`, `go_backwards` and `zero_output_for_mask` together Keras reads the mask the wrong way around; a mask there is
+//! an error.
+//!
+//! # Keras 2
+//!
+//! A file says which version wrote it, and its words mean what that version meant: `hard_sigmoid` is 0.2x + 0.5; the
+//! weights of `CuDNNLSTM` and `CuDNNGRU` are turned into those of an LSTM and a GRU; `time_major=True` is refused. A
+//! `.keras` file of Keras 2.12 to 2.15 is laid out in another way and refused: save the model as `.h5` there. So are a
+//! SavedModel, TensorFlow Lite and files of Keras 1.
+//!
+//! # Step by step
+//!
+//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, and the last of the
+//! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
+//! time axis (Flatten, a Softmax over time), a layer whose initial state comes from the graph. For a decoder with states
+//! as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that Keras's guide
+//! shows.
+//!
+//! # The summary
+//!
+//! It is what Keras prints into 80 columns for a model that isn't compiled; an optimizer's parameters aren't counted.

@@ -1,0 +1,40 @@
+//! Files that you don't trust.
+//!
+//! A model file is input like any other. Whatever its bytes are, loading it ends with a model or with a
+//! [`LoadError`](super::LoadError): without a panic, an abort, endless work or memory beyond what the file's size accounts
+//! for. A damage test in a child process with little memory, and fuzz targets, hold this to account.
+//!
+//! # What is checked
+//!
+//! - **Sizes** come first: the file's, the description's, the numbers of objects, tensors, calls and units, and how deep
+//!   models nest, by [`Limits`](super::Limits) that you can change. A layer is built only if its weights are in the file in
+//!   the shapes that the description says, so that no number in the description can ask for memory by itself. What a run
+//!   makes (by RepeatVector, for one) is checked against [`Limits::elements`](super::Limits::elements) before it is made.
+//! - **The container**: members are read, never written anywhere; names that occur twice, compressed and encrypted
+//!   members are refused. Every member's CRC-32 is verified, so a changed `.keras` file is always seen.
+//! - **HDF5**: a reader of this crate's own, of the small part of the format that Keras writes: tensors must lie in the
+//!   file in one piece and uncompressed, and be as long as their shape says. Links in circles end.
+//! - **The graph**: references must lead somewhere, and calls must have an order. Models that call models that call models
+//!   are counted as often as they would run.
+//! - **Every tensor** belongs to a layer, and every option is known.
+//!
+//! # What can't be seen
+//!
+//! An `.h5` file has no checksum. A change in the payload of a tensor gives a model with other weights, which nothing in
+//! the file can tell. Where that matters, use `.keras`, or give the digest that you expect, and refuse weights that are
+//! NaN or infinite:
+//!
+//! ```no_run
+//! use recurrent::keras::{self, Limits, Options};
+//! let options = Options::new()
+//!     .sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") // what sha256sum prints
+//!     .refuse_non_finite(true)
+//!     .limits(Limits { file_bytes: 50 << 20, ..Limits::default() });
+//! let model = keras::load_with::<f32>("model.h5", &options)?;
+//! # Ok::<(), keras::LoadError>(())
+//! ```
+//!
+//! A checksum isn't a signature either: who can change a `.keras` file can change its CRC-32. And a sound model can
+//! still give wrong answers, slowly: the time that a run takes grows with the model and with your input.
+//!
+//! No code in a file is ever run: Lambda layers and classes of your own are refused by name.

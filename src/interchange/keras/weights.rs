@@ -1,0 +1,293 @@
+//! Where the weights of a layer stand in a file: by path in Keras 3, by order in the legacy format.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use ndarray::ArrayD;
+use serde_json::{Map, Value};
+
+use super::Options;
+use crate::float::Float;
+use crate::interchange::error::{Found, Problem, within};
+use crate::interchange::hdf5::{Element, Hdf5, Object, Tensor};
+
+/// The weights of a file, and which of them have been read.
+pub(super) struct Weights<'a> {
+    pub(super) file: Hdf5<'a>,
+    used: RefCell<BTreeSet<String>>,
+    options: &'a Options,
+}
+
+/// A weight as it was read.
+#[derive(Debug)]
+pub(super) struct Weight<T> {
+    /// Its name in Keras: `kernel`, ...
+    pub(super) name: &'static str,
+    /// Its path in the file.
+    pub(super) tensor: String,
+    pub(super) array: ArrayD<T>,
+}
+
+/// Where a layer's weights are.
+#[derive(Clone)]
+pub(super) enum Place<'q> {
+    /// Keras 3: in groups below this path.
+    Group(String),
+    /// Legacy: the next ones in a queue.
+    Queue(&'q Queue),
+}
+
+/// The tensors of a layer in the legacy format: first those that were trained, then the others.
+#[derive(Debug)]
+pub(super) struct Queue {
+    layer: String,
+    /// Paths in the file.
+    tensors: Vec<String>,
+    /// Which of them each weight is, in the order in which layers ask for them.
+    order: Vec<usize>,
+    next: Cell<usize>,
+}
+
+impl Queue {
+    /// `trainable` tells of each weight of the layer, in the layers' order, whether it was trained.
+    pub(super) fn new(layer: &str, tensors: Vec<String>, trainable: &[bool]) -> Self {
+        let mut places = vec![0; trainable.len()];
+        let trained = (0..trainable.len()).filter(|&i| trainable[i]);
+        let order = trained.chain((0..trainable.len()).filter(|&i| !trainable[i]));
+        order.enumerate().for_each(|(place, i)| places[i] = place);
+        Queue { layer: layer.into(), tensors, order: places, next: Cell::new(0) }
+    }
+
+    fn take(&self) -> Option<&str> {
+        let next = self.next.get();
+        self.next.set(next + 1);
+        self.order.get(next).and_then(|&place| self.tensors.get(place)).map(String::as_str)
+    }
+
+    /// That the layers have asked for all tensors.
+    pub(super) fn finish(&self) -> Found<()> {
+        if self.next.get() == self.tensors.len() {
+            return Ok(());
+        }
+        let names = |paths: &[String]| paths.iter().map(|path| short(path)).collect();
+        let asked = self.next.get().min(self.tensors.len());
+        Err(Problem::TensorNames {
+            layer: self.layer.clone(),
+            expected: names(&self.tensors[..asked]),
+            found: names(&self.tensors),
+        })
+    }
+}
+
+fn short(path: &str) -> String {
+    path.split_once('/').map_or(path, |(_, rest)| rest).into()
+}
+
+impl<'q> Place<'q> {
+    /// Something inside: a cell, a wrapped layer.
+    pub(super) fn child(&self, name: &str) -> Place<'q> {
+        match self {
+            Place::Group(path) if path.is_empty() => Place::Group(name.into()),
+            Place::Group(path) => Place::Group(format!("{path}/{name}")),
+            Place::Queue(queue) => Place::Queue(queue),
+        }
+    }
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
+        let file = Hdf5::new(bytes, &options.limits)?;
+        Ok(Weights { file, used: RefCell::default(), options })
+    }
+
+    /// The weights of these names at a place; there must be those and no others.
+    pub(super) fn read<T: Float>(
+        &self,
+        layer: &str,
+        place: &Place<'_>,
+        names: &[&'static str],
+    ) -> Found<Vec<Weight<T>>> {
+        let mut weights = Vec::new();
+        match place {
+            Place::Group(path) => {
+                let path = format!("{path}/vars");
+                let missing = |tensor: String, i: usize| Problem::MissingTensor {
+                    layer: layer.into(),
+                    weight: names.get(i).copied().unwrap_or_default().into(),
+                    tensor,
+                };
+                let group = match self.file.find(&path)? {
+                    None if names.is_empty() => return Ok(weights),
+                    found => found.ok_or_else(|| missing(format!("{path}/0"), 0))?,
+                };
+                let members = self.file.members(group)?;
+                for (i, name) in names.iter().enumerate() {
+                    let index = i.to_string();
+                    let tensor = format!("{path}/{index}");
+                    let object = members.iter().find(|(member, _)| *member == index).map(|(_, object)| *object);
+                    let object = object.ok_or_else(|| missing(tensor.clone(), i))?;
+                    weights.push(Weight { name, array: self.array(layer, &tensor, object)?, tensor });
+                }
+                if members.len() != names.len() {
+                    return Err(Problem::TensorNames {
+                        layer: layer.into(),
+                        expected: (0..names.len()).map(|i| i.to_string()).collect(),
+                        found: members.iter().map(|(name, _)| (*name).into()).collect(),
+                    });
+                }
+            }
+            Place::Queue(queue) => {
+                for name in names {
+                    let path = queue.take().ok_or_else(|| Problem::MissingTensor {
+                        layer: layer.into(),
+                        weight: (*name).into(),
+                        tensor: format!("one more of {}", queue.layer),
+                    })?;
+                    let last = path.rsplit('/').next().unwrap_or(path);
+                    let last = last.split(':').next().unwrap_or(last);
+                    // Cells of Keras 1 had other names; a suffix tells weights of one name apart.
+                    if last != *name && !last.strip_prefix(name).is_some_and(|rest| rest.starts_with('_')) {
+                        return Err(Problem::TensorNames {
+                            layer: layer.into(),
+                            expected: names.iter().map(|name| (*name).into()).collect(),
+                            found: vec![path.into()],
+                        });
+                    }
+                    let object = self.file.find(path)?;
+                    let object = object.ok_or_else(|| Problem::MissingTensor {
+                        layer: layer.into(),
+                        weight: (*name).into(),
+                        tensor: path.into(),
+                    })?;
+                    weights.push(Weight { name, array: self.array(layer, path, object)?, tensor: path.into() });
+                }
+            }
+        }
+        Ok(weights)
+    }
+
+    fn array<T: Float>(&self, layer: &str, path: &str, object: Object) -> Found<ArrayD<T>> {
+        let tensor = self.file.tensor(path, object)?;
+        let mut used = self.used.borrow_mut();
+        used.insert(path.into());
+        within("tensors", used.len(), self.options.limits.tensors)?;
+        drop(used);
+        self.convert(layer, path, &tensor)
+    }
+
+    fn convert<T: Float>(&self, layer: &str, path: &str, tensor: &Tensor<'_>) -> Found<ArrayD<T>> {
+        let double = size_of::<T>() == 8;
+        match tensor.element {
+            Element::F32 => {}
+            Element::F64 if double => {}
+            Element::F64 => {
+                return Err(Problem::DType {
+                    layer: layer.into(),
+                    dtype: "float64".into(),
+                    hint: "load the model as f64",
+                });
+            }
+            other => {
+                let expected = if double { "float32 or float64" } else { "float32" };
+                return Err(Problem::TensorType { tensor: path.into(), expected, found: other.name() });
+            }
+        }
+        let mut values: Vec<T> = Vec::new();
+        // As many as there are bytes for.
+        values.try_reserve_exact(tensor.len()).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
+        values.extend(tensor.floats().map(T::from_f64));
+        if self.options.finite_only
+            && let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite())
+        {
+            let value = value.into_f64();
+            return Err(Problem::NonFinite { layer: layer.into(), tensor: path.into(), index, value });
+        }
+        let (shape, found) = (tensor.shape.clone(), tensor.shape.clone());
+        ArrayD::from_shape_vec(shape, values).map_err(|_| Problem::TensorShape {
+            layer: layer.into(),
+            weight: String::new(),
+            tensor: path.into(),
+            expected: "its own size".into(),
+            found,
+        })
+    }
+
+    /// That every tensor below `root` has been read, but for what isn't part of the model: the optimizer, metrics, the
+    /// state of random generators.
+    pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
+        let used = self.used.borrow();
+        let Some(start) = self.file.find(root)? else { return Ok(()) };
+        let mut waiting = vec![(root.trim_matches('/').to_string(), start, 0)];
+        while let Some((path, object, depth)) = waiting.pop() {
+            // Each level of a model within takes a few groups.
+            within("depth", depth, 4 * self.options.limits.depth)?;
+            if self.file.is_dataset(object)? {
+                if !used.contains(&path) {
+                    return Err(Problem::LeftoverTensor { tensor: path });
+                }
+                continue;
+            }
+            for (name, member) in self.file.members(object)? {
+                let foreign = ["optimizer", "seed_generator", "metrics", "_metrics", "optimizer_weights"];
+                if !foreign.contains(&name) {
+                    let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
+                    waiting.push((path, member, depth + 1));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of texts in an attribute, which h5py cuts into `name0`, `name1`, ... where it is too long for a header.
+pub(super) fn list<'a>(file: &Hdf5<'a>, object: Object, name: &str, limit: usize) -> Found<Option<Vec<&'a str>>> {
+    if let Some(all) = file.strings(object, name)? {
+        return Ok(Some(all));
+    }
+    let mut all = Vec::new();
+    for chunk in 0..limit {
+        match file.strings(object, &format!("{name}{chunk}"))? {
+            Some(more) => all.extend(more),
+            None if chunk == 0 => return Ok(None),
+            None => break,
+        }
+    }
+    Ok(Some(all))
+}
+
+/// Of each weight of a layer, in order, whether it is trained: what decides the legacy order.
+pub(super) fn trainable(object: &Map<String, Value>, parents: bool) -> Vec<bool> {
+    let class = object.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    let empty = Map::new();
+    let config = object.get("config").and_then(Value::as_object).unwrap_or(&empty);
+    let flag = |name: &str, default: bool| config.get(name).and_then(Value::as_bool).unwrap_or(default);
+    let own = parents && flag("trainable", true);
+    let inner = |name: &str| config.get(name).and_then(Value::as_object).map(|layer| trainable(layer, own));
+    match class {
+        "SimpleRNN" | "LSTM" | "GRU" | "SimpleRNNCell" | "LSTMCell" | "GRUCell" => {
+            vec![own; 2 + usize::from(flag("use_bias", true))]
+        }
+        "CuDNNLSTM" | "CuDNNGRU" => vec![own; 3],
+        "Dense" => vec![own; 1 + usize::from(flag("use_bias", true))],
+        "Embedding" | "PReLU" => vec![own],
+        "LayerNormalization" => vec![own; usize::from(flag("scale", true)) + usize::from(flag("center", true))],
+        "BatchNormalization" => {
+            let mut all = vec![own; usize::from(flag("scale", true)) + usize::from(flag("center", true))];
+            all.extend([false, false]);
+            all
+        }
+        "Bidirectional" => {
+            let forward = inner("layer").unwrap_or_default();
+            let backward = inner("backward_layer").unwrap_or_else(|| forward.clone());
+            [forward, backward].concat()
+        }
+        "TimeDistributed" => inner("layer").unwrap_or_default(),
+        "RNN" => inner("cell").unwrap_or_default(),
+        _ => {
+            let list = ["layers", "cells"].iter().find_map(|name| config.get(*name));
+            let list = list.or(object.get("config")).and_then(Value::as_array);
+            let layers = list.into_iter().flatten().filter_map(Value::as_object);
+            layers.flat_map(|layer| trainable(layer, own)).collect()
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! What a file may ask for.
+
+/// How much a file may hold before it is refused. The defaults suit any model that Keras writes.
+///
+/// ```
+/// use recurrent::keras::{self, Limits, Options};
+/// let limits = Limits { file_bytes: 1 << 20, ..Limits::default() };
+/// let refused = keras::load_with::<f32>("model.keras", &Options::new().limits(limits));
+/// # assert!(refused.is_err());
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The size of the file. All of a file's memory follows from it: no allocation is larger than what the file can
+    /// back.
+    pub file_bytes: u64,
+    /// The size of the text that describes the model.
+    pub config_bytes: usize,
+    /// Groups, tensors, links and attributes of an HDF5 file together, each time that one is looked at.
+    pub objects: usize,
+    /// Tensors that are read.
+    pub tensors: usize,
+    /// Models within models, wrappers within wrappers, groups within groups.
+    pub depth: usize,
+    /// Units, features, vocabulary sizes and repetitions: any single size of a layer.
+    pub units: usize,
+    /// Calls of layers in the graph, those within models that are called several times counted each time.
+    pub calls: usize,
+    /// Elements of one tensor, for one row of a batch at loading and in all when the model runs.
+    pub elements: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            file_bytes: 4 << 30,
+            config_bytes: 16 << 20,
+            objects: 1 << 20,
+            tensors: 1 << 16,
+            depth: 32,
+            units: 1 << 24,
+            calls: 1 << 16,
+            elements: 1 << 30,
+        }
+    }
+}

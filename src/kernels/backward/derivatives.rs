@@ -1,0 +1,152 @@
+//! From the gradient of a step's result to those of its preactivations, element by element.
+//!
+//! The equations are those of the cells' `step_backward`. A way back through an activation is one call for a whole gate
+//! of a row; the loops between them are flat, so that the compiler makes vectors of them.
+
+use super::super::activate::{activate_backward, apply};
+use super::super::isa::{Arch, Kernel};
+use super::{BackwardStep, Form};
+use crate::Float;
+use crate::rows::Rows;
+
+/// Every part of dz, but what a GRU with the reset before the product learns of r only after a product.
+pub(super) struct First<'a, 'c, T> {
+    pub form: Form,
+    pub units: usize,
+    pub call: &'a mut BackwardStep<'c, T>,
+}
+
+impl<T: Float> Kernel for First<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let First { form, units, call } = self;
+        match form {
+            Form::SimpleRnn => simple_rnn::<A, T>(units, call),
+            Form::Lstm => lstm::<A, T>(units, call),
+            Form::GruAfter => gru_after::<A, T>(units, call),
+            Form::GruBefore => gru_before::<A, T>(units, call),
+        }
+    }
+}
+
+#[inline(always)]
+fn simple_rnn<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    for &row in call.rows {
+        let (dz, y) = (call.dz.row_mut(row), &call.next.row(row)[..units]);
+        dz.copy_from_slice(&call.d_next.row(row)[..units]);
+        activate_backward(A::ISA, call.activation, y, y, dz);
+        call.d_prev.row_mut(row).fill(T::zero());
+    }
+}
+
+/// `t = activation(c')`, `dc' += activation'(c') o dh'`, and from it the gates' gradients and `dc = dc' f`.
+#[inline(always)]
+fn lstm<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    for &row in call.rows {
+        let saved = &call.saved.row(row)[..4 * units];
+        let [i, f, g, o] = [0, 1, 2, 3].map(|gate| &saved[gate * units..][..units]);
+        let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
+        let (d_h, d_c) = call.d_next.row(row).split_at(units);
+        let d_c = &d_c[..units];
+        let (d_prev_h, d_prev_c) = call.d_prev.row_mut(row).split_at_mut(units);
+        let d_prev_c = &mut d_prev_c[..units];
+        let (dif, dgo) = call.dz.row_mut(row).split_at_mut(2 * units);
+        let (di, df) = dif.split_at_mut(units);
+        let (dg, d_o) = dgo.split_at_mut(units);
+        let (df, d_o) = (&mut df[..units], &mut d_o[..units]);
+        d_prev_h.fill(T::zero());
+
+        // t stands in df, and the gradient of c' in d_prev_c, until they are used up.
+        df.copy_from_slice(next_c);
+        apply::<A, T>(call.activation, df);
+        for u in 0..units {
+            d_o[u] = d_h[u] * df[u];
+            d_prev_c[u] = d_h[u] * o[u];
+        }
+        activate_backward(A::ISA, call.activation, next_c, df, d_prev_c);
+        for u in 0..units {
+            let d = d_prev_c[u] + d_c[u];
+            di[u] = d * g[u];
+            df[u] = d * prev_c[u];
+            dg[u] = d * i[u];
+            d_prev_c[u] = d * f[u];
+        }
+        activate_backward(A::ISA, call.recurrent_activation, i, i, di);
+        activate_backward(A::ISA, call.recurrent_activation, f, f, df);
+        activate_backward(A::ISA, call.activation, g, g, dg);
+        activate_backward(A::ISA, call.recurrent_activation, o, o, d_o);
+    }
+}
+
+/// Parts n, z, r, m.
+#[inline(always)]
+fn gru_after<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    for &row in call.rows {
+        let saved = &call.saved.row(row)[..4 * units];
+        let [z, r, g, m] = [0, 1, 2, 3].map(|part| &saved[part * units..][..units]);
+        let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
+        let d_prev = &mut call.d_prev.row_mut(row)[..units];
+        let (dnz, drm) = call.dz.row_mut(row).split_at_mut(2 * units);
+        let (dn, dz) = dnz.split_at_mut(units);
+        let (dr, dm) = drm.split_at_mut(units);
+        let (dz, dm) = (&mut dz[..units], &mut dm[..units]);
+        for u in 0..units {
+            dn[u] = d_next[u] * (T::one() - z[u]);
+            dz[u] = d_next[u] * (h[u] - g[u]);
+            d_prev[u] = d_next[u] * z[u];
+        }
+        activate_backward(A::ISA, call.activation, g, g, dn);
+        for u in 0..units {
+            dr[u] = dn[u] * m[u];
+            dm[u] = dn[u] * r[u];
+        }
+        activate_backward(A::ISA, call.recurrent_activation, z, z, dz);
+        activate_backward(A::ISA, call.recurrent_activation, r, r, dr);
+    }
+}
+
+/// Parts z and n; r waits for `q = dn Rh^T`.
+#[inline(always)]
+fn gru_before<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    for &row in call.rows {
+        let saved = &call.saved.row(row)[..3 * units];
+        let (z, g) = (&saved[..units], &saved[2 * units..]);
+        let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
+        let d_prev = &mut call.d_prev.row_mut(row)[..units];
+        let (dzr, dn) = call.dz.row_mut(row).split_at_mut(2 * units);
+        let (dz, dn) = (&mut dzr[..units], &mut dn[..units]);
+        for u in 0..units {
+            dn[u] = d_next[u] * (T::one() - z[u]);
+            dz[u] = d_next[u] * (h[u] - g[u]);
+            d_prev[u] = d_next[u] * z[u];
+        }
+        activate_backward(A::ISA, call.activation, g, g, dn);
+        activate_backward(A::ISA, call.recurrent_activation, z, z, dz);
+    }
+}
+
+/// Part r of a GRU with the reset before the product, and what q says about h: `dr = q h`, `dh += q r`.
+pub(super) struct Reset<'a, 'c, T> {
+    pub units: usize,
+    pub call: &'a mut BackwardStep<'c, T>,
+    pub q: Rows<'a, T>,
+}
+
+impl<T: Float> Kernel for Reset<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Reset { units, call, q } = self;
+        for &row in call.rows {
+            let (q, h) = (&q.row(row)[..units], &call.prev.row(row)[..units]);
+            let r = &call.saved.row(row)[units..][..units];
+            let (d_prev, dr) = (&mut call.d_prev.row_mut(row)[..units], &mut call.dz.row_mut(row)[units..][..units]);
+            for u in 0..units {
+                dr[u] = q[u] * h[u];
+                d_prev[u] += q[u] * r[u];
+            }
+            activate_backward(A::ISA, call.recurrent_activation, r, r, dr);
+        }
+    }
+}

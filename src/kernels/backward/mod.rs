@@ -1,0 +1,306 @@
+//! The way back through many steps of many rows.
+//!
+//! ```text
+//! begin:        R^T and K^T are packed, as the matrices of products
+//! per step:     dz = derivatives(d_next, what the step left)           elementwise, in `derivatives`
+//!               d_prev = (direct part) + dz R^T                        a product, like a dense layer's
+//! per chunk     dK += x^T dz,  dR += h^T dz,  db += sum of dz          outer products, in `outer`
+//! of steps:     dx = dz K^T                                            a product
+//! ```
+//!
+//! A chunk has about 256 rows of dz: enough that the outer products run from the near cache, few enough that dz needn't
+//! be kept for the whole sequence. Its length follows from the batch alone, so that it fixes the order of the sums.
+//!
+//! A row of dz holds the gradients of the preactivations side by side, U (units) of each:
+//!
+//! ```text
+//!                    dz                  of the kernel's columns     of the recurrent kernel's columns (operand)
+//! SimpleRNN          h                   h                           h (h)
+//! LSTM               i f c o             i f c o                     i f c o (h)
+//! GRU, reset after   n z r m             n z r                       z r m (h)
+//! GRU, reset before  z r n               z r n                       z r (h), n (r h)
+//! ```
+//!
+//! With the reset after the product, the candidate's two parts have gradients of their own: n that of `x K`, m that of
+//! `h R`; in this order both products find what they need side by side.
+
+mod derivatives;
+mod outer;
+
+use super::blocks::{self, Operands, Start};
+use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::panels::{Grouping, Panels};
+use super::sinks::UnitRows;
+use crate::rows::{Rows, RowsMut};
+use crate::{Activation, Float};
+
+/// Which cell goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    SimpleRnn,
+    Lstm,
+    GruAfter,
+    GruBefore,
+}
+
+/// Columns of dz and the columns of a weight that they are the gradients of, in units.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    dz: usize,
+    weight: usize,
+    count: usize,
+}
+
+const fn columns(dz: usize, weight: usize, count: usize) -> Columns {
+    Columns { dz, weight, count }
+}
+
+impl Form {
+    /// Gates in the kernels' columns.
+    fn gates(self) -> usize {
+        match self {
+            Form::SimpleRnn => 1,
+            Form::Lstm => 4,
+            Form::GruAfter | Form::GruBefore => 3,
+        }
+    }
+
+    /// Parts in a row of dz.
+    fn parts(self) -> usize {
+        if self == Form::GruAfter { 4 } else { self.gates() }
+    }
+
+    /// Those of the kernel and of the (first) bias. They begin a row of dz.
+    fn of_kernel(self) -> &'static [Columns] {
+        match self {
+            Form::SimpleRnn => const { &[columns(0, 0, 1)] },
+            Form::Lstm => const { &[columns(0, 0, 4)] },
+            Form::GruAfter => const { &[columns(0, 2, 1), columns(1, 0, 2)] },
+            Form::GruBefore => const { &[columns(0, 0, 3)] },
+        }
+    }
+
+    /// Those of the recurrent kernel whose operand is h, and of a second bias.
+    fn of_recurrent(self) -> Columns {
+        match self {
+            Form::SimpleRnn => columns(0, 0, 1),
+            Form::Lstm => columns(0, 0, 4),
+            Form::GruAfter => columns(1, 0, 3),
+            Form::GruBefore => columns(0, 0, 2),
+        }
+    }
+
+    /// Those whose operand is r h.
+    fn of_candidate(self) -> Option<Columns> {
+        (self == Form::GruBefore).then_some(columns(2, 2, 1))
+    }
+}
+
+/// One step's way back.
+#[derive(Debug)]
+pub(crate) struct BackwardStep<'a, T> {
+    /// The live rows, as indices into all that follows.
+    pub rows: &'a [usize],
+    /// The states before the step.
+    pub prev: Rows<'a, T>,
+    /// The states after it.
+    pub next: Rows<'a, T>,
+    /// What the step left.
+    pub saved: Rows<'a, T>,
+    /// The gradient of the states after the step.
+    pub d_next: Rows<'a, T>,
+    /// The gradient of the states before it, to be written.
+    pub d_prev: RowsMut<'a, T>,
+    /// The gradients of the preactivations, to be written.
+    pub dz: RowsMut<'a, T>,
+    pub activation: &'a Activation,
+    pub recurrent_activation: &'a Activation,
+}
+
+/// Steps whose weights' gradients are summed together.
+#[derive(Debug)]
+pub(crate) struct BackwardChunk<'a, T> {
+    /// The live rows of all steps, in the order in which they are summed, as indices into all that follows.
+    pub rows: &'a [usize],
+    /// Those of them whose state before the step was not zero by a reset.
+    pub recurrent_rows: &'a [usize],
+    pub x: Rows<'a, T>,
+    pub prev: Rows<'a, T>,
+    pub saved: Rows<'a, T>,
+    pub dz: Rows<'a, T>,
+    /// The gradient of x, to be written.
+    pub d_x: Option<RowsMut<'a, T>>,
+}
+
+/// The gradients of a cell's weights, in Keras's shapes, to be added to.
+#[derive(Debug)]
+pub(crate) struct WeightSums<'a, T> {
+    pub kernel: &'a mut [T],
+    pub recurrent_kernel: &'a mut [T],
+    pub bias: Option<&'a mut [T]>,
+}
+
+/// The transposed weights of a cell, packed for the way back, and its scratch.
+#[derive(Clone)]
+pub(crate) struct BackwardKernel<T: Float> {
+    isa: Isa,
+    form: Form,
+    input_size: usize,
+    units: usize,
+    /// dz to h, and dz to r h.
+    recurrent: Panels<T>,
+    candidate: Option<Panels<T>>,
+    /// dz to x, if that is wanted.
+    input: Option<Panels<T>>,
+    transposed: Vec<T>,
+    scratch: Vec<T>,
+}
+
+impl<T: Float> BackwardKernel<T> {
+    pub(crate) fn new(form: Form, input_size: usize, units: usize) -> Self {
+        let matrix = |parts: usize, width| Panels::new(parts * units, 1, width, Grouping::Flat);
+        BackwardKernel {
+            isa: Isa::detect(),
+            form,
+            input_size,
+            units,
+            recurrent: matrix(form.of_recurrent().count, units),
+            candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
+            input: None,
+            transposed: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Whether it was made for a cell like this.
+    pub(crate) fn fits(&self, form: Form, input_size: usize, units: usize) -> bool {
+        (self.form, self.input_size, self.units) == (form, input_size, units)
+    }
+
+    /// The elements of a row of dz.
+    pub(crate) fn dz_len(form: Form, units: usize) -> usize {
+        form.parts() * units
+    }
+
+    /// How far apart rows of dz should lie: a line more than they are long, since rows a power of two apart would share
+    /// a few places in the cache.
+    pub(crate) fn dz_stride(form: Form, units: usize) -> usize {
+        Self::dz_len(form, units) + T::LANES
+    }
+
+    /// Takes Keras's weights. `input` says whether the gradient of x is wanted.
+    pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], input: bool) {
+        let (form, units, columns) = (self.form, self.units, self.form.gates() * self.units);
+        let mut pack = |panels: &mut Panels<T>, weights: &[T], parts: &[Columns], rows: usize| {
+            // Row j of the transposed matrix is the weights' column that dz's column j belongs to.
+            self.transposed.clear();
+            for part in parts {
+                for column in part.weight * units..(part.weight + part.count) * units {
+                    self.transposed.extend(weights[column..].iter().step_by(columns));
+                }
+            }
+            panels.pack(&self.transposed, rows, 0, 0, 0);
+        };
+        pack(&mut self.recurrent, recurrent_kernel, &[form.of_recurrent()], units);
+        if let (Some(panels), Some(part)) = (&mut self.candidate, form.of_candidate()) {
+            pack(panels, recurrent_kernel, &[part], units);
+        }
+        if input {
+            let (gates, width) = (form.gates() * units, self.input_size);
+            let panels = self.input.get_or_insert_with(|| Panels::new(gates, 1, width, Grouping::Flat));
+            pack(panels, kernel, form.of_kernel(), width);
+        }
+    }
+
+    /// One step of the rows in `call`.
+    pub(crate) fn step_here(&mut self, mut call: BackwardStep<'_, T>) {
+        let (units, isa) = (self.units, self.isa);
+        let product = |panels: &Panels<T>, dz: Rows<'_, T>, rows: &[usize], out: RowsMut<'_, T>| {
+            dispatch(isa, Product { panels, x: dz, rows, out });
+        };
+        let batch = call.rows.last().map_or(0, |last| last + 1);
+        if self.scratch.len() < batch * units {
+            self.scratch.resize(batch * units, T::zero());
+        }
+        let scratch = &mut self.scratch[..batch * units];
+        dispatch(isa, derivatives::First { form: self.form, units, call: &mut call });
+        if let (Some(panels), Some(part)) = (&self.candidate, self.form.of_candidate()) {
+            let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
+            product(panels, dz, call.rows, RowsMut::packed(&mut *scratch, units));
+            dispatch(isa, derivatives::Reset { units, call: &mut call, q: Rows::packed(&*scratch, units) });
+        }
+        let part = self.form.of_recurrent();
+        let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
+        product(&self.recurrent, dz, call.rows, RowsMut::packed(&mut *scratch, units));
+        for &row in call.rows {
+            let d_h = &mut call.d_prev.row_mut(row)[..units];
+            d_h.iter_mut().zip(&scratch[row * units..]).for_each(|(sum, &d)| *sum += d);
+        }
+    }
+
+    /// The sums over a chunk.
+    pub(crate) fn chunk_here(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
+        let (units, isa, form) = (self.units, self.isa, self.form);
+        let width = form.gates() * units;
+        let outer = |operand: Rows<'_, T>, part: Columns, rows: &[usize], sums: &mut [T]| {
+            let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
+            let sums = RowsMut::new(sums, part.weight * units, width, part.count * units);
+            dispatch(isa, outer::Outer { operand, dz, rows, sums });
+        };
+        for &part in form.of_kernel() {
+            outer(call.x, part, call.rows, sums.kernel);
+        }
+        outer(call.prev.columns(0..units), form.of_recurrent(), call.recurrent_rows, sums.recurrent_kernel);
+        if let Some(part) = form.of_candidate() {
+            outer(call.saved.columns(3 * units..4 * units), part, call.recurrent_rows, sums.recurrent_kernel);
+        }
+        if let Some(bias) = sums.bias {
+            let (first, second) = bias.split_at_mut(width);
+            let add = |part: Columns, sums: &mut [T]| {
+                let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
+                let sums = &mut sums[part.weight * units..][..part.count * units];
+                for &row in call.rows {
+                    sums.iter_mut().zip(dz.row(row)).for_each(|(sum, &d)| *sum += d);
+                }
+            };
+            form.of_kernel().iter().for_each(|&part| add(part, first));
+            if !second.is_empty() {
+                add(form.of_recurrent(), second);
+            }
+        }
+        if let (Some(panels), Some(d_x)) = (&self.input, call.d_x) {
+            let dz = call.dz.columns(0..width);
+            dispatch(isa, Product { panels, x: dz, rows: call.rows, out: d_x });
+        }
+    }
+}
+
+impl<T: Float> std::fmt::Debug for BackwardKernel<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BackwardKernel({:?}, {} -> {}, {:?})", self.form, self.input_size, self.units, self.isa)
+    }
+}
+
+/// `out = x * matrix` for some rows.
+struct Product<'a, T: Float> {
+    panels: &'a Panels<T>,
+    x: Rows<'a, T>,
+    rows: &'a [usize],
+    out: RowsMut<'a, T>,
+}
+
+/// Rows that are multiplied before the next ones are looked at: what they hold stays in the near cache.
+const ROWS_AT_ONCE: usize = 24;
+
+impl<T: Float> Kernel for Product<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Product { panels, x, rows, out } = self;
+        let (start, h) = (Start::Same(panels.bias()), Rows::packed(&[], 0));
+        let mut sink = UnitRows(out);
+        for rows in rows.chunks(ROWS_AT_ONCE) {
+            blocks::flat::<A, T, _>(panels, &Operands { start, x: Some(x), h }, rows, false, &mut sink);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Sums of outer products: `sums[k][column] += operand[row][k] * dz[row][column]` over rows, in their order.
+//!
+//! A few k and a few lines of columns are summed in registers over some rows, so that each sum is one chain of fused
+//! multiply-adds that begins with what was there. The rows are taken in lots, and of a lot the columns one block after
+//! another, whose dz then stays in the nearest cache while all k pass by.
+
+use super::super::isa::{Arch, Kernel};
+use super::super::lanes::{Lanes, add_scaled};
+use super::super::products::unrolled;
+use crate::Float;
+use crate::rows::{Rows, RowsMut};
+
+/// See the module.
+pub(super) struct Outer<'a, T> {
+    pub operand: Rows<'a, T>,
+    pub dz: Rows<'a, T>,
+    /// The rows that are summed.
+    pub rows: &'a [usize],
+    /// Row k is that of the operand's column k.
+    pub sums: RowsMut<'a, T>,
+}
+
+/// Rows in a lot: four lines of each are half of a cache of 32 KiB.
+const LOT: usize = 64;
+
+/// Values of k whose sums are in registers together: with four lines, 24 sums.
+const MOST_K: usize = 6;
+
+impl<T: Float> Kernel for Outer<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Outer { operand, dz, rows, mut sums } = self;
+        for rows in rows.chunks(LOT) {
+            lot::<A, T>(Outer { operand, dz, rows, sums: sums.reborrow() });
+        }
+    }
+}
+
+#[inline(always)]
+fn lot<A: Arch, T: Float>(mut call: Outer<'_, T>) {
+    let width = call.sums.width();
+    let mut column = 0;
+    if A::ALL_LINES_AT_ONCE {
+        while width - column >= 4 * T::LANES {
+            all_k::<A, T, T::Line, 4>(&mut call, column);
+            column += 4 * T::LANES;
+        }
+    }
+    while width - column >= T::LANES {
+        all_k::<A, T, T::Line, 1>(&mut call, column);
+        column += T::LANES;
+    }
+    if width - column >= T::LANES / 2 {
+        all_k::<A, T, T::HalfLine, 1>(&mut call, column);
+        column += T::LANES / 2;
+    }
+    while width > column {
+        all_k::<A, T, T::One, 1>(&mut call, column);
+        column += 1;
+    }
+}
+
+/// `N` lines of columns from `column` on, for every k.
+#[inline(always)]
+fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Outer<'_, T>, column: usize) {
+    let count = call.operand.width();
+    let mut k = 0;
+    while k < count {
+        match count - k {
+            1 => block::<A, T, V, N, 1>(call, column, k),
+            2 => block::<A, T, V, N, 2>(call, column, k),
+            3 => block::<A, T, V, N, 3>(call, column, k),
+            4 | 5 => block::<A, T, V, N, 4>(call, column, k),
+            _ => block::<A, T, V, N, MOST_K>(call, column, k),
+        }
+        k += match count - k {
+            5 => 4,
+            left => left.min(MOST_K),
+        };
+    }
+}
+
+#[inline(always)]
+fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
+    call: &mut Outer<'_, T>,
+    column: usize,
+    k: usize,
+) {
+    let mut sums = [[V::splat(T::zero()); N]; M];
+    unrolled!(I in 0..M => {
+        let lines = V::arrays(&call.sums.row(k + I)[column..][..N * V::LEN]);
+        unrolled!(J in 0..N => { sums[I][J] = V::of(lines[J]); });
+    });
+    for &row in call.rows {
+        let dz = V::arrays(&call.dz.row(row)[column..][..N * V::LEN]);
+        let operand = &call.operand.row(row)[k..][..M];
+        unrolled!(I in 0..M => {
+            let factor = operand[I];
+            unrolled!(J in 0..N => { sums[I][J] = add_scaled::<A, T, V>(sums[I][J], &dz[J], factor); });
+        });
+    }
+    unrolled!(I in 0..M => {
+        let lines = call.sums.row_mut(k + I)[column..][..N * V::LEN].chunks_exact_mut(V::LEN);
+        for (line, sum) in lines.zip(&sums[I]) {
+            sum.store(line);
+        }
+    });
+}

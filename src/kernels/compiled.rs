@@ -1,0 +1,107 @@
+//! The kernels' entries, compiled for `f32` and `f64` here and once.
+//!
+//! The kernels are generic over the element type. Were they called as such, every crate that uses a layer would
+//! compile all of them for all instruction sets again. Methods of a trait that only `f32` and `f64` implement are
+//! compiled where they are implemented: in this crate.
+
+use super::activate;
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
+use super::isa::Isa;
+use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, RowStep, SimpleRnnKernel};
+use crate::rows::{Rows, RowsMut};
+use crate::{Activation, Float};
+
+macro_rules! entries {
+    (@for $float:ident: $(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*) => {
+        #[allow(private_interfaces)]
+        impl Compiled for $float {
+            $(fn $name($($arg: $type),*) { $call })*
+        }
+    };
+    ($(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*) => {
+        /// The entries of the kernels for one element type.
+        #[allow(private_interfaces)]
+        pub trait Compiled: Sized {
+            $(#[doc(hidden)] fn $name($($arg: $type),*) where Self: Float;)*
+        }
+
+        entries!(@for f32: $(fn $name($($arg: $type),*) = $call;)*);
+        entries!(@for f64: $(fn $name($($arg: $type),*) = $call;)*);
+    };
+}
+
+entries! {
+    fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn simple_rnn_step_row(kernel: &SimpleRnnKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn simple_rnn_project(kernel: &SimpleRnnKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
+        = kernel.project_here(count, x, out);
+    fn lstm_step(kernel: &LstmKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn lstm_step_row(kernel: &LstmKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn lstm_project(kernel: &LstmKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
+        = kernel.project_here(count, x, out);
+    fn gru_step(kernel: &GruKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
+    fn gru_step_row(kernel: &GruKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn gru_project(kernel: &GruKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
+        = kernel.project_here(count, x, out);
+    fn dense(
+        kernel: &DenseKernel<Self>,
+        count: usize,
+        x: Rows<'_, Self>,
+        out: RowsMut<'_, Self>,
+        activation: &Activation
+    ) = kernel.forward_here(count, x, out, activation);
+    fn backward_step(kernel: &mut BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
+    fn backward_chunk(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, sums: WeightSums<'_, Self>)
+        = kernel.chunk_here(call, sums);
+    fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
+    fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
+        = activate::activate_backward_here(isa, activation, z, y, dy);
+}
+
+macro_rules! steps {
+    ($($kernel:ident $step:ident $step_row:ident $project:ident;)*) => {$(
+        impl<T: Float> $kernel<T> {
+            /// One step of the rows in `call`.
+            #[inline]
+            pub(crate) fn step(&self, call: KernelStep<'_, T>) {
+                T::$step(self, call);
+            }
+
+            /// One step of one row.
+            #[inline]
+            pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
+                T::$step_row(self, step);
+            }
+
+            /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
+            pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+                T::$project(self, count, x, out);
+            }
+        }
+    )*};
+}
+
+steps! {
+    SimpleRnnKernel simple_rnn_step simple_rnn_step_row simple_rnn_project;
+    LstmKernel lstm_step lstm_step_row lstm_project;
+    GruKernel gru_step gru_step_row gru_project;
+}
+
+impl<T: Float> BackwardKernel<T> {
+    /// One step of the rows in `call`.
+    pub(crate) fn step(&mut self, call: BackwardStep<'_, T>) {
+        T::backward_step(self, call);
+    }
+
+    /// The sums over a chunk of steps.
+    pub(crate) fn chunk(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
+        T::backward_chunk(self, call, sums);
+    }
+}
+
+impl<T: Float> DenseKernel<T> {
+    /// `activation(bias + x * kernel)` of rows `0..count`.
+    pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
+        T::dense(self, count, x, out, activation);
+    }
+}

@@ -1,0 +1,496 @@
+//! Two layers over the same sequence, one from each end.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::builder::{Builder, Kind};
+use super::recurrent::Recurrent;
+use super::sealed::Sealed;
+use super::{Layer, summary};
+use crate::cells::Cell;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// How the outputs of the two directions become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Merge {
+    /// Their sum.
+    Sum,
+    /// Their product, element by element.
+    Mul,
+    /// Side by side, forward first: twice as wide. The default.
+    #[default]
+    Concat,
+    /// Their mean, `(forward + backward) / 2`.
+    Ave,
+    /// Not at all (Keras's `None`): the forward direction's is the output, the backward direction's is
+    /// [`Output::backward`](crate::Output::backward). Where arrays are the caller's, they stand side by side.
+    None,
+}
+
+/// A layer over a sequence in both directions: Keras's `Bidirectional`.
+///
+/// Outputs stand in the input's order, whatever the direction; the last output joins the last one of each direction
+/// (the backward one's belongs to time 0). Masked steps put out zeros in a sequence, and repeat the previous output
+/// otherwise, as Keras does it. Weights and states are named `forward/...` and `backward/...`.
+///
+/// It needs the whole sequence, so it can't stream.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Bidirectional, Layer, Lstm, Merge};
+/// let layer = Bidirectional::new(Lstm::<f32>::builder(3, 4).return_sequences(true))?.merge_mode(Merge::Sum);
+/// assert_eq!(layer.forward(&Array3::ones((2, 5, 3)))?.sequence()?.dim(), (2, 5, 4));
+/// assert_ne!(layer.weight("forward/kernel")?, layer.weight("backward/kernel")?); // each is drawn anew
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Bidirectional<T: Float = f32> {
+    forward: Box<dyn Layer<T>>,
+    backward: Box<dyn Layer<T>>,
+    merge: Merge,
+    layout: Arc<StateLayout>,
+}
+
+impl<T: Float> Bidirectional<T> {
+    /// Makes both directions from one recipe; each draws its own weights. With a seed source, the seeds that Keras
+    /// loses (for the layer that it is given and copies twice) are lost too; an explicit seed gives both directions
+    /// the same weights, as in Keras.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`], and [`Error::BidirectionalDirection`] if the recipe says `go_backwards`.
+    pub fn new<C: Kind<Elem = T>>(mut recipe: Builder<'_, C>) -> Result<Self> {
+        if recipe.run_options().go_backwards {
+            return Err(Error::BidirectionalDirection);
+        }
+        recipe.copied()?;
+        let run = *recipe.run_options();
+        let forward = Recurrent::with_options(recipe.make_cell()?, run);
+        let backward = Recurrent::with_options(recipe.make_cell()?, run).go_backwards(true);
+        Self::from_layers(forward, backward)
+    }
+
+    /// Makes the directions from a recipe each: Keras's `backward_layer`. A seed source is the forward recipe's and
+    /// serves both, in Keras's order: the seeds of the forward layer that Keras copies are lost, then the backward
+    /// layer takes its seeds, then the forward one.
+    ///
+    /// # Errors
+    /// Those of [`Builder::build`] and of [`from_layers`](Self::from_layers).
+    pub fn with_backward<C, D>(mut forward: Builder<'_, C>, backward: Builder<'_, D>) -> Result<Self>
+    where
+        C: Kind<Elem = T>,
+        D: Kind<Elem = T>,
+    {
+        forward.copied()?;
+        let backward = match forward.lend_seeds() {
+            Some(seeds) if !backward.has_seeds() => backward.seeds(seeds).build()?,
+            _ => backward.build()?,
+        };
+        Self::from_layers(forward.build()?, backward)
+    }
+
+    /// Joins two layers. The outputs of the second are always turned around; with a forward layer that goes backwards
+    /// (and a backward one that doesn't) they so stand in the opposite order of the input, as in Keras.
+    ///
+    /// # Errors
+    /// [`Error::BidirectionalPair`] unless exactly one of the two goes backwards, and both read inputs of one size and
+    /// return the same things.
+    pub fn from_layers<F, B>(forward: Recurrent<F>, backward: Recurrent<B>) -> Result<Self>
+    where
+        F: Cell<Elem = T>,
+        B: Cell<Elem = T>,
+    {
+        let (same, opposite) = ("they must be the same", "they must be opposite");
+        let flag = |yes: bool| usize::from(yes);
+        for (option, a, b, fits, expected) in [
+            ("go_backwards", flag(forward.goes_backwards()), flag(backward.goes_backwards()), false, opposite),
+            ("return_sequences", flag(forward.returns_sequences()), flag(backward.returns_sequences()), true, same),
+            ("return_state", flag(forward.returns_state()), flag(backward.returns_state()), true, same),
+            ("input_size", forward.input_size(), backward.input_size(), true, same),
+        ] {
+            if (a == b) != fits {
+                return Err(pair(option, a, b, expected));
+            }
+        }
+        let names = ["forward", "backward"].map(String::from);
+        let layouts = [&**forward.state_layout(), &**backward.state_layout()];
+        let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
+        Ok(Bidirectional { forward: Box::new(forward), backward: Box::new(backward), merge: Merge::Concat, layout })
+    }
+
+    /// How the outputs of the two directions become one; [`Merge::Concat`] unless it is set. Directions of different
+    /// widths can only stand side by side: with another mode each call is an error ([`Error::BidirectionalPair`]).
+    pub fn merge_mode(mut self, merge: Merge) -> Self {
+        self.merge = merge;
+        self
+    }
+
+    /// The columns of the state that are each direction's.
+    fn states(&self) -> (Range<usize>, Range<usize>) {
+        let forward = self.forward.state_layout().width();
+        (0..forward, forward..self.layout.width())
+    }
+
+    /// The width of each direction's output.
+    fn units(&self) -> (usize, usize) {
+        (self.forward.output_size(), self.backward.output_size())
+    }
+
+    fn side_by_side(&self) -> bool {
+        matches!(self.merge, Merge::Concat | Merge::None)
+    }
+
+    /// Merges a row of the backward direction into one of the forward direction.
+    fn merge_into(&self, forward: &mut [T], backward: &[T]) {
+        let two = T::one() + T::one();
+        for (a, &b) in forward.iter_mut().zip(backward) {
+            *a = match self.merge {
+                Merge::Sum => *a + b,
+                Merge::Mul => *a * b,
+                Merge::Ave => (*a + b) / two,
+                // These stand side by side.
+                Merge::Concat | Merge::None => *a,
+            };
+        }
+    }
+}
+
+impl<T: Float> Bidirectional<T> {
+    /// Room for the outputs of both directions: of each the rows [row][step], the last output behind a row's steps.
+    fn both_outputs<'b>(&self, batch: usize, timesteps: usize, buffer: &'b mut Vec<T>) -> [RowsMut<'b, T>; 2] {
+        let ((forward, backward), rows) = (self.units(), batch * (timesteps + 1));
+        let (first, second) = take(buffer, rows * (forward + backward)).split_at_mut(rows * forward);
+        [RowsMut::packed(first, forward), RowsMut::packed(second, backward)]
+    }
+
+    /// The way back through the merge of row `at`: what its gradient is for each direction. `kept` are the outputs of
+    /// the directions; only a product needs them.
+    fn unmerge(&self, d_out: &[T], kept: &[RowsMut<'_, T>; 2], d: &mut [RowsMut<'_, T>; 2], at: usize) {
+        let [d_forward, d_backward] = d;
+        let (d_forward, d_backward) = (d_forward.row_mut(at), d_backward.row_mut(at));
+        match self.merge {
+            Merge::Concat | Merge::None => {
+                let (first, second) = d_out.split_at(d_forward.len());
+                d_forward.copy_from_slice(first);
+                d_backward.copy_from_slice(second);
+                return;
+            }
+            Merge::Sum | Merge::Ave | Merge::Mul => {
+                d_forward.copy_from_slice(d_out);
+                d_backward.copy_from_slice(d_out);
+            }
+        }
+        let two = T::one() + T::one();
+        let [forward, backward] = kept;
+        for (factors, d) in [(backward, d_forward), (forward, d_backward)] {
+            match self.merge {
+                Merge::Ave => d.iter_mut().for_each(|d| *d /= two),
+                Merge::Mul => d.iter_mut().zip(factors.row(at)).for_each(|(d, &factor)| *d *= factor),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn pair(option: &'static str, forward: usize, backward: usize, expected: &'static str) -> Error {
+    Error::BidirectionalPair { option, forward, backward, expected }
+}
+
+impl<T: Float> Sealed for Bidirectional<T> {}
+
+impl<T: Float> Layer<T> for Bidirectional<T> {
+    fn input_size(&self) -> usize {
+        self.forward.input_size()
+    }
+
+    fn output_size(&self) -> usize {
+        let (forward, backward) = self.units();
+        if self.side_by_side() { forward + backward } else { forward }
+    }
+
+    fn work(&self) -> usize {
+        self.forward.work() + self.backward.work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        let (forward, backward) = self.units();
+        if self.side_by_side() || forward == backward {
+            return Ok(());
+        }
+        Err(pair("units", forward, backward, "they must be the same for this merge mode"))
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.forward.returns_sequences()
+    }
+
+    fn returns_state(&self) -> bool {
+        self.forward.returns_state()
+    }
+
+    fn turns_time(&self) -> bool {
+        self.forward.turns_time()
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        let reason = "its backward direction needs the whole sequence";
+        Err(Error::CannotStream { layer: self.class_name().into(), reason })
+    }
+
+    fn seeds(&self) -> Seeds {
+        let mut states = self.forward.seeds().states;
+        states.extend(self.backward.seeds().states);
+        Seeds { states }
+    }
+
+    fn generators(&self) -> usize {
+        self.forward.generators() + self.backward.generators()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "Bidirectional"
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("forward", &*self.forward), ("backward", &*self.backward)]
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        visitor.nested("forward", |visitor| self.forward.visit_weights(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_weights(visitor));
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.unshare()?;
+        visitor.nested("forward", |visitor| self.forward.visit_weights_mut(visitor))?;
+        visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.forward.unshare()?;
+        self.backward.unshare()
+    }
+
+    fn fill_initial_state(&self, row: &mut [T]) {
+        let (forward, backward) = self.states();
+        self.forward.fill_initial_state(&mut row[forward]);
+        self.backward.fill_initial_state(&mut row[backward]);
+    }
+
+    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+        for row in 0..batch {
+            carry.row_mut(row).fill(T::zero());
+        }
+    }
+
+    fn unmerged(&self) -> Option<usize> {
+        (self.merge == Merge::None).then(|| self.forward.output_size())
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, mask, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
+        let (mut forward_node, mut backward_node, mut outputs) = (None, None, None);
+        if let Some(node) = pass.tape {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            outputs = (self.merge == Merge::Mul).then_some(&mut node.outputs);
+            node.children.resize_with(2, Node::default);
+            if let [forward, backward] = &mut node.children[..] {
+                (forward_node, backward_node) = (Some(forward), Some(backward));
+            }
+        }
+        let (units, backward_units) = self.units();
+        let (forward_state, backward_state) = self.states();
+        let (forward_generators, backward_generators) = match dropout {
+            Some(all) => {
+                let (forward, backward) = all.split_at_mut(self.forward.generators());
+                (Some(forward), Some(backward))
+            }
+            None => (None, None),
+        };
+        // Keras sets zero_output_for_mask on both directions where they return sequences.
+        let masked_output = Some(MaskedOutput { zero_sequence: true, zero_last: false });
+
+        let mut lasts = std::mem::take(&mut scratch.carry);
+        let (forward_last, backward_last) =
+            take(&mut lasts, batch * (units + backward_units)).split_at_mut(batch * units);
+        forward_last.fill(T::zero());
+        backward_last.fill(T::zero());
+
+        // Directions that stand side by side are written in place; else the backward one goes by a buffer.
+        let mut buffer = std::mem::take(&mut scratch.outputs);
+        let backward_len =
+            if sequence.is_some() && !self.side_by_side() { batch * timesteps * backward_units } else { 0 };
+        let backward_values = take(&mut buffer, backward_len);
+        let [forward_scratch, backward_scratch] = scratch.children(2) else { return };
+
+        self.forward.process(
+            Pass {
+                batch,
+                timesteps,
+                input,
+                mask,
+                resets,
+                prev: prev.columns(forward_state.clone()),
+                next: next.reborrow().columns(forward_state),
+                carry: RowsMut::packed(forward_last, units),
+                sequence: sequence.as_mut().map(|sequence| sequence.reborrow().columns(0..units)),
+                masked_output,
+                tape: forward_node.take(),
+                dropout: forward_generators,
+            },
+            forward_scratch,
+        );
+        let backward_sequence = match (&mut sequence, self.side_by_side()) {
+            (None, _) => None,
+            (Some(sequence), true) => Some(sequence.reborrow().columns(units..units + backward_units).flipped()),
+            (Some(_), false) => Some(SequenceMut::packed(backward_values, timesteps, backward_units).flipped()),
+        };
+        self.backward.process(
+            Pass {
+                batch,
+                timesteps,
+                input,
+                mask,
+                resets,
+                prev: prev.columns(backward_state.clone()),
+                next: next.reborrow().columns(backward_state),
+                carry: RowsMut::packed(backward_last, backward_units),
+                sequence: backward_sequence,
+                masked_output,
+                tape: backward_node.take(),
+                dropout: backward_generators,
+            },
+            backward_scratch,
+        );
+        if let Some(outputs) = outputs {
+            let [mut forward, mut backward] = self.both_outputs(batch, timesteps, outputs);
+            for row in 0..batch {
+                let at = row * (timesteps + 1);
+                forward.row_mut(at + timesteps).copy_from_slice(&forward_last[row * units..][..units]);
+                backward.row_mut(at + timesteps).copy_from_slice(&backward_last[row * units..][..units]);
+                let Some(sequence) = &mut sequence else { continue };
+                for time in 0..timesteps {
+                    let values = &backward_values[(row * timesteps + time) * units..][..units];
+                    backward.row_mut(at + time).copy_from_slice(values);
+                    forward.row_mut(at + time).copy_from_slice(sequence.at(time).row(row));
+                }
+            }
+        }
+        if let (Some(sequence), false) = (&mut sequence, self.side_by_side()) {
+            for time in 0..timesteps {
+                let mut forward = sequence.at(time);
+                for row in 0..batch {
+                    let backward = &backward_values[(row * timesteps + time) * units..][..units];
+                    self.merge_into(forward.row_mut(row), backward);
+                }
+            }
+        }
+        for row in 0..batch {
+            let backward_last = &backward_last[row * backward_units..][..backward_units];
+            let (forward, backward) = carry.row_mut(row).split_at_mut(units);
+            forward.copy_from_slice(&forward_last[row * units..][..units]);
+            if self.side_by_side() {
+                backward.copy_from_slice(backward_last);
+            } else {
+                self.merge_into(forward, backward_last);
+            }
+        }
+        (scratch.carry, scratch.outputs) = (lasts, buffer);
+    }
+
+    fn step_into(
+        &self,
+        _batch: usize,
+        _x: Rows<'_, T>,
+        _prev: Rows<'_, T>,
+        _next: RowsMut<'_, T>,
+        _carry: RowsMut<'_, T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        // Nobody gets here: `can_stream` says no.
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.forward.can_train()?;
+        self.backward.can_train()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let (batch, timesteps) = (node.batch, node.timesteps);
+        let (forward_state, backward_state) = self.states();
+        let mut weights = 0;
+        self.forward.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
+        let (forward_gradients, backward_gradients) = gradients.split(weights);
+
+        // The gradient of each direction's outputs: those of a row's steps, in the input's order, then its last one's.
+        let mut values = std::mem::take(&mut scratch.outputs);
+        let kept = self.both_outputs(batch, timesteps, &mut node.outputs);
+        let mut d = self.both_outputs(batch, timesteps, &mut values);
+        for row in 0..batch {
+            for step in 0..=timesteps {
+                let d_out = match step == timesteps {
+                    true => d_last.map(|d_last| d_last.row(row)),
+                    false => d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }).row(row)),
+                };
+                let at = row * (timesteps + 1) + step;
+                match d_out {
+                    Some(d_out) => self.unmerge(d_out, &kept, &mut d, at),
+                    None => d.iter_mut().for_each(|d| d.row_mut(at).fill(T::zero())),
+                }
+            }
+        }
+        let [d_forward, d_backward] = d.map(|d| d.into_rows());
+        let result = match (&mut node.children[..], scratch.children(2)) {
+            ([forward_node, backward_node], [forward_scratch, backward_scratch]) => {
+                let forward = BackwardPass {
+                    d_sequence: d_sequence.map(|_| Sequence::of_rows(d_forward, timesteps + 1)),
+                    flipped: false,
+                    d_last: d_last.map(|_| d_forward.skip(timesteps).every(timesteps + 1)),
+                    d_state: d_state.columns(forward_state.clone()),
+                    d_input: d_input.as_mut().map(|d_input| d_input.reborrow()),
+                    d_initial: d_initial.reborrow().columns(forward_state),
+                    gradients: forward_gradients,
+                };
+                let forward = self.forward.backward_into(forward_node, forward, forward_scratch);
+                let backward = BackwardPass {
+                    d_sequence: d_sequence.map(|_| Sequence::of_rows(d_backward, timesteps + 1)),
+                    flipped: true,
+                    d_last: d_last.map(|_| d_backward.skip(timesteps).every(timesteps + 1)),
+                    d_state: d_state.columns(backward_state.clone()),
+                    d_input,
+                    d_initial: d_initial.columns(backward_state),
+                    gradients: backward_gradients,
+                };
+                forward.and_then(|()| self.backward.backward_into(backward_node, backward, backward_scratch))
+            }
+            _ => Err(Error::TapeLayer),
+        };
+        scratch.outputs = values;
+        result
+    }
+}
+
+impl<T: Float> fmt::Display for Bidirectional<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}

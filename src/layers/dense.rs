@@ -1,0 +1,353 @@
+//! A fully connected layer for each time step.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::{Array1, Array2, ArrayRef2};
+
+use super::sealed::Sealed;
+use super::{Layer, builder, summary};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::initializers::Initializer;
+use crate::kernels::DenseKernel;
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
+use crate::random::SeedSource;
+use crate::room;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::backward::add;
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::Sequence;
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// `activation(x kernel + bias)` at each time step: Keras's `Dense` (and `TimeDistributed(Dense)`).
+///
+/// Weights: `kernel` (input_size, units), `bias` (units). It has no state and doesn't look at masks, as in Keras.
+/// [`Output::last`](crate::Output::last) is the last time step's.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Activation, Dense, Layer};
+/// let head = Dense::<f32>::builder(4, 3).activation(Activation::Softmax).build()?;
+/// let p = head.forward_rows(&Array2::ones((2, 4)))?;
+/// assert!((p.row(0).sum() - 1.0).abs() < 1e-6);
+/// assert_eq!(head.forward(&Array3::ones((2, 5, 4)))?.sequence()?.dim(), (2, 5, 3));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Dense<T: Float = f32> {
+    kernel: Array2<T>,
+    bias: Option<Array1<T>>,
+    activation: Activation,
+    layout: Arc<StateLayout>,
+    packed: DenseKernel<T>,
+}
+
+/// Takes the options of a [`Dense`] under Keras's names.
+#[derive(Debug)]
+pub struct DenseBuilder<'s, T: Float> {
+    input_size: usize,
+    units: usize,
+    activation: Activation,
+    use_bias: bool,
+    kernel_initializer: Initializer,
+    bias_initializer: Initializer,
+    seeds: Option<&'s mut SeedSource>,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Float> Dense<T> {
+    /// A layer with Keras's defaults (linear, glorot_uniform, a bias of zeros) and random weights.
+    ///
+    /// # Panics
+    /// If a size is zero or the weights can't be addressed: use [`builder`](Self::builder) for sizes that aren't
+    /// known to be sound.
+    pub fn new(input_size: usize, units: usize) -> Self {
+        match Self::builder(input_size, units).build() {
+            Ok(layer) => layer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A builder for a layer of `units` units over `input_size` features.
+    pub fn builder(input_size: usize, units: usize) -> DenseBuilder<'static, T> {
+        DenseBuilder {
+            input_size,
+            units,
+            activation: Activation::Linear,
+            use_bias: true,
+            kernel_initializer: Initializer::GlorotUniform { seed: None },
+            bias_initializer: Initializer::Zeros,
+            seeds: None,
+            element: std::marker::PhantomData,
+        }
+    }
+
+    /// The layer on rows that are no sequence: (rows, features) to (rows, units).
+    ///
+    /// # Errors
+    /// [`Error::StepShape`] if the feature count isn't the layer's, [`Error::TensorTooLarge`] for more rows than there
+    /// is memory for.
+    pub fn forward_rows(&self, x: &ArrayRef2<T>) -> Result<Array2<T>> {
+        let (rows, features) = x.dim();
+        if features != self.kernel.nrows() {
+            return Err(Error::StepShape { expected: (rows, self.kernel.nrows()), given: (rows, features) });
+        }
+        let elements = room::product(&[rows, features.max(self.kernel.ncols())]);
+        room::check::<T>(elements, &[rows, self.kernel.ncols()])?;
+        let mut out = Array2::zeros((rows, self.kernel.ncols()));
+        let x = x.as_standard_layout();
+        if let (Some(x), Some(out)) = (x.as_slice(), out.as_slice_mut()) {
+            let (x, out) = (Rows::packed(x, features), RowsMut::packed(out, self.kernel.ncols()));
+            self.packed.forward(rows, x, out, &self.activation);
+        }
+        Ok(out)
+    }
+
+    /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64).
+    pub fn cast<U: Float>(&self) -> Dense<U> {
+        let cast = |&value: &T| U::from_f64(value.into_f64());
+        Dense::from_weights(
+            self.kernel.map(cast),
+            self.bias.as_ref().map(|bias| bias.map(cast)),
+            self.activation.clone(),
+        )
+    }
+
+    /// Both arrays in standard layout.
+    fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation) -> Self {
+        let packed = DenseKernel::new(kernel.nrows(), kernel.ncols());
+        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed };
+        layer.pack();
+        layer
+    }
+
+    /// Keeps the inputs, step by step: [step][row][input_size].
+    fn record(&self, node: &mut Node<T>, batch: usize, timesteps: usize, input: Sequence<'_, T>) {
+        (node.batch, node.timesteps) = (batch, timesteps);
+        let width = self.kernel.nrows();
+        let kept = take(&mut node.x, batch * timesteps * width);
+        for (at, kept) in kept.chunks_exact_mut(width).enumerate() {
+            kept.copy_from_slice(input.at(at / batch).row(at % batch));
+        }
+    }
+
+    fn pack(&mut self) {
+        let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
+        self.packed.pack(self.kernel.as_slice().unwrap_or(&[]), bias);
+    }
+}
+
+impl<T: Float> DenseBuilder<'_, T> {
+    /// The activation; linear unless it is set.
+    pub fn activation(mut self, activation: Activation) -> Self {
+        self.activation = activation;
+        self
+    }
+
+    /// Whether the layer has a bias.
+    pub fn use_bias(mut self, yes: bool) -> Self {
+        self.use_bias = yes;
+        self
+    }
+
+    /// How `kernel`, (input_size, units), is filled.
+    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
+        self.kernel_initializer = initializer;
+        self
+    }
+
+    /// How `bias` is filled.
+    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
+        self.bias_initializer = initializer;
+        self
+    }
+
+    /// Where seeds that aren't set come from: Keras's, in Keras's order. Without a source they are random.
+    pub fn seeds(self, seeds: &mut SeedSource) -> DenseBuilder<'_, T> {
+        DenseBuilder { seeds: Some(seeds), ..self }
+    }
+
+    /// Makes the layer.
+    ///
+    /// # Errors
+    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
+    /// activation's or initializer's own error.
+    pub fn build(mut self) -> Result<Dense<T>> {
+        let (rows, units) = (self.input_size, self.units);
+        builder::check_activation(&self.activation)?;
+        builder::check_sizes::<T>(rows, units, 1, &[("kernel", rows)], DenseKernel::<T>::packed_len(rows, units))?;
+        let kernel = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
+        let bias = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
+        let kernel = builder::matrix(kernel.initialize(&[rows, units])?);
+        let bias = match self.use_bias {
+            true => Some(bias.initialize(&[units])?.iter().copied().collect()),
+            false => None,
+        };
+        Ok(Dense::from_weights(kernel, bias, self.activation))
+    }
+}
+
+impl<T: Float> Sealed for Dense<T> {}
+
+impl<T: Float> Layer<T> for Dense<T> {
+    fn input_size(&self) -> usize {
+        self.kernel.nrows()
+    }
+
+    fn output_size(&self) -> usize {
+        self.kernel.ncols()
+    }
+
+    fn returns_sequences(&self) -> bool {
+        true
+    }
+
+    fn returns_state(&self) -> bool {
+        false
+    }
+
+    fn per_step(&self) -> bool {
+        true
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn work(&self) -> usize {
+        self.kernel.len()
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn seeds(&self) -> Seeds {
+        Seeds::default()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "Dense"
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        visitor.weight("kernel", &self.kernel);
+        if let Some(bias) = &self.bias {
+            visitor.weight("bias", bias);
+        }
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        visitor.weight("kernel", &mut self.kernel);
+        if let Some(bias) = &mut self.bias {
+            visitor.weight("bias", bias);
+        }
+        self.pack();
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fill_initial_state(&self, _row: &mut [T]) {}
+
+    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+        for row in 0..batch {
+            carry.row_mut(row).fill(T::zero());
+        }
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.activation.check_derivative()
+    }
+
+    fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        if let Some(node) = pass.tape {
+            self.record(node, batch, timesteps, input);
+        }
+        for time in 0..timesteps {
+            if let Some(sequence) = &mut sequence {
+                self.packed.forward(batch, input.at(time), sequence.at(time), &self.activation);
+            }
+            if time + 1 == timesteps {
+                self.packed.forward(batch, input.at(time), carry.reborrow(), &self.activation);
+            }
+        }
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        _prev: Rows<'_, T>,
+        _next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        self.packed.forward(batch, x, carry, &self.activation);
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, mut d_input, mut gradients, .. } = pass;
+        let (batch, timesteps, (inputs, units)) = (node.batch, node.timesteps, self.kernel.dim());
+        let (dz, rest) = take(&mut scratch.work, 3 * units).split_at_mut(units);
+        let (y, z) = rest.split_at_mut(units);
+        for time in 0..timesteps {
+            for row in 0..batch {
+                let x = &node.x[(time * batch + row) * inputs..][..inputs];
+                match d_sequence {
+                    Some(all) => dz.copy_from_slice(all.at(if flipped { timesteps - 1 - time } else { time }).row(row)),
+                    None => dz.fill(T::zero()),
+                }
+                if let Some(d_last) = d_last.filter(|_| time + 1 == timesteps) {
+                    add(dz, d_last.row(row));
+                }
+                self.packed.forward(1, Rows::packed(x, inputs), RowsMut::packed(z, units), &Activation::Linear);
+                y.copy_from_slice(z);
+                activate(Isa::detect(), &self.activation, y);
+                activate_backward(Isa::detect(), &self.activation, z, y, dz);
+                gradients.add_outer(0, x, dz);
+                if self.bias.is_some() {
+                    gradients.add(1, dz);
+                }
+                if let Some(d_input) = &mut d_input {
+                    let kernel = self.kernel.rows().into_iter();
+                    for (d_x, kernel) in d_input.at(time).row_mut(row).iter_mut().zip(kernel) {
+                        *d_x += kernel.iter().zip(&*dz).fold(T::zero(), |sum, (&k, &d)| sum + k * d);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Float> fmt::Debug for Dense<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dense")
+            .field("input_size", &self.kernel.nrows())
+            .field("units", &self.kernel.ncols())
+            .field("activation", &self.activation)
+            .field("use_bias", &self.bias.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Float> fmt::Display for Dense<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}

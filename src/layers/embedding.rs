@@ -1,0 +1,167 @@
+//! Ids to vectors.
+
+use std::fmt;
+
+use ndarray::{Array2, Array3, ArrayRef2, ArrayView2, ArrayViewD};
+
+use super::builder;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::initializers::Initializer;
+use crate::random::SeedSource;
+use crate::room;
+
+/// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
+/// with `mask_zero` its mask.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Embedding, Layer, Lstm, Run};
+/// let embedding = Embedding::<f32>::builder(10, 3).mask_zero(true).build()?;
+/// let (x, mask) = embedding.forward(&array![[4, 2, 0], [7, 0, 0]])?;
+/// let output = Lstm::new(3, 5).run(&x, Run::new().mask_if(mask.as_ref()))?;
+/// assert_eq!(output.last().dim(), (2, 5));
+/// assert_eq!(mask, Some(array![[true, true, false], [true, false, false]]));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Embedding<T: Float = f32> {
+    /// (input_dim, output_dim)
+    embeddings: Array2<T>,
+    mask_zero: bool,
+}
+
+/// Takes the options of an [`Embedding`] under Keras's names.
+#[derive(Debug)]
+pub struct EmbeddingBuilder<'s, T: Float> {
+    input_dim: usize,
+    output_dim: usize,
+    mask_zero: bool,
+    embeddings_initializer: Initializer,
+    seeds: Option<&'s mut SeedSource>,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Float> Embedding<T> {
+    /// A table with Keras's defaults (uniform in ±0.05, no mask) and random vectors.
+    ///
+    /// # Panics
+    /// If a size is zero or the weights can't be addressed: use [`builder`](Self::builder) for sizes that aren't
+    /// known to be sound.
+    pub fn new(input_dim: usize, output_dim: usize) -> Self {
+        match Self::builder(input_dim, output_dim).build() {
+            Ok(layer) => layer,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// A builder for a table of `input_dim` vectors of `output_dim` features.
+    pub fn builder(input_dim: usize, output_dim: usize) -> EmbeddingBuilder<'static, T> {
+        EmbeddingBuilder {
+            input_dim,
+            output_dim,
+            mask_zero: false,
+            embeddings_initializer: Initializer::random_uniform(),
+            seeds: None,
+            element: std::marker::PhantomData,
+        }
+    }
+
+    /// The vectors of ids (batch, timesteps), as (batch, timesteps, output_dim), and with `mask_zero` the mask that
+    /// is true where the id isn't 0. Ids are of any integer type.
+    ///
+    /// # Errors
+    /// [`Error::EmbeddingId`] for an id that is negative or not below `input_dim`, [`Error::TensorTooLarge`] for more
+    /// ids than there is memory for.
+    pub fn forward<I>(&self, ids: &ArrayRef2<I>) -> Result<(Array3<T>, Option<Array2<bool>>)>
+    where
+        I: Copy + fmt::Display + TryInto<usize>,
+    {
+        let (batch, timesteps) = ids.dim();
+        let (vocabulary, features) = self.embeddings.dim();
+        room::check::<T>(room::product(&[batch, timesteps, features]), &[batch, timesteps, features])?;
+        let mut x = Array3::zeros((batch, timesteps, features));
+        let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
+        for ((row, time), &id) in ids.indexed_iter() {
+            let index = id.try_into().ok().filter(|&index| index < vocabulary);
+            let index = index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })?;
+            x.slice_mut(ndarray::s![row, time, ..]).assign(&self.embeddings.row(index));
+            if let Some(mask) = &mut mask {
+                mask[[row, time]] = index != 0;
+            }
+        }
+        Ok((x, mask))
+    }
+
+    /// The table: (input_dim, output_dim).
+    pub fn embeddings(&self) -> ArrayView2<'_, T> {
+        self.embeddings.view()
+    }
+
+    /// Whether id 0 is masked.
+    pub fn masks_zero(&self) -> bool {
+        self.mask_zero
+    }
+
+    /// Replaces the table.
+    ///
+    /// # Errors
+    /// [`Error::WeightShape`]; the table is unchanged then.
+    pub fn set_embeddings(&mut self, embeddings: ArrayViewD<'_, T>) -> Result<()> {
+        if embeddings.shape() != self.embeddings.shape() {
+            return Err(Error::WeightShape {
+                name: "embeddings".into(),
+                expected: self.embeddings.shape().to_vec(),
+                given: embeddings.shape().to_vec(),
+            });
+        }
+        self.embeddings.iter_mut().zip(embeddings).for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+}
+
+impl<T: Float> EmbeddingBuilder<'_, T> {
+    /// Whether id 0 is padding, to be masked.
+    pub fn mask_zero(mut self, yes: bool) -> Self {
+        self.mask_zero = yes;
+        self
+    }
+
+    /// How `embeddings`, (input_dim, output_dim), is filled.
+    pub fn embeddings_initializer(mut self, initializer: Initializer) -> Self {
+        self.embeddings_initializer = initializer;
+        self
+    }
+
+    /// Where a seed that isn't set comes from: Keras's, in Keras's order. Without a source it is random.
+    pub fn seeds(self, seeds: &mut SeedSource) -> EmbeddingBuilder<'_, T> {
+        EmbeddingBuilder { seeds: Some(seeds), ..self }
+    }
+
+    /// Makes the table.
+    ///
+    /// # Errors
+    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`] or the initializer's own error.
+    pub fn build(mut self) -> Result<Embedding<T>> {
+        let (rows, columns) = (self.input_dim, self.output_dim);
+        for (what, size) in [("input_dim", rows), ("output_dim", columns)] {
+            if size == 0 {
+                return Err(Error::ZeroSize { what });
+            }
+        }
+        builder::check_sizes::<T>(rows, columns, 1, &[("embeddings", rows)], Some(0))?;
+        let initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
+        let embeddings = builder::matrix(initializer.initialize(&[rows, columns])?);
+        Ok(Embedding { embeddings, mask_zero: self.mask_zero })
+    }
+}
+
+impl<T: Float> fmt::Debug for Embedding<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedding")
+            .field("input_dim", &self.embeddings.nrows())
+            .field("output_dim", &self.embeddings.ncols())
+            .field("mask_zero", &self.mask_zero)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,261 @@
+//! A cell as a layer.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::sealed::Sealed;
+use super::{Layer, summary};
+use crate::cells::Cell;
+use crate::error::{Error, Result};
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
+use crate::runner::recurrence::Recurrence;
+use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
+use crate::seeds::{DropoutState, Seeds};
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
+/// [`Gru`](crate::Gru) are names for it; a cell of your own becomes a layer by [`from_cell`](Recurrent::from_cell).
+///
+/// A clone costs next to nothing: clones share their weights until one of them is changed.
+pub struct Recurrent<C: Cell> {
+    cell: Arc<C>,
+    layout: Arc<StateLayout>,
+    /// The columns of the state that are the output.
+    output: Range<usize>,
+    /// The elements of all weights.
+    params: usize,
+    options: RunOptions,
+}
+
+/// The options of Keras's `RNN` itself: the same for every cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct RunOptions {
+    pub(crate) return_sequences: bool,
+    pub(crate) return_state: bool,
+    pub(crate) go_backwards: bool,
+    pub(crate) zero_output_for_mask: bool,
+}
+
+impl<C: Cell> Recurrent<C> {
+    /// A layer of this cell, with Keras's defaults: forwards, the last output only.
+    pub fn from_cell(cell: C) -> Self {
+        Recurrent::with_options(cell, RunOptions::default())
+    }
+
+    pub(crate) fn with_options(cell: C, options: RunOptions) -> Self {
+        let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
+        let mut params = 0;
+        cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params += weight.len()));
+        Recurrent { cell: Arc::new(cell), layout, output, params, options }
+    }
+
+    /// Whether to return the outputs of all steps. The same option of the builder is to be preferred where there is
+    /// a builder.
+    pub fn return_sequences(mut self, yes: bool) -> Self {
+        self.options.return_sequences = yes;
+        self
+    }
+
+    /// Whether to return the state after the last step.
+    pub fn return_state(mut self, yes: bool) -> Self {
+        self.options.return_state = yes;
+        self
+    }
+
+    /// Whether to take the steps from the last to the first; outputs are returned in the order of processing.
+    pub fn go_backwards(mut self, yes: bool) -> Self {
+        self.options.go_backwards = yes;
+        self
+    }
+
+    /// Whether masked steps put out zeros instead of the previous output.
+    pub fn zero_output_for_mask(mut self, yes: bool) -> Self {
+        self.options.zero_output_for_mask = yes;
+        self
+    }
+
+    /// Whether the layer takes the steps from the last to the first.
+    pub fn goes_backwards(&self) -> bool {
+        self.options.go_backwards
+    }
+
+    /// The cell.
+    pub fn cell(&self) -> &C {
+        &self.cell
+    }
+
+    /// The cell alone, if no clone of the layer has it too.
+    #[cfg(feature = "keras")]
+    pub(crate) fn into_cell(self) -> Option<C> {
+        Arc::into_inner(self.cell)
+    }
+
+    pub(crate) fn options(&self) -> RunOptions {
+        self.options
+    }
+
+    fn recurrence(&self) -> Recurrence<'_, C> {
+        let zero = self.options.zero_output_for_mask;
+        Recurrence {
+            cell: &*self.cell,
+            state_width: self.layout.width(),
+            output: self.output.clone(),
+            go_backwards: self.options.go_backwards,
+            masked_output: MaskedOutput { zero_sequence: zero, zero_last: zero },
+        }
+    }
+
+    /// The cell to be changed, of this layer alone: a clone of it if other clones of the layer have it too.
+    fn own_cell(&mut self) -> Result<&mut C> {
+        if Arc::get_mut(&mut self.cell).is_none() {
+            let cell = self.cell.try_clone().ok_or(Error::SharedCell { cell: self.cell.class_name() })?;
+            self.cell = Arc::new(cell);
+        }
+        Arc::get_mut(&mut self.cell).ok_or(Error::SharedCell { cell: "RNN" })
+    }
+}
+
+/// Packs the weights anew when it goes, so also when a visitor panics.
+struct Repack<'c, C: Cell>(&'c mut C);
+
+impl<C: Cell> Drop for Repack<'_, C> {
+    fn drop(&mut self) {
+        self.0.weights_changed();
+    }
+}
+
+impl<C: Cell> Sealed for Recurrent<C> {}
+
+impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
+    fn input_size(&self) -> usize {
+        self.cell.input_size()
+    }
+
+    fn output_size(&self) -> usize {
+        self.output.len()
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.options.return_sequences
+    }
+
+    fn returns_state(&self) -> bool {
+        self.options.return_state
+    }
+
+    fn turns_time(&self) -> bool {
+        self.options.go_backwards
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn work(&self) -> usize {
+        self.params
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        if self.options.go_backwards {
+            return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
+        }
+        Ok(())
+    }
+
+    fn seeds(&self) -> Seeds {
+        let state = |dropout: &crate::cells::CellDropout| DropoutState::new(dropout.seed, dropout.draws());
+        Seeds { states: self.cell.dropout().iter().map(state).collect() }
+    }
+
+    fn generators(&self) -> usize {
+        self.cell.dropout().len()
+    }
+
+    fn class_name(&self) -> &'static str {
+        self.cell.class_name()
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, C::Elem>) {
+        self.cell.visit_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
+        Repack(self.own_cell()?).0.visit_weights_mut(visitor);
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.own_cell().map(|_| ())
+    }
+
+    fn fill_initial_state(&self, row: &mut [C::Elem]) {
+        self.cell.initial_state(row);
+    }
+
+    fn recall(&self, batch: usize, state: Rows<'_, C::Elem>, mut carry: RowsMut<'_, C::Elem>) {
+        for row in 0..batch {
+            carry.row_mut(row).copy_from_slice(&state.row(row)[self.output.clone()]);
+        }
+    }
+
+    fn process(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
+        self.recurrence().run(pass, scratch);
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, C::Elem>,
+        prev: Rows<'_, C::Elem>,
+        next: RowsMut<'_, C::Elem>,
+        carry: RowsMut<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) {
+        self.recurrence().step(batch, x, prev, next, carry, scratch);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.cell.can_train()
+    }
+
+    fn backward_into(
+        &self,
+        node: &mut Node<C::Elem>,
+        pass: BackwardPass<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) -> Result<()> {
+        self.recurrence().backward(node, pass, scratch)
+    }
+}
+
+impl<C: Cell> Clone for Recurrent<C> {
+    fn clone(&self) -> Self {
+        Recurrent {
+            cell: Arc::clone(&self.cell),
+            layout: Arc::clone(&self.layout),
+            output: self.output.clone(),
+            params: self.params,
+            options: self.options,
+        }
+    }
+}
+
+impl<C: Cell> fmt::Debug for Recurrent<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recurrent").field("cell", &self.cell).field("options", &self.options).finish()
+    }
+}
+
+impl<C: Cell> fmt::Display for Recurrent<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}

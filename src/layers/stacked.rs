@@ -1,0 +1,451 @@
+//! Layers one after another.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::sealed::Sealed;
+use super::{Layer, summary};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::mask::TimeMask;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// Layers one after another, each with its own options: what a Keras `Sequential` of recurrent layers is.
+///
+/// It is a layer itself, so it nests, streams and takes every option of a [`Run`](crate::Run). Its weights and the
+/// parts of its state are named by place: `0/kernel`, `1/forward/h`.
+///
+/// A mask goes on from layer to layer as in Keras: through those that return sequences, and as it is through those that
+/// go backwards, though their outputs stand in the opposite order. (Resets are turned around with them.) Behind a layer
+/// that returns only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Activation, Dense, Layer, Lstm, Stacked};
+/// let classifier = Stacked::builder()
+///     .layer(Lstm::builder(3, 8).return_sequences(true).build()?)
+///     .layer(Lstm::new(8, 4))
+///     .layer(Dense::builder(4, 2).activation(Activation::Softmax).build()?)
+///     .build()?;
+/// assert_eq!(classifier.forward(&Array3::<f32>::ones((5, 7, 3)))?.last().dim(), (5, 2));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stacked<T: Float = f32> {
+    parts: Vec<Part<T>>,
+    layout: Arc<StateLayout>,
+    carry_width: usize,
+    returns_state: bool,
+}
+
+/// A layer of the stack and where its things are.
+#[derive(Debug, Clone)]
+struct Part<T: Float> {
+    layer: Box<dyn Layer<T>>,
+    name: String,
+    /// The columns of the stack's state that are the layer's.
+    state: Range<usize>,
+    /// The columns of the stack's previous outputs that are the layer's.
+    carry: Range<usize>,
+    generators: usize,
+    /// The places of the layer's weights among the stack's.
+    weights: Range<usize>,
+}
+
+/// Takes the layers of a [`Stacked`], the first one first.
+#[derive(Debug)]
+pub struct StackedBuilder<T: Float> {
+    layers: Vec<Box<dyn Layer<T>>>,
+    return_state: bool,
+}
+
+impl<T: Float> Stacked<T> {
+    /// An empty stack to put layers on.
+    pub fn builder() -> StackedBuilder<T> {
+        StackedBuilder { layers: Vec::new(), return_state: false }
+    }
+
+    /// The layers, the first one first.
+    pub fn layers(&self) -> impl Iterator<Item = &dyn Layer<T>> {
+        self.parts.iter().map(|part| &*part.layer)
+    }
+}
+
+impl<T: Float> StackedBuilder<T> {
+    /// Adds a layer behind the others.
+    pub fn layer(mut self, layer: impl Layer<T>) -> Self {
+        self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// Whether to return the states of all layers after the last step.
+    pub fn return_state(mut self, yes: bool) -> Self {
+        self.return_state = yes;
+        self
+    }
+
+    /// Makes the stack.
+    ///
+    /// # Errors
+    /// [`Error::EmptyStack`] without a layer, [`Error::StackWidth`] if a layer doesn't read what the one before puts
+    /// out, [`Error::StackNeedsSequence`] if it needs a sequence and gets none, [`Error::StackUnmerged`] if it would
+    /// read two directions that aren't merged.
+    pub fn build(self) -> Result<Stacked<T>> {
+        if self.layers.is_empty() {
+            return Err(Error::EmptyStack);
+        }
+        let mut sequence = true;
+        for (index, layer) in self.layers.iter().enumerate() {
+            layer.ready()?;
+            if let Some(before) = index.checked_sub(1).and_then(|before| self.layers.get(before)) {
+                let (expected, given) = (layer.input_size(), before.output_size());
+                if before.unmerged().is_some() {
+                    return Err(Error::StackUnmerged { index: index - 1 });
+                }
+                if expected != given {
+                    return Err(Error::StackWidth { index, expected, given });
+                }
+                sequence &= before.returns_sequences();
+            }
+            if !sequence && !layer.per_step() {
+                return Err(Error::StackNeedsSequence { index, layer: layer.class_name() });
+            }
+        }
+        let names = |index: usize| index.to_string();
+        let layouts = self.layers.iter().enumerate().map(|(i, layer)| (names(i), &**layer.state_layout()));
+        let layout = Arc::new(StateLayout::nested(layouts));
+        let (mut state, mut carry, mut weights) = (0, 0, 0);
+        let parts = self.layers.into_iter().enumerate().map(|(i, layer)| {
+            let (state_start, carry_start) = (state, carry);
+            state += layer.state_layout().width();
+            carry += layer.carry_width();
+            let weights_start = weights;
+            layer.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
+            Part {
+                name: names(i),
+                state: state_start..state,
+                carry: carry_start..carry,
+                generators: layer.generators(),
+                weights: weights_start..weights,
+                layer,
+            }
+        });
+        let parts = parts.collect();
+        Ok(Stacked { parts, layout, carry_width: carry, returns_state: self.return_state })
+    }
+}
+
+impl<T: Float> Sealed for Stacked<T> {}
+
+impl<T: Float> Stacked<T> {
+    fn last(&self) -> Option<&dyn Layer<T>> {
+        self.parts.last().map(|part| &*part.layer)
+    }
+}
+
+impl<T: Float> Layer<T> for Stacked<T> {
+    fn input_size(&self) -> usize {
+        self.parts.first().map_or(0, |part| part.layer.input_size())
+    }
+
+    fn output_size(&self) -> usize {
+        self.last().map_or(0, |layer| layer.output_size())
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.parts.iter().all(|part| part.layer.returns_sequences())
+    }
+
+    fn turns_time(&self) -> bool {
+        self.parts.iter().fold(false, |turned, part| turned ^ part.layer.turns_time())
+    }
+
+    fn can_write_sequence(&self) -> bool {
+        let (last, before) = self.parts.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
+        before.iter().all(|part| part.layer.returns_sequences())
+            && last.is_some_and(|part| part.layer.can_write_sequence())
+    }
+
+    fn returns_state(&self) -> bool {
+        self.returns_state
+    }
+
+    fn per_step(&self) -> bool {
+        self.parts.iter().all(|part| part.layer.per_step())
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn work(&self) -> usize {
+        self.parts.iter().map(|part| part.layer.work()).sum()
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| {
+            part.layer.can_stream().map_err(|error| match error {
+                Error::CannotStream { layer, reason } => {
+                    Error::CannotStream { layer: format!("{}/{layer}", part.name), reason }
+                }
+                other => other,
+            })
+        })
+    }
+
+    fn seeds(&self) -> Seeds {
+        Seeds { states: self.parts.iter().flat_map(|part| part.layer.seeds().states).collect() }
+    }
+
+    fn generators(&self) -> usize {
+        self.parts.iter().map(|part| part.generators).sum()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "Sequential"
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        self.parts.iter().map(|part| (part.name.as_str(), &*part.layer)).collect()
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_weights(visitor));
+        }
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.unshare()?;
+        self.parts
+            .iter_mut()
+            .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.parts.iter_mut().try_for_each(|part| part.layer.unshare())
+    }
+
+    fn fill_initial_state(&self, row: &mut [T]) {
+        for part in &self.parts {
+            part.layer.fill_initial_state(&mut row[part.state.clone()]);
+        }
+    }
+
+    fn carry_width(&self) -> usize {
+        self.carry_width
+    }
+
+    fn unmerged(&self) -> Option<usize> {
+        self.last().and_then(|layer| layer.unmerged())
+    }
+
+    fn recall(&self, batch: usize, state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+        for part in &self.parts {
+            let carry = carry.reborrow().columns(part.carry.clone());
+            part.layer.recall(batch, state.columns(part.state.clone()), carry);
+        }
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        let Pass { batch, input, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
+        let (mut timesteps, mut mask) = (pass.timesteps, pass.mask);
+        if timesteps == 0 {
+            return copy_rows(batch, prev, next);
+        }
+        // Two buffers in turn: what a layer reads and what it writes.
+        let (mut reading, mut writing) = (std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.work));
+        let mut generators = dropout;
+        let mut nodes = pass.tape.map(|node| {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            node.children(self.parts.len()).iter_mut()
+        });
+        let mut turned = false;
+        let mut turned_resets = std::mem::take(&mut scratch.resets);
+        if let Some(resets) = resets.filter(|_| self.parts.iter().any(|part| part.layer.turns_time())) {
+            turn(resets, timesteps, &mut turned_resets);
+        }
+        let count = self.parts.len();
+        let children = scratch.children(count);
+        for (i, part) in self.parts.iter().enumerate() {
+            let layer = &part.layer;
+            let (outputs, is_last) = (layer.output_size(), i + 1 == count);
+            let own_generators = generators.take().map(|all| all.split_at_mut(part.generators));
+            let (own_generators, rest) = own_generators.map_or((None, None), |(own, rest)| (Some(own), Some(rest)));
+            generators = rest;
+            let hands_on = !is_last && layer.returns_sequences();
+            layer.process(
+                Pass {
+                    batch,
+                    timesteps,
+                    input: match i {
+                        0 => input,
+                        _ => Sequence::packed(&reading, timesteps, layer.input_size()),
+                    },
+                    mask,
+                    resets: resets
+                        .filter(|_| timesteps == pass.timesteps)
+                        .map(|resets| if turned { &turned_resets[..] } else { resets }),
+                    prev: prev.columns(part.state.clone()),
+                    next: next.reborrow().columns(part.state.clone()),
+                    carry: carry.reborrow().columns(part.carry.clone()),
+                    sequence: match (is_last, hands_on) {
+                        (true, _) => sequence.as_mut().map(|sequence| sequence.reborrow()),
+                        (false, true) => {
+                            let values = take(&mut writing, batch * timesteps * outputs);
+                            Some(SequenceMut::packed(values, timesteps, outputs))
+                        }
+                        (false, false) => None,
+                    },
+                    tape: nodes.as_mut().and_then(|nodes| nodes.next()),
+                    masked_output: if is_last { pass.masked_output } else { None },
+                    dropout: own_generators,
+                },
+                &mut children[i],
+            );
+            turned ^= layer.turns_time();
+            if !layer.returns_sequences() {
+                (timesteps, mask) = (1, TimeMask::All);
+            }
+            if !is_last && !hands_on {
+                // The last output, as a sequence of one step.
+                let last = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
+                copy_rows(batch, last, RowsMut::packed(take(&mut writing, batch * outputs), outputs));
+            }
+            std::mem::swap(&mut reading, &mut writing);
+        }
+        (scratch.outputs, scratch.work) = in_place(count, reading, writing);
+        scratch.resets = turned_resets;
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        prev: Rows<'_, T>,
+        mut next: RowsMut<'_, T>,
+        mut carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        let mut handed_on = std::mem::take(&mut scratch.outputs);
+        let children = scratch.children(self.parts.len());
+        for (i, part) in self.parts.iter().enumerate() {
+            let x = match i {
+                0 => x,
+                _ => Rows::packed(&handed_on, part.layer.input_size()),
+            };
+            part.layer.step_into(
+                batch,
+                x,
+                prev.columns(part.state.clone()),
+                next.reborrow().columns(part.state.clone()),
+                carry.reborrow().columns(part.carry.clone()),
+                &mut children[i],
+            );
+            let outputs = part.layer.output_size();
+            let output = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
+            copy_rows(batch, output, RowsMut::packed(take(&mut handed_on, batch * outputs), outputs));
+        }
+        scratch.outputs = handed_on;
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| part.layer.can_train())
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let batch = node.batch;
+        // Two buffers in turn: the gradient of a layer's outputs and that of its inputs.
+        let (mut reading, mut writing) = (std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.copies[0]));
+        let count = self.parts.len();
+        let (nodes, children) = (node.children(count), scratch.children(count));
+        let mut result = Ok(());
+        for (i, part) in self.parts.iter().enumerate().rev() {
+            let (layer, own) = (&part.layer, &mut nodes[i]);
+            let (timesteps, outputs) = (own.timesteps, layer.output_size());
+            let (is_last, is_first) = (i + 1 == count, i == 0);
+            let (d_sequence, d_last) = match (is_last, layer.returns_sequences()) {
+                (true, _) => (d_sequence, d_last),
+                (false, true) => (Some(Sequence::packed(&reading, timesteps, outputs)), None),
+                (false, false) => (None, Some(Rows::packed(&reading, outputs))),
+            };
+            let d_input = if is_first {
+                d_input.take()
+            } else {
+                let d_input = take(&mut writing, batch * timesteps * layer.input_size());
+                d_input.fill(T::zero());
+                Some(SequenceMut::packed(d_input, timesteps, layer.input_size()))
+            };
+            let (_, mut from_own) = gradients.split(part.weights.start);
+            let (own_gradients, _) = from_own.split(part.weights.len());
+            let pass = BackwardPass {
+                d_sequence,
+                flipped: is_last && flipped,
+                d_last,
+                d_state: d_state.columns(part.state.clone()),
+                d_input,
+                d_initial: d_initial.reborrow().columns(part.state.clone()),
+                gradients: own_gradients,
+            };
+            result = layer.backward_into(own, pass, &mut children[i]);
+            if result.is_err() {
+                break;
+            }
+            std::mem::swap(&mut reading, &mut writing);
+        }
+        (scratch.outputs, scratch.copies[0]) = in_place(count, reading, writing);
+        result
+    }
+}
+
+/// Two buffers that were swapped `count` times, each where it was: else a call would find the smaller one where the last
+/// call had the larger, and would allocate once more.
+fn in_place<T>(count: usize, first: Vec<T>, second: Vec<T>) -> (Vec<T>, Vec<T>) {
+    if count.is_multiple_of(2) { (first, second) } else { (second, first) }
+}
+
+/// Resets as they are seen from the other end of time: what lay between t - 1 and t lies before step T - t.
+///
+/// A mask isn't turned around for the layers behind a backward one: Keras doesn't either.
+fn turn(resets: &[bool], timesteps: usize, turned: &mut Vec<bool>) {
+    turned.clear();
+    for row in resets.chunks_exact(timesteps) {
+        turned.push(false);
+        turned.extend(row[1..].iter().rev());
+    }
+}
+
+fn copy_rows<T: Float>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
+    for row in 0..batch {
+        to.row_mut(row).copy_from_slice(from.row(row));
+    }
+}
+
+impl<T: Float> fmt::Display for Stacked<T> {
+    /// A line for each layer, the layers of one class numbered as Keras does: `lstm`, `lstm_1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut on_sequence = true;
+        for (i, Part { layer, .. }) in self.parts.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            let before = self.parts[..i].iter().filter(|part| part.layer.class_name() == layer.class_name());
+            summary::line_in_stack(f, layer, before.count(), on_sequence)?;
+            on_sequence &= layer.returns_sequences();
+        }
+        Ok(())
+    }
+}

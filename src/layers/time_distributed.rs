@@ -1,0 +1,141 @@
+//! A layer applied to each time step.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::dense::Dense;
+use super::sealed::Sealed;
+use super::{Layer, summary};
+use crate::error::Result;
+use crate::float::Float;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A [`Dense`] layer applied to each time step: Keras's `TimeDistributed(Dense(..))`.
+///
+/// A `Dense` does that by itself, with the same numbers; the wrapper is there for models that are written with it.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Dense, Layer, TimeDistributed};
+/// let layer = TimeDistributed::new(Dense::<f32>::new(4, 2));
+/// assert_eq!(layer.forward(&Array3::ones((1, 5, 4)))?.sequence()?.dim(), (1, 5, 2));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct TimeDistributed<T: Float = f32> {
+    layer: Dense<T>,
+}
+
+impl<T: Float> TimeDistributed<T> {
+    /// Wraps the layer.
+    pub fn new(layer: Dense<T>) -> Self {
+        TimeDistributed { layer }
+    }
+
+    /// The layer inside.
+    pub fn layer(&self) -> &Dense<T> {
+        &self.layer
+    }
+}
+
+impl<T: Float> Sealed for TimeDistributed<T> {}
+
+impl<T: Float> Layer<T> for TimeDistributed<T> {
+    fn input_size(&self) -> usize {
+        self.layer.input_size()
+    }
+
+    fn output_size(&self) -> usize {
+        self.layer.output_size()
+    }
+
+    fn returns_sequences(&self) -> bool {
+        true
+    }
+
+    fn returns_state(&self) -> bool {
+        false
+    }
+
+    fn per_step(&self) -> bool {
+        true
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        self.layer.state_layout()
+    }
+
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn seeds(&self) -> Seeds {
+        Seeds::default()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "TimeDistributed"
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.layer.visit_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.layer.visit_weights_mut(visitor)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fill_initial_state(&self, _row: &mut [T]) {}
+
+    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        self.layer.recall(batch, state, carry);
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        self.layer.process(pass, scratch);
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        self.layer.step_into(batch, x, prev, next, carry, scratch);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.layer.can_train()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        self.layer.backward_into(node, pass, scratch)
+    }
+}
+
+impl<T: Float> fmt::Display for TimeDistributed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}

@@ -1,0 +1,515 @@
+//! A model that is a chain of layers over time, as one layer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::Model;
+use super::normalization::normalize;
+use super::op::{Normalization, Op};
+use crate::activation::Activation;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::kernels::activate::activate;
+use crate::kernels::isa::Isa;
+use crate::layers::embedding::Embedding;
+use crate::layers::sealed::Sealed;
+use crate::layers::stacked::Stacked;
+use crate::layers::{Layer, summary};
+use crate::mask::TimeMask;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::Sequence;
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+impl<T: Float> Model<T> {
+    /// The model as one layer, if it is a chain of layers over time that reads (batch, timesteps, features): it streams
+    /// and takes every option of a [`Run`](crate::Run). A layer that returns only its last output may stand in it,
+    /// before layers that need no sequence.
+    ///
+    /// A model that begins with an Embedding reads ids: see [`into_embedding_and_layer`](Model::into_embedding_and_layer),
+    /// or stream it as a [`ModelStream`](super::ModelStream).
+    ///
+    /// # Errors
+    /// [`Error::CannotStream`] names the layer that doesn't work step by step, or that isn't part of a chain.
+    pub fn into_layer(self) -> Result<Box<dyn Layer<T>>> {
+        let chain = self.chain()?;
+        if let Some(Link { name, op: Op::Embedding(_) }) = chain.first() {
+            return Err(cannot(name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
+        }
+        let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
+        link(&chain, features)
+    }
+
+    /// [`into_layer`](Model::into_layer) for a model that begins with an Embedding: its table, and the layer behind it.
+    /// The rows of [`Embedding::embeddings`] are what to step the layer with; with `mask_zero`, id 0 is a step for
+    /// [`Stream::step_masked`](crate::Stream::step_masked).
+    ///
+    /// # Errors
+    /// Those of [`into_layer`](Model::into_layer), and [`Error::CannotStream`] if the first layer isn't an Embedding.
+    pub fn into_embedding_and_layer(self) -> Result<(Embedding<T>, Box<dyn Layer<T>>)> {
+        let chain = self.chain()?;
+        let Some((Link { op: Op::Embedding(table), .. }, rest)) = chain.split_first() else {
+            let name = chain.first().map_or("", |link| link.name);
+            return Err(cannot(name, "the model doesn't begin with an Embedding: use into_layer"));
+        };
+        let width = table.embeddings().ncols();
+        Ok(((**table).clone(), link(rest, Some(width))?))
+    }
+
+    /// The operations one after another, those of models within in their place.
+    fn chain(&self) -> Result<Vec<Link<'_, T>>> {
+        if self.inputs.len() != 1 || self.outputs.len() != 1 {
+            return Err(cannot(&self.name, "it has several inputs or outputs: use a ModelStream"));
+        }
+        let mut chain = Vec::new();
+        let mut tensor = 0;
+        for call in &self.calls {
+            let Some(part) = self.parts.get(call.part) else { continue };
+            let Some(op) = &part.op else { continue };
+            // Masks that are computed in the graph are those that Embedding and Masking attach.
+            if matches!(op, Op::NotEqual(_) | Op::Any { .. }) {
+                continue;
+            }
+            if call.inputs != [tensor] || !call.initial_state.is_empty() {
+                return Err(cannot(&part.name, "it isn't part of a chain: use a ModelStream"));
+            }
+            match op {
+                Op::Model(inner) => chain.extend(inner.chain()?),
+                op => chain.push(Link { name: &part.name, op }),
+            }
+            tensor = call.outputs.first().copied().unwrap_or(tensor);
+        }
+        if self.outputs != [tensor] {
+            return Err(cannot(&self.name, "its output isn't the last layer's: use a ModelStream"));
+        }
+        Ok(chain)
+    }
+}
+
+/// An operation of a chain.
+struct Link<'m, T: Float> {
+    name: &'m str,
+    op: &'m Op<T>,
+}
+
+#[cold]
+pub(super) fn cannot(layer: &str, reason: &'static str) -> Error {
+    Error::CannotStream { layer: layer.into(), reason }
+}
+
+/// The layers behind each other; those behind a Masking are within it.
+fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<dyn Layer<T>>> {
+    let mut stack = Stacked::builder();
+    let mut width = features;
+    let mut empty = true;
+    for (at, Link { name, op }) in chain.iter().enumerate() {
+        let known = || width.ok_or_else(|| cannot(name, "the number of its features isn't known"));
+        let layer: Box<dyn Layer<T>> = match op {
+            Op::Masking(value) => {
+                let rest = chain.get(at + 1..).unwrap_or(&[]);
+                let inner = link(rest, width)?;
+                let layer = Masked { mask_value: *value, layer: inner };
+                stack = stack.layer(layer);
+                return stack.build().map(|stack| Box::new(stack) as Box<dyn Layer<T>>);
+            }
+            Op::Identity if !(empty && at + 1 == chain.len()) => continue,
+            Op::Recurrent { layer, .. } => (**layer).clone(),
+            Op::Dense(layer) => Box::new((**layer).clone()),
+            Op::TimeDistributed(inner) => match &**inner {
+                Op::Dense(layer) => Box::new((**layer).clone()),
+                inner => Box::new(PerStep::new(inner, known()?).ok_or_else(|| cannot(name, WHOLE))?),
+            },
+            op => Box::new(PerStep::new(op, known()?).ok_or_else(|| cannot(name, WHOLE))?),
+        };
+        layer.can_stream().map_err(|error| match error {
+            Error::CannotStream { reason, .. } => cannot(name, reason),
+            other => other,
+        })?;
+        width = Some(layer.output_size());
+        empty = false;
+        stack = stack.layer(layer);
+    }
+    if empty {
+        let width = width.ok_or_else(|| cannot("model", "the number of its features isn't known"))?;
+        stack = stack.layer(PerStep { features: width, map: Map::Same, layout: Arc::default() });
+    }
+    Ok(Box::new(stack.build()?))
+}
+
+pub(super) const WHOLE: &str = "it works on the whole time axis, or isn't made for one step";
+
+/// A layer without weights of interest that maps the features of each step by themselves.
+#[derive(Debug, Clone)]
+pub(super) struct PerStep<T: Float> {
+    features: usize,
+    map: Map<T>,
+    layout: Arc<StateLayout>,
+}
+
+#[derive(Debug, Clone)]
+enum Map<T: Float> {
+    Same,
+    Activation(Activation),
+    PRelu(ArrayD<T>),
+    LayerNormalization { epsilon: f64, gamma: Option<Vec<T>>, beta: Option<Vec<T>> },
+    BatchNormalization { scale: Vec<T>, shift: Vec<T> },
+}
+
+impl<T: Float> PerStep<T> {
+    /// `None` for an operation that looks at more than one step's features.
+    pub(super) fn new(op: &Op<T>, features: usize) -> Option<Self> {
+        let map = match op {
+            Op::Identity => Map::Same,
+            Op::Activation(activation) if !activation.changes_width() => Map::Activation(activation.clone()),
+            Op::Softmax { axis: -1, .. } => Map::Activation(Activation::Softmax),
+            Op::PRelu(alpha) if alpha.len() == features && alpha.shape().last() == Some(&features) => {
+                Map::PRelu(alpha.clone())
+            }
+            // The last of three axes; 1 is the last of two, where the time axis is gone.
+            Op::Normalize(Normalization::Layer { axes, epsilon, gamma, beta, .. }) if matches!(axes[..], [-1 | 2]) => {
+                Map::LayerNormalization { epsilon: *epsilon, gamma: gamma.clone(), beta: beta.clone() }
+            }
+            Op::Normalize(Normalization::Batch { axis: -1 | 2, scale, shift }) => {
+                Map::BatchNormalization { scale: scale.clone(), shift: shift.clone() }
+            }
+            _ => return None,
+        };
+        Some(PerStep { features, map, layout: Arc::default() })
+    }
+
+    fn apply(&self, from: &[T], to: &mut [T]) {
+        to.copy_from_slice(from);
+        match &self.map {
+            Map::Same => {}
+            Map::Activation(activation) => activate(Isa::detect(), activation, to),
+            Map::PRelu(alpha) => {
+                for (x, &alpha) in to.iter_mut().zip(alpha) {
+                    if *x < T::zero() {
+                        *x = alpha * *x;
+                    }
+                }
+            }
+            Map::LayerNormalization { epsilon, gamma, beta } => {
+                normalize(to, *epsilon, gamma.as_deref(), beta.as_deref());
+            }
+            Map::BatchNormalization { scale, shift } => {
+                for ((x, &scale), &shift) in to.iter_mut().zip(scale).zip(shift) {
+                    *x = *x * scale + shift;
+                }
+            }
+        }
+    }
+
+    fn rows(&self, batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
+        for row in 0..batch {
+            self.apply(from.row(row), to.row_mut(row));
+        }
+    }
+}
+
+impl<T: Float> Sealed for PerStep<T> {}
+
+impl<T: Float> Layer<T> for PerStep<T> {
+    fn input_size(&self) -> usize {
+        self.features
+    }
+
+    fn output_size(&self) -> usize {
+        self.features
+    }
+
+    fn returns_sequences(&self) -> bool {
+        true
+    }
+
+    fn returns_state(&self) -> bool {
+        false
+    }
+
+    fn per_step(&self) -> bool {
+        true
+    }
+
+    fn work(&self) -> usize {
+        self.features
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn seeds(&self) -> Seeds {
+        Seeds::default()
+    }
+
+    fn class_name(&self) -> &'static str {
+        match self.map {
+            Map::Same => "Identity",
+            Map::Activation(_) => "Activation",
+            Map::PRelu(_) => "PReLU",
+            Map::LayerNormalization { .. } => "LayerNormalization",
+            Map::BatchNormalization { .. } => "BatchNormalization",
+        }
+    }
+
+    // What a file holds of such layers is folded into the map: there is nothing to be set.
+    fn visit_weights<'a>(&'a self, _visitor: &mut WeightVisitor<'_, 'a, T>) {}
+
+    fn visit_weights_mut(&mut self, _visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fill_initial_state(&self, _row: &mut [T]) {}
+
+    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+        for row in 0..batch {
+            carry.row_mut(row).fill(T::zero());
+        }
+    }
+
+    fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        for time in 0..timesteps {
+            if let Some(sequence) = &mut sequence {
+                self.rows(batch, input.at(time), sequence.at(time));
+            }
+            if time + 1 == timesteps {
+                self.rows(batch, input.at(time), carry.reborrow());
+            }
+        }
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        _prev: Rows<'_, T>,
+        _next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        self.rows(batch, x, carry);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        Err(Error::NoBackward { cell: self.class_name() })
+    }
+
+    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
+        self.can_train()
+    }
+}
+
+impl<T: Float> fmt::Display for PerStep<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}
+
+/// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
+#[derive(Debug, Clone)]
+struct Masked<T: Float> {
+    mask_value: T,
+    layer: Box<dyn Layer<T>>,
+}
+
+impl<T: Float> Masked<T> {
+    fn is_real(&self, step: &[T]) -> bool {
+        step.iter().any(|&value| value != self.mask_value)
+    }
+}
+
+impl<T: Float> Sealed for Masked<T> {}
+
+impl<T: Float> Layer<T> for Masked<T> {
+    fn input_size(&self) -> usize {
+        self.layer.input_size()
+    }
+
+    fn output_size(&self) -> usize {
+        self.layer.output_size()
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.layer.returns_sequences()
+    }
+
+    fn returns_state(&self) -> bool {
+        self.layer.returns_state()
+    }
+
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.layer.ready()
+    }
+
+    fn turns_time(&self) -> bool {
+        self.layer.turns_time()
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        self.layer.state_layout()
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        self.layer.can_stream()
+    }
+
+    fn seeds(&self) -> Seeds {
+        self.layer.seeds()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "Masking"
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.layer.visit_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.layer.visit_weights_mut(visitor)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.layer.unshare()
+    }
+
+    fn fill_initial_state(&self, row: &mut [T]) {
+        self.layer.fill_initial_state(row);
+    }
+
+    fn carry_width(&self) -> usize {
+        self.layer.carry_width()
+    }
+
+    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        self.layer.recall(batch, state, carry);
+    }
+
+    fn unmerged(&self) -> Option<usize> {
+        self.layer.unmerged()
+    }
+
+    fn can_write_sequence(&self) -> bool {
+        self.layer.can_write_sequence()
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, resets, prev, next, carry, sequence, masked_output, dropout, .. } = pass;
+        let width = self.input_size();
+        let mut values = std::mem::take(&mut scratch.work);
+        let mut flags = std::mem::take(&mut scratch.flags);
+        flags.clear();
+        let copy = take(&mut values, batch * timesteps * width);
+        for (row, steps) in copy.chunks_exact_mut((timesteps * width).max(1)).enumerate().take(batch) {
+            for (time, step) in steps.chunks_exact_mut(width.max(1)).enumerate() {
+                let x = input.at(time).row(row);
+                // Keras's Masking makes a mask of its own, whatever mask there was.
+                let real = self.is_real(x);
+                flags.push(real);
+                if real { step.copy_from_slice(x) } else { step.fill(T::zero()) }
+            }
+        }
+        let [child] = scratch.children(1) else { return };
+        self.layer.process(
+            Pass {
+                batch,
+                timesteps,
+                input: Sequence::packed(copy, timesteps, width),
+                mask: TimeMask::Steps { mask: &flags, timesteps },
+                resets,
+                prev,
+                next,
+                carry,
+                sequence,
+                masked_output,
+                tape: None,
+                dropout,
+            },
+            child,
+        );
+        (scratch.work, scratch.flags) = (values, flags);
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        // Taken at the first step already, so that a later one allocates nothing.
+        take(&mut scratch.outputs, batch * self.input_size());
+        if (0..batch).all(|row| self.is_real(x.row(row))) {
+            let [child] = scratch.children(1) else { return };
+            return self.layer.step_into(batch, x, prev, next, carry, child);
+        }
+        // As a whole call of one step, which knows of masks.
+        let width = self.input_size();
+        let mut step = std::mem::take(&mut scratch.outputs);
+        let rows = take(&mut step, batch * width);
+        for (row, to) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+            to.copy_from_slice(x.row(row));
+        }
+        self.process(
+            Pass {
+                batch,
+                timesteps: 1,
+                input: Sequence::one_step(rows, width),
+                mask: TimeMask::All,
+                resets: None,
+                prev,
+                next,
+                carry,
+                sequence: None,
+                masked_output: None,
+                tape: None,
+                dropout: None,
+            },
+            scratch,
+        );
+        scratch.outputs = step;
+    }
+
+    fn can_train(&self) -> Result<()> {
+        Err(Error::NoBackward { cell: self.class_name() })
+    }
+
+    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
+        self.can_train()
+    }
+}
+
+impl<T: Float> fmt::Display for Masked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.layer)
+    }
+}

@@ -1,0 +1,311 @@
+//! A model as a graph of layers: what a file of Keras describes.
+//!
+//! A [`Model`] is a list of parts (layers, by name) and a list of calls in an order in which they can be done. Each
+//! call reads some tensors and writes new ones; a part that is called twice is a shared layer. Masks travel with the
+//! tensors as Keras attaches them: see [`run`].
+
+mod chain;
+mod normalization;
+pub(crate) mod op;
+mod run;
+pub(crate) mod shape;
+mod stream;
+mod summary;
+pub(crate) mod tensor;
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+pub use self::run::ModelState;
+pub use self::stream::ModelStream;
+pub use self::tensor::Input;
+
+use self::op::Op;
+use self::shape::{Misfit, Shape};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::layers::embedding::Embedding;
+use crate::state::StateLayout;
+
+/// A whole model: several inputs and outputs, shared layers, models within models. [`keras::load`](crate::keras::load)
+/// makes one from a file.
+///
+/// [`predict`](Model::predict) runs it on whole inputs. Step by step it runs as a [`ModelStream`], or, if it is a
+/// chain of layers, as the [`Layer`] that [`into_layer`](Model::into_layer) makes of it. Its `Display` is the table
+/// that Keras's `summary()` prints.
+///
+/// ```no_run
+/// use ndarray::prelude::*;
+/// use recurrent::keras;
+/// let model = keras::load::<f32>("model.keras")?;
+/// println!("{model}");
+/// let outputs = model.predict(&[(&Array3::<f32>::ones((1, 50, 8))).into()])?;
+/// println!("{}", outputs[0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Model<T: Float = f32> {
+    pub(crate) name: String,
+    /// Whether it is a `Sequential`: what its table looks like.
+    pub(crate) sequential: bool,
+    /// The first tensors are the inputs, in order.
+    pub(crate) inputs: Vec<InputSpec>,
+    /// The layers, in the file's order.
+    pub(crate) parts: Vec<Part<T>>,
+    /// In an order in which they can be done.
+    pub(crate) calls: Vec<CallSpec>,
+    pub(crate) outputs: Vec<usize>,
+    pub(crate) tensors: Vec<TensorSpec>,
+    /// The states of stateful layers, those of models within included.
+    pub(crate) stateful: Vec<Arc<StateLayout>>,
+    /// The number of rows that stateful layers are made for.
+    pub(crate) batch: Option<usize>,
+    /// The calls of one run, models within included.
+    pub(crate) cost: usize,
+    /// The most elements that a tensor may have.
+    pub(crate) elements: usize,
+    /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
+    pub(crate) state_hides_mask: bool,
+}
+
+/// What a model reads.
+#[derive(Debug, Clone)]
+pub(crate) struct InputSpec {
+    pub(crate) name: String,
+    pub(crate) shape: Shape,
+    pub(crate) kind: InputKind,
+}
+
+/// What an input layer makes of what it is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum InputKind {
+    /// Floats; those of an f64 model whose input is declared f32 pass through f32.
+    Float {
+        through_f32: bool,
+    },
+    /// Integers in this range.
+    Int {
+        min: i64,
+        max: i64,
+    },
+    Bool,
+}
+
+/// A layer of a model.
+#[derive(Debug, Clone)]
+pub(crate) struct Part<T: Float> {
+    pub(crate) name: String,
+    pub(crate) class: String,
+    /// `None` for an input layer.
+    pub(crate) op: Option<Op<T>>,
+    pub(crate) trainable: usize,
+    pub(crate) non_trainable: usize,
+}
+
+/// One call of a layer.
+#[derive(Debug, Clone)]
+pub(crate) struct CallSpec {
+    pub(crate) part: usize,
+    pub(crate) inputs: Vec<usize>,
+    /// Masks that the call names: one, or one for each input of a model within.
+    pub(crate) masks: Vec<Option<usize>>,
+    pub(crate) initial_state: Vec<usize>,
+    pub(crate) outputs: Vec<usize>,
+    /// Tensors that nobody needs afterwards.
+    pub(crate) drops: Vec<usize>,
+}
+
+/// Where a tensor comes from, and its shape as far as it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct TensorSpec {
+    pub(crate) part: usize,
+    /// Which call of the part, in the file's order.
+    pub(crate) node: usize,
+    pub(crate) index: usize,
+    pub(crate) shape: Shape,
+}
+
+impl<T: Float> Model<T> {
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of the inputs, and their shapes with the batch first; `None` is any size.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
+        self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..]))
+    }
+
+    /// The names of the layers that the outputs come from, and the outputs' shapes with the batch first.
+    pub fn outputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
+        self.outputs.iter().filter_map(|&output| self.tensors.get(output)).map(|tensor| {
+            let name = self.parts.get(tensor.part).map_or("", |part| part.name.as_str());
+            (name, &tensor.shape[..])
+        })
+    }
+
+    /// The names of the layers, in the file's order.
+    pub fn layer_names(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().map(|part| part.name.as_str())
+    }
+
+    /// A layer over time by its name: SimpleRNN, LSTM, GRU, RNN, Bidirectional, Dense, or TimeDistributed(Dense).
+    /// Those of a model within are named by path, `encoder/lstm`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn layer(&self, name: &str) -> Result<&dyn Layer<T>> {
+        self.find_layer(name).ok_or_else(|| {
+            let mut known = Vec::new();
+            self.collect_layers("", &mut known);
+            Error::unknown_name("layer", name, known.into_iter())
+        })
+    }
+
+    fn find_layer(&self, name: &str) -> Option<&dyn Layer<T>> {
+        for part in &self.parts {
+            match &part.op {
+                Some(Op::Model(model)) => {
+                    let inner = name.strip_prefix(part.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+                    if let Some(found) = inner.and_then(|inner| model.find_layer(inner)) {
+                        return Some(found);
+                    }
+                }
+                Some(op) if part.name == name => return op.as_layer(),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn collect_layers(&self, prefix: &str, names: &mut Vec<String>) {
+        for part in &self.parts {
+            match &part.op {
+                Some(Op::Model(model)) => model.collect_layers(&format!("{prefix}{}/", part.name), names),
+                Some(op) if op.as_layer().is_some() => names.push(format!("{prefix}{}", part.name)),
+                _ => {}
+            }
+        }
+    }
+
+    /// An Embedding by its name; one of a model within by its path.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn embedding(&self, name: &str) -> Result<&Embedding<T>> {
+        fn find<'m, T: Float>(
+            model: &'m Model<T>,
+            prefix: &str,
+            name: &str,
+            known: &mut Vec<String>,
+        ) -> Option<&'m Embedding<T>> {
+            for part in &model.parts {
+                let path = format!("{prefix}{}", part.name);
+                match &part.op {
+                    Some(Op::Embedding(table)) if path == name => return Some(table),
+                    Some(Op::Embedding(_)) => known.push(path),
+                    Some(Op::Model(inner)) => {
+                        if let Some(found) = find(inner, &format!("{path}/"), name, known) {
+                            return Some(found);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None
+        }
+        let mut known = Vec::new();
+        find(self, "", name, &mut known).ok_or_else(|| Error::unknown_name("embedding", name, known.into_iter()))
+    }
+
+    /// Runs the model on arrays, in the order of its inputs, and returns an array for each output, in their order.
+    /// Stateful layers begin with zeros: see [`predict_stateful`](Model::predict_stateful).
+    ///
+    /// # Errors
+    /// [`Error::ModelInputs`] and [`Error::ModelInput`] for inputs that aren't the model's, [`Error::InLayer`] for
+    /// whatever a layer refuses, [`Error::TensorTooLarge`].
+    pub fn predict(&self, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
+        self.run(None, inputs)
+    }
+
+    /// [`predict`](Model::predict) with the state of stateful layers kept in `state` from call to call.
+    ///
+    /// # Errors
+    /// Those of [`predict`](Model::predict), and [`Error::StateBatch`] for another number of rows than the state's;
+    /// the state is as before then.
+    pub fn predict_stateful(&self, state: &mut ModelState<T>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
+        self.run(Some(state), inputs)
+    }
+
+    /// Zeros for the stateful layers of the model, for `batch` rows.
+    pub fn initial_state(&self, batch: usize) -> ModelState<T> {
+        ModelState::zeros(&self.stateful, batch)
+    }
+
+    /// Whether any layer is `stateful`.
+    pub fn is_stateful(&self) -> bool {
+        !self.stateful.is_empty()
+    }
+
+    /// The number of all weights' elements, shared layers counted once.
+    pub fn count_params(&self) -> usize {
+        self.parts.iter().map(|part| part.trainable + part.non_trainable).sum()
+    }
+
+    /// The shapes of the outputs, from those of the inputs.
+    pub(crate) fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let refuse = || {
+            let specs: Vec<Shape> = self.inputs.iter().map(|input| input.shape.clone()).collect();
+            Misfit { expected: shape::display_all(&specs), found: shape::display_all(inputs) }
+        };
+        if inputs.len() != self.inputs.len() {
+            return Err(refuse());
+        }
+        let mut shapes: Vec<Option<Shape>> = vec![None; self.tensors.len()];
+        for (i, (spec, shape)) in self.inputs.iter().zip(inputs).enumerate() {
+            shapes[i] = Some(spec.accept(shape).ok_or_else(refuse)?);
+        }
+        for call in &self.calls {
+            let inputs: Option<Vec<Shape>> =
+                call.inputs.iter().map(|&input| shapes.get(input).cloned().flatten()).collect();
+            let Some(op) = self.parts.get(call.part).and_then(|part| part.op.as_ref()) else { continue };
+            let outputs = op.infer(&inputs.ok_or_else(refuse)?)?;
+            for (&to, shape) in call.outputs.iter().zip(outputs) {
+                shapes[to] = Some(shape);
+            }
+        }
+        self.outputs.iter().map(|&output| shapes.get(output).cloned().flatten().ok_or_else(refuse)).collect()
+    }
+}
+
+impl InputSpec {
+    /// The shape that the model sees: Keras adds or takes away a last dimension of one. Sizes that are fixed must be
+    /// the same, but for the batch.
+    pub(crate) fn accept(&self, shape: &[Option<usize>]) -> Option<Shape> {
+        let rank = self.shape.len();
+        let mut shape = shape.to_vec();
+        if shape.len() == rank + 1 && shape.last() == Some(&Some(1)) {
+            shape.pop();
+        } else if shape.len() + 1 == rank && self.shape.last() == Some(&Some(1)) {
+            shape.push(Some(1));
+        }
+        let fits = |(i, (own, given)): (usize, (&Option<usize>, &Option<usize>))| {
+            i == 0 || own.is_none() || given.is_none() || own == given
+        };
+        (shape.len() == rank && self.shape.iter().zip(&shape).enumerate().all(fits)).then_some(shape)
+    }
+}
+
+impl<T: Float> Op<T> {
+    /// The layer over time that it is.
+    fn as_layer(&self) -> Option<&dyn Layer<T>> {
+        match self {
+            Op::Recurrent { layer, .. } => Some(&***layer),
+            Op::Dense(layer) => Some(&**layer),
+            Op::TimeDistributed(inner) if matches!(**inner, Op::Dense(_)) => inner.as_layer(),
+            _ => None,
+        }
+    }
+}

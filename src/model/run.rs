@@ -1,0 +1,248 @@
+//! Running a model on whole inputs.
+//!
+//! The rules by which masks travel are those of Keras's `Layer.__call__`:
+//! - A call that names a mask gets that one. Else a layer whose `call` has a `mask` argument gets the mask that is
+//!   attached to its input, but only if the input is its one tensor: with an initial state it gets none.
+//! - The mask that was named, or the one that is attached to the first input, goes on with the output, unless the layer
+//!   makes another one (Embedding, Masking, merging layers) or doesn't support masks (Flatten, Reshape, Permute,
+//!   RepeatVector, and models as layers, whose outputs have what was attached to them within).
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::op::{Call, Op};
+use super::shape::{Shape, display};
+use super::stream::Streams;
+use super::tensor::{Given, Input, Tensor, Value, in_row_order};
+use super::{InputKind, InputSpec, Model};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::runner::scratch::Scratch;
+use crate::state::{State, StateLayout};
+
+/// The state of a model's stateful layers, kept by the caller from call to call. Clone it to save it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelState<T> {
+    states: Vec<State<T>>,
+    batch: usize,
+}
+
+impl<T: Float> ModelState<T> {
+    pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Self {
+        ModelState { states: layouts.iter().map(|layout| State::zeros(Arc::clone(layout), batch)).collect(), batch }
+    }
+
+    pub(super) fn of(states: Vec<State<T>>, batch: usize) -> Self {
+        ModelState { states, batch }
+    }
+
+    /// Makes all states zeros, as Keras's `reset_states` does.
+    pub fn reset(&mut self) {
+        for state in &mut self.states {
+            state.as_mut_slice().fill(T::zero());
+        }
+    }
+
+    /// The number of rows.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The states, one for each stateful layer in the model's order.
+    pub fn states(&self) -> &[State<T>] {
+        &self.states
+    }
+
+    /// The states, to be changed.
+    pub fn states_mut(&mut self) -> &mut [State<T>] {
+        &mut self.states
+    }
+}
+
+impl<T: Float> Model<T> {
+    pub(super) fn run(&self, state: Option<&mut ModelState<T>>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
+        let tensors = self.accept(inputs)?;
+        let batch = tensors.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
+        let mut own;
+        let states = match state {
+            Some(state) if !self.stateful.is_empty() && state.batch != batch => {
+                return Err(Error::StateBatch { expected: batch, given: state.batch });
+            }
+            Some(state) => state,
+            None => {
+                own = self.initial_state(batch);
+                &mut own
+            }
+        };
+        if let Some(expected) = self.batch.filter(|&expected| self.is_stateful() && expected != batch) {
+            return Err(Error::StateBatch { expected, given: batch });
+        }
+        // A call that fails in the middle leaves the caller's states as they were.
+        let mut next = states.states.clone();
+        let mut scratch = T::lend_scratch();
+        let outputs = self.execute(tensors, &mut next, &mut scratch, None);
+        T::give_back_scratch(scratch);
+        let outputs = outputs?;
+        states.states = next;
+        Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())
+    }
+
+    /// The inputs as the model sees them.
+    fn accept(&self, inputs: &[Input<'_, T>]) -> Result<Vec<Tensor<T>>> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
+        }
+        let mut tensors: Vec<Tensor<T>> = Vec::new();
+        for (spec, input) in self.inputs.iter().zip(inputs) {
+            let value = match &input.0 {
+                Given::Float(array) => Value::Float(array.to_owned().into_shared()),
+                Given::Int(array) => Value::Int(array.to_owned().into_shared()),
+                Given::Bool(array) => Value::Bool(array.to_owned().into_shared()),
+            };
+            let tensor = Tensor::unmasked(spec.convert(value)?);
+            if let Some(first) = tensors.first()
+                && first.shape().first() != tensor.shape().first()
+            {
+                let expected = format!("{:?} rows, as the first input", first.shape().first().copied().unwrap_or(0));
+                return Err(spec.refuse(expected, tensor.shape()));
+            }
+            tensors.push(tensor);
+        }
+        Ok(tensors)
+    }
+
+    /// This model as a layer of another one: inputs keep their masks, or get those that the call names.
+    pub(super) fn execute_nested(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        if inputs.len() != self.inputs.len() {
+            return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
+        }
+        let mut tensors = Vec::new();
+        for (spec, input) in self.inputs.iter().zip(inputs) {
+            tensors.push(Tensor { value: spec.convert(input.value.clone())?, mask: input.mask.clone() });
+        }
+        self.execute(tensors, call.states, call.scratch, call.streams)
+    }
+
+    /// Runs the calls one after another.
+    pub(super) fn execute(
+        &self,
+        inputs: Vec<Tensor<T>>,
+        states: &mut [State<T>],
+        scratch: &mut Scratch<T>,
+        mut streams: Option<&mut Streams<T>>,
+    ) -> Result<Vec<Tensor<T>>> {
+        let mut tensors: Vec<Option<Tensor<T>>> = inputs.into_iter().map(Some).collect();
+        tensors.resize(self.tensors.len(), None);
+        for call in &self.calls {
+            let Some(part) = self.parts.get(call.part) else { continue };
+            let Some(op) = &part.op else { continue };
+            let at = |index: &usize| {
+                let tensor = tensors.get(*index).and_then(Option::as_ref);
+                tensor.ok_or_else(|| Error::UnknownName { what: "tensor", name: index.to_string(), known: vec![] })
+            };
+            let mut arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
+            let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
+            let masks: Vec<Option<_>> =
+                call.masks.iter().map(|mask| mask.as_ref().map(at).transpose()).collect::<Result<_>>()?;
+            let masks: Vec<Option<_>> = masks.iter().map(|mask| mask.map(|mask| mask.value.flags())).collect();
+
+            let attached = arguments.first().and_then(|first| first.mask.clone());
+            let named = masks.first().cloned().flatten();
+            let passes = named.clone().or_else(|| attached.clone());
+            let mask = named
+                .or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || !self.state_hides_mask)));
+
+            // A model within takes the masks that the call names with its inputs.
+            let mut masked: Vec<Tensor<T>> = Vec::new();
+            if let (Op::Model(_), true) = (op, masks.iter().any(Option::is_some)) {
+                masked = arguments.iter().map(|&argument| argument.clone()).collect();
+                for (argument, mask) in masked.iter_mut().zip(&masks).filter(|(_, mask)| mask.is_some()) {
+                    argument.mask = mask.clone();
+                }
+                arguments = masked.iter().collect();
+            }
+            self.check_call(&part.name, op, &arguments)?;
+            let streams = streams.as_deref_mut();
+            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch, streams };
+            let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
+            drop(masked);
+            for (&to, output) in call.outputs.iter().zip(outputs) {
+                tensors[to] = Some(output);
+            }
+            for &index in &call.drops {
+                tensors[index] = None;
+            }
+        }
+        let output = |&index: &usize| {
+            let tensor = tensors.get(index).cloned().flatten();
+            tensor.ok_or_else(|| Error::UnknownName { what: "tensor", name: index.to_string(), known: vec![] })
+        };
+        self.outputs.iter().map(output).collect()
+    }
+
+    /// That a layer can read what it is called on, and that the result isn't too large.
+    fn check_call(&self, name: &str, op: &Op<T>, inputs: &[&Tensor<T>]) -> Result<()> {
+        let known = |tensor: &&Tensor<T>| -> Shape { tensor.shape().iter().map(|&size| Some(size)).collect() };
+        let inputs: Vec<Shape> = inputs.iter().map(known).collect();
+        let outputs = op.infer(&inputs).map_err(|misfit| Error::ModelCall {
+            layer: name.into(),
+            expected: misfit.expected,
+            given: misfit.found,
+        })?;
+        for output in outputs {
+            let shape: Vec<usize> = output.iter().map(|size| size.unwrap_or(0)).collect();
+            let elements = shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(size));
+            if elements.is_none_or(|elements| elements > self.elements) {
+                return Err(Error::TensorTooLarge { shape });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl InputSpec {
+    /// What Keras makes of an input: the declared type, and a last dimension of one added or taken away.
+    pub(crate) fn convert<T: Float>(&self, value: Value<T>) -> Result<Value<T>> {
+        let known: Shape = value.shape().iter().map(|&size| Some(size)).collect();
+        let Some(shape) = self.accept(&known) else {
+            return Err(self.refuse(display(&self.shape), value.shape()));
+        };
+        let converted = match self.kind {
+            InputKind::Float { through_f32 } => {
+                let floats = value.floats();
+                Value::Float(match through_f32 {
+                    true => floats.map(|&value| T::from_f64((value.into_f64() as f32).into())).into_shared(),
+                    false => floats,
+                })
+            }
+            InputKind::Int { min, max } => {
+                if let Value::Float(floats) = &value
+                    && let Some(odd) = floats.iter().find(|value| !value.is_finite())
+                {
+                    return Err(self.refuse(format!("numbers, not {odd}"), value.shape()));
+                }
+                let whole = value.integers();
+                if let Some(odd) = whole.iter().find(|&&id| id < min || id > max) {
+                    return Err(self.refuse(format!("integers from {min} to {max}, not {odd}"), value.shape()));
+                }
+                Value::Int(whole)
+            }
+            InputKind::Bool => Value::Bool(value.flags()),
+        };
+        if shape == known {
+            return Ok(converted);
+        }
+        let target: Vec<usize> = shape.iter().map(|size| size.unwrap_or(1)).collect();
+        let refuse = |_| self.refuse(display(&shape), value.shape());
+        Ok(match converted {
+            Value::Float(x) => Value::Float(x.to_shape(target).map_err(refuse)?.into_owned().into_shared()),
+            Value::Int(x) => Value::Int(x.to_shape(target).map_err(refuse)?.into_owned().into_shared()),
+            Value::Bool(x) => Value::Bool(x.to_shape(target).map_err(refuse)?.into_owned().into_shared()),
+        })
+    }
+
+    fn refuse(&self, expected: String, given: &[usize]) -> Error {
+        Error::ModelInput { input: self.name.clone(), expected, given: format!("{given:?}") }
+    }
+}

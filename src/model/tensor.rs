@@ -1,0 +1,148 @@
+//! What flows through a model: arrays of floats, integers or flags, with the masks that Keras attaches to them.
+
+use ndarray::{ArcArray, Array, ArrayD, ArrayRef, ArrayView, ArrayViewD, Dimension, IxDyn};
+
+use crate::float::Float;
+
+/// One input of a [`Model`](super::Model), made from an array by `into()`: floats of the model's type, integers of any
+/// type (ids), or flags.
+///
+/// What the model's input layer declares is what it gets, as in Keras: integers become floats, floats are truncated to
+/// integers.
+#[derive(Debug, Clone)]
+pub struct Input<'a, T>(pub(super) Given<'a, T>);
+
+/// An input as it was given.
+#[derive(Debug, Clone)]
+pub(super) enum Given<'a, T> {
+    Float(ArrayViewD<'a, T>),
+    Int(ArrayD<i64>),
+    Bool(ArrayViewD<'a, bool>),
+}
+
+impl<T> Input<'_, T> {
+    /// The shape, the batch first.
+    pub fn shape(&self) -> &[usize] {
+        match &self.0 {
+            Given::Float(array) => array.shape(),
+            Given::Int(array) => array.shape(),
+            Given::Bool(array) => array.shape(),
+        }
+    }
+}
+
+impl<'a, T: Float, D: Dimension> From<&'a Array<T, D>> for Input<'a, T> {
+    fn from(array: &'a Array<T, D>) -> Self {
+        Input(Given::Float(array.view().into_dyn()))
+    }
+}
+
+impl<'a, T: Float, D: Dimension> From<ArrayView<'a, T, D>> for Input<'a, T> {
+    fn from(array: ArrayView<'a, T, D>) -> Self {
+        Input(Given::Float(array.into_dyn()))
+    }
+}
+
+impl<'a, T: Float, D: Dimension> From<&'a Array<bool, D>> for Input<'a, T> {
+    fn from(array: &'a Array<bool, D>) -> Self {
+        Input(Given::Bool(array.view().into_dyn()))
+    }
+}
+
+/// Ids: a copy, because models compute with one integer type. What doesn't fit is as large as can be, and so no id.
+fn ids<I: Copy + TryInto<i64>, D: Dimension>(array: &ArrayRef<I, D>) -> ArrayD<i64> {
+    array.map(|&id| id.try_into().unwrap_or(i64::MAX)).into_dyn()
+}
+
+macro_rules! integers {
+    ($($integer:ty)*) => {$(
+        impl<'a, T: Float, D: Dimension> From<&'a Array<$integer, D>> for Input<'a, T> {
+            fn from(array: &'a Array<$integer, D>) -> Self {
+                Input(Given::Int(ids(array)))
+            }
+        }
+
+        impl<'a, T: Float, D: Dimension> From<ArrayView<'a, $integer, D>> for Input<'a, T> {
+            fn from(array: ArrayView<'a, $integer, D>) -> Self {
+                Input(Given::Int(ids(&array)))
+            }
+        }
+    )*};
+}
+
+integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+
+/// An array that can be handed on without being copied.
+pub(crate) type Shared<A> = ArcArray<A, IxDyn>;
+
+/// An array of one of the three kinds.
+#[derive(Debug, Clone)]
+pub(crate) enum Value<T> {
+    Float(Shared<T>),
+    Int(Shared<i64>),
+    Bool(Shared<bool>),
+}
+
+impl<T: Float> Value<T> {
+    pub(crate) fn shape(&self) -> &[usize] {
+        match self {
+            Value::Float(array) => array.shape(),
+            Value::Int(array) => array.shape(),
+            Value::Bool(array) => array.shape(),
+        }
+    }
+
+    /// The numbers as floats, as layers take them.
+    pub(crate) fn floats(&self) -> Shared<T> {
+        match self {
+            Value::Float(array) => array.clone(),
+            Value::Int(array) => array.map(|&id| T::from_f64(id as f64)).into_shared(),
+            Value::Bool(array) => array.map(|&flag| if flag { T::one() } else { T::zero() }).into_shared(),
+        }
+    }
+
+    /// The numbers as integers, truncated as TensorFlow casts them; what has no integer is -1, which is no id.
+    pub(crate) fn integers(&self) -> Shared<i64> {
+        let whole = |value: f64| if value.is_nan() { -1 } else { value as i64 };
+        match self {
+            Value::Float(array) => array.map(|&value| whole(value.into_f64())).into_shared(),
+            Value::Int(array) => array.clone(),
+            Value::Bool(array) => array.map(|&flag| flag.into()).into_shared(),
+        }
+    }
+
+    /// Which numbers aren't zero.
+    pub(crate) fn flags(&self) -> Shared<bool> {
+        match self {
+            Value::Float(array) => array.map(|&value| value != T::zero()).into_shared(),
+            Value::Int(array) => array.map(|&id| id != 0).into_shared(),
+            Value::Bool(array) => array.clone(),
+        }
+    }
+}
+
+/// A value, and the mask that Keras attaches to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor<T> {
+    pub(crate) value: Value<T>,
+    pub(crate) mask: Option<Shared<bool>>,
+}
+
+impl<T: Float> Tensor<T> {
+    pub(crate) fn unmasked(value: Value<T>) -> Self {
+        Tensor { value, mask: None }
+    }
+
+    pub(crate) fn float<D: Dimension>(array: Array<T, D>) -> Self {
+        Tensor::unmasked(Value::Float(array.into_dyn().into_shared()))
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        self.value.shape()
+    }
+}
+
+/// The elements of an array in row order, owned.
+pub(crate) fn in_row_order<A: Clone>(array: &Shared<A>) -> ArrayD<A> {
+    array.as_standard_layout().into_owned()
+}

@@ -1,0 +1,126 @@
+//! By kernels: the way back for the built-in cells. The weights' gradients, and the input's, wait for a chunk of steps.
+
+use std::any::Any;
+
+use super::{StepBack, Way, add};
+use crate::cells::BackwardPlan;
+use crate::error::Result;
+use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
+use crate::rows::RowsMut;
+use crate::runner::scratch::take;
+
+/// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.
+const CHUNK_ROWS: usize = 256;
+
+pub(super) struct ByKernel<'a, T: Float> {
+    plan: BackwardPlan<'a, T>,
+    kernel: &'a mut BackwardKernel<T>,
+    /// Steps in a chunk: it follows from the batch alone, since it fixes the order of the sums.
+    steps: usize,
+    /// [step of the chunk][row]
+    dz: RowsMut<'a, T>,
+    d_x: RowsMut<'a, T>,
+    rows: &'a mut ChunkRows,
+}
+
+/// The rows of a chunk, as indices into its dz.
+#[derive(Debug, Default)]
+pub(crate) struct ChunkRows {
+    /// Those that were alive.
+    live: Vec<usize>,
+    /// Those of them that had a state before the step.
+    recurrent: Vec<usize>,
+}
+
+impl<'a, T: Float> ByKernel<'a, T> {
+    /// `kept` is the kernel of the last call, if there was one; `input` says whether the input's gradient is wanted.
+    pub(super) fn new(
+        plan: BackwardPlan<'a, T>,
+        kept: &'a mut Option<Box<dyn Any + Send + Sync>>,
+        batch: usize,
+        input: bool,
+        (work, outputs, rows): (&'a mut Vec<T>, &'a mut Vec<T>, &'a mut ChunkRows),
+    ) -> Option<Self> {
+        let (input_size, units) = (plan.weights.input_size(), plan.weights.units());
+        let form = plan.form;
+        let fits = |any: &Box<dyn Any + Send + Sync>| {
+            any.downcast_ref::<BackwardKernel<T>>().is_some_and(|kernel| kernel.fits(form, input_size, units))
+        };
+        if !kept.as_ref().is_some_and(fits) {
+            *kept = None;
+        }
+        let kept = kept.get_or_insert_with(|| Box::new(BackwardKernel::<T>::new(form, input_size, units)));
+        let kernel = kept.downcast_mut::<BackwardKernel<T>>()?;
+        let (weights, recurrent_weights, _) = plan.weights.slices();
+        kernel.pack(weights, recurrent_weights, input);
+        let steps = CHUNK_ROWS.div_ceil(batch.max(1));
+        let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
+        let input_len = if input { steps * batch * input_size } else { 0 };
+        rows.live.clear();
+        rows.recurrent.clear();
+        Some(ByKernel {
+            plan,
+            kernel,
+            steps,
+            dz: RowsMut::new(take(work, steps * batch * stride), 0, stride, width),
+            d_x: RowsMut::packed(take(outputs, input_len), input_size),
+            rows,
+        })
+    }
+}
+
+impl<T: Float> Way<T> for ByKernel<'_, T> {
+    fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        let StepBack { batch, rows, cut, x, states, saved, d_next, d_prev, d_input, .. } = step;
+        let (first, slot) = (step.step * batch, step.step % self.steps);
+        if !rows.is_empty() {
+            self.kernel.step(BackwardStep {
+                rows,
+                prev: states.skip(first),
+                next: states.skip(first + batch),
+                saved: saved.skip(first),
+                d_next,
+                d_prev,
+                dz: self.dz.reborrow().skip(slot * batch),
+                activation: self.plan.activation,
+                recurrent_activation: self.plan.recurrent_activation,
+            });
+        }
+        for &row in rows {
+            self.rows.live.push(slot * batch + row);
+            // A row that began anew had zeros, whatever stands there.
+            if !cut[row] {
+                self.rows.recurrent.push(slot * batch + row);
+            }
+        }
+        if slot > 0 {
+            return Ok(());
+        }
+        let mut sums = gradients.slices();
+        if let (Some(kernel), Some(recurrent_kernel)) = (sums.next(), sums.next()) {
+            let call = BackwardChunk {
+                rows: &self.rows.live,
+                recurrent_rows: &self.rows.recurrent,
+                x: x.skip(first),
+                prev: states.skip(first),
+                saved: saved.skip(first),
+                dz: self.dz.as_rows(),
+                d_x: d_input.is_some().then(|| self.d_x.reborrow()),
+            };
+            self.kernel.chunk(call, WeightSums { kernel, recurrent_kernel, bias: sums.next() });
+        }
+        if let Some(d_input) = d_input {
+            for &at in &self.rows.live {
+                let (slot, row) = (at / batch, at % batch);
+                // Steps of a chunk are neighbours in time, in one direction or the other.
+                let time = if step.forwards { step.time + slot } else { step.time - slot };
+                add(d_input.at(time).row_mut(row), self.d_x.row(at));
+            }
+        }
+        self.rows.live.clear();
+        self.rows.recurrent.clear();
+        Ok(())
+    }
+}

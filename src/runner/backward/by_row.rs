@@ -1,0 +1,62 @@
+//! Row by row: the way back for any cell.
+
+use super::{StepBack, Way, add};
+use crate::cells::{BackwardRows, Cell};
+use crate::error::Result;
+use crate::gradients::WeightGradients;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::scratch::take;
+
+pub(super) struct ByRow<'a, C: Cell> {
+    cell: &'a C,
+    dropout: Option<Rows<'a, C::Elem>>,
+    d_x: RowsMut<'a, C::Elem>,
+    scratch: &'a mut [C::Elem],
+}
+
+impl<'a, C: Cell> ByRow<'a, C> {
+    /// `dropout` are the masks of all rows; `memory` is for scratch and the gradient of the features.
+    pub(super) fn new(
+        cell: &'a C,
+        dropout: &'a [C::Elem],
+        batch: usize,
+        (work, outputs): (&'a mut Vec<C::Elem>, &'a mut Vec<C::Elem>),
+    ) -> Self {
+        let (masks, width) = (dropout.len() / batch.max(1), cell.input_size());
+        ByRow {
+            cell,
+            dropout: (masks > 0).then(|| Rows::packed(dropout, masks)),
+            d_x: RowsMut::packed(take(outputs, batch * width), width),
+            scratch: take(work, cell.rows_backward_scratch_len(batch)),
+        }
+    }
+}
+
+impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
+    fn step(&mut self, step: StepBack<'_, '_, C::Elem>, gradients: &mut WeightGradients<'_, C::Elem>) -> Result<()> {
+        if step.rows.is_empty() {
+            return Ok(());
+        }
+        let first = step.step * step.batch;
+        let call = BackwardRows {
+            rows: step.rows,
+            x: step.x.skip(first),
+            prev: step.states.skip(first),
+            next: step.states.skip(first + step.batch),
+            tape: step.saved.skip(first),
+            dropout: self.dropout,
+            d_next: step.d_next,
+            d_prev: step.d_prev,
+            d_x: self.d_x.reborrow(),
+            scratch: &mut *self.scratch,
+        };
+        self.cell.step_rows_backward(call, gradients)?;
+        if let Some(d_input) = step.d_input {
+            let mut d_input = d_input.at(step.time);
+            for &row in step.rows {
+                add(d_input.row_mut(row), self.d_x.row(row));
+            }
+        }
+        Ok(())
+    }
+}

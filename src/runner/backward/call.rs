@@ -1,0 +1,70 @@
+//! The checks before a way back.
+
+use ndarray::{ArrayRef2, ArrayViewD};
+
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::gradients::{Gradients, OutputGradient, WeightGradients};
+use crate::layers::Layer;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::pass::BackwardPass;
+use crate::runner::run::check_results;
+use crate::runner::scratch::take;
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Tape;
+use crate::weights::WeightVisitor;
+
+/// A checked way back: [`Layer::backward`] ends here.
+pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    tape: &mut Tape<T>,
+    upstream: OutputGradient<'_, T>,
+    gradients: &mut Gradients<T>,
+) -> Result<()> {
+    tape.check(layer.state_layout())?;
+    let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
+    let (outputs, width) = (layer.output_size(), layer.state_layout().width());
+    let mut shapes = gradients.weights.iter().map(|gradient| gradient.shape());
+    let mut fits = true;
+    layer.visit_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
+        fits &= shapes.next() == Some(weight.shape());
+    }));
+    if !fits || shapes.next().is_some() || gradients.state.layout() != layer.state_layout() {
+        return Err(Error::GradientsLayer);
+    }
+    check_results(layer, (batch, timesteps), upstream.sequence, upstream.last, upstream.state)?;
+
+    gradients.prepare(batch, timesteps, layer.input_size());
+    let mut call = std::mem::take(&mut tape.scratch.call);
+    let [sequence_copy, last_copy] = &mut call.copies;
+    let zeros = take(&mut call.zeros, width);
+    zeros.fill(T::zero());
+    let pass = BackwardPass {
+        d_sequence: upstream.sequence.map(|array| Sequence::new(array, sequence_copy)),
+        flipped: false,
+        d_last: upstream.last.map(|array| Rows::packed(in_row_order(array, last_copy), outputs)),
+        d_state: match upstream.state {
+            Some(state) => state.rows(),
+            None => Rows::new(zeros, 0, 0, width),
+        },
+        d_input: gradients.input.as_mut().and_then(|array| {
+            let input_size = layer.input_size();
+            Some(SequenceMut::packed(array.as_slice_mut()?, timesteps, input_size))
+        }),
+        d_initial: RowsMut::packed(gradients.state.as_mut_slice(), width),
+        gradients: WeightGradients::new(&mut gradients.weights),
+    };
+    let result = layer.backward_into(&mut tape.node, pass, &mut tape.scratch);
+    tape.scratch.call = call;
+    tape.spend();
+    result
+}
+
+/// The elements of an array in row order, by way of a copy if they don't lie so.
+fn in_row_order<'a, T: Float>(array: &'a ArrayRef2<T>, copy: &'a mut Vec<T>) -> &'a [T] {
+    array.as_slice().unwrap_or_else(|| {
+        copy.clear();
+        copy.extend(array.iter());
+        copy
+    })
+}

@@ -1,0 +1,179 @@
+//! Back in time: the loop of [`recurrence`](super::recurrence) from its last step to its first.
+//!
+//! ```text
+//! for step in (0..timesteps).rev():
+//!     for each row that was alive:  d_state[output] += d_sequence[step] + d_repeated;  d_repeated = 0
+//!                                   d_state, d_input[time], d_weights = cell backward (d_state)
+//!     for each other row:           d_state stays;  d_repeated += d_sequence[step], unless zeros were put out
+//!     for each row that began anew: d_state = 0;  d_repeated = 0
+//! ```
+//!
+//! `d_repeated` is the twin of the forward loop's previous output: a masked step repeats it, so its gradient waits for
+//! the step that made it.
+//!
+//! The cell's part has two ways: row by row, for any cell, and by kernels that serve many rows and steps at once.
+
+mod by_kernel;
+mod by_row;
+mod call;
+
+use by_kernel::ByKernel;
+pub(crate) use by_kernel::ChunkRows;
+use by_row::ByRow;
+pub(crate) use call::backward;
+
+use super::pass::BackwardPass;
+use super::recurrence::Recurrence;
+use super::scratch::{Scratch, take};
+use super::sequence::SequenceMut;
+use super::tape::Node;
+use crate::cells::Cell;
+use crate::error::Result;
+use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::rows::{Rows, RowsMut};
+
+/// One step on its way back: what both ways read and write.
+struct StepBack<'a, 'p, T> {
+    step: usize,
+    /// The time of the step in the input, and whether later steps are at later times.
+    time: usize,
+    forwards: bool,
+    batch: usize,
+    /// The rows that were alive.
+    rows: &'a [usize],
+    /// Which rows began anew before the step.
+    cut: &'a [bool],
+    /// All steps' features, states and what was left: [step][row].
+    x: Rows<'a, T>,
+    states: Rows<'a, T>,
+    saved: Rows<'a, T>,
+    d_next: Rows<'a, T>,
+    d_prev: RowsMut<'a, T>,
+    d_input: Option<&'a mut SequenceMut<'p, T>>,
+}
+
+/// How a cell goes back through a step.
+trait Way<T: Float> {
+    fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()>;
+}
+
+impl<C: Cell> Recurrence<'_, C> {
+    /// The way back through a recorded call.
+    pub(crate) fn backward(
+        &self,
+        node: &mut Node<C::Elem>,
+        pass: BackwardPass<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) -> Result<()> {
+        let Scratch { work, outputs, chunk, .. } = scratch;
+        let (mut work, mut outputs, mut chunk) = (std::mem::take(work), std::mem::take(outputs), std::mem::take(chunk));
+        // What the kernels keep from call to call leaves the node meanwhile.
+        let mut kept = node.kernel.take();
+        let dropout = std::mem::take(&mut node.dropout);
+        let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
+        let by_kernel = plan.and_then(|plan| {
+            let memory = (&mut work, &mut outputs, &mut chunk);
+            ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), memory)
+        });
+        let result = if let Some(mut way) = by_kernel {
+            self.steps_backward(node, pass, scratch, &mut way)
+        } else {
+            let mut way = ByRow::new(self.cell, &dropout, node.batch, (&mut work, &mut outputs));
+            self.steps_backward(node, pass, scratch, &mut way)
+        };
+        (node.kernel, node.dropout) = (kept, dropout);
+        (scratch.work, scratch.outputs, scratch.chunk) = (work, outputs, chunk);
+        result
+    }
+
+    fn steps_backward(
+        &self,
+        node: &mut Node<C::Elem>,
+        pass: BackwardPass<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+        way: &mut impl Way<C::Elem>,
+    ) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let (batch, timesteps, width) = (node.batch, node.timesteps, self.state_width);
+        let (first, second) = take(&mut scratch.state, 2 * batch * width).split_at_mut(batch * width);
+        let (mut d_next, mut d_prev) = (RowsMut::packed(first, width), RowsMut::packed(second, width));
+        let mut d_repeated = RowsMut::packed(take(&mut scratch.carry, batch * self.output.len()), self.output.len());
+
+        for row in 0..batch {
+            d_next.row_mut(row).copy_from_slice(d_state.row(row));
+            let ends_in_zeros = node.zero_last && timesteps > 0 && !node.is_live(timesteps - 1, row);
+            match d_last {
+                Some(d_last) if !ends_in_zeros => d_repeated.row_mut(row).copy_from_slice(d_last.row(row)),
+                _ => d_repeated.row_mut(row).fill(C::Elem::default()),
+            }
+        }
+        let all_live = node.live.iter().all(|&live| live);
+        for step in (0..timesteps).rev() {
+            let d_outputs = d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
+            scratch.rows.clear();
+            for row in 0..batch {
+                let d_repeated = d_repeated.row_mut(row);
+                if node.is_live(step, row) {
+                    scratch.rows.push(row);
+                    let d_output = &mut d_next.row_mut(row)[self.output.clone()];
+                    if let Some(d_outputs) = d_outputs {
+                        add(d_output, d_outputs.row(row));
+                    }
+                    // Where no step is masked, only the last output is repeated.
+                    if !all_live || step + 1 == timesteps {
+                        add(d_output, d_repeated);
+                        d_repeated.fill(C::Elem::default());
+                    }
+                } else {
+                    d_prev.row_mut(row).copy_from_slice(d_next.row(row));
+                    match d_outputs {
+                        Some(d_outputs) if !node.zero_sequence => add(d_repeated, d_outputs.row(row)),
+                        _ => {}
+                    }
+                    if node.zero_last {
+                        d_repeated.fill(C::Elem::default());
+                    }
+                }
+            }
+            // A row that began anew did so from the initial state; what stands there is the one before.
+            let kept = take(&mut scratch.cut, batch * width);
+            let cut = &node.cut[step * batch..][..batch];
+            for row in (0..batch).filter(|&row| cut[row]) {
+                let prev = &mut node.states[(step * batch + row) * width..][..width];
+                kept[row * width..][..width].copy_from_slice(prev);
+                self.cell.initial_state(prev);
+            }
+            let call = StepBack {
+                step,
+                time: if self.go_backwards { timesteps - 1 - step } else { step },
+                forwards: !self.go_backwards,
+                batch,
+                rows: &scratch.rows,
+                cut,
+                x: Rows::packed(&node.x, self.cell.input_size()),
+                states: Rows::packed(&node.states, width),
+                saved: Rows::packed(&node.saved, self.cell.tape_len()),
+                d_next: d_next.as_rows(),
+                d_prev: d_prev.reborrow(),
+                d_input: d_input.as_mut(),
+            };
+            way.step(call, &mut gradients)?;
+            for row in (0..batch).filter(|&row| cut[row]) {
+                node.states[(step * batch + row) * width..][..width].copy_from_slice(&kept[row * width..][..width]);
+                d_prev.row_mut(row).fill(C::Elem::default());
+                d_repeated.row_mut(row).fill(C::Elem::default());
+            }
+            std::mem::swap(&mut d_next, &mut d_prev);
+        }
+        for row in 0..batch {
+            d_initial.row_mut(row).copy_from_slice(d_next.row(row));
+        }
+        Ok(())
+    }
+}
+
+/// `sums += values`
+pub(crate) fn add<T: Float>(sums: &mut [T], values: &[T]) {
+    sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum += value);
+}

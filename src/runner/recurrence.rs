@@ -1,0 +1,315 @@
+//! The time loop for a cell. [The module above](super) prints it in five lines.
+
+use std::ops::Range;
+
+use super::dropout::draw_masks;
+use super::pass::{MaskedOutput, Pass};
+use super::scratch::{Scratch, take};
+use super::sequence::Sequence;
+use super::tape::Node;
+use crate::cells::{Cell, StepRows};
+use crate::float::Float;
+use crate::mask::TimeMask;
+use crate::rows::{Input, Rows, RowsMut};
+
+/// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
+const CHUNK: usize = 24;
+/// A batch of this many rows uses the batch kernel at each step anyway.
+const HOIST_BELOW_BATCH: usize = 4;
+/// Fewer steps than this aren't worth projecting together.
+const HOIST_FROM_STEPS: usize = 4;
+
+/// A cell and what a layer says about running it.
+#[derive(Debug)]
+pub(crate) struct Recurrence<'c, C: Cell> {
+    pub(crate) cell: &'c C,
+    pub(crate) state_width: usize,
+    /// The columns of the state that are the output.
+    pub(crate) output: Range<usize>,
+    pub(crate) go_backwards: bool,
+    pub(crate) masked_output: MaskedOutput,
+}
+
+impl<C: Cell> Recurrence<'_, C> {
+    /// One step of every row, without masks: the door for streams.
+    #[inline]
+    pub(crate) fn step(
+        &self,
+        batch: usize,
+        x: Rows<'_, C::Elem>,
+        prev: Rows<'_, C::Elem>,
+        mut next: RowsMut<'_, C::Elem>,
+        mut carry: RowsMut<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) {
+        scratch.odd = !scratch.odd;
+        self.cell.step_rows(StepRows {
+            rows: scratch.all_rows.up_to(batch),
+            input: Input::Raw(x),
+            prev,
+            next: next.reborrow(),
+            dropout: None,
+            tape: None,
+            scratch: take(&mut scratch.work, self.cell.rows_scratch_len(batch)),
+            odd: scratch.odd,
+        });
+        for row in 0..batch {
+            carry.row_mut(row).copy_from_slice(&next.row(row)[self.output.clone()]);
+        }
+    }
+
+    /// A whole call.
+    pub(crate) fn run(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
+        let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, mut carry, .. } = pass;
+        let mut sequence = pass.sequence;
+        let masked_output = pass.masked_output.unwrap_or(self.masked_output);
+        let masks = (pass.dropout)
+            .filter(|_| !self.cell.dropout().is_empty())
+            .map(|generators| draw_masks(self.cell.dropout(), generators, batch, &mut scratch.dropout));
+
+        let width = self.state_width;
+        let (mut recorder, mut states, unwritten) = match pass.tape {
+            None => {
+                let other = RowsMut::packed(take(&mut scratch.state, batch * width), width);
+                (None, States::in_turn(last, other, timesteps), None)
+            }
+            Some(node) => {
+                let sizes = (self.cell.input_size(), width, self.cell.tape_len());
+                let (recorder, all) = Recorder::new(node, batch, timesteps, sizes, masked_output, masks);
+                (Some(recorder), States::Kept { all, batch, width }, Some(last))
+            }
+        };
+        copy_rows(batch, initial, states.at(0).0);
+
+        let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.outputs);
+        let work = take(&mut scratch.work, self.cell.rows_scratch_len(batch));
+        let all_live = matches!(mask, TimeMask::All);
+        for step in 0..timesteps {
+            let time = if self.go_backwards { timesteps - 1 - step } else { step };
+            let (mut prev, mut next) = states.at(step);
+            // The boundary lies between time - 1 and time, whichever way it is crossed.
+            let boundary = if self.go_backwards { time + 1 } else { time };
+            let resets = resets.filter(|_| boundary < timesteps);
+            let is_cut = |row: usize| resets.is_some_and(|resets| resets[row * timesteps + boundary]);
+            // What a row that begins anew had before is kept: a tape needs it as the state after the last step.
+            let kept = take(&mut scratch.cut, if resets.is_some() { batch * width } else { 0 });
+            for row in (0..batch).filter(|&row| is_cut(row)) {
+                kept[row * width..][..width].copy_from_slice(prev.row(row));
+                self.cell.initial_state(prev.row_mut(row));
+                carry.row_mut(row).fill(C::Elem::default());
+            }
+            let live = if all_live {
+                scratch.all_rows.up_to(batch)
+            } else {
+                mask.live_rows(batch, time, &mut scratch.rows);
+                &scratch.rows[..]
+            };
+            scratch.odd = !scratch.odd;
+            if let Some(recorder) = &mut recorder {
+                recorder.input(step, live, input.at(time));
+            }
+            // Asked at each step, dead ones too: it projects the next steps whenever a chunk begins.
+            let features = hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards);
+            if !live.is_empty() {
+                self.cell.step_rows(StepRows {
+                    rows: live,
+                    input: features,
+                    prev: prev.as_rows(),
+                    next: next.reborrow(),
+                    dropout: masks,
+                    tape: recorder.as_mut().map(|recorder| recorder.saved(step)),
+                    scratch: &mut *work,
+                    odd: scratch.odd,
+                });
+            }
+            let mut outputs = sequence.as_mut().map(|sequence| sequence.at(step));
+            if all_live {
+                if let Some(outputs) = outputs {
+                    copy_rows(batch, next.as_rows().columns(self.output.clone()), outputs);
+                }
+            } else {
+                let mut live = live.iter().peekable();
+                for row in 0..batch {
+                    let carry = carry.row_mut(row);
+                    let is_live = live.next_if_eq(&&row).is_some();
+                    if is_live {
+                        carry.copy_from_slice(&next.row(row)[self.output.clone()]);
+                    } else {
+                        next.row_mut(row).copy_from_slice(prev.row(row));
+                    }
+                    match &mut outputs {
+                        Some(outputs) if !is_live && masked_output.zero_sequence => {
+                            outputs.row_mut(row).fill(C::Elem::default());
+                        }
+                        Some(outputs) => outputs.row_mut(row).copy_from_slice(carry),
+                        None => {}
+                    }
+                    if !is_live && masked_output.zero_last {
+                        carry.fill(C::Elem::default());
+                    }
+                }
+            }
+            for row in (0..batch).filter(|&row| is_cut(row)) {
+                prev.row_mut(row).copy_from_slice(&kept[row * width..][..width]);
+                if let Some(recorder) = &mut recorder {
+                    recorder.cut(step, row);
+                }
+            }
+        }
+        let (last, _) = states.at(timesteps);
+        if all_live && timesteps > 0 {
+            copy_rows(batch, last.as_rows().columns(self.output.clone()), carry);
+        }
+        if let Some(unwritten) = unwritten {
+            copy_rows(batch, last.as_rows(), unwritten);
+        }
+    }
+}
+
+fn copy_rows<T: Float>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
+    for row in 0..batch {
+        to.row_mut(row).copy_from_slice(from.row(row));
+    }
+}
+
+/// Where the states before and after each step are.
+enum States<'a, T> {
+    /// Two buffers in turn.
+    InTurn { even: RowsMut<'a, T>, odd: RowsMut<'a, T> },
+    /// All of them: [timesteps + 1][row][width].
+    Kept { all: &'a mut [T], batch: usize, width: usize },
+}
+
+impl<'a, T: Float> States<'a, T> {
+    /// Begins so that the state after the last step is in `last`.
+    fn in_turn(last: RowsMut<'a, T>, other: RowsMut<'a, T>, timesteps: usize) -> Self {
+        let (even, odd) = if timesteps.is_multiple_of(2) { (last, other) } else { (other, last) };
+        States::InTurn { even, odd }
+    }
+
+    /// The states before and after a step.
+    fn at(&mut self, step: usize) -> (RowsMut<'_, T>, RowsMut<'_, T>) {
+        match self {
+            States::InTurn { even, odd } => match step % 2 {
+                0 => (even.reborrow(), odd.reborrow()),
+                _ => (odd.reborrow(), even.reborrow()),
+            },
+            States::Kept { all, batch, width } => {
+                let one = *batch * *width;
+                let (before, after) = all.split_at_mut((step + 1) * one);
+                (RowsMut::packed(&mut before[step * one..], *width), RowsMut::packed(after, *width))
+            }
+        }
+    }
+}
+
+/// Writes a tape's node, but for the states.
+struct Recorder<'n, T> {
+    batch: usize,
+    input_size: usize,
+    tape_len: usize,
+    x: &'n mut [T],
+    saved: &'n mut [T],
+    live: &'n mut [bool],
+    cut: &'n mut [bool],
+}
+
+impl<'n, T: Float> Recorder<'n, T> {
+    /// And the place of the states.
+    fn new(
+        node: &'n mut Node<T>,
+        batch: usize,
+        timesteps: usize,
+        (input_size, state_width, tape_len): (usize, usize, usize),
+        masked_output: MaskedOutput,
+        masks: Option<Rows<'_, T>>,
+    ) -> (Self, &'n mut [T]) {
+        (node.batch, node.timesteps) = (batch, timesteps);
+        (node.zero_sequence, node.zero_last) = (masked_output.zero_sequence, masked_output.zero_last);
+        let steps = batch * timesteps;
+        node.live.clear();
+        node.live.resize(steps, false);
+        node.cut.clear();
+        node.cut.resize(steps, false);
+        node.dropout.clear();
+        if let Some(masks) = masks {
+            (0..batch).for_each(|row| node.dropout.extend_from_slice(masks.row(row)));
+        }
+        let recorder = Recorder {
+            batch,
+            input_size,
+            tape_len,
+            x: take(&mut node.x, steps * input_size),
+            saved: take(&mut node.saved, steps * tape_len),
+            live: &mut node.live,
+            cut: &mut node.cut,
+        };
+        (recorder, take(&mut node.states, (steps + batch) * state_width))
+    }
+
+    /// The rows that are alive at a step, and their features.
+    fn input(&mut self, step: usize, live: &[usize], x: Rows<'_, T>) {
+        for &row in live {
+            let at = step * self.batch + row;
+            self.live[at] = true;
+            self.x[at * self.input_size..][..self.input_size].copy_from_slice(x.row(row));
+        }
+    }
+
+    /// Where the cell leaves what it needs.
+    fn saved(&mut self, step: usize) -> RowsMut<'_, T> {
+        RowsMut::packed(&mut self.saved[step * self.batch * self.tape_len..], self.tape_len)
+    }
+
+    /// That a row began anew before a step.
+    fn cut(&mut self, step: usize, row: usize) {
+        self.cut[step * self.batch + row] = true;
+    }
+}
+
+/// The products of inputs and kernel, a few steps ahead of the loop: for few rows, where a step alone can't use the
+/// batch kernel. The bits are those of the product within the step.
+struct Hoist<'b, T> {
+    /// [row][slot][projected_len], or empty: not hoisted.
+    products: &'b mut [T],
+    width: usize,
+    slots: usize,
+    /// The earliest time that is in the buffer.
+    first: usize,
+}
+
+impl<'b, T: Float> Hoist<'b, T> {
+    fn new<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool, buffer: &'b mut Vec<T>) -> Self {
+        let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
+        let width = if worth { cell.projected_len() } else { 0 };
+        let slots = timesteps.min(CHUNK);
+        Hoist { products: take(buffer, batch * slots * width), width, slots, first: 0 }
+    }
+
+    /// The input of one step; every `CHUNK` steps this projects the next ones.
+    fn input<'s, C: Cell<Elem = T>>(
+        &'s mut self,
+        cell: &C,
+        x: &Sequence<'s, T>,
+        batch: usize,
+        timesteps: usize,
+        step: usize,
+        backwards: bool,
+    ) -> Input<'s, T> {
+        let time = if backwards { timesteps - 1 - step } else { step };
+        if self.width == 0 {
+            return Input::Raw(x.at(time));
+        }
+        if step.is_multiple_of(self.slots) {
+            let count = self.slots.min(timesteps - step);
+            // Going backwards, the chunk ends at this time instead of beginning there.
+            self.first = if backwards { time + 1 - count } else { time };
+            for row in 0..batch {
+                let products = &mut self.products[row * self.slots * self.width..][..count * self.width];
+                cell.project(count, x.steps_of(row, self.first), RowsMut::packed(products, self.width));
+            }
+        }
+        let slot = time - self.first;
+        Input::Projected(Rows::new(self.products, slot * self.width, self.slots * self.width, self.width))
+    }
+}

@@ -1,0 +1,445 @@
+//! What one call of a layer says: options as a value, arrays to write into, and the checks before any work is done.
+
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3};
+
+use super::pass::Pass;
+use super::scratch::{Scratch, take};
+use super::sequence::{Sequence, SequenceMut};
+use super::tape::Tape;
+use super::threads;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::mask::TimeMask;
+use crate::output::Output;
+use crate::room;
+use crate::rows::{Rows, RowsMut};
+use crate::seeds::Seeds;
+use crate::state::State;
+
+/// The options of one call: what differs between two calls belongs to the call, not to the layer.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Gru, Layer, Run};
+/// let gru = Gru::<f32>::builder(3, 4).return_sequences(true).build()?;
+/// let x = Array3::ones((2, 5, 3));
+/// let state = gru.initial_state(2);
+/// let output = gru.run(&x, Run::new().lengths(&[5, 2]).initial_state(&state))?;
+/// assert_eq!(output.sequence()?.dim(), (2, 5, 4));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Run<'a, T> {
+    mask: Option<&'a ArrayRef2<bool>>,
+    lengths: Option<&'a [usize]>,
+    resets: Option<&'a ArrayRef2<bool>>,
+    initial_state: Option<&'a State<T>>,
+    seeds: Option<&'a mut Seeds>,
+    tape: Option<&'a mut Tape<T>>,
+}
+
+impl<'a, T> Run<'a, T> {
+    /// No options: what [`Layer::forward`] does.
+    pub fn new() -> Self {
+        Run { mask: None, lengths: None, resets: None, initial_state: None, seeds: None, tape: None }
+    }
+
+    /// Which steps are real, (batch, timesteps): at others the state stays and the output repeats the previous one
+    /// (zero before the first), or is zero with `zero_output_for_mask`. Time is the input's in every direction.
+    pub fn mask(mut self, mask: &'a ArrayRef2<bool>) -> Self {
+        self.mask = Some(mask);
+        self
+    }
+
+    /// [`mask`](Run::mask), if there is one: what an [`Embedding`](crate::Embedding) returns.
+    pub fn mask_if(mut self, mask: Option<&'a Array2<bool>>) -> Self {
+        self.mask = mask.map(|mask| &**mask);
+        self
+    }
+
+    /// How many of the first steps of each row are real: a mask for padded rows. Steps beyond cost nothing.
+    pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
+        self.lengths = Some(lengths);
+        self
+    }
+
+    /// Where a row starts anew, (batch, timesteps): true at t means that the state before step t, and the previous
+    /// output, are those of a new sequence. In a backward direction the boundary is the same, between t - 1 and t.
+    pub fn resets(mut self, resets: &'a ArrayRef2<bool>) -> Self {
+        self.resets = Some(resets);
+        self
+    }
+
+    /// The state before the first step, instead of zeros.
+    pub fn initial_state(mut self, state: &'a State<T>) -> Self {
+        self.initial_state = Some(state);
+        self
+    }
+
+    pub(crate) fn has_initial_state(&self) -> bool {
+        self.initial_state.is_some()
+    }
+
+    /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`].
+    pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
+        self.seeds = Some(seeds);
+        self
+    }
+
+    /// Records what [`Layer::backward`] needs; what the tape held before is forgotten.
+    pub fn record(mut self, tape: &'a mut Tape<T>) -> Self {
+        self.tape = Some(tape);
+        self
+    }
+}
+
+impl<T> Default for Run<'_, T> {
+    fn default() -> Self {
+        Run::new()
+    }
+}
+
+/// Arrays of the caller's that a call writes its results into: what is given is written, whatever the layer's flags.
+#[derive(Debug)]
+pub struct OutputMut<'a, T> {
+    sequence: Option<&'a mut ArrayRef3<T>>,
+    last: Option<&'a mut ArrayRef2<T>>,
+    state: Option<&'a mut State<T>>,
+}
+
+impl<'a, T> OutputMut<'a, T> {
+    /// Nothing is written.
+    pub fn new() -> Self {
+        OutputMut { sequence: None, last: None, state: None }
+    }
+
+    /// The outputs of all steps: (batch, timesteps, output_size).
+    pub fn sequence(mut self, sequence: &'a mut ArrayRef3<T>) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
+    /// The output of the last step: (batch, output_size).
+    pub fn last(mut self, last: &'a mut ArrayRef2<T>) -> Self {
+        self.last = Some(last);
+        self
+    }
+
+    /// The state after the last step.
+    pub fn state(mut self, state: &'a mut State<T>) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    #[allow(clippy::type_complexity)]
+    pub(crate) fn into_parts(
+        self,
+    ) -> (Option<&'a mut ArrayRef3<T>>, Option<&'a mut ArrayRef2<T>>, Option<&'a mut State<T>>) {
+        (self.sequence, self.last, self.state)
+    }
+}
+
+impl<T> Default for OutputMut<'_, T> {
+    fn default() -> Self {
+        OutputMut::new()
+    }
+}
+
+/// Where a call writes: slices in row order, of the right lengths.
+pub(crate) struct Slices<'a, T> {
+    pub(crate) sequence: Option<&'a mut [T]>,
+    pub(crate) last: Option<&'a mut [T]>,
+    pub(crate) state: Option<&'a mut [T]>,
+}
+
+/// That an input fits a layer: (batch, timesteps, input_size) with at least one step.
+pub(crate) fn check_input<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
+    check_features(layer, x)?;
+    let (batch, timesteps, features) = x.dim();
+    if timesteps == 0 { Err(Error::NoTimesteps { given: [batch, timesteps, features] }) } else { Ok(()) }
+}
+
+/// That an input has the layer's features.
+pub(crate) fn check_features<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
+    let (batch, timesteps, features) = x.dim();
+    if features == layer.input_size() {
+        return layer.ready();
+    }
+    Err(Error::InputFeatures { expected: layer.input_size(), given: [batch, timesteps, features] })
+}
+
+/// That the caller's arrays have the shapes of the results.
+pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    out: &OutputMut<'_, T>,
+) -> Result<()> {
+    let (batch, timesteps, _) = x.dim();
+    check_results(layer, (batch, timesteps), out.sequence.as_deref(), out.last.as_deref(), out.state.as_deref())
+}
+
+/// That arrays have the shapes of a call's results: to be written, or the gradients of them.
+pub(crate) fn check_results<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    (batch, timesteps): (usize, usize),
+    sequence: Option<&ArrayRef3<T>>,
+    last: Option<&ArrayRef2<T>>,
+    state: Option<&State<T>>,
+) -> Result<()> {
+    let outputs = layer.output_size();
+    if let Some(array) = sequence {
+        if !layer.can_write_sequence() {
+            return Err(NO_INNER_SEQUENCE);
+        }
+        check_shape("sequence", &[batch, timesteps, outputs], array.shape())?;
+    }
+    if let Some(array) = last {
+        check_shape("last", &[batch, outputs], array.shape())?;
+    }
+    match state {
+        Some(state) => state.check(layer.state_layout(), batch),
+        None => Ok(()),
+    }
+}
+
+fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
+    let (batch, timesteps, _) = x.dim();
+    if run.mask.is_some() && run.lengths.is_some() {
+        return Err(Error::MaskAndLengths);
+    }
+    for (what, array) in [("mask", run.mask), ("resets", run.resets)] {
+        if let Some(given) = array.map(|array| array.dim()).filter(|&given| given != (batch, timesteps)) {
+            return Err(Error::MaskShape { what, expected: (batch, timesteps), given });
+        }
+    }
+    if let Some(lengths) = run.lengths {
+        if lengths.len() != batch {
+            return Err(Error::LengthsCount { expected: batch, given: lengths.len() });
+        }
+        if let Some((row, &length)) = lengths.iter().enumerate().find(|&(_, &length)| length > timesteps) {
+            return Err(Error::Length { row, length, timesteps });
+        }
+    }
+    if let Some(state) = run.initial_state {
+        state.check(layer.state_layout(), batch)?;
+    }
+    if let Some(seeds) = &run.seeds {
+        let (expected, given) = (layer.generators(), seeds.states.len());
+        if expected != given {
+            return Err(Error::SeedsCount { expected, given });
+        }
+    }
+    if run.tape.is_some() { layer.can_train() } else { Ok(()) }
+}
+
+/// That there is memory for what a call of this size makes: its results, `sequences` of them, its states, and a copy of
+/// an input that can't be read in place (one that repeats its elements may say any size).
+pub(crate) fn check_room<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, sequences: bool) -> Result<()> {
+    let (batch, timesteps, features) = x.dim();
+    let outputs = layer.output_size();
+    let values = [
+        room::product(&[batch, layer.state_layout().width(), 3]),
+        room::product(&[batch, layer.carry_width(), 3]),
+        room::product(&[batch, timesteps, if sequences { outputs } else { 0 }]),
+        room::product(&[batch, timesteps, if x.is_standard_layout() { 0 } else { features }]),
+    ];
+    let sum = values.into_iter().try_fold(0, |sum: usize, value| sum.checked_add(value?));
+    room::check::<T>(sum, &[batch, timesteps, outputs])
+}
+
+/// The elements of a boolean array in row order, by way of a copy if they don't lie so.
+fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] {
+    array.as_slice().unwrap_or_else(|| {
+        copy.clear();
+        copy.extend(array.iter());
+        copy
+    })
+}
+
+/// A checked call: everything public that runs a layer over an array ends here. T = 0 is allowed, for streams.
+///
+/// `carry` holds the previous outputs, which the call begins with and leaves behind; without it they begin at zero.
+pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    mut run: Run<'_, T>,
+    out: Slices<'_, T>,
+    carry: Option<&mut [T]>,
+    scratch: &mut Scratch<T>,
+) -> Result<()> {
+    check_options(layer, x, &run)?;
+    check_room(layer, x, false)?;
+    let (batch, timesteps, _) = x.dim();
+    let (width, outputs) = (layer.state_layout().width(), layer.output_size());
+    let carry_width = layer.carry_width();
+
+    // What this function lends to the pass leaves the scratch meanwhile, because the layer gets the rest of it.
+    let mut call = std::mem::take(&mut scratch.call);
+    let CallScratch { input, state, carry: own_carry, mask, resets, .. } = &mut call;
+
+    let state = take(state, width + batch * width);
+    let (initial, own_state) = state.split_at_mut(width);
+    let prev = match run.initial_state {
+        Some(state) => state.rows(),
+        None => {
+            layer.fill_initial_state(initial);
+            Rows::new(initial, 0, 0, width)
+        }
+    };
+    let carry = carry.unwrap_or_else(|| {
+        let carry = take(own_carry, batch * carry_width);
+        carry.fill(T::zero());
+        carry
+    });
+    threads::process(
+        layer,
+        Pass {
+            batch,
+            timesteps,
+            input: Sequence::new(x, input),
+            mask: match (run.mask, run.lengths) {
+                (Some(steps), _) => TimeMask::Steps { mask: flags(steps, mask), timesteps },
+                (None, Some(lengths)) => TimeMask::Lengths(lengths),
+                (None, None) => TimeMask::All,
+            },
+            resets: run.resets.map(|array| flags(array, resets)),
+            prev,
+            next: RowsMut::packed(out.state.unwrap_or(own_state), width),
+            carry: RowsMut::packed(carry, carry_width),
+            sequence: out.sequence.map(|slice| SequenceMut::packed(slice, timesteps, outputs)),
+            masked_output: None,
+            tape: run.tape.as_deref_mut().map(Tape::begin),
+            dropout: run.seeds.map(|seeds| &mut seeds.states[..]),
+        },
+        scratch,
+    );
+    if let Some(tape) = run.tape {
+        tape.recorded(layer.state_layout());
+    }
+    if let Some(last) = out.last {
+        let carry = Rows::packed(carry, carry_width).columns(carry_width - outputs..carry_width);
+        for (row, last) in last.chunks_exact_mut(outputs.max(1)).enumerate() {
+            last.copy_from_slice(carry.row(row));
+        }
+    }
+    scratch.call = call;
+    Ok(())
+}
+
+/// A checked call that makes the arrays which the layer returns. The final state goes to `kept`, if there is one, else
+/// it is returned by the layer's flag alone; `carry` is that of [`execute`].
+pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    run: Run<'_, T>,
+    kept: Option<&mut State<T>>,
+    carry: Option<&mut [T]>,
+    scratch: &mut Scratch<T>,
+) -> Result<Output<T>> {
+    check_room(layer, x, layer.returns_sequences())?;
+    let (batch, timesteps, _) = x.dim();
+    let outputs = layer.output_size();
+    let mut last = Array2::zeros((batch, outputs));
+    let mut sequence = layer.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
+    let mut own =
+        (layer.returns_state() && kept.is_none()).then(|| State::zeros(Arc::clone(layer.state_layout()), batch));
+    let mut kept = kept;
+    let slices = Slices {
+        sequence: sequence.as_mut().and_then(|array| array.as_slice_mut()),
+        last: last.as_slice_mut(),
+        state: kept.as_deref_mut().or(own.as_mut()).map(State::as_mut_slice),
+    };
+    execute(layer, x, run, slices, carry, scratch)?;
+    let state = own.or_else(|| kept.filter(|_| layer.returns_state()).cloned());
+    let output = Output { last, sequence, state, backward: None };
+    Ok(match layer.unmerged() {
+        Some(forward) => output.split(forward),
+        None => output,
+    })
+}
+
+/// [`Layer::run_into`]: the shapes of the caller's arrays, then [`execute`].
+pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    run: Run<'_, T>,
+    out: OutputMut<'_, T>,
+    scratch: &mut Scratch<T>,
+) -> Result<()> {
+    check_input(layer, x)?;
+    check_outputs(layer, x, &out)?;
+    let (batch, timesteps, _) = x.dim();
+    let outputs = layer.output_size();
+    // Arrays that don't lie in row order are written by way of a copy.
+    let OutputMut { mut sequence, mut last, state } = out;
+    let mut copies = std::mem::take(&mut scratch.copies);
+    let sequence_slice = sequence.as_mut().map(|array| (batch * timesteps * outputs, array.as_slice_mut()));
+    let last_slice = last.as_mut().map(|array| (batch * outputs, array.as_slice_mut()));
+    let [sequence_copy, last_copy] = &mut copies;
+    let result = execute(
+        layer,
+        x,
+        run,
+        Slices {
+            sequence: sequence_slice.map(|(len, slice)| slice.unwrap_or_else(|| take(sequence_copy, len))),
+            last: last_slice.map(|(len, slice)| slice.unwrap_or_else(|| take(last_copy, len))),
+            state: state.map(State::as_mut_slice),
+        },
+        None,
+        scratch,
+    );
+    if result.is_ok() {
+        if let Some(array) = sequence.filter(|array| !array.is_standard_layout()) {
+            array.iter_mut().zip(sequence_copy.iter()).for_each(|(to, from)| *to = *from);
+        }
+        if let Some(array) = last.filter(|array| !array.is_standard_layout()) {
+            array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
+        }
+    }
+    scratch.copies = copies;
+    result
+}
+
+const NO_INNER_SEQUENCE: Error = Error::NotRequested {
+    what: "sequence",
+    hint: "a layer within the stack returns its last output only: give it return_sequences(true)",
+};
+
+fn check_shape(what: &'static str, expected: &[usize], given: &[usize]) -> Result<()> {
+    if expected == given {
+        return Ok(());
+    }
+    Err(Error::OutputShape { what, expected: expected.to_vec(), given: given.to_vec() })
+}
+
+/// What [`execute`] itself needs in a call.
+#[derive(Debug)]
+pub(crate) struct CallScratch<T> {
+    /// A copy of an input that can't be read in place.
+    input: Vec<T>,
+    /// A row of initial state, then final states that nobody asked for.
+    state: Vec<T>,
+    carry: Vec<T>,
+    mask: Vec<bool>,
+    resets: Vec<bool>,
+    /// Arrays of the caller's that can't be read in place.
+    pub(crate) copies: [Vec<T>; 2],
+    pub(crate) zeros: Vec<T>,
+}
+
+impl<T> Default for CallScratch<T> {
+    fn default() -> Self {
+        CallScratch {
+            input: vec![],
+            state: vec![],
+            carry: vec![],
+            mask: vec![],
+            resets: vec![],
+            copies: [vec![], vec![]],
+            zeros: vec![],
+        }
+    }
+}

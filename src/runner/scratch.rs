@@ -1,0 +1,149 @@
+//! Memory that calls reuse: buffers that only grow, and the same again for the layers inside.
+
+use std::cell::Cell;
+use std::fmt;
+
+use super::backward::ChunkRows;
+use super::run::CallScratch;
+
+/// Working memory for any layer, kept by the caller from call to call so that nothing is allocated anew.
+///
+/// It starts empty, grows at its first use, may be used for any layer and any batch, and what it holds between two
+/// calls means nothing.
+pub struct Scratch<T> {
+    /// What the outermost call needs for itself.
+    pub(crate) call: CallScratch<T>,
+    /// Results on their way to arrays that don't lie in row order.
+    pub(crate) copies: [Vec<T>; 2],
+    /// States that alternate with the caller's.
+    pub(crate) state: Vec<T>,
+    /// What a cell or wrapper works in.
+    pub(crate) work: Vec<T>,
+    /// Projected inputs of a few steps, or an inner layer's outputs.
+    pub(crate) outputs: Vec<T>,
+    /// Previous outputs of layers inside.
+    pub(crate) carry: Vec<T>,
+    /// States of rows that begin anew.
+    pub(crate) cut: Vec<T>,
+    /// Dropout masks.
+    pub(crate) dropout: Vec<T>,
+    /// The rows that are alive.
+    pub(crate) rows: Vec<usize>,
+    /// Which steps are real, where a layer finds out by itself.
+    #[cfg(feature = "keras")]
+    pub(crate) flags: Vec<bool>,
+    /// Resets as layers see them that read a sequence from its end.
+    pub(crate) resets: Vec<bool>,
+    /// Rows of a few steps on their way back.
+    pub(crate) chunk: ChunkRows,
+    /// 0, 1, 2, ...: the rows of a batch that are all alive.
+    pub(crate) all_rows: AllRows,
+    /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
+    pub(crate) odd: bool,
+    /// The layers inside.
+    pub(crate) children: Vec<Scratch<T>>,
+    /// Parts of the batch, on other threads.
+    #[cfg(feature = "rayon")]
+    pub(crate) threads: Vec<Scratch<T>>,
+}
+
+/// 0, 1, 2, ... as far as anybody has asked.
+#[derive(Default)]
+pub(crate) struct AllRows(Vec<usize>);
+
+impl AllRows {
+    #[inline]
+    pub(crate) fn up_to(&mut self, batch: usize) -> &[usize] {
+        if self.0.len() < batch {
+            self.0.extend(self.0.len()..batch);
+        }
+        &self.0[..batch]
+    }
+}
+
+impl<T> Scratch<T> {
+    /// Empty: it grows when it is used.
+    pub fn new() -> Self {
+        Scratch {
+            call: CallScratch::default(),
+            copies: [Vec::new(), Vec::new()],
+            state: Vec::new(),
+            work: Vec::new(),
+            outputs: Vec::new(),
+            carry: Vec::new(),
+            cut: Vec::new(),
+            dropout: Vec::new(),
+            rows: Vec::new(),
+            #[cfg(feature = "keras")]
+            flags: Vec::new(),
+            resets: Vec::new(),
+            chunk: ChunkRows::default(),
+            all_rows: AllRows::default(),
+            odd: false,
+            children: Vec::new(),
+            #[cfg(feature = "rayon")]
+            threads: Vec::new(),
+        }
+    }
+
+    /// The scratch of the `count` layers inside.
+    pub(crate) fn children(&mut self, count: usize) -> &mut [Scratch<T>] {
+        if self.children.len() < count {
+            self.children.resize_with(count, Scratch::new);
+        }
+        &mut self.children[..count]
+    }
+}
+
+/// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
+#[inline]
+pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
+    if buffer.len() < len {
+        buffer.resize(len, T::default());
+    }
+    &mut buffer[..len]
+}
+
+impl<T> Default for Scratch<T> {
+    fn default() -> Self {
+        Scratch::new()
+    }
+}
+
+impl<T> fmt::Debug for Scratch<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch")
+    }
+}
+
+/// Memory for calls that bring none: each thread keeps one scratch, and lends it to one call at a time.
+pub trait LendScratch: Sized {
+    /// The thread's scratch; a new one if it is lent already or the thread is ending.
+    #[doc(hidden)]
+    fn lend_scratch() -> Scratch<Self>;
+
+    /// Gives it back, for the thread's next call.
+    #[doc(hidden)]
+    fn give_back_scratch(scratch: Scratch<Self>);
+}
+
+macro_rules! lend_scratch {
+    ($($float:ty, $name:ident;)*) => {$(
+        thread_local! {
+            static $name: Cell<Option<Scratch<$float>>> = const { Cell::new(None) };
+        }
+
+        impl LendScratch for $float {
+            fn lend_scratch() -> Scratch<Self> {
+                $name.try_with(Cell::take).ok().flatten().unwrap_or_default()
+            }
+
+            fn give_back_scratch(scratch: Scratch<Self>) {
+                // A thread that is ending needs it no more.
+                let _ = $name.try_with(|own| own.set(Some(scratch)));
+            }
+        }
+    )*};
+}
+
+lend_scratch! { f32, F32; f64, F64; }

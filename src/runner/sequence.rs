@@ -1,0 +1,141 @@
+//! (batch, timesteps, width) data as slices: where a layer reads its input and writes its outputs.
+
+use ndarray::ArrayRef3;
+
+use crate::float::Float;
+use crate::rows::{Rows, RowsMut};
+
+/// A (batch, timesteps, features) input: any strides between rows and steps, the features of a step side by side.
+#[derive(Debug, Clone, Copy)]
+pub struct Sequence<'a, T> {
+    data: &'a [T],
+    batch_stride: usize,
+    time_stride: usize,
+    features: usize,
+}
+
+impl<'a, T: Float> Sequence<'a, T> {
+    /// A (batch, timesteps, features) array in standard order.
+    pub(crate) fn packed(data: &'a [T], timesteps: usize, features: usize) -> Self {
+        Sequence { data, batch_stride: timesteps * features, time_stride: features, features }
+    }
+
+    /// Rows [row][step], of which each row of the batch has `steps`.
+    pub(crate) fn of_rows(rows: Rows<'a, T>, steps: usize) -> Self {
+        Sequence {
+            data: rows.data(),
+            batch_stride: steps * rows.width(),
+            time_stride: rows.width(),
+            features: rows.width(),
+        }
+    }
+
+    /// A batch of single steps.
+    pub(crate) fn one_step(rows: &'a [T], features: usize) -> Self {
+        Sequence::packed(rows, 1, features)
+    }
+
+    /// An array as it stands, or by way of a copy into `copy` if its memory can't be read row by row.
+    pub(crate) fn new(x: &'a ArrayRef3<T>, copy: &'a mut Vec<T>) -> Self {
+        let (batch, timesteps, features) = x.dim();
+        if let (Some(data), Some(strides)) = (x.as_slice_memory_order(), row_strides(x)) {
+            let (batch_stride, time_stride) = strides;
+            return Sequence { data, batch_stride, time_stride, features };
+        }
+        copy.clear();
+        copy.reserve(batch * timesteps * features);
+        for row in x.outer_iter() {
+            for step in row.outer_iter() {
+                match step.as_slice() {
+                    Some(step) => copy.extend_from_slice(step),
+                    None => copy.extend(step.iter()),
+                }
+            }
+        }
+        Sequence::packed(copy, timesteps, features)
+    }
+
+    /// The rows of the batch at one time.
+    #[inline]
+    pub(crate) fn at(&self, time: usize) -> Rows<'a, T> {
+        Rows::new(self.data, time * self.time_stride, self.batch_stride, self.features)
+    }
+
+    /// The steps of one row of the batch, from `time` on.
+    #[inline]
+    pub(crate) fn steps_of(&self, row: usize, time: usize) -> Rows<'a, T> {
+        let start = row * self.batch_stride + time * self.time_stride;
+        Rows::new(self.data, start, self.time_stride, self.features)
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> Sequence<'a, T> {
+    /// Without the first `rows` rows of the batch.
+    pub(crate) fn skip_rows(self, rows: usize) -> Self {
+        let skipped = (rows * self.batch_stride).min(self.data.len());
+        Sequence { data: &self.data[skipped..], ..self }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<'a, T: Float> SequenceMut<'a, T> {
+    /// The first `rows` rows of the batch and the others.
+    pub(crate) fn split_rows(self, rows: usize) -> (Self, Self) {
+        let at = (rows * self.timesteps * self.stride).min(self.data.len());
+        let (first, second) = self.data.split_at_mut(at);
+        (SequenceMut { data: first, ..self }, SequenceMut { data: second, ..self })
+    }
+}
+
+/// The strides of rows and steps, where none is negative and the features of a step lie side by side.
+fn row_strides<T>(x: &ArrayRef3<T>) -> Option<(usize, usize)> {
+    // The stride of an axis of length 0 or 1 means nothing.
+    let stride = |axis: usize| if x.shape()[axis] > 1 { x.strides()[axis] } else { 0 };
+    let side_by_side = x.shape()[2] <= 1 || x.strides()[2] == 1;
+    match (usize::try_from(stride(0)), usize::try_from(stride(1))) {
+        (Ok(batch), Ok(time)) if side_by_side => Some((batch, time)),
+        _ => None,
+    }
+}
+
+/// Where the outputs of all steps go: a (batch, timesteps, width) array, or a column range of one.
+#[derive(Debug)]
+pub struct SequenceMut<'a, T> {
+    data: &'a mut [T],
+    timesteps: usize,
+    stride: usize,
+    start: usize,
+    width: usize,
+    /// Steps are written from the last to the first: how Bidirectional turns a backward layer's outputs back.
+    flipped: bool,
+}
+
+impl<'a, T: Float> SequenceMut<'a, T> {
+    /// A (batch, timesteps, width) array in standard order.
+    pub(crate) fn packed(data: &'a mut [T], timesteps: usize, width: usize) -> Self {
+        SequenceMut { data, timesteps, stride: width, start: 0, width, flipped: false }
+    }
+
+    /// The same place for a shorter time.
+    pub(crate) fn reborrow(&mut self) -> SequenceMut<'_, T> {
+        SequenceMut { data: self.data, ..*self }
+    }
+
+    /// Only these columns of it.
+    pub(crate) fn columns(self, columns: std::ops::Range<usize>) -> Self {
+        SequenceMut { start: self.start + columns.start, width: columns.len(), ..self }
+    }
+
+    /// With the order of the steps turned around.
+    pub(crate) fn flipped(self) -> Self {
+        SequenceMut { flipped: !self.flipped, ..self }
+    }
+
+    /// The rows of the batch at the `step`th step that is processed.
+    #[inline]
+    pub(crate) fn at(&mut self, step: usize) -> RowsMut<'_, T> {
+        let time = if self.flipped { self.timesteps - 1 - step } else { step };
+        RowsMut::new(self.data, self.start + time * self.stride, self.timesteps * self.stride, self.width)
+    }
+}

@@ -1,0 +1,353 @@
+//! A layer that is run one step at a time.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ndarray::{Array2, ArrayRef2, ArrayRef3, ArrayView2, s};
+
+use super::pass::Pass;
+use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
+use super::scratch::Scratch;
+use super::sequence::Sequence;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::mask::TimeMask;
+use crate::output::Output;
+use crate::room;
+use crate::rows::{Rows, RowsMut};
+use crate::state::State;
+
+/// A layer, its state and its working memory: one time step in, one output out.
+///
+/// The layer is borrowed or shared (`&L`, `Arc<L>`, `Box<L>`, each also of `dyn Layer<T>`), and all that changes is
+/// the stream's, so many streams can use one layer, on many threads. [`new`](Stream::new) allocates all that is
+/// needed: from the first step on, a step that succeeds allocates nothing, takes no lock and makes no system call.
+///
+/// Steps and chunks of any sizes give the bits of one whole run. A stream also carries the previous output, which
+/// masked steps repeat: it follows from the state. A [`run`](Layer::run) with an initial state is Keras's call and
+/// begins with a previous output of zero; the two differ only where a call begins with masked steps.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm, Stream};
+/// let lstm = Lstm::<f32>::new(2, 3);
+/// let mut stream = Stream::new(&lstm, 1)?;
+/// stream.step_one(&[0.5, -0.5])?;
+/// let saved = stream.state().clone();
+/// let next = stream.step_one(&[1.0, 2.0])?.to_vec();
+/// stream.set_state(&saved)?;
+/// assert_eq!(stream.step_one(&[1.0, 2.0])?, next);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+pub struct Stream<T: Float, P> {
+    layer: P,
+    batch: usize,
+    /// The state and the one that the next step writes, in turn.
+    states: [State<T>; 2],
+    current: usize,
+    /// The previous outputs of the layer and of those inside: (batch, carry width).
+    carry: Vec<T>,
+    /// The last columns of `carry` as an array, after a step that returns one.
+    output: Array2<T>,
+    /// A copy of an input that doesn't lie in row order.
+    input: Vec<T>,
+    scratch: Scratch<T>,
+    sizes: Sizes,
+}
+
+/// Sizes of the layer, asked once.
+#[derive(Clone, Copy)]
+struct Sizes {
+    input: usize,
+    state: usize,
+    carry: usize,
+    output: usize,
+}
+
+impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
+    /// A stream of `batch` rows that begins with the layer's initial state.
+    ///
+    /// # Errors
+    /// [`Error::CannotStream`] for a layer that needs the whole sequence: it goes backwards in time.
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    pub fn new(layer: P, batch: usize) -> Result<Self> {
+        layer.can_stream()?;
+        let sizes = Sizes {
+            input: layer.input_size(),
+            state: layer.state_layout().width(),
+            carry: layer.carry_width(),
+            output: layer.output_size(),
+        };
+        // The states, the outputs and the inputs twice each, and as much again in scratch.
+        let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
+        let elements = width.and_then(|width| room::product(&[batch, width, 4]));
+        room::check::<T>(elements, &[batch, sizes.state.max(sizes.input)])?;
+        let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
+        let mut stream = Stream {
+            batch,
+            states: [zeros(), zeros()],
+            current: 0,
+            carry: vec![T::zero(); batch * sizes.carry],
+            output: Array2::zeros((batch, sizes.output)),
+            input: vec![T::zero(); batch * sizes.input],
+            scratch: Scratch::new(),
+            layer,
+            sizes,
+        };
+        // All memory that a step takes is taken now.
+        let input = vec![T::zero(); batch * sizes.input];
+        stream.advance(&input);
+        stream.advance_masked(&input, &vec![true; batch]);
+        stream.reset();
+        Ok(stream)
+    }
+
+    /// One step of every row: (batch, features) to (batch, units).
+    ///
+    /// # Errors
+    /// [`Error::StepShape`]; the stream is as before.
+    pub fn step(&mut self, x: &ArrayRef2<T>) -> Result<&ArrayRef2<T>> {
+        self.check_step(x)?;
+        match x.as_slice() {
+            Some(x) => self.advance(x),
+            None => self.by_copy(x, |stream, x| stream.advance(x)),
+        }
+        Ok(self.published())
+    }
+
+    /// [`step`](Stream::step) of the rows that are `live`: the others keep their state and repeat their previous
+    /// output, or put out zeros, as in a masked run.
+    ///
+    /// # Errors
+    /// [`Error::StepShape`], [`Error::LengthsCount`]; the stream is as before.
+    pub fn step_masked(&mut self, x: &ArrayRef2<T>, live: &[bool]) -> Result<&ArrayRef2<T>> {
+        self.check_step(x)?;
+        if live.len() != self.batch {
+            return Err(Error::LengthsCount { expected: self.batch, given: live.len() });
+        }
+        match x.as_slice() {
+            Some(x) => self.advance_masked(x, live),
+            None => self.by_copy(x, |stream, x| stream.advance_masked(x, live)),
+        }
+        Ok(self.published())
+    }
+
+    /// One step of a stream of one row, by slices: features to units.
+    ///
+    /// # Errors
+    /// [`Error::StepShape`] if the stream has another number of rows, or `x` another number of features.
+    #[inline]
+    pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
+        if self.batch != 1 || x.len() != self.sizes.input {
+            return Err(Error::StepShape { expected: (self.batch, self.sizes.input), given: (1, x.len()) });
+        }
+        self.advance(x);
+        let Sizes { carry, output, .. } = self.sizes;
+        Ok(&self.carry[carry - output..])
+    }
+
+    /// A chunk of any number of steps, none included: (batch, timesteps, features).
+    ///
+    /// # Errors
+    /// [`Error::InputFeatures`], [`Error::StateBatch`] for another number of rows.
+    pub fn run(&mut self, x: &ArrayRef3<T>) -> Result<Output<T>> {
+        self.run_with(x, Run::new())
+    }
+
+    /// A chunk with options: masks, lengths, resets.
+    ///
+    /// # Errors
+    /// Those of [`run`](Stream::run) and of the options; [`Error::StreamInitialState`] for an initial state, which a
+    /// stream takes by [`set_state`](Stream::set_state).
+    pub fn run_with(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
+        self.check_chunk(x, &run)?;
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        let run = run.initial_state(prev);
+        let output = produce(&*self.layer, x, run, Some(next), Some(&mut self.carry), &mut self.scratch)?;
+        self.current ^= 1;
+        Ok(output)
+    }
+
+    /// [`run_with`](Stream::run_with) into the caller's arrays; allocates nothing once the stream has seen a chunk of
+    /// this size.
+    ///
+    /// # Errors
+    /// Those of [`run_with`](Stream::run_with), and [`Error::OutputShape`]; arrays must lie in row order
+    /// ([`Error::OutputOrder`]).
+    pub fn run_into(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>, out: OutputMut<'_, T>) -> Result<()> {
+        check_outputs(&*self.layer, x, &out)?;
+        let (sequence, last, state) = out.into_parts();
+        let sequence = match sequence {
+            Some(array) => Some(array.as_slice_mut().ok_or(Error::OutputOrder { what: "sequence" })?),
+            None => None,
+        };
+        self.check_chunk(x, &run)?;
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
+        let run = run.initial_state(prev);
+        execute(&*self.layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
+        self.current ^= 1;
+        if let Some(last) = last {
+            last.assign(&self.output());
+        }
+        if let Some(state) = state {
+            state.copy_from(self.state())?;
+        }
+        Ok(())
+    }
+
+    /// The state now.
+    pub fn state(&self) -> &State<T> {
+        &self.states[self.current]
+    }
+
+    /// The layer.
+    pub fn layer(&self) -> &P::Target {
+        &self.layer
+    }
+
+    /// The number of rows.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// The output of the last step: (batch, units); zeros before the first.
+    pub fn output(&self) -> ArrayView2<'_, T> {
+        let Sizes { carry, output, .. } = self.sizes;
+        // The shape is that of the values by construction.
+        let all = ArrayView2::from_shape((self.batch, carry), &self.carry);
+        all.map_or_else(|_| self.output.view(), |all| all.slice_move(s![.., carry - output..]))
+    }
+
+    /// Goes on from a state that was saved or made; the previous output becomes the one that belongs to it. Allocates
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Error::StateLayout`], [`Error::StateBatch`]; the stream is as before.
+    pub fn set_state(&mut self, state: &State<T>) -> Result<()> {
+        self.states[self.current].copy_from(state)?;
+        self.recall();
+        Ok(())
+    }
+
+    /// Begins anew, with the layer's initial state. Allocates nothing.
+    pub fn reset(&mut self) {
+        for row in 0..self.batch {
+            self.fill_initial(row);
+        }
+        self.recall();
+        for row in 0..self.batch {
+            self.forget_output(row);
+        }
+    }
+
+    /// Begins one row anew. Allocates nothing.
+    ///
+    /// # Errors
+    /// [`Error::Row`] if there is no such row.
+    pub fn reset_row(&mut self, row: usize) -> Result<()> {
+        if row >= self.batch {
+            return Err(Error::Row { row, batch: self.batch });
+        }
+        self.fill_initial(row);
+        self.forget_output(row);
+        Ok(())
+    }
+
+    fn fill_initial(&mut self, row: usize) {
+        let width = self.sizes.state;
+        let state = self.states[self.current].as_mut_slice();
+        self.layer.fill_initial_state(&mut state[row * width..][..width]);
+    }
+
+    /// A row's previous outputs are zero.
+    fn forget_output(&mut self, row: usize) {
+        self.carry[row * self.sizes.carry..][..self.sizes.carry].fill(T::zero());
+    }
+
+    /// The previous outputs that belong to the state.
+    fn recall(&mut self) {
+        let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
+        self.layer.recall(self.batch, self.states[self.current].rows(), carry);
+    }
+
+    /// The layer's own output as an array.
+    fn published(&mut self) -> &ArrayRef2<T> {
+        let Sizes { carry, output, .. } = self.sizes;
+        let rows = Rows::packed(&self.carry, carry).columns(carry - output..carry);
+        for (row, mut to) in self.output.rows_mut().into_iter().enumerate() {
+            to.iter_mut().zip(rows.row(row)).for_each(|(to, &from)| *to = from);
+        }
+        &self.output
+    }
+
+    fn check_step(&self, x: &ArrayRef2<T>) -> Result<()> {
+        let (expected, given) = ((self.batch, self.sizes.input), x.dim());
+        if expected == given { Ok(()) } else { Err(Error::StepShape { expected, given }) }
+    }
+
+    fn by_copy(&mut self, x: &ArrayRef2<T>, go: impl FnOnce(&mut Self, &[T])) {
+        let mut input = std::mem::take(&mut self.input);
+        input.iter_mut().zip(x).for_each(|(to, from)| *to = *from);
+        go(self, &input);
+        self.input = input;
+    }
+
+    /// One step; `x` has been checked.
+    #[inline]
+    fn advance(&mut self, x: &[T]) {
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        self.layer.step_into(
+            self.batch,
+            Rows::packed(x, self.sizes.input),
+            prev.rows(),
+            RowsMut::packed(next.as_mut_slice(), self.sizes.state),
+            RowsMut::packed(&mut self.carry, self.sizes.carry),
+            &mut self.scratch,
+        );
+        self.current ^= 1;
+    }
+
+    fn advance_masked(&mut self, x: &[T], live: &[bool]) {
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        self.layer.process(
+            Pass {
+                batch: self.batch,
+                timesteps: 1,
+                input: Sequence::one_step(x, self.sizes.input),
+                mask: TimeMask::Steps { mask: live, timesteps: 1 },
+                resets: None,
+                prev: prev.rows(),
+                next: RowsMut::packed(next.as_mut_slice(), self.sizes.state),
+                carry: RowsMut::packed(&mut self.carry, self.sizes.carry),
+                sequence: None,
+                masked_output: None,
+                tape: None,
+                dropout: None,
+            },
+            &mut self.scratch,
+        );
+        self.current ^= 1;
+    }
+
+    fn check_chunk(&self, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
+        check_features(&*self.layer, x)?;
+        if x.dim().0 != self.batch {
+            return Err(Error::StateBatch { expected: x.dim().0, given: self.batch });
+        }
+        if run.has_initial_state() { Err(Error::StreamInitialState) } else { Ok(()) }
+    }
+}
+
+/// The state now and the one to write.
+fn in_turn<T>([first, second]: &mut [State<T>; 2], current: usize) -> (&mut State<T>, &mut State<T>) {
+    if current == 0 { (first, second) } else { (second, first) }
+}
+
+impl<T: Float, P: fmt::Debug> fmt::Debug for Stream<T, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("layer", &self.layer).field("batch", &self.batch).finish_non_exhaustive()
+    }
+}

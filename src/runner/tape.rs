@@ -1,0 +1,144 @@
+//! What a recorded run leaves for the way back.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use super::scratch::Scratch;
+use crate::error::{Error, Result};
+use crate::state::StateLayout;
+
+/// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
+///
+/// It starts empty, grows at its first use, and is reused from run to run. It holds a copy of the input, so that
+/// `backward` can't be given another one, and for each row and step what the cells need.
+pub struct Tape<T> {
+    status: Status,
+    pub(crate) node: Node<T>,
+    /// What the way back works in.
+    pub(crate) scratch: Scratch<T>,
+}
+
+enum Status {
+    Empty,
+    /// By the layer with this layout: layouts aren't shared between layers, but by a layer's clones.
+    Recorded(Arc<StateLayout>),
+    Spent,
+}
+
+/// What one layer has recorded; the layers inside have nodes of their own.
+#[doc(hidden)]
+pub struct Node<T> {
+    pub(crate) batch: usize,
+    pub(crate) timesteps: usize,
+    /// The inputs in the order of processing: [step][row][input_size].
+    pub(crate) x: Vec<T>,
+    /// The states, the one before the first step included: [timesteps + 1][row][state width].
+    pub(crate) states: Vec<T>,
+    /// What the cell has left: [step][row][tape_len].
+    pub(crate) saved: Vec<T>,
+    /// Which rows were alive, [step][row].
+    pub(crate) live: Vec<bool>,
+    /// Which rows began anew before the step, [step][row].
+    pub(crate) cut: Vec<bool>,
+    /// The dropout masks: [row][width]; empty without dropout.
+    pub(crate) dropout: Vec<T>,
+    /// Whether masked steps put out zeros.
+    pub(crate) zero_sequence: bool,
+    pub(crate) zero_last: bool,
+    /// Outputs that a wrapper needs again.
+    pub(crate) outputs: Vec<T>,
+    /// What the way back keeps from call to call, of the kernel's own type.
+    pub(crate) kernel: Option<Box<dyn Any + Send + Sync>>,
+    pub(crate) children: Vec<Node<T>>,
+}
+
+impl<T> Tape<T> {
+    /// Empty: it grows when it is recorded.
+    pub fn new() -> Self {
+        Tape { status: Status::Empty, node: Node::default(), scratch: Scratch::new() }
+    }
+
+    /// The node to record on; what was recorded is forgotten.
+    pub(crate) fn begin(&mut self) -> &mut Node<T> {
+        self.status = Status::Empty;
+        &mut self.node
+    }
+
+    /// Marks the run of this layer as recorded.
+    pub(crate) fn recorded(&mut self, layout: &Arc<StateLayout>) {
+        self.status = Status::Recorded(Arc::clone(layout));
+    }
+
+    /// That there is a run of this layer to go back through.
+    pub(crate) fn check(&self, layout: &Arc<StateLayout>) -> Result<()> {
+        match &self.status {
+            Status::Empty => Err(Error::TapeEmpty),
+            Status::Spent => Err(Error::TapeSpent),
+            Status::Recorded(own) if Arc::ptr_eq(own, layout) => Ok(()),
+            Status::Recorded(_) => Err(Error::TapeLayer),
+        }
+    }
+
+    /// The way back overwrites what was recorded.
+    pub(crate) fn spend(&mut self) {
+        self.status = Status::Spent;
+    }
+}
+
+impl<T> Node<T> {
+    pub(crate) fn children(&mut self, count: usize) -> &mut [Node<T>] {
+        if self.children.len() < count {
+            self.children.resize_with(count, Node::default);
+        }
+        &mut self.children[..count]
+    }
+
+    /// Whether a row was alive at a step.
+    pub(crate) fn is_live(&self, step: usize, row: usize) -> bool {
+        self.live[step * self.batch + row]
+    }
+}
+
+impl<T> Default for Node<T> {
+    fn default() -> Self {
+        Node {
+            batch: 0,
+            timesteps: 0,
+            x: Vec::new(),
+            states: Vec::new(),
+            saved: Vec::new(),
+            live: Vec::new(),
+            cut: Vec::new(),
+            dropout: Vec::new(),
+            zero_sequence: false,
+            zero_last: false,
+            outputs: Vec::new(),
+            kernel: None,
+            children: Vec::new(),
+        }
+    }
+}
+
+impl<T> Default for Tape<T> {
+    fn default() -> Self {
+        Tape::new()
+    }
+}
+
+impl<T> fmt::Debug for Tape<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let status = match self.status {
+            Status::Empty => "empty",
+            Status::Recorded(_) => "recorded",
+            Status::Spent => "spent",
+        };
+        f.debug_struct("Tape").field("status", &status).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Node<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("batch", &self.batch).field("timesteps", &self.timesteps).finish_non_exhaustive()
+    }
+}

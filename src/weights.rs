@@ -1,0 +1,92 @@
+//! How weights are walked: by visitors that carry each weight's path, so that wrappers add their part of the name and
+//! nothing is allocated for it.
+
+use std::fmt;
+
+use ndarray::{ArrayRef, ArrayViewD, ArrayViewMutD, Dimension};
+
+/// The name of a weight as a chain of parts, `0/forward/kernel`; it lives on the stack of the walk.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'p> {
+    parent: Option<&'p Path<'p>>,
+    name: &'p str,
+}
+
+impl Path<'_> {
+    /// Whether the whole path reads like this.
+    pub fn matches(&self, path: &str) -> bool {
+        match (path.strip_suffix(self.name), self.parent) {
+            (Some(""), None) => true,
+            (Some(rest), Some(parent)) => rest.strip_suffix('/').is_some_and(|rest| parent.matches(rest)),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            write!(f, "{parent}/")?;
+        }
+        f.write_str(self.name)
+    }
+}
+
+/// Receives the weights of a cell or layer, in their order: see [`Cell::visit_weights`](crate::Cell::visit_weights).
+pub struct WeightVisitor<'v, 'a, T> {
+    parent: Option<&'v Path<'v>>,
+    each: &'v mut dyn FnMut(&Path<'_>, ArrayViewD<'a, T>),
+}
+
+impl<'v, 'a, T> WeightVisitor<'v, 'a, T> {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&Path<'_>, ArrayViewD<'a, T>)) -> Self {
+        WeightVisitor { parent: None, each }
+    }
+
+    /// One weight, of any rank.
+    pub fn weight<D: Dimension>(&mut self, name: &str, array: &'a ArrayRef<T, D>) {
+        (self.each)(&Path { parent: self.parent, name }, array.view().into_dyn());
+    }
+
+    /// The weights of something inside, their names behind `prefix/`.
+    pub fn nested(&mut self, prefix: &str, walk: impl FnOnce(&mut WeightVisitor<'_, 'a, T>)) {
+        let path = Path { parent: self.parent, name: prefix };
+        walk(&mut WeightVisitor { parent: Some(&path), each: &mut *self.each });
+    }
+}
+
+impl<T> fmt::Debug for WeightVisitor<'_, '_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeightVisitor").field("parent", &self.parent).finish_non_exhaustive()
+    }
+}
+
+/// Receives the weights of a cell or layer, to change them: see
+/// [`Cell::visit_weights_mut`](crate::Cell::visit_weights_mut).
+pub struct WeightVisitorMut<'v, T> {
+    parent: Option<&'v Path<'v>>,
+    each: &'v mut dyn FnMut(&Path<'_>, ArrayViewMutD<'_, T>),
+}
+
+impl<'v, T> WeightVisitorMut<'v, T> {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&Path<'_>, ArrayViewMutD<'_, T>)) -> Self {
+        WeightVisitorMut { parent: None, each }
+    }
+
+    /// One weight, of any rank.
+    pub fn weight<D: Dimension>(&mut self, name: &str, array: &mut ArrayRef<T, D>) {
+        (self.each)(&Path { parent: self.parent, name }, array.view_mut().into_dyn());
+    }
+
+    /// The weights of something inside, their names behind `prefix/`.
+    pub fn nested<R>(&mut self, prefix: &str, walk: impl FnOnce(&mut WeightVisitorMut<'_, T>) -> R) -> R {
+        let path = Path { parent: self.parent, name: prefix };
+        walk(&mut WeightVisitorMut { parent: Some(&path), each: &mut *self.each })
+    }
+}
+
+impl<T> fmt::Debug for WeightVisitorMut<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeightVisitorMut").field("parent", &self.parent).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! Laws that any layer obeys, checked bit for bit (NaN equals NaN) on random layers, sizes and inputs.
+//!
+//! No number here comes from another framework: the golden tests compare with those. A law compares two ways of
+//! saying the same thing, such as a whole run and a stream of its steps. Read [`case`] for what is drawn, then any law.
+//!
+//! `PROPTEST_CASES=1000 cargo test --release --test laws` looks harder.
+
+mod case;
+mod compare;
+mod numbers;
+mod own_cells;
+mod paths;
+
+mod batches;
+mod directions;
+mod dropout;
+mod masks;
+mod repeated_cells;
+mod resets;
+mod stateful;
+mod streams;
+mod the_loop;
+mod views;
+mod wrappers;
