@@ -75,6 +75,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).unshare()
     }
 
+    fn count_generators(&self) -> usize {
+        (**self).count_generators()
+    }
+
     fn fill_initial_state(&self, row: &mut [T]) {
         (**self).fill_initial_state(row);
     }
@@ -125,6 +129,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn can_train(&self) -> Result<()> {
         (**self).can_train()
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        (**self).may_fail_backward()
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {

@@ -186,6 +186,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.own_cell().map(|_| ())
     }
 
+    fn count_generators(&self) -> usize {
+        self.cell.dropout().len()
+    }
+
     fn fill_initial_state(&self, row: &mut [C::Elem]) {
         self.cell.initial_state(row);
     }
@@ -214,6 +218,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn can_train(&self) -> Result<()> {
         self.cell.can_train()
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        self.cell.may_fail_backward()
     }
 
     fn backward_into(

@@ -133,7 +133,7 @@ impl<T: Float> StackedBuilder<T> {
                 name: names(i),
                 state: state_start..state,
                 carry: carry_start..carry,
-                generators: layer.seeds().states.len(),
+                generators: layer.count_generators(),
                 weights: weights_start..weights,
                 layer,
             }
@@ -228,6 +228,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn unshare(&mut self) -> Result<()> {
         self.parts.iter_mut().try_for_each(|part| part.layer.unshare())
+    }
+
+    fn count_generators(&self) -> usize {
+        self.parts.iter().map(|part| part.generators).sum()
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {
@@ -355,6 +359,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn can_train(&self) -> Result<()> {
         self.parts.iter().try_for_each(|part| part.layer.can_train())
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        self.parts.iter().any(|part| part.layer.may_fail_backward())
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {

@@ -83,6 +83,10 @@ impl<'a, T> Run<'a, T> {
         self.initial_state.is_some()
     }
 
+    pub(crate) fn has_tape(&self) -> bool {
+        self.tape.is_some()
+    }
+
     /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`].
     pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
         self.seeds = Some(seeds);
@@ -227,7 +231,7 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
         state.check(layer.state_layout(), batch)?;
     }
     if let Some(seeds) = &run.seeds {
-        let (expected, given) = (layer.seeds().states.len(), seeds.states.len());
+        let (expected, given) = (layer.count_generators(), seeds.states.len());
         if expected != given {
             return Err(Error::SeedsCount { expected, given });
         }
