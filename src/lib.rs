@@ -108,7 +108,8 @@
 //! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
 //! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`], [`Masking`] | yes | they make masks | no matter | none | before it | none | yes | no |
+//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
 //!
 //! # Conventions
 //!

@@ -13,6 +13,7 @@ mod own_cells;
 mod batches;
 mod directions;
 mod dropout;
+mod gradients;
 mod masks;
 mod repeated_cells;
 mod resets;
