@@ -208,10 +208,12 @@ fn change_at(value: &mut Value, at: &mut usize, rng: &mut Rng) -> bool {
     }
 }
 
-/// Runs in the child process only.
+/// The child process of `damage`, and nothing by itself.
 #[test]
-#[ignore = "the child process of `damage`"]
 fn damage_child() {
+    if std::env::var_os("DAMAGE_CHILD").is_none() {
+        return;
+    }
     let mut tally = Tally::default();
     let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
     let rounds = std::env::var("DAMAGE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(24_usize);
@@ -265,8 +267,15 @@ fn damage_child() {
 fn damage() {
     let child = std::env::current_exe().unwrap();
     // 1 GB of address space.
-    let script = "ulimit -v 1000000 && exec \"$0\" --exact damage_child --ignored --nocapture --test-threads 1";
-    let output = Command::new("sh").arg("-c").arg(script).arg(&child).env("MALLOC_ARENA_MAX", "1").output().unwrap();
+    let script = "ulimit -v 1000000 && exec \"$0\" --exact damage_child --nocapture --test-threads 1";
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg(&child)
+        .env("DAMAGE_CHILD", "1")
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{out}");
     assert!(output.status.success(), "the child ended with {}:\n{out}\n{err}", output.status);

@@ -90,7 +90,9 @@ fn after_the_first_step(mut layer: Box<dyn Layer<f32>>, masked: bool, optimizer:
     allocations() - before
 }
 
-fn layers() -> Result<Vec<(&'static str, Box<dyn Layer<f32>>)>> {
+type Named = (&'static str, Box<dyn Layer<f32>>);
+
+fn layers() -> Result<Vec<Named>> {
     let lstm = || Lstm::<f32>::builder(3, 4).return_sequences(true);
     let cells = |inputs| {
         StackedCells::builder()
