@@ -10,7 +10,6 @@ mod cells;
 pub(crate) mod compiled;
 mod dense;
 #[doc(hidden)]
-pub mod door;
 mod gru;
 pub(crate) mod isa;
 mod lanes;
