@@ -110,7 +110,7 @@ impl<T: Float> SimpleRnnKernel<T> {
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
         let (panels, input_size, units) = (&self.panels, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa, Reference { panels, input_size, units, call });
+            dispatch(self.isa.narrow(), Reference { panels, input_size, units, call });
         } else {
             dispatch(self.isa, AnyRows { panels, units, call });
         }

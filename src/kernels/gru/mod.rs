@@ -176,7 +176,7 @@ impl<T: Float> GruKernel<T> {
         let (isa, units) = (self.isa, self.units);
         if call.dropout.is_some() {
             let (form, input_size) = (&self.form, self.input_size);
-            return dispatch(isa, Reference { form, input_size, units, call });
+            return dispatch(isa.narrow(), Reference { form, input_size, units, call });
         }
         let default = is_default(call.activation, call.recurrent_activation);
         match &self.form {

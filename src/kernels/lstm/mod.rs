@@ -116,7 +116,7 @@ impl<T: Float> LstmKernel<T> {
         let (isa, panels, input_size, units) = (self.isa, &self.panels, self.input_size, self.units);
         let default = is_default(call.activation, call.recurrent_activation);
         if call.dropout.is_some() {
-            dispatch(isa, Reference { panels, input_size, units, call });
+            dispatch(isa.narrow(), Reference { panels, input_size, units, call });
         } else if !default {
             dispatch(isa, Unfused { panels, units, call });
         } else if call.saved.is_some() {
