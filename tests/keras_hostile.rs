@@ -463,3 +463,23 @@ fn hdf5_loops() {
         assert!(started.elapsed() < Duration::from_secs(5));
     }
 }
+
+/// Types that aren't computed in are refused by name, and so are two in one model.
+#[test]
+fn types_of_numbers() {
+    let policy =
+        |name: &str| serde_json::json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}});
+    for name in ["mixed_float16", "bfloat16", "float64", "int8_from_float32"] {
+        let problem = refused(with_config("lstm", |config| layer(config, "lstm")["config"]["dtype"] = policy(name)));
+        assert!(matches!(&problem, Problem::DType { dtype, .. } if dtype == name), "{problem}");
+    }
+    let path = format!("{}/tests/golden/keras_models/models/gru.keras", env!("CARGO_MANIFEST_DIR"));
+    let mut parts = members(&std::fs::read(path).unwrap());
+    for (_, data) in parts.iter_mut().filter(|(name, _)| name == "config.json") {
+        let mut config: Value = serde_json::from_slice(data).unwrap();
+        layer(&mut config, "input_layer")["config"]["dtype"] = "float64".into();
+        *data = config.to_string().into_bytes();
+    }
+    let problem = load::<f64>(&zip(&parts)).expect_err("two types").problem().clone();
+    assert!(matches!(&problem, Problem::DType { dtype, .. } if dtype == "float32"), "{problem}");
+}
