@@ -37,6 +37,8 @@ pub(super) struct Operands<'a, T> {
     pub x: Option<Rows<'a, T>>,
     /// The operand of the matrix's other rows.
     pub h: Rows<'a, T>,
+    /// Whether the rows of h are in the order of the call's rows, not at their indices.
+    pub h_in_order: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -50,10 +52,10 @@ impl<'a, T: Float> Operands<'a, T> {
     #[inline(always)]
     pub(super) fn new(panels: &'a Panels<T>, input: Input<'a, T>, z: usize, h: Rows<'a, T>) -> Self {
         match input {
-            Input::Raw(x) => Operands { start: Start::Same(panels.bias()), x: Some(x), h },
+            Input::Raw(x) => Operands { start: Start::Same(panels.bias()), x: Some(x), h, h_in_order: false },
             Input::Projected(rows) => {
                 let start = Start::Each(rows.columns(z..z + panels.z_len()));
-                Operands { start, x: None, h }
+                Operands { start, x: None, h, h_in_order: false }
             }
         }
     }
@@ -87,10 +89,10 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(G, rows.len() - first)];
             if group.lanes == T::LANES {
-                dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, rows, z: &mut z });
+                dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
                 sink.take::<A, T::Line>(group, first, rows, &mut z);
             } else {
-                dispatch(A::ISA, Sums::<T, T::HalfLine, G, PARK> { of_group, rows, z: &mut half_z });
+                dispatch(A::ISA, Sums::<T, T::HalfLine, G, PARK> { of_group, first, rows, z: &mut half_z });
                 sink.take::<A, T::HalfLine>(group, first, rows, &mut half_z);
             }
             first += rows.len();
@@ -116,10 +118,10 @@ pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(group.lines, rows.len() - first)];
             match group.lines {
-                1 => dispatch(A::ISA, Sums::<T, T::Line, 1, false> { of_group, rows, z }),
-                2 => dispatch(A::ISA, Sums::<T, T::Line, 2, false> { of_group, rows, z }),
-                3 => dispatch(A::ISA, Sums::<T, T::Line, 3, false> { of_group, rows, z }),
-                _ => dispatch(A::ISA, Sums::<T, T::Line, 4, false> { of_group, rows, z }),
+                1 => dispatch(A::ISA, Sums::<T, T::Line, 1, false> { of_group, first, rows, z }),
+                2 => dispatch(A::ISA, Sums::<T, T::Line, 2, false> { of_group, first, rows, z }),
+                3 => dispatch(A::ISA, Sums::<T, T::Line, 3, false> { of_group, first, rows, z }),
+                _ => dispatch(A::ISA, Sums::<T, T::Line, 4, false> { of_group, first, rows, z }),
             }
             sink.take::<A, T::Line>(group, first, rows, z);
             first += rows.len();
@@ -155,6 +157,8 @@ struct OfGroup<'a, T> {
 /// The sums of a block of rows of a group with `G` lines.
 struct Sums<'a, T, V, const G: usize, const PARK: bool> {
     of_group: OfGroup<'a, T>,
+    /// The place of the first of these rows in the call.
+    first: usize,
     rows: &'a [usize],
     z: &'a mut Block<V>,
 }
@@ -190,7 +194,7 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, 
     /// The sums, `N` lines at a time.
     #[inline(always)]
     fn lines_at_once<A: Arch, const N: usize, const M: usize>(self) {
-        let Sums { of_group: OfGroup { weights, z: place, restart, operands }, rows, z } = self;
+        let Sums { of_group: OfGroup { weights, z: place, restart, operands }, first, rows, z } = self;
         let weights = V::arrays(weights).as_chunks::<G>().0;
         let wx = &weights[..operands.x.map_or(0, |x| x.width())];
         let wh = &weights[weights.len() - operands.h.width()..];
@@ -203,7 +207,7 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, 
             if let Some(rows) = operands.x {
                 x[i] = rows.row(row);
             }
-            h[i] = operands.h.row(row);
+            h[i] = operands.h.row(if operands.h_in_order { first + i } else { row });
         }
         for first in (0..G).step_by(N) {
             let mut sums = [[V::splat(T::zero()); N]; M];

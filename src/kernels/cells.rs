@@ -57,13 +57,6 @@ fn tanh_fraction<A: Arch, T: Float>(x: T) -> (T, T) {
     (e.abs().copysign(x), two + e)
 }
 
-/// `h` of a SimpleRNN's unit: tanh.
-#[inline(always)]
-pub(super) fn simple_rnn<A: Arch, T: Float>(z: T) -> T {
-    let (n, m) = tanh_fraction::<A, T>(z);
-    n / m
-}
-
 /// `h, c` of an LSTM's unit.
 #[inline(always)]
 pub(super) fn lstm<A: Arch, T: Float>(i: T, f: T, g: T, o: T, c: T) -> (T, T) {
@@ -76,17 +69,23 @@ pub(super) fn lstm<A: Arch, T: Float>(i: T, f: T, g: T, o: T, c: T) -> (T, T) {
     (n / (d_o * m), c)
 }
 
-/// A gate by itself, for the way back.
+/// A gate by itself: the sigmoid of these formulas.
 #[inline(always)]
-pub(super) fn sigmoid_gate<A: Arch, T: Float>(z: T) -> T {
+pub(super) fn sigmoid<A: Arch, T: Float>(z: T) -> T {
     T::one() / one_plus_exp_minus::<A, T>(z)
 }
 
-/// A candidate by itself, for the way back.
+/// A candidate, or a SimpleRNN's h, by itself: the tanh of these formulas.
 #[inline(always)]
-pub(super) fn tanh_gate<A: Arch, T: Float>(z: T) -> T {
+pub(super) fn tanh<A: Arch, T: Float>(z: T) -> T {
     let (n, m) = tanh_fraction::<A, T>(z);
     n / m
+}
+
+/// `r h` of a GRU's unit without `reset_after`.
+#[inline(always)]
+pub(super) fn reset<A: Arch, T: Float>(r: T, prev: T) -> T {
+    prev / one_plus_exp_minus::<A, T>(r)
 }
 
 /// `h` of a GRU's unit with `reset_after`: `x` and `h` are the candidate's two parts.

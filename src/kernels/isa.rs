@@ -157,6 +157,15 @@ impl Isa {
         found
     }
 
+    /// Its name, as in the environment variable `RECURRENT_ISA`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512 => "avx512",
+            Isa::Avx2 => "avx2",
+            Isa::Baseline => "baseline",
+        }
+    }
+
     /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled twice.
     pub(crate) fn narrow(self) -> Isa {
         if self == Isa::Avx512 { Isa::Avx2 } else { self }
@@ -167,9 +176,22 @@ impl Isa {
         self != Isa::Baseline || Baseline::FUSED
     }
 
-    /// The instruction set that layers are built for: the best that the machine has.
+    /// The instruction set that layers are built for: the best that the machine has, or the one that the environment
+    /// variable `RECURRENT_ISA` names. The variable is for tests, and read once.
+    ///
+    /// # Panics
+    /// If the machine doesn't have what the variable names: a test of it must not pass on something else.
     pub(crate) fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
-        *BEST.get_or_init(|| Isa::available()[0])
+        *BEST.get_or_init(|| {
+            let available = Isa::available();
+            match std::env::var("RECURRENT_ISA") {
+                Ok(name) => match available.iter().find(|isa| isa.name() == name) {
+                    Some(&isa) => isa,
+                    None => panic!("RECURRENT_ISA={name}: this machine has {available:?}"),
+                },
+                Err(_) => available[0],
+            }
+        })
     }
 }

@@ -141,8 +141,8 @@ impl Vectors for f64 {
 
 /// `sum + vector * factor`, for each element.
 #[inline(always)]
-pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: &V::Array, factor: T) -> V {
-    let mut sum = sum.array();
+pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: V, factor: T) -> V {
+    let (mut sum, vector) = (sum.array(), vector.array());
     for (sum, &v) in sum.as_mut().iter_mut().zip(vector.as_ref()) {
         *sum = A::mul_add(v, factor, *sum);
     }

@@ -10,6 +10,7 @@ mod cells;
 pub(crate) mod compiled;
 mod dense;
 #[doc(hidden)]
+pub mod door;
 mod gru;
 pub(crate) mod isa;
 mod lanes;
@@ -20,6 +21,7 @@ pub mod paths;
 mod products;
 mod project;
 mod reference;
+mod row;
 mod simple_rnn;
 mod sinks;
 mod tiles;
@@ -108,6 +110,17 @@ pub(crate) enum RowInput<'a, T> {
     Projected(&'a [T]),
 }
 
+impl<'a, T> RowInput<'a, T> {
+    /// x, or nothing if the input is projected; and what the sums start from.
+    #[inline(always)]
+    fn operands(self, bias: &'a [T]) -> (&'a [T], &'a [T]) {
+        match self {
+            RowInput::Raw(x) => (x, bias),
+            RowInput::Projected(z) => (&[], z),
+        }
+    }
+}
+
 impl<'a, T: Copy> KernelStep<'a, T> {
     /// The step of the only row, if it is one that a [`RowStep`] can do.
     #[inline(always)]
@@ -126,42 +139,6 @@ impl<'a, T: Copy> KernelStep<'a, T> {
                 recurrent_activation: self.recurrent_activation,
             }),
             _ => None,
-        }
-    }
-}
-
-impl<'a, T> RowStep<'a, T> {
-    /// x, or nothing if the input is projected; and what the sums start from.
-    #[inline(always)]
-    fn operands<'b>(&self, bias: &'b [T]) -> (&'b [T], &'b [T])
-    where
-        'a: 'b,
-    {
-        match self.input {
-            RowInput::Raw(x) => (x, bias),
-            RowInput::Projected(z) => (&[], z),
-        }
-    }
-
-    /// The same as a step of a list of rows.
-    fn into_rows(self) -> KernelStep<'a, T> {
-        KernelStep {
-            rows: &[0],
-            input: match self.input {
-                RowInput::Raw(x) => Input::Raw(Rows::packed(x, x.len())),
-                RowInput::Projected(z) => Input::Projected(Rows::packed(z, z.len())),
-            },
-            prev: Rows::packed(self.prev, self.prev.len()),
-            next: {
-                let width = self.next.len();
-                RowsMut::packed(self.next, width)
-            },
-            saved: None,
-            dropout: None,
-            scratch: self.scratch,
-            odd_step: self.odd_step,
-            activation: self.activation,
-            recurrent_activation: self.recurrent_activation,
         }
     }
 }

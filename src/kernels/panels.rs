@@ -12,11 +12,12 @@
 //! k = rows  [ line 0 ][ line 1 ]..[ line G-1 ]
 //! ```
 //!
-//! Lines are numbered `tile * gates + gate`, a tile being 16 (8) units. [`Grouping::Gates`] makes each tile a group, so
-//! that all gates of a unit are in registers at once (LSTM, GRU). [`Grouping::Flat`] makes groups of up to four lines,
-//! as equal as can be, for columns that need nothing of one another (SimpleRNN, Dense): one line alone would wait for
-//! each multiplication to end. With `Gates`, the last tile is half as wide if that holds all its units: 40 units are
-//! 16 + 16 + 8, not 48. Columns beyond the last unit are zero.
+//! A tile is 16 (8) units. With [`Grouping::Gates`] lines are numbered `tile * gates + gate`, and each tile is a group, so
+//! that all gates of a unit are in registers at once (LSTM, GRU). The last tile is half as wide if that holds all its
+//! units: 40 units are 16 + 16 + 8, not 48. [`Grouping::Flat`] makes groups of up to four lines, as equal as can be, for
+//! columns that need nothing of one another (SimpleRNN, Dense): one line alone would wait for each multiplication to end.
+//! Of two gates (a GRU with the reset before the product) the second one's lines come first: r is needed sooner than z.
+//! Columns beyond the last unit are zero.
 //!
 //! A *z row* holds one value per column in the order of the lines: the bias, `bias + x * kernel` of a row of x
 //! ([`Input::Projected`](crate::rows::Input)), or preactivations.
@@ -61,6 +62,7 @@ pub(super) struct Panels<T: Float> {
     units: usize,
     gates: usize,
     z_len: usize,
+    grouping: Grouping,
     near: bool,
     groups: Vec<Group>,
     weights: Aligned<T>,
@@ -98,7 +100,7 @@ impl<T: Float> Panels<T> {
         }
         let near = units >= 2 * lanes && rows * z * size_of::<T>() <= NEAREST_CACHE;
         let (weights, bias) = (Aligned::zeros(rows * z), Aligned::zeros(z));
-        Panels { rows, units, gates, z_len: z, near, groups, weights, bias }
+        Panels { rows, units, gates, z_len: z, grouping, near, groups, weights, bias }
     }
 
     /// The number of elements of a z row.
@@ -169,7 +171,11 @@ impl<T: Float> Panels<T> {
 
     /// The group, the line in it and the lane that hold a column.
     fn place(&self, gate: usize, unit: usize) -> (Group, usize, usize) {
-        let line = unit / T::LANES * self.gates + gate;
+        let tile = unit / T::LANES;
+        let line = match self.grouping {
+            Grouping::Gates => tile * self.gates + gate,
+            Grouping::Flat => (self.gates - 1 - gate) * self.units.div_ceil(T::LANES) + tile,
+        };
         let z = line * T::LANES; // lines before this one are never half as wide
         let group = self.groups[self.groups.partition_point(|g| g.z <= z) - 1];
         // Of a narrow last group `z` above is not the line's own place, but it is in the group.

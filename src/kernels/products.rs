@@ -42,12 +42,12 @@ pub(super) fn add_products<A: Arch, T: Float, V: Lanes<T>, const G: usize, const
     assert!(first + N <= G);
     let count = weights.len();
     unrolled!(I in 0..M => { rows[I] = &rows[I][..count]; });
+    let mut lines = [V::splat(T::zero()); N];
     for k in 0..count {
+        unrolled!(J in 0..N => { lines[J] = V::of(weights[k][first + J]); });
         unrolled!(I in 0..M => {
             let factor = rows[I][k];
-            unrolled!(J in 0..N => {
-                sums[I][J] = add_scaled::<A, T, V>(sums[I][J], &weights[k][first + J], factor);
-            });
+            unrolled!(J in 0..N => { sums[I][J] = add_scaled::<A, T, V>(sums[I][J], lines[J], factor); });
         });
     }
     sums
@@ -62,7 +62,7 @@ pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize
 ) -> [V; G] {
     assert_eq!(weights.len(), row.len());
     for (lines, &factor) in weights.iter().zip(row) {
-        unrolled!(J in 0..G => { sums[J] = add_scaled::<A, T, V>(sums[J], &lines[J], factor); });
+        unrolled!(J in 0..G => { sums[J] = add_scaled::<A, T, V>(sums[J], V::of(lines[J]), factor); });
     }
     sums
 }
@@ -76,8 +76,8 @@ pub(super) fn add_products_of_row_to_two<A: Arch, T: Float, V: Lanes<T>, const G
 ) -> [[V; G]; 2] {
     assert!(weights[0].len() == row.len() && weights[1].len() == row.len());
     for ((first, second), &factor) in weights[0].iter().zip(weights[1]).zip(row) {
-        unrolled!(J in 0..G => { sums[0][J] = add_scaled::<A, T, V>(sums[0][J], &first[J], factor); });
-        unrolled!(J in 0..G => { sums[1][J] = add_scaled::<A, T, V>(sums[1][J], &second[J], factor); });
+        unrolled!(J in 0..G => { sums[0][J] = add_scaled::<A, T, V>(sums[0][J], V::of(first[J]), factor); });
+        unrolled!(J in 0..G => { sums[1][J] = add_scaled::<A, T, V>(sums[1][J], V::of(second[J]), factor); });
     }
     sums
 }

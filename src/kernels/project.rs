@@ -60,5 +60,5 @@ pub(super) fn flat_units<A: Arch, T: Float>(
 
 #[inline(always)]
 fn operands<'a, T: Float>(panels: &'a Panels<T>, x: Rows<'a, T>) -> Operands<'a, T> {
-    Operands { start: Start::Same(panels.bias()), x: Some(x), h: Rows::packed(&[], 0) }
+    Operands { start: Start::Same(panels.bias()), x: Some(x), h: Rows::packed(&[], 0), h_in_order: false }
 }

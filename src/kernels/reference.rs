@@ -121,7 +121,7 @@ pub(super) fn simple_rnn<A: Arch, T: Float>(
         }
         if matches!(call.activation, Activation::Tanh) {
             for h in next {
-                *h = cells::simple_rnn::<A, T>(*h);
+                *h = cells::tanh::<A, T>(*h);
             }
         } else {
             apply::<A, T>(call.activation, next);
@@ -241,6 +241,7 @@ pub(super) fn gru_before<A: Arch, T: Float>(
     call: &mut KernelStep<'_, T>,
 ) {
     use gru_gate::{H, R, Z};
+    let default = is_default(call.activation, call.recurrent_activation);
     for &row in call.rows {
         let (x, h) = (input_row(call, row), state_row(call, units, row));
         let (z, rest) = call.scratch.split_at_mut(units);
@@ -251,10 +252,18 @@ pub(super) fn gru_before<A: Arch, T: Float>(
             z[u] = preactivation::<A, T>(gates, input_size, Z, u, &x, &h);
             r[u] = preactivation::<A, T>(gates, input_size, R, u, &x, &h);
         }
-        apply::<A, T>(call.recurrent_activation, z);
-        apply::<A, T>(call.recurrent_activation, r);
-        for (u, rh) in rh.iter_mut().enumerate() {
-            *rh = r[u] * h.get(H, u);
+        if default {
+            for u in 0..units {
+                z[u] = cells::sigmoid::<A, T>(z[u]);
+                rh[u] = cells::reset::<A, T>(r[u], h.get(H, u));
+                r[u] = cells::sigmoid::<A, T>(r[u]);
+            }
+        } else {
+            apply::<A, T>(call.recurrent_activation, z);
+            apply::<A, T>(call.recurrent_activation, r);
+            for (u, rh) in rh.iter_mut().enumerate() {
+                *rh = r[u] * h.get(H, u);
+            }
         }
         let x = match x {
             InputRow::Projected(z) => InputRow::Projected(&z[gates.z_len()..]),
@@ -265,7 +274,13 @@ pub(super) fn gru_before<A: Arch, T: Float>(
             let sum = input_part::<A, T>(candidate, 0, u, &x, H);
             *n = add_products::<A, T>(sum, candidate.column(0, u).skip(input_size), &rh, 0);
         }
-        apply::<A, T>(call.activation, n);
+        if default {
+            for n in n.iter_mut() {
+                *n = cells::tanh::<A, T>(*n);
+            }
+        } else {
+            apply::<A, T>(call.activation, n);
+        }
         let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
         for u in 0..units {
             next[u] = cells::mix::<A, T>(z[u], prev[u], n[u]);

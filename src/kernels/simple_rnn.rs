@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use super::activate::{activate, apply};
+use super::activate::{activate_here, apply};
 use super::blocks::{self, Block, Operands, Sink};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
-use super::products::{add_products_of_row, unrolled};
+use super::products::unrolled;
+use super::row::group_of_row;
 use super::sinks::UnitRows;
 use super::{KernelStep, RowStep, cells, project, reference};
 use crate::rows::{Rows, RowsMut};
@@ -73,28 +74,25 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// One step of one row; `step.recurrent_activation` is not looked at.
     #[inline(always)]
-    pub(super) fn step_row_here(&self, step: RowStep<'_, T>) {
-        let panels = &self.panels;
-        let (x, start) = step.operands(panels.bias());
-        let RowStep { prev, next, odd_step, activation, .. } = step;
+    pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
+        let (panels, step) = (&self.panels, &mut step);
         let groups = panels.groups();
         for i in 0..groups.len() {
-            let group = &groups[if odd_step { groups.len() - 1 - i } else { i }];
-            let (weights, start) = (panels.weights(group), &start[group.z..]);
-            let next = &mut next[group.z..];
-            match (activation, group.lines) {
-                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { weights, x, start, prev, next }),
-                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { weights, x, start, prev, next }),
-                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { weights, x, start, prev, next }),
-                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { weights, x, start, prev, next }),
-                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { weights, x, start, prev, next }),
-                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { weights, x, start, prev, next }),
-                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { weights, x, start, prev, next }),
-                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { weights, x, start, prev, next }),
+            let group = &groups[if step.odd_step { groups.len() - 1 - i } else { i }];
+            let step = &mut *step;
+            match (step.activation, group.lines) {
+                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { panels, group, step }),
+                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { panels, group, step }),
+                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { panels, group, step }),
+                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { panels, group, step }),
+                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { panels, group, step }),
+                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { panels, group, step }),
+                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { panels, group, step }),
+                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { panels, group, step }),
             }
         }
-        if !matches!(activation, Activation::Tanh) {
-            activate(self.isa, activation, next);
+        if !matches!(step.activation, Activation::Tanh) {
+            activate_here(self.isa, step.activation, step.next);
         }
     }
 
@@ -200,37 +198,37 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
     let mut h = z.array();
     for h in h.as_mut() {
-        *h = cells::simple_rnn::<A, T>(*h);
+        *h = cells::tanh::<A, T>(*h);
     }
     V::of(h)
 }
 
 /// A step of one row and one group, in registers.
-struct OneRow<'a, T: Float, const G: usize, const TANH: bool> {
-    weights: &'a [T],
-    /// x, or nothing if the input is projected.
-    x: &'a [T],
-    /// The bias, or the projected input.
-    start: &'a [T],
-    prev: &'a [T],
-    next: &'a mut [T],
+struct OneRow<'a, 'c, T: Float, const G: usize, const TANH: bool> {
+    panels: &'a Panels<T>,
+    group: &'a Group,
+    step: &'a mut RowStep<'c, T>,
 }
 
-impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, T, G, TANH> {
+impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, '_, T, G, TANH> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let OneRow { weights, x, start, prev, next } = self;
-        let weights = T::Line::arrays(weights).as_chunks::<G>().0;
-        let start = &T::Line::arrays(start)[..G];
-        let mut sums = [T::Line::splat(T::zero()); G];
-        unrolled!(I in 0..G => { sums[I] = T::Line::of(start[I]); });
-        let sums = add_products_of_row::<A, T, T::Line, G>(sums, &weights[..x.len()], x);
-        let wh = &weights[weights.len() - prev.len()..];
-        let mut sums = add_products_of_row::<A, T, T::Line, G>(sums, wh, prev);
+        let OneRow { panels, group, step } = self;
+        let (x, start) = step.input.operands(panels.bias());
+        let mut sums = group_of_row::<A, T, G>(panels, group, start, x, step.prev);
         if TANH {
             unrolled!(I in 0..G => { sums[I] = finish::<A, T, T::Line>(sums[I]); });
         }
-        unrolled!(I in 0..G => { sums[I].store(&mut next[I * T::LANES..]); });
+        let next = &mut step.next[group.z..];
+        match next.split_at_mut_checked(G * T::LANES) {
+            Some((next, _)) => {
+                let next = T::Line::arrays_mut(next);
+                unrolled!(I in 0..G => { next[I] = sums[I].array(); });
+            }
+            None => {
+                unrolled!(I in 0..G => { sums[I].store(&mut next[I * T::LANES..]); });
+            }
+        }
     }
 }

@@ -57,22 +57,30 @@ impl<T: Float, const GATES: usize> Sink<T> for TileRows<'_, T, GATES> {
     }
 }
 
-/// The same of a matrix in flat groups.
-pub(super) struct FlatRows<'a, T, const GATES: usize> {
+/// Writes rows of two gates x units, in the order of the call's rows, of a matrix in flat groups.
+pub(super) struct TwoGateRows<'a, T> {
     pub out: &'a mut [T],
     pub units: usize,
 }
 
-impl<T: Float, const GATES: usize> Sink<T> for FlatRows<'_, T, GATES> {
+impl<T: Float> Sink<T> for TwoGateRows<'_, T> {
     #[inline(always)]
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
-        let (units, line) = (self.units, group.z / V::LEN);
-        let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
+        let units = self.units;
+        let rows_out = self.out.chunks_exact_mut(2 * units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {
             for (n, z) in z[..group.lines].iter().enumerate() {
-                let (unit, gate) = ((line + n) / GATES * V::LEN, (line + n) % GATES);
-                z[i].store(&mut out[gate * units..][..units][unit..]);
+                let (unit, second) = line_of_two(group, n, units);
+                z[i].store(&mut out[usize::from(second) * units..][..units][unit..]);
             }
         }
     }
+}
+
+/// The first unit of the `n`th line of a flat group, and whether it is one of the second gate's: those come first.
+#[inline(always)]
+pub(super) fn line_of_two(group: &Group, n: usize, units: usize) -> (usize, bool) {
+    let unit = group.z + n * group.lanes;
+    let all = units.next_multiple_of(group.lanes);
+    if unit < all { (unit, true) } else { (unit - all, false) }
 }

@@ -64,7 +64,7 @@ pub(super) fn activate_backward_here<T: Float>(isa: Isa, activation: &Activation
 /// [`activate`] from within a kernel.
 #[inline(always)]
 pub(crate) fn apply<A: Arch, T: Float>(activation: &Activation, row: &mut [T]) {
-    activate(A::ISA, activation, row);
+    activate_here(A::ISA, activation, row);
 }
 
 /// Whether the way back needs the preactivations, or the activations alone will do.

@@ -300,7 +300,13 @@ impl<T: Float> Kernel for Product<'_, T> {
         let (start, h) = (Start::Same(panels.bias()), Rows::packed(&[], 0));
         let mut sink = UnitRows(out);
         for rows in rows.chunks(ROWS_AT_ONCE) {
-            blocks::flat::<A, T, _>(panels, &Operands { start, x: Some(x), h }, rows, false, &mut sink);
+            blocks::flat::<A, T, _>(
+                panels,
+                &Operands { start, x: Some(x), h, h_in_order: false },
+                rows,
+                false,
+                &mut sink,
+            );
         }
     }
 }

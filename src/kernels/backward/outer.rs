@@ -88,6 +88,7 @@ fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
     k: usize,
 ) {
     let mut sums = [[V::splat(T::zero()); N]; M];
+    let mut lines = [V::splat(T::zero()); N];
     unrolled!(I in 0..M => {
         let lines = V::arrays(&call.sums.row(k + I)[column..][..N * V::LEN]);
         unrolled!(J in 0..N => { sums[I][J] = V::of(lines[J]); });
@@ -95,9 +96,10 @@ fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
     for &row in call.rows {
         let dz = V::arrays(&call.dz.row(row)[column..][..N * V::LEN]);
         let operand = &call.operand.row(row)[k..][..M];
+        unrolled!(J in 0..N => { lines[J] = V::of(dz[J]); });
         unrolled!(I in 0..M => {
             let factor = operand[I];
-            unrolled!(J in 0..N => { sums[I][J] = add_scaled::<A, T, V>(sums[I][J], &dz[J], factor); });
+            unrolled!(J in 0..N => { sums[I][J] = add_scaled::<A, T, V>(sums[I][J], lines[J], factor); });
         });
     }
     unrolled!(I in 0..M => {

@@ -16,8 +16,8 @@ use super::reference::{self, gru_gate};
 use super::{BATCH, KernelStep, RowStep, is_default, project};
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
-use before::AnyRows;
-use row::{LastTile, OneRow, OneRowInPairs};
+use before::{AnyRows, CandidateOfRow, GatesOfRow, RestOfRow};
+use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused};
 use rows::{Fused, Recorded, Unfused};
 
 /// The gates of each unit, in Keras's order: z, r, h.
@@ -142,11 +142,13 @@ impl<T: Float> GruKernel<T> {
     #[inline(always)]
     pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
         let default = is_default(step.activation, step.recurrent_activation);
-        let (isa, after) = match &self.form {
-            Form::After(after) if default => (self.isa, after),
-            _ => return self.step_rows(&mut step.into_rows()),
+        let (isa, step) = (self.isa, &mut step);
+        let after = match &self.form {
+            Form::After(after) if default => after,
+            Form::After(after) => return dispatch(isa, OneRowUnfused { after, step }),
+            Form::Before(before) if default => return self.row_before::<true>(before, step),
+            Form::Before(before) => return self.row_before::<false>(before, step),
         };
-        let step = &mut step;
         let last = !self.units.is_multiple_of(T::LANES);
         if last && step.odd_step {
             dispatch(isa, LastTile { after, step: &mut *step });
@@ -160,6 +162,28 @@ impl<T: Float> GruKernel<T> {
         }
         if last && !step.odd_step {
             dispatch(isa, LastTile { after, step });
+        }
+    }
+
+    /// One step of one row with the reset before the product.
+    fn row_before<const DEFAULT: bool>(&self, before: &Before<T>, step: &mut RowStep<'_, T>) {
+        let isa = self.isa;
+        for (second, panels) in [(false, &before.gates), (true, &before.candidate)] {
+            for group in panels.groups() {
+                let step = &mut *step;
+                match (second, group.lines) {
+                    (false, 2) => dispatch(isa, GatesOfRow::<T, 2, DEFAULT> { before, group, step }),
+                    (false, 3) => dispatch(isa, GatesOfRow::<T, 3, DEFAULT> { before, group, step }),
+                    (false, _) => dispatch(isa, GatesOfRow::<T, 4, DEFAULT> { before, group, step }),
+                    (true, 1) => dispatch(isa, CandidateOfRow::<T, 1, DEFAULT> { before, group, step }),
+                    (true, 2) => dispatch(isa, CandidateOfRow::<T, 2, DEFAULT> { before, group, step }),
+                    (true, 3) => dispatch(isa, CandidateOfRow::<T, 3, DEFAULT> { before, group, step }),
+                    (true, _) => dispatch(isa, CandidateOfRow::<T, 4, DEFAULT> { before, group, step }),
+                }
+            }
+            if !DEFAULT {
+                dispatch(isa, RestOfRow { step: &mut *step, last: second });
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 //! Steps of one row of a GRU with the reset after the product and the default activations, in registers from the sums to
 //! the state. Written like the LSTM's.
 
-use super::super::RowStep;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two};
+use super::super::{RowStep, cells};
 use super::rows::finish;
 use super::{After, GATES};
 use crate::Float;
@@ -20,7 +20,7 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let OneRow { after: After { gates, bias_h }, step } = self;
-        let (x, start) = step.operands(gates.bias());
+        let (x, start) = step.input.operands(gates.bias());
         let rows = gates.rows();
         let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
         let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
@@ -49,7 +49,7 @@ impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let OneRowInPairs { after: After { gates, bias_h }, step } = self;
-        let (x, start) = step.operands(gates.bias());
+        let (x, start) = step.input.operands(gates.bias());
         let rows = gates.rows();
         let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
         let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
@@ -98,7 +98,7 @@ impl<T: Float> LastTile<'_, '_, T> {
     #[inline(always)]
     fn tile<A: Arch, V: Lanes<T>>(self) {
         let LastTile { after: After { gates, bias_h }, step } = self;
-        let (x, start) = step.operands(gates.bias());
+        let (x, start) = step.input.operands(gates.bias());
         let unit = gates.units() / T::LANES * T::LANES;
         let weights = V::arrays(&gates.all_weights()[unit * GATES * gates.rows()..]);
         let starts = V::arrays(&start[unit * GATES..]).as_chunks::<GATES>().0;
@@ -107,6 +107,55 @@ impl<T: Float> LastTile<'_, '_, T> {
         let mut few = V::splat(T::zero()).array();
         let h = finish::<A, T, V>(z, x, V::view(&step.prev[unit..], &mut few));
         V::of(h).store(&mut step.next[unit..]);
+    }
+}
+
+/// A step with other activations: the sums of all tiles go to the scratch, in Keras's order, then whole rows on.
+pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
+    pub after: &'a After<T>,
+    pub step: &'a mut RowStep<'c, T>,
+}
+
+impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRowUnfused { after: After { gates, bias_h }, step } = self;
+        let (rows, units) = (gates.rows(), gates.units());
+        let z = &mut step.scratch[..4 * units];
+        let (x, start) = step.input.operands(gates.bias());
+        for i in 0..gates.groups().len() {
+            let i = if step.odd_step { gates.groups().len() - 1 - i } else { i };
+            let unit = i * T::LANES;
+            let (weights, start) = (&gates.all_weights()[unit * GATES * rows..], &start[unit * GATES..]);
+            let bias_h = &bias_h[unit..];
+            if gates.groups()[i].lanes == T::LANES {
+                let weights = &weights[..T::LANES * GATES * rows];
+                sums_to_gates::<A, T, T::Line>(weights, start, bias_h, x, step.prev, z, unit);
+            } else {
+                sums_to_gates::<A, T, T::HalfLine>(weights, start, bias_h, x, step.prev, z, unit);
+            }
+        }
+        cells::gru_after_row::<A, T>(z, step.prev, step.next, step.activation, step.recurrent_activation);
+    }
+}
+
+/// The sums of a tile, as columns of a row of z, r and the candidate's two parts.
+#[inline(always)]
+fn sums_to_gates<A: Arch, T: Float, V: Lanes<T>>(
+    weights: &[T],
+    start: &[T],
+    bias_h: &[T],
+    x: &[T],
+    h: &[T],
+    gates: &mut [T],
+    unit: usize,
+) {
+    let start = &V::arrays(start).as_chunks::<GATES>().0[0];
+    let ([z, r, h_part], x_part) =
+        sums::<A, T, V>(V::arrays(weights).as_chunks().0, start, &V::arrays(bias_h)[0], x, h);
+    for (gate, sums) in gates.chunks_exact_mut(h.len()).zip([z, r, x_part, h_part]) {
+        sums.store(&mut gate[unit..]);
     }
 }
 

@@ -112,9 +112,9 @@ fn gates_of<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V) -> [V::
     let [to_z, to_r, to_n] = &mut gates;
     let (to_z, to_r, to_n) = (to_z.as_mut(), to_r.as_mut(), to_n.as_mut());
     for j in 0..V::LEN {
-        to_z[j] = cells::sigmoid_gate::<A, T>(z[j]);
-        to_r[j] = cells::sigmoid_gate::<A, T>(r[j]);
-        to_n[j] = cells::tanh_gate::<A, T>(A::mul_add(to_r[j], h[j], x[j]));
+        to_z[j] = cells::sigmoid::<A, T>(z[j]);
+        to_r[j] = cells::sigmoid::<A, T>(r[j]);
+        to_n[j] = cells::tanh::<A, T>(A::mul_add(to_r[j], h[j], x[j]));
     }
     gates
 }

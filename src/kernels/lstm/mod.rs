@@ -13,7 +13,7 @@ use super::panels::{Grouping, Panels};
 use super::{BATCH, KernelStep, RowStep, is_default, project, reference};
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
-use row::{LastTile, OneRow, OneRowInPairs};
+use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused};
 use rows::{Fused, Recorded, Unfused};
 
 /// The gates of each unit, in Keras's order: i, f, c, o.
@@ -83,10 +83,10 @@ impl<T: Float> LstmKernel<T> {
     /// One step of one row.
     #[inline(always)]
     pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
-        if !is_default(step.activation, step.recurrent_activation) {
-            return self.step_rows(&mut step.into_rows());
-        }
         let (isa, panels, step) = (self.isa, &self.panels, &mut step);
+        if !is_default(step.activation, step.recurrent_activation) {
+            return dispatch(isa, OneRowUnfused { panels, step });
+        }
         let last = !self.units.is_multiple_of(T::LANES);
         if last && step.odd_step {
             dispatch(isa, LastTile { panels, step: &mut *step });

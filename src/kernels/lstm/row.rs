@@ -3,11 +3,11 @@
 //! A small step is over before the processor has seen all of the next one; each instruction that isn't arithmetic delays
 //! the next input's products. So: few slices, cut once, and what is rare behind a call.
 
-use super::super::RowStep;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::panels::Panels;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two};
+use super::super::{RowStep, cells};
 use super::GATES;
 use super::rows::finish;
 use crate::Float;
@@ -23,7 +23,7 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let OneRow { panels, step } = self;
-        let (x, start) = step.operands(panels.bias());
+        let (x, start) = step.input.operands(panels.bias());
         let rows = panels.rows();
         let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
         let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
@@ -53,7 +53,7 @@ impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let OneRowInPairs { panels, step } = self;
-        let (x, start) = step.operands(panels.bias());
+        let (x, start) = step.input.operands(panels.bias());
         let rows = panels.rows();
         let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
         let starts = T::Line::arrays(start).as_chunks::<GATES>().0;
@@ -103,7 +103,7 @@ impl<T: Float> LastTile<'_, '_, T> {
     #[inline(always)]
     fn tile<A: Arch, V: Lanes<T>>(self) {
         let LastTile { panels, step } = self;
-        let (x, start) = step.operands(panels.bias());
+        let (x, start) = step.input.operands(panels.bias());
         let (h, c) = step.prev.split_at(panels.units());
         let (next_h, next_c) = step.next.split_at_mut(panels.units());
         let unit = c.len() / T::LANES * T::LANES;
@@ -114,6 +114,52 @@ impl<T: Float> LastTile<'_, '_, T> {
         let (h, c) = finish::<A, T, V>(z, V::view(&c[unit..], &mut few));
         V::of(h).store(&mut next_h[unit..]);
         V::of(c).store(&mut next_c[unit..]);
+    }
+}
+
+/// A step with other activations: the sums of all tiles go to the scratch, in Keras's order, then whole rows on.
+pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
+    pub panels: &'a Panels<T>,
+    pub step: &'a mut RowStep<'c, T>,
+}
+
+impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OneRowUnfused { panels, step } = self;
+        let (rows, units) = (panels.rows(), panels.units());
+        let z = &mut step.scratch[..GATES * units];
+        let (x, start) = step.input.operands(panels.bias());
+        let (h, c) = step.prev.split_at(units);
+        for i in 0..panels.groups().len() {
+            let i = if step.odd_step { panels.groups().len() - 1 - i } else { i };
+            let unit = i * T::LANES;
+            let (weights, start) = (&panels.all_weights()[unit * GATES * rows..], &start[unit * GATES..]);
+            if panels.groups()[i].lanes == T::LANES {
+                sums_to_gates::<A, T, T::Line>(&weights[..T::LANES * GATES * rows], start, x, h, z, unit);
+            } else {
+                sums_to_gates::<A, T, T::HalfLine>(weights, start, x, h, z, unit);
+            }
+        }
+        cells::lstm_row::<A, T>(z, &c[..units], step.next, step.activation, step.recurrent_activation);
+    }
+}
+
+/// The sums of a tile, as columns of a row of gates.
+#[inline(always)]
+fn sums_to_gates<A: Arch, T: Float, V: Lanes<T>>(
+    weights: &[T],
+    start: &[T],
+    x: &[T],
+    h: &[T],
+    gates: &mut [T],
+    unit: usize,
+) {
+    let start = &V::arrays(start).as_chunks::<GATES>().0[0];
+    let z = sums::<A, T, V>(V::arrays(weights).as_chunks().0, start, x, h);
+    for (gate, z) in gates.chunks_exact_mut(h.len()).zip(z) {
+        z.store(&mut gate[unit..]);
     }
 }
 

@@ -114,10 +114,10 @@ fn gates_of<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES]) -> [V::Array; GATES] 
     let [to_i, to_f, to_g, to_o] = &mut gates;
     let (to_i, to_f, to_g, to_o) = (to_i.as_mut(), to_f.as_mut(), to_g.as_mut(), to_o.as_mut());
     for j in 0..V::LEN {
-        to_i[j] = cells::sigmoid_gate::<A, T>(i[j]);
-        to_f[j] = cells::sigmoid_gate::<A, T>(f[j]);
-        to_g[j] = cells::tanh_gate::<A, T>(g[j]);
-        to_o[j] = cells::sigmoid_gate::<A, T>(o[j]);
+        to_i[j] = cells::sigmoid::<A, T>(i[j]);
+        to_f[j] = cells::sigmoid::<A, T>(f[j]);
+        to_g[j] = cells::tanh::<A, T>(g[j]);
+        to_o[j] = cells::sigmoid::<A, T>(o[j]);
     }
     gates
 }

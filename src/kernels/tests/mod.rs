@@ -2,6 +2,7 @@
 //! bit for bit.
 
 mod case;
+mod extremes;
 mod naive;
 mod paths;
 mod reference;

@@ -1,0 +1,99 @@
+//! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost.
+
+use super::super::cells;
+use super::super::isa::{Arch, Kernel, dispatch};
+use super::super::lanes::{Lanes, add_scaled};
+use super::super::products::unrolled;
+use super::by_name;
+use crate::Float;
+
+/// Independent chains: enough to hide the wait for one another, and few enough for the registers of AVX2.
+const CHAINS: usize = 6;
+
+/// Runs `rounds` x 6 lines of fused multiply-adds in registers, and returns something that depends on all of them.
+pub fn peak<T: Float>(isa: &str, rounds: usize, start: T) -> T {
+    dispatch(by_name(isa), Peak { rounds, start })
+}
+
+struct Peak<T> {
+    rounds: usize,
+    start: T,
+}
+
+impl<T: Float> Kernel for Peak<T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<A: Arch>(self) -> T {
+        let mut sums = [T::Line::splat(self.start); CHAINS];
+        let line = T::Line::splat(self.start);
+        for _ in 0..self.rounds {
+            unrolled!(I in 0..CHAINS => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], line, self.start); });
+        }
+        total::<T>(&sums)
+    }
+}
+
+/// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always in
+/// order. That is how steps read their weights.
+pub fn read<T: Float>(isa: &str, data: &[T], block: usize, times: usize) -> T {
+    dispatch(by_name(isa), Read { data, block, times })
+}
+
+struct Read<'a, T> {
+    data: &'a [T],
+    block: usize,
+    times: usize,
+}
+
+impl<T: Float> Kernel for Read<'_, T> {
+    type Output = T;
+    #[inline(always)]
+    fn run<A: Arch>(self) -> T {
+        let Read { data, block, times } = self;
+        let count = data.len().div_ceil(block);
+        let mut sums = [T::Line::splat(T::zero()); CHAINS];
+        let factor = data[0];
+        for time in 0..times {
+            for i in 0..count {
+                let i = if time % 2 == 0 { i } else { count - 1 - i };
+                let block = &data[i * block..data.len().min((i + 1) * block)];
+                let (lines, rest) = T::Line::arrays(block).as_chunks::<CHAINS>();
+                for lines in lines {
+                    unrolled!(I in 0..CHAINS => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], T::Line::of(lines[I]), factor); });
+                }
+                for line in rest {
+                    sums[0] = add_scaled::<A, T, T::Line>(sums[0], T::Line::of(*line), factor);
+                }
+            }
+        }
+        total::<T>(&sums)
+    }
+}
+
+#[inline(always)]
+fn total<T: Float>(sums: &[T::Line; CHAINS]) -> T {
+    let mut total = T::zero();
+    for sum in sums {
+        for &value in sum.array().as_ref() {
+            total += value;
+        }
+    }
+    total
+}
+
+/// Replaces each value by its tanh, as the fused steps compute it.
+pub fn nonlinearities<T: Float>(isa: &str, values: &mut [T]) {
+    dispatch(by_name(isa), Nonlinearities(values));
+}
+
+struct Nonlinearities<'a, T>(&'a mut [T]);
+
+impl<T: Float> Kernel for Nonlinearities<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        for value in self.0 {
+            *value = cells::tanh::<A, T>(*value);
+        }
+    }
+}

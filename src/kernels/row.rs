@@ -1,0 +1,24 @@
+//! The sums of one row and one flat group.
+
+use super::isa::Arch;
+use super::lanes::{Lanes, Vectors};
+use super::panels::{Group, Panels};
+use super::products::{add_products_of_row, unrolled};
+use crate::Float;
+
+/// `start + x * kernel + h * recurrent`, of `G` lines, in registers. `x` is empty if `start` has its products already.
+#[inline(always)]
+pub(super) fn group_of_row<A: Arch, T: Float, const G: usize>(
+    panels: &Panels<T>,
+    group: &Group,
+    start: &[T],
+    x: &[T],
+    h: &[T],
+) -> [<T as Vectors>::Line; G] {
+    let weights = T::Line::arrays(panels.weights(group)).as_chunks::<G>().0;
+    let start = &T::Line::arrays(&start[group.z..])[..G];
+    let mut sums = [T::Line::splat(T::zero()); G];
+    unrolled!(I in 0..G => { sums[I] = T::Line::of(start[I]); });
+    let sums = add_products_of_row::<A, T, T::Line, G>(sums, &weights[..x.len()], x);
+    add_products_of_row::<A, T, T::Line, G>(sums, &weights[weights.len() - h.len()..], h)
+}
