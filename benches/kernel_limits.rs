@@ -238,7 +238,10 @@ impl Bench {
 
 fn main() {
     // `cargo bench` passes `--bench`.
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let mut words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    if std::env::args().any(|word| word == "--test") {
+        words.extend(["8x16", "step"].map(String::from));
+    }
     let bench = Bench { words };
     let among = |names: &[&str], name: &str| {
         let mut chosen = bench.words.iter().filter(|word| names.contains(&word.as_str())).peekable();

@@ -172,6 +172,7 @@ impl Isa {
     }
 
     /// Whether it multiplies and adds with one rounding: all that do give the same bits.
+    #[cfg(test)]
     pub(crate) fn is_fused(self) -> bool {
         self != Isa::Baseline || Baseline::FUSED
     }

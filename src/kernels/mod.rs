@@ -1,6 +1,71 @@
 //! The arithmetic: slices and sizes only, no arrays, and the only place of `unsafe`.
-
-#![allow(dead_code, unused_imports)] // until cells use the kernels
+//!
+//! # The idea
+//!
+//! A step is one product of a matrix with `[x, h]`, then a few functions of each unit's sums. The matrix is read once, from
+//! its first byte to its last, and the sums of a unit's gates are in registers at the same time, so that they never go to
+//! memory on their way to the new state:
+//!
+//! ```text
+//! step of some rows:
+//!     for tile of 16 units (8 in f64), in turn forwards and backwards:
+//!         for block of up to 8 rows:
+//!             sum[row][gate] = bias[gate], or what `project` made of x
+//!             for k in x, then in h:  sum[row][gate] += weights[tile][k][gate] * row[k]     16 lanes at once
+//!             new state[row] = cell(sum[row], old state[row])                               16 lanes at once
+//! ```
+//!
+//! One row is limited by reading (or, when small, by the wait for one sum after the other), many rows by multiply-adds.
+//! `project` is the same loop with time steps as rows and without h: a sequence of one row gets its input's product at the
+//! speed of a batch. With other activations than tanh and sigmoid the sums go to rows in the scratch, and the activations
+//! over whole rows.
+//!
+//! # Same bits
+//!
+//! Each sum is one chain: bias, x in order, h in order, one fused multiply-add for each. Tiles, blocks, projected input and
+//! vector widths change which sums are computed together, never a sum. The functions of a unit are one sequence of
+//! operations per cell (`cells`), the same for a vector of any width. `reference` is the specification: plain loops that
+//! every other path must match bit for bit, which `tests` check.
+//!
+//! # Weights in memory
+//!
+//! ```text
+//! LSTM, 40 units, f32: tiles of 16, 16 and 8 units; a line [ ] is 64 bytes
+//!
+//!            tile 0                  tile 1                  tile 2 (half lines)
+//! k = 0      [i ][f ][c ][o ]        [i ][f ][c ][o ]        [i f][c o]
+//! k = 1      [i ][f ][c ][o ]        [i ][f ][c ][o ]        [i f][c o]
+//! ...        x's rows, then h's      ...                     ...
+//!            one after the other, ---> then the next tile, --->
+//! ```
+//!
+//! The layout doesn't depend on the instruction set. `panels` says more.
+//!
+//! # Where to read on
+//!
+//! - `isa` - the instruction sets, and the call that leads into each
+//! - `lanes` - a vector value in safe code; `products` - the register tile
+//! - `panels` - the packed matrix; `aligned` - its memory
+//! - `cells` - a unit's functions, fused; `reference` - the specification
+//! - `blocks` - many rows; `row` - one row; `sinks` - sums that go to rows; `project` - the input's product
+//! - `lstm`, `gru`, `simple_rnn`, `dense` - what cells and layers call; `compiled` - their entries
+//! - `backward` - the way back; `activate`, `math` - activations and elementary functions
+//! - `door` - for benches: `benches/kernel_limits.rs` measures all this against the machine's limits
+//!
+//! # Traps, each measured
+//!
+//! 1. Sums that a loop variable indexes stay in memory, at 2 to 3 times the time: hence the macro in `products`.
+//! 2. A vector that is an array between operations is 16 scalars to the compiler, which finds the vector again, mostly
+//!    (a third slower where it doesn't, half in one loop): hence `lanes`. A line of weights is made a vector before it
+//!    meets the rows.
+//! 3. What isn't `#[inline(always)]` isn't compiled for the instruction set; a fused multiply-add is then a call.
+//! 4. Two limits of a value side by side become four slow instructions: see `cells`.
+//! 5. A copy of a few elements of unknown number becomes a call of `memcpy`: see `lanes`.
+//! 6. The processor overlaps a small step with the next one only until 64 stores wait: 22 ns of 65 were lost to a
+//!    struct of arguments. Hence [`RowStep`], and two pointers into a kernel, not ten words.
+//! 7. A tile order that depends on a flag in data (not in the code) delays all addresses: 17 ns of 65. Hence the
+//!    constant `BACKWARDS`.
+//! 8. Rows of a few sizes only (1, 2, 3, 4, 6, 8) in a block: each size is code, for each type and instruction set.
 
 pub(crate) mod activate;
 mod aligned;

@@ -63,6 +63,7 @@ impl<T: Float> SimpleRnnKernel<T> {
     }
 
     /// The elements that backward needs of each row and step, beyond the states: none.
+    #[cfg(test)]
     pub(crate) fn saved_len(&self) -> usize {
         0
     }

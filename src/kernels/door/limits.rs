@@ -12,22 +12,22 @@ const CHAINS: usize = 6;
 
 /// Runs `rounds` x 6 lines of fused multiply-adds in registers, and returns something that depends on all of them.
 pub fn peak<T: Float>(isa: &str, rounds: usize, start: T) -> T {
-    dispatch(by_name(isa), Peak { rounds, start })
+    dispatch(by_name(isa), Peak::<T, CHAINS> { rounds, start })
 }
 
-struct Peak<T> {
+struct Peak<T, const N: usize> {
     rounds: usize,
     start: T,
 }
 
-impl<T: Float> Kernel for Peak<T> {
+impl<T: Float, const N: usize> Kernel for Peak<T, N> {
     type Output = T;
     #[inline(always)]
     fn run<A: Arch>(self) -> T {
-        let mut sums = [T::Line::splat(self.start); CHAINS];
+        let mut sums = [T::Line::splat(self.start); N];
         let line = T::Line::splat(self.start);
         for _ in 0..self.rounds {
-            unrolled!(I in 0..CHAINS => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], line, self.start); });
+            unrolled!(I in 0..N => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], line, self.start); });
         }
         total::<T>(&sums)
     }
@@ -36,30 +36,30 @@ impl<T: Float> Kernel for Peak<T> {
 /// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always in
 /// order. That is how steps read their weights.
 pub fn read<T: Float>(isa: &str, data: &[T], block: usize, times: usize) -> T {
-    dispatch(by_name(isa), Read { data, block, times })
+    dispatch(by_name(isa), Read::<T, CHAINS> { data, block, times })
 }
 
-struct Read<'a, T> {
+struct Read<'a, T, const N: usize> {
     data: &'a [T],
     block: usize,
     times: usize,
 }
 
-impl<T: Float> Kernel for Read<'_, T> {
+impl<T: Float, const N: usize> Kernel for Read<'_, T, N> {
     type Output = T;
     #[inline(always)]
     fn run<A: Arch>(self) -> T {
         let Read { data, block, times } = self;
         let count = data.len().div_ceil(block);
-        let mut sums = [T::Line::splat(T::zero()); CHAINS];
+        let mut sums = [T::Line::splat(T::zero()); N];
         let factor = data[0];
         for time in 0..times {
             for i in 0..count {
                 let i = if time % 2 == 0 { i } else { count - 1 - i };
                 let block = &data[i * block..data.len().min((i + 1) * block)];
-                let (lines, rest) = T::Line::arrays(block).as_chunks::<CHAINS>();
+                let (lines, rest) = T::Line::arrays(block).as_chunks::<N>();
                 for lines in lines {
-                    unrolled!(I in 0..CHAINS => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], T::Line::of(lines[I]), factor); });
+                    unrolled!(I in 0..N => { sums[I] = add_scaled::<A, T, T::Line>(sums[I], T::Line::of(lines[I]), factor); });
                 }
                 for line in rest {
                     sums[0] = add_scaled::<A, T, T::Line>(sums[0], T::Line::of(*line), factor);
@@ -71,7 +71,7 @@ impl<T: Float> Kernel for Read<'_, T> {
 }
 
 #[inline(always)]
-fn total<T: Float>(sums: &[T::Line; CHAINS]) -> T {
+fn total<T: Float>(sums: &[T::Line]) -> T {
     let mut total = T::zero();
     for sum in sums {
         for &value in sum.array().as_ref() {
