@@ -23,7 +23,7 @@
 //!
 //! ```text
 //! layers ── what a user holds: options, weights, defaults; Bidirectional, Stacked, wrappers
-//!    │         (initializers only make their weights)
+//!    │         (initializers and the readers of files only make them)
 //! runner ── time: direction, mask, lengths, resets, outputs, the way back in time; knows any cell
 //!    │
 //! cells ─── one step forward and the same step backward; SimpleRNN, LSTM, GRU

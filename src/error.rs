@@ -485,6 +485,28 @@ pub enum Error {
     #[error("the gradients, or the optimizer's memory, belong to another layer: its weights are others")]
     GradientsLayer,
 
+    /// A chunk of truncated backpropagation that says itself where it begins or what it is recorded on.
+    #[error("a chunk begins where the last one ended and has a tape already: leave {option} out")]
+    ChunkOption {
+        /// `"initial_state"` or `"record"`.
+        option: &'static str,
+    },
+
+    /// An optimizer's option that is out of its range.
+    #[error("{option} must be {expected}, got {given}")]
+    OptimizerOption {
+        /// Keras's name of the option.
+        option: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// What was given.
+        given: f64,
+    },
+
+    /// Gradients that are to be clipped in two ways.
+    #[error("only one of clipnorm, clipvalue and global_clipnorm can be set")]
+    OptimizerClips,
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {

@@ -1,10 +1,15 @@
 //! Gradients of a layer's weights, its input and its initial state.
 
-use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD};
+mod kept;
+mod slices;
 
+use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD, ArrayViewMutD};
+
+pub(crate) use self::kept::Kept;
+pub(crate) use self::slices::Slices;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
+use crate::layers::trainable::Trainable;
 use crate::state::State;
 use crate::weights::WeightVisitor;
 
@@ -17,20 +22,23 @@ pub struct Gradients<T> {
     pub(crate) names: Vec<String>,
     /// In visiting order, in the weights' shapes.
     pub(crate) weights: Vec<ArrayD<T>>,
+    /// Of each weight, what its gradient is the sum of, if it came row by row.
+    pub(crate) slices: Vec<Slices<T>>,
     pub(crate) input: Option<Array3<T>>,
     pub(crate) state: State<T>,
 }
 
 impl<T: Float> Gradients<T> {
-    /// Zeros for each weight of a layer.
-    pub fn new(layer: &(impl Layer<T> + ?Sized)) -> Self {
+    /// Zeros for each weight of a layer, or of an [`Embedding`](crate::Embedding).
+    pub fn new(layer: &(impl Trainable<T> + ?Sized)) -> Self {
         let (mut names, mut weights) = (Vec::new(), Vec::new());
-        layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+        layer.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
             names.push(path.to_string());
             weights.push(ArrayD::zeros(weight.raw_dim()));
         }));
-        let state = State::zeros(layer.state_layout().clone(), 0);
-        Gradients { names, weights, input: Some(Array3::zeros((0, 0, 0))), state }
+        let state = State::zeros(layer.layout_of_state(), 0);
+        let slices = weights.iter().map(|_| Slices::new()).collect();
+        Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state }
     }
 
     /// Leaves out the gradient of the input, which a first layer needs for nothing and which takes time.
@@ -44,6 +52,7 @@ impl<T: Float> Gradients<T> {
         for gradient in &mut self.weights {
             gradient.fill(T::zero());
         }
+        self.slices.iter_mut().for_each(Slices::clear);
     }
 
     /// The gradient of a weight: `0/recurrent_kernel`.
@@ -51,14 +60,34 @@ impl<T: Float> Gradients<T> {
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.
     pub fn get(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
+        Ok(self.weights[self.index(name)?].view())
+    }
+
+    /// The gradient of a weight, to be changed: for a rule of one's own (a penalty, a frozen weight) between
+    /// [`Layer::backward`](crate::Layer::backward) and the optimizer.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn get_mut(&mut self, name: &str) -> Result<ArrayViewMutD<'_, T>> {
+        let index = self.index(name)?;
+        self.slices[index].clear();
+        Ok(self.weights[index].view_mut())
+    }
+
+    fn index(&self, name: &str) -> Result<usize> {
         let index = self.names.iter().position(|own| own == name);
-        let index = index.ok_or_else(|| Error::unknown_name("gradient", name, self.names.iter().cloned()))?;
-        Ok(self.weights[index].view())
+        index.ok_or_else(|| Error::unknown_name("gradient", name, self.names.iter().cloned()))
     }
 
     /// The gradient of each weight with its name, in the weights' order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, T>)> {
         self.names.iter().map(String::as_str).zip(self.weights.iter().map(|gradient| gradient.view()))
+    }
+
+    /// [`iter`](Gradients::iter), to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, ArrayViewMutD<'_, T>)> {
+        self.slices.iter_mut().for_each(Slices::clear);
+        self.names.iter().map(String::as_str).zip(self.weights.iter_mut().map(|gradient| gradient.view_mut()))
     }
 
     /// The gradient of the latest call's input: (batch, timesteps, input_size).
@@ -74,6 +103,15 @@ impl<T: Float> Gradients<T> {
     /// The gradient of the latest call's initial state.
     pub fn initial_state(&self) -> &State<T> {
         &self.state
+    }
+
+    /// Whether there is a gradient of each weight's shape.
+    pub(crate) fn fit(&self, layer: &(impl Trainable<T> + ?Sized)) -> bool {
+        let (mut shapes, mut fits) = (self.weights.iter().map(|gradient| gradient.shape()), true);
+        layer.show_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
+            fits &= shapes.next() == Some(weight.shape());
+        }));
+        fits && shapes.next().is_none()
     }
 
     /// Memory for a call of this size, zeros in it.

@@ -90,6 +90,7 @@
 //! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
+//! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict(&[(&x).into()])?` |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
@@ -107,7 +108,8 @@
 //! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
 //! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`], [`Masking`] | yes | they make masks | no matter | none | before it | none | yes | no |
+//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
 //!
 //! # Conventions
 //!
@@ -138,7 +140,7 @@
 //! # When not to use it
 //!
 //! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
-//!   losses and no regularizers yet. [`Layer::set_weights`] brings in weights that were trained elsewhere.
+//!   losses and no regularizers yet. Keras's files and [`Layer::set_weights`] bring in weights trained elsewhere.
 //! - For models of other layers than these (convolutions, attention): that is for a general framework or runtime.
 //! - On a GPU, or in half precision: it has neither.
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
@@ -193,7 +195,7 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 #[cfg(feature = "keras")]
 pub use interchange::keras;
 #[doc(hidden)]
-pub use kernels::{door, paths};
+pub use kernels::paths;
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::builder::{Builder, Kind};

@@ -18,17 +18,17 @@ use serde_json::Value;
 
 #[test]
 fn layers() {
-    every_case("layers", 270, |case| by_dtype!(run_and_check, case));
+    every_case("keras/layers", 270, |case| by_dtype!(run_and_check, case));
 }
 
 #[test]
 fn masks() {
-    every_case("masks", 124, |case| by_dtype!(run_and_check, case));
+    every_case("keras/masks", 124, |case| by_dtype!(run_and_check, case));
 }
 
 #[test]
 fn stacked() {
-    every_case("stacked", 97, |case| by_dtype!(run_and_check, case));
+    every_case("keras/stacked", 97, |case| by_dtype!(run_and_check, case));
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn bidirectional() {
             Ok(_) => Err("Keras refuses this layer".into()),
         }
     }
-    every_case("bidirectional", 110, |case| by_dtype!(check, case));
+    every_case("keras/bidirectional", 110, |case| by_dtype!(check, case));
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn activations() {
         }
         apply("special_output", &case["special_input"], &case["special_output"])
     }
-    every_case("activations", 134, |case| by_dtype!(check, case));
+    every_case("keras/activations", 134, |case| by_dtype!(check, case));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn initializers() {
         }
         same_values(case, &ours, &array(&case["values"]))
     }
-    every_case("initializers", 350, |case| by_dtype!(check, case));
+    every_case("keras/initializers", 350, |case| by_dtype!(check, case));
 }
 
 /// Bit for bit, but for orthogonal matrices, which depend on the rounding of a QR, and f64 normals, which depend on the
@@ -170,7 +170,7 @@ fn seeds() {
         }
         same_draw(&mut source, &case["next_draw"])
     }
-    every_case("seeds", 58, |case| match case["draws"].as_array() {
+    every_case("keras/seeds", 58, |case| match case["draws"].as_array() {
         None => by_dtype!(check, case),
         Some(draws) => {
             let mut source = source(case);
@@ -190,7 +190,7 @@ fn same_draw(source: &mut SeedSource, keras: &Value) -> Outcome {
 
 #[test]
 fn question() {
-    every_case("question", 8, |case| {
+    every_case("keras/question", 8, |case| {
         let layer = build::<f32>(&case["layer"], &mut SeedSource::keras(0))?;
         for ((_, ours), (name, keras)) in layer.weights().iter().zip(&weights(&case["weights"])) {
             within(name, ours.view(), keras, |a, b| a == b)?;
@@ -245,7 +245,7 @@ fn dropout() {
         }
         Ok(())
     }
-    every_case("dropout", 163, |case| by_dtype!(check, case));
+    every_case("keras/dropout", 163, |case| by_dtype!(check, case));
 }
 
 #[test]
@@ -272,7 +272,7 @@ fn stateful() {
         }
         Ok(())
     }
-    every_case("stateful", 22, |case| by_dtype!(check, case));
+    every_case("keras/stateful", 22, |case| by_dtype!(check, case));
 }
 
 #[test]
@@ -327,5 +327,5 @@ fn companions() {
         set_weights(&mut *layer, &renamed)?;
         check_one("output", &layer.run(&x, Run::new().mask_if(ours_mask.as_ref()))?, &case["output"])
     }
-    every_case("companions", 62, |case| by_dtype!(check, case));
+    every_case("keras/companions", 62, |case| by_dtype!(check, case));
 }

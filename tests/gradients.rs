@@ -3,8 +3,9 @@
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
-    Activation, Bidirectional, Dense, Gradients, Gru, Initializer, Layer, Lstm, Merge, OutputGradient, Recurrent, Run,
-    Seeds, SimpleRnn, Stacked, StackedCells, State, TimeDistributed,
+    Activation, Bidirectional, Cell, Dense, Embedding, Gradients, Gru, Initializer, Layer, Lstm, Merge, OutputGradient,
+    Recurrent, Result, Run, Seeds, SimpleRnn, Stacked, StackedCells, State, StateLayout, Step, StepBackward,
+    TimeDistributed, WeightGradients, WeightVisitor, WeightVisitorMut,
 };
 
 const BATCH: usize = 3;
@@ -303,6 +304,148 @@ fn stacked_cells() {
     let layer = Recurrent::from_cell(cells).return_sequences(true).return_state(true);
     check("StackedCells", &mut with_weights(layer.clone()), false);
     check("StackedCells dropout", &mut with_weights(layer.go_backwards(true)), true);
+}
+
+/// A user's cell, written as the documentation says: `f = sigmoid(x Kf + h Rf)`, `g = tanh(x Kg + (f h) Rg)`,
+/// `h' = (1 - f) h + f g`.
+#[derive(Debug, Clone)]
+struct Mgu {
+    kernel: Array2<f64>,           // (features, 2 units)
+    recurrent_kernel: Array2<f64>, // (units, 2 units)
+}
+
+impl Mgu {
+    fn new(input_size: usize, units: usize) -> Self {
+        Mgu { kernel: filled(1.7, (input_size, 2 * units)), recurrent_kernel: filled(2.9, (units, 2 * units)) }
+    }
+}
+
+impl Cell for Mgu {
+    type Elem = f64;
+
+    fn input_size(&self) -> usize {
+        self.kernel.nrows()
+    }
+
+    fn state_layout(&self) -> StateLayout {
+        StateLayout::new([("h", self.recurrent_kernel.nrows())])
+    }
+
+    fn step(&self, step: Step<'_, f64>) {
+        let (h, n, z) = (aview1(step.prev), step.prev.len(), aview1(step.x).dot(&self.kernel));
+        let (rf, rg) = self.recurrent_kernel.view().split_at(Axis(1), n);
+        let f = (&z.slice(s![..n]) + &h.dot(&rf)).mapv(|z| 1.0 / (1.0 + (-z).exp()));
+        let g = (&z.slice(s![n..]) + &(&f * &h).dot(&rg)).mapv(f64::tanh);
+        for j in 0..n {
+            step.next[j] = (1.0 - f[j]) * h[j] + f[j] * g[j];
+        }
+        if let Some(tape) = step.tape {
+            f.iter().chain(&g).zip(tape).for_each(|(&from, to)| *to = from);
+        }
+    }
+
+    fn tape_len(&self) -> usize {
+        2 * self.recurrent_kernel.nrows()
+    }
+
+    fn step_backward(&self, step: StepBackward<'_, f64>, gradients: &mut WeightGradients<'_, f64>) -> Result<()> {
+        let n = step.prev.len();
+        let (h, d_next) = (aview1(step.prev), aview1(step.d_next));
+        let (f, g) = aview1(step.tape).split_at(Axis(0), n);
+        let (rf, rg) = self.recurrent_kernel.view().split_at(Axis(1), n);
+        let dg = &d_next * &f * g.mapv(|g| 1.0 - g * g);
+        let d_fh = rg.dot(&dg);
+        let df = (&d_next * &(&g - &h) + &d_fh * &h) * f.mapv(|f| f * (1.0 - f));
+        aview_mut1(step.d_prev).assign(&(&d_next * f.mapv(|f| 1.0 - f) + &d_fh * &f + rf.dot(&df)));
+        let dz = ndarray::concatenate![Axis(0), df, dg];
+        aview_mut1(step.d_x).assign(&self.kernel.dot(&dz));
+        gradients.add_outer(0, step.x, &dz.to_vec());
+        gradients.add_outer_columns(1, 0, step.prev, &df.to_vec());
+        gradients.add_outer_columns(1, n, &(&f * &h).to_vec(), &dg.to_vec());
+        Ok(())
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, f64>) {
+        visitor.weight("kernel", &self.kernel);
+        visitor.weight("recurrent_kernel", &self.recurrent_kernel);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, f64>) {
+        visitor.weight("kernel", &mut self.kernel);
+        visitor.weight("recurrent_kernel", &mut self.recurrent_kernel);
+    }
+
+    fn class_name(&self) -> &'static str {
+        "MGU"
+    }
+
+    fn try_clone(&self) -> Option<Self> {
+        Some(self.clone())
+    }
+}
+
+#[test]
+fn a_users_cell() {
+    let mgu = |inputs, units| Recurrent::from_cell(Mgu::new(inputs, units)).return_sequences(true).return_state(true);
+    check("MGU", &mut mgu(2, 3), false);
+    check("MGU backwards", &mut mgu(2, 3).go_backwards(true).return_sequences(false), false);
+    for merge in [Merge::Concat, Merge::Mul] {
+        let layer = Bidirectional::from_layers(mgu(2, 3), mgu(2, 3).go_backwards(true)).unwrap().merge_mode(merge);
+        check(&format!("MGU in both directions, {merge:?}"), &mut with_weights(layer), false);
+    }
+    let stack = Stacked::builder()
+        .layer(Lstm::builder(2, 3).return_sequences(true).build().unwrap())
+        .layer(Bidirectional::from_layers(mgu(3, 2), mgu(3, 4).go_backwards(true)).unwrap())
+        .layer(mgu(6, 3).return_sequences(false))
+        .layer(Dense::new(3, 2))
+        .return_state(true)
+        .build()
+        .unwrap();
+    check("MGU in a stack", &mut with_weights(stack), false);
+    let cells = StackedCells::builder()
+        .cell(Gru::builder(2, 3).build_cell().unwrap())
+        .cell(Mgu::new(3, 2))
+        .cell(Lstm::builder(2, 3).dropout(0.3).seed(5).build_cell().unwrap())
+        .build()
+        .unwrap();
+    check("MGU among cells", &mut with_weights(Recurrent::from_cell(cells).return_sequences(true)), true);
+}
+
+/// From ids to a loss: the gradient of an embedding's table, padding and an id that stands several times included.
+#[test]
+fn an_embedding() {
+    let mut embedding = Embedding::<f64>::builder(6, 3).mask_zero(true).build().unwrap();
+    let table = filled(4.4, (6, 3));
+    let layer = with_weights(Lstm::builder(3, 2).return_sequences(true).build().unwrap());
+    let ids = array![[3, 1, 3, 0, 0], [2, 0, 3, 3, 5]];
+    let upstream = filled(0.9, (2, 5, 2));
+    let output = |embedding: &Embedding<f64>, tape: Option<&mut Tape<f64>>| {
+        let (x, mask) = embedding.forward(&ids).unwrap();
+        let run = Run::new().mask_if(mask.as_ref());
+        let run = if let Some(tape) = tape { run.record(tape) } else { run };
+        (layer.run(&x, run).unwrap().sequence().unwrap() * &upstream).sum()
+    };
+    embedding.set_embeddings(table.view().into_dyn()).unwrap();
+    let (mut tape, mut of_layer, mut of_table) = (Tape::new(), Gradients::new(&layer), Gradients::new(&embedding));
+    for _twice in 0..2 {
+        output(&embedding, Some(&mut tape));
+        layer.backward(&mut tape, OutputGradient::new().sequence(&upstream), &mut of_layer).unwrap();
+        embedding.backward(&ids, &of_layer.input().unwrap(), &mut of_table).unwrap();
+    }
+    let step = 1e-5;
+    let numeric: Vec<f64> = (0..table.len())
+        .map(|i| {
+            let mut moved = |by: f64| {
+                let mut table = table.clone();
+                table.as_slice_mut().unwrap()[i] += by;
+                embedding.set_embeddings(table.view().into_dyn()).unwrap();
+                output(&embedding, None)
+            };
+            2.0 * (moved(step) - moved(-step)) / (2.0 * step)
+        })
+        .collect();
+    agree("embeddings", of_table.get("embeddings").unwrap().as_slice().unwrap(), &numeric);
+    assert_eq!(of_table.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["embeddings"]);
 }
 
 /// With many rows the weights' gradients are summed every few steps: here every third one of eight.

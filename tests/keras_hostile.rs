@@ -208,10 +208,12 @@ fn change_at(value: &mut Value, at: &mut usize, rng: &mut Rng) -> bool {
     }
 }
 
-/// Runs in the child process only.
+/// The child process of `damage`, and nothing by itself.
 #[test]
-#[ignore = "the child process of `damage`"]
 fn damage_child() {
+    if std::env::var_os("DAMAGE_CHILD").is_none() {
+        return;
+    }
     let mut tally = Tally::default();
     let mut rng = Rng(0x9e37_79b9_7f4a_7c15);
     let rounds = std::env::var("DAMAGE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(24_usize);
@@ -265,8 +267,15 @@ fn damage_child() {
 fn damage() {
     let child = std::env::current_exe().unwrap();
     // 1 GB of address space.
-    let script = "ulimit -v 1000000 && exec \"$0\" --exact damage_child --ignored --nocapture --test-threads 1";
-    let output = Command::new("sh").arg("-c").arg(script).arg(&child).env("MALLOC_ARENA_MAX", "1").output().unwrap();
+    let script = "ulimit -v 1000000 && exec \"$0\" --exact damage_child --nocapture --test-threads 1";
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(script)
+        .arg(&child)
+        .env("DAMAGE_CHILD", "1")
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     println!("{out}");
     assert!(output.status.success(), "the child ended with {}:\n{out}\n{err}", output.status);
@@ -453,4 +462,24 @@ fn hdf5_loops() {
         assert!(load::<f32>(&bytes).is_err());
         assert!(started.elapsed() < Duration::from_secs(5));
     }
+}
+
+/// Types that aren't computed in are refused by name, and so are two in one model.
+#[test]
+fn types_of_numbers() {
+    let policy =
+        |name: &str| serde_json::json!({"module": "keras", "class_name": "DTypePolicy", "config": {"name": name}});
+    for name in ["mixed_float16", "bfloat16", "float64", "int8_from_float32"] {
+        let problem = refused(with_config("lstm", |config| layer(config, "lstm")["config"]["dtype"] = policy(name)));
+        assert!(matches!(&problem, Problem::DType { dtype, .. } if dtype == name), "{problem}");
+    }
+    let path = format!("{}/tests/golden/keras_models/models/gru.keras", env!("CARGO_MANIFEST_DIR"));
+    let mut parts = members(&std::fs::read(path).unwrap());
+    for (_, data) in parts.iter_mut().filter(|(name, _)| name == "config.json") {
+        let mut config: Value = serde_json::from_slice(data).unwrap();
+        layer(&mut config, "input_layer")["config"]["dtype"] = "float64".into();
+        *data = config.to_string().into_bytes();
+    }
+    let problem = load::<f64>(&zip(&parts)).expect_err("two types").problem().clone();
+    assert!(matches!(&problem, Problem::DType { dtype, .. } if dtype == "float32"), "{problem}");
 }

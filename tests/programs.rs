@@ -171,6 +171,27 @@ mod a_cell_of_ones_own {
 }
 
 #[test]
+fn training_by_a_loop_of_ones_own() -> Outcome {
+    use recurrent::{Dense, Gradients, Layer, Lstm, OutputGradient, Run, Stacked, training::*};
+    let mut net = Stacked::builder().layer(Lstm::<f32>::new(3, 8)).layer(Dense::new(8, 1)).build()?;
+    let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::ones((16, 1)));
+    let (mut tape, mut seeds, mut gradients, mut optimizer) =
+        (Tape::new(), net.seeds(), Gradients::new(&net), Adam::new(1e-3));
+    let mut losses = Vec::new();
+    for _ in 0..10 {
+        let output = net.run(&x, Run::new().training(&mut seeds).record(&mut tape))?;
+        let (loss, d_last) = Loss::MeanSquaredError.with_gradient(output.last(), &target)?;
+        gradients.clear(); // leave it out to add up over calls
+        net.backward(&mut tape, OutputGradient::new().last(&d_last), &mut gradients)?;
+        optimizer.step(&mut net, &gradients)?;
+        println!("{loss} {}", gradients.get("0/recurrent_kernel")?.mapv(f32::abs).sum());
+        losses.push(loss);
+    }
+    assert!(losses[9] < losses[0]);
+    Ok(())
+}
+
+#[test]
 fn the_weights_that_a_keras_script_has() -> Outcome {
     use recurrent::{Layer, Lstm, SeedSource};
     let mut seeds = SeedSource::keras(9); // keras.utils.set_random_seed(9)

@@ -142,6 +142,10 @@ impl<T: Float> Cell for LstmCell<T> {
         BackwardPlan::new(Form::Lstm, &self.weights, &self.activation, &self.recurrent_activation)
     }
 
+    fn may_fail_backward(&self) -> bool {
+        false
+    }
+
     fn backward_scratch_len(&self) -> usize {
         4 * self.weights.units()
     }

@@ -214,6 +214,12 @@ pub trait Cell: Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether [`step_backward`](Cell::step_backward) may be an error: not for this crate's cells.
+    #[doc(hidden)]
+    fn may_fail_backward(&self) -> bool {
+        true
+    }
+
     /// What the kernels need to go back through many rows and steps at once, for cells and activations that have such.
     #[doc(hidden)]
     fn backward_plan(&self) -> Option<BackwardPlan<'_, Self::Elem>> {

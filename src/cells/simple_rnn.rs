@@ -124,6 +124,10 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
         BackwardPlan::new(Form::SimpleRnn, &self.weights, &self.activation, &self.activation)
     }
 
+    fn may_fail_backward(&self) -> bool {
+        false
+    }
+
     fn backward_scratch_len(&self) -> usize {
         2 * self.weights.units()
     }

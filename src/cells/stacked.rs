@@ -241,6 +241,10 @@ impl<T: Float> Cell for StackedCells<T> {
         self.cells.iter().try_for_each(|part| part.cell.can_train())
     }
 
+    fn may_fail_backward(&self) -> bool {
+        self.cells.iter().any(|part| part.cell.may_fail_backward())
+    }
+
     fn backward_scratch_len(&self) -> usize {
         self.rows_backward_scratch_len(1)
     }

@@ -11,12 +11,10 @@
 //! The sums are dumped before the cell takes them: a loop over rows that begins while they are still in registers would
 //! make the compiler keep them in memory all the time.
 
-use std::array::from_fn;
-
 use super::isa::{Arch, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::panels::{Group, Panels};
-use super::products::{Sums, add_products, unrolled};
+use super::products::{add_products, unrolled};
 use crate::Float;
 use crate::rows::{Input, Rows};
 
@@ -83,11 +81,19 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
     let (mut z, mut half_z) = (block::<T, T::Line>(), block::<T, T::HalfLine>());
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
-        if group.lanes == T::LANES {
-            group_of_rows::<A, T, T::Line, S, G, PARK>(panels, group, operands, restart, rows, &mut z, sink);
-        } else {
-            let z = &mut half_z;
-            group_of_rows::<A, T, T::HalfLine, S, G, PARK>(panels, group, operands, restart, rows, z, sink);
+        let restart = if PARK { &restart[group.z / G..] } else { restart };
+        let of_group = OfGroup { weights: panels.weights(group), z: group.z, restart, operands };
+        let mut first = 0;
+        while first < rows.len() {
+            let rows = &rows[first..][..rows_in_block::<A>(G, rows.len() - first)];
+            if group.lanes == T::LANES {
+                dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, rows, z: &mut z });
+                sink.take::<A, T::Line>(group, first, rows, &mut z);
+            } else {
+                dispatch(A::ISA, Sums::<T, T::HalfLine, G, PARK> { of_group, rows, z: &mut half_z });
+                sink.take::<A, T::HalfLine>(group, first, rows, &mut half_z);
+            }
+            first += rows.len();
         }
     }
 }
@@ -105,45 +111,19 @@ pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
     let z = &mut block::<T, T::Line>();
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
-        match group.lines {
-            1 => group_of_rows::<A, T, T::Line, S, 1, false>(panels, group, operands, &[], rows, z, sink),
-            2 => group_of_rows::<A, T, T::Line, S, 2, false>(panels, group, operands, &[], rows, z, sink),
-            3 => group_of_rows::<A, T, T::Line, S, 3, false>(panels, group, operands, &[], rows, z, sink),
-            _ => group_of_rows::<A, T, T::Line, S, 4, false>(panels, group, operands, &[], rows, z, sink),
+        let of_group = OfGroup { weights: panels.weights(group), z: group.z, restart: &[], operands };
+        let mut first = 0;
+        while first < rows.len() {
+            let rows = &rows[first..][..rows_in_block::<A>(group.lines, rows.len() - first)];
+            match group.lines {
+                1 => dispatch(A::ISA, Sums::<T, T::Line, 1, false> { of_group, rows, z }),
+                2 => dispatch(A::ISA, Sums::<T, T::Line, 2, false> { of_group, rows, z }),
+                3 => dispatch(A::ISA, Sums::<T, T::Line, 3, false> { of_group, rows, z }),
+                _ => dispatch(A::ISA, Sums::<T, T::Line, 4, false> { of_group, rows, z }),
+            }
+            sink.take::<A, T::Line>(group, first, rows, z);
+            first += rows.len();
         }
-    }
-}
-
-/// One group and all rows.
-#[inline(always)]
-fn group_of_rows<A: Arch, T: Float, V: Lanes<T>, S: Sink<T>, const G: usize, const PARK: bool>(
-    panels: &Panels<T>,
-    group: &Group,
-    operands: &Operands<'_, T>,
-    restart: &[T],
-    rows: &[usize],
-    z: &mut Block<V>,
-    sink: &mut S,
-) {
-    let weights = V::arrays(panels.weights(group)).as_chunks::<G>().0;
-    let wx = &weights[..operands.x.map_or(0, |x| x.width())];
-    let wh = &weights[weights.len() - operands.h.width()..];
-    let restart = if PARK { &restart[group.z / G..] } else { restart };
-    let place = Place { wx, wh, z: group.z, restart };
-    let mut first = 0;
-    while first < rows.len() {
-        let count = rows_in_block::<A>(G, rows.len() - first);
-        let block = &rows[first..][..count];
-        match block.len() {
-            1 => lines::<A, T, V, G, 1, PARK>(place, operands, block, z),
-            2 => lines::<A, T, V, G, 2, PARK>(place, operands, block, z),
-            3 => lines::<A, T, V, G, 3, PARK>(place, operands, block, z),
-            4 => lines::<A, T, V, G, 4, PARK>(place, operands, block, z),
-            6 => lines::<A, T, V, G, 6, PARK>(place, operands, block, z),
-            _ => lines::<A, T, V, G, 8, PARK>(place, operands, block, z),
-        }
-        sink.take::<A, V>(group, first, block, z);
-        first += count;
     }
 }
 
@@ -161,60 +141,74 @@ fn rows_in_block<A: Arch>(lines: usize, left: usize) -> usize {
     }
 }
 
-/// A group's weights and columns.
+/// What the sums of a group are made of.
 #[derive(Clone, Copy)]
-struct Place<'a, T, V: Lanes<T>, const G: usize> {
-    wx: &'a [[V::Array; G]],
-    wh: &'a [[V::Array; G]],
+struct OfGroup<'a, T> {
+    weights: &'a [T],
+    /// The place of its columns in a z row.
     z: usize,
+    /// The bias that line 2 begins anew from, if it does.
     restart: &'a [T],
+    operands: &'a Operands<'a, T>,
 }
 
-#[inline(always)]
-fn lines<A: Arch, T: Float, V: Lanes<T>, const G: usize, const M: usize, const PARK: bool>(
-    place: Place<'_, T, V, G>,
-    operands: &Operands<'_, T>,
-    rows: &[usize],
-    z: &mut Block<V>,
-) {
-    // Sizes that `rows_in_block` never asks for need not be compiled.
-    if M > A::most_rows(G) {
-        return;
-    }
-    let start: [&[T]; M] = from_fn(|i| match operands.start {
-        Start::Same(z) => &z[place.z..],
-        Start::Each(z) => &z.row(rows[i])[place.z..],
-    });
-    let x: [&[T]; M] = from_fn(|i| operands.x.map_or(&[][..], |x| x.row(rows[i])));
-    let h: [&[T]; M] = from_fn(|i| operands.h.row(rows[i]));
-    if A::ALL_LINES_AT_ONCE {
-        dispatch(A::ISA, Lines::<T, V, G, G, M, PARK> { place, start, x, h, z });
-    } else {
-        dispatch(A::ISA, Lines::<T, V, G, 1, M, PARK> { place, start, x, h, z });
-    }
-}
-
-/// The sums of a block, `N` lines at a time.
-struct Lines<'a, T, V: Lanes<T>, const G: usize, const N: usize, const M: usize, const PARK: bool> {
-    place: Place<'a, T, V, G>,
-    start: [&'a [T]; M],
-    x: [&'a [T]; M],
-    h: [&'a [T]; M],
+/// The sums of a block of rows of a group with `G` lines.
+struct Sums<'a, T, V, const G: usize, const PARK: bool> {
+    of_group: OfGroup<'a, T>,
+    rows: &'a [usize],
     z: &'a mut Block<V>,
 }
 
-impl<T: Float, V: Lanes<T>, const G: usize, const N: usize, const M: usize, const PARK: bool> Kernel
-    for Lines<'_, T, V, G, N, M, PARK>
-{
+impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_, T, V, G, PARK> {
     type Output = ();
 
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let Lines { place: Place { wx, wh, restart, .. }, start, x, h, z } = self;
+        match self.rows.len() {
+            1 => self.lines::<A, 1>(),
+            2 => self.lines::<A, 2>(),
+            3 => self.lines::<A, 3>(),
+            4 => self.lines::<A, 4>(),
+            6 => self.lines::<A, 6>(),
+            _ => self.lines::<A, 8>(),
+        }
+    }
+}
+
+impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, PARK> {
+    #[inline(always)]
+    fn lines<A: Arch, const M: usize>(self) {
+        if M > A::most_rows(G) {
+            // `rows_in_block` doesn't ask for it, so it need not be compiled.
+        } else if A::ALL_LINES_AT_ONCE || M == 1 {
+            self.lines_at_once::<A, G, M>();
+        } else {
+            self.lines_at_once::<A, 1, M>();
+        }
+    }
+
+    /// The sums, `N` lines at a time.
+    #[inline(always)]
+    fn lines_at_once<A: Arch, const N: usize, const M: usize>(self) {
+        let Sums { of_group: OfGroup { weights, z: place, restart, operands }, rows, z } = self;
+        let weights = V::arrays(weights).as_chunks::<G>().0;
+        let wx = &weights[..operands.x.map_or(0, |x| x.width())];
+        let wh = &weights[weights.len() - operands.h.width()..];
+        let (mut start, mut x, mut h) = ([&[][..]; M], [&[][..]; M], [&[][..]; M]);
+        for (i, &row) in rows[..M].iter().enumerate() {
+            start[i] = match operands.start {
+                Start::Same(z) => &z[place..][..G * V::LEN],
+                Start::Each(z) => &z.row(row)[place..][..G * V::LEN],
+            };
+            if let Some(rows) = operands.x {
+                x[i] = rows.row(row);
+            }
+            h[i] = operands.h.row(row);
+        }
         for first in (0..G).step_by(N) {
-            let mut sums: Sums<V, N, M> = [[V::splat(T::zero()); N]; M];
+            let mut sums = [[V::splat(T::zero()); N]; M];
             unrolled!(I in 0..M => {
-                let start = V::arrays(&start[I][..G * V::LEN]);
+                let start = V::arrays(start[I]);
                 unrolled!(J in 0..N => { sums[I][J] = V::of(start[first + J]); });
             });
             sums = add_products::<A, T, V, G, N, M>(sums, wx, first, x);

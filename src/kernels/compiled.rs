@@ -33,15 +33,15 @@ macro_rules! entries {
 
 entries! {
     fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn simple_rnn_row(kernel: &SimpleRnnKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
+    fn simple_rnn_step_row(kernel: &SimpleRnnKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
     fn simple_rnn_project(kernel: &SimpleRnnKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn lstm_step(kernel: &LstmKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn lstm_row(kernel: &LstmKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
+    fn lstm_step_row(kernel: &LstmKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
     fn lstm_project(kernel: &LstmKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn gru_step(kernel: &GruKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn gru_row(kernel: &GruKernel<Self>, step: RowStep<'_, Self>) = kernel.row_here(step);
+    fn gru_step_row(kernel: &GruKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
     fn gru_project(kernel: &GruKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn dense(
@@ -60,19 +60,19 @@ entries! {
 }
 
 macro_rules! steps {
-    ($($kernel:ident $step:ident $row:ident $project:ident;)*) => {$(
+    ($($kernel:ident $step:ident $step_row:ident $project:ident;)*) => {$(
         impl<T: Float> $kernel<T> {
-            /// One step of one row.
-            #[inline]
-            pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
-                T::$row(self, step);
-            }
-
             /// One step of the rows in `call`.
             #[inline]
             pub(crate) fn step(&self, call: KernelStep<'_, T>) {
                 paths::note_step(call.rows.len(), &call.input);
                 T::$step(self, call);
+            }
+
+            /// One step of one row.
+            #[inline]
+            pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
+                T::$step_row(self, step);
             }
 
             /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
@@ -85,9 +85,9 @@ macro_rules! steps {
 }
 
 steps! {
-    SimpleRnnKernel simple_rnn_step simple_rnn_row simple_rnn_project;
-    LstmKernel lstm_step lstm_row lstm_project;
-    GruKernel gru_step gru_row gru_project;
+    SimpleRnnKernel simple_rnn_step simple_rnn_step_row simple_rnn_project;
+    LstmKernel lstm_step lstm_step_row lstm_project;
+    GruKernel gru_step gru_step_row gru_project;
 }
 
 impl<T: Float> BackwardKernel<T> {

@@ -157,6 +157,11 @@ impl Isa {
         found
     }
 
+    /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled twice.
+    pub(crate) fn narrow(self) -> Isa {
+        if self == Isa::Avx512 { Isa::Avx2 } else { self }
+    }
+
     /// Whether it multiplies and adds with one rounding: all that do give the same bits.
     pub(crate) fn is_fused(self) -> bool {
         self != Isa::Baseline || Baseline::FUSED

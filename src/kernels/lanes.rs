@@ -50,24 +50,25 @@ macro_rules! lanes {
         #[cfg(not(target_arch = "x86_64"))]
         type $name = [$element; $len];
 
+        #[cfg(target_arch = "x86_64")]
+        lanes!($name: [$element; $len], |value| bytemuck::must_cast(value));
+        #[cfg(not(target_arch = "x86_64"))]
+        lanes!($name: [$element; $len], |value| value);
+    };
+    ($name:ty: [$element:ty; $len:literal], |$value:ident| $cast:expr) => {
         impl Lanes<$element> for $name {
             const LEN: usize = $len;
             type Array = [$element; $len];
 
             #[inline(always)]
-            fn of(array: Self::Array) -> Self {
-                #[cfg(target_arch = "x86_64")]
-                return bytemuck::must_cast(array);
-                #[cfg(not(target_arch = "x86_64"))]
-                return array;
+            fn of($value: Self::Array) -> Self {
+                $cast
             }
 
             #[inline(always)]
             fn array(self) -> Self::Array {
-                #[cfg(target_arch = "x86_64")]
-                return bytemuck::must_cast(self);
-                #[cfg(not(target_arch = "x86_64"))]
-                return self;
+                let $value = self;
+                $cast
             }
 
             #[inline(always)]
@@ -111,6 +112,8 @@ lanes!(F32x16: [f32; 16] as __m512);
 lanes!(F32x8: [f32; 8] as __m256);
 lanes!(F64x8: [f64; 8] as __m512d);
 lanes!(F64x4: [f64; 4] as __m256d);
+lanes!([f32; 1]: [f32; 1], |value| value);
+lanes!([f64; 1]: [f64; 1], |value| value);
 
 /// The vectors of an element type.
 pub trait Vectors: Sized {
@@ -118,6 +121,8 @@ pub trait Vectors: Sized {
     type Line: Lanes<Self>;
     /// Half of it.
     type HalfLine: Lanes<Self>;
+    /// One element.
+    type One: Lanes<Self>;
     /// The elements of a line.
     const LANES: usize = Self::Line::LEN;
 }
@@ -125,11 +130,13 @@ pub trait Vectors: Sized {
 impl Vectors for f32 {
     type Line = F32x16;
     type HalfLine = F32x8;
+    type One = [f32; 1];
 }
 
 impl Vectors for f64 {
     type Line = F64x8;
     type HalfLine = F64x4;
+    type One = [f64; 1];
 }
 
 /// `sum + vector * factor`, for each element.

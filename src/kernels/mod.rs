@@ -10,7 +10,6 @@ mod cells;
 pub(crate) mod compiled;
 mod dense;
 #[doc(hidden)]
-pub mod door;
 mod gru;
 pub(crate) mod isa;
 mod lanes;
@@ -132,6 +131,18 @@ impl<'a, T: Copy> KernelStep<'a, T> {
 }
 
 impl<'a, T> RowStep<'a, T> {
+    /// x, or nothing if the input is projected; and what the sums start from.
+    #[inline(always)]
+    fn operands<'b>(&self, bias: &'b [T]) -> (&'b [T], &'b [T])
+    where
+        'a: 'b,
+    {
+        match self.input {
+            RowInput::Raw(x) => (x, bias),
+            RowInput::Projected(z) => (&[], z),
+        }
+    }
+
     /// The same as a step of a list of rows.
     fn into_rows(self) -> KernelStep<'a, T> {
         KernelStep {

@@ -9,7 +9,7 @@ use super::lanes::Lanes;
 use super::panels::{Group, Grouping, Panels};
 use super::products::{add_products_of_row, unrolled};
 use super::sinks::UnitRows;
-use super::{KernelStep, RowInput, RowStep, cells, project, reference};
+use super::{KernelStep, RowStep, cells, project, reference};
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -73,13 +73,10 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// One step of one row; `step.recurrent_activation` is not looked at.
     #[inline(always)]
-    pub(super) fn row_here(&self, step: RowStep<'_, T>) {
-        let RowStep { input, prev, next, odd_step, activation, .. } = step;
+    pub(super) fn step_row_here(&self, step: RowStep<'_, T>) {
         let panels = &self.panels;
-        let (x, start) = match input {
-            RowInput::Raw(x) => (x, panels.bias()),
-            RowInput::Projected(z) => (&[][..], z),
-        };
+        let (x, start) = step.operands(panels.bias());
+        let RowStep { prev, next, odd_step, activation, .. } = step;
         let groups = panels.groups();
         for i in 0..groups.len() {
             let group = &groups[if odd_step { groups.len() - 1 - i } else { i }];
@@ -105,7 +102,7 @@ impl<T: Float> SimpleRnnKernel<T> {
     #[inline(always)]
     pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
         match call.single_row() {
-            Some(step) => self.row_here(step),
+            Some(step) => self.step_row_here(step),
             None => self.step_rows(&mut call),
         }
     }
@@ -113,7 +110,7 @@ impl<T: Float> SimpleRnnKernel<T> {
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
         let (panels, input_size, units) = (&self.panels, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa, Reference { panels, input_size, units, call });
+            dispatch(self.isa.narrow(), Reference { panels, input_size, units, call });
         } else {
             dispatch(self.isa, AnyRows { panels, units, call });
         }

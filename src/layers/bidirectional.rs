@@ -306,7 +306,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
-        let Pass { batch, timesteps, input, mask, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
+        let Pass { batch, timesteps, input, mask, resets, prev, mut next, mut carry, sequence, dropout, .. } = pass;
         let (mut forward_node, mut backward_node, mut outputs) = (None, None, None);
         if let Some(node) = pass.tape {
             (node.batch, node.timesteps) = (batch, timesteps);
@@ -336,9 +336,17 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
         // Directions that stand side by side are written in place; else the backward one goes by a buffer.
         let mut buffer = std::mem::take(&mut scratch.outputs);
-        let backward_len =
-            if sequence.is_some() && !self.side_by_side() { batch * timesteps * backward_units } else { 0 };
-        let backward_values = take(&mut buffer, backward_len);
+        // The way back through a product needs all outputs, whoever else wants them.
+        let keeps = outputs.is_some();
+        let (unwanted, backward_values) = (
+            if keeps && sequence.is_none() { batch * timesteps * units } else { 0 },
+            if keeps || sequence.is_some() && !self.side_by_side() { batch * timesteps * backward_units } else { 0 },
+        );
+        let (unwanted, backward_values) = take(&mut buffer, unwanted + backward_values).split_at_mut(unwanted);
+        let mut sequence = match sequence {
+            None if keeps => Some(SequenceMut::packed(unwanted, timesteps, units)),
+            wanted => wanted,
+        };
         let [forward_scratch, backward_scratch] = scratch.children(2) else { return };
 
         self.forward.process(
@@ -431,6 +439,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     fn can_train(&self) -> Result<()> {
         self.forward.can_train()?;
         self.backward.can_train()
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        self.forward.may_fail_backward() || self.backward.may_fail_backward()
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {

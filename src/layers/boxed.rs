@@ -135,6 +135,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).can_train()
     }
 
+    fn may_fail_backward(&self) -> bool {
+        (**self).may_fail_backward()
+    }
+
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         (**self).backward_into(node, pass, scratch)
     }

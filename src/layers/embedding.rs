@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use ndarray::{Array2, Array3, ArrayRef2, ArrayView2, ArrayViewD};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayViewD, Axis};
 
 use super::builder;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::Gradients;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
 use crate::room;
@@ -78,19 +79,98 @@ impl<T: Float> Embedding<T> {
         I: Copy + fmt::Display + TryInto<usize>,
     {
         let (batch, timesteps) = ids.dim();
-        let (vocabulary, features) = self.embeddings.dim();
+        let features = self.embeddings.ncols();
         room::check::<T>(room::product(&[batch, timesteps, features]), &[batch, timesteps, features])?;
         let mut x = Array3::zeros((batch, timesteps, features));
         let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
         for ((row, time), &id) in ids.indexed_iter() {
-            let index = id.try_into().ok().filter(|&index| index < vocabulary);
-            let index = index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })?;
+            let index = self.index(row, time, id)?;
             x.slice_mut(ndarray::s![row, time, ..]).assign(&self.embeddings.row(index));
             if let Some(mask) = &mut mask {
                 mask[[row, time]] = index != 0;
             }
         }
         Ok((x, mask))
+    }
+
+    /// The way back: adds the gradient of the vectors, (batch, timesteps, output_dim), to that of the table, which
+    /// `gradients` of this embedding hold under the name `embeddings`. An id that stands several times gets the sum, in
+    /// the order of rows, then steps.
+    ///
+    /// `d_x` is what [`Gradients::input`] of the layer behind the embedding says. A masked step is zero there.
+    ///
+    /// Keras's optimizers see an id's parts, and so do ours: Adam takes the sum of their squares, not the square of their
+    /// sum (but for `global_clipnorm` and `gradient_accumulation_steps`), `clipvalue` clips them one by one, and norms are
+    /// theirs.
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use recurrent::{Embedding, Gradients, Layer, Lstm, OutputGradient, Run, training::*};
+    /// let mut embedding = Embedding::<f32>::builder(10, 3).mask_zero(true).build()?;
+    /// let mut lstm = Lstm::new(3, 5);
+    /// let (ids, target) = (array![[4, 2, 0], [7, 0, 0]], Array2::<f32>::ones((2, 5)));
+    /// let (mut of_lstm, mut of_embedding) = (Gradients::new(&lstm), Gradients::new(&embedding));
+    /// let (mut tape, mut optimizer) = (Tape::new(), Adam::new(0.05));
+    /// let mut losses = Vec::new();
+    /// for _ in 0..5 {
+    ///     let (x, mask) = embedding.forward(&ids)?;
+    ///     let output = lstm.run(&x, Run::new().mask_if(mask.as_ref()).record(&mut tape))?;
+    ///     let (loss, d_last) = Loss::MeanSquaredError.with_gradient(output.last(), &target)?;
+    ///     of_lstm.clear();
+    ///     of_embedding.clear();
+    ///     lstm.backward(&mut tape, OutputGradient::new().last(&d_last), &mut of_lstm)?;
+    ///     embedding.backward(&ids, &of_lstm.input()?, &mut of_embedding)?;
+    ///     optimizer.step_all(&mut [(&mut embedding, &of_embedding), (&mut lstm, &of_lstm)])?;
+    ///     losses.push(loss);
+    /// }
+    /// assert!(losses[4] < losses[0]);
+    /// assert!(of_embedding.get("embeddings")?.index_axis(Axis(0), 3).iter().all(|&g| g == 0.0)); // an id that isn't there
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::EmbeddingId`] as in [`forward`](Embedding::forward), [`Error::OutputShape`] if `d_x` has another shape,
+    /// [`Error::GradientsLayer`] for gradients of something else; nothing is added then.
+    pub fn backward<I>(&self, ids: &ArrayRef2<I>, d_x: &ArrayRef3<T>, gradients: &mut Gradients<T>) -> Result<()>
+    where
+        I: Copy + fmt::Display + TryInto<usize>,
+    {
+        let ((batch, timesteps), features) = (ids.dim(), self.embeddings.ncols());
+        if !gradients.fit(self) {
+            return Err(Error::GradientsLayer);
+        }
+        if d_x.dim() != (batch, timesteps, features) {
+            let (expected, given) = (vec![batch, timesteps, features], d_x.shape().to_vec());
+            return Err(Error::OutputShape { what: "gradient of the vectors", expected, given });
+        }
+        for ((row, time), &id) in ids.indexed_iter() {
+            self.index(row, time, id)?;
+        }
+        let mut table = gradients.weights[0].view_mut();
+        for ((row, time), &id) in ids.indexed_iter() {
+            let (index, d_x) = (self.index(row, time, id)?, d_x.slice(ndarray::s![row, time, ..]));
+            table.index_axis_mut(Axis(0), index).iter_mut().zip(&d_x).for_each(|(sum, &d)| *sum += d);
+            gradients.slices[0].add(index, d_x.iter().copied());
+        }
+        Ok(())
+    }
+
+    /// The row of an id.
+    fn index<I>(&self, row: usize, time: usize, id: I) -> Result<usize>
+    where
+        I: Copy + fmt::Display + TryInto<usize>,
+    {
+        let vocabulary = self.embeddings.nrows();
+        let index = id.try_into().ok().filter(|&index| index < vocabulary);
+        index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })
+    }
+
+    pub(crate) fn table(&self) -> &Array2<T> {
+        &self.embeddings
+    }
+
+    pub(crate) fn table_mut(&mut self) -> &mut Array2<T> {
+        &mut self.embeddings
     }
 
     /// The table: (input_dim, output_dim).

@@ -15,12 +15,14 @@ pub(crate) mod stacked;
 pub(crate) mod stateful;
 pub(crate) mod summary;
 pub(crate) mod time_distributed;
+pub(crate) mod trainable;
 
 use std::fmt::{Debug, Display};
 use std::sync::Arc;
 
 use ndarray::{ArrayRef3, ArrayViewD};
 
+use self::trainable::Trainable;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
@@ -45,7 +47,7 @@ pub(crate) mod sealed {
 /// Sealed: the crate implements it for its layers; a cell of your own becomes one by
 /// [`Recurrent::from_cell`](crate::Recurrent::from_cell). It is object-safe, and `forward` takes `&self`: one layer
 /// serves many threads and streams.
-pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'static {
+pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed::Sealed + 'static {
     /// The number of features of the input.
     fn input_size(&self) -> usize;
 
@@ -168,6 +170,12 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     #[doc(hidden)]
     fn can_train(&self) -> Result<()>;
 
+    /// Whether the way back may be refused in the middle, by a user's cell.
+    #[doc(hidden)]
+    fn may_fail_backward(&self) -> bool {
+        false
+    }
+
     /// The core of the way back through a recorded call, shapes checked.
     #[doc(hidden)]
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()>;
@@ -218,7 +226,8 @@ pub trait Layer<T: Float>: Debug + Display + Send + Sync + sealed::Sealed + 'sta
     /// # Errors
     /// [`Error::TapeEmpty`], [`Error::TapeSpent`], [`Error::TapeLayer`] for a tape that doesn't hold a run of this
     /// layer; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`], [`Error::StateBatch`],
-    /// [`Error::StateLayout`] for gradients of the wrong shape; [`Error::NoBackward`].
+    /// [`Error::StateLayout`] for gradients of the wrong shape. `gradients` are as before then, and the tape is still
+    /// good. [`Error::NoBackward`], or its own error, of a user's cell: `gradients` are as before, the tape is spent.
     fn backward(
         &self,
         tape: &mut Tape<T>,

@@ -226,6 +226,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.cell.can_train()
     }
 
+    fn may_fail_backward(&self) -> bool {
+        self.cell.may_fail_backward()
+    }
+
     fn backward_into(
         &self,
         node: &mut Node<C::Elem>,

@@ -365,6 +365,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         self.parts.iter().try_for_each(|part| part.layer.can_train())
     }
 
+    fn may_fail_backward(&self) -> bool {
+        self.parts.iter().any(|part| part.layer.may_fail_backward())
+    }
+
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
         let batch = node.batch;

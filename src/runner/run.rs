@@ -83,6 +83,10 @@ impl<'a, T> Run<'a, T> {
         self.initial_state.is_some()
     }
 
+    pub(crate) fn has_tape(&self) -> bool {
+        self.tape.is_some()
+    }
+
     /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`].
     pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
         self.seeds = Some(seeds);

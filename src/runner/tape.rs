@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::scratch::Scratch;
 use crate::error::{Error, Result};
+use crate::gradients::Kept;
 use crate::state::StateLayout;
 
 /// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
@@ -17,6 +18,8 @@ pub struct Tape<T> {
     pub(crate) node: Node<T>,
     /// What the way back works in.
     pub(crate) scratch: Scratch<T>,
+    /// The gradients before a way back that may be refused.
+    pub(crate) kept: Kept<T>,
 }
 
 enum Status {
@@ -56,7 +59,7 @@ pub struct Node<T> {
 impl<T> Tape<T> {
     /// Empty: it grows when it is recorded.
     pub fn new() -> Self {
-        Tape { status: Status::Empty, node: Node::default(), scratch: Scratch::new() }
+        Tape { status: Status::Empty, node: Node::default(), scratch: Scratch::new(), kept: Kept::default() }
     }
 
     /// The node to record on; what was recorded is forgotten.

@@ -1,12 +1,13 @@
 //! Adam.
 
-use ndarray::Zip;
+use ndarray::{ArrayViewMutD, Zip};
 
-use super::optimizer::{Optimizer, Slots, update_each};
+use super::optimizer::Optimizer;
+use super::rules::{Gradient, Rule, Rules, Shapes, Slots, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::Layer;
+use crate::layers::trainable::Trainable;
 
 /// Keras's `Adam` (Kingma and Ba 2014), with its defaults: beta_1 0.9, beta_2 0.999, epsilon 1e-7.
 ///
@@ -16,96 +17,122 @@ use crate::layers::Layer;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Adam<T> {
-    learning_rate: f64,
+    rules: Rules<T>,
+    moments: Moments<T>,
+}
+
+/// The rule and the means.
+#[derive(Debug, Clone)]
+struct Moments<T> {
     beta_1: f64,
     beta_2: f64,
     epsilon: f64,
     amsgrad: bool,
-    updates: u64,
-    momentums: Slots<T>,
-    velocities: Slots<T>,
-    largest_velocities: Slots<T>,
+    means: Slots<T>,
+    squares: Slots<T>,
+    largest_squares: Slots<T>,
+    /// The learning rate with the corrections of the means.
+    rate: T,
 }
 
 impl<T: Float> Adam<T> {
     /// With this learning rate (Keras's default is 0.001).
     pub fn new(learning_rate: f64) -> Self {
-        Adam {
-            learning_rate,
+        let moments = Moments {
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-7,
             amsgrad: false,
-            updates: 0,
-            momentums: Slots::new(),
-            velocities: Slots::new(),
-            largest_velocities: Slots::new(),
-        }
+            means: Slots::new(),
+            squares: Slots::new(),
+            largest_squares: Slots::new(),
+            rate: T::zero(),
+        };
+        Adam { rules: Rules::new(learning_rate), moments }
     }
 
     /// How much of the mean of the gradients is kept at each update.
     pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.beta_1 = beta_1;
+        self.moments.beta_1 = beta_1;
         self
     }
 
     /// How much of the mean of the squared gradients is kept at each update.
     pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.beta_2 = beta_2;
+        self.moments.beta_2 = beta_2;
         self
     }
 
     /// What keeps the quotient finite ("epsilon hat" in the paper).
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.epsilon = epsilon;
+        self.moments.epsilon = epsilon;
         self
     }
 
     /// Whether to divide by the largest mean so far (Reddi et al. 2018).
     pub fn amsgrad(mut self, yes: bool) -> Self {
-        self.amsgrad = yes;
+        self.moments.amsgrad = yes;
         self
-    }
-
-    /// Changes the learning rate for the updates to come.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = learning_rate;
-    }
-
-    /// `learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)`, each operation in `T` as in Keras.
-    fn rate(&self) -> T {
-        let t = T::from_f64((self.updates + 1) as f64);
-        let power = |beta: f64| T::from_f64(beta).powf(t);
-        let one = T::one();
-        T::from_f64(self.learning_rate) * (one - power(self.beta_2)).sqrt() / (one - power(self.beta_1))
     }
 }
 
+common_options!(Adam);
+
 impl<T: Float> Optimizer<T> for Adam<T> {
-    fn step(&mut self, layer: &mut dyn Layer<T>, gradients: &Gradients<T>) -> Result<()> {
-        self.momentums.prepare(gradients)?;
-        self.velocities.prepare(gradients)?;
-        if self.amsgrad {
-            self.largest_velocities.prepare(gradients)?;
-        }
-        let rate = self.rate();
-        let keep = |beta: f64| T::from_f64(1.0 - beta);
-        let (take_1, take_2, epsilon) = (keep(self.beta_1), keep(self.beta_2), T::from_f64(self.epsilon));
-        let Adam { momentums, velocities, largest_velocities, amsgrad, .. } = self;
-        update_each(layer, gradients, |index, mut weight, gradient| {
-            let (m, v) = (momentums.get_mut(index), velocities.get_mut(index));
-            Zip::from(&mut *m).and(gradient).for_each(|m, &g| *m += (g - *m) * take_1);
-            Zip::from(&mut *v).and(gradient).for_each(|v, &g| *v += (g * g - *v) * take_2);
-            let v = if *amsgrad {
-                let largest = largest_velocities.get_mut(index);
-                Zip::from(&mut *largest).and(&*v).for_each(|largest, &v| *largest = largest.max(v));
-                &*largest
-            } else {
-                &*v
-            };
-            Zip::from(&mut weight).and(&*m).and(v).for_each(|w, &m, &v| *w -= m * rate / (v.sqrt() + epsilon));
-        })?;
-        self.updates += 1;
+    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
+        self.rules.step(&mut self.moments, parts)
+    }
+}
+
+impl<T: Float> Rule<T> for Moments<T> {
+    fn check(&self) -> Result<()> {
         Ok(())
     }
+
+    fn remember(&mut self, weights: &Shapes) {
+        self.means.make(weights);
+        self.squares.make(weights);
+        if self.amsgrad {
+            self.largest_squares.make(weights);
+        }
+    }
+
+    fn begin(&mut self, update: u64, learning_rate: T) {
+        let left = |beta: f64| T::one() - T::from_f64(power(f64::from(beta as f32), update));
+        self.rate = learning_rate * left(self.beta_2).sqrt() / left(self.beta_1);
+    }
+
+    fn change(&mut self, index: usize, weight: &mut ArrayViewMutD<'_, T>, gradient: Gradient<'_, T>) {
+        let Gradient { values, squares } = gradient;
+        let take = |beta: f64| T::from_f64(1.0 - beta);
+        let (take_1, take_2) = (take(self.beta_1), take(self.beta_2));
+        let (epsilon, rate) = (T::from_f64(self.epsilon), self.rate);
+        let (m, v) = (self.means.get_mut(index), self.squares.get_mut(index));
+        Zip::from(&mut *m).and(values).for_each(|m, &g| *m += (g - *m) * take_1);
+        match squares {
+            Some(squares) => Zip::from(&mut *v).and(squares).for_each(|v, &square| *v += (square - *v) * take_2),
+            None => Zip::from(&mut *v).and(values).for_each(|v, &g| *v += (g * g - *v) * take_2),
+        }
+        let v = if self.amsgrad {
+            let largest = self.largest_squares.get_mut(index);
+            Zip::from(&mut *largest).and(&*v).for_each(|largest, &v| *largest = largest.max(v));
+            &*largest
+        } else {
+            &*v
+        };
+        Zip::from(weight).and(&*m).and(v).for_each(|w, &m, &v| *w -= m * rate / (v.sqrt() + epsilon));
+    }
+}
+
+/// `base^exponent` by squaring, the same on every machine. Keras takes the power of beta rounded to f32.
+fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut product = 1.0;
+    while exponent > 0 {
+        if exponent % 2 == 1 {
+            product *= base;
+        }
+        base *= base;
+        exponent /= 2;
+    }
+    product
 }

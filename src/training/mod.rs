@@ -22,16 +22,47 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! [`Run::record`](crate::Run::record) writes a [`Tape`], [`Layer::backward`](crate::Layer::backward) reads it, once.
-//! [`Gradients`](crate::Gradients) add up over calls until they are cleared.
+//! [`Run::record`](crate::Run::record) writes a [`Tape`], [`Layer::backward`](crate::Layer::backward) reads it, once;
+//! between the two the weights must not change. [`Gradients`](crate::Gradients) add up over calls until they are cleared.
+//! After the first step the loop allocates nothing, if it runs into arrays of its own
+//! ([`run_into`](crate::Layer::run_into), [`Loss::gradient_into`]).
+//!
+//! # Where else to look
+//!
+//! - **Long sequences** in chunks: [`TruncatedBptt`].
+//! - **From ids**: [`Embedding::backward`](crate::Embedding::backward).
+//! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
+//! - **Dropout**: [`Run::training`](crate::Run::training).
+//!
+//! # Keras's optimizers, option by option
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `learning_rate` | the argument of `new`; `set_learning_rate` for the updates to come (a schedule is a loop that calls it) |
+//! | `momentum`, `nesterov`; `beta_1`, `beta_2`, `epsilon`, `amsgrad` | the setters of these names of [`Sgd`] and [`Adam`] |
+//! | `weight_decay`, `exclude_from_weight_decay` | the same |
+//! | `clipnorm`, `clipvalue`, `global_clipnorm` | the same; two of them are an error, as in Keras, and so is one that isn't above 0, which Keras ignores |
+//! | `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `finalize_variable_values` | the same |
+//! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
+//! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
+//! | `name` | none |
+//! | constraints, regularizers, frozen weights | not yet: change weights by [`Layer::set_weights`](crate::Layer::set_weights), gradients by [`Gradients::get_mut`](crate::Gradients::get_mut) |
+//!
+//! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the momentum,
+//! and the betas where their powers are taken. Keras's loss weighs by a mask that it finds on the prediction of a masked
+//! model; [`Loss`] sees no mask and takes the mean over all elements.
 
 mod adam;
 mod loss;
 mod optimizer;
+mod rules;
 mod sgd;
+mod truncated_bptt;
 
+pub use crate::layers::trainable::Trainable;
 pub use crate::runner::tape::Tape;
 pub use adam::Adam;
 pub use loss::Loss;
 pub use optimizer::Optimizer;
 pub use sgd::Sgd;
+pub use truncated_bptt::TruncatedBptt;

@@ -1,62 +1,82 @@
 //! Stochastic gradient descent.
 
-use ndarray::Zip;
+use ndarray::{ArrayViewMutD, Zip};
 
-use super::optimizer::{Optimizer, Slots, update_each};
+use super::optimizer::Optimizer;
+use super::rules::{Gradient, Rule, Rules, Shapes, Slots, by_f32, check_option, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::Layer;
+use crate::layers::trainable::Trainable;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
 #[derive(Debug, Clone)]
 pub struct Sgd<T> {
-    learning_rate: T,
-    momentum: T,
+    rules: Rules<T>,
+    momentum: Momentum<T>,
+}
+
+/// The rule and the velocities.
+#[derive(Debug, Clone)]
+struct Momentum<T> {
+    momentum: f64,
     nesterov: bool,
     velocities: Slots<T>,
+    learning_rate: T,
 }
 
 impl<T: Float> Sgd<T> {
     /// Plain descent with this learning rate (Keras's default is 0.01).
     pub fn new(learning_rate: f64) -> Self {
-        let learning_rate = T::from_f64(learning_rate);
-        Sgd { learning_rate, momentum: T::zero(), nesterov: false, velocities: Slots::new() }
+        let momentum = Momentum { momentum: 0.0, nesterov: false, velocities: Slots::new(), learning_rate: T::zero() };
+        Sgd { rules: Rules::new(learning_rate), momentum }
     }
 
-    /// With momentum.
+    /// With momentum, 0 to 1.
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum = T::from_f64(momentum);
+        self.momentum.momentum = momentum;
         self
     }
 
     /// With Nesterov's form of the momentum: `w += momentum * v - learning_rate * g`.
     pub fn nesterov(mut self, yes: bool) -> Self {
-        self.nesterov = yes;
+        self.momentum.nesterov = yes;
         self
-    }
-
-    /// Changes the learning rate for the updates to come.
-    pub fn set_learning_rate(&mut self, learning_rate: f64) {
-        self.learning_rate = T::from_f64(learning_rate);
     }
 }
 
+common_options!(Sgd);
+
 impl<T: Float> Optimizer<T> for Sgd<T> {
-    fn step(&mut self, layer: &mut dyn Layer<T>, gradients: &Gradients<T>) -> Result<()> {
-        let Sgd { learning_rate, momentum, nesterov, velocities } = self;
-        let (rate, momentum, nesterov) = (*learning_rate, *momentum, *nesterov);
-        if momentum == T::zero() {
-            return update_each(layer, gradients, |_, mut weight, gradient| {
-                Zip::from(&mut weight).and(gradient).for_each(|w, &g| *w -= rate * g);
-            });
+    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
+        self.rules.step(&mut self.momentum, parts)
+    }
+}
+
+impl<T: Float> Rule<T> for Momentum<T> {
+    fn check(&self) -> Result<()> {
+        check_option("momentum", "in 0..=1", self.momentum, (0.0..=1.0).contains(&self.momentum))
+    }
+
+    fn remember(&mut self, weights: &Shapes) {
+        if self.momentum != 0.0 {
+            self.velocities.make(weights);
         }
-        velocities.prepare(gradients)?;
-        update_each(layer, gradients, |index, mut weight, gradient| {
-            Zip::from(&mut weight).and(gradient).and(velocities.get_mut(index)).for_each(|w, &g, v| {
-                *v = momentum * *v - rate * g;
-                *w += if nesterov { momentum * *v - rate * g } else { *v };
-            });
-        })
+    }
+
+    fn begin(&mut self, _update: u64, learning_rate: T) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn change(&mut self, index: usize, weight: &mut ArrayViewMutD<'_, T>, gradient: Gradient<'_, T>) {
+        let gradient = gradient.values;
+        let (rate, momentum, nesterov) = (self.learning_rate, by_f32::<T>(self.momentum), self.nesterov);
+        if self.momentum == 0.0 {
+            return Zip::from(weight).and(gradient).for_each(|w, &g| *w -= g * rate);
+        }
+        Zip::from(weight).and(gradient).and(self.velocities.get_mut(index)).for_each(|w, &g, v| {
+            *v = *v * momentum - g * rate;
+            *w += if nesterov { *v * momentum - g * rate } else { *v };
+        });
     }
 }

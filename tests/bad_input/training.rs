@@ -1,10 +1,10 @@
 //! The way back: tapes, gradients, optimizers that don't belong together.
 
 use ndarray::prelude::*;
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
+use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
-    Activation, Cell, Error, Gradients, Gru, Layer, Lstm, OutputGradient, Recurrent, Run, StateLayout, Step,
-    WeightVisitor, WeightVisitorMut,
+    Activation, Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, OutputGradient, OutputMut,
+    Recurrent, Run, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
 };
 
 use super::refusal;
@@ -83,7 +83,119 @@ fn optimizers() {
     adam.step(&mut gru, &wrong).unwrap();
     let own = Gradients::new(&layer);
     assert_eq!(refusal(adam.step(&mut layer, &own)), Error::GradientsLayer);
+    assert_eq!(adam.iterations(), 1);
     assert_eq!(weights(&layer), before);
+    // A refusal teaches it nothing: it then takes the layer that it was meant for.
+    let mut adam = Adam::new(0.1);
+    refusal(adam.step(&mut layer, &wrong));
+    adam.step(&mut layer, &own).unwrap();
+}
+
+#[test]
+fn optimizers_of_several_parts() {
+    let (mut layer, mut embedding) = (Lstm::<f64>::new(3, 4), Embedding::new(7, 3));
+    let table = embedding.embeddings().to_owned();
+    let (mut of_layer, mut of_table) = (Gradients::new(&layer), Gradients::new(&embedding));
+    of_layer.iter_mut().for_each(|(_, mut gradient)| gradient.fill(1.0));
+    of_table.iter_mut().for_each(|(_, mut gradient)| gradient.fill(1.0));
+    let mut sgd = Sgd::new(0.5);
+    let error = refusal(sgd.step_all(&mut [(&mut embedding, &of_table), (&mut layer, &of_table)]));
+    assert_eq!(error, Error::GradientsLayer);
+    assert_eq!(embedding.embeddings(), table);
+    sgd.step_all(&mut [(&mut embedding, &of_table), (&mut layer, &of_layer)]).unwrap();
+    assert_eq!(embedding.embeddings(), &table - 0.5);
+    // The parts are always the same ones, in the same order.
+    let error = refusal(sgd.step_all(&mut [(&mut layer, &of_layer), (&mut embedding, &of_table)]));
+    assert_eq!(error, Error::GradientsLayer);
+    assert_eq!(refusal(sgd.step(&mut layer, &of_layer)), Error::GradientsLayer);
+    let averaged = Sgd::new(0.5).use_ema(true);
+    averaged.finalize_variable_values(&mut [&mut layer]).unwrap(); // there are none yet
+    let mut averaged = averaged;
+    averaged.step(&mut layer, &of_layer).unwrap();
+    assert_eq!(refusal(averaged.finalize_variable_values(&mut [&mut embedding])), Error::GradientsLayer);
+}
+
+#[test]
+fn options_of_optimizers() {
+    let (mut layer, gradients) = (lstm(), Gradients::new(&lstm()));
+    let before = layer.weight("kernel").unwrap().to_owned();
+    let sgd = || Sgd::<f32>::new(0.1);
+    let nan = f64::NAN;
+    for (mut optimizer, option, expected, given) in [
+        (sgd().momentum(1.5), "momentum", "in 0..=1", 1.5),
+        (sgd().momentum(-0.1), "momentum", "in 0..=1", -0.1),
+        (sgd().clipnorm(0.0), "clipnorm", "above 0", 0.0),
+        (sgd().clipvalue(-1.0), "clipvalue", "above 0", -1.0),
+        (sgd().global_clipnorm(-2.0), "global_clipnorm", "above 0", -2.0),
+        (sgd().ema_momentum(1.01), "ema_momentum", "in 0..=1", 1.01),
+        (sgd().ema_overwrite_frequency(0), "ema_overwrite_frequency", "at least 1", 0.0),
+        (sgd().gradient_accumulation_steps(1), "gradient_accumulation_steps", "at least 2", 1.0),
+    ] {
+        let error = refusal(optimizer.step(&mut layer, &gradients));
+        assert_eq!(error, Error::OptimizerOption { option, expected, given });
+    }
+    let mut optimizer = sgd().clipnorm(nan);
+    let error = refusal(optimizer.step(&mut layer, &gradients));
+    assert!(matches!(error, Error::OptimizerOption { option: "clipnorm", given, .. } if given.is_nan()));
+    let mut adam = Adam::new(0.1).clipnorm(1.0).clipvalue(2.0);
+    assert_eq!(refusal(adam.step(&mut layer, &gradients)), Error::OptimizerClips);
+    assert_eq!(layer.weight("kernel").unwrap(), before);
+}
+
+#[test]
+fn the_way_back_of_an_embedding() {
+    let embedding = Embedding::<f32>::new(5, 3);
+    let mut gradients = Gradients::new(&embedding);
+    let before = gradients.clone();
+    let (ids, d_x) = (array![[1, 4], [2, 0]], Array3::ones((2, 2, 3)));
+    let error = refusal(embedding.backward(&ids, &Array3::ones((2, 2, 4)), &mut gradients));
+    let (expected, given) = (vec![2, 2, 3], vec![2, 2, 4]);
+    assert_eq!(error, Error::OutputShape { what: "gradient of the vectors", expected, given });
+    // The last id is wrong: the ones before it aren't added either.
+    let error = refusal(embedding.backward(&array![[1, 4], [2, -1]], &d_x, &mut gradients));
+    assert_eq!(error, Error::EmbeddingId { row: 1, time: 1, id: "-1".into(), vocabulary: 5 });
+    assert_eq!(gradients, before);
+    let mut wrong = Gradients::new(&Embedding::<f32>::new(5, 4));
+    assert_eq!(refusal(embedding.backward(&ids, &d_x, &mut wrong)), Error::GradientsLayer);
+    embedding.backward(&ids, &d_x, &mut gradients).unwrap();
+}
+
+#[test]
+fn chunks() {
+    let (layer, x) = (lstm(), Array3::ones((2, 5, 3)));
+    let both = Bidirectional::new(Lstm::<f32>::builder(3, 4)).unwrap();
+    assert!(matches!(refusal(TruncatedBptt::new(&both, 2)), Error::CannotStream { .. }));
+    let mut chunks = TruncatedBptt::new(&layer, 2).unwrap();
+    let mut gradients = Gradients::new(&layer);
+    let nothing = OutputGradient::new();
+    assert_eq!(refusal(chunks.backward(&layer, nothing, &mut gradients)), Error::TapeEmpty);
+    chunks.run(&layer, &x, Run::new()).unwrap();
+    let state = chunks.state().clone();
+    let (mut tape, other) = (Tape::new(), Gru::<f32>::new(3, 4));
+    let layouts = Error::StateLayout { expected: "h (4)".into(), given: "h (4), c (4)".into() };
+    let refused = [
+        (chunks.run(&layer, &x, Run::new().initial_state(&state)), Error::ChunkOption { option: "initial_state" }),
+        (chunks.run(&layer, &x, Run::new().record(&mut tape)), Error::ChunkOption { option: "record" }),
+        (chunks.run(&layer, &Array3::ones((3, 5, 3)), Run::new()), Error::StateBatch { expected: 3, given: 2 }),
+        (chunks.run(&layer, &Array3::ones((2, 0, 3)), Run::new()), Error::NoTimesteps { given: [2, 0, 3] }),
+        (chunks.run(&layer, &x, Run::new().lengths(&[5])), Error::LengthsCount { expected: 2, given: 1 }),
+        (chunks.run(&other, &x, Run::new()), layouts.clone()),
+    ];
+    for (result, expected) in refused {
+        assert_eq!(refusal(result), expected);
+    }
+    let mut out = Array3::zeros((2, 4, 4));
+    let error = refusal(chunks.run_into(&layer, &x, Run::new(), OutputMut::new().sequence(&mut out)));
+    let (expected, given) = (vec![2, 5, 4], vec![2, 4, 4]);
+    assert_eq!(error, Error::OutputShape { what: "sequence", expected, given });
+    let mut turned = Array2::zeros((4, 2));
+    let mut turned = turned.view_mut().reversed_axes();
+    let error = refusal(chunks.run_into(&layer, &x, Run::new(), OutputMut::new().last(&mut turned)));
+    assert_eq!(error, Error::OutputOrder { what: "last" });
+    assert_eq!(refusal(chunks.reset_row(&layer, 2)), Error::Row { row: 2, batch: 2 });
+    assert_eq!(refusal(chunks.reset(&other)), layouts);
+    assert_eq!(refusal(chunks.set_state(&layer, &layer.initial_state(3))), Error::StateBatch { expected: 2, given: 3 });
+    assert_eq!(*chunks.state(), state);
 }
 
 #[test]
@@ -126,6 +238,17 @@ fn cells_and_activations_without_a_way_back() {
         .run(&Array3::ones((1, 2, 1)), Run::new().record(&mut tape))
         .and_then(|_| layer.backward(&mut tape, OutputGradient::new(), &mut gradients));
     assert_eq!(refusal(result), Error::NoBackward { cell: "Forward" });
+    // The layers behind it have gone back already; their gradients are as before all the same.
+    let stack = Stacked::builder().layer(layer.return_sequences(true)).layer(Dense::new(1, 2)).build().unwrap();
+    let mut gradients = Gradients::new(&stack);
+    gradients.iter_mut().for_each(|(_, mut gradient)| gradient.fill(3.0));
+    let before = gradients.clone();
+    stack.run(&Array3::ones((1, 2, 1)), Run::new().record(&mut tape)).unwrap();
+    let d = Array2::ones((1, 2));
+    let into = OutputGradient::new().last(&d);
+    assert_eq!(refusal(stack.backward(&mut tape, into, &mut gradients)), Error::NoBackward { cell: "Forward" });
+    assert_eq!(gradients, before);
+    assert_eq!(refusal(stack.backward(&mut tape, into, &mut gradients)), Error::TapeSpent);
 
     let square = Activation::custom("square", |x| x * x);
     let layer = Lstm::<f32>::builder(3, 4).activation(square).build().unwrap();

@@ -14,6 +14,7 @@ mod paths;
 mod batches;
 mod directions;
 mod dropout;
+mod gradients;
 mod masks;
 mod repeated_cells;
 mod resets;

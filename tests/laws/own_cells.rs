@@ -1,7 +1,9 @@
 //! Cells as a user writes them.
 
 use ndarray::{Array1, Array2};
-use recurrent::{Cell, Float, StateLayout, Step, WeightVisitor, WeightVisitorMut};
+use recurrent::{
+    Cell, Float, Result, StateLayout, Step, StepBackward, WeightGradients, WeightVisitor, WeightVisitorMut,
+};
 use std::ops::Range;
 
 use super::numbers::Numbers;
@@ -69,11 +71,48 @@ impl<T: Float> Cell for Counting<T> {
             step.x.iter().zip(self.kernel.column(j)).for_each(|(&x, &w)| *z += x * w);
             h.iter().zip(self.recurrent_kernel.column(j)).for_each(|(&h, &w)| *z += h * w);
         }
+        if let Some(tape) = step.tape {
+            tape.copy_from_slice(step.scratch);
+        }
         step.next[0] = steps;
         let (half, two) = (T::from_f64(0.5), T::from_f64(2.0));
         for (j, &z) in step.scratch.iter().enumerate() {
             step.next[1 + j] = h[j] * half + z / (two + two * z.abs()) + steps / T::from_f64(1024.0);
         }
+    }
+
+    fn tape_len(&self) -> usize {
+        self.bias.len()
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        self.bias.len()
+    }
+
+    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        step.d_prev.fill(T::nan());
+        step.d_x.fill(T::nan());
+        let (d_h_next, dz) = (&step.d_next[1..], step.scratch);
+        let (half, one) = (T::from_f64(0.5), T::one());
+        for (j, dz) in dz.iter_mut().enumerate() {
+            let divisor = one + step.tape[j].abs();
+            *dz = half * d_h_next[j] / (divisor * divisor);
+        }
+        let product = |weights: &Array2<T>, i: usize| -> T {
+            weights.row(i).iter().zip(&*dz).fold(T::zero(), |sum, (&w, &d)| sum + w * d)
+        };
+        let sum = d_h_next.iter().fold(T::zero(), |sum, &d| sum + d);
+        step.d_prev[0] = step.d_next[0] + sum / T::from_f64(1024.0);
+        for (i, d_h) in step.d_prev[1..].iter_mut().enumerate() {
+            *d_h = half * d_h_next[i] + product(&self.recurrent_kernel, i);
+        }
+        for (i, d_x) in step.d_x.iter_mut().enumerate() {
+            *d_x = product(&self.kernel, i);
+        }
+        gradients.add_outer(0, step.x, dz);
+        gradients.add_outer(1, &step.prev[1..], dz);
+        gradients.add(2, dz);
+        Ok(())
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

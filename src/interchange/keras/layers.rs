@@ -292,6 +292,7 @@ impl Reader<'_, '_> {
             Some(other) => other.get("config").and_then(|config| config.get("name")).and_then(Value::as_str),
         };
         let hint = match policy {
+            Some("float32") if size_of::<T>() == 8 && self.has_float64 => "float32 and float64 layers in one model",
             Some("float32") => return Ok(()),
             Some("float64") if size_of::<T>() == 8 => return Ok(()),
             Some("float64") => "load the model as f64",

@@ -55,14 +55,9 @@ fn lot<A: Arch, T: Float>(mut call: Outer<'_, T>) {
         all_k::<A, T, T::HalfLine, 1>(&mut call, column);
         column += T::LANES / 2;
     }
-    for k in 0..call.operand.width() {
-        let sums = &mut call.sums.row_mut(k)[column..];
-        for &row in call.rows {
-            let factor = call.operand.row(row)[k];
-            for (sum, &dz) in sums.iter_mut().zip(&call.dz.row(row)[column..]) {
-                *sum = A::mul_add(dz, factor, *sum);
-            }
-        }
+    while width > column {
+        all_k::<A, T, T::One, 1>(&mut call, column);
+        column += 1;
     }
 }
 

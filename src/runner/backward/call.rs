@@ -1,6 +1,6 @@
 //! The checks before a way back.
 
-use ndarray::{ArrayRef2, ArrayViewD};
+use ndarray::ArrayRef2;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -12,7 +12,6 @@ use crate::runner::run::check_results;
 use crate::runner::scratch::take;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Tape;
-use crate::weights::WeightVisitor;
 
 /// A checked way back: [`Layer::backward`] ends here.
 pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
@@ -24,16 +23,15 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
     tape.check(layer.state_layout())?;
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
     let (outputs, width) = (layer.output_size(), layer.state_layout().width());
-    let mut shapes = gradients.weights.iter().map(|gradient| gradient.shape());
-    let mut fits = true;
-    layer.visit_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
-        fits &= shapes.next() == Some(weight.shape());
-    }));
-    if !fits || shapes.next().is_some() || gradients.state.layout() != layer.state_layout() {
+    if !gradients.fit(layer) || gradients.state.layout() != layer.state_layout() {
         return Err(Error::GradientsLayer);
     }
     check_results(layer, (batch, timesteps), upstream.sequence, upstream.last, upstream.state)?;
 
+    let may_fail = layer.may_fail_backward();
+    if may_fail {
+        tape.kept.keep(gradients);
+    }
     gradients.prepare(batch, timesteps, layer.input_size());
     let mut call = std::mem::take(&mut tape.scratch.call);
     let [sequence_copy, last_copy] = &mut call.copies;
@@ -57,6 +55,9 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
     let result = layer.backward_into(&mut tape.node, pass, &mut tape.scratch);
     tape.scratch.call = call;
     tape.spend();
+    if may_fail && result.is_err() {
+        tape.kept.give_back(gradients);
+    }
     result
 }
 

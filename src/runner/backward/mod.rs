@@ -117,14 +117,16 @@ impl<C: Cell> Recurrence<'_, C> {
                 if node.is_live(step, row) {
                     scratch.rows.push(row);
                     let d_output = &mut d_next.row_mut(row)[self.output.clone()];
-                    if let Some(d_outputs) = d_outputs {
-                        add(d_output, d_outputs.row(row));
-                    }
                     // Where no step is masked, only the last output is repeated.
-                    if !all_live || step + 1 == timesteps {
-                        add(d_output, d_repeated);
-                        d_repeated.fill(C::Elem::default());
+                    match d_outputs {
+                        Some(d_outputs) if all_live && step + 1 < timesteps => add(d_output, d_outputs.row(row)),
+                        Some(d_outputs) => {
+                            add(d_repeated, d_outputs.row(row));
+                            add(d_output, d_repeated);
+                        }
+                        None => add(d_output, d_repeated),
                     }
+                    d_repeated.fill(C::Elem::default());
                 } else {
                     d_prev.row_mut(row).copy_from_slice(d_next.row(row));
                     match d_outputs {

@@ -23,12 +23,13 @@ impl Element for f64 {
     const TOLERANCE: f64 = 1e-12;
 }
 
-/// Runs `check` on every case of a file and fails with the names of all cases that failed.
+/// Runs `check` on every case of a file and fails with the names of all cases that failed. The topic is the file's path
+/// within `tests/golden`.
 ///
 /// `expected` is the number of cases, written down in the test, so that neither a file that lost cases nor a loop that
 /// skips some can pass.
 pub fn every_case(topic: &str, expected: usize, check: impl Fn(&Value) -> Outcome) {
-    let path = format!("{}/tests/golden/keras/{topic}.json", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/tests/golden/{topic}.json", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
     let (mut run, mut failures) = (0, Vec::new());

@@ -80,11 +80,11 @@ def dump(value):
     return f'{{"shape":{shape},"data":{data}}}'
 
 
-def write(topic, cases):
+def write(topic, cases, folder=HERE):
     names = [case["name"] for case in cases]
     assert len(set(names)) == len(names), "two cases of one name"
     lines = ",\n".join(dump(case) for case in cases)
-    path = HERE / f"{topic}.json"
+    path = folder / f"{topic}.json"
     path.write_text(f'{{"versions":{dump(VERSIONS)},"cases":[\n{lines}\n]}}\n')
     print(f"{path.name}: {len(cases)} cases, {path.stat().st_size / 1024:.0f} KiB", flush=True)
 

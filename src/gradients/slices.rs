@@ -1,0 +1,45 @@
+//! Gradients of tables of which a call reads some rows.
+
+use ndarray::ArrayD;
+
+use crate::float::Float;
+
+/// What was added to which rows of a table's gradient, in order: TensorFlow's `IndexedSlices`.
+///
+/// Their sum is the gradient. But Keras's optimizers don't add them up before they square or clip them, so these numbers
+/// need the parts.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Slices<T> {
+    rows: Vec<usize>,
+    values: Vec<T>,
+}
+
+impl<T: Float> Slices<T> {
+    pub(super) fn new() -> Self {
+        Slices { rows: Vec::new(), values: Vec::new() }
+    }
+
+    pub(crate) fn add(&mut self, row: usize, values: impl Iterator<Item = T>) {
+        self.rows.push(row);
+        self.values.extend(values);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.rows.clear();
+        self.values.clear();
+    }
+
+    /// The sum of what `each` makes of the values, row by row.
+    pub(crate) fn sum_into(&self, sum: &mut ArrayD<T>, each: impl Fn(T) -> T) {
+        sum.fill(T::zero());
+        let columns = self.values.len() / self.rows.len().max(1);
+        let Some(sum) = sum.as_slice_mut() else { return };
+        for (&row, values) in self.rows.iter().zip(self.values.chunks_exact(columns.max(1))) {
+            sum[row * columns..][..columns].iter_mut().zip(values).for_each(|(sum, &value)| *sum += each(value));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! What gradients and optimizers need of whatever has weights.
+
+use std::sync::Arc;
+
+use super::Layer;
+use super::embedding::Embedding;
+use super::sealed::Sealed;
+use crate::error::Result;
+use crate::float::Float;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// What can be trained: every [`Layer`](crate::Layer), and an [`Embedding`](crate::Embedding), which is none because it
+/// reads ids.
+///
+/// Sealed, and without methods to call: it is what [`Gradients::new`](crate::Gradients::new) and
+/// [`Optimizer::step`](crate::training::Optimizer::step) take.
+pub trait Trainable<T: Float>: Sealed {
+    /// Shows each weight, in order.
+    #[doc(hidden)]
+    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>);
+
+    /// Hands each weight to the visitor to be changed.
+    #[doc(hidden)]
+    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()>;
+
+    /// Makes sure that the weights can be changed.
+    #[doc(hidden)]
+    fn own_weights(&mut self) -> Result<()>;
+
+    /// The parts of the state; none for what has no state.
+    #[doc(hidden)]
+    fn layout_of_state(&self) -> Arc<StateLayout>;
+}
+
+impl<T: Float, L: Layer<T> + ?Sized> Trainable<T> for L {
+    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.visit_weights(visitor);
+    }
+
+    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.visit_weights_mut(visitor)
+    }
+
+    fn own_weights(&mut self) -> Result<()> {
+        self.unshare()
+    }
+
+    fn layout_of_state(&self) -> Arc<StateLayout> {
+        Arc::clone(self.state_layout())
+    }
+}
+
+impl<T: Float> Sealed for Embedding<T> {}
+
+impl<T: Float> Trainable<T> for Embedding<T> {
+    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        visitor.weight("embeddings", self.table());
+    }
+
+    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        visitor.weight("embeddings", self.table_mut());
+        Ok(())
+    }
+
+    fn own_weights(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn layout_of_state(&self) -> Arc<StateLayout> {
+        Arc::default()
+    }
+}
