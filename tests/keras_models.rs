@@ -212,6 +212,107 @@ fn step_by_step() {
 }
 
 /// A chain of layers over time is a layer: its stream, its chunks and its whole run give Keras's numbers.
+/// A loaded chain has gradients: some elements of each weight, and of the table of one that reads ids, against central
+/// differences.
+#[test]
+fn gradients() {
+    use recurrent::training::Tape;
+    use recurrent::{Embedding, Gradients, OutputGradient, Run};
+
+    type Chain = (Option<(Embedding<f64>, Array2<i64>)>, Array3<f64>, Box<dyn Layer<f64>>);
+
+    fn chain(name: &str, case: &Value) -> Outcome<Option<Chain>> {
+        let model = keras::load::<f64>(format!("{}/models/{name}.keras", folder()))?;
+        let chain = match given::<f64>(&case["calls"][0]).into_iter().next() {
+            Some(Given::Float(x)) if x.ndim() == 3 => {
+                model.into_layer().map(|layer| (None, x.into_dimensionality().expect("three axes"), layer))
+            }
+            Some(Given::Int(ids)) if ids.ndim() == 2 => model.into_embedding_and_layer().map(|(table, layer)| {
+                let ids = ids.into_dimensionality().expect("two axes");
+                (Some((table, ids)), Array3::zeros((0, 0, 0)), layer)
+            }),
+            _ => return Ok(None),
+        };
+        match chain {
+            Ok(chain) => Ok(Some(chain)),
+            Err(Error::CannotStream { .. } | Error::StackNeedsSequence { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The sum of the last outputs, weighed, and what it was weighed with.
+    fn loss((table, x, layer): &Chain, tape: Option<&mut Tape<f64>>) -> Outcome<(f64, Array2<f64>)> {
+        let (x, mask) = match table {
+            Some((table, ids)) => table.forward(ids)?,
+            None => (x.clone(), None),
+        };
+        let run = Run::new().mask_if(mask.as_ref());
+        let run = if let Some(tape) = tape { run.record(tape) } else { run };
+        let output = layer.run(&x, run)?.into_last();
+        let weighed = Array2::from_shape_fn(output.dim(), |(row, unit)| (1.3 * row as f64 + 0.7 * unit as f64).cos());
+        Ok(((&output * &weighed).sum(), weighed))
+    }
+
+    let trained = std::cell::RefCell::new((0, 0));
+    every(&cases("cases.json"), |case, name| {
+        if case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
+            return Ok(());
+        }
+        let Some(mut chain) = chain(name, case)? else { return Ok(()) };
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&*chain.2));
+        let weighed = match loss(&chain, Some(&mut tape)) {
+            Ok((_, weighed)) => weighed,
+            // What it holds is folded together, so it isn't there to be trained.
+            Err(error) if error.to_string().contains("LayerNormalization cell can't be trained") => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        chain.2.backward(&mut tape, OutputGradient::new().last(&weighed), &mut gradients)?;
+        let step = 1e-6;
+        let close = |what: &str, ours: f64, low: f64, high: f64| -> Outcome {
+            let numeric = (high - low) / (2.0 * step);
+            let near = (ours - numeric).abs() <= 1e-5 * numeric.abs().max(1e-2);
+            if near { Ok(()) } else { Err(format!("{what}: {ours} by backward, {numeric} by differences").into()) }
+        };
+        let names: Vec<String> = chain.2.weights().into_iter().map(|(name, _)| name).collect();
+        for weight in &names {
+            let given = chain.2.weight(weight)?.to_owned();
+            for at in [0, given.len() / 2, given.len() - 1] {
+                let mut moved = |by: f64| -> Outcome<f64> {
+                    let mut values = given.clone();
+                    *values.iter_mut().nth(at).expect("an element") += by;
+                    chain.2.set_weights(&[(weight, values.view())])?;
+                    Ok(loss(&chain, None)?.0)
+                };
+                let (low, high) = (moved(-step)?, moved(step)?);
+                close(weight, *gradients.get(weight)?.iter().nth(at).expect("an element"), low, high)?;
+            }
+            chain.2.set_weights(&[(weight, given.view())])?;
+        }
+        let mut counts = trained.borrow_mut();
+        counts.0 += 1;
+        if let Some((table, ids)) = &chain.0 {
+            let mut of_table = Gradients::new(table);
+            table.backward(ids, &gradients.input()?, &mut of_table)?;
+            let given = table.embeddings().to_owned();
+            let row = ids[[0, 0]] as usize;
+            let mut moved = |by: f64| -> Outcome<f64> {
+                let mut values = given.clone();
+                values[[row, 0]] += by;
+                if let Some((table, _)) = &mut chain.0 {
+                    table.set_embeddings(values.view().into_dyn())?;
+                }
+                Ok(loss(&chain, None)?.0)
+            };
+            let (low, high) = (moved(-step)?, moved(step)?);
+            close("embeddings", of_table.get("embeddings")?[[row, 0]], low, high)?;
+            counts.1 += 1;
+        }
+        Ok(())
+    });
+    let (all, of_ids) = *trained.borrow();
+    assert!(all > 10 && of_ids > 1, "{all} chains, {of_ids} of them from ids");
+}
+
 #[test]
 fn as_a_layer() {
     let chains = std::cell::RefCell::new(Vec::new());

@@ -1,73 +1,180 @@
-//! A step of a stream in real time. Under RealtimeSanitizer (`--cfg rtsan`, see `.ci/run`) the process ends at the first
-//! allocation, lock or system call in it, from the first step on; without, this only shows that everything runs.
+//! Real-time safety: a step of a stream calls nothing that may block. It allocates nothing, takes no lock and makes no
+//! system call.
+//!
+//! RealtimeSanitizer checks it at run time, inside functions that are marked `nonblocking`; without it these tests only
+//! run the steps. With it:
+//!
+//! ```sh
+//! RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=realtime --cfg rtsan" CARGO_TARGET_DIR=target/rtsan \
+//!     cargo test --test realtime --target x86_64-unknown-linux-gnu
+//! ```
 
 #![cfg_attr(rtsan, feature(sanitize))]
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Dense, Gru, Layer, Lstm, Recurrent, Result, SimpleRnn, Stacked, StackedCells, State, Stream,
+    Activation, Dense, Float, Gru, Layer, Lstm, OutputMut, Recurrent, Result, Run, Scratch, SimpleRnn, Stacked,
+    StackedCells, State, Stream, TimeDistributed,
 };
 
-type AnyStream<'l> = Stream<f32, &'l dyn Layer<f32>>;
+const INPUT: usize = 5;
+const UNITS: usize = 19;
 
+/// All that a stream does between two blocks of sound.
 #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
-fn step(stream: &mut AnyStream<'_>, x: &ArrayRef2<f32>, live: &[bool]) -> Result<()> {
+fn block<T: Float>(
+    stream: &mut Stream<T, &dyn Layer<T>>,
+    x: &Array2<T>,
+    turned: &Array2<T>,
+    live: &[bool],
+    kept: &mut State<T>,
+) -> Result<()> {
     stream.step(x)?;
+    stream.step(turned)?;
     stream.step_masked(x, live)?;
+    kept.copy_from(stream.state())?;
+    stream.step_masked(turned, live)?;
+    stream.set_state(kept)?;
+    stream.reset_row(live.len() - 1)?;
+    stream.step(x)?;
+    stream.reset();
     Ok(())
 }
 
+/// One row, by slices.
 #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
-fn step_one(stream: &mut AnyStream<'_>, x: &[f32]) -> Result<f32> {
+fn sample<T: Float>(stream: &mut Stream<T, &dyn Layer<T>>, x: &[T]) -> Result<T> {
     Ok(stream.step_one(x)?[0])
 }
 
+/// A chunk of a size that the stream has seen.
 #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
-fn save_restore_reset(stream: &mut AnyStream<'_>, saved: &mut State<f32>) -> Result<()> {
-    saved.copy_from(stream.state())?;
-    stream.reset_row(0)?;
-    stream.reset();
-    stream.set_state(saved)
+fn chunk<T: Float>(
+    stream: &mut Stream<T, &dyn Layer<T>>,
+    x: &Array3<T>,
+    run: Run<'_, T>,
+    last: &mut Array2<T>,
+) -> Result<()> {
+    stream.run_into(x, run, OutputMut::new().last(last))
 }
 
-fn layers() -> Result<Vec<Box<dyn Layer<f32>>>> {
-    let cells = StackedCells::builder()
-        .cell(Lstm::builder(3, 5).build_cell()?)
-        .cell(Gru::builder(5, 4).build_cell()?)
-        .build()?;
+/// A whole call with scratch that has grown.
+#[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
+fn whole<T: Float>(
+    layer: &dyn Layer<T>,
+    x: &Array3<T>,
+    run: Run<'_, T>,
+    last: &mut Array2<T>,
+    scratch: &mut Scratch<T>,
+) -> Result<()> {
+    layer.run_into(x, run, OutputMut::new().last(last), scratch)
+}
+
+/// Every kind of layer that can stream.
+fn layers<T: Float>() -> Vec<Box<dyn Layer<T>>> {
+    let lstm = |input| Lstm::<T>::builder(input, UNITS).return_sequences(true);
+    let gru = |after| Gru::<T>::builder(INPUT, UNITS).reset_after(after);
+    let cells = StackedCells::builder().cell(Lstm::builder(INPUT, UNITS).build_cell().unwrap());
+    let cells = cells.cell(Gru::builder(UNITS, 7).build_cell().unwrap()).build().unwrap();
     let stack = Stacked::builder()
-        .layer(Lstm::builder(3, 8).return_sequences(true).build()?)
-        .layer(Gru::builder(8, 5).reset_after(false).build()?)
-        .layer(Dense::builder(5, 4).activation(Activation::Softmax).build()?);
-    Ok(vec![
-        Box::new(SimpleRnn::builder(3, 17).activation(Activation::Relu).build()?),
-        Box::new(Lstm::builder(3, 33).build()?),
-        Box::new(Lstm::builder(3, 4).activation(Activation::Softmax).build()?),
-        Box::new(Gru::builder(3, 16).build()?),
-        Box::new(Gru::builder(3, 7).reset_after(false).recurrent_activation(Activation::HardSigmoid).build()?),
+        .layer(lstm(INPUT).build().unwrap())
+        .layer(TimeDistributed::new(Dense::new(UNITS, 40)))
+        .layer(lstm(40).zero_output_for_mask(true).build().unwrap())
+        .layer(Dense::builder(UNITS, 3).activation(Activation::Softmax).build().unwrap());
+    let with = |activation: Activation| Box::new(lstm(INPUT).activation(activation).build().unwrap());
+    let mut layers: Vec<Box<dyn Layer<T>>> = vec![
+        Box::new(SimpleRnn::<T>::new(INPUT, UNITS)),
+        Box::new(lstm(INPUT).build().unwrap()),
+        Box::new(gru(true).build().unwrap()),
+        Box::new(gru(false).build().unwrap()),
+        Box::new(lstm(INPUT).dropout(0.3).recurrent_dropout(0.2).build().unwrap()),
         Box::new(Recurrent::from_cell(cells)),
-        Box::new(stack.build()?),
-    ])
+        Box::new(stack.build().unwrap()),
+        Box::new(Dense::<T>::new(INPUT, UNITS)),
+    ];
+    for name in ["relu", "hard_sigmoid", "gelu", "softplus", "mish", "softmax", "log_softmax", "sparsemax", "selu"] {
+        layers.push(with(name.parse().unwrap()));
+    }
+    layers
+}
+
+fn steps<T: Float>() {
+    let x = Array2::from_shape_fn((3, INPUT), |(i, j)| T::from_f64((i + 2 * j) as f64 / 10.0 - 0.4));
+    let turned = x.t().as_standard_layout().into_owned().reversed_axes();
+    for layer in &layers::<T>() {
+        let mut kept = layer.initial_state(3);
+        let mut stream = Stream::new(&**layer, 3).unwrap();
+        for live in [[true, false, true], [false; 3], [true; 3]] {
+            block(&mut stream, &x, &turned, &live, &mut kept).unwrap();
+        }
+        let mut stream = Stream::new(&**layer, 1).unwrap();
+        for row in x.outer_iter() {
+            sample(&mut stream, &row.to_vec()).unwrap();
+        }
+    }
 }
 
 #[test]
-fn a_step_is_real_time_safe() -> Result<()> {
-    for layer in layers()? {
-        for batch in [1, 2, 5] {
-            let mut stream = Stream::new(&*layer, batch)?;
-            let x = Array2::from_shape_fn((batch, 3), |(row, feature)| (row + 2 * feature) as f32 * 0.1);
-            let turned = Array2::from_shape_fn((3, batch), |(feature, row)| x[[row, feature]]);
-            let live: Vec<bool> = (0..batch).map(|row| row % 2 == 1).collect();
-            let mut saved = layer.initial_state(batch);
-            for _ in 0..3 {
-                step(&mut stream, &x, &live)?;
-                step(&mut stream, &turned.t(), &live)?; // not in row order
-                save_restore_reset(&mut stream, &mut saved)?;
-            }
-            if batch == 1 {
-                step_one(&mut stream, &[0.1, 0.2, 0.3])?;
+fn steps_block_on_nothing() {
+    steps::<f32>();
+    steps::<f64>();
+}
+
+#[test]
+fn chunks_and_calls_block_on_nothing_once_they_have_run() {
+    for layer in &layers::<f32>() {
+        let x = Array3::from_shape_fn((2, 30, INPUT), |(i, j, k)| (i + j + k) as f32 / 20.0 - 0.5);
+        let mask = Array2::from_shape_fn((2, 30), |(row, time)| (row + time) % 3 != 0);
+        let mut last = Array2::zeros((2, layer.output_size()));
+        let run = || Run::new().mask(&mask).resets(&mask);
+        let mut stream = Stream::new(&**layer, 2).unwrap();
+        stream.run_into(&x, run(), OutputMut::new()).unwrap();
+        stream.run_into(&x, Run::new(), OutputMut::new()).unwrap();
+        chunk(&mut stream, &x, run(), &mut last).unwrap();
+        chunk(&mut stream, &x, Run::new(), &mut last).unwrap();
+        let mut scratch = Scratch::new();
+        layer.run_into(&x, run(), OutputMut::new(), &mut scratch).unwrap();
+        layer.run_into(&x, Run::new(), OutputMut::new(), &mut scratch).unwrap();
+        whole(&**layer, &x, run(), &mut last, &mut scratch).unwrap();
+        whole(&**layer, &x, Run::new(), &mut last, &mut scratch).unwrap();
+    }
+}
+
+/// That the sanitizer is there and sees what it must: the test runs itself once more, with a planted fault.
+#[test]
+#[cfg(rtsan)]
+fn planted_faults_are_caught() {
+    use std::process::Command;
+
+    #[sanitize(realtime = "nonblocking")]
+    fn allocates() -> Vec<u8> {
+        std::hint::black_box(vec![1; 1000])
+    }
+    #[sanitize(realtime = "nonblocking")]
+    fn opens_a_file() -> bool {
+        std::fs::File::open("/dev/null").is_ok()
+    }
+    #[sanitize(realtime = "nonblocking")]
+    fn first_chunk(stream: &mut Stream<f32, &Lstm>, x: &Array3<f32>) {
+        stream.run(x).unwrap();
+    }
+
+    const FAULT: &str = "RECURRENT_PLANTED_FAULT";
+    match std::env::var(FAULT).as_deref() {
+        Ok("allocation") => drop(allocates()),
+        Ok("file") => assert!(opens_a_file()),
+        Ok("chunk") => {
+            let lstm = Lstm::new(INPUT, UNITS);
+            first_chunk(&mut Stream::new(&lstm, 1).unwrap(), &Array3::ones((1, 9, INPUT)));
+        }
+        _ => {
+            for fault in ["allocation", "file", "chunk"] {
+                let test = std::env::current_exe().unwrap();
+                let run = Command::new(test).args(["--exact", "planted_faults_are_caught"]).env(FAULT, fault).output();
+                let run = run.unwrap();
+                let report = String::from_utf8_lossy(&run.stderr);
+                assert!(!run.status.success() && report.contains("RealtimeSanitizer"), "{fault}: {report}");
             }
         }
     }
-    Ok(())
 }

@@ -129,7 +129,7 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// The number of [`seeds`](Layer::seeds).
     #[doc(hidden)]
     fn generators(&self) -> usize {
-        0
+        self.seeds().states.len()
     }
 
     /// Whether the layer can run at all: asked before each call.

@@ -11,7 +11,7 @@ use super::op::{Normalization, Op};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::kernels::activate::activate;
+use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::layers::embedding::Embedding;
 use crate::layers::sealed::Sealed;
@@ -19,9 +19,10 @@ use crate::layers::stacked::Stacked;
 use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
 use crate::rows::{Rows, RowsMut};
+use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
-use crate::runner::sequence::Sequence;
+use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
@@ -287,6 +288,13 @@ impl<T: Float> Layer<T> for PerStep<T> {
 
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        if let Some(node) = pass.tape {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            let kept = take(&mut node.x, batch * timesteps * self.features);
+            for (at, kept) in kept.chunks_exact_mut(self.features.max(1)).enumerate() {
+                kept.copy_from_slice(input.at(at / batch).row(at % batch));
+            }
+        }
         for time in 0..timesteps {
             if let Some(sequence) = &mut sequence {
                 self.rows(batch, input.at(time), sequence.at(time));
@@ -310,11 +318,38 @@ impl<T: Float> Layer<T> for PerStep<T> {
     }
 
     fn can_train(&self) -> Result<()> {
-        Err(Error::NoBackward { cell: self.class_name() })
+        match &self.map {
+            Map::Same => Ok(()),
+            Map::Activation(activation) => activation.check_derivative(),
+            _ => Err(Error::NoBackward { cell: self.class_name() }),
+        }
     }
 
-    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
-        self.can_train()
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        self.can_train()?;
+        let BackwardPass { d_sequence, flipped, d_last, d_input, .. } = pass;
+        let Some(mut d_input) = d_input else { return Ok(()) };
+        let (batch, timesteps, features) = (node.batch, node.timesteps, self.features);
+        let (d, y) = take(&mut scratch.work, 2 * features).split_at_mut(features);
+        for time in 0..timesteps {
+            for row in 0..batch {
+                match d_sequence {
+                    Some(all) => d.copy_from_slice(all.at(if flipped { timesteps - 1 - time } else { time }).row(row)),
+                    None => d.fill(T::zero()),
+                }
+                if let Some(d_last) = d_last.filter(|_| time + 1 == timesteps) {
+                    add(d, d_last.row(row));
+                }
+                if let Map::Activation(activation) = &self.map {
+                    let x = &node.x[(time * batch + row) * features..][..features];
+                    y.copy_from_slice(x);
+                    activate(Isa::detect(), activation, y);
+                    activate_backward(Isa::detect(), activation, x, y, d);
+                }
+                add(d_input.at(time).row_mut(row), d);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -400,6 +435,10 @@ impl<T: Float> Layer<T> for Masked<T> {
         self.layer.unshare()
     }
 
+    fn generators(&self) -> usize {
+        self.layer.generators()
+    }
+
     fn fill_initial_state(&self, row: &mut [T]) {
         self.layer.fill_initial_state(row);
     }
@@ -436,6 +475,11 @@ impl<T: Float> Layer<T> for Masked<T> {
                 if real { step.copy_from_slice(x) } else { step.fill(T::zero()) }
             }
         }
+        let node = pass.tape.and_then(|node| {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            node.live.clone_from(&flags);
+            node.children(1).first_mut()
+        });
         let [child] = scratch.children(1) else { return };
         self.layer.process(
             Pass {
@@ -449,7 +493,7 @@ impl<T: Float> Layer<T> for Masked<T> {
                 carry,
                 sequence,
                 masked_output,
-                tape: None,
+                tape: node,
                 dropout,
             },
             child,
@@ -500,11 +544,34 @@ impl<T: Float> Layer<T> for Masked<T> {
     }
 
     fn can_train(&self) -> Result<()> {
-        Err(Error::NoBackward { cell: self.class_name() })
+        self.layer.can_train()
     }
 
-    fn backward_into(&self, _node: &mut Node<T>, _pass: BackwardPass<'_, T>, _scratch: &mut Scratch<T>) -> Result<()> {
-        self.can_train()
+    fn may_fail_backward(&self) -> bool {
+        self.layer.may_fail_backward()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        // A masked step was read as zeros, whatever it held: nothing flows back to it.
+        let (batch, timesteps, width) = (node.batch, node.timesteps, self.input_size());
+        let mut values = std::mem::take(&mut scratch.work);
+        let d_x = take(&mut values, if pass.d_input.is_some() { batch * timesteps * width } else { 0 });
+        d_x.fill(T::zero());
+        let BackwardPass { d_input, .. } = pass;
+        let own = d_input.is_some().then(|| SequenceMut::packed(d_x, timesteps, width));
+        let result = match (&mut node.children[..], scratch.children(1)) {
+            ([node, ..], [child]) => self.layer.backward_into(node, BackwardPass { d_input: own, ..pass }, child),
+            _ => Err(Error::TapeLayer),
+        };
+        if let Some(mut d_input) = d_input {
+            for (at, d_x) in values.chunks_exact(width.max(1)).enumerate().take(batch * timesteps) {
+                if node.live[at] {
+                    add(d_input.at(at % timesteps).row_mut(at / timesteps), d_x);
+                }
+            }
+        }
+        scratch.work = values;
+        result
     }
 }
 

@@ -110,7 +110,7 @@ fn cases_of(kinds: Vec<Kind>) -> impl Strategy<Value = Case> {
 pub fn check<S: Strategy>(cases: S, f32: fn(&S::Value) -> TestCaseResult, f64: fn(&S::Value) -> TestCaseResult) {
     let mut config = Config { failure_persistence: None, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 16;
+        config.cases = 64;
     }
     for law in [f32, f64] {
         if let Err(error) = TestRunner::new(config.clone()).run(&cases, |case| law(&case)) {

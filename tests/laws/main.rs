@@ -9,6 +9,7 @@ mod case;
 mod compare;
 mod numbers;
 mod own_cells;
+mod paths;
 
 mod batches;
 mod directions;

@@ -6,6 +6,7 @@ use recurrent::{Float, Layer, Run, State};
 
 use super::case::{Case, cells_both_ways, check};
 use super::compare::{same, same_state};
+use super::paths::{expect, left, right};
 
 /// The loop over single steps of single rows, each of them a call of its own of the layer forwards.
 struct Loop<T> {
@@ -65,12 +66,15 @@ fn the_loop<T: Float>(
 #[test]
 fn a_run_is_the_loop() {
     check(cells_both_ways(), law::<f32>, law::<f64>);
+    expect("blocks and projected inputs, and single steps of single rows", |run, steps| {
+        run.blocks > 0 && run.projected > 0 && steps.blocks == 0 && steps.projected == 0 && steps.single_rows > 0
+    });
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let layer = case.layer::<T>();
         let step = Case { go_backwards: false, ..case.clone() }.layer::<T>();
         let (x, mask, resets, state) = (case.x::<T>(), case.mask(), case.resets(), case.state(&*layer));
-        let run = layer.run(&x, Run::new().mask(&mask).resets(&resets).initial_state(&state))?;
-        let expected = the_loop(case, &*step, &x, &mask, &resets, &state)?;
+        let run = left(|| layer.run(&x, Run::new().mask(&mask).resets(&resets).initial_state(&state)))?;
+        let expected = right(|| the_loop(case, &*step, &x, &mask, &resets, &state))?;
         same("sequence", run.sequence()?, &expected.sequence)?;
         same("last", run.last(), &expected.last)?;
         same_state("state", run.state()?, &expected.state)
