@@ -195,7 +195,7 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 #[cfg(feature = "keras")]
 pub use interchange::keras;
 #[doc(hidden)]
-pub use kernels::{door, paths};
+pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::builder::{Builder, Kind};

@@ -50,7 +50,7 @@
 //! - `blocks` - many rows; `row` - one row; `sinks` - sums that go to rows; `project` - the input's product
 //! - `lstm`, `gru`, `simple_rnn`, `dense` - what cells and layers call; `compiled` - their entries
 //! - `backward` - the way back; `activate`, `math` - activations and elementary functions
-//! - `door` - for benches: `benches/kernel_limits.rs` measures all this against the machine's limits
+//! - `limits` - what the machine does at most, for `benches/cells`, which measures all this against it
 //!
 //! # Traps, each measured
 //!
@@ -74,11 +74,11 @@ mod blocks;
 mod cells;
 pub(crate) mod compiled;
 mod dense;
-#[doc(hidden)]
-pub mod door;
 mod gru;
 pub(crate) mod isa;
 mod lanes;
+#[doc(hidden)]
+pub mod limits;
 mod lstm;
 pub(crate) mod math;
 mod panels;

@@ -1,18 +1,28 @@
-//! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost.
+//! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost. For benches,
+//! on the instruction set that layers are built for. Not part of the public interface.
 
-use super::super::cells;
-use super::super::isa::{Arch, Kernel, dispatch};
-use super::super::lanes::{Lanes, add_scaled};
-use super::super::products::unrolled;
-use super::by_name;
+use super::cells;
+use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::lanes::{Lanes, add_scaled};
+use super::products::unrolled;
 use crate::Float;
+
+/// The names of the instruction sets that this machine has, the best one first.
+pub fn instruction_sets() -> Vec<&'static str> {
+    Isa::available().into_iter().map(Isa::name).collect()
+}
+
+/// The name of the instruction set that layers are built for.
+pub fn instruction_set() -> &'static str {
+    Isa::detect().name()
+}
 
 /// Independent chains: enough to hide the wait for one another, and few enough for the registers of AVX2.
 const CHAINS: usize = 6;
 
 /// Runs `rounds` x 6 lines of fused multiply-adds in registers, and returns something that depends on all of them.
-pub fn peak<T: Float>(isa: &str, rounds: usize, start: T) -> T {
-    dispatch(by_name(isa), Peak::<T, CHAINS> { rounds, start })
+pub fn peak<T: Float>(rounds: usize, start: T) -> T {
+    dispatch(Isa::detect(), Peak::<T, CHAINS> { rounds, start })
 }
 
 struct Peak<T, const N: usize> {
@@ -35,8 +45,8 @@ impl<T: Float, const N: usize> Kernel for Peak<T, N> {
 
 /// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always in
 /// order. That is how steps read their weights.
-pub fn read<T: Float>(isa: &str, data: &[T], block: usize, times: usize) -> T {
-    dispatch(by_name(isa), Read::<T, CHAINS> { data, block, times })
+pub fn read<T: Float>(data: &[T], block: usize, times: usize) -> T {
+    dispatch(Isa::detect(), Read::<T, CHAINS> { data, block, times })
 }
 
 struct Read<'a, T, const N: usize> {
@@ -82,13 +92,13 @@ fn total<T: Float>(sums: &[T::Line]) -> T {
 }
 
 /// Replaces each value by its tanh, as the fused steps compute it.
-pub fn nonlinearities<T: Float>(isa: &str, values: &mut [T]) {
-    dispatch(by_name(isa), Nonlinearities(values));
+pub fn tanh<T: Float>(values: &mut [T]) {
+    dispatch(Isa::detect(), Tanh(values));
 }
 
-struct Nonlinearities<'a, T>(&'a mut [T]);
+struct Tanh<'a, T>(&'a mut [T]);
 
-impl<T: Float> Kernel for Nonlinearities<'_, T> {
+impl<T: Float> Kernel for Tanh<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
