@@ -157,6 +157,7 @@
 #![deny(missing_docs)]
 
 mod activation;
+mod aligned;
 mod cells;
 #[cfg(doc)]
 pub mod design;

@@ -147,6 +147,52 @@ pub enum Input<'a, T> {
     Projected(Rows<'a, T>),
 }
 
+impl<'a, T> Input<'a, T> {
+    /// The input of row `i`.
+    #[inline(always)]
+    pub fn row(&self, i: usize) -> RowInput<'a, T> {
+        match self {
+            Input::Raw(x) => RowInput::Raw(x.row(i)),
+            Input::Projected(z) => RowInput::Projected(z.row(i)),
+        }
+    }
+}
+
+/// The [`Input`] of one row.
+#[derive(Debug, Clone, Copy)]
+pub enum RowInput<'a, T> {
+    /// The features.
+    Raw(&'a [T]),
+    /// `bias + x * kernel`, in the cell's own order.
+    Projected(&'a [T]),
+}
+
+impl<'a, T> RowInput<'a, T> {
+    /// x, or nothing if the input is projected; and what the sums start from.
+    #[inline(always)]
+    pub fn operands(self, bias: &'a [T]) -> (&'a [T], &'a [T]) {
+        match self {
+            RowInput::Raw(x) => (x, bias),
+            RowInput::Projected(z) => (&[], z),
+        }
+    }
+}
+
+/// One time step of one row in inference: the short way to what a step of many rows does.
+///
+/// For small cells the way matters as much as the arithmetic. While a step's last values are on their way, the processor
+/// already runs the next step's instructions, but only until some 64 stores wait behind the first one that can't be
+/// done. So this is made once, where the step begins, and handed down by reference.
+#[derive(Debug)]
+pub struct RowStep<'a, T> {
+    /// The step's input.
+    pub input: RowInput<'a, T>,
+    /// The state before the step.
+    pub prev: &'a [T],
+    /// The state after the step, to be written.
+    pub next: &'a mut [T],
+}
+
 /// Dropout masks of one call, the same for all its time steps: values that multiply the operands of the products.
 ///
 /// A row holds the masks of one batch row side by side: one for all gates, or one for each gate (their number is the

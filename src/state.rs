@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use ndarray::{ArrayRef2, ArrayView2, s};
 
+use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::rows::Rows;
@@ -107,7 +108,7 @@ pub struct State<T> {
     batch: usize,
     /// (batch, layout.width()), row by row. No array: a stream reads it at each step, and asking an array for its slice
     /// is a tenth of a small step.
-    values: Vec<T>,
+    values: Aligned<T>,
 }
 
 impl<T: Float> State<T> {
@@ -116,7 +117,7 @@ impl<T: Float> State<T> {
     /// # Panics
     /// If there can't be so many, as `Array2::zeros` does.
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
-        let values = vec![T::zero(); batch * layout.width()];
+        let values = Aligned::zeros(batch * layout.width());
         State { layout, batch, values }
     }
 
@@ -192,6 +193,11 @@ impl<T: Float> State<T> {
         Rows::packed(&self.values, self.layout.width())
     }
 
+    /// The values, row by row, to read.
+    pub(crate) fn as_slice(&self) -> &[T] {
+        &self.values
+    }
+
     /// The values, row by row.
     pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.values
@@ -200,7 +206,7 @@ impl<T: Float> State<T> {
     fn view(&self) -> ArrayView2<'_, T> {
         // The shape is that of the values by construction; an empty view stands for what can't be.
         let shape = (self.batch, self.layout.width());
-        ArrayView2::from_shape(shape, &self.values).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
+        ArrayView2::from_shape(shape, &self.values[..]).unwrap_or_else(|_| ArrayView2::from(&[[]; 0]))
     }
 
     fn columns(&self, name: &str) -> Result<Range<usize>> {

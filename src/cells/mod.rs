@@ -20,7 +20,7 @@ use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::activate::reads_preactivation;
 use crate::kernels::backward::Form;
-use crate::rows::{DropoutRows, Input, Rows, RowsMut};
+use crate::rows::{DropoutRows, Input, RowInput, RowStep, Rows, RowsMut};
 use crate::runner::scratch::take;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -175,6 +175,7 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
         let Input::Raw(x) = call.input else { return };
+        let columns = if call.output.is_some() { self.output() } else { 0..0 };
         // In a stack of cells the scratch is as long as the neediest cell wants it.
         let scratch = &mut call.scratch[..self.scratch_len()];
         for &row in call.rows {
@@ -186,7 +187,21 @@ pub trait Cell: Debug + Send + Sync + 'static {
                 tape: call.tape.as_mut().map(|tape| tape.row_mut(row)),
                 scratch: &mut *scratch,
             });
+            if let Some(output) = &mut call.output {
+                output.row_mut(row).copy_from_slice(&call.next.row(row)[columns.clone()]);
+            }
         }
+    }
+
+    /// One step of one row in inference, by the shortest way; `odd` is that of [`StepRows`].
+    #[doc(hidden)]
+    #[inline]
+    fn step_row(&self, step: &mut RowStep<'_, Self::Elem>, scratch: &mut [Self::Elem], _odd: bool) {
+        // Only a cell that projects inputs is given projected ones.
+        let RowInput::Raw(x) = step.input else { return };
+        let scratch = &mut scratch[..self.scratch_len()];
+        let (prev, next) = (step.prev, &mut *step.next);
+        self.step(Step { x, prev, next, dropout: StepDropout::default(), tape: None, scratch });
     }
 
     /// The way back through one step of each of `call.rows`.
@@ -270,6 +285,7 @@ impl<'a, T> Step<'a, T> {
             input: Input::Raw(Rows::packed(self.x, self.x.len())),
             prev: Rows::packed(self.prev, self.prev.len()),
             next: RowsMut::packed(self.next, self.prev.len()),
+            output: None,
             dropout: None,
             tape: self.tape.map(|tape| {
                 let width = tape.len();
@@ -405,6 +421,8 @@ pub struct StepRows<'a, T> {
     pub prev: Rows<'a, T>,
     /// The state after it: only the rows that are alive are written.
     pub next: RowsMut<'a, T>,
+    /// Where the outputs of the rows go as well.
+    pub output: Option<RowsMut<'a, T>>,
     /// All dropout masks of each row, side by side.
     pub dropout: Option<Rows<'a, T>>,
     /// In a recorded run, where each row leaves `tape_len` values.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::gate::GatesBackward;
 use super::weights::CellWeights;
-use super::{BackwardPlan, Cell, CellDropout, DropoutRows, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::{BackwardPlan, Cell, CellDropout, DropoutRows, RowStep, Rows, RowsMut, Step, StepBackward, StepRows};
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::float::Float;
@@ -43,6 +43,7 @@ impl<T: Float> SimpleRnnCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
+            output: call.output,
             saved: call.tape,
             dropout,
             scratch: call.scratch,
@@ -109,6 +110,11 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
 
     fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
         self.packed.project(count, x, out);
+    }
+
+    #[inline]
+    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
+        self.packed.step_row(step, &self.activation, &self.activation, odd, scratch);
     }
 
     fn step_rows(&self, call: StepRows<'_, T>) {

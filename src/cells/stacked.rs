@@ -4,7 +4,7 @@ use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::rows::Input;
+use crate::rows::{Input, RowInput, RowStep};
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
@@ -202,10 +202,23 @@ impl<T: Float> Cell for StackedCells<T> {
         batch * self.widest + cells
     }
 
+    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
+        // A cell's features are the output of the one below, which stands in the state before its own.
+        let (mut input, mut rest) = (step.input, &mut *step.next);
+        for part in &self.cells {
+            let (next, others) = rest.split_at_mut(part.state.len());
+            let prev = &step.prev[part.state.clone()];
+            part.cell.step_row(&mut RowStep { input, prev, next: &mut *next }, &mut *scratch, odd);
+            input = RowInput::Raw(&next[part.output.start - part.state.start..part.output.end - part.state.start]);
+            rest = others;
+        }
+    }
+
     fn step_rows(&self, mut call: StepRows<'_, T>) {
         // The outputs that go from cell to cell are copied: they stand in the state that the next cell writes to.
         let batch = call.rows.last().map_or(0, |last| last + 1);
         let (outputs, scratch) = call.scratch.split_at_mut(batch * self.widest);
+        let mut last_output = call.output;
         for (i, part) in self.cells.iter().enumerate() {
             let below = i.checked_sub(1).and_then(|below| self.cells.get(below));
             let input = match below {
@@ -225,6 +238,7 @@ impl<T: Float> Cell for StackedCells<T> {
                 input,
                 prev: call.prev.columns(part.state.clone()),
                 next: call.next.reborrow().columns(part.state.clone()),
+                output: if i + 1 == self.cells.len() { last_output.take() } else { None },
                 dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
                 tape,
                 scratch: &mut *scratch,

@@ -8,8 +8,8 @@ use super::activate;
 use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
 use super::isa::Isa;
 use super::paths;
-use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, RowStep, SimpleRnnKernel};
-use crate::rows::{Rows, RowsMut};
+use super::{Around, DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
+use crate::rows::{RowStep, Rows, RowsMut};
 use crate::{Activation, Float};
 
 macro_rules! entries {
@@ -32,16 +32,37 @@ macro_rules! entries {
 }
 
 entries! {
-    fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn simple_rnn_step_row(kernel: &SimpleRnnKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
+    fn simple_rnn_step_row(
+        kernel: &SimpleRnnKernel<Self>,
+        step: &mut RowStep<'_, Self>,
+        activation: &Activation,
+        recurrent_activation: &Activation,
+        odd_step: bool,
+        scratch: &mut [Self]
+    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
     fn simple_rnn_project(kernel: &SimpleRnnKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
-    fn lstm_step(kernel: &LstmKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn lstm_step_row(kernel: &LstmKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn lstm_step(kernel: &LstmKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
+    fn lstm_step_row(
+        kernel: &LstmKernel<Self>,
+        step: &mut RowStep<'_, Self>,
+        activation: &Activation,
+        recurrent_activation: &Activation,
+        odd_step: bool,
+        scratch: &mut [Self]
+    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
     fn lstm_project(kernel: &LstmKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
-    fn gru_step(kernel: &GruKernel<Self>, call: KernelStep<'_, Self>) = kernel.step_here(call);
-    fn gru_step_row(kernel: &GruKernel<Self>, step: RowStep<'_, Self>) = kernel.step_row_here(step);
+    fn gru_step(kernel: &GruKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
+    fn gru_step_row(
+        kernel: &GruKernel<Self>,
+        step: &mut RowStep<'_, Self>,
+        activation: &Activation,
+        recurrent_activation: &Activation,
+        odd_step: bool,
+        scratch: &mut [Self]
+    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
     fn gru_project(kernel: &GruKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
         = kernel.project_here(count, x, out);
     fn dense(
@@ -64,15 +85,24 @@ macro_rules! steps {
         impl<T: Float> $kernel<T> {
             /// One step of the rows in `call`.
             #[inline]
-            pub(crate) fn step(&self, call: KernelStep<'_, T>) {
+            pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
                 paths::note_step(call.rows.len(), &call.input);
-                T::$step(self, call);
+                T::$step(self, &mut call);
+                call.copy_output();
             }
 
-            /// One step of one row.
+            /// One step of one row. Not an [`Around`]: so many arguments stay in registers.
             #[inline]
-            pub(crate) fn step_row(&self, step: RowStep<'_, T>) {
-                T::$step_row(self, step);
+            pub(crate) fn step_row(
+                &self,
+                step: &mut RowStep<'_, T>,
+                activation: &Activation,
+                recurrent_activation: &Activation,
+                odd_step: bool,
+                scratch: &mut [T],
+            ) {
+                paths::note_row(&step.input);
+                T::$step_row(self, step, activation, recurrent_activation, odd_step, scratch);
             }
 
             /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.

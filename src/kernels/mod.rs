@@ -45,7 +45,7 @@
 //!
 //! - `isa` - the instruction sets, and the call that leads into each
 //! - `lanes` - a vector value in safe code; `products` - the register tile
-//! - `panels` - the packed matrix; `aligned` - its memory
+//! - `panels` - the packed matrix
 //! - `cells` - a unit's functions, fused; `reference` - the specification
 //! - `blocks` - many rows; `row` - one row; `sinks` - sums that go to rows; `project` - the input's product
 //! - `lstm`, `gru`, `simple_rnn`, `dense` - what cells and layers call; `compiled` - their entries
@@ -68,7 +68,6 @@
 //! 8. Rows of a few sizes only (1, 2, 3, 4, 6, 8) in a block: each size is code, for each type and instruction set.
 
 pub(crate) mod activate;
-mod aligned;
 pub(crate) mod backward;
 mod blocks;
 mod cells;
@@ -100,7 +99,7 @@ pub(crate) use lstm::LstmKernel;
 pub(crate) use simple_rnn::SimpleRnnKernel;
 
 use crate::Activation;
-use crate::rows::{DropoutRows, Input, Rows, RowsMut};
+use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
 
 mod sealed {
     pub trait Sealed {}
@@ -128,6 +127,8 @@ pub(crate) struct KernelStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after the step.
     pub next: RowsMut<'a, T>,
+    /// Where h goes as well. The fused kernels write it while it is in registers and leave `None`.
+    pub output: Option<RowsMut<'a, T>>,
     /// Where to leave what backward needs: `saved_len` elements a row.
     pub saved: Option<RowsMut<'a, T>>,
     /// Masks that multiply the operands. `dropout.input` needs [`Input::Raw`].
@@ -143,69 +144,43 @@ pub(crate) struct KernelStep<'a, T> {
     pub recurrent_activation: &'a Activation,
 }
 
-/// One time step of one row, without dropout and with nothing saved: the short way to the same result.
-///
-/// For small cells the way matters as much as the arithmetic. While a step's last values are on their way, the processor
-/// already runs the next step's instructions, but only until 64 stores wait behind the first one that can't be done;
-/// a `KernelStep` alone is 40. So a loop over one row builds none.
-#[derive(Debug)]
-pub(crate) struct RowStep<'a, T> {
-    /// The step's input, or what `project` made of it.
-    pub input: RowInput<'a, T>,
-    /// The state before the step.
-    pub prev: &'a [T],
-    /// The state after the step.
-    pub next: &'a mut [T],
-    /// `scratch_len(1)` elements of any contents.
-    pub scratch: &'a mut [T],
-    /// As in [`KernelStep`].
-    pub odd_step: bool,
-    /// As in [`KernelStep`].
-    pub activation: &'a Activation,
-    /// As in [`KernelStep`].
-    pub recurrent_activation: &'a Activation,
-}
-
-/// The input of one row.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum RowInput<'a, T> {
-    /// The features.
-    Raw(&'a [T]),
-    /// `bias + x * kernel`, in the cell's own order.
-    Projected(&'a [T]),
-}
-
-impl<'a, T> RowInput<'a, T> {
-    /// x, or nothing if the input is projected; and what the sums start from.
-    #[inline(always)]
-    fn operands(self, bias: &'a [T]) -> (&'a [T], &'a [T]) {
-        match self {
-            RowInput::Raw(x) => (x, bias),
-            RowInput::Projected(z) => (&[], z),
+impl<'a, T: Copy> KernelStep<'a, T> {
+    /// Copies h to where it goes as well, unless a kernel has done so.
+    #[inline]
+    fn copy_output(&mut self) {
+        if let Some(mut output) = self.output.take() {
+            for &row in self.rows {
+                let output = output.row_mut(row);
+                output.copy_from_slice(&self.next.row(row)[..output.len()]);
+            }
         }
     }
-}
 
-impl<'a, T: Copy> KernelStep<'a, T> {
     /// The step of the only row, if it is one that a [`RowStep`] can do.
     #[inline(always)]
-    fn single_row(&mut self) -> Option<RowStep<'_, T>> {
+    fn single_row(&mut self) -> Option<(RowStep<'_, T>, Around<'_, T>)> {
         match *self.rows {
-            [row] if self.dropout.is_none() && self.saved.is_none() => Some(RowStep {
-                input: match self.input {
-                    Input::Raw(x) => RowInput::Raw(x.row(row)),
-                    Input::Projected(z) => RowInput::Projected(z.row(row)),
+            [row] if self.dropout.is_none() && self.saved.is_none() => Some((
+                RowStep { input: self.input.row(row), prev: self.prev.row(row), next: self.next.row_mut(row) },
+                Around {
+                    scratch: self.scratch,
+                    odd_step: self.odd_step,
+                    activation: self.activation,
+                    recurrent_activation: self.recurrent_activation,
                 },
-                prev: self.prev.row(row),
-                next: self.next.row_mut(row),
-                scratch: self.scratch,
-                odd_step: self.odd_step,
-                activation: self.activation,
-                recurrent_activation: self.recurrent_activation,
-            }),
+            )),
             _ => None,
         }
     }
+}
+
+/// What the step of one row needs beside its row: each as in [`KernelStep`].
+#[derive(Debug)]
+pub(crate) struct Around<'a, T> {
+    pub scratch: &'a mut [T],
+    pub odd_step: bool,
+    pub activation: &'a Activation,
+    pub recurrent_activation: &'a Activation,
 }
 
 /// The rows that an unfused step keeps in the scratch at a time.

@@ -22,10 +22,10 @@
 //! A *z row* holds one value per column in the order of the lines: the bias, `bias + x * kernel` of a row of x
 //! ([`Input::Projected`](crate::rows::Input)), or preactivations.
 
-use super::aligned::Aligned;
 use super::isa::Isa;
 use super::tiles::split;
 use crate::Float;
+use crate::aligned::Aligned;
 
 /// How lines make groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

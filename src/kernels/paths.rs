@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use crate::rows::Input;
+use crate::rows::{Input, RowInput};
 
 /// How often each way was taken, on this thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +48,17 @@ pub(super) fn note_step<T>(rows: usize, input: &Input<'_, T>) {
             paths.blocks += 1;
         }
         if matches!(input, Input::Projected(_)) {
+            paths.projected += 1;
+        }
+    });
+}
+
+/// A step of one row.
+#[inline(always)]
+pub(super) fn note_row<T>(input: &RowInput<'_, T>) {
+    note(|paths| {
+        paths.single_rows += 1;
+        if matches!(input, RowInput::Projected(_)) {
             paths.projected += 1;
         }
     });

@@ -10,8 +10,8 @@ use super::panels::{Group, Grouping, Panels};
 use super::products::unrolled;
 use super::row::group_of_row;
 use super::sinks::UnitRows;
-use super::{KernelStep, RowStep, cells, project, reference};
-use crate::rows::{Rows, RowsMut};
+use super::{Around, KernelStep, cells, project, reference};
+use crate::rows::{RowStep, Rows, RowsMut};
 use crate::{Activation, Float};
 
 /// The packed weights of a SimpleRNN and what can be computed with them. A state row is h.
@@ -73,15 +73,23 @@ impl<T: Float> SimpleRnnKernel<T> {
         0
     }
 
-    /// One step of one row; `step.recurrent_activation` is not looked at.
+    /// One step of one row; the recurrent activation is not looked at.
     #[inline(always)]
-    pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
-        let (panels, step) = (&self.panels, &mut step);
+    pub(super) fn step_row_here(&self, step: &mut RowStep<'_, T>, around: Around<'_, T>) {
+        let (panels, activation) = (&self.panels, around.activation);
         let groups = panels.groups();
+        if let ([group], Activation::Tanh) = (groups, activation) {
+            return match group.lines {
+                1 => dispatch(self.isa, OnlyGroup::<T, 1> { panels, step }),
+                2 => dispatch(self.isa, OnlyGroup::<T, 2> { panels, step }),
+                3 => dispatch(self.isa, OnlyGroup::<T, 3> { panels, step }),
+                _ => dispatch(self.isa, OnlyGroup::<T, 4> { panels, step }),
+            };
+        }
         for i in 0..groups.len() {
-            let group = &groups[if step.odd_step { groups.len() - 1 - i } else { i }];
+            let group = &groups[if around.odd_step { groups.len() - 1 - i } else { i }];
             let step = &mut *step;
-            match (step.activation, group.lines) {
+            match (activation, group.lines) {
                 (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { panels, group, step }),
                 (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { panels, group, step }),
                 (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { panels, group, step }),
@@ -92,17 +100,17 @@ impl<T: Float> SimpleRnnKernel<T> {
                 (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { panels, group, step }),
             }
         }
-        if !matches!(step.activation, Activation::Tanh) {
-            activate_here(self.isa, step.activation, step.next);
+        if !matches!(activation, Activation::Tanh) {
+            activate_here(self.isa, activation, step.next);
         }
     }
 
     /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
     #[inline(always)]
-    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
+    pub(super) fn step_here(&self, call: &mut KernelStep<'_, T>) {
         match call.single_row() {
-            Some(step) => self.step_row_here(step),
-            None => self.step_rows(&mut call),
+            Some((mut step, around)) => self.step_row_here(&mut step, around),
+            None => self.step_rows(call),
         }
     }
 
@@ -168,7 +176,8 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let next = call.next.reborrow();
         if matches!(call.activation, Activation::Tanh) {
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut Cell(next));
+            let mut sink = Cell { next, output: call.output.take() };
+            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
         } else {
             let mut sink = UnitRows(next);
             blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
@@ -180,7 +189,10 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 }
 
 /// Takes the sums of a group to the state.
-struct Cell<'a, T>(RowsMut<'a, T>);
+struct Cell<'a, T> {
+    next: RowsMut<'a, T>,
+    output: Option<RowsMut<'a, T>>,
+}
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
@@ -190,7 +202,10 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
                 *z = finish::<A, T, V>(*z);
             }
         }
-        UnitRows(self.0.reborrow()).take::<A, V>(group, first, rows, z);
+        UnitRows(self.next.reborrow()).take::<A, V>(group, first, rows, z);
+        if let Some(output) = &mut self.output {
+            UnitRows(output.reborrow()).take::<A, V>(group, first, rows, z);
+        }
     }
 }
 
@@ -202,6 +217,21 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
         *h = cells::tanh::<A, T>(*h);
     }
     V::of(h)
+}
+
+/// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to.
+struct OnlyGroup<'a, 'c, T: Float, const G: usize> {
+    panels: &'a Panels<T>,
+    step: &'a mut RowStep<'c, T>,
+}
+
+impl<T: Float, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OnlyGroup { panels, step } = self;
+        OneRow::<T, G, true> { panels, group: &panels.groups()[0], step }.run::<A>();
+    }
 }
 
 /// A step of one row and one group, in registers.

@@ -1,12 +1,13 @@
 //! A boxed layer is a layer.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Layer;
 use super::sealed::Sealed;
 use crate::error::Result;
 use crate::float::Float;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
@@ -117,6 +118,18 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         (**self).process(pass, scratch);
+    }
+
+    fn output_columns(&self) -> Option<Range<usize>> {
+        (**self).output_columns()
+    }
+
+    fn catch_up(&self, state: &[T], carry: &mut [T]) {
+        (**self).catch_up(state, carry);
+    }
+
+    fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {
+        (**self).step_row(step, carry, scratch);
     }
 
     fn step_into(

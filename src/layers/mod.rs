@@ -18,6 +18,7 @@ pub(crate) mod time_distributed;
 pub(crate) mod trainable;
 
 use std::fmt::{Debug, Display};
+use std::ops::Range;
 use std::sync::Arc;
 
 use ndarray::{ArrayRef3, ArrayViewD};
@@ -27,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::output::Output;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::runner::backward::backward;
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
@@ -165,6 +166,26 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
         carry: RowsMut<'_, T>,
         scratch: &mut Scratch<T>,
     );
+
+    /// The columns of the state that are the output, if it is part of the state.
+    #[doc(hidden)]
+    fn output_columns(&self) -> Option<Range<usize>> {
+        None
+    }
+
+    /// [`step_into`](Layer::step_into) of the only row, by the shortest way: an output that is part of the state is not
+    /// written to `carry`, until [`catch_up`](Layer::catch_up) does so.
+    #[doc(hidden)]
+    fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {
+        let RowInput::Raw(x) = step.input else { return };
+        let (prev, width, carry_width) = (step.prev, step.next.len(), carry.len());
+        let (next, carry) = (RowsMut::packed(&mut *step.next, width), RowsMut::packed(carry, carry_width));
+        self.step_into(1, Rows::packed(x, x.len()), Rows::packed(prev, prev.len()), next, carry, scratch);
+    }
+
+    /// Writes the outputs that steps by [`step_row`](Layer::step_row) have left in the state.
+    #[doc(hidden)]
+    fn catch_up(&self, _state: &[T], _carry: &mut [T]) {}
 
     /// Whether the layer can be trained: asked before a run records.
     #[doc(hidden)]

@@ -8,10 +8,10 @@ use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
-use crate::runner::scratch::Scratch;
+use crate::runner::scratch::{Scratch, take};
 use crate::runner::tape::Node;
 use crate::seeds::{DropoutState, Seeds};
 use crate::state::StateLayout;
@@ -220,6 +220,20 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         scratch: &mut Scratch<C::Elem>,
     ) {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
+    }
+
+    fn output_columns(&self) -> Option<Range<usize>> {
+        Some(self.output.clone())
+    }
+
+    fn catch_up(&self, state: &[C::Elem], carry: &mut [C::Elem]) {
+        carry.copy_from_slice(&state[self.output.clone()]);
+    }
+
+    fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
+        scratch.odd = !scratch.odd;
+        let work = take(&mut scratch.work, self.cell.rows_scratch_len(1));
+        self.cell.step_row(step, work, scratch.odd);
     }
 
     fn can_train(&self) -> Result<()> {

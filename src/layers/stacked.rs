@@ -9,7 +9,7 @@ use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
@@ -55,6 +55,8 @@ struct Part<T: Float> {
     state: Range<usize>,
     /// The columns of the stack's previous outputs that are the layer's.
     carry: Range<usize>,
+    /// The columns of the layer's state that are its output, if it is part of the state.
+    output: Option<Range<usize>>,
     generators: usize,
     /// The places of the layer's weights among the stack's.
     weights: Range<usize>,
@@ -133,6 +135,7 @@ impl<T: Float> StackedBuilder<T> {
                 name: names(i),
                 state: state_start..state,
                 carry: carry_start..carry,
+                output: layer.output_columns(),
                 generators: layer.generators(),
                 weights: weights_start..weights,
                 layer,
@@ -328,6 +331,35 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
         (scratch.outputs, scratch.work) = in_place(count, reading, writing);
         scratch.resets = turned_resets;
+    }
+
+    fn output_columns(&self) -> Option<Range<usize>> {
+        let last = self.parts.last()?;
+        last.output.as_ref().map(|columns| last.state.start + columns.start..last.state.start + columns.end)
+    }
+
+    fn catch_up(&self, state: &[T], carry: &mut [T]) {
+        for part in &self.parts {
+            part.layer.catch_up(&state[part.state.clone()], &mut carry[part.carry.clone()]);
+        }
+    }
+
+    fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {
+        // A layer's features are the output of the one below: part of its state, or the end of its carry.
+        let (mut input, mut next, mut carry) = (step.input, &mut *step.next, carry);
+        let children = scratch.children(self.parts.len());
+        for (part, scratch) in self.parts.iter().zip(children) {
+            let (own_next, other_next) = next.split_at_mut(part.state.len());
+            let (own_carry, other_carry) = carry.split_at_mut(part.carry.len());
+            let prev = &step.prev[part.state.clone()];
+            let mut step = RowStep { input, prev, next: &mut *own_next };
+            part.layer.step_row(&mut step, &mut *own_carry, scratch);
+            input = RowInput::Raw(match &part.output {
+                Some(columns) => &own_next[columns.clone()],
+                None => &own_carry[part.carry.len() - part.layer.output_size()..],
+            });
+            (next, carry) = (other_next, other_carry);
+        }
     }
 
     fn step_into(

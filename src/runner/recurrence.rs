@@ -10,7 +10,7 @@ use super::tape::Node;
 use crate::cells::{Cell, StepRows};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::{Input, Rows, RowsMut};
+use crate::rows::{Input, RowStep, Rows, RowsMut};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
 const CHUNK: usize = 24;
@@ -38,8 +38,8 @@ impl<C: Cell> Recurrence<'_, C> {
         batch: usize,
         x: Rows<'_, C::Elem>,
         prev: Rows<'_, C::Elem>,
-        mut next: RowsMut<'_, C::Elem>,
-        mut carry: RowsMut<'_, C::Elem>,
+        next: RowsMut<'_, C::Elem>,
+        carry: RowsMut<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
     ) {
         scratch.odd = !scratch.odd;
@@ -47,15 +47,13 @@ impl<C: Cell> Recurrence<'_, C> {
             rows: scratch.all_rows.up_to(batch),
             input: Input::Raw(x),
             prev,
-            next: next.reborrow(),
+            next,
+            output: Some(carry),
             dropout: None,
             tape: None,
             scratch: take(&mut scratch.work, self.cell.rows_scratch_len(batch)),
             odd: scratch.odd,
         });
-        for row in 0..batch {
-            carry.row_mut(row).copy_from_slice(&next.row(row)[self.output.clone()]);
-        }
     }
 
     /// A whole call.
@@ -70,7 +68,7 @@ impl<C: Cell> Recurrence<'_, C> {
         let width = self.state_width;
         let (mut recorder, mut states, unwritten) = match pass.tape {
             None => {
-                let other = RowsMut::packed(take(&mut scratch.state, batch * width), width);
+                let other = RowsMut::packed(scratch.state.take(batch * width), width);
                 (None, States::in_turn(last, other, timesteps), None)
             }
             Some(node) => {
@@ -84,19 +82,37 @@ impl<C: Cell> Recurrence<'_, C> {
         let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.outputs);
         let work = take(&mut scratch.work, self.cell.rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
+        let plain = all_live && resets.is_none() && recorder.is_none() && masks.is_none();
+        let mut lag = Lag::new(batch, &mut scratch.lag);
         for step in 0..timesteps {
-            let time = if self.go_backwards { timesteps - 1 - step } else { step };
+            scratch.odd = !scratch.odd;
+            let odd = scratch.odd;
             let (mut prev, mut next) = states.at(step);
+            let mut outputs = sequence.as_mut().map(|sequence| sequence.at(step));
+            if batch == 1 && plain {
+                let input = hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards).row(0);
+                let next = next.row_mut(0);
+                self.cell.step_row(&mut RowStep { input, prev: prev.row(0), next: &mut *next }, &mut *work, odd);
+                if let Some(outputs) = &mut outputs {
+                    outputs.row_mut(0).copy_from_slice(&next[self.output.clone()]);
+                }
+                continue;
+            }
+            let time = if self.go_backwards { timesteps - 1 - step } else { step };
             // The boundary lies between time - 1 and time, whichever way it is crossed.
             let boundary = if self.go_backwards { time + 1 } else { time };
             let resets = resets.filter(|_| boundary < timesteps);
             let is_cut = |row: usize| resets.is_some_and(|resets| resets[row * timesteps + boundary]);
-            // What a row that begins anew had before is kept: a tape needs it as the state after the last step.
-            let kept = take(&mut scratch.cut, if resets.is_some() { batch * width } else { 0 });
+            // A tape needs what a row that begins anew had before, as the state after the last step.
+            let keeps = resets.is_some() && recorder.is_some();
+            let kept = take(&mut scratch.cut, if keeps { batch * width } else { 0 });
             for row in (0..batch).filter(|&row| is_cut(row)) {
-                kept[row * width..][..width].copy_from_slice(prev.row(row));
+                if keeps {
+                    kept[row * width..][..width].copy_from_slice(prev.row(row));
+                }
                 self.cell.initial_state(prev.row_mut(row));
                 carry.row_mut(row).fill(C::Elem::default());
+                lag.cut(row);
             }
             let live = if all_live {
                 scratch.all_rows.up_to(batch)
@@ -104,7 +120,6 @@ impl<C: Cell> Recurrence<'_, C> {
                 mask.live_rows(batch, time, &mut scratch.rows);
                 &scratch.rows[..]
             };
-            scratch.odd = !scratch.odd;
             if let Some(recorder) = &mut recorder {
                 recorder.input(step, live, input.at(time));
             }
@@ -116,53 +131,88 @@ impl<C: Cell> Recurrence<'_, C> {
                     input: features,
                     prev: prev.as_rows(),
                     next: next.reborrow(),
+                    output: outputs.as_mut().map(|outputs| outputs.reborrow()),
                     dropout: masks,
                     tape: recorder.as_mut().map(|recorder| recorder.saved(step)),
                     scratch: &mut *work,
-                    odd: scratch.odd,
+                    odd,
                 });
             }
-            let mut outputs = sequence.as_mut().map(|sequence| sequence.at(step));
-            if all_live {
-                if let Some(outputs) = outputs {
-                    copy_rows(batch, next.as_rows().columns(self.output.clone()), outputs);
-                }
-            } else {
+            if !all_live {
                 let mut live = live.iter().peekable();
                 for row in 0..batch {
+                    if live.next_if_eq(&&row).is_some() {
+                        lag.live(row);
+                        continue;
+                    }
                     let carry = carry.row_mut(row);
-                    let is_live = live.next_if_eq(&&row).is_some();
-                    if is_live {
-                        carry.copy_from_slice(&next.row(row)[self.output.clone()]);
-                    } else {
+                    if lag.take_output(row) {
+                        carry.copy_from_slice(&prev.row(row)[self.output.clone()]);
+                    }
+                    // Each state of a tape is a row of its own.
+                    if lag.take_state(row) || recorder.is_some() {
                         next.row_mut(row).copy_from_slice(prev.row(row));
                     }
                     match &mut outputs {
-                        Some(outputs) if !is_live && masked_output.zero_sequence => {
+                        Some(outputs) if masked_output.zero_sequence => {
                             outputs.row_mut(row).fill(C::Elem::default());
                         }
                         Some(outputs) => outputs.row_mut(row).copy_from_slice(carry),
                         None => {}
                     }
-                    if !is_live && masked_output.zero_last {
+                    if masked_output.zero_last {
                         carry.fill(C::Elem::default());
                     }
                 }
             }
-            for row in (0..batch).filter(|&row| is_cut(row)) {
-                prev.row_mut(row).copy_from_slice(&kept[row * width..][..width]);
-                if let Some(recorder) = &mut recorder {
+            if let Some(recorder) = &mut recorder {
+                for row in (0..batch).filter(|&row| is_cut(row)) {
+                    prev.row_mut(row).copy_from_slice(&kept[row * width..][..width]);
                     recorder.cut(step, row);
                 }
             }
         }
         let (last, _) = states.at(timesteps);
-        if all_live && timesteps > 0 {
-            copy_rows(batch, last.as_rows().columns(self.output.clone()), carry);
+        if timesteps > 0 {
+            for row in (0..batch).filter(|&row| all_live || lag.take_output(row)) {
+                carry.row_mut(row).copy_from_slice(&last.row(row)[self.output.clone()]);
+            }
         }
         if let Some(unwritten) = unwritten {
             copy_rows(batch, last.as_rows(), unwritten);
         }
+    }
+}
+
+/// What of each row isn't up to date because it will be overwritten, as long as the row is alive.
+struct Lag<'b>(&'b mut [(bool, bool)]);
+
+impl<'b> Lag<'b> {
+    fn new(batch: usize, buffer: &'b mut Vec<(bool, bool)>) -> Self {
+        let rows = take(buffer, batch);
+        // The previous output is the call's; of the two states that alternate, one is still empty.
+        rows.fill((false, true));
+        Lag(rows)
+    }
+
+    /// The row has a new state and output.
+    fn live(&mut self, row: usize) {
+        self.0[row] = (true, true);
+    }
+
+    /// The row has a new state, and its previous output is zero.
+    fn cut(&mut self, row: usize) {
+        self.0[row] = (false, true);
+    }
+
+    /// Whether the previous output is in the state only; from now on it isn't.
+    fn take_output(&mut self, row: usize) -> bool {
+        std::mem::take(&mut self.0[row].0)
+    }
+
+    /// Whether the state that the step writes differs from the one before; from now on it doesn't.
+    fn take_state(&mut self, row: usize) -> bool {
+        std::mem::take(&mut self.0[row].1)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::backward::ChunkRows;
 use super::run::CallScratch;
+use crate::aligned::Aligned;
 
 /// Working memory for any layer, kept by the caller from call to call so that nothing is allocated anew.
 ///
@@ -16,7 +17,7 @@ pub struct Scratch<T> {
     /// Results on their way to arrays that don't lie in row order.
     pub(crate) copies: [Vec<T>; 2],
     /// States that alternate with the caller's.
-    pub(crate) state: Vec<T>,
+    pub(crate) state: Aligned<T>,
     /// What a cell or wrapper works in.
     pub(crate) work: Vec<T>,
     /// Projected inputs of a few steps, or an inner layer's outputs.
@@ -25,6 +26,8 @@ pub struct Scratch<T> {
     pub(crate) carry: Vec<T>,
     /// States of rows that begin anew.
     pub(crate) cut: Vec<T>,
+    /// What of each row isn't up to date.
+    pub(crate) lag: Vec<(bool, bool)>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
@@ -67,11 +70,12 @@ impl<T> Scratch<T> {
         Scratch {
             call: CallScratch::default(),
             copies: [Vec::new(), Vec::new()],
-            state: Vec::new(),
+            state: Aligned::default(),
             work: Vec::new(),
             outputs: Vec::new(),
             carry: Vec::new(),
             cut: Vec::new(),
+            lag: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
             #[cfg(feature = "keras")]
@@ -98,8 +102,14 @@ impl<T> Scratch<T> {
 /// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
 #[inline]
 pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
-    if buffer.len() < len {
+    // Out of the way of steps, which take what is there.
+    #[cold]
+    #[inline(never)]
+    fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
         buffer.resize(len, T::default());
+    }
+    if buffer.len() < len {
+        grow(buffer, len);
     }
     &mut buffer[..len]
 }

@@ -10,13 +10,14 @@ use super::pass::Pass;
 use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
 use super::scratch::Scratch;
 use super::sequence::Sequence;
+use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::output::Output;
 use crate::room;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::state::State;
 
 /// A layer, its state and its working memory: one time step in, one output out.
@@ -48,7 +49,9 @@ pub struct Stream<T: Float, P> {
     states: [State<T>; 2],
     current: usize,
     /// The previous outputs of the layer and of those inside: (batch, carry width).
-    carry: Vec<T>,
+    carry: Aligned<T>,
+    /// Whether outputs of steps are in the state and not yet in `carry`.
+    behind: bool,
     /// The last columns of `carry` as an array, after a step that returns one.
     output: Array2<T>,
     /// A copy of an input that doesn't lie in row order.
@@ -64,6 +67,8 @@ struct Sizes {
     state: usize,
     carry: usize,
     output: usize,
+    /// Where in the state the output begins, if it is part of the state.
+    output_in_state: Option<usize>,
 }
 
 impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
@@ -79,6 +84,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             state: layer.state_layout().width(),
             carry: layer.carry_width(),
             output: layer.output_size(),
+            output_in_state: layer.output_columns().map(|columns| columns.start),
         };
         // The states, the outputs and the inputs twice each, and as much again in scratch.
         let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
@@ -89,7 +95,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             batch,
             states: [zeros(), zeros()],
             current: 0,
-            carry: vec![T::zero(); batch * sizes.carry],
+            behind: false,
+            carry: Aligned::zeros(batch * sizes.carry),
             output: Array2::zeros((batch, sizes.output)),
             input: vec![T::zero(); batch * sizes.input],
             scratch: Scratch::new(),
@@ -98,6 +105,9 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         // All memory that a step takes is taken now.
         let input = vec![T::zero(); batch * sizes.input];
+        if batch == 1 {
+            stream.step_one(&input)?;
+        }
         stream.advance(&input);
         stream.advance_masked(&input, &vec![true; batch]);
         stream.reset();
@@ -138,14 +148,22 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     ///
     /// # Errors
     /// [`Error::StepShape`] if the stream has another number of rows, or `x` another number of features.
-    #[inline]
+    #[inline(always)] // a call is a tenth of a small step
     pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
         if self.batch != 1 || x.len() != self.sizes.input {
-            return Err(Error::StepShape { expected: (self.batch, self.sizes.input), given: (1, x.len()) });
+            return Err(self.not_one_row(x.len()));
         }
-        self.advance(x);
-        let Sizes { carry, output, .. } = self.sizes;
-        Ok(&self.carry[carry - output..])
+        let (prev, next) = in_turn(&mut self.states, self.current);
+        let next = next.as_mut_slice();
+        let mut step = RowStep { input: RowInput::Raw(x), prev: prev.as_slice(), next: &mut *next };
+        self.layer.step_row(&mut step, &mut self.carry, &mut self.scratch);
+        self.current ^= 1;
+        self.behind = true;
+        let Sizes { carry, output, output_in_state, .. } = self.sizes;
+        Ok(match output_in_state {
+            Some(start) => &next[start..][..output],
+            None => &self.carry[carry - output..],
+        })
     }
 
     /// A chunk of any number of steps, none included: (batch, timesteps, features).
@@ -163,6 +181,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// stream takes by [`set_state`](Stream::set_state).
     pub fn run_with(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         self.check_chunk(x, &run)?;
+        self.catch_up();
         let (prev, next) = in_turn(&mut self.states, self.current);
         let run = run.initial_state(prev);
         let output = produce(&*self.layer, x, run, Some(next), Some(&mut self.carry), &mut self.scratch)?;
@@ -184,6 +203,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             None => None,
         };
         self.check_chunk(x, &run)?;
+        self.catch_up();
         let (prev, next) = in_turn(&mut self.states, self.current);
         let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
         let run = run.initial_state(prev);
@@ -215,10 +235,14 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     /// The output of the last step: (batch, units); zeros before the first.
     pub fn output(&self) -> ArrayView2<'_, T> {
-        let Sizes { carry, output, .. } = self.sizes;
+        let Sizes { carry, output, state, output_in_state, .. } = self.sizes;
+        let (values, width, start) = match output_in_state {
+            Some(start) if self.behind => (self.state().as_slice(), state, start),
+            _ => (&self.carry[..], carry, carry - output),
+        };
         // The shape is that of the values by construction.
-        let all = ArrayView2::from_shape((self.batch, carry), &self.carry);
-        all.map_or_else(|_| self.output.view(), |all| all.slice_move(s![.., carry - output..]))
+        let all = ArrayView2::from_shape((self.batch, width), values);
+        all.map_or_else(|_| self.output.view(), |all| all.slice_move(s![.., start..start + output]))
     }
 
     /// Goes on from a state that was saved or made; the previous output becomes the one that belongs to it. Allocates
@@ -251,9 +275,15 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         if row >= self.batch {
             return Err(Error::Row { row, batch: self.batch });
         }
+        self.catch_up();
         self.fill_initial(row);
         self.forget_output(row);
         Ok(())
+    }
+
+    #[cold]
+    fn not_one_row(&self, features: usize) -> Error {
+        Error::StepShape { expected: (self.batch, self.sizes.input), given: (1, features) }
     }
 
     fn fill_initial(&mut self, row: usize) {
@@ -269,8 +299,16 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     /// The previous outputs that belong to the state.
     fn recall(&mut self) {
+        self.behind = false;
         let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
         self.layer.recall(self.batch, self.states[self.current].rows(), carry);
+    }
+
+    /// Writes to `carry` what steps by [`step_one`](Stream::step_one) left in the state.
+    fn catch_up(&mut self) {
+        if std::mem::take(&mut self.behind) {
+            self.layer.catch_up(self.states[self.current].as_slice(), &mut self.carry);
+        }
     }
 
     /// The layer's own output as an array.
@@ -298,6 +336,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// One step; `x` has been checked.
     #[inline]
     fn advance(&mut self, x: &[T]) {
+        self.catch_up();
         let (prev, next) = in_turn(&mut self.states, self.current);
         self.layer.step_into(
             self.batch,
@@ -311,6 +350,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     fn advance_masked(&mut self, x: &[T], live: &[bool]) {
+        self.catch_up();
         let (prev, next) = in_turn(&mut self.states, self.current);
         self.layer.process(
             Pass {

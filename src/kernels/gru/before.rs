@@ -160,17 +160,19 @@ pub(super) struct GatesOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bo
     pub before: &'a Before<T>,
     pub group: &'a Group,
     pub step: &'a mut RowStep<'c, T>,
+    /// z and r h.
+    pub scratch: &'a mut [T],
 }
 
 impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for GatesOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let GatesOfRow { before: Before { gates, .. }, group, step } = self;
+        let GatesOfRow { before: Before { gates, .. }, group, step, scratch } = self;
         let (x, start) = step.input.operands(gates.bias());
         let sums = group_of_row::<A, T, G>(gates, group, start, x, step.prev);
         let units = step.prev.len();
-        let (z, rh) = step.scratch[..2 * units].split_at_mut(units);
+        let (z, rh) = scratch[..2 * units].split_at_mut(units);
         unrolled!(I in 0..G => {
             let (unit, is_reset) = line_of_two(group, I, units);
             if is_reset {
@@ -191,18 +193,20 @@ pub(super) struct CandidateOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT
     pub before: &'a Before<T>,
     pub group: &'a Group,
     pub step: &'a mut RowStep<'c, T>,
+    /// z and r h.
+    pub scratch: &'a mut [T],
 }
 
 impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let CandidateOfRow { before: Before { gates, candidate }, group, step } = self;
+        let CandidateOfRow { before: Before { gates, candidate }, group, step, scratch } = self;
         let (x, start) = step.input.operands(candidate.bias());
         // A projected row has the gates' columns first.
         let start = if x.is_empty() { &start[gates.z_len()..] } else { start };
         let units = step.prev.len();
-        let (z, rh) = step.scratch[..2 * units].split_at(units);
+        let (z, rh) = scratch[..2 * units].split_at(units);
         let sums = group_of_row::<A, T, G>(candidate, group, start, x, rh);
         unrolled!(I in 0..G => {
             let unit = group.z + I * T::LANES;
@@ -224,6 +228,9 @@ impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_
 /// What stands between the two products and after them, for other activations.
 pub(super) struct RestOfRow<'a, 'c, T: Float> {
     pub step: &'a mut RowStep<'c, T>,
+    pub scratch: &'a mut [T],
+    pub activation: &'a Activation,
+    pub recurrent_activation: &'a Activation,
     /// After the second product.
     pub last: bool,
 }
@@ -232,14 +239,14 @@ impl<T: Float> Kernel for RestOfRow<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let RestOfRow { step, last } = self;
+        let RestOfRow { step, scratch, activation, recurrent_activation, last } = self;
         let units = step.prev.len();
-        let zr = &mut step.scratch[..2 * units];
+        let zr = &mut scratch[..2 * units];
         if last {
-            apply::<A, T>(step.activation, step.next);
+            apply::<A, T>(activation, step.next);
             mix::<A, T>(&zr[..units], step.prev, step.next);
         } else {
-            cells::apply_to_gates::<A, T>(step.recurrent_activation, zr, units);
+            cells::apply_to_gates::<A, T>(recurrent_activation, zr, units);
             for (r, &h) in zr[units..].iter_mut().zip(step.prev) {
                 *r *= h;
             }

@@ -13,11 +13,11 @@ use std::fmt;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
 use super::reference::{self, gru_gate};
-use super::{BATCH, KernelStep, RowStep, is_default, project};
+use super::{Around, BATCH, KernelStep, is_default, project};
 use crate::Float;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{RowStep, Rows, RowsMut};
 use before::{AnyRows, CandidateOfRow, GatesOfRow, RestOfRow};
-use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused};
+use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use rows::{Fused, Recorded, Unfused};
 
 /// The gates of each unit, in Keras's order: z, r, h.
@@ -140,59 +140,60 @@ impl<T: Float> GruKernel<T> {
 
     /// One step of one row.
     #[inline(always)]
-    pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
-        let default = is_default(step.activation, step.recurrent_activation);
-        let (isa, step) = (self.isa, &mut step);
+    pub(super) fn step_row_here(&self, step: &mut RowStep<'_, T>, around: Around<'_, T>) {
+        let default = is_default(around.activation, around.recurrent_activation);
+        let isa = self.isa;
         let after = match &self.form {
             Form::After(after) if default => after,
-            Form::After(after) => return dispatch(isa, OneRowUnfused { after, step }),
-            Form::Before(before) if default => return self.row_before::<true>(before, step),
-            Form::Before(before) => return self.row_before::<false>(before, step),
+            Form::After(after) => return dispatch(isa, OneRowUnfused { after, step, around }),
+            Form::Before(before) if default => return self.row_before::<true>(before, step, around),
+            Form::Before(before) => return self.row_before::<false>(before, step, around),
         };
-        let last = !self.units.is_multiple_of(T::LANES);
-        if last && step.odd_step {
+        if self.units == T::LANES {
+            return dispatch(isa, OnlyTile { after, step });
+        }
+        // Always before the full tiles, which can then be jumped to instead of called.
+        if !self.units.is_multiple_of(T::LANES) {
             dispatch(isa, LastTile { after, step: &mut *step });
         }
         if after.gates.in_pairs(isa) {
-            dispatch(isa, OneRowInPairs { after, step: &mut *step });
-        } else if step.odd_step {
-            dispatch(isa, OneRow::<T, true> { after, step: &mut *step });
+            dispatch(isa, OneRowInPairs { after, step });
+        } else if around.odd_step {
+            dispatch(isa, OneRow::<T, true> { after, step });
         } else {
-            dispatch(isa, OneRow::<T, false> { after, step: &mut *step });
-        }
-        if last && !step.odd_step {
-            dispatch(isa, LastTile { after, step });
+            dispatch(isa, OneRow::<T, false> { after, step });
         }
     }
 
     /// One step of one row with the reset before the product.
-    fn row_before<const DEFAULT: bool>(&self, before: &Before<T>, step: &mut RowStep<'_, T>) {
-        let isa = self.isa;
+    fn row_before<const DEFAULT: bool>(&self, before: &Before<T>, step: &mut RowStep<'_, T>, around: Around<'_, T>) {
+        let (isa, Around { scratch, activation, recurrent_activation, .. }) = (self.isa, around);
         for (second, panels) in [(false, &before.gates), (true, &before.candidate)] {
             for group in panels.groups() {
-                let step = &mut *step;
+                let (step, scratch) = (&mut *step, &mut *scratch);
                 match (second, group.lines) {
-                    (false, 2) => dispatch(isa, GatesOfRow::<T, 2, DEFAULT> { before, group, step }),
-                    (false, 3) => dispatch(isa, GatesOfRow::<T, 3, DEFAULT> { before, group, step }),
-                    (false, _) => dispatch(isa, GatesOfRow::<T, 4, DEFAULT> { before, group, step }),
-                    (true, 1) => dispatch(isa, CandidateOfRow::<T, 1, DEFAULT> { before, group, step }),
-                    (true, 2) => dispatch(isa, CandidateOfRow::<T, 2, DEFAULT> { before, group, step }),
-                    (true, 3) => dispatch(isa, CandidateOfRow::<T, 3, DEFAULT> { before, group, step }),
-                    (true, _) => dispatch(isa, CandidateOfRow::<T, 4, DEFAULT> { before, group, step }),
+                    (false, 2) => dispatch(isa, GatesOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
+                    (false, 3) => dispatch(isa, GatesOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
+                    (false, _) => dispatch(isa, GatesOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
+                    (true, 1) => dispatch(isa, CandidateOfRow::<T, 1, DEFAULT> { before, group, step, scratch }),
+                    (true, 2) => dispatch(isa, CandidateOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
+                    (true, 3) => dispatch(isa, CandidateOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
+                    (true, _) => dispatch(isa, CandidateOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
                 }
             }
             if !DEFAULT {
-                dispatch(isa, RestOfRow { step: &mut *step, last: second });
+                let (step, scratch) = (&mut *step, &mut *scratch);
+                dispatch(isa, RestOfRow { step, scratch, activation, recurrent_activation, last: second });
             }
         }
     }
 
     /// One step of the rows in `call`.
     #[inline(always)]
-    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
+    pub(super) fn step_here(&self, call: &mut KernelStep<'_, T>) {
         match call.single_row() {
-            Some(step) => self.step_row_here(step),
-            None => self.step_rows(&mut call),
+            Some((mut step, around)) => self.step_row_here(&mut step, around),
+            None => self.step_rows(call),
         }
     }
 

@@ -4,10 +4,11 @@
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two};
-use super::super::{RowStep, cells};
+use super::super::{Around, cells};
 use super::rows::finish;
 use super::{After, GATES};
 use crate::Float;
+use crate::rows::RowStep;
 
 /// The tiles that are full.
 pub(super) struct OneRow<'a, 'c, T: Float, const BACKWARDS: bool> {
@@ -34,6 +35,27 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
             let (z, x) = sums::<A, T, T::Line>(weights, &starts[i], &bias_h[i], x, step.prev);
             next[i] = finish::<A, T, T::Line>(z, x, &hs[i]);
         }
+    }
+}
+
+/// The only tile, if it is full.
+pub(super) struct OnlyTile<'a, 'c, T: Float> {
+    pub after: &'a After<T>,
+    pub step: &'a mut RowStep<'c, T>,
+}
+
+impl<T: Float> Kernel for OnlyTile<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OnlyTile { after: After { gates, bias_h }, step } = self;
+        let (x, start) = step.input.operands(gates.bias());
+        let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
+        let starts = &T::Line::arrays(start).as_chunks::<GATES>().0[0];
+        // Not of a constant length: the compiler would unroll the loop over h, one sum after the other.
+        let h = &step.prev[..gates.units()];
+        let (z, x) = sums::<A, T, T::Line>(weights, starts, &T::Line::arrays(bias_h)[0], x, h);
+        T::Line::arrays_mut(step.next)[0] = finish::<A, T, T::Line>(z, x, &T::Line::arrays(h)[0]);
     }
 }
 
@@ -114,18 +136,19 @@ impl<T: Float> LastTile<'_, '_, T> {
 pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
     pub after: &'a After<T>,
     pub step: &'a mut RowStep<'c, T>,
+    pub around: Around<'a, T>,
 }
 
 impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let OneRowUnfused { after: After { gates, bias_h }, step } = self;
+        let OneRowUnfused { after: After { gates, bias_h }, step, around } = self;
         let (rows, units) = (gates.rows(), gates.units());
-        let z = &mut step.scratch[..4 * units];
+        let z = &mut around.scratch[..4 * units];
         let (x, start) = step.input.operands(gates.bias());
         for i in 0..gates.groups().len() {
-            let i = if step.odd_step { gates.groups().len() - 1 - i } else { i };
+            let i = if around.odd_step { gates.groups().len() - 1 - i } else { i };
             let unit = i * T::LANES;
             let (weights, start) = (&gates.all_weights()[unit * GATES * rows..], &start[unit * GATES..]);
             let bias_h = &bias_h[unit..];
@@ -136,7 +159,7 @@ impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
                 sums_to_gates::<A, T, T::HalfLine>(weights, start, bias_h, x, step.prev, z, unit);
             }
         }
-        cells::gru_after_row::<A, T>(z, step.prev, step.next, step.activation, step.recurrent_activation);
+        cells::gru_after_row::<A, T>(z, step.prev, step.next, around.activation, around.recurrent_activation);
     }
 }
 

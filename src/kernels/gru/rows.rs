@@ -23,7 +23,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
     fn run<A: Arch>(self) {
         let Fused { after: After { gates, bias_h }, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
-        let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
+        let mut sink = Cell { prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
         blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
@@ -32,6 +32,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
 struct Cell<'a, T> {
     prev: Rows<'a, T>,
     next: RowsMut<'a, T>,
+    output: Option<RowsMut<'a, T>>,
 }
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
@@ -42,7 +43,18 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
             let mut few = V::splat(T::zero()).array();
             let prev = V::view(&self.prev.row(row)[unit..], &mut few);
             let next = finish::<A, T, V>([z[0][i], z[1][i], z[2][i]], z[3][i], prev);
-            V::of(next).store(&mut self.next.row_mut(row)[unit..]);
+            self.store(row, unit, V::of(next));
+        }
+    }
+}
+
+impl<T: Float> Cell<'_, T> {
+    /// A tile's part of the state, which is the output.
+    #[inline(always)]
+    fn store<V: Lanes<T>>(&mut self, row: usize, unit: usize, h: V) {
+        h.store(&mut self.next.row_mut(row)[unit..]);
+        if let Some(output) = &mut self.output {
+            h.store(&mut output.row_mut(row)[unit..]);
         }
     }
 }
@@ -74,7 +86,7 @@ impl<T: Float> Kernel for Recorded<'_, '_, T> {
         let Recorded { after: After { gates, bias_h }, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
-        let cell = Cell { prev: call.prev, next: call.next.reborrow() };
+        let cell = Cell { prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
         let mut sink = RecordingCell { cell, units, saved: saved.reborrow() };
         blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
@@ -89,12 +101,14 @@ struct RecordingCell<'a, T> {
 
 impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], sums: &mut Block<V>) {
-        self.cell.take::<A, V>(group, first, rows, sums);
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], sums: &mut Block<V>) {
         let unit = group.z / GATES;
         for (i, &row) in rows.iter().enumerate() {
+            let mut few = V::splat(T::zero()).array();
+            let prev = V::view(&self.cell.prev.row(row)[unit..], &mut few);
             let h = sums[2][i];
-            let [z, r, n] = gates_of::<A, T, V>([sums[0][i], sums[1][i], h], sums[3][i]);
+            let (next, [z, r, n]) = finish_and_keep::<A, T, V>([sums[0][i], sums[1][i], h], sums[3][i], prev);
+            self.cell.store(row, unit, V::of(next));
             let parts = [z, r, n, h.array()];
             for (part, saved) in parts.into_iter().zip(self.saved.row_mut(row).chunks_exact_mut(self.units)) {
                 V::of(part).store(&mut saved[unit..]);
@@ -103,20 +117,27 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     }
 }
 
-/// z, r and the candidate of a tile from its sums.
+/// h and z, r and the candidate of a tile from its sums: in one loop, so that what both need is computed once.
 #[inline(always)]
-fn gates_of<A: Arch, T: Float, V: Lanes<T>>([z, r, h]: [V; GATES], x: V) -> [V::Array; GATES] {
+fn finish_and_keep<A: Arch, T: Float, V: Lanes<T>>(
+    [z, r, h]: [V; GATES],
+    x: V,
+    prev: &V::Array,
+) -> (V::Array, [V::Array; GATES]) {
     let (z, r, x, h) = (z.array(), r.array(), x.array(), h.array());
     let (z, r, x, h) = (z.as_ref(), r.as_ref(), x.as_ref(), h.as_ref());
-    let mut gates = [V::splat(T::zero()).array(); GATES];
+    let zero = V::splat(T::zero()).array();
+    let (mut next, mut gates) = (zero, [zero; GATES]);
     let [to_z, to_r, to_n] = &mut gates;
     let (to_z, to_r, to_n) = (to_z.as_mut(), to_r.as_mut(), to_n.as_mut());
+    let prev = prev.as_ref();
     for j in 0..V::LEN {
+        next.as_mut()[j] = cells::gru_after::<A, T>(z[j], r[j], x[j], h[j], prev[j]);
         to_z[j] = cells::sigmoid::<A, T>(z[j]);
         to_r[j] = cells::sigmoid::<A, T>(r[j]);
         to_n[j] = cells::tanh::<A, T>(A::mul_add(to_r[j], h[j], x[j]));
     }
-    gates
+    (next, gates)
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.

@@ -10,10 +10,10 @@ use std::fmt;
 
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
-use super::{BATCH, KernelStep, RowStep, is_default, project, reference};
+use super::{Around, BATCH, KernelStep, is_default, project, reference};
 use crate::Float;
-use crate::rows::{Rows, RowsMut};
-use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused};
+use crate::rows::{RowStep, Rows, RowsMut};
+use row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use rows::{Fused, Recorded, Unfused};
 
 /// The gates of each unit, in Keras's order: i, f, c, o.
@@ -82,33 +82,33 @@ impl<T: Float> LstmKernel<T> {
 
     /// One step of one row.
     #[inline(always)]
-    pub(super) fn step_row_here(&self, mut step: RowStep<'_, T>) {
-        let (isa, panels, step) = (self.isa, &self.panels, &mut step);
-        if !is_default(step.activation, step.recurrent_activation) {
-            return dispatch(isa, OneRowUnfused { panels, step });
+    pub(super) fn step_row_here(&self, step: &mut RowStep<'_, T>, around: Around<'_, T>) {
+        let (isa, panels) = (self.isa, &self.panels);
+        if !is_default(around.activation, around.recurrent_activation) {
+            return dispatch(isa, OneRowUnfused { panels, step, around });
         }
-        let last = !self.units.is_multiple_of(T::LANES);
-        if last && step.odd_step {
+        if self.units == T::LANES {
+            return dispatch(isa, OnlyTile { panels, step });
+        }
+        // Always before the full tiles, which can then be jumped to instead of called.
+        if !self.units.is_multiple_of(T::LANES) {
             dispatch(isa, LastTile { panels, step: &mut *step });
         }
         if panels.in_pairs(isa) {
-            dispatch(isa, OneRowInPairs { panels, step: &mut *step });
-        } else if step.odd_step {
-            dispatch(isa, OneRow::<T, true> { panels, step: &mut *step });
+            dispatch(isa, OneRowInPairs { panels, step });
+        } else if around.odd_step {
+            dispatch(isa, OneRow::<T, true> { panels, step });
         } else {
-            dispatch(isa, OneRow::<T, false> { panels, step: &mut *step });
-        }
-        if last && !step.odd_step {
-            dispatch(isa, LastTile { panels, step });
+            dispatch(isa, OneRow::<T, false> { panels, step });
         }
     }
 
     /// One step of the rows in `call`.
     #[inline(always)]
-    pub(super) fn step_here(&self, mut call: KernelStep<'_, T>) {
+    pub(super) fn step_here(&self, call: &mut KernelStep<'_, T>) {
         match call.single_row() {
-            Some(step) => self.step_row_here(step),
-            None => self.step_rows(&mut call),
+            Some((mut step, around)) => self.step_row_here(&mut step, around),
+            None => self.step_rows(call),
         }
     }
 

@@ -7,10 +7,11 @@ use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::panels::Panels;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two};
-use super::super::{RowStep, cells};
+use super::super::{Around, cells};
 use super::GATES;
 use super::rows::finish;
 use crate::Float;
+use crate::rows::RowStep;
 
 /// The tiles that are full.
 pub(super) struct OneRow<'a, 'c, T: Float, const BACKWARDS: bool> {
@@ -39,6 +40,30 @@ impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
             let z = sums::<A, T, T::Line>(weights, &starts[i], x, h);
             (hs[i], next_cs[i]) = finish::<A, T, T::Line>(z, &cs[i]);
         }
+    }
+}
+
+/// The only tile, if it is full.
+pub(super) struct OnlyTile<'a, 'c, T: Float> {
+    pub panels: &'a Panels<T>,
+    pub step: &'a mut RowStep<'c, T>,
+}
+
+impl<T: Float> Kernel for OnlyTile<'_, '_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let OnlyTile { panels, step } = self;
+        let (x, start) = step.input.operands(panels.bias());
+        let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
+        let starts = &T::Line::arrays(start).as_chunks::<GATES>().0[0];
+        // Not of a constant length: the compiler would unroll the loop over h, one sum after the other.
+        let (h, c) = step.prev.split_at(panels.units());
+        let z = sums::<A, T, T::Line>(weights, starts, x, h);
+        let (h, c) = finish::<A, T, T::Line>(z, &T::Line::arrays(c)[0]);
+        let (next_h, next_c) = step.next.split_at_mut(panels.units());
+        T::Line::arrays_mut(next_h)[0] = h;
+        T::Line::arrays_mut(next_c)[0] = c;
     }
 }
 
@@ -121,19 +146,20 @@ impl<T: Float> LastTile<'_, '_, T> {
 pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
     pub panels: &'a Panels<T>,
     pub step: &'a mut RowStep<'c, T>,
+    pub around: Around<'a, T>,
 }
 
 impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let OneRowUnfused { panels, step } = self;
+        let OneRowUnfused { panels, step, around } = self;
         let (rows, units) = (panels.rows(), panels.units());
-        let z = &mut step.scratch[..GATES * units];
+        let z = &mut around.scratch[..GATES * units];
         let (x, start) = step.input.operands(panels.bias());
         let (h, c) = step.prev.split_at(units);
         for i in 0..panels.groups().len() {
-            let i = if step.odd_step { panels.groups().len() - 1 - i } else { i };
+            let i = if around.odd_step { panels.groups().len() - 1 - i } else { i };
             let unit = i * T::LANES;
             let (weights, start) = (&panels.all_weights()[unit * GATES * rows..], &start[unit * GATES..]);
             if panels.groups()[i].lanes == T::LANES {
@@ -142,7 +168,7 @@ impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
                 sums_to_gates::<A, T, T::HalfLine>(weights, start, x, h, z, unit);
             }
         }
-        cells::lstm_row::<A, T>(z, &c[..units], step.next, step.activation, step.recurrent_activation);
+        cells::lstm_row::<A, T>(z, &c[..units], step.next, around.activation, around.recurrent_activation);
     }
 }
 

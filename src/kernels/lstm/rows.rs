@@ -23,7 +23,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
     fn run<A: Arch>(self) {
         let Fused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
-        let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow() };
+        let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
         blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
@@ -33,20 +33,31 @@ struct Cell<'a, T> {
     units: usize,
     prev: Rows<'a, T>,
     next: RowsMut<'a, T>,
+    output: Option<RowsMut<'a, T>>,
 }
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
     fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
-            let z = [z[0][i], z[1][i], z[2][i], z[3][i]];
             let unit = group.z / GATES;
-            let (units, next) = (self.units, self.next.row_mut(row));
             let mut few = V::splat(T::zero()).array();
-            let c = V::view(&self.prev.row(row)[units + unit..2 * units], &mut few);
-            let (h, c) = finish::<A, T, V>(z, c);
-            V::of(h).store(&mut next[unit..units]);
-            V::of(c).store(&mut next[units + unit..2 * units]);
+            let c = V::view(&self.prev.row(row)[self.units + unit..2 * self.units], &mut few);
+            let (h, c) = finish::<A, T, V>([z[0][i], z[1][i], z[2][i], z[3][i]], c);
+            self.store(row, unit, V::of(h), V::of(c));
+        }
+    }
+}
+
+impl<T: Float> Cell<'_, T> {
+    /// A tile's part of the state and of the output.
+    #[inline(always)]
+    fn store<V: Lanes<T>>(&mut self, row: usize, unit: usize, h: V, c: V) {
+        let (units, next) = (self.units, self.next.row_mut(row));
+        h.store(&mut next[unit..units]);
+        c.store(&mut next[units + unit..2 * units]);
+        if let Some(output) = &mut self.output {
+            h.store(&mut output.row_mut(row)[unit..]);
         }
     }
 }
@@ -79,7 +90,7 @@ impl<T: Float> Kernel for Recorded<'_, '_, T> {
         let Recorded { panels, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
-        let cell = Cell { units, prev: call.prev, next: call.next.reborrow() };
+        let cell = Cell { units, prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
         let mut sink = RecordingCell { cell, saved: saved.reborrow() };
         blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
@@ -93,11 +104,13 @@ struct RecordingCell<'a, T> {
 
 impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
-        self.cell.take::<A, V>(group, first, rows, z);
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, unit) = (self.cell.units, group.z / GATES);
         for (i, &row) in rows.iter().enumerate() {
-            let gates = gates_of::<A, T, V>([z[0][i], z[1][i], z[2][i], z[3][i]]);
+            let mut few = V::splat(T::zero()).array();
+            let c = V::view(&self.cell.prev.row(row)[units + unit..2 * units], &mut few);
+            let (h, c, gates) = finish_and_keep::<A, T, V>([z[0][i], z[1][i], z[2][i], z[3][i]], c);
+            self.cell.store(row, unit, V::of(h), V::of(c));
             for (gate, saved) in gates.into_iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
                 V::of(gate).store(&mut saved[unit..]);
             }
@@ -105,21 +118,28 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     }
 }
 
-/// i, f, the candidate and o of a tile from its sums.
+/// h, c and the gates i, f, the candidate and o of a tile from its sums: in one loop, so that what both need is computed
+/// once.
 #[inline(always)]
-fn gates_of<A: Arch, T: Float, V: Lanes<T>>(z: [V; GATES]) -> [V::Array; GATES] {
+fn finish_and_keep<A: Arch, T: Float, V: Lanes<T>>(
+    z: [V; GATES],
+    c: &V::Array,
+) -> (V::Array, V::Array, [V::Array; GATES]) {
     let z = [z[0].array(), z[1].array(), z[2].array(), z[3].array()];
     let [i, f, g, o] = [z[0].as_ref(), z[1].as_ref(), z[2].as_ref(), z[3].as_ref()];
-    let mut gates = [V::splat(T::zero()).array(); GATES];
+    let zero = V::splat(T::zero()).array();
+    let (mut next_h, mut next_c, mut gates) = (zero, zero, [zero; GATES]);
     let [to_i, to_f, to_g, to_o] = &mut gates;
     let (to_i, to_f, to_g, to_o) = (to_i.as_mut(), to_f.as_mut(), to_g.as_mut(), to_o.as_mut());
+    let c = c.as_ref();
     for j in 0..V::LEN {
+        (next_h.as_mut()[j], next_c.as_mut()[j]) = cells::lstm::<A, T>(i[j], f[j], g[j], o[j], c[j]);
         to_i[j] = cells::sigmoid::<A, T>(i[j]);
         to_f[j] = cells::sigmoid::<A, T>(f[j]);
         to_g[j] = cells::tanh::<A, T>(g[j]);
         to_o[j] = cells::sigmoid::<A, T>(o[j]);
     }
-    gates
+    (next_h, next_c, gates)
 }
 
 /// A step of any rows with any activations, which take whole rows from the scratch.

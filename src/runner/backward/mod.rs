@@ -96,7 +96,7 @@ impl<C: Cell> Recurrence<'_, C> {
     ) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
         let (batch, timesteps, width) = (node.batch, node.timesteps, self.state_width);
-        let (first, second) = take(&mut scratch.state, 2 * batch * width).split_at_mut(batch * width);
+        let (first, second) = scratch.state.take(2 * batch * width).split_at_mut(batch * width);
         let (mut d_next, mut d_prev) = (RowsMut::packed(first, width), RowsMut::packed(second, width));
         let mut d_repeated = RowsMut::packed(take(&mut scratch.carry, batch * self.output.len()), self.output.len());
 
