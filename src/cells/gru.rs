@@ -57,7 +57,6 @@ impl<T: Float> GruCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            output: call.output,
             saved: call.tape,
             dropout,
             scratch: call.scratch,

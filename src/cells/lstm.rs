@@ -56,7 +56,6 @@ impl<T: Float> LstmCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            output: call.output,
             saved: call.tape,
             dropout,
             scratch: call.scratch,

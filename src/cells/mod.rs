@@ -175,7 +175,6 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
         let Input::Raw(x) = call.input else { return };
-        let columns = if call.output.is_some() { self.output() } else { 0..0 };
         // In a stack of cells the scratch is as long as the neediest cell wants it.
         let scratch = &mut call.scratch[..self.scratch_len()];
         for &row in call.rows {
@@ -187,9 +186,6 @@ pub trait Cell: Debug + Send + Sync + 'static {
                 tape: call.tape.as_mut().map(|tape| tape.row_mut(row)),
                 scratch: &mut *scratch,
             });
-            if let Some(output) = &mut call.output {
-                output.row_mut(row).copy_from_slice(&call.next.row(row)[columns.clone()]);
-            }
         }
     }
 
@@ -285,7 +281,6 @@ impl<'a, T> Step<'a, T> {
             input: Input::Raw(Rows::packed(self.x, self.x.len())),
             prev: Rows::packed(self.prev, self.prev.len()),
             next: RowsMut::packed(self.next, self.prev.len()),
-            output: None,
             dropout: None,
             tape: self.tape.map(|tape| {
                 let width = tape.len();
@@ -421,8 +416,6 @@ pub struct StepRows<'a, T> {
     pub prev: Rows<'a, T>,
     /// The state after it: only the rows that are alive are written.
     pub next: RowsMut<'a, T>,
-    /// Where the outputs of the rows go as well.
-    pub output: Option<RowsMut<'a, T>>,
     /// All dropout masks of each row, side by side.
     pub dropout: Option<Rows<'a, T>>,
     /// In a recorded run, where each row leaves `tape_len` values.

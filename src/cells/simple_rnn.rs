@@ -43,7 +43,6 @@ impl<T: Float> SimpleRnnCell<T> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            output: call.output,
             saved: call.tape,
             dropout,
             scratch: call.scratch,

@@ -218,7 +218,6 @@ impl<T: Float> Cell for StackedCells<T> {
         // The outputs that go from cell to cell are copied: they stand in the state that the next cell writes to.
         let batch = call.rows.last().map_or(0, |last| last + 1);
         let (outputs, scratch) = call.scratch.split_at_mut(batch * self.widest);
-        let mut last_output = call.output;
         for (i, part) in self.cells.iter().enumerate() {
             let below = i.checked_sub(1).and_then(|below| self.cells.get(below));
             let input = match below {
@@ -238,7 +237,6 @@ impl<T: Float> Cell for StackedCells<T> {
                 input,
                 prev: call.prev.columns(part.state.clone()),
                 next: call.next.reborrow().columns(part.state.clone()),
-                output: if i + 1 == self.cells.len() { last_output.take() } else { None },
                 dropout: call.dropout.map(|masks| masks.columns(part.dropout.clone())),
                 tape,
                 scratch: &mut *scratch,

@@ -88,7 +88,6 @@ macro_rules! steps {
             pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
                 paths::note_step(call.rows.len(), &call.input);
                 T::$step(self, &mut call);
-                call.copy_output();
             }
 
             /// One step of one row. Not an [`Around`]: so many arguments stay in registers.

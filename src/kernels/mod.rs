@@ -127,8 +127,6 @@ pub(crate) struct KernelStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after the step.
     pub next: RowsMut<'a, T>,
-    /// Where h goes as well. The fused kernels write it while it is in registers and leave `None`.
-    pub output: Option<RowsMut<'a, T>>,
     /// Where to leave what backward needs: `saved_len` elements a row.
     pub saved: Option<RowsMut<'a, T>>,
     /// Masks that multiply the operands. `dropout.input` needs [`Input::Raw`].
@@ -145,17 +143,6 @@ pub(crate) struct KernelStep<'a, T> {
 }
 
 impl<'a, T: Copy> KernelStep<'a, T> {
-    /// Copies h to where it goes as well, unless a kernel has done so.
-    #[inline]
-    fn copy_output(&mut self) {
-        if let Some(mut output) = self.output.take() {
-            for &row in self.rows {
-                let output = output.row_mut(row);
-                output.copy_from_slice(&self.next.row(row)[..output.len()]);
-            }
-        }
-    }
-
     /// The step of the only row, if it is one that a [`RowStep`] can do.
     #[inline(always)]
     fn single_row(&mut self) -> Option<(RowStep<'_, T>, Around<'_, T>)> {

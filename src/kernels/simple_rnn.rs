@@ -176,8 +176,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let next = call.next.reborrow();
         if matches!(call.activation, Activation::Tanh) {
-            let mut sink = Cell { next, output: call.output.take() };
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
+            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut Cell(next));
         } else {
             let mut sink = UnitRows(next);
             blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
@@ -189,10 +188,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 }
 
 /// Takes the sums of a group to the state.
-struct Cell<'a, T> {
-    next: RowsMut<'a, T>,
-    output: Option<RowsMut<'a, T>>,
-}
+struct Cell<'a, T>(RowsMut<'a, T>);
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
     #[inline(always)]
@@ -202,10 +198,7 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
                 *z = finish::<A, T, V>(*z);
             }
         }
-        UnitRows(self.next.reborrow()).take::<A, V>(group, first, rows, z);
-        if let Some(output) = &mut self.output {
-            UnitRows(output.reborrow()).take::<A, V>(group, first, rows, z);
-        }
+        UnitRows(self.0.reborrow()).take::<A, V>(group, first, rows, z);
     }
 }
 

@@ -38,7 +38,7 @@ impl<C: Cell> Recurrence<'_, C> {
         batch: usize,
         x: Rows<'_, C::Elem>,
         prev: Rows<'_, C::Elem>,
-        next: RowsMut<'_, C::Elem>,
+        mut next: RowsMut<'_, C::Elem>,
         carry: RowsMut<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
     ) {
@@ -47,13 +47,13 @@ impl<C: Cell> Recurrence<'_, C> {
             rows: scratch.all_rows.up_to(batch),
             input: Input::Raw(x),
             prev,
-            next,
-            output: Some(carry),
+            next: next.reborrow(),
             dropout: None,
             tape: None,
             scratch: take(&mut scratch.work, self.cell.rows_scratch_len(batch)),
             odd: scratch.odd,
         });
+        copy_rows(batch, next.as_rows().columns(self.output.clone()), carry);
     }
 
     /// A whole call.
@@ -131,12 +131,16 @@ impl<C: Cell> Recurrence<'_, C> {
                     input: features,
                     prev: prev.as_rows(),
                     next: next.reborrow(),
-                    output: outputs.as_mut().map(|outputs| outputs.reborrow()),
                     dropout: masks,
                     tape: recorder.as_mut().map(|recorder| recorder.saved(step)),
                     scratch: &mut *work,
                     odd,
                 });
+            }
+            if let Some(outputs) = &mut outputs {
+                for &row in live {
+                    outputs.row_mut(row).copy_from_slice(&next.row(row)[self.output.clone()]);
+                }
             }
             if !all_live {
                 let mut live = live.iter().peekable();

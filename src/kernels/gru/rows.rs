@@ -23,7 +23,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
     fn run<A: Arch>(self) {
         let Fused { after: After { gates, bias_h }, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
-        let mut sink = Cell { prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
+        let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
         blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
@@ -32,7 +32,6 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
 struct Cell<'a, T> {
     prev: Rows<'a, T>,
     next: RowsMut<'a, T>,
-    output: Option<RowsMut<'a, T>>,
 }
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
@@ -49,13 +48,10 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 }
 
 impl<T: Float> Cell<'_, T> {
-    /// A tile's part of the state, which is the output.
+    /// A tile's part of the state.
     #[inline(always)]
     fn store<V: Lanes<T>>(&mut self, row: usize, unit: usize, h: V) {
         h.store(&mut self.next.row_mut(row)[unit..]);
-        if let Some(output) = &mut self.output {
-            h.store(&mut output.row_mut(row)[unit..]);
-        }
     }
 }
 
@@ -86,7 +82,7 @@ impl<T: Float> Kernel for Recorded<'_, '_, T> {
         let Recorded { after: After { gates, bias_h }, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
-        let cell = Cell { prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
+        let cell = Cell { prev: call.prev, next: call.next.reborrow() };
         let mut sink = RecordingCell { cell, units, saved: saved.reborrow() };
         blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }

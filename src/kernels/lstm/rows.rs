@@ -23,7 +23,7 @@ impl<T: Float> Kernel for Fused<'_, '_, T> {
     fn run<A: Arch>(self) {
         let Fused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
-        let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
+        let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow() };
         blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
@@ -33,7 +33,6 @@ struct Cell<'a, T> {
     units: usize,
     prev: Rows<'a, T>,
     next: RowsMut<'a, T>,
-    output: Option<RowsMut<'a, T>>,
 }
 
 impl<T: Float> Sink<T> for Cell<'_, T> {
@@ -50,15 +49,12 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 }
 
 impl<T: Float> Cell<'_, T> {
-    /// A tile's part of the state and of the output.
+    /// A tile's part of the state.
     #[inline(always)]
     fn store<V: Lanes<T>>(&mut self, row: usize, unit: usize, h: V, c: V) {
         let (units, next) = (self.units, self.next.row_mut(row));
         h.store(&mut next[unit..units]);
         c.store(&mut next[units + unit..2 * units]);
-        if let Some(output) = &mut self.output {
-            h.store(&mut output.row_mut(row)[unit..]);
-        }
     }
 }
 
@@ -90,7 +86,7 @@ impl<T: Float> Kernel for Recorded<'_, '_, T> {
         let Recorded { panels, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
-        let cell = Cell { units, prev: call.prev, next: call.next.reborrow(), output: call.output.take() };
+        let cell = Cell { units, prev: call.prev, next: call.next.reborrow() };
         let mut sink = RecordingCell { cell, saved: saved.reborrow() };
         blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }

@@ -296,7 +296,6 @@ impl Case {
             },
             prev: Rows::new(&state, 0, width + how.gap, width),
             next: RowsMut::new(&mut next, 0, width + how.gap, width),
-            output: None,
             saved: how.saved.then(|| RowsMut::new(&mut saved, 0, saved_len + how.gap, saved_len)),
             dropout,
             scratch: &mut scratch,
