@@ -37,6 +37,23 @@ impl<T: Float> Sink<T> for UnitRows<'_, T> {
     }
 }
 
+/// Adds to rows of one value a unit, of a matrix with one gate in flat groups.
+pub(super) struct AddedUnitRows<'a, T>(pub RowsMut<'a, T>);
+
+impl<T: Float> Sink<T> for AddedUnitRows<'_, T> {
+    #[inline(always)]
+    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
+        for (i, &row) in rows.iter().enumerate() {
+            let out = &mut self.0.row_mut(row)[group.z..];
+            for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
+                for (out, &z) in out.iter_mut().zip(z[i].array().as_ref()) {
+                    *out += z;
+                }
+            }
+        }
+    }
+}
+
 /// Writes rows of `GATES` x units, in the order of the call's rows, of a matrix whose tiles are groups. A parked sum
 /// counts as a gate.
 pub(super) struct TileRows<'a, T, const GATES: usize> {

@@ -294,11 +294,11 @@ impl<'n, T: Float> Recorder<'n, T> {
             input_size,
             tape_len,
             x: take(&mut node.x, steps * input_size),
-            saved: take(&mut node.saved, steps * tape_len),
+            saved: node.saved.take(steps * tape_len),
             live: &mut node.live,
             cut: &mut node.cut,
         };
-        (recorder, take(&mut node.states, (steps + batch) * state_width))
+        (recorder, node.states.take((steps + batch) * state_width))
     }
 
     /// The rows that are alive at a step, and their features.

@@ -20,6 +20,8 @@ pub struct Scratch<T> {
     pub(crate) state: Aligned<T>,
     /// What a cell or wrapper works in.
     pub(crate) work: Vec<T>,
+    /// The gradients of the preactivations of a few steps.
+    pub(crate) dz: Aligned<T>,
     /// Projected inputs of a few steps, or an inner layer's outputs.
     pub(crate) outputs: Vec<T>,
     /// Previous outputs of layers inside.
@@ -72,6 +74,7 @@ impl<T> Scratch<T> {
             copies: [Vec::new(), Vec::new()],
             state: Aligned::default(),
             work: Vec::new(),
+            dz: Aligned::default(),
             outputs: Vec::new(),
             carry: Vec::new(),
             cut: Vec::new(),

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::scratch::Scratch;
+use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::gradients::Kept;
 use crate::state::StateLayout;
@@ -37,9 +38,9 @@ pub struct Node<T> {
     /// The inputs in the order of processing: [step][row][input_size].
     pub(crate) x: Vec<T>,
     /// The states, the one before the first step included: [timesteps + 1][row][state width].
-    pub(crate) states: Vec<T>,
+    pub(crate) states: Aligned<T>,
     /// What the cell has left: [step][row][tape_len].
-    pub(crate) saved: Vec<T>,
+    pub(crate) saved: Aligned<T>,
     /// Which rows were alive, [step][row].
     pub(crate) live: Vec<bool>,
     /// Which rows began anew before the step, [step][row].
@@ -109,8 +110,8 @@ impl<T> Default for Node<T> {
             batch: 0,
             timesteps: 0,
             x: Vec::new(),
-            states: Vec::new(),
-            saved: Vec::new(),
+            states: Aligned::default(),
+            saved: Aligned::default(),
             live: Vec::new(),
             cut: Vec::new(),
             dropout: Vec::new(),

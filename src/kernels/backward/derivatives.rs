@@ -1,10 +1,14 @@
 //! From the gradient of a step's result to those of its preactivations, element by element.
 //!
 //! The equations are those of the cells' `step_backward`. A way back through an activation is one call for a whole gate
-//! of a row; the loops between them are flat, so that the compiler makes vectors of them.
+//! of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default activations
+//! nothing is called: all that a unit needs is read once, tile by tile.
 
 use super::super::activate::{activate_backward, apply};
+use super::super::cells;
+use super::super::is_default;
 use super::super::isa::{Arch, Kernel};
+use super::super::lanes::Lanes;
 use super::{BackwardStep, Form};
 use crate::Float;
 use crate::rows::Rows;
@@ -21,9 +25,12 @@ impl<T: Float> Kernel for First<'_, '_, T> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let First { form, units, call } = self;
+        let default = is_default(call.activation, call.recurrent_activation);
         match form {
             Form::SimpleRnn => simple_rnn::<A, T>(units, call),
+            Form::Lstm if default => lstm_fused::<A, T>(units, call),
             Form::Lstm => lstm::<A, T>(units, call),
+            Form::GruAfter if default => gru_after_fused::<A, T>(units, call),
             Form::GruAfter => gru_after::<A, T>(units, call),
             Form::GruBefore => gru_before::<A, T>(units, call),
         }
@@ -36,7 +43,90 @@ fn simple_rnn<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
         let (dz, y) = (call.dz.row_mut(row), &call.next.row(row)[..units]);
         dz.copy_from_slice(&call.d_next.row(row)[..units]);
         activate_backward(A::ISA, call.activation, y, y, dz);
-        call.d_prev.row_mut(row).fill(T::zero());
+    }
+}
+
+/// A tile of some rows side by side: element `j` of tile `k` is `rows[k][unit + j]`.
+macro_rules! tiles {
+    ($vector:ty, $unit:expr, $($name:ident = $row:expr),* $(,)?) => {$(
+        let mut few = <$vector>::splat(T::zero()).array();
+        let $name = *<$vector>::view(&$row[$unit..], &mut few);
+        let $name = $name.as_ref();
+    )*};
+}
+
+/// [`lstm`] with the default activations, whose slopes are `1 - y^2` and `y (1 - y)`.
+#[inline(always)]
+fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    let one = T::one();
+    for &row in call.rows {
+        let saved = &call.saved.row(row)[..4 * units];
+        let [i, f, g, o] = [0, 1, 2, 3].map(|gate| &saved[gate * units..][..units]);
+        let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
+        let (d_h, d_c) = call.d_next.row(row).split_at(units);
+        let d_prev_c = &mut call.d_prev.row_mut(row)[units..2 * units];
+        let mut parts = call.dz.row_mut(row).chunks_exact_mut(units);
+        let (Some(di), Some(df), Some(dg), Some(d_o)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return;
+        };
+        for unit in (0..units).step_by(T::LANES) {
+            tiles!(T::Line, unit, i = i, f = f, g = g, o = o, prev_c = prev_c, next_c = next_c, d_h = d_h, d_c = d_c);
+            let zero = T::Line::splat(T::zero()).array();
+            let [mut to_i, mut to_f, mut to_g, mut to_o, mut to_c] = [zero; 5];
+            let (ti, tf, tg, to) = (to_i.as_mut(), to_f.as_mut(), to_g.as_mut(), to_o.as_mut());
+            let tc = to_c.as_mut();
+            for j in 0..T::LANES {
+                let t = cells::tanh::<A, T>(next_c[j]);
+                let d = d_h[j] * o[j] * (one - t * t) + d_c[j];
+                ti[j] = d * g[j] * (i[j] * (one - i[j]));
+                tf[j] = d * prev_c[j] * (f[j] * (one - f[j]));
+                tg[j] = d * i[j] * (one - g[j] * g[j]);
+                to[j] = d_h[j] * t * (o[j] * (one - o[j]));
+                tc[j] = d * f[j];
+            }
+            T::Line::of(to_i).store(&mut di[unit..]);
+            T::Line::of(to_f).store(&mut df[unit..]);
+            T::Line::of(to_g).store(&mut dg[unit..]);
+            T::Line::of(to_o).store(&mut d_o[unit..]);
+            T::Line::of(to_c).store(&mut d_prev_c[unit..]);
+        }
+    }
+}
+
+/// [`gru_after`] with the default activations.
+#[inline(always)]
+fn gru_after_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+    let one = T::one();
+    for &row in call.rows {
+        let saved = &call.saved.row(row)[..4 * units];
+        let [z, r, g, m] = [0, 1, 2, 3].map(|part| &saved[part * units..][..units]);
+        let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
+        let d_prev = &mut call.d_prev.row_mut(row)[..units];
+        let mut parts = call.dz.row_mut(row).chunks_exact_mut(units);
+        let (Some(dn), Some(dz), Some(dr), Some(dm)) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return;
+        };
+        for unit in (0..units).step_by(T::LANES) {
+            tiles!(T::Line, unit, z = z, r = r, g = g, m = m, h = h, d_next = d_next);
+            let zero = T::Line::splat(T::zero()).array();
+            let [mut to_n, mut to_z, mut to_r, mut to_m, mut to_h] = [zero; 5];
+            let (tn, tz, tr, tm) = (to_n.as_mut(), to_z.as_mut(), to_r.as_mut(), to_m.as_mut());
+            let th = to_h.as_mut();
+            for j in 0..T::LANES {
+                let d = d_next[j];
+                let dn = d * (one - z[j]) * (one - g[j] * g[j]);
+                tn[j] = dn;
+                tz[j] = d * (h[j] - g[j]) * (z[j] * (one - z[j]));
+                tr[j] = dn * m[j] * (r[j] * (one - r[j]));
+                tm[j] = dn * r[j];
+                th[j] = d * z[j];
+            }
+            T::Line::of(to_n).store(&mut dn[unit..]);
+            T::Line::of(to_z).store(&mut dz[unit..]);
+            T::Line::of(to_r).store(&mut dr[unit..]);
+            T::Line::of(to_m).store(&mut dm[unit..]);
+            T::Line::of(to_h).store(&mut d_prev[unit..]);
+        }
     }
 }
 
@@ -49,13 +139,11 @@ fn lstm<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
         let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
         let (d_h, d_c) = call.d_next.row(row).split_at(units);
         let d_c = &d_c[..units];
-        let (d_prev_h, d_prev_c) = call.d_prev.row_mut(row).split_at_mut(units);
-        let d_prev_c = &mut d_prev_c[..units];
+        let d_prev_c = &mut call.d_prev.row_mut(row)[units..2 * units];
         let (dif, dgo) = call.dz.row_mut(row).split_at_mut(2 * units);
         let (di, df) = dif.split_at_mut(units);
         let (dg, d_o) = dgo.split_at_mut(units);
         let (df, d_o) = (&mut df[..units], &mut d_o[..units]);
-        d_prev_h.fill(T::zero());
 
         // t stands in df, and the gradient of c' in d_prev_c, until they are used up.
         df.copy_from_slice(next_c);

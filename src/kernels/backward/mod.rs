@@ -30,7 +30,8 @@ mod outer;
 use super::blocks::{self, Operands, Start};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
-use super::sinks::UnitRows;
+use super::sinks::{AddedUnitRows, UnitRows};
+use crate::aligned::Aligned;
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -88,6 +89,11 @@ impl Form {
             Form::GruAfter => columns(1, 0, 3),
             Form::GruBefore => columns(0, 0, 2),
         }
+    }
+
+    /// Whether a part of the old h goes into the new one as it is: its gradient is there before that of the product.
+    fn mixes_h(self) -> bool {
+        matches!(self, Form::GruAfter | Form::GruBefore)
     }
 
     /// Those whose operand is r h.
@@ -153,7 +159,7 @@ pub(crate) struct BackwardKernel<T: Float> {
     /// dz to x, if that is wanted.
     input: Option<Panels<T>>,
     transposed: Vec<T>,
-    scratch: Vec<T>,
+    scratch: Aligned<T>,
 }
 
 impl<T: Float> BackwardKernel<T> {
@@ -168,7 +174,7 @@ impl<T: Float> BackwardKernel<T> {
             candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
             input: None,
             transposed: Vec::new(),
-            scratch: Vec::new(),
+            scratch: Aligned::default(),
         }
     }
 
@@ -216,13 +222,10 @@ impl<T: Float> BackwardKernel<T> {
     pub(crate) fn step_here(&mut self, mut call: BackwardStep<'_, T>) {
         let (units, isa) = (self.units, self.isa);
         let product = |panels: &Panels<T>, dz: Rows<'_, T>, rows: &[usize], out: RowsMut<'_, T>| {
-            dispatch(isa, Product { panels, x: dz, rows, out });
+            dispatch(isa, Product::<T, false> { panels, x: dz, rows, out });
         };
         let batch = call.rows.last().map_or(0, |last| last + 1);
-        if self.scratch.len() < batch * units {
-            self.scratch.resize(batch * units, T::zero());
-        }
-        let scratch = &mut self.scratch[..batch * units];
+        let scratch = self.scratch.take(batch * units);
         dispatch(isa, derivatives::First { form: self.form, units, call: &mut call });
         if let (Some(panels), Some(part)) = (&self.candidate, self.form.of_candidate()) {
             let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
@@ -231,10 +234,11 @@ impl<T: Float> BackwardKernel<T> {
         }
         let part = self.form.of_recurrent();
         let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
-        product(&self.recurrent, dz, call.rows, RowsMut::packed(&mut *scratch, units));
-        for &row in call.rows {
-            let d_h = &mut call.d_prev.row_mut(row)[..units];
-            d_h.iter_mut().zip(&scratch[row * units..]).for_each(|(sum, &d)| *sum += d);
+        let (panels, rows, out) = (&self.recurrent, call.rows, call.d_prev.columns(0..units));
+        if self.form.mixes_h() {
+            dispatch(isa, Product::<T, true> { panels, x: dz, rows, out });
+        } else {
+            product(panels, dz, rows, out);
         }
     }
 
@@ -270,7 +274,7 @@ impl<T: Float> BackwardKernel<T> {
         }
         if let (Some(panels), Some(d_x)) = (&self.input, call.d_x) {
             let dz = call.dz.columns(0..width);
-            dispatch(isa, Product { panels, x: dz, rows: call.rows, out: d_x });
+            dispatch(isa, Product::<T, false> { panels, x: dz, rows: call.rows, out: d_x });
         }
     }
 }
@@ -281,8 +285,8 @@ impl<T: Float> std::fmt::Debug for BackwardKernel<T> {
     }
 }
 
-/// `out = x * matrix` for some rows.
-struct Product<'a, T: Float> {
+/// `out = x * matrix` for some rows, or with `ADD` `out += x * matrix`.
+struct Product<'a, T: Float, const ADD: bool> {
     panels: &'a Panels<T>,
     x: Rows<'a, T>,
     rows: &'a [usize],
@@ -292,21 +296,19 @@ struct Product<'a, T: Float> {
 /// Rows that are multiplied before the next ones are looked at: what they hold stays in the near cache.
 const ROWS_AT_ONCE: usize = 24;
 
-impl<T: Float> Kernel for Product<'_, T> {
+impl<T: Float, const ADD: bool> Kernel for Product<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let Product { panels, x, rows, out } = self;
+        let Product { panels, x, rows, mut out } = self;
         let (start, h) = (Start::Same(panels.bias()), Rows::packed(&[], 0));
-        let mut sink = UnitRows(out);
+        let operands = Operands { start, x: Some(x), h, h_in_order: false };
         for rows in rows.chunks(ROWS_AT_ONCE) {
-            blocks::flat::<A, T, _>(
-                panels,
-                &Operands { start, x: Some(x), h, h_in_order: false },
-                rows,
-                false,
-                &mut sink,
-            );
+            if ADD {
+                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut AddedUnitRows(out.reborrow()));
+            } else {
+                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut UnitRows(out.reborrow()));
+            }
         }
     }
 }

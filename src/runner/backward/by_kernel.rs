@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use super::{StepBack, Way, add};
+use crate::aligned::Aligned;
 use crate::cells::BackwardPlan;
 use crate::error::Result;
 use crate::float::Float;
@@ -41,7 +42,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         kept: &'a mut Option<Box<dyn Any + Send + Sync>>,
         batch: usize,
         input: bool,
-        (work, outputs, rows): (&'a mut Vec<T>, &'a mut Vec<T>, &'a mut ChunkRows),
+        (dz, outputs, rows): (&'a mut Aligned<T>, &'a mut Vec<T>, &'a mut ChunkRows),
     ) -> Option<Self> {
         let (input_size, units) = (plan.weights.input_size(), plan.weights.units());
         let form = plan.form;
@@ -64,7 +65,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
             plan,
             kernel,
             steps,
-            dz: RowsMut::new(take(work, steps * batch * stride), 0, stride, width),
+            dz: RowsMut::new(dz.take(steps * batch * stride), 0, stride, width),
             d_x: RowsMut::packed(take(outputs, input_len), input_size),
             rows,
         })

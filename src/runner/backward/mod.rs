@@ -66,14 +66,15 @@ impl<C: Cell> Recurrence<'_, C> {
         pass: BackwardPass<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
     ) -> Result<()> {
-        let Scratch { work, outputs, chunk, .. } = scratch;
-        let (mut work, mut outputs, mut chunk) = (std::mem::take(work), std::mem::take(outputs), std::mem::take(chunk));
+        let Scratch { work, dz, outputs, chunk, .. } = scratch;
+        let (mut work, mut dz) = (std::mem::take(work), std::mem::take(dz));
+        let (mut outputs, mut chunk) = (std::mem::take(outputs), std::mem::take(chunk));
         // What the kernels keep from call to call leaves the node meanwhile.
         let mut kept = node.kernel.take();
         let dropout = std::mem::take(&mut node.dropout);
         let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
         let by_kernel = plan.and_then(|plan| {
-            let memory = (&mut work, &mut outputs, &mut chunk);
+            let memory = (&mut dz, &mut outputs, &mut chunk);
             ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), memory)
         });
         let result = if let Some(mut way) = by_kernel {
@@ -83,7 +84,7 @@ impl<C: Cell> Recurrence<'_, C> {
             self.steps_backward(node, pass, scratch, &mut way)
         };
         (node.kernel, node.dropout) = (kept, dropout);
-        (scratch.work, scratch.outputs, scratch.chunk) = (work, outputs, chunk);
+        (scratch.work, scratch.dz, scratch.outputs, scratch.chunk) = (work, dz, outputs, chunk);
         result
     }
 
