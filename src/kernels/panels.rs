@@ -208,4 +208,35 @@ impl<T: Float> Panels<T> {
             }
         }
     }
+
+    /// The transposed: row `first_row + r` is column `column + r` of `matrix`, which has `columns` columns and a row for
+    /// each unit. For a matrix of one gate.
+    pub(super) fn pack_transposed(
+        &mut self,
+        matrix: &[T],
+        columns: usize,
+        column: usize,
+        first_row: usize,
+        count: usize,
+    ) {
+        for group in &self.groups {
+            let width = group.lines * group.lanes;
+            for line in (group.z..self.units.min(group.z + width)).step_by(group.lanes) {
+                let units = line..self.units.min(line + group.lanes);
+                // Square blocks, so that a line that is read and one that is written serve a few times; one after the
+                // other along the matrix's rows, so that the next ones are fetched ahead.
+                for first in (0..count).step_by(T::LANES) {
+                    let rows = T::LANES.min(count - first);
+                    for unit in units.clone() {
+                        let from = &matrix[unit * columns + column + first..][..rows];
+                        let start = group.weights + (first_row + first) * width + unit - group.z;
+                        let to = self.weights[start..].iter_mut().step_by(width);
+                        for (to, &from) in to.zip(from) {
+                            *to = from;
+                        }
+                    }
+                }
+            }
+        }
+    }
 }

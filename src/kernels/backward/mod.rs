@@ -158,7 +158,6 @@ pub(crate) struct BackwardKernel<T: Float> {
     candidate: Option<Panels<T>>,
     /// dz to x, if that is wanted.
     input: Option<Panels<T>>,
-    transposed: Vec<T>,
     scratch: Aligned<T>,
 }
 
@@ -173,7 +172,6 @@ impl<T: Float> BackwardKernel<T> {
             recurrent: matrix(form.of_recurrent().count, units),
             candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
             input: None,
-            transposed: Vec::new(),
             scratch: Aligned::default(),
         }
     }
@@ -197,24 +195,22 @@ impl<T: Float> BackwardKernel<T> {
     /// Takes Keras's weights. `input` says whether the gradient of x is wanted.
     pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], input: bool) {
         let (form, units, columns) = (self.form, self.units, self.form.gates() * self.units);
-        let mut pack = |panels: &mut Panels<T>, weights: &[T], parts: &[Columns], rows: usize| {
+        let pack = |panels: &mut Panels<T>, weights: &[T], parts: &[Columns]| {
             // Row j of the transposed matrix is the weights' column that dz's column j belongs to.
-            self.transposed.clear();
+            let mut row = 0;
             for part in parts {
-                for column in part.weight * units..(part.weight + part.count) * units {
-                    self.transposed.extend(weights[column..].iter().step_by(columns));
-                }
+                panels.pack_transposed(weights, columns, part.weight * units, row, part.count * units);
+                row += part.count * units;
             }
-            panels.pack(&self.transposed, rows, 0, 0, 0);
         };
-        pack(&mut self.recurrent, recurrent_kernel, &[form.of_recurrent()], units);
+        pack(&mut self.recurrent, recurrent_kernel, &[form.of_recurrent()]);
         if let (Some(panels), Some(part)) = (&mut self.candidate, form.of_candidate()) {
-            pack(panels, recurrent_kernel, &[part], units);
+            pack(panels, recurrent_kernel, &[part]);
         }
         if input {
             let (gates, width) = (form.gates() * units, self.input_size);
             let panels = self.input.get_or_insert_with(|| Panels::new(gates, 1, width, Grouping::Flat));
-            pack(panels, kernel, form.of_kernel(), width);
+            pack(panels, kernel, form.of_kernel());
         }
     }
 
@@ -263,9 +259,7 @@ impl<T: Float> BackwardKernel<T> {
             let add = |part: Columns, sums: &mut [T]| {
                 let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
                 let sums = &mut sums[part.weight * units..][..part.count * units];
-                for &row in call.rows {
-                    sums.iter_mut().zip(dz.row(row)).for_each(|(sum, &d)| *sum += d);
-                }
+                dispatch(isa, outer::Sum { dz, rows: call.rows, sums });
             };
             form.of_kernel().iter().for_each(|&part| add(part, first));
             if !second.is_empty() {

@@ -20,8 +20,8 @@ pub(super) struct Outer<'a, T> {
     pub sums: RowsMut<'a, T>,
 }
 
-/// Rows in a lot: four lines of each are half of a cache of 32 KiB.
-const LOT: usize = 64;
+/// Rows in a lot: four lines of each fill a cache of 32 KiB. Fewer would read and write the sums more often.
+const LOT: usize = 128;
 
 /// Values of k whose sums are in registers together: with four lines, 24 sums.
 const MOST_K: usize = 6;
@@ -108,4 +108,56 @@ fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
             sum.store(line);
         }
     });
+}
+
+/// `sums[column] += dz[row][column]` over rows, in their order.
+pub(super) struct Sum<'a, T> {
+    pub dz: Rows<'a, T>,
+    pub rows: &'a [usize],
+    pub sums: &'a mut [T],
+}
+
+impl<T: Float> Kernel for Sum<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Sum { dz, rows, sums } = self;
+        let width = sums.len();
+        let mut column = 0;
+        while width - column >= 4 * T::LANES {
+            sum::<T, T::Line, 4>(dz, rows, sums, column);
+            column += 4 * T::LANES;
+        }
+        while width - column >= T::LANES {
+            sum::<T, T::Line, 1>(dz, rows, sums, column);
+            column += T::LANES;
+        }
+        while width > column {
+            sum::<T, T::One, 1>(dz, rows, sums, column);
+            column += 1;
+        }
+    }
+}
+
+#[inline(always)]
+fn sum<T: Float, V: Lanes<T>, const N: usize>(dz: Rows<'_, T>, rows: &[usize], sums: &mut [T], column: usize) {
+    let columns = column..column + N * V::LEN;
+    let mut lines = [V::splat(T::zero()); N];
+    let arrays = V::arrays(&sums[columns.clone()]);
+    unrolled!(J in 0..N => { lines[J] = V::of(arrays[J]); });
+    for &row in rows {
+        let dz = V::arrays(&dz.row(row)[columns.clone()]);
+        unrolled!(J in 0..N => { lines[J] = added(lines[J], V::of(dz[J])); });
+    }
+    let arrays = V::arrays_mut(&mut sums[columns]);
+    unrolled!(J in 0..N => { arrays[J] = lines[J].array(); });
+}
+
+#[inline(always)]
+fn added<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
+    let (mut a, b) = (a.array(), b.array());
+    for (a, &b) in a.as_mut().iter_mut().zip(b.as_ref()) {
+        *a += b;
+    }
+    V::of(a)
 }

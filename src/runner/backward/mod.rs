@@ -120,7 +120,10 @@ impl<C: Cell> Recurrence<'_, C> {
                     let d_output = &mut d_next.row_mut(row)[self.output.clone()];
                     // Where no step is masked, only the last output is repeated.
                     match d_outputs {
-                        Some(d_outputs) if all_live && step + 1 < timesteps => add(d_output, d_outputs.row(row)),
+                        Some(d_outputs) if all_live && step + 1 < timesteps => {
+                            add(d_output, d_outputs.row(row));
+                            continue;
+                        }
                         Some(d_outputs) => {
                             add(d_repeated, d_outputs.row(row));
                             add(d_output, d_repeated);
