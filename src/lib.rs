@@ -210,7 +210,7 @@ pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 #[cfg(feature = "keras")]
-pub use model::{Input, Model, ModelState, ModelStream};
+pub use model::{Input, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::Model;
-use super::normalization::normalize;
-use super::op::{Normalization, Op};
+use super::normalization::{Normalization, Sums};
+use super::op::Op;
+use super::prelu;
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::gradients::WeightGradients;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::layers::embedding::Embedding;
@@ -145,7 +147,7 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<
 
 pub(super) const WHOLE: &str = "it works on the whole time axis, or isn't made for one step";
 
-/// A layer without weights of interest that maps the features of each step by themselves.
+/// A layer that maps the features of each step by themselves.
 #[derive(Debug, Clone)]
 pub(super) struct PerStep<T: Float> {
     features: usize,
@@ -158,8 +160,7 @@ enum Map<T: Float> {
     Same,
     Activation(Activation),
     PRelu(ArrayD<T>),
-    LayerNormalization { epsilon: f64, gamma: Option<Vec<T>>, beta: Option<Vec<T>> },
-    BatchNormalization { scale: Vec<T>, shift: Vec<T> },
+    Normalize(Box<Normalization<T>>),
 }
 
 impl<T: Float> PerStep<T> {
@@ -173,11 +174,8 @@ impl<T: Float> PerStep<T> {
                 Map::PRelu(alpha.clone())
             }
             // The last of three axes; 1 is the last of two, where the time axis is gone.
-            Op::Normalize(Normalization::Layer { axes, epsilon, gamma, beta, .. }) if matches!(axes[..], [-1 | 2]) => {
-                Map::LayerNormalization { epsilon: *epsilon, gamma: gamma.clone(), beta: beta.clone() }
-            }
-            Op::Normalize(Normalization::Batch { axis: -1 | 2, scale, shift }) => {
-                Map::BatchNormalization { scale: scale.clone(), shift: shift.clone() }
+            Op::Normalize(normalization) if matches!(normalization.axes[..], [-1 | 2]) => {
+                Map::Normalize(normalization.clone())
             }
             _ => return None,
         };
@@ -190,19 +188,30 @@ impl<T: Float> PerStep<T> {
             Map::Same => {}
             Map::Activation(activation) => activate(Isa::detect(), activation, to),
             Map::PRelu(alpha) => {
-                for (x, &alpha) in to.iter_mut().zip(alpha) {
-                    if *x < T::zero() {
-                        *x = alpha * *x;
-                    }
+                to.iter_mut().zip(alpha).for_each(|(x, &alpha)| *x = prelu::value(*x, alpha));
+            }
+            Map::Normalize(normalization) => normalization.row(to),
+        }
+    }
+
+    /// The way back through [`apply`](PerStep::apply), in place.
+    fn apply_backward(&self, x: &[T], y: &mut [T], d: &mut [T], gradients: &mut WeightGradients<'_, T>) {
+        match &self.map {
+            Map::Same => {}
+            Map::Activation(activation) => {
+                y.copy_from_slice(x);
+                activate(Isa::detect(), activation, y);
+                activate_backward(Isa::detect(), activation, x, y, d);
+            }
+            Map::PRelu(alpha) => {
+                let sums = gradients.slice(0).iter_mut();
+                for (((sum, &alpha), &x), d) in sums.zip(alpha).zip(x).zip(d) {
+                    *sum += prelu::backward(x, alpha, d);
                 }
             }
-            Map::LayerNormalization { epsilon, gamma, beta } => {
-                normalize(to, *epsilon, gamma.as_deref(), beta.as_deref());
-            }
-            Map::BatchNormalization { scale, shift } => {
-                for ((x, &scale), &shift) in to.iter_mut().zip(scale).zip(shift) {
-                    *x = *x * scale + shift;
-                }
+            Map::Normalize(normalization) => {
+                let mut sums = Sums::new(normalization, gradients.slices());
+                normalization.row_backward(x, d, &mut sums);
             }
         }
     }
@@ -254,19 +263,30 @@ impl<T: Float> Layer<T> for PerStep<T> {
     }
 
     fn class_name(&self) -> &'static str {
-        match self.map {
+        match &self.map {
             Map::Same => "Identity",
             Map::Activation(_) => "Activation",
             Map::PRelu(_) => "PReLU",
-            Map::LayerNormalization { .. } => "LayerNormalization",
-            Map::BatchNormalization { .. } => "BatchNormalization",
+            Map::Normalize(normalization) if normalization.is_batch() => "BatchNormalization",
+            Map::Normalize(_) => "LayerNormalization",
         }
     }
 
-    // What a file holds of such layers is folded into the map: there is nothing to be set.
-    fn visit_weights<'a>(&'a self, _visitor: &mut WeightVisitor<'_, 'a, T>) {}
+    // Moving statistics stay what they are.
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        match &self.map {
+            Map::Same | Map::Activation(_) => {}
+            Map::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Map::Normalize(normalization) => normalization.show_weights(visitor),
+        }
+    }
 
-    fn visit_weights_mut(&mut self, _visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        match &mut self.map {
+            Map::Same | Map::Activation(_) => {}
+            Map::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Map::Normalize(normalization) => normalization.change_weights(visitor),
+        }
         Ok(())
     }
 
@@ -319,16 +339,13 @@ impl<T: Float> Layer<T> for PerStep<T> {
 
     fn can_train(&self) -> Result<()> {
         match &self.map {
-            Map::Same => Ok(()),
             Map::Activation(activation) => activation.check_derivative(),
-            _ => Err(Error::NoBackward { cell: self.class_name() }),
+            _ => Ok(()),
         }
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
-        self.can_train()?;
-        let BackwardPass { d_sequence, flipped, d_last, d_input, .. } = pass;
-        let Some(mut d_input) = d_input else { return Ok(()) };
+        let BackwardPass { d_sequence, flipped, d_last, mut d_input, mut gradients, .. } = pass;
         let (batch, timesteps, features) = (node.batch, node.timesteps, self.features);
         let (d, y) = take(&mut scratch.work, 2 * features).split_at_mut(features);
         for time in 0..timesteps {
@@ -340,13 +357,11 @@ impl<T: Float> Layer<T> for PerStep<T> {
                 if let Some(d_last) = d_last.filter(|_| time + 1 == timesteps) {
                     add(d, d_last.row(row));
                 }
-                if let Map::Activation(activation) = &self.map {
-                    let x = &node.x[(time * batch + row) * features..][..features];
-                    y.copy_from_slice(x);
-                    activate(Isa::detect(), activation, y);
-                    activate_backward(Isa::detect(), activation, x, y, d);
+                let x = &node.x[(time * batch + row) * features..][..features];
+                self.apply_backward(x, y, d, &mut gradients);
+                if let Some(d_input) = &mut d_input {
+                    add(d_input.at(time).row_mut(row), d);
                 }
-                add(d_input.at(time).row_mut(row), d);
             }
         }
         Ok(())
