@@ -323,6 +323,79 @@ fn refused() -> Outcome {
     Ok(())
 }
 
+/// No rows: nothing comes in and nothing comes out.
+#[test]
+fn no_rows() -> Outcome {
+    for name in ["translator", "sentences", "shared_everything", "normalizations", "directions", "spread", "shapes"] {
+        let (model, given, upstream) = prepared(name)?;
+        let none = |shape: &[usize]| -> Vec<usize> { [&[0], &shape[1..]].concat() };
+        let given: Vec<Given<f64>> = given
+            .iter()
+            .map(|given| match given {
+                Given::Float(x) => Given::Float(ArrayD::zeros(none(x.shape()))),
+                Given::Int(x) => Given::Int(ArrayD::zeros(none(x.shape()))),
+                Given::Bool(x) => Given::Bool(ArrayD::from_elem(none(x.shape()), true)),
+            })
+            .collect();
+        let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+        let outputs = model.record(&inputs(&given), &mut tape)?;
+        assert!(outputs.iter().zip(&upstream).all(|(ours, full)| ours.shape() == none(full.shape())));
+        model.backward(&mut tape, &refs(&outputs), &mut gradients)?;
+        assert!(gradients.iter().all(|(_, gradient)| gradient.iter().all(|&g| g == 0.0)), "{name}");
+        for (place, given) in given.iter().enumerate() {
+            if let Given::Float(x) = given {
+                assert_eq!(gradients.input(place)?.shape(), x.shape(), "{name}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Layers that are frozen and set free, those of models within too.
+#[test]
+fn set_trainable() -> Outcome {
+    let names = |model: &Model<f64>| -> Vec<String> {
+        ModelGradients::new(model).iter().map(|(name, _)| name.to_string()).collect()
+    };
+    let (mut model, given, upstream) = prepared("nested")?;
+    let free = names(&model);
+    assert!(free.contains(&"inner/gru/kernel".into()) && !free.contains(&"tail/lstm/kernel".into()), "{free:?}");
+    let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+    model.record(&inputs(&given), &mut tape)?;
+    model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
+
+    model.set_trainable("inner", false)?;
+    model.set_trainable("tail/lstm", true)?;
+    let expected: Vec<&str> = vec![
+        "tail/batch_normalization/gamma",
+        "tail/batch_normalization/beta",
+        "tail/lstm/kernel",
+        "tail/lstm/recurrent_kernel",
+        "tail/lstm/bias",
+        "tail/dense_1/kernel",
+        "tail/dense_1/bias",
+    ];
+    assert_eq!(names(&model), expected);
+    model.record(&inputs(&given), &mut tape)?;
+    assert_eq!(model.backward(&mut tape, &refs(&upstream), &mut gradients), Err(Error::GradientsLayer));
+    let mut others = ModelGradients::new(&model);
+    model.backward(&mut tape, &refs(&upstream), &mut others)?;
+    let shared = "tail/dense_1/kernel";
+    assert_eq!(others.get(shared)?, gradients.get(shared)?);
+    assert_eq!(others.input(0)?, gradients.input(0)?, "what is frozen is gone back through");
+    assert!(others.get("tail/lstm/kernel")?.iter().all(|&g| g != 0.0));
+
+    let before = model.count_params();
+    model.set_trainable("inner", true)?;
+    model.set_trainable("tail/lstm", false)?;
+    assert_eq!((names(&model), model.count_params()), (free, before));
+    let summary = load::<f64>("keras_models/models/nested.keras")?.to_string();
+    assert_eq!(model.to_string(), summary, "the counts are what they were");
+    let error = model.set_trainable("tail/gru", true).unwrap_err();
+    assert!(error.to_string().contains("inner/gru, inner/dense"), "{error}");
+    Ok(())
+}
+
 /// Weights by path, of layers of each kind; what isn't trained has no gradient.
 #[test]
 fn weights_by_path() -> Outcome {

@@ -13,7 +13,7 @@ use crate::layers::trainable::Trainable;
 /// Those of the weights **add up** over calls until [`clear`](ModelGradients::clear); those of the inputs are the
 /// latest call's. They are named by path, as [`Model::weights`] names them: `lstm/kernel`, `encoder/lstm/kernel`. A
 /// shared layer's weights are there once, with the sum of what its calls say. There are none for the moving statistics
-/// of a BatchNormalization and for layers that the file says aren't trainable, as in Keras.
+/// of a BatchNormalization and for layers that aren't [trainable](Model::set_trainable), as in Keras.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelGradients<T> {
     pub(super) weights: Gradients<T>,
@@ -68,6 +68,11 @@ impl<T: Float> ModelGradients<T> {
     /// The gradient of each weight with its name, in the weights' order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, ArrayViewD<'_, T>)> {
         self.weights.iter()
+    }
+
+    /// [`iter`](ModelGradients::iter), to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, ArrayViewMutD<'_, T>)> {
+        self.weights.iter_mut()
     }
 
     /// The gradients of the weights: what [`Optimizer::step`](crate::training::Optimizer::step) takes.

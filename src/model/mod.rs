@@ -2,13 +2,15 @@
 //!
 //! A [`Model`] is a list of parts (layers, by name) and a list of calls in an order in which they can be done. Each
 //! call reads some tensors and writes new ones; a part that is called twice is a shared layer. Masks travel with the
-//! tensors as Keras attaches them: see [`run`].
+//! tensors as Keras attaches them: see [`run`]. Gradients go the calls' way back: see [`backward`].
 
 mod backward;
 mod chain;
 mod gradients;
+mod masked;
 pub(crate) mod normalization;
 pub(crate) mod op;
+mod per_step;
 mod prelu;
 mod run;
 pub(crate) mod shape;
@@ -40,8 +42,8 @@ use crate::state::StateLayout;
 /// makes one from a file.
 ///
 /// [`predict`](Model::predict) runs it on whole inputs. Step by step it runs as a [`ModelStream`], or, if it is a
-/// chain of layers, as the [`Layer`] that [`into_layer`](Model::into_layer) makes of it. Its `Display` is the table
-/// that Keras's `summary()` prints.
+/// chain of layers, as the [`Layer`] that [`into_layer`](Model::into_layer) makes of it. [`record`](Model::record) and
+/// [`backward`](Model::backward) give its gradients. Its `Display` is the table that Keras's `summary()` prints.
 ///
 /// ```no_run
 /// use ndarray::prelude::*;

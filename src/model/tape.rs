@@ -13,8 +13,8 @@ use crate::state::StateLayout;
 /// A recorded run of a model: made by [`Model::record`](crate::Model::record), spent by
 /// [`Model::backward`](crate::Model::backward).
 ///
-/// It starts empty and is reused from run to run. What the layers between two layers over time have read it shares
-/// with the run; it copies nothing of that.
+/// It starts empty and is reused from run to run: layers over time record into the same memory again. What all the others
+/// have read it holds without a copy, and lets go of it when it is spent.
 pub struct ModelTape<T> {
     /// Whether there is a run, and whose; nothing else is on it.
     status: Tape<T>,

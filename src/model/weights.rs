@@ -19,7 +19,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Which {
     All,
-    /// Without moving statistics, and without layers that the file says aren't trainable.
+    /// Without moving statistics, and without layers that aren't trainable.
     Trained,
 }
 
@@ -63,6 +63,47 @@ impl<T: Float> Model<T> {
         )
     }
 
+    /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model has
+    /// what its file says. Gradients and optimizers that were made before are another model's afterwards.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the layers there are; those of a model within are named by path.
+    pub fn set_trainable(&mut self, layer: &str, yes: bool) -> Result<()> {
+        if self.try_set_trainable(layer, yes) {
+            return Ok(());
+        }
+        let mut known = Vec::new();
+        self.collect_parts("", &mut known);
+        Err(Error::unknown_name("layer", layer, known.into_iter()))
+    }
+
+    /// Whether there is such a layer.
+    fn try_set_trainable(&mut self, layer: &str, yes: bool) -> bool {
+        for part in &mut self.parts {
+            if part.name == layer {
+                part.set_trainable(yes);
+                return true;
+            }
+            let inner = layer.strip_prefix(part.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            if let (Some(inner), Some(model)) = (inner, part.op.as_mut().and_then(Op::model_mut))
+                && model.try_set_trainable(inner, yes)
+            {
+                part.count_those_within();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn collect_parts(&self, prefix: &str, names: &mut Vec<String>) {
+        for Part { name, op, .. } in &self.parts {
+            names.push(format!("{prefix}{name}"));
+            if let Some(model) = op.as_ref().and_then(Op::model) {
+                model.collect_parts(&format!("{prefix}{name}/"), names);
+            }
+        }
+    }
+
     fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
         for part in &self.parts {
             if let Some(op) = part.op.as_ref().filter(|_| part.is_among(which)) {
@@ -97,6 +138,26 @@ impl<T: Float> Part<T> {
         which == Which::All || self.trainable > 0
     }
 
+    fn set_trainable(&mut self, yes: bool) {
+        if let Some(model) = self.op.as_mut().and_then(Op::model_mut) {
+            model.parts.iter_mut().for_each(|part| part.set_trainable(yes));
+            return self.count_those_within();
+        }
+        let (all, mut learned) = (self.trainable + self.non_trainable, 0);
+        if let Some(op) = self.op.as_ref().filter(|_| yes) {
+            op.show(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
+        }
+        (self.trainable, self.non_trainable) = (learned, all - learned);
+    }
+
+    /// Makes the counts those of the model that it is.
+    fn count_those_within(&mut self) {
+        if let Some(model) = self.op.as_ref().and_then(Op::model) {
+            let sum = |count: fn(&Part<T>) -> usize| model.parts.iter().map(count).sum();
+            (self.trainable, self.non_trainable) = (sum(|part| part.trainable), sum(|part| part.non_trainable));
+        }
+    }
+
     /// The number of weights that are trained.
     pub(super) fn trained_weights(&self) -> usize {
         let mut count = 0;
@@ -108,6 +169,23 @@ impl<T: Float> Part<T> {
 }
 
 impl<T: Float> Op<T> {
+    /// The model that it is, or has inside.
+    fn model(&self) -> Option<&Model<T>> {
+        match self {
+            Op::Model(model) => Some(model),
+            Op::TimeDistributed(inner) => inner.model(),
+            _ => None,
+        }
+    }
+
+    fn model_mut(&mut self) -> Option<&mut Model<T>> {
+        match self {
+            Op::Model(model) => Some(model),
+            Op::TimeDistributed(inner) => inner.model_mut(),
+            _ => None,
+        }
+    }
+
     fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
         match self {
             Op::Recurrent { layer, .. } => layer.visit_weights(visitor),

@@ -17,7 +17,7 @@ use ndarray::{ArrayD, ArrayRefD, Axis};
 
 use super::gradients::{ModelGradients, Sums};
 use super::normalization;
-use super::op::Op;
+use super::op::{Op, misfit};
 use super::prelu;
 use super::run::ModelState;
 use super::tape::{Frame, ModelTape, Record};
@@ -26,6 +26,7 @@ use super::{CallSpec, InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
+use crate::layers::Layer;
 
 /// A gradient, if anything has come.
 type Flow<T> = Option<ArrayD<T>>;
@@ -136,15 +137,15 @@ impl<T: Float> Model<T> {
         wanted: &[bool],
         mut sums: Sums<'_, T>,
     ) -> Result<Vec<Flow<T>>> {
-        let wanted = self.leading_back(wanted);
-        let mut next_weight = 0;
-        let places: Vec<(usize, usize)> = (self.parts.iter())
-            .map(|part| {
-                let count = part.trained_weights();
-                next_weight += count;
-                (next_weight - count, count)
-            })
-            .collect();
+        // Of each part, where its weights begin and how many are trained.
+        let mut end = 0;
+        let mut places = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let start = end;
+            end += part.trained_weights();
+            places.push((start, end - start));
+        }
+        let wanted = self.leading_back(wanted, &places);
         let mut flows: Vec<Flow<T>> = vec![None; self.tensors.len()];
         for (&output, upstream) in self.outputs.iter().zip(upstream) {
             join(&mut flows[output], upstream);
@@ -171,12 +172,11 @@ impl<T: Float> Model<T> {
     }
 
     /// The tensors from which there is a way to a weight that is trained or to an input that is wanted.
-    fn leading_back(&self, inputs: &[bool]) -> Vec<bool> {
+    fn leading_back(&self, inputs: &[bool], places: &[(usize, usize)]) -> Vec<bool> {
         let mut leading = vec![false; self.tensors.len()];
         leading.iter_mut().zip(inputs).for_each(|(leading, &input)| *leading = input);
         for CallSpec { part, inputs, initial_state, outputs, .. } in &self.calls {
-            let trained = self.parts.get(*part).is_some_and(|part| part.trained_weights() > 0);
-            let leads = trained || inputs.iter().chain(initial_state).any(|&tensor| leading[tensor]);
+            let leads = places[*part].1 > 0 || inputs.iter().chain(initial_state).any(|&tensor| leading[tensor]);
             outputs.iter().for_each(|&output| leading[output] = leads);
         }
         leading
@@ -192,7 +192,7 @@ impl<T: Float> Op<T> {
     fn can_train(&self) -> Result<()> {
         match self {
             Op::Recurrent { layer, .. } => layer.can_train(),
-            Op::Dense(layer) => crate::layers::Layer::can_train(&**layer),
+            Op::Dense(layer) => layer.can_train(),
             Op::Activation(activation) => activation.check_derivative(),
             Op::TimeDistributed(inner) => inner.can_train(),
             Op::Model(model) => model.can_train(),
@@ -217,7 +217,9 @@ impl<T: Float> Op<T> {
         let (Some(d), Some(x)) = (upstream.into_iter().next().flatten(), record.inputs.first().cloned()) else {
             return Ok(Vec::new());
         };
+        let d = if d.is_standard_layout() { d } else { d.as_standard_layout().into_owned() };
         let floats = || in_row_order(&x.floats());
+        let sure = |flow: Flow<T>| flow.map(Some).ok_or_else(misfit);
         Ok(vec![match self {
             Op::Model(_) | Op::Recurrent { .. } => None,
             Op::Merge(how) => return elementwise::merge(*how, &record.inputs, d),
@@ -227,9 +229,9 @@ impl<T: Float> Op<T> {
             Op::TimeDistributed(inner) => layers::time_distributed(inner, record, x.shape(), d, wanted, sums)?,
             Op::Masking(mask_value) => Some(elementwise::masking(*mask_value, &floats(), d)),
             Op::Identity => Some(d),
-            Op::Activation(activation) => elementwise::activation(activation, &floats(), &record.outputs, d),
-            Op::Softmax { axis, .. } => elementwise::softmax(*axis, &record.outputs, d),
-            Op::PRelu(alpha) => prelu::values_backward(&floats(), alpha, d, sums.iter_mut().next()),
+            Op::Activation(activation) => sure(elementwise::activation(activation, &floats(), &record.outputs, d))?,
+            Op::Softmax { axis, .. } => sure(elementwise::softmax(*axis, &record.outputs, d))?,
+            Op::PRelu(alpha) => sure(prelu::values_backward(&floats(), alpha, d, sums.iter_mut().next()))?,
             Op::Normalize(normalization) => {
                 let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
                 let sums = normalization::Sums::new(normalization, sums);

@@ -78,14 +78,16 @@ def shared_everything(r):
 
 @case
 def spread(r):
-    """Merging layers of three inputs that are spread over each other, equal elements among them."""
+    """Merging layers of three inputs that are spread over each other, equal elements among them; slopes at zero."""
     a, b, c = keras.Input((5, 4), name="a"), keras.Input((4,), name="b"), keras.Input((5, 1), name="c")
     inputs = [a, b, c]
     outputs = [merge()(inputs) for merge in (L.Add, L.Multiply, L.Average, L.Maximum, L.Minimum)]
     outputs += [L.Subtract()([b, a]), L.Subtract()([c, b]), L.Maximum()([b, a]), L.Minimum()([c, a])]
     outputs += [L.Concatenate(axis=1)([a, L.RepeatVector(2)(b), a]), L.Concatenate()([a, c, a])]
+    outputs += [L.PReLU(shared_axes=[1])(a)]
     x, y, z = r.floats(3, 5, 4), r.floats(3, 4), r.floats(3, 5, 1)
     x[0, 1], x[1, 2], z[2, 3, 0] = y[0], z[1, 2, 0], y[2, 1]
+    x[1, 0, 2] = x[2, 4, 1] = 0
     return keras.Model(inputs, outputs), [x, y, z]
 
 
