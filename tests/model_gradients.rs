@@ -223,6 +223,75 @@ fn differences() -> Outcome {
     Ok(())
 }
 
+/// Legacy files, and those of Keras 2 with its own meaning of words and masks: the slope along a line through all weights
+/// and inputs at once is the sum of what the gradients say.
+#[test]
+fn along_a_line() -> Outcome {
+    let folder = format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"));
+    for (file, models, least) in [("cases.json", "models", 50), ("keras2.json", "keras2", 11)] {
+        let cases: Value = serde_json::from_str(&std::fs::read_to_string(format!("{folder}/{file}"))?)?;
+        let mut checked = 0;
+        for case in list(&cases["cases"]) {
+            let name = text_of(&case["name"]);
+            // Here, as in TensorFlow, nothing flows back through a state that was kept, so the slope is another one.
+            if name == "stateful_shared" {
+                continue;
+            }
+            let mut model = load::<f64>(&format!("keras_models/{models}/{name}.h5"))?;
+            let mut given: Vec<Given<f64>> = list(&case["calls"][0]["inputs"])
+                .iter()
+                .map(|input| Given::of(input, text_of(&input["dtype"])))
+                .collect();
+            let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+            let outputs = model.record(&inputs(&given), &mut tape)?;
+            let some = |shape: &[usize], at: f64| -> ArrayD<f64> {
+                let mut angle = at;
+                ArrayD::from_shape_simple_fn(shape, || {
+                    angle += 0.7;
+                    angle.sin()
+                })
+            };
+            let upstream: Vec<_> = outputs.iter().map(|output| some(output.shape(), 0.3)).collect();
+            model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
+            let line: Vec<(String, ArrayD<f64>)> =
+                gradients.iter().map(|(name, g)| (name.to_string(), some(g.shape(), name.len() as f64))).collect();
+            let mut ours: f64 = line.iter().zip(gradients.iter()).map(|((_, line), (_, g))| (line * &g).sum()).sum();
+            // What Masking looks for stays where it is, and so do ids in floats.
+            let is_mask = |x: f64| x == 0.0 || x == 0.5 || name == "embedding_of_floats";
+            let lines: Vec<ArrayD<f64>> = (given.iter())
+                .map(|given| match given {
+                    Given::Float(x) => some(x.shape(), 0.9) * x.mapv(|x| if is_mask(x) { 0.0 } else { 1.0 }),
+                    _ => ArrayD::zeros(vec![0]),
+                })
+                .collect();
+            for (place, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
+                ours += (line * &gradients.input(place)?).sum();
+            }
+            let mut moved = |by: f64| -> Outcome<f64> {
+                let weights: Vec<_> = (line.iter())
+                    .map(|(name, line)| Ok((name.as_str(), &model.weight(name)? + &(line * by))))
+                    .collect::<Outcome<_>>()?;
+                let views: Vec<_> = weights.iter().map(|(name, weight)| (*name, weight.view())).collect();
+                model.set_weights(&views)?;
+                for (given, line) in given.iter_mut().zip(&lines) {
+                    if let Given::Float(x) = given {
+                        *x += &(line * by);
+                    }
+                }
+                loss(&model, &given, &upstream)
+            };
+            let step = 1e-6;
+            let (low, high) = (moved(-step)?, moved(2.0 * step)?);
+            let numeric = (high - low) / (2.0 * step);
+            let near = (ours - numeric).abs() <= 1e-6 * numeric.abs().max(1.0);
+            assert!(near, "{models}/{name}: {ours} by backward, {numeric} by differences");
+            checked += 1;
+        }
+        assert!(checked >= least, "{checked} of {file}");
+    }
+    Ok(())
+}
+
 /// Weights' gradients add up over calls, inputs' are the latest; one tape serves one model after another.
 #[test]
 fn adding_up() -> Outcome {

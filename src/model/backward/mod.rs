@@ -66,7 +66,8 @@ impl<T: Float> Model<T> {
     }
 
     /// [`record`](Model::record) with the state of stateful layers kept in `state` from call to call. No gradient flows
-    /// from one call back into those before.
+    /// back through a state that was kept, as in Keras: not into earlier runs, and not from one call of a shared stateful
+    /// layer into its call before.
     ///
     /// # Errors
     /// Those of [`record`](Model::record), and [`Error::StateBatch`] for another number of rows than the state's; the
