@@ -60,7 +60,8 @@
 //!
 //! **Training is one more option of a call**: a run that records leaves a [`Tape`](crate::training::Tape), and
 //! [`Layer::backward`](crate::Layer::backward) reads it, once. Tape, gradients and optimizer are the caller's values,
-//! reused from call to call; a loop of one's own has nothing to fight.
+//! reused from call to call; a loop of one's own has nothing to fight. A loaded model is the same with several inputs and
+//! outputs: it goes back through its calls, and each layer through its own tape.
 //!
 //! **An [`Output`](crate::Output) has one type.** Keras returns a tensor, or a list whose length depends on two flags.
 //! Here the last output is always there (it costs nothing), and what wasn't requested is an error that says how to

@@ -438,6 +438,35 @@ pub enum Error {
         given: String,
     },
 
+    /// Another number of gradients than a model has outputs.
+    #[error("the model has {expected} outputs, got gradients of {given}")]
+    ModelOutputs {
+        /// The number of the model's outputs.
+        expected: usize,
+        /// The number of arrays.
+        given: usize,
+    },
+
+    /// A gradient of another shape than the output's.
+    #[error("output {place} ({output:?}) of the model has the shape {expected:?}, got a gradient of shape {given:?}")]
+    ModelOutput {
+        /// The output's place.
+        place: usize,
+        /// The name of the layer that it comes from.
+        output: String,
+        /// Its shape.
+        expected: Vec<usize>,
+        /// The gradient's.
+        given: Vec<usize>,
+    },
+
+    /// The gradient of what has none.
+    #[error("input {input:?} of the model holds integers or flags, which have no gradient")]
+    NoInputGradient {
+        /// The input's name.
+        input: String,
+    },
+
     /// A layer of a model that can't read what it is called on.
     #[error("layer {layer:?} reads {expected}, got {given}")]
     ModelCall {

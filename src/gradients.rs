@@ -3,6 +3,9 @@
 mod kept;
 mod slices;
 
+#[cfg(feature = "keras")]
+use std::sync::Arc;
+
 use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD, ArrayViewMutD};
 
 pub(crate) use self::kept::Kept;
@@ -11,6 +14,8 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::trainable::Trainable;
 use crate::state::State;
+#[cfg(feature = "keras")]
+use crate::state::StateLayout;
 use crate::weights::WeightVisitor;
 
 /// The gradients that [`Layer::backward`](crate::Layer::backward) makes, reused from call to call.
@@ -39,6 +44,20 @@ impl<T: Float> Gradients<T> {
         let state = State::zeros(layer.layout_of_state(), 0);
         let slices = weights.iter().map(|_| Slices::new()).collect();
         Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state }
+    }
+
+    /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own way back.
+    #[cfg(feature = "keras")]
+    pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: Arc<StateLayout>) -> Self {
+        let input = Some(Array3::zeros((0, 0, 0)));
+        Gradients { names: Vec::new(), weights, slices, input, state: State::zeros(layout, 0) }
+    }
+
+    /// Adds the gradients of the weights of the same model.
+    #[cfg(feature = "keras")]
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.weights.iter_mut().zip(&other.weights).for_each(|(sum, other)| *sum += other);
+        self.slices.iter_mut().zip(&other.slices).for_each(|(sum, other)| sum.extend(other));
     }
 
     /// Leaves out the gradient of the input, which a first layer needs for nothing and which takes time.

@@ -91,6 +91,7 @@
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict(&[(&x).into()])?` |
+//! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, gradients.weights())?` |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
@@ -110,6 +111,7 @@
 //! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
 //! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
+//! | a loaded model (feature `keras`) | yes | masks, as in Keras | each layer's own | of stateful layers | if all its layers can | none | its own weights | yes |
 //!
 //! # Conventions
 //!
@@ -149,7 +151,7 @@
 //!
 //! | feature | what it buys |
 //! |---|---|
-//! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step; weights from `.weights.h5` |
+//! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5` |
 //! | `rayon` | calls over enough rows run on several threads, with the same bits; a stream's step stays on one |
 //!
 //! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
@@ -211,7 +213,7 @@ pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 #[cfg(feature = "keras")]
-pub use model::{Input, Model, ModelState, ModelStream};
+pub use model::{Input, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};

@@ -14,14 +14,27 @@ pub(crate) struct Slices<T> {
     values: Vec<T>,
 }
 
+impl<T> Default for Slices<T> {
+    fn default() -> Self {
+        Slices { rows: Vec::new(), values: Vec::new() }
+    }
+}
+
 impl<T: Float> Slices<T> {
     pub(super) fn new() -> Self {
-        Slices { rows: Vec::new(), values: Vec::new() }
+        Slices::default()
     }
 
     pub(crate) fn add(&mut self, row: usize, values: impl Iterator<Item = T>) {
         self.rows.push(row);
         self.values.extend(values);
+    }
+
+    /// Adds those of the same table that came later.
+    #[cfg(feature = "keras")]
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.rows.extend(&other.rows);
+        self.values.extend(&other.values);
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -22,6 +22,8 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
+#[cfg(feature = "keras")]
+use crate::runner::tape::Tape;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -135,6 +137,16 @@ impl<T: Float> Dense<T> {
         let kept = take(&mut node.x, batch * timesteps * width);
         for (at, kept) in kept.chunks_exact_mut(width).enumerate() {
             kept.copy_from_slice(input.at(at / batch).row(at % batch));
+        }
+    }
+
+    /// Records what [`forward_rows`](Dense::forward_rows) was given, as a call of one step.
+    #[cfg(feature = "keras")]
+    pub(crate) fn record_rows(&self, x: &ArrayRef2<T>, tape: &mut Tape<T>) {
+        let x = x.as_standard_layout();
+        if let Some(values) = x.as_slice() {
+            self.record(tape.begin(), x.nrows(), 1, Sequence::packed(values, 1, x.ncols()));
+            tape.recorded(&self.layout);
         }
     }
 

@@ -41,6 +41,11 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 pub(crate) mod sealed {
     /// Implemented by this crate's layers only, so that [`Layer`](super::Layer) can grow.
     pub trait Sealed {}
+
+    /// Implemented by what has weights, layers or not, so that [`Trainable`](super::Trainable) can grow.
+    pub trait Weighted {}
+
+    impl<L: Sealed + ?Sized> Weighted for L {}
 }
 
 /// A layer over sequences: (batch, timesteps, features) in, an [`Output`] out.
@@ -297,21 +302,7 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`], or [`Error::SharedCell`] for clones
     /// of a user's cell that can't be cloned; the layer is unchanged then.
     fn set_weights(&mut self, new: &[(&str, ArrayViewD<'_, T>)]) -> Result<()> {
-        let weights = self.weights();
-        for (i, (name, array)) in new.iter().enumerate() {
-            let Some((_, weight)) = weights.iter().find(|(weight, _)| weight == name) else {
-                let known = weights.into_iter().map(|(weight, _)| weight);
-                return Err(Error::unknown_name("weight", name, known));
-            };
-            if weight.shape() != array.shape() {
-                let (expected, given) = (weight.shape().to_vec(), array.shape().to_vec());
-                return Err(Error::WeightShape { name: (*name).into(), expected, given });
-            }
-            if new[..i].iter().any(|(earlier, _)| earlier == name) {
-                return Err(Error::DuplicateName { what: "weight", name: (*name).into() });
-            }
-        }
-        drop(weights);
+        check_new_weights(&self.weights(), new)?;
         self.unshare()?;
         self.visit_weights_mut(&mut WeightVisitorMut::new(&mut |path, mut weight| {
             if let Some((_, array)) = new.iter().find(|(name, _)| path.matches(name)) {
@@ -326,6 +317,27 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
         self.visit_weights(&mut WeightVisitor::new(&mut |_, array| count += array.len()));
         count
     }
+}
+
+/// That there are weights of these names and shapes, each given once.
+pub(crate) fn check_new_weights<T>(
+    weights: &[(String, ArrayViewD<'_, T>)],
+    new: &[(&str, ArrayViewD<'_, T>)],
+) -> Result<()> {
+    for (i, (name, array)) in new.iter().enumerate() {
+        let Some((_, weight)) = weights.iter().find(|(weight, _)| weight == name) else {
+            let known = weights.iter().map(|(weight, _)| weight.clone());
+            return Err(Error::unknown_name("weight", name, known));
+        };
+        if weight.shape() != array.shape() {
+            let (expected, given) = (weight.shape().to_vec(), array.shape().to_vec());
+            return Err(Error::WeightShape { name: (*name).into(), expected, given });
+        }
+        if new[..i].iter().any(|(earlier, _)| earlier == name) {
+            return Err(Error::DuplicateName { what: "weight", name: (*name).into() });
+        }
+    }
+    Ok(())
 }
 
 /// `new` of the built-in layers: the crate's one documented panic.

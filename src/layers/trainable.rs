@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use super::Layer;
 use super::embedding::Embedding;
-use super::sealed::Sealed;
+use super::sealed::Weighted;
 use crate::error::Result;
 use crate::float::Float;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// What can be trained: every [`Layer`](crate::Layer), and an [`Embedding`](crate::Embedding), which is none because it
-/// reads ids.
+/// What can be trained: every [`Layer`](crate::Layer), an [`Embedding`](crate::Embedding), which is none because it reads
+/// ids, and a loaded model (feature `keras`).
 ///
 /// Sealed, and without methods to call: it is what [`Gradients::new`](crate::Gradients::new) and
 /// [`Optimizer::step`](crate::training::Optimizer::step) take.
-pub trait Trainable<T: Float>: Sealed {
+pub trait Trainable<T: Float>: Weighted {
     /// Shows each weight, in order.
     #[doc(hidden)]
     fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>);
@@ -51,7 +51,7 @@ impl<T: Float, L: Layer<T> + ?Sized> Trainable<T> for L {
     }
 }
 
-impl<T: Float> Sealed for Embedding<T> {}
+impl<T: Float> Weighted for Embedding<T> {}
 
 impl<T: Float> Trainable<T> for Embedding<T> {
     fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

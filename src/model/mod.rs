@@ -2,23 +2,32 @@
 //!
 //! A [`Model`] is a list of parts (layers, by name) and a list of calls in an order in which they can be done. Each
 //! call reads some tensors and writes new ones; a part that is called twice is a shared layer. Masks travel with the
-//! tensors as Keras attaches them: see [`run`].
+//! tensors as Keras attaches them: see [`run`]. Gradients go the calls' way back: see [`backward`].
 
+mod backward;
 mod chain;
-mod normalization;
+mod gradients;
+mod masked;
+pub(crate) mod normalization;
 pub(crate) mod op;
+mod per_step;
+mod prelu;
 mod run;
 pub(crate) mod shape;
 mod stream;
 mod summary;
+mod tape;
 pub(crate) mod tensor;
+mod weights;
 
 use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+pub use self::gradients::ModelGradients;
 pub use self::run::ModelState;
 pub use self::stream::ModelStream;
+pub use self::tape::ModelTape;
 pub use self::tensor::Input;
 
 use self::op::Op;
@@ -33,8 +42,8 @@ use crate::state::StateLayout;
 /// makes one from a file.
 ///
 /// [`predict`](Model::predict) runs it on whole inputs. Step by step it runs as a [`ModelStream`], or, if it is a
-/// chain of layers, as the [`Layer`] that [`into_layer`](Model::into_layer) makes of it. Its `Display` is the table
-/// that Keras's `summary()` prints.
+/// chain of layers, as the [`Layer`] that [`into_layer`](Model::into_layer) makes of it. [`record`](Model::record) and
+/// [`backward`](Model::backward) give its gradients. Its `Display` is the table that Keras's `summary()` prints.
 ///
 /// ```no_run
 /// use ndarray::prelude::*;
@@ -68,6 +77,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) elements: usize,
     /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
     pub(crate) state_hides_mask: bool,
+    /// Whose tapes are whose: shared by a model's clones alone.
+    pub(crate) layout: Arc<StateLayout>,
 }
 
 /// What a model reads.
@@ -227,7 +238,7 @@ impl<T: Float> Model<T> {
     /// [`Error::ModelInputs`] and [`Error::ModelInput`] for inputs that aren't the model's, [`Error::InLayer`] for
     /// whatever a layer refuses, [`Error::TensorTooLarge`].
     pub fn predict(&self, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
-        self.run(None, inputs)
+        self.run(None, inputs, None)
     }
 
     /// [`predict`](Model::predict) with the state of stateful layers kept in `state` from call to call.
@@ -236,7 +247,7 @@ impl<T: Float> Model<T> {
     /// Those of [`predict`](Model::predict), and [`Error::StateBatch`] for another number of rows than the state's;
     /// the state is as before then.
     pub fn predict_stateful(&self, state: &mut ModelState<T>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
-        self.run(Some(state), inputs)
+        self.run(Some(state), inputs, None)
     }
 
     /// Zeros for the stateful layers of the model, for `batch` rows.

@@ -1,55 +1,225 @@
-//! Layer and batch normalization, in inference.
+//! Layer and batch normalization, in inference, and the way back through them.
 
-use ndarray::{ArrayD, Axis};
+use ndarray::ArrayD;
 
-use super::op::Normalization;
 use super::shape::axis_at;
 use crate::float::Float;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-impl<T: Float> Normalization<T> {
-    /// Normalizes an array in row order.
-    pub(crate) fn apply(&self, mut x: ArrayD<T>) -> ArrayD<T> {
-        match self {
-            Normalization::Batch { axis, scale, shift } => {
-                if let Some(axis) = axis_at(*axis, x.ndim()) {
-                    for ((mut along, &scale), &shift) in x.axis_iter_mut(Axis(axis)).zip(scale).zip(shift) {
-                        along.mapv_inplace(|x| x * scale + shift);
-                    }
-                }
-                x
-            }
-            Normalization::Layer { axes, epsilon, gamma, beta, .. } => {
-                let rank = x.ndim();
-                let mut axes: Vec<usize> = axes.iter().filter_map(|&axis| axis_at(axis, rank)).collect();
-                axes.sort_unstable();
-                axes.dedup();
-                // The normalized axes last, so that what belongs together lies together.
-                let order: Vec<usize> =
-                    (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
-                let width: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
-                let mut moved = x.permuted_axes(order.clone()).as_standard_layout().into_owned();
-                if let Some(values) = moved.as_slice_mut() {
-                    for row in values.chunks_exact_mut(width.max(1)) {
-                        normalize(row, *epsilon, gamma.as_deref(), beta.as_deref());
-                    }
-                }
-                let mut back = vec![0; rank];
-                order.iter().enumerate().for_each(|(at, &axis)| back[axis] = at);
-                moved.permuted_axes(back).as_standard_layout().into_owned()
-            }
-        }
+/// `gamma (x - mean) / sqrt(variance + epsilon) + beta`.
+#[derive(Debug, Clone)]
+pub(crate) struct Normalization<T> {
+    /// Along which lies what is normalized together, or what has one weight each.
+    pub(crate) axes: Vec<i64>,
+    /// The sizes of these axes, which are the weights' shape.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) gamma: Option<ArrayD<T>>,
+    pub(crate) beta: Option<ArrayD<T>>,
+    pub(crate) statistics: Statistics<T>,
+}
+
+/// The mean and the variance.
+#[derive(Debug, Clone)]
+pub(crate) enum Statistics<T> {
+    /// LayerNormalization: those of the elements along the axes.
+    Own { epsilon: f64 },
+    /// BatchNormalization: those that training has left.
+    Moving(Box<Moving<T>>),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Moving<T> {
+    pub(crate) mean: ArrayD<T>,
+    pub(crate) variance: ArrayD<T>,
+    epsilon: T,
+    /// With the weights, as `x scale + shift`.
+    scale: Vec<T>,
+    shift: Vec<T>,
+}
+
+/// Where the gradients of a normalization's weights add up, for those that it has and that are trained.
+pub(super) struct Sums<'a, T> {
+    pub(super) gamma: Option<&'a mut [T]>,
+    pub(super) beta: Option<&'a mut [T]>,
+}
+
+impl<'a, T: Float> Sums<'a, T> {
+    /// The gradients of the weights that there are, in order; none if they aren't trained.
+    pub(super) fn new(normalization: &Normalization<T>, mut sums: impl Iterator<Item = &'a mut [T]>) -> Self {
+        let mut next = |weight: &Option<ArrayD<T>>| if weight.is_some() { sums.next() } else { None };
+        Sums { gamma: next(&normalization.gamma), beta: next(&normalization.beta) }
     }
 }
 
-/// `gamma (x - mean) / sqrt(variance + epsilon) + beta`; the sums run in `f64`, in one order.
-pub(super) fn normalize<T: Float>(row: &mut [T], epsilon: f64, gamma: Option<&[T]>, beta: Option<&[T]>) {
+impl<T: Float> Statistics<T> {
+    pub(crate) fn moving(mean: ArrayD<T>, variance: ArrayD<T>, epsilon: T) -> Self {
+        Statistics::Moving(Box::new(Moving { mean, variance, epsilon, scale: Vec::new(), shift: Vec::new() }))
+    }
+}
+
+impl<T: Float> Moving<T> {
+    fn inverse_deviation(&self, variance: T) -> T {
+        T::one() / (variance + self.epsilon).sqrt()
+    }
+}
+
+impl<T: Float> Normalization<T> {
+    /// Makes the scale and the shift of the weights and moving statistics: to be called when these are new.
+    pub(crate) fn fold(&mut self) {
+        let Statistics::Moving(moving) = &mut self.statistics else { return };
+        let variances = moving.variance.iter().enumerate();
+        let scaled = |(i, &variance)| moving.inverse_deviation(variance) * at(&self.gamma, i).unwrap_or(T::one());
+        let scale: Vec<T> = variances.map(scaled).collect();
+        let means = moving.mean.iter().zip(&scale).enumerate();
+        let shifted = |(i, (&mean, &scale))| at(&self.beta, i).unwrap_or(T::zero()) - mean * scale;
+        moving.shift = means.map(shifted).collect();
+        moving.scale = scale;
+    }
+
+    /// What is learned; not the moving statistics.
+    pub(super) fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for (name, weight) in [("gamma", &self.gamma), ("beta", &self.beta)] {
+            if let Some(weight) = weight {
+                visitor.weight(name, weight);
+            }
+        }
+    }
+
+    pub(super) fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
+        for (name, weight) in [("gamma", &mut self.gamma), ("beta", &mut self.beta)] {
+            if let Some(weight) = weight {
+                visitor.weight(name, weight);
+            }
+        }
+        self.fold();
+    }
+
+    /// Whether it is a BatchNormalization.
+    pub(super) fn is_batch(&self) -> bool {
+        matches!(self.statistics, Statistics::Moving(_))
+    }
+
+    /// Normalizes an array in row order.
+    pub(crate) fn apply(&self, x: ArrayD<T>) -> ArrayD<T> {
+        let (order, width) = self.order(x.shape());
+        let mut x = moved(x, &order);
+        if let Some(values) = x.as_slice_mut() {
+            values.chunks_exact_mut(width.max(1)).for_each(|row| self.row(row));
+        }
+        moved(x, &back(&order))
+    }
+
+    /// The way back through [`apply`](Normalization::apply): from the gradient of the result to that of `x`.
+    pub(super) fn backward(&self, x: ArrayD<T>, d: ArrayD<T>, mut sums: Sums<'_, T>) -> ArrayD<T> {
+        let (order, width) = self.order(x.shape());
+        let (x, mut d) = (moved(x, &order), moved(d, &order));
+        if let (Some(x), Some(d)) = (x.as_slice(), d.as_slice_mut()) {
+            let rows = x.chunks_exact(width.max(1)).zip(d.chunks_exact_mut(width.max(1)));
+            rows.for_each(|(x, d)| self.row_backward(x, d, &mut sums));
+        }
+        moved(d, &back(&order))
+    }
+
+    /// Normalizes the elements that lie along the axes.
+    pub(super) fn row(&self, row: &mut [T]) {
+        match &self.statistics {
+            Statistics::Moving(moving) => {
+                for ((x, &scale), &shift) in row.iter_mut().zip(&moving.scale).zip(&moving.shift) {
+                    *x = *x * scale + shift;
+                }
+            }
+            Statistics::Own { epsilon } => {
+                let (mean, inverse) = mean_and_inverse_deviation(row, *epsilon);
+                for (i, x) in row.iter_mut().enumerate() {
+                    let (gamma, beta) = (float_at(&self.gamma, i, 1.0), float_at(&self.beta, i, 0.0));
+                    *x = T::from_f64((x.into_f64() - mean) * (inverse * gamma) + beta);
+                }
+            }
+        }
+    }
+
+    /// The way back through [`row`](Normalization::row), in place.
+    ///
+    /// ```text
+    /// n = (x - mean) inverse;  g = d gamma;  d_gamma += d n;  d_beta += d
+    /// own statistics:     dx = inverse (g - mean(g) - n mean(g n))
+    /// moving statistics:  dx = inverse g
+    /// ```
+    pub(super) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut Sums<'_, T>) {
+        if let Some(beta) = &mut sums.beta {
+            beta.iter_mut().zip(&*d).for_each(|(sum, &d)| *sum += d);
+        }
+        match &self.statistics {
+            Statistics::Moving(moving) => {
+                if let Some(gamma) = &mut sums.gamma {
+                    let statistics = moving.mean.iter().zip(&moving.variance);
+                    for (((sum, &d), &x), (&mean, &variance)) in gamma.iter_mut().zip(&*d).zip(x).zip(statistics) {
+                        *sum += d * (x - mean) * moving.inverse_deviation(variance);
+                    }
+                }
+                d.iter_mut().zip(&moving.scale).for_each(|(d, &scale)| *d *= scale);
+            }
+            Statistics::Own { epsilon } => {
+                let (mean, inverse) = mean_and_inverse_deviation(x, *epsilon);
+                let normal = |x: T| (x.into_f64() - mean) * inverse;
+                if let Some(gamma) = &mut sums.gamma {
+                    for ((sum, &d), &x) in gamma.iter_mut().zip(&*d).zip(x) {
+                        *sum += T::from_f64(d.into_f64() * normal(x));
+                    }
+                }
+                let of_normal = |i: usize, d: T| d.into_f64() * float_at(&self.gamma, i, 1.0);
+                let (mut plain, mut along) = (0.0, 0.0);
+                for (i, (&d, &x)) in d.iter().zip(x).enumerate() {
+                    plain += of_normal(i, d);
+                    along += of_normal(i, d) * normal(x);
+                }
+                let count = x.len() as f64;
+                for (i, (d, &x)) in d.iter_mut().zip(x).enumerate() {
+                    let rest = of_normal(i, *d) - plain / count - normal(x) * (along / count);
+                    *d = T::from_f64(inverse * rest);
+                }
+            }
+        }
+    }
+
+    /// The order of axes in which those that are normalized stand last, so that what belongs together lies together;
+    /// and how many elements that are.
+    fn order(&self, shape: &[usize]) -> (Vec<usize>, usize) {
+        let rank = shape.len();
+        let mut axes: Vec<usize> = self.axes.iter().filter_map(|&axis| axis_at(axis, rank)).collect();
+        axes.sort_unstable();
+        axes.dedup();
+        let width = axes.iter().map(|&axis| shape[axis]).product();
+        let others = (0..rank).filter(|axis| !axes.contains(axis));
+        (others.chain(axes.iter().copied()).collect(), width)
+    }
+}
+
+/// An array in row order with its axes in another order.
+fn moved<T: Float>(x: ArrayD<T>, order: &[usize]) -> ArrayD<T> {
+    let x = x.permuted_axes(order);
+    if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned() }
+}
+
+/// The order that undoes another.
+pub(super) fn back(order: &[usize]) -> Vec<usize> {
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(at, &axis)| back[axis] = at);
+    back
+}
+
+fn at<T: Float>(weight: &Option<ArrayD<T>>, index: usize) -> Option<T> {
+    weight.as_ref()?.as_slice()?.get(index).copied()
+}
+
+fn float_at<T: Float>(weight: &Option<ArrayD<T>>, index: usize, default: f64) -> f64 {
+    at(weight, index).map_or(default, |value| value.into_f64())
+}
+
+/// Of a row; the sums run in `f64`, in one order.
+fn mean_and_inverse_deviation<T: Float>(row: &[T], epsilon: f64) -> (f64, f64) {
     let count = row.len() as f64;
     let mean = row.iter().fold(0.0, |sum, x| sum + x.into_f64()) / count;
     let squares = row.iter().fold(0.0, |sum, x| sum + (x.into_f64() - mean) * (x.into_f64() - mean));
-    let inverse = 1.0 / (squares / count + epsilon).sqrt();
-    for (i, x) in row.iter_mut().enumerate() {
-        let gamma = gamma.and_then(|gamma| gamma.get(i)).map_or(1.0, |gamma| gamma.into_f64());
-        let beta = beta.and_then(|beta| beta.get(i)).map_or(0.0, |beta| beta.into_f64());
-        *x = T::from_f64((x.into_f64() - mean) * (inverse * gamma) + beta);
-    }
+    (mean, 1.0 / (squares / count + epsilon).sqrt())
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use ndarray::{Array2, ArrayD, ArrayView3, ArrayViewD, Axis, Ix3, IxDyn};
 
 use super::Model;
+use super::normalization::Normalization;
+use super::prelu;
 use super::shape::{Shape, axis_at, pad};
 use super::stream::Streams;
+use super::tape::Record;
 use super::tensor::{Shared, Tensor, Value, in_row_order};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -56,7 +59,7 @@ pub(crate) enum Op<T: Float> {
         axis: i64,
     },
     Merge(MergeOp),
-    Normalize(Normalization<T>),
+    Normalize(Box<Normalization<T>>),
     /// Operations on masks.
     NotEqual(f64),
     Any {
@@ -82,14 +85,6 @@ pub(crate) enum MergeOp {
     Minimum,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) enum Normalization<T> {
-    /// `gamma (x - mean) / sqrt(variance + epsilon) + beta` over some axes; the weights in the shape of those axes.
-    Layer { axes: Vec<i64>, shape: Vec<usize>, epsilon: f64, gamma: Option<Vec<T>>, beta: Option<Vec<T>> },
-    /// `x scale + shift` along one axis.
-    Batch { axis: i64, scale: Vec<T>, shift: Vec<T> },
-}
-
 /// What a call hands to an operation besides its inputs.
 #[derive(Debug)]
 pub(crate) struct Call<'a, T: Float> {
@@ -104,20 +99,28 @@ pub(crate) struct Call<'a, T: Float> {
     pub(crate) scratch: &'a mut Scratch<T>,
     /// Where a step is taken instead of a whole run: the recurrent layers' states.
     pub(crate) streams: Option<&'a mut Streams<T>>,
+    /// What the way back is to read.
+    pub(crate) record: Option<&'a mut Record<T>>,
 }
 
 impl<T: Float> Op<T> {
     /// Whether the layer's `call` has a `mask` argument, which Keras fills with the input's mask.
     pub(crate) fn takes_mask(&self) -> bool {
         use Op::*;
-        matches!(
-            self,
-            Recurrent { .. } | TimeDistributed(_) | Softmax { .. } | Model(_) | Normalize(Normalization::Batch { .. })
-        )
+        matches!(self, Recurrent { .. } | TimeDistributed(_) | Softmax { .. } | Model(_))
+            || matches!(self, Normalize(normalization) if normalization.is_batch())
     }
 
     /// The outputs. Inputs and their number fit: [`infer`](Op::infer) has said so.
-    pub(crate) fn apply(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    pub(crate) fn apply(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let Some(record) = call.record.take() else { return self.compute(inputs, call) };
+        record.keep_inputs(inputs, call.initial.len());
+        let outputs = self.compute(inputs, Call { record: Some(&mut *record), ..call })?;
+        record.keep_outputs(&outputs);
+        Ok(outputs)
+    }
+
+    fn compute(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let Some(&first) = inputs.first() else { return Ok(Vec::new()) };
         let x = &first.value;
         let (mask, passes) = (call.mask.clone(), call.passes.clone());
@@ -132,7 +135,7 @@ impl<T: Float> Op<T> {
                 let mask = table.masks_zero().then(|| x.flags());
                 Tensor { value: floats(vectors), mask }
             }
-            Op::Dense(layer) => same(floats(dense(layer, &x.floats())?)),
+            Op::Dense(layer) => same(floats(dense(layer, &x.floats(), call.record)?)),
             Op::TimeDistributed(inner) => same(time_distributed(inner, x, call)?),
             Op::Masking(mask_value) => masking(*mask_value, &x.floats()),
             Op::Identity => same(x.clone()),
@@ -142,16 +145,8 @@ impl<T: Float> Op<T> {
             }
             Op::Softmax { axis, .. } => same(floats(softmax(*axis, &x.floats(), mask.as_ref())?)),
             Op::PRelu(alpha) => {
-                let mut x = in_row_order(&x.floats());
-                for mut row in x.outer_iter_mut() {
-                    let alpha = alpha.broadcast(row.raw_dim()).ok_or_else(misfit)?;
-                    row.zip_mut_with(&alpha, |x, &alpha| {
-                        if *x < T::zero() {
-                            *x = alpha * *x;
-                        }
-                    });
-                }
-                same(floats(x))
+                let values = prelu::values(in_row_order(&x.floats()), alpha);
+                same(floats(values.ok_or_else(misfit)?))
             }
             Op::Flatten => {
                 let shape = x.shape();
@@ -183,7 +178,7 @@ impl<T: Float> Op<T> {
             Op::Merge(how) => Tensor { value: floats(merged(*how, inputs)?), mask: merged_mask(inputs)? },
             Op::Normalize(normalization) => {
                 let rank = x.shape().len();
-                if let (Normalization::Batch { .. }, Some(mask)) = (normalization, &mask)
+                if let Some(mask) = mask.filter(|_| normalization.is_batch())
                     && mask.ndim() + 1 != rank
                 {
                     return Err(mismatch(format!("a mask of {} dimensions", rank - 1), mask.shape()));
@@ -221,12 +216,12 @@ impl<T: Float> Op<T> {
 }
 
 /// A shape error of what [`infer`](Op::infer) can't know: masks.
-fn mismatch(expected: String, given: &[usize]) -> Error {
+pub(super) fn mismatch(expected: String, given: &[usize]) -> Error {
     Error::ModelCall { layer: String::new(), expected, given: format!("{given:?}") }
 }
 
 /// What can't happen once shapes are inferred, as an error all the same.
-fn misfit() -> Error {
+pub(super) fn misfit() -> Error {
     mismatch("another shape".into(), &[])
 }
 
@@ -260,6 +255,9 @@ fn recurrent<T: Float>(
     let before = kept.as_deref().cloned();
     if let Some(state) = given.as_ref().or(before.as_ref()) {
         run = run.initial_state(state);
+    }
+    if let Some(record) = call.record {
+        run = run.record(&mut record.tape);
     }
     let output = produce(layer, &x, run, kept, None, call.scratch)?;
     let states = output.state.clone();
@@ -344,10 +342,13 @@ fn embed<T: Float>(table: &Embedding<T>, ids: &Value<T>) -> Result<ArrayD<T>> {
 }
 
 /// A dense layer over the last axis of any array.
-fn dense<T: Float>(layer: &Dense<T>, x: &Shared<T>) -> Result<ArrayD<T>> {
+fn dense<T: Float>(layer: &Dense<T>, x: &Shared<T>, record: Option<&mut Record<T>>) -> Result<ArrayD<T>> {
     let rows = x.shape().iter().rev().skip(1).product();
     let flat = in_row_order(x).into_shape_with_order((rows, layer.input_size())).map_err(|_| misfit())?;
     let out = layer.forward_rows(&flat)?;
+    if let Some(record) = record {
+        layer.record_rows(&flat, &mut record.tape);
+    }
     let mut shape = x.shape().to_vec();
     if let Some(last) = shape.last_mut() {
         *last = layer.output_size();
@@ -369,7 +370,8 @@ fn time_distributed<T: Float>(inner: &Op<T>, x: &Value<T>, call: Call<'_, T>) ->
         }
     }
     let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
-    let call = Call { mask: None, passes: None, streams: None, ..call };
+    let record = call.record.map(|record| record.inner.only());
+    let call = Call { mask: None, passes: None, streams: None, record, ..call };
     let outputs = inner.apply(&[&Tensor::unmasked(rows)], call)?;
     let Some(output) = outputs.into_iter().next() else { return Err(misfit()) };
     let rest = output.shape().get(1..).unwrap_or(&[]).to_vec();
@@ -433,7 +435,7 @@ fn softmax<T: Float>(axis: i64, x: &Shared<T>, mask: Option<&Shared<bool>>) -> R
     Ok(x)
 }
 
-fn reshaped<T: Float>(x: &Value<T>, shape: &[usize]) -> Result<Value<T>> {
+pub(super) fn reshaped<T: Float>(x: &Value<T>, shape: &[usize]) -> Result<Value<T>> {
     fn go<A: Clone>(x: &Shared<A>, shape: &[usize]) -> Result<Shared<A>> {
         let reshaped = x.to_shape(IxDyn(shape)).map_err(|_| mismatch(format!("{shape:?}"), x.shape()))?;
         Ok(reshaped.into_owned().into_shared())

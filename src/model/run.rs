@@ -14,8 +14,9 @@ use ndarray::ArrayD;
 use super::op::{Call, Op};
 use super::shape::{Shape, display};
 use super::stream::Streams;
+use super::tape::Frame;
 use super::tensor::{Given, Input, Tensor, Value, in_row_order};
-use super::{InputKind, InputSpec, Model};
+use super::{InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::runner::scratch::Scratch;
@@ -61,7 +62,12 @@ impl<T: Float> ModelState<T> {
 }
 
 impl<T: Float> Model<T> {
-    pub(super) fn run(&self, state: Option<&mut ModelState<T>>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
+    pub(super) fn run(
+        &self,
+        state: Option<&mut ModelState<T>>,
+        inputs: &[Input<'_, T>],
+        tape: Option<&mut ModelTape<T>>,
+    ) -> Result<Vec<ArrayD<T>>> {
         let tensors = self.accept(inputs)?;
         let batch = tensors.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
         let mut own;
@@ -80,10 +86,15 @@ impl<T: Float> Model<T> {
         }
         // A call that fails in the middle leaves the caller's states as they were.
         let mut next = states.states.clone();
+        let mut tape = tape;
+        let frame = tape.as_deref_mut().map(|tape| tape.begin(inputs.iter().map(|input| input.shape().to_vec())));
         let mut scratch = T::lend_scratch();
-        let outputs = self.execute(tensors, &mut next, &mut scratch, None);
+        let outputs = self.execute(tensors, &mut next, &mut scratch, None, frame);
         T::give_back_scratch(scratch);
         let outputs = outputs?;
+        if let Some(tape) = tape {
+            tape.recorded(&self.layout, &outputs);
+        }
         states.states = next;
         Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())
     }
@@ -117,11 +128,15 @@ impl<T: Float> Model<T> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
         }
+        let frame = call.record.map(|record| {
+            record.inner.inputs = inputs.iter().map(|input| input.shape().to_vec()).collect();
+            &mut record.inner
+        });
         let mut tensors = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
             tensors.push(Tensor { value: spec.convert(input.value.clone())?, mask: input.mask.clone() });
         }
-        self.execute(tensors, call.states, call.scratch, call.streams)
+        self.execute(tensors, call.states, call.scratch, call.streams, frame)
     }
 
     /// Runs the calls one after another.
@@ -131,10 +146,14 @@ impl<T: Float> Model<T> {
         states: &mut [State<T>],
         scratch: &mut Scratch<T>,
         mut streams: Option<&mut Streams<T>>,
+        mut frame: Option<&mut Frame<T>>,
     ) -> Result<Vec<Tensor<T>>> {
+        if let Some(frame) = &mut frame {
+            frame.make_room(self.calls.len());
+        }
         let mut tensors: Vec<Option<Tensor<T>>> = inputs.into_iter().map(Some).collect();
         tensors.resize(self.tensors.len(), None);
-        for call in &self.calls {
+        for (place, call) in self.calls.iter().enumerate() {
             let Some(part) = self.parts.get(call.part) else { continue };
             let Some(op) = &part.op else { continue };
             let at = |index: &usize| {
@@ -164,7 +183,8 @@ impl<T: Float> Model<T> {
             }
             self.check_call(&part.name, op, &arguments)?;
             let streams = streams.as_deref_mut();
-            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch, streams };
+            let record = frame.as_deref_mut().and_then(|frame| frame.records.get_mut(place));
+            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch, streams, record };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
             drop(masked);
             for (&to, output) in call.outputs.iter().zip(outputs) {

@@ -1,6 +1,7 @@
 //! What shapes come out of an operation: at loading with unknown dimensions, and before each call with known ones.
 
-use super::op::{Normalization, Op};
+use super::normalization::Normalization;
+use super::op::Op;
 use crate::float::Float;
 use crate::layers::Layer;
 
@@ -262,11 +263,7 @@ fn any(inputs: &[Shape], x: &Shape, axes: Option<&[i64]>, keepdims: bool) -> Res
 }
 
 fn normalization_fits<T>(normalization: &Normalization<T>, inputs: &[Shape], x: &Shape) -> Result<(), Misfit> {
-    let (axes, widths): (&[i64], Vec<usize>) = match normalization {
-        Normalization::Layer { axes, shape, .. } => (axes, shape.clone()),
-        Normalization::Batch { axis, scale, .. } => (std::slice::from_ref(axis), vec![scale.len()]),
-    };
-    for (&axis, &width) in axes.iter().zip(&widths) {
+    for (&axis, &width) in normalization.axes.iter().zip(&normalization.shape) {
         let fits = axis_at(axis, x.len()).is_some_and(|at| fit(x[at], Some(width)));
         if !fits {
             return misfit(format!("{width} elements along axis {axis}"), inputs);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{ArrayD, Axis};
 
 use super::chain::{WHOLE, cannot};
-use super::op::{Normalization, Op};
+use super::op::Op;
 use super::run::ModelState;
 use super::shape::axis_at;
 use super::tensor::{Given, Input, Tensor, Value, in_row_order};
@@ -116,7 +116,7 @@ impl<T: Float> ModelStream<T> {
         }
         let before = self.state();
         self.streams.next = 0;
-        let outputs = self.model.execute(tensors, &mut [], &mut self.scratch, Some(&mut self.streams));
+        let outputs = self.model.execute(tensors, &mut [], &mut self.scratch, Some(&mut self.streams), None);
         if outputs.is_err() {
             self.set_state(&before)?;
         }
@@ -281,8 +281,7 @@ fn steps_alone<T: Float>(op: &Op<T>) -> bool {
         | Op::Flags(_) => true,
         Op::Softmax { axis, .. } | Op::Concatenate { axis } => beyond_time(*axis),
         Op::PRelu(alpha) => alpha.shape().first() == Some(&1),
-        Op::Normalize(Normalization::Layer { axes, .. }) => axes.iter().all(|&axis| beyond_time(axis)),
-        Op::Normalize(Normalization::Batch { axis, .. }) => beyond_time(*axis),
+        Op::Normalize(normalization) => normalization.axes.iter().all(|&axis| beyond_time(axis)),
         Op::Any { axes, .. } => axes.as_ref().is_some_and(|axes| axes.iter().all(|&axis| beyond_time(axis))),
         Op::ExpandDims(axis) => *axis == -1 || *axis > 1,
         Op::Flatten | Op::Reshape(_) | Op::Permute(_) | Op::RepeatVector(_) => false,

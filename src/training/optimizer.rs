@@ -7,7 +7,7 @@ use crate::layers::trainable::Trainable;
 
 /// Changes weights by their gradients.
 pub trait Optimizer<T: Float> {
-    /// One update of a layer (or an embedding).
+    /// One update of a layer (or an embedding, or a loaded model).
     ///
     /// # Errors
     /// Those of [`step_all`](Optimizer::step_all).

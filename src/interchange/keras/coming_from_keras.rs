@@ -8,6 +8,11 @@
 //! | `a, b = model.predict([x, ids])` | `let outputs = model.predict(&[(&x).into(), (&ids).into()])?;` |
 //! | `model.predict({"ids": ids, "x": x})` | inputs in the order of [`Model::inputs`](crate::Model::inputs): sorted by key |
 //! | `model.get_layer("lstm").get_weights()` | `model.layer("lstm")?.weights()` |
+//! | `model.get_weights()`, `model.set_weights(..)` | by path: [`Model::weights`](crate::Model::weights), [`Model::set_weights`](crate::Model::set_weights)`(&[("encoder/lstm/kernel", kernel.view())])?` |
+//! | `with tf.GradientTape() as tape: y = model(x, training=False)` | `let y = model.record(&[(&x).into()], &mut tape)?;` with a [`ModelTape`](crate::ModelTape) |
+//! | `tape.gradient(loss, model.trainable_variables)` | [`Model::backward`](crate::Model::backward)`(&mut tape, &[&d_y], &mut gradients)?`, then `gradients.get("lstm/kernel")?`, `gradients.input(0)?` |
+//! | `optimizer.apply(..)` | `optimizer.step(&mut model, gradients.weights())?` with [`Adam`](crate::training::Adam) or [`Sgd`](crate::training::Sgd) |
+//! | `model.get_layer("lstm").trainable = False` | [`Model::set_trainable`](crate::Model::set_trainable)`("lstm", false)?` |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
 //! | `layer.reset_states()` | [`ModelState::reset`](crate::ModelState::reset) |
@@ -32,6 +37,17 @@
 //! Anything else is an error that names the layer, and its recurrent layers can still be taken out one by one with
 //! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses and
 //! metrics are left in the file.
+//!
+//! # Training
+//!
+//! Every layer that is read has its way back, and so has every graph of them: shared layers, initial states from other
+//! layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the layer,
+//! `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a recurrent
+//! layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its gamma and beta are
+//! trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies before it has.
+//! Regularizers and constraints aren't read, the file's optimizer neither.
+//!
+//! A chain of layers can also be trained as a [`Layer`](crate::Layer): see [`Model::into_layer`](crate::Model::into_layer).
 //!
 //! # Types
 //!

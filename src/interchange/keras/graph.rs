@@ -1,6 +1,7 @@
 //! From the description of a model to its graph: `Sequential`, and functional models with nodes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -161,6 +162,7 @@ impl Reader<'_, '_> {
                 cost: 0,
                 elements: self.options.limits.elements,
                 state_hides_mask: self.version == Version::Keras3,
+                layout: Arc::default(),
             },
         };
         let groups = match place {

@@ -26,7 +26,8 @@ use crate::layers::lstm::Lstm;
 use crate::layers::masking::Masking;
 use crate::layers::recurrent::Recurrent;
 use crate::layers::simple_rnn::SimpleRnn;
-use crate::model::op::{MergeOp, Normalization, Op};
+use crate::model::normalization::{Normalization, Statistics};
+use crate::model::op::{MergeOp, Op};
 use crate::state::StateLayout;
 
 /// What all layers of a file share while they are built.
@@ -209,7 +210,7 @@ impl Reader<'_, '_> {
             "PReLU" => {
                 config.ignore(&["alpha_initializer", "alpha_regularizer", "alpha_constraint", "shared_axes"]);
                 weights = self.read(&config, place, &["alpha"])?;
-                Op::PRelu(weights[0].array.clone())
+                Op::PRelu(weights[0].array.as_standard_layout().into_owned())
             }
             "Flatten" => {
                 config.only("data_format", &json!("channels_last"), "only channels_last is supported")?;
@@ -622,11 +623,12 @@ impl Reader<'_, '_> {
         }
         let take = |name: &str| {
             let weight = weights.iter().find(|weight| weight.name == name);
-            weight.map(|weight| weight.array.iter().copied().collect::<Vec<T>>())
+            weight.map(|weight| weight.array.as_standard_layout().into_owned())
         };
         let (gamma, beta) = (take("gamma"), take("beta"));
         let epsilon = config.float("epsilon", 1e-3)?;
-        Ok(Op::Normalize(Normalization::Layer { axes, shape, epsilon, gamma, beta }))
+        let statistics = Statistics::Own { epsilon };
+        Ok(Op::Normalize(Box::new(Normalization { axes, shape, gamma, beta, statistics })))
     }
 
     fn scale_and_center(&self, config: &Config<'_>) -> Found<(bool, bool)> {
@@ -666,20 +668,16 @@ impl Reader<'_, '_> {
         for weight in &*weights {
             expect_shape(weight, &config.layer, &[width])?;
         }
-        let take = |name: &str, default: T| -> Vec<T> {
+        let take = |name: &str| {
             let weight = weights.iter().find(|weight| weight.name == name);
-            weight.map_or_else(|| vec![default; width], |weight| weight.array.iter().copied().collect())
+            weight.map(|weight| weight.array.as_standard_layout().into_owned())
         };
-        let (gamma, beta) = (take("gamma", T::one()), take("beta", T::zero()));
-        let (mean, variance) = (take("moving_mean", T::zero()), take("moving_variance", T::one()));
-        let epsilon = T::from_f64(config.float("epsilon", 1e-3)?);
-        let scale: Vec<T> = variance
-            .iter()
-            .zip(&gamma)
-            .map(|(&variance, &gamma)| T::one() / (variance + epsilon).sqrt() * gamma)
-            .collect();
-        let shift = beta.iter().zip(&mean).zip(&scale).map(|((&beta, &mean), &scale)| beta - mean * scale).collect();
-        Ok(Op::Normalize(Normalization::Batch { axis, scale, shift }))
+        let (mean, variance) = (take("moving_mean").unwrap_or_default(), take("moving_variance").unwrap_or_default());
+        let statistics = Statistics::moving(mean, variance, T::from_f64(config.float("epsilon", 1e-3)?));
+        let (gamma, beta) = (take("gamma"), take("beta"));
+        let mut normalization = Normalization { axes: vec![axis], shape: vec![width], gamma, beta, statistics };
+        normalization.fold();
+        Ok(Op::Normalize(Box::new(normalization)))
     }
 }
 

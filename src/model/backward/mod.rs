@@ -1,0 +1,279 @@
+//! The way back through a model: its calls from the last to the first.
+//!
+//! ```text
+//! for call in calls.rev():  d_outputs = what has come to its outputs
+//!                           d_inputs, d_states, d_weights = the operation's way back (d_outputs)
+//!                           d of each tensor that it read += d_inputs, d_states
+//! ```
+//!
+//! Layers over time, Dense and Embedding go back by themselves; the other operations are in the files beside this one.
+//! A gradient that isn't there is zero, and nothing is computed for it.
+
+mod elementwise;
+mod layers;
+mod shapes;
+
+use ndarray::{ArrayD, ArrayRefD, Axis};
+
+use super::gradients::{ModelGradients, Sums};
+use super::normalization;
+use super::op::{Op, misfit};
+use super::prelu;
+use super::run::ModelState;
+use super::tape::{Frame, ModelTape, Record};
+use super::tensor::{Input, in_row_order};
+use super::{CallSpec, InputKind, InputSpec, Model, Part};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::gradients::Gradients;
+use crate::layers::Layer;
+
+/// A gradient, if anything has come.
+type Flow<T> = Option<ArrayD<T>>;
+
+impl<T: Float> Model<T> {
+    /// [`predict`](Model::predict), recorded for [`backward`](Model::backward). What the tape held before is forgotten.
+    ///
+    /// The model runs as in inference, whatever it is recorded for: a layer's dropout is off, and BatchNormalization takes
+    /// its moving statistics and leaves them (Keras's `model(x, training=False)` under a `tf.GradientTape`). Only the
+    /// layers that [`into_layer`](Model::into_layer) makes, and those built here, train with dropout.
+    ///
+    /// ```no_run
+    /// use ndarray::prelude::*;
+    /// use recurrent::training::{Adam, Loss, Optimizer};
+    /// use recurrent::{ModelGradients, ModelTape, keras};
+    /// let mut model = keras::load::<f32>("model.keras")?; // reads ids and floats, has one output
+    /// let (ids, x) = (array![[3, 1, 4], [1, 5, 0]], Array2::<f32>::ones((2, 8)));
+    /// let target = Array2::<f32>::zeros((2, 1)).into_dyn();
+    /// let (mut tape, mut gradients, mut optimizer) = (ModelTape::new(), ModelGradients::new(&model), Adam::new(1e-3));
+    /// for _ in 0..10 {
+    ///     let outputs = model.record(&[(&ids).into(), (&x).into()], &mut tape)?;
+    ///     let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], &target)?;
+    ///     gradients.clear();
+    ///     model.backward(&mut tape, &[&d_output], &mut gradients)?;
+    ///     optimizer.step(&mut model, gradients.weights())?;
+    ///     println!("{loss}: {}, {}", gradients.get("lstm/kernel")?, gradients.input(1)?);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. If a layer refuses
+    /// its input the tape is empty afterwards.
+    pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut ModelTape<T>) -> Result<Vec<ArrayD<T>>> {
+        self.can_train()?;
+        self.run(None, inputs, Some(tape))
+    }
+
+    /// [`record`](Model::record) with the state of stateful layers kept in `state` from call to call. No gradient flows
+    /// back through a state that was kept, as in Keras: not into earlier runs, and not from one call of a shared stateful
+    /// layer into its call before.
+    ///
+    /// # Errors
+    /// Those of [`record`](Model::record), and [`Error::StateBatch`] for another number of rows than the state's; the
+    /// state is as before then.
+    pub fn record_stateful(
+        &self,
+        state: &mut ModelState<T>,
+        inputs: &[Input<'_, T>],
+        tape: &mut ModelTape<T>,
+    ) -> Result<Vec<ArrayD<T>>> {
+        self.can_train()?;
+        self.run(Some(state), inputs, Some(tape))
+    }
+
+    /// The way back through a recorded run: from the gradient of each output, in the outputs' order and shapes, to those
+    /// of the weights, which are added to `gradients`, and of the inputs, which replace what `gradients` held. An output
+    /// that the loss doesn't read gets zeros. The tape is spent then; between the two the weights must not change.
+    ///
+    /// # Errors
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`], [`Error::TapeLayer`] for a tape that doesn't hold a run of this model;
+    /// [`Error::GradientsLayer`] for another model's gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for
+    /// gradients of other outputs. `gradients` are as before then, and the tape is still good.
+    pub fn backward(
+        &self,
+        tape: &mut ModelTape<T>,
+        upstream: &[&ArrayRefD<T>],
+        gradients: &mut ModelGradients<T>,
+    ) -> Result<()> {
+        tape.check(&self.layout)?;
+        if !gradients.fit(self) {
+            return Err(Error::GradientsLayer);
+        }
+        if upstream.len() != tape.outputs.len() {
+            return Err(Error::ModelOutputs { expected: tape.outputs.len(), given: upstream.len() });
+        }
+        for (place, (upstream, shape)) in upstream.iter().zip(&tape.outputs).enumerate() {
+            if upstream.shape() != shape {
+                let output = self.outputs().nth(place).map_or("", |(name, _)| name).into();
+                let (expected, given) = (shape.clone(), upstream.shape().to_vec());
+                return Err(Error::ModelOutput { place, output, expected, given });
+            }
+        }
+        // What fails in the middle has added nothing yet.
+        let mut sums = tape.sums.take().filter(|sums| sums.fit(self)).unwrap_or_else(|| Gradients::new(self));
+        sums.clear();
+        let upstream = upstream.iter().map(|&upstream| Some(upstream.as_standard_layout().into_owned())).collect();
+        let wanted: Vec<bool> =
+            gradients.inputs.iter().map(|i| gradients.with_inputs && i.gradient.is_some()).collect();
+        let inputs = self.go_back(&mut tape.frame, upstream, &wanted, Sums::of(&mut sums));
+        let shapes = std::mem::take(&mut tape.frame.inputs);
+        tape.spend();
+        let inputs = inputs?;
+        gradients.weights.add(&sums);
+        tape.sums = Some(sums);
+        for (((own, new), shape), wanted) in gradients.inputs.iter_mut().zip(inputs).zip(shapes).zip(wanted) {
+            if wanted {
+                own.gradient = Some(new.unwrap_or_else(|| ArrayD::zeros(shape)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The gradients of those inputs that are wanted.
+    fn go_back(
+        &self,
+        frame: &mut Frame<T>,
+        upstream: Vec<Flow<T>>,
+        wanted: &[bool],
+        mut sums: Sums<'_, T>,
+    ) -> Result<Vec<Flow<T>>> {
+        // Of each part, where its weights begin and how many are trained.
+        let mut end = 0;
+        let mut places = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            let start = end;
+            end += part.trained_weights();
+            places.push((start, end - start));
+        }
+        let wanted = self.leading_back(wanted, &places);
+        let mut flows: Vec<Flow<T>> = vec![None; self.tensors.len()];
+        for (&output, upstream) in self.outputs.iter().zip(upstream) {
+            join(&mut flows[output], upstream);
+        }
+        for (call, record) in self.calls.iter().zip(&mut frame.records).rev() {
+            let Some(Part { name, op: Some(op), .. }) = self.parts.get(call.part) else { continue };
+            let upstream: Vec<Flow<T>> = call.outputs.iter().map(|&output| flows[output].take()).collect();
+            let leads = call.outputs.iter().any(|&output| wanted[output]);
+            if !leads || upstream.iter().all(Option::is_none) {
+                continue;
+            }
+            let read = || call.inputs.iter().chain(&call.initial_state).copied();
+            let wants: Vec<bool> = read().map(|tensor| wanted[tensor]).collect();
+            let (start, count) = places[call.part];
+            let back = op.go_back(record, upstream, &wants, sums.part(start, count));
+            for (tensor, flow) in read().zip(back.map_err(|error| error.in_layer(name))?) {
+                if wanted[tensor] {
+                    join(&mut flows[tensor], flow);
+                }
+            }
+        }
+        let shapes = self.inputs.iter().zip(&frame.inputs);
+        flows.into_iter().zip(shapes).map(|(flow, (spec, shape))| spec.go_back(flow, shape)).collect()
+    }
+
+    /// The tensors from which there is a way to a weight that is trained or to an input that is wanted.
+    fn leading_back(&self, inputs: &[bool], places: &[(usize, usize)]) -> Vec<bool> {
+        let mut leading = vec![false; self.tensors.len()];
+        leading.iter_mut().zip(inputs).for_each(|(leading, &input)| *leading = input);
+        for CallSpec { part, inputs, initial_state, outputs, .. } in &self.calls {
+            let leads = places[*part].1 > 0 || inputs.iter().chain(initial_state).any(|&tensor| leading[tensor]);
+            outputs.iter().for_each(|&output| leading[output] = leads);
+        }
+        leading
+    }
+
+    fn can_train(&self) -> Result<()> {
+        let mut parts = self.parts.iter().filter_map(|part| Some((part, part.op.as_ref()?)));
+        parts.try_for_each(|(part, op)| op.can_train().map_err(|error| error.in_layer(&part.name)))
+    }
+}
+
+impl<T: Float> Op<T> {
+    fn can_train(&self) -> Result<()> {
+        match self {
+            Op::Recurrent { layer, .. } => layer.can_train(),
+            Op::Dense(layer) => layer.can_train(),
+            Op::Activation(activation) => activation.check_derivative(),
+            Op::TimeDistributed(inner) => inner.can_train(),
+            Op::Model(model) => model.can_train(),
+            _ => Ok(()),
+        }
+    }
+
+    /// From the gradients of the outputs to those of the inputs, then of the initial state; the weights' are added to
+    /// `sums`. What isn't wanted may be left out.
+    fn go_back(
+        &self,
+        record: &mut Record<T>,
+        upstream: Vec<Flow<T>>,
+        wanted: &[bool],
+        mut sums: Sums<'_, T>,
+    ) -> Result<Vec<Flow<T>>> {
+        match self {
+            Op::Model(model) => return model.go_back(&mut record.inner, upstream, wanted, sums),
+            Op::Recurrent { layer, .. } => return layers::recurrent(&***layer, record, upstream, wanted, sums),
+            _ => {}
+        }
+        let (Some(d), Some(x)) = (upstream.into_iter().next().flatten(), record.inputs.first().cloned()) else {
+            return Ok(Vec::new());
+        };
+        let d = if d.is_standard_layout() { d } else { d.as_standard_layout().into_owned() };
+        let floats = || in_row_order(&x.floats());
+        let sure = |flow: Flow<T>| flow.map(Some).ok_or_else(misfit);
+        Ok(vec![match self {
+            Op::Model(_) | Op::Recurrent { .. } => None,
+            Op::Merge(how) => return elementwise::merge(*how, &record.inputs, d),
+            Op::Concatenate { axis } => return shapes::split(&record.inputs, *axis, &d),
+            Op::Embedding(table) => layers::embedding(table, &x, d, sums)?,
+            Op::Dense(layer) => layers::dense(layer, record, x.shape(), d, wanted, sums)?,
+            Op::TimeDistributed(inner) => layers::time_distributed(inner, record, x.shape(), d, wanted, sums)?,
+            Op::Masking(mask_value) => Some(elementwise::masking(*mask_value, &floats(), d)),
+            Op::Identity => Some(d),
+            Op::Activation(activation) => sure(elementwise::activation(activation, &floats(), &record.outputs, d))?,
+            Op::Softmax { axis, .. } => sure(elementwise::softmax(*axis, &record.outputs, d))?,
+            Op::PRelu(alpha) => sure(prelu::values_backward(&floats(), alpha, d, sums.iter_mut().next()))?,
+            Op::Normalize(normalization) => {
+                let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
+                let sums = normalization::Sums::new(normalization, sums);
+                Some(normalization.backward(floats(), d, sums))
+            }
+            Op::Flatten | Op::Reshape(_) | Op::ExpandDims(_) => Some(shapes::reshaped(d, x.shape())?),
+            Op::Permute(dims) => Some(shapes::permuted_back(d, dims)),
+            Op::RepeatVector(_) => Some(d.sum_axis(Axis(1))),
+            // Flags have no gradient.
+            Op::NotEqual(_) | Op::Any { .. } | Op::LogicalOr | Op::Flags(_) => None,
+        }])
+    }
+}
+
+impl InputSpec {
+    /// The way back through [`convert`](InputSpec::convert): the gradient of what was given.
+    fn go_back<T: Float>(&self, flow: Flow<T>, shape: &[usize]) -> Result<Flow<T>> {
+        let (Some(mut d), InputKind::Float { through_f32 }) = (flow, self.kind) else { return Ok(None) };
+        if through_f32 {
+            // Keras casts it as it casts the input.
+            d.mapv_inplace(|d| T::from_f64((d.into_f64() as f32).into()));
+        }
+        shapes::reshaped(d, shape).map(Some)
+    }
+}
+
+/// Adds what comes to what has come.
+fn join<T: Float>(sum: &mut Flow<T>, flow: Flow<T>) {
+    match (&mut *sum, flow) {
+        (Some(sum), Some(flow)) => *sum += &flow,
+        (None, flow) => *sum = flow,
+        (Some(_), None) => {}
+    }
+}
+
+/// The gradient of an array of this shape that was spread to the gradient's: the sum over the axes along which it was.
+pub(super) fn summed_to<T: Float>(mut d: ArrayD<T>, shape: &[usize]) -> ArrayD<T> {
+    for (axis, &size) in shape.iter().enumerate() {
+        if size == 1 && d.shape().get(axis).is_some_and(|&wide| wide != 1) {
+            d = d.sum_axis(Axis(axis)).insert_axis(Axis(axis));
+        }
+    }
+    d
+}

@@ -1,0 +1,245 @@
+//! Layers behind a Masking, with it as one layer.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::layers::sealed::Sealed;
+use crate::mask::TimeMask;
+use crate::rows::{Rows, RowsMut};
+use crate::runner::backward::add;
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
+#[derive(Debug, Clone)]
+pub(super) struct Masked<T: Float> {
+    mask_value: T,
+    layer: Box<dyn Layer<T>>,
+}
+
+impl<T: Float> Masked<T> {
+    pub(super) fn new(mask_value: T, layer: Box<dyn Layer<T>>) -> Self {
+        Masked { mask_value, layer }
+    }
+
+    fn is_real(&self, step: &[T]) -> bool {
+        step.iter().any(|&value| value != self.mask_value)
+    }
+}
+
+impl<T: Float> Sealed for Masked<T> {}
+
+impl<T: Float> Layer<T> for Masked<T> {
+    fn input_size(&self) -> usize {
+        self.layer.input_size()
+    }
+
+    fn output_size(&self) -> usize {
+        self.layer.output_size()
+    }
+
+    fn returns_sequences(&self) -> bool {
+        self.layer.returns_sequences()
+    }
+
+    fn returns_state(&self) -> bool {
+        self.layer.returns_state()
+    }
+
+    fn work(&self) -> usize {
+        self.layer.work()
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.layer.ready()
+    }
+
+    fn turns_time(&self) -> bool {
+        self.layer.turns_time()
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        self.layer.state_layout()
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        self.layer.can_stream()
+    }
+
+    fn seeds(&self) -> Seeds {
+        self.layer.seeds()
+    }
+
+    fn class_name(&self) -> &'static str {
+        "Masking"
+    }
+
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.layer.visit_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.layer.visit_weights_mut(visitor)
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.layer.unshare()
+    }
+
+    fn generators(&self) -> usize {
+        self.layer.generators()
+    }
+
+    fn fill_initial_state(&self, row: &mut [T]) {
+        self.layer.fill_initial_state(row);
+    }
+
+    fn carry_width(&self) -> usize {
+        self.layer.carry_width()
+    }
+
+    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        self.layer.recall(batch, state, carry);
+    }
+
+    fn unmerged(&self) -> Option<usize> {
+        self.layer.unmerged()
+    }
+
+    fn can_write_sequence(&self) -> bool {
+        self.layer.can_write_sequence()
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, resets, prev, next, carry, sequence, masked_output, dropout, .. } = pass;
+        let width = self.input_size();
+        let mut values = std::mem::take(&mut scratch.work);
+        let mut flags = std::mem::take(&mut scratch.flags);
+        flags.clear();
+        let copy = take(&mut values, batch * timesteps * width);
+        for (row, steps) in copy.chunks_exact_mut((timesteps * width).max(1)).enumerate().take(batch) {
+            for (time, step) in steps.chunks_exact_mut(width.max(1)).enumerate() {
+                let x = input.at(time).row(row);
+                // Keras's Masking makes a mask of its own, whatever mask there was.
+                let real = self.is_real(x);
+                flags.push(real);
+                if real { step.copy_from_slice(x) } else { step.fill(T::zero()) }
+            }
+        }
+        let node = pass.tape.and_then(|node| {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            node.live.clone_from(&flags);
+            node.children(1).first_mut()
+        });
+        let [child] = scratch.children(1) else { return };
+        self.layer.process(
+            Pass {
+                batch,
+                timesteps,
+                input: Sequence::packed(copy, timesteps, width),
+                mask: TimeMask::Steps { mask: &flags, timesteps },
+                resets,
+                prev,
+                next,
+                carry,
+                sequence,
+                masked_output,
+                tape: node,
+                dropout,
+            },
+            child,
+        );
+        (scratch.work, scratch.flags) = (values, flags);
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        // Taken at the first step already, so that a later one allocates nothing.
+        take(&mut scratch.outputs, batch * self.input_size());
+        if (0..batch).all(|row| self.is_real(x.row(row))) {
+            let [child] = scratch.children(1) else { return };
+            return self.layer.step_into(batch, x, prev, next, carry, child);
+        }
+        // As a whole call of one step, which knows of masks.
+        let width = self.input_size();
+        let mut step = std::mem::take(&mut scratch.outputs);
+        let rows = take(&mut step, batch * width);
+        for (row, to) in rows.chunks_exact_mut(width.max(1)).enumerate() {
+            to.copy_from_slice(x.row(row));
+        }
+        self.process(
+            Pass {
+                batch,
+                timesteps: 1,
+                input: Sequence::one_step(rows, width),
+                mask: TimeMask::All,
+                resets: None,
+                prev,
+                next,
+                carry,
+                sequence: None,
+                masked_output: None,
+                tape: None,
+                dropout: None,
+            },
+            scratch,
+        );
+        scratch.outputs = step;
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.layer.can_train()
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        self.layer.may_fail_backward()
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        // A masked step was read as zeros, whatever it held: nothing flows back to it.
+        let (batch, timesteps, width) = (node.batch, node.timesteps, self.input_size());
+        let mut values = std::mem::take(&mut scratch.work);
+        let d_x = take(&mut values, if pass.d_input.is_some() { batch * timesteps * width } else { 0 });
+        d_x.fill(T::zero());
+        let BackwardPass { d_input, .. } = pass;
+        let own = d_input.is_some().then(|| SequenceMut::packed(d_x, timesteps, width));
+        let result = match (&mut node.children[..], scratch.children(1)) {
+            ([node, ..], [child]) => self.layer.backward_into(node, BackwardPass { d_input: own, ..pass }, child),
+            _ => Err(Error::TapeLayer),
+        };
+        if let Some(mut d_input) = d_input {
+            for (at, d_x) in values.chunks_exact(width.max(1)).enumerate().take(batch * timesteps) {
+                if node.live[at] {
+                    add(d_input.at(at % timesteps).row_mut(at / timesteps), d_x);
+                }
+            }
+        }
+        scratch.work = values;
+        result
+    }
+}
+
+impl<T: Float> fmt::Display for Masked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.layer)
+    }
+}

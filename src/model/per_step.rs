@@ -1,0 +1,316 @@
+//! Operations that map the features of each step by themselves, as layers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::normalization::{Normalization, Sums};
+use super::op::Op;
+use super::prelu;
+use crate::activation::Activation;
+use crate::error::Result;
+use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
+use crate::layers::sealed::Sealed;
+use crate::layers::{Layer, summary};
+use crate::rows::{Rows, RowsMut};
+use crate::runner::backward::add;
+use crate::runner::pass::{BackwardPass, Pass};
+use crate::runner::scratch::{Scratch, take};
+use crate::runner::tape::Node;
+use crate::seeds::Seeds;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A layer that maps the features of each step by themselves.
+#[derive(Debug, Clone)]
+pub(super) struct PerStep<T: Float> {
+    features: usize,
+    map: Map<T>,
+    layout: Arc<StateLayout>,
+}
+
+#[derive(Debug, Clone)]
+enum Map<T: Float> {
+    Same,
+    Activation(Activation),
+    PRelu(ArrayD<T>),
+    Normalize(Box<Normalization<T>>),
+}
+
+impl<T: Float> PerStep<T> {
+    /// What comes out is what went in.
+    pub(super) fn identity(features: usize) -> Self {
+        PerStep { features, map: Map::Same, layout: Arc::default() }
+    }
+
+    /// `None` for an operation that looks at more than one step's features.
+    pub(super) fn new(op: &Op<T>, features: usize) -> Option<Self> {
+        let map = match op {
+            Op::Identity => Map::Same,
+            Op::Activation(activation) if !activation.changes_width() => Map::Activation(activation.clone()),
+            Op::Softmax { axis: -1, .. } => Map::Activation(Activation::Softmax),
+            Op::PRelu(alpha) if alpha.len() == features && alpha.shape().last() == Some(&features) => {
+                Map::PRelu(alpha.clone())
+            }
+            // The last of three axes; 1 is the last of two, where the time axis is gone.
+            Op::Normalize(normalization) if matches!(normalization.axes[..], [-1 | 2]) => {
+                Map::Normalize(normalization.clone())
+            }
+            _ => return None,
+        };
+        Some(PerStep { features, map, layout: Arc::default() })
+    }
+
+    fn apply(&self, from: &[T], to: &mut [T]) {
+        to.copy_from_slice(from);
+        match &self.map {
+            Map::Same => {}
+            Map::Activation(activation) => activate(Isa::detect(), activation, to),
+            Map::PRelu(alpha) => {
+                to.iter_mut().zip(alpha).for_each(|(x, &alpha)| *x = prelu::value(*x, alpha));
+            }
+            Map::Normalize(normalization) => normalization.row(to),
+        }
+    }
+
+    /// The way back through [`apply`](PerStep::apply), in place.
+    fn apply_backward(&self, x: &[T], y: &mut [T], d: &mut [T], gradients: &mut WeightGradients<'_, T>) {
+        match &self.map {
+            Map::Same => {}
+            Map::Activation(activation) => {
+                y.copy_from_slice(x);
+                activate(Isa::detect(), activation, y);
+                activate_backward(Isa::detect(), activation, x, y, d);
+            }
+            Map::PRelu(alpha) => {
+                let sums = gradients.slice(0).iter_mut();
+                for (((sum, &alpha), &x), d) in sums.zip(alpha).zip(x).zip(d) {
+                    *sum += prelu::backward(x, alpha, d);
+                }
+            }
+            Map::Normalize(normalization) => {
+                let mut sums = Sums::new(normalization, gradients.slices());
+                normalization.row_backward(x, d, &mut sums);
+            }
+        }
+    }
+
+    fn rows(&self, batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
+        for row in 0..batch {
+            self.apply(from.row(row), to.row_mut(row));
+        }
+    }
+}
+
+impl<T: Float> Sealed for PerStep<T> {}
+
+impl<T: Float> Layer<T> for PerStep<T> {
+    fn input_size(&self) -> usize {
+        self.features
+    }
+
+    fn output_size(&self) -> usize {
+        self.features
+    }
+
+    fn returns_sequences(&self) -> bool {
+        true
+    }
+
+    fn returns_state(&self) -> bool {
+        false
+    }
+
+    fn per_step(&self) -> bool {
+        true
+    }
+
+    fn work(&self) -> usize {
+        self.features
+    }
+
+    fn state_layout(&self) -> &Arc<StateLayout> {
+        &self.layout
+    }
+
+    fn can_stream(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn seeds(&self) -> Seeds {
+        Seeds::default()
+    }
+
+    fn class_name(&self) -> &'static str {
+        match &self.map {
+            Map::Same => "Identity",
+            Map::Activation(_) => "Activation",
+            Map::PRelu(_) => "PReLU",
+            Map::Normalize(normalization) if normalization.is_batch() => "BatchNormalization",
+            Map::Normalize(_) => "LayerNormalization",
+        }
+    }
+
+    // Moving statistics stay what they are.
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        match &self.map {
+            Map::Same | Map::Activation(_) => {}
+            Map::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Map::Normalize(normalization) => normalization.show_weights(visitor),
+        }
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        match &mut self.map {
+            Map::Same | Map::Activation(_) => {}
+            Map::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Map::Normalize(normalization) => normalization.change_weights(visitor),
+        }
+        Ok(())
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fill_initial_state(&self, _row: &mut [T]) {}
+
+    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+        for row in 0..batch {
+            carry.row_mut(row).fill(T::zero());
+        }
+    }
+
+    fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
+        let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        if let Some(node) = pass.tape {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            let kept = take(&mut node.x, batch * timesteps * self.features);
+            for (at, kept) in kept.chunks_exact_mut(self.features.max(1)).enumerate() {
+                kept.copy_from_slice(input.at(at / batch).row(at % batch));
+            }
+        }
+        for time in 0..timesteps {
+            if let Some(sequence) = &mut sequence {
+                self.rows(batch, input.at(time), sequence.at(time));
+            }
+            if time + 1 == timesteps {
+                self.rows(batch, input.at(time), carry.reborrow());
+            }
+        }
+    }
+
+    fn step_into(
+        &self,
+        batch: usize,
+        x: Rows<'_, T>,
+        _prev: Rows<'_, T>,
+        _next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        _scratch: &mut Scratch<T>,
+    ) {
+        self.rows(batch, x, carry);
+    }
+
+    fn can_train(&self) -> Result<()> {
+        match &self.map {
+            Map::Activation(activation) => activation.check_derivative(),
+            _ => Ok(()),
+        }
+    }
+
+    fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
+        let BackwardPass { d_sequence, flipped, d_last, mut d_input, mut gradients, .. } = pass;
+        let (batch, timesteps, features) = (node.batch, node.timesteps, self.features);
+        let (d, y) = take(&mut scratch.work, 2 * features).split_at_mut(features);
+        for time in 0..timesteps {
+            for row in 0..batch {
+                match d_sequence {
+                    Some(all) => d.copy_from_slice(all.at(if flipped { timesteps - 1 - time } else { time }).row(row)),
+                    None => d.fill(T::zero()),
+                }
+                if let Some(d_last) = d_last.filter(|_| time + 1 == timesteps) {
+                    add(d, d_last.row(row));
+                }
+                let x = &node.x[(time * batch + row) * features..][..features];
+                self.apply_backward(x, y, d, &mut gradients);
+                if let Some(d_input) = &mut d_input {
+                    add(d_input.at(time).row_mut(row), d);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Float> fmt::Display for PerStep<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        summary::line(f, self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::prelude::*;
+
+    use super::*;
+    use crate::error::Error;
+    use crate::gradients::{Gradients, OutputGradient};
+    use crate::layers::gru::Gru;
+    use crate::layers::lstm::Lstm;
+    use crate::layers::stacked::Stacked;
+    use crate::runner::run::Run;
+    use crate::runner::tape::Tape;
+
+    /// Slopes in a chain of layers, against central differences.
+    #[test]
+    fn slopes() -> Result<()> {
+        let alpha = array![[0.3, -0.7, 0.2, 1.4]];
+        let slopes = PerStep::new(&Op::PRelu(alpha.clone().into_dyn()), 4);
+        let lstm = Lstm::<f64>::builder(3, 4).return_sequences(true).seed(5).build()?;
+        let mut chain = Stacked::builder()
+            .layer(lstm)
+            .layer(slopes.ok_or(Error::TapeLayer)?)
+            .layer(Gru::builder(4, 2).seed(6).build()?)
+            .build()?;
+        let x = Array3::from_shape_fn((2, 5, 3), |(i, j, k)| ((7 * i + 3 * j + 5 * k) as f64).sin());
+        let weighed = array![[0.7, -0.4], [1.1, 0.9]];
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&chain));
+        chain.run(&x, Run::new().record(&mut tape))?;
+        chain.backward(&mut tape, OutputGradient::new().last(&weighed), &mut gradients)?;
+        let loss = |chain: &Stacked<f64>, x: &Array3<f64>| Ok((chain.forward(x)?.last() * &weighed).sum());
+        let step = 1e-6;
+        let near = |ours: f64, low: f64, high: f64| {
+            let numeric = (high - low) / (2.0 * step);
+            assert!((ours - numeric).abs() < 1e-8 && numeric.abs() > 1e-6, "{ours}, {numeric} by differences");
+        };
+        for at in 0..4 {
+            let mut moved = |by: f64| -> Result<f64> {
+                let mut alpha = alpha.clone();
+                alpha[[0, at]] += by;
+                chain.set_weights(&[("1/alpha", alpha.view().into_dyn())])?;
+                loss(&chain, &x)
+            };
+            let (low, high) = (moved(-step)?, moved(step)?);
+            near(gradients.get("1/alpha")?[[0, at]], low, high);
+        }
+        chain.set_weights(&[("1/alpha", alpha.view().into_dyn())])?;
+        for at in [[0, 1, 2], [1, 4, 0]] {
+            let moved = |by: f64| -> Result<f64> {
+                let mut x = x.clone();
+                x[at] += by;
+                loss(&chain, &x)
+            };
+            near(gradients.input()?[at], moved(-step)?, moved(step)?);
+        }
+        Ok(())
+    }
+}

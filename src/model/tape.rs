@@ -1,0 +1,140 @@
+//! What a recorded run of a model leaves for the way back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::tensor::{Tensor, Value};
+use crate::error::Result;
+use crate::float::Float;
+use crate::gradients::Gradients;
+use crate::runner::tape::Tape;
+use crate::state::StateLayout;
+
+/// A recorded run of a model: made by [`Model::record`](crate::Model::record), spent by
+/// [`Model::backward`](crate::Model::backward).
+///
+/// It starts empty and is reused from run to run: layers over time record into the same memory again. What all the others
+/// have read it holds without a copy, and lets go of it when it is spent.
+pub struct ModelTape<T> {
+    /// Whether there is a run, and whose; nothing else is on it.
+    status: Tape<T>,
+    pub(super) frame: Frame<T>,
+    /// The shapes of the outputs.
+    pub(super) outputs: Vec<Vec<usize>>,
+    /// Where the weights' gradients add up until the way back is over.
+    pub(super) sums: Option<Gradients<T>>,
+}
+
+/// What the calls of one model have left.
+pub(crate) struct Frame<T> {
+    /// One for each call, in the order in which they are done.
+    pub(super) records: Vec<Record<T>>,
+    /// The shapes of the inputs, as they were given.
+    pub(super) inputs: Vec<Vec<usize>>,
+}
+
+/// What one call has left.
+pub(crate) struct Record<T> {
+    pub(super) inputs: Vec<Value<T>>,
+    pub(super) outputs: Vec<Value<T>>,
+    /// The number of parts of the initial state that the call was given.
+    pub(super) initial: usize,
+    /// The run of a layer that has a way back of its own.
+    pub(crate) tape: Tape<T>,
+    /// The calls of a model within; the one call of the layer inside TimeDistributed.
+    pub(crate) inner: Frame<T>,
+}
+
+impl<T: Float> ModelTape<T> {
+    /// Empty: it grows when it is recorded.
+    pub fn new() -> Self {
+        ModelTape { status: Tape::new(), frame: Frame::default(), outputs: Vec::new(), sums: None }
+    }
+
+    /// The frame to record on; what was recorded is forgotten.
+    pub(super) fn begin(&mut self, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
+        self.status.begin();
+        self.frame.inputs = inputs.collect();
+        &mut self.frame
+    }
+
+    /// Marks the run of a model as recorded.
+    pub(super) fn recorded(&mut self, model: &Arc<StateLayout>, outputs: &[Tensor<T>]) {
+        self.status.recorded(model);
+        self.outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
+    }
+
+    /// That there is a run of this model to go back through.
+    pub(super) fn check(&self, model: &Arc<StateLayout>) -> Result<()> {
+        self.status.check(model)
+    }
+
+    pub(super) fn spend(&mut self) {
+        self.status.spend();
+        self.frame.forget();
+    }
+}
+
+impl<T> Frame<T> {
+    pub(super) fn make_room(&mut self, calls: usize) {
+        self.records.resize_with(calls, Record::default);
+    }
+
+    /// The record of the one layer inside another.
+    pub(super) fn only(&mut self) -> &mut Record<T> {
+        if self.records.is_empty() {
+            self.make_room(1);
+        }
+        &mut self.records[0]
+    }
+
+    /// Lets go of the values; the layers' own memory stays for the next run.
+    fn forget(&mut self) {
+        for record in &mut self.records {
+            record.inputs.clear();
+            record.outputs.clear();
+            record.inner.forget();
+        }
+    }
+}
+
+impl<T: Float> Record<T> {
+    pub(crate) fn keep_inputs(&mut self, inputs: &[&Tensor<T>], initial: usize) {
+        self.inputs = inputs.iter().map(|input| input.value.clone()).collect();
+        self.initial = initial;
+    }
+
+    pub(crate) fn keep_outputs(&mut self, outputs: &[Tensor<T>]) {
+        self.outputs = outputs.iter().map(|output| output.value.clone()).collect();
+    }
+}
+
+impl<T> Default for Frame<T> {
+    fn default() -> Self {
+        Frame { records: Vec::new(), inputs: Vec::new() }
+    }
+}
+
+impl<T> Default for Record<T> {
+    fn default() -> Self {
+        Record { inputs: vec![], outputs: vec![], initial: 0, tape: Tape::new(), inner: Frame::default() }
+    }
+}
+
+impl<T: Float> Default for ModelTape<T> {
+    fn default() -> Self {
+        ModelTape::new()
+    }
+}
+
+impl<T> fmt::Debug for ModelTape<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelTape").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Record<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Record")
+    }
+}

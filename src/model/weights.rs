@@ -1,0 +1,259 @@
+//! A model's weights: by path name, read, replaced, and trained.
+
+use std::sync::Arc;
+
+use ndarray::ArrayViewD;
+
+use super::normalization::Statistics;
+use super::op::Op;
+use super::{Model, Part};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::check_new_weights;
+use crate::layers::sealed::Weighted;
+use crate::layers::trainable::Trainable;
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// Which of the weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Which {
+    All,
+    /// Without moving statistics, and without layers that aren't trainable.
+    Trained,
+}
+
+impl<T: Float> Model<T> {
+    /// The weights with their names, in the order of the layers. A name is the layer's in the model, then the weight's
+    /// in the layer: `lstm/kernel`, `bidirectional/forward/kernel`, `encoder/lstm/kernel` in a model within. A
+    /// layer inside TimeDistributed adds nothing to the name.
+    pub fn weights(&self) -> Vec<(String, ArrayViewD<'_, T>)> {
+        let mut weights = Vec::new();
+        self.show(Which::All, &mut WeightVisitor::new(&mut |path, array| weights.push((path.to_string(), array))));
+        weights
+    }
+
+    /// A weight by its name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn weight(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
+        let mut weights = self.weights();
+        let at = weights.iter().position(|(weight, _)| weight == name);
+        match at {
+            Some(at) => Ok(weights.swap_remove(at).1),
+            None => Err(Error::unknown_name("weight", name, weights.into_iter().map(|(weight, _)| weight))),
+        }
+    }
+
+    /// Replaces the weights of these names; the others stay. All are checked before any is changed.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`]; the model is unchanged then.
+    pub fn set_weights(&mut self, new: &[(&str, ArrayViewD<'_, T>)]) -> Result<()> {
+        check_new_weights(&self.weights(), new)?;
+        self.own(Which::All)?;
+        self.change(
+            Which::All,
+            &mut WeightVisitorMut::new(&mut |path, mut weight| {
+                if let Some((_, array)) = new.iter().find(|(name, _)| path.matches(name)) {
+                    weight.assign(array);
+                }
+            }),
+        )
+    }
+
+    /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model has
+    /// what its file says. Gradients and optimizers that were made before are another model's afterwards.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the layers there are; those of a model within are named by path.
+    pub fn set_trainable(&mut self, layer: &str, yes: bool) -> Result<()> {
+        if self.try_set_trainable(layer, yes) {
+            return Ok(());
+        }
+        let mut known = Vec::new();
+        self.collect_parts("", &mut known);
+        Err(Error::unknown_name("layer", layer, known.into_iter()))
+    }
+
+    /// Whether there is such a layer.
+    fn try_set_trainable(&mut self, layer: &str, yes: bool) -> bool {
+        for part in &mut self.parts {
+            if part.name == layer {
+                part.set_trainable(yes);
+                return true;
+            }
+            let inner = layer.strip_prefix(part.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
+            if let (Some(inner), Some(model)) = (inner, part.op.as_mut().and_then(Op::model_mut))
+                && model.try_set_trainable(inner, yes)
+            {
+                part.count_those_within();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn collect_parts(&self, prefix: &str, names: &mut Vec<String>) {
+        for Part { name, op, .. } in &self.parts {
+            names.push(format!("{prefix}{name}"));
+            if let Some(model) = op.as_ref().and_then(Op::model) {
+                model.collect_parts(&format!("{prefix}{name}/"), names);
+            }
+        }
+    }
+
+    fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for part in &self.parts {
+            if let Some(op) = part.op.as_ref().filter(|_| part.is_among(which)) {
+                visitor.nested(&part.name, |visitor| op.show(which, visitor));
+            }
+        }
+    }
+
+    fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        for part in &mut self.parts {
+            let among = part.is_among(which);
+            if let Some(op) = part.op.as_mut().filter(|_| among) {
+                visitor.nested(&part.name, |visitor| op.change(which, visitor))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn own(&mut self, which: Which) -> Result<()> {
+        for part in &mut self.parts {
+            let among = part.is_among(which);
+            if let Some(op) = part.op.as_mut().filter(|_| among) {
+                op.own(which)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<T: Float> Part<T> {
+    fn is_among(&self, which: Which) -> bool {
+        which == Which::All || self.trainable > 0
+    }
+
+    fn set_trainable(&mut self, yes: bool) {
+        if let Some(model) = self.op.as_mut().and_then(Op::model_mut) {
+            model.parts.iter_mut().for_each(|part| part.set_trainable(yes));
+            return self.count_those_within();
+        }
+        let (all, mut learned) = (self.trainable + self.non_trainable, 0);
+        if let Some(op) = self.op.as_ref().filter(|_| yes) {
+            op.show(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
+        }
+        (self.trainable, self.non_trainable) = (learned, all - learned);
+    }
+
+    /// Makes the counts those of the model that it is.
+    fn count_those_within(&mut self) {
+        if let Some(model) = self.op.as_ref().and_then(Op::model) {
+            let sum = |count: fn(&Part<T>) -> usize| model.parts.iter().map(count).sum();
+            (self.trainable, self.non_trainable) = (sum(|part| part.trainable), sum(|part| part.non_trainable));
+        }
+    }
+
+    /// The number of weights that are trained.
+    pub(super) fn trained_weights(&self) -> usize {
+        let mut count = 0;
+        if let Some(op) = self.op.as_ref().filter(|_| self.is_among(Which::Trained)) {
+            op.show(Which::Trained, &mut WeightVisitor::new(&mut |_, _| count += 1));
+        }
+        count
+    }
+}
+
+impl<T: Float> Op<T> {
+    /// The model that it is, or has inside.
+    fn model(&self) -> Option<&Model<T>> {
+        match self {
+            Op::Model(model) => Some(model),
+            Op::TimeDistributed(inner) => inner.model(),
+            _ => None,
+        }
+    }
+
+    fn model_mut(&mut self) -> Option<&mut Model<T>> {
+        match self {
+            Op::Model(model) => Some(model),
+            Op::TimeDistributed(inner) => inner.model_mut(),
+            _ => None,
+        }
+    }
+
+    fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        match self {
+            Op::Recurrent { layer, .. } => layer.visit_weights(visitor),
+            Op::Embedding(table) => table.show_weights(visitor),
+            Op::Dense(layer) => layer.show_weights(visitor),
+            Op::TimeDistributed(inner) => inner.show(which, visitor),
+            Op::Model(model) => model.show(which, visitor),
+            Op::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Op::Normalize(normalization) => {
+                normalization.show_weights(visitor);
+                if let (Statistics::Moving(moving), Which::All) = (&normalization.statistics, which) {
+                    visitor.weight("moving_mean", &moving.mean);
+                    visitor.weight("moving_variance", &moving.variance);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// In the same order as [`show`](Op::show).
+    fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        match self {
+            Op::Recurrent { layer, .. } => return Arc::make_mut(layer).visit_weights_mut(visitor),
+            Op::Embedding(table) => return Arc::make_mut(table).change_weights(visitor),
+            Op::Dense(layer) => return Arc::make_mut(layer).change_weights(visitor),
+            Op::TimeDistributed(inner) => return inner.change(which, visitor),
+            Op::Model(model) => return model.change(which, visitor),
+            Op::PRelu(alpha) => visitor.weight("alpha", alpha),
+            Op::Normalize(normalization) => {
+                normalization.change_weights(visitor);
+                if let (Statistics::Moving(moving), Which::All) = (&mut normalization.statistics, which) {
+                    visitor.weight("moving_mean", &mut moving.mean);
+                    visitor.weight("moving_variance", &mut moving.variance);
+                    normalization.fold();
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the weights belong to this model alone: streams and clones share them until they change.
+    fn own(&mut self, which: Which) -> Result<()> {
+        match self {
+            Op::Recurrent { layer, .. } => Arc::make_mut(layer).unshare(),
+            Op::TimeDistributed(inner) => inner.own(which),
+            Op::Model(model) => model.own(which),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<T: Float> Weighted for Model<T> {}
+
+impl<T: Float> Trainable<T> for Model<T> {
+    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.show(Which::Trained, visitor);
+    }
+
+    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.change(Which::Trained, visitor)
+    }
+
+    fn own_weights(&mut self) -> Result<()> {
+        self.own(Which::Trained)
+    }
+
+    fn layout_of_state(&self) -> Arc<StateLayout> {
+        Arc::clone(&self.layout)
+    }
+}
