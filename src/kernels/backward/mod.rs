@@ -3,9 +3,9 @@
 //! ```text
 //! begin:        R^T and K^T are packed, as the matrices of products
 //! per step:     dz = derivatives(d_next, what the step left)           elementwise, in `derivatives`
-//!               d_prev = (direct part) + dz R^T                        a product, like a dense layer's
+//!               d_prev = (direct part) + dz R^T,  dx += dz K^T         products, like a dense layer's
 //! per chunk     dK += x^T dz,  dR += h^T dz,  db += sum of dz          outer products, in `outer`
-//! of steps:     dx = dz K^T                                            a product
+//! of steps:
 //! ```
 //!
 //! A chunk has about 256 rows of dz: enough that the outer products run from the near cache, few enough that dz needn't
@@ -119,6 +119,8 @@ pub(crate) struct BackwardStep<'a, T> {
     pub d_prev: RowsMut<'a, T>,
     /// The gradients of the preactivations, to be written.
     pub dz: RowsMut<'a, T>,
+    /// The gradient of x, to be added to.
+    pub d_x: Option<RowsMut<'a, T>>,
     pub activation: &'a Activation,
     pub recurrent_activation: &'a Activation,
 }
@@ -134,8 +136,6 @@ pub(crate) struct BackwardChunk<'a, T> {
     pub prev: Rows<'a, T>,
     pub saved: Rows<'a, T>,
     pub dz: Rows<'a, T>,
-    /// The gradient of x, to be written.
-    pub d_x: Option<RowsMut<'a, T>>,
 }
 
 /// The gradients of a cell's weights, in Keras's shapes, to be added to.
@@ -217,15 +217,13 @@ impl<T: Float> BackwardKernel<T> {
     /// One step of the rows in `call`.
     pub(crate) fn step_here(&mut self, mut call: BackwardStep<'_, T>) {
         let (units, isa) = (self.units, self.isa);
-        let product = |panels: &Panels<T>, dz: Rows<'_, T>, rows: &[usize], out: RowsMut<'_, T>| {
-            dispatch(isa, Product::<T, false> { panels, x: dz, rows, out });
-        };
         let batch = call.rows.last().map_or(0, |last| last + 1);
         let scratch = self.scratch.take(batch * units);
         dispatch(isa, derivatives::First { form: self.form, units, call: &mut call });
         if let (Some(panels), Some(part)) = (&self.candidate, self.form.of_candidate()) {
             let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
-            product(panels, dz, call.rows, RowsMut::packed(&mut *scratch, units));
+            let out = RowsMut::packed(&mut *scratch, units);
+            dispatch(isa, Product::<T, false> { panels, x: dz, rows: call.rows, out });
             dispatch(isa, derivatives::Reset { units, call: &mut call, q: Rows::packed(&*scratch, units) });
         }
         let part = self.form.of_recurrent();
@@ -234,7 +232,11 @@ impl<T: Float> BackwardKernel<T> {
         if self.form.mixes_h() {
             dispatch(isa, Product::<T, true> { panels, x: dz, rows, out });
         } else {
-            product(panels, dz, rows, out);
+            dispatch(isa, Product::<T, false> { panels, x: dz, rows, out });
+        }
+        if let (Some(panels), Some(out)) = (&self.input, call.d_x) {
+            let dz = call.dz.as_rows().columns(0..self.form.gates() * units);
+            dispatch(isa, Product::<T, true> { panels, x: dz, rows, out });
         }
     }
 
@@ -265,10 +267,6 @@ impl<T: Float> BackwardKernel<T> {
             if !second.is_empty() {
                 add(form.of_recurrent(), second);
             }
-        }
-        if let (Some(panels), Some(d_x)) = (&self.input, call.d_x) {
-            let dz = call.dz.columns(0..width);
-            dispatch(isa, Product::<T, false> { panels, x: dz, rows: call.rows, out: d_x });
         }
     }
 }

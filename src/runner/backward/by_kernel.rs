@@ -1,8 +1,8 @@
-//! By kernels: the way back for the built-in cells. The weights' gradients, and the input's, wait for a chunk of steps.
+//! By kernels: the way back for the built-in cells. The weights' gradients wait for a chunk of steps.
 
 use std::any::Any;
 
-use super::{StepBack, Way, add};
+use super::{StepBack, Way};
 use crate::aligned::Aligned;
 use crate::cells::BackwardPlan;
 use crate::error::Result;
@@ -10,7 +10,6 @@ use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
 use crate::rows::RowsMut;
-use crate::runner::scratch::take;
 
 /// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.
 const CHUNK_ROWS: usize = 256;
@@ -22,7 +21,6 @@ pub(super) struct ByKernel<'a, T: Float> {
     steps: usize,
     /// [step of the chunk][row]
     dz: RowsMut<'a, T>,
-    d_x: RowsMut<'a, T>,
     rows: &'a mut ChunkRows,
 }
 
@@ -42,7 +40,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         kept: &'a mut Option<Box<dyn Any + Send + Sync>>,
         batch: usize,
         input: bool,
-        (dz, outputs, rows): (&'a mut Aligned<T>, &'a mut Vec<T>, &'a mut ChunkRows),
+        (dz, rows): (&'a mut Aligned<T>, &'a mut ChunkRows),
     ) -> Option<Self> {
         let (input_size, units) = (plan.weights.input_size(), plan.weights.units());
         let form = plan.form;
@@ -58,7 +56,6 @@ impl<'a, T: Float> ByKernel<'a, T> {
         kernel.pack(weights, recurrent_weights, input);
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));
         let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
-        let input_len = if input { steps * batch * input_size } else { 0 };
         rows.live.clear();
         rows.recurrent.clear();
         Some(ByKernel {
@@ -66,7 +63,6 @@ impl<'a, T: Float> ByKernel<'a, T> {
             kernel,
             steps,
             dz: RowsMut::new(dz.take(steps * batch * stride), 0, stride, width),
-            d_x: RowsMut::packed(take(outputs, input_len), input_size),
             rows,
         })
     }
@@ -74,7 +70,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
 
 impl<T: Float> Way<T> for ByKernel<'_, T> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        let StepBack { batch, rows, cut, x, states, saved, d_next, d_prev, d_input, .. } = step;
+        let StepBack { batch, rows, cut, x, states, saved, d_next, d_prev, d_input, time, .. } = step;
         let (first, slot) = (step.step * batch, step.step % self.steps);
         if !rows.is_empty() {
             self.kernel.step(BackwardStep {
@@ -85,6 +81,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 d_next,
                 d_prev,
                 dz: self.dz.reborrow().skip(slot * batch),
+                d_x: d_input.map(|d_input| d_input.at(time)),
                 activation: self.plan.activation,
                 recurrent_activation: self.plan.recurrent_activation,
             });
@@ -108,17 +105,8 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 prev: states.skip(first),
                 saved: saved.skip(first),
                 dz: self.dz.as_rows(),
-                d_x: d_input.is_some().then(|| self.d_x.reborrow()),
             };
             self.kernel.chunk(call, WeightSums { kernel, recurrent_kernel, bias: sums.next() });
-        }
-        if let Some(d_input) = d_input {
-            for &at in &self.rows.live {
-                let (slot, row) = (at / batch, at % batch);
-                // Steps of a chunk are neighbours in time, in one direction or the other.
-                let time = if step.forwards { step.time + slot } else { step.time - slot };
-                add(d_input.at(time).row_mut(row), self.d_x.row(at));
-            }
         }
         self.rows.live.clear();
         self.rows.recurrent.clear();

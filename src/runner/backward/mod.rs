@@ -36,9 +36,8 @@ use crate::rows::{Rows, RowsMut};
 /// One step on its way back: what both ways read and write.
 struct StepBack<'a, 'p, T> {
     step: usize,
-    /// The time of the step in the input, and whether later steps are at later times.
+    /// The time of the step in the input.
     time: usize,
-    forwards: bool,
     batch: usize,
     /// The rows that were alive.
     rows: &'a [usize],
@@ -73,10 +72,8 @@ impl<C: Cell> Recurrence<'_, C> {
         let mut kept = node.kernel.take();
         let dropout = std::mem::take(&mut node.dropout);
         let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
-        let by_kernel = plan.and_then(|plan| {
-            let memory = (&mut dz, &mut outputs, &mut chunk);
-            ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), memory)
-        });
+        let by_kernel = plan
+            .and_then(|plan| ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk)));
         let result = if let Some(mut way) = by_kernel {
             self.steps_backward(node, pass, scratch, &mut way)
         } else {
@@ -153,7 +150,6 @@ impl<C: Cell> Recurrence<'_, C> {
             let call = StepBack {
                 step,
                 time: if self.go_backwards { timesteps - 1 - step } else { step },
-                forwards: !self.go_backwards,
                 batch,
                 rows: &scratch.rows,
                 cut,
