@@ -5,7 +5,7 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
-use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep};
 use super::isa::Isa;
 use super::paths;
 use super::{Around, DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
@@ -73,8 +73,10 @@ entries! {
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
     fn backward_step(kernel: &mut BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
-    fn backward_chunk(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, sums: WeightSums<'_, Self>)
-        = kernel.chunk_here(call, sums);
+    fn backward_chunk(kernel: &mut BackwardKernel<Self>, call: BackwardChunk<'_, Self>, bias: Option<&mut [Self]>)
+        = kernel.chunk_here(call, bias);
+    fn backward_finish(kernel: &mut BackwardKernel<Self>, gradient: &mut [Self], recurrent_gradient: &mut [Self])
+        = kernel.finish_here(gradient, recurrent_gradient);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);
@@ -125,9 +127,14 @@ impl<T: Float> BackwardKernel<T> {
         T::backward_step(self, call);
     }
 
-    /// The sums over a chunk of steps.
-    pub(crate) fn chunk(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
-        T::backward_chunk(self, call, sums);
+    /// The sums over a chunk of steps; those of the matrices stay here until [`finish`](Self::finish).
+    pub(crate) fn chunk(&mut self, call: BackwardChunk<'_, T>, bias: Option<&mut [T]>) {
+        T::backward_chunk(self, call, bias);
+    }
+
+    /// Adds the sums of all chunks to the gradients of kernel and recurrent kernel, in Keras's shapes.
+    pub(crate) fn finish(&mut self, kernel: &mut [T], recurrent_kernel: &mut [T]) {
+        T::backward_finish(self, kernel, recurrent_kernel);
     }
 }
 

@@ -149,6 +149,20 @@ pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: V, fact
     V::of(sum)
 }
 
+/// Asks for the cache lines of `values`, which will be needed soon: a hint, without which the bits are the same.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) fn prefetch<T>(values: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in values.chunks(64 / size_of::<T>()) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint can't fault and changes no value, and the address is that of elements that are borrowed.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = values;
+}
+
 /// Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.
 #[inline(always)]
 fn copy_few<T: Copy>(mut from: &[T], mut to: &mut [T]) {

@@ -8,7 +8,7 @@ use super::super::activate::{activate_backward, apply};
 use super::super::cells;
 use super::super::is_default;
 use super::super::isa::{Arch, Kernel};
-use super::super::lanes::Lanes;
+use super::super::lanes::{Lanes, prefetch};
 use super::{BackwardStep, Form};
 use crate::Float;
 use crate::rows::Rows;
@@ -59,7 +59,11 @@ macro_rules! tiles {
 #[inline(always)]
 fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
     let one = T::one();
-    for &row in call.rows {
+    for (at, &row) in call.rows.iter().enumerate() {
+        if let Some(&next) = call.rows.get(at + 1) {
+            prefetch(&call.saved.row(next)[..4 * units]);
+            prefetch(call.prev.row(next));
+        }
         let saved = &call.saved.row(row)[..4 * units];
         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| &saved[gate * units..][..units]);
         let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
@@ -97,7 +101,11 @@ fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
 #[inline(always)]
 fn gru_after_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
     let one = T::one();
-    for &row in call.rows {
+    for (at, &row) in call.rows.iter().enumerate() {
+        if let Some(&next) = call.rows.get(at + 1) {
+            prefetch(&call.saved.row(next)[..4 * units]);
+            prefetch(call.prev.row(next));
+        }
         let saved = &call.saved.row(row)[..4 * units];
         let [z, r, g, m] = [0, 1, 2, 3].map(|part| &saved[part * units..][..units]);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);

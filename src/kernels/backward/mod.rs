@@ -138,12 +138,42 @@ pub(crate) struct BackwardChunk<'a, T> {
     pub dz: Rows<'a, T>,
 }
 
-/// The gradients of a cell's weights, in Keras's shapes, to be added to.
-#[derive(Debug)]
-pub(crate) struct WeightSums<'a, T> {
-    pub kernel: &'a mut [T],
-    pub recurrent_kernel: &'a mut [T],
-    pub bias: Option<&'a mut [T]>,
+/// What dz is multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operand {
+    X,
+    H,
+    /// `r h`.
+    ResetH,
+}
+
+/// Outer products that are summed: an operand's columns times some of dz's.
+#[derive(Debug, Clone, Copy)]
+struct OuterProduct {
+    operand: Operand,
+    part: Columns,
+    /// The operand's columns, and those of dz.
+    size: (usize, usize),
+}
+
+impl OuterProduct {
+    fn len(self) -> usize {
+        self.size.0 * self.size.1
+    }
+}
+
+impl Form {
+    fn outer_products(self, input_size: usize, units: usize) -> impl Iterator<Item = OuterProduct> {
+        let outer = move |operand, operand_size, part: Columns| OuterProduct {
+            operand,
+            part,
+            size: (operand_size, part.count * units),
+        };
+        let of_kernel = self.of_kernel().iter().map(move |&part| outer(Operand::X, input_size, part));
+        let of_h = std::iter::once(outer(Operand::H, units, self.of_recurrent()));
+        let of_candidate = self.of_candidate().map(|part| outer(Operand::ResetH, units, part));
+        of_kernel.chain(of_h).chain(of_candidate)
+    }
 }
 
 /// The transposed weights of a cell, packed for the way back, and its scratch.
@@ -159,6 +189,8 @@ pub(crate) struct BackwardKernel<T: Float> {
     /// dz to x, if that is wanted.
     input: Option<Panels<T>>,
     scratch: Aligned<T>,
+    /// The weights' gradients since `begin`, in the order in which `outer` sums them.
+    sums: Aligned<T>,
 }
 
 impl<T: Float> BackwardKernel<T> {
@@ -173,6 +205,7 @@ impl<T: Float> BackwardKernel<T> {
             candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
             input: None,
             scratch: Aligned::default(),
+            sums: Aligned::default(),
         }
     }
 
@@ -240,33 +273,50 @@ impl<T: Float> BackwardKernel<T> {
         }
     }
 
-    /// The sums over a chunk.
-    pub(crate) fn chunk_here(&self, call: BackwardChunk<'_, T>, sums: WeightSums<'_, T>) {
+    /// Forgets the sums of the chunks so far.
+    pub(crate) fn begin(&mut self) {
+        let len = self.form.outer_products(self.input_size, self.units).map(|outer| outer.len()).sum();
+        self.sums.take(len).fill(T::zero());
+    }
+
+    /// The sums over a chunk: those of the matrices stay here until [`finish`](Self::finish).
+    pub(crate) fn chunk_here(&mut self, call: BackwardChunk<'_, T>, bias: Option<&mut [T]>) {
         let (units, isa, form) = (self.units, self.isa, self.form);
-        let width = form.gates() * units;
-        let outer = |operand: Rows<'_, T>, part: Columns, rows: &[usize], sums: &mut [T]| {
-            let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
-            let sums = RowsMut::new(sums, part.weight * units, width, part.count * units);
-            dispatch(isa, outer::Outer { operand, dz, rows, sums });
-        };
-        for &part in form.of_kernel() {
-            outer(call.x, part, call.rows, sums.kernel);
+        let dz = |part: Columns| call.dz.columns(part.dz * units..(part.dz + part.count) * units);
+        let mut rest = &mut self.sums[..];
+        for outer in form.outer_products(self.input_size, units) {
+            let (sums, others) = rest.split_at_mut(outer.len());
+            rest = others;
+            let (operand, rows) = match outer.operand {
+                Operand::X => (call.x, call.rows),
+                Operand::H => (call.prev.columns(0..units), call.recurrent_rows),
+                Operand::ResetH => (call.saved.columns(3 * units..4 * units), call.recurrent_rows),
+            };
+            dispatch(isa, outer::Outer { operand, dz: dz(outer.part), rows, sums });
         }
-        outer(call.prev.columns(0..units), form.of_recurrent(), call.recurrent_rows, sums.recurrent_kernel);
-        if let Some(part) = form.of_candidate() {
-            outer(call.saved.columns(3 * units..4 * units), part, call.recurrent_rows, sums.recurrent_kernel);
-        }
-        if let Some(bias) = sums.bias {
-            let (first, second) = bias.split_at_mut(width);
+        if let Some(bias) = bias {
+            let (first, second) = bias.split_at_mut(form.gates() * units);
             let add = |part: Columns, sums: &mut [T]| {
-                let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
                 let sums = &mut sums[part.weight * units..][..part.count * units];
-                dispatch(isa, outer::Sum { dz, rows: call.rows, sums });
+                dispatch(isa, outer::Sum { dz: dz(part), rows: call.rows, sums });
             };
             form.of_kernel().iter().for_each(|&part| add(part, first));
             if !second.is_empty() {
                 add(form.of_recurrent(), second);
             }
+        }
+    }
+
+    /// Adds the sums of all chunks since [`begin`](Self::begin) to the gradients, in Keras's shapes.
+    pub(crate) fn finish_here(&mut self, kernel: &mut [T], recurrent_kernel: &mut [T]) {
+        let (units, columns) = (self.units, self.form.gates() * self.units);
+        let mut rest = &self.sums[..];
+        for outer in self.form.outer_products(self.input_size, units) {
+            let (sums, others) = rest.split_at(outer.len());
+            rest = others;
+            let gradient = if outer.operand == Operand::X { &mut *kernel } else { &mut *recurrent_kernel };
+            let out = RowsMut::new(gradient, outer.part.weight * units, columns, outer.part.count * units);
+            dispatch(self.isa, outer::Flush { sums, out });
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! A few k and a few lines of columns are summed in registers over some rows, so that each sum is one chain of fused
 //! multiply-adds that begins with what was there. The rows are taken in lots, and of a lot the columns one block after
-//! another, whose dz then stays in the nearest cache while all k pass by.
+//! another, whose dz then stays in the nearest cache while all k pass by. The sums lie in the order in which they are
+//! read and written; [`Flush`] takes them to their places in the end.
 
 use super::super::isa::{Arch, Kernel};
-use super::super::lanes::{Lanes, add_scaled};
+use super::super::lanes::{Lanes, add_scaled, prefetch};
 use super::super::products::unrolled;
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
@@ -16,8 +17,8 @@ pub(super) struct Outer<'a, T> {
     pub dz: Rows<'a, T>,
     /// The rows that are summed.
     pub rows: &'a [usize],
-    /// Row k is that of the operand's column k.
-    pub sums: RowsMut<'a, T>,
+    /// Block after block of columns, as [`block_width`] cuts them; in a block, a row of it for each column of the operand.
+    pub sums: &'a mut [T],
 }
 
 /// Rows in a lot: four lines of each fill a cache of 32 KiB. Fewer would read and write the sums more often.
@@ -26,53 +27,63 @@ const LOT: usize = 128;
 /// Values of k whose sums are in registers together: with four lines, 24 sums.
 const MOST_K: usize = 6;
 
+/// The columns of the next block, of those that are left.
+#[inline(always)]
+fn block_width<A: Arch, T: Float>(left: usize) -> usize {
+    match left {
+        left if A::ALL_LINES_AT_ONCE && left >= 4 * T::LANES => 4 * T::LANES,
+        left if left >= T::LANES => T::LANES,
+        left if left >= T::LANES / 2 => T::LANES / 2,
+        _ => 1,
+    }
+}
+
 impl<T: Float> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let Outer { operand, dz, rows, mut sums } = self;
+        let Outer { operand, dz, rows, sums } = self;
         for rows in rows.chunks(LOT) {
-            lot::<A, T>(Outer { operand, dz, rows, sums: sums.reborrow() });
+            let (mut column, mut rest) = (0, &mut *sums);
+            while column < dz.width() {
+                let width = block_width::<A, T>(dz.width() - column);
+                let (sums, others) = rest.split_at_mut(operand.width() * width);
+                let call = &mut Lot { operand, dz: dz.columns(column..column + width), rows, sums };
+                if width == 4 * T::LANES {
+                    all_k::<A, T, T::Line, 4>(call);
+                } else if width == T::LANES {
+                    all_k::<A, T, T::Line, 1>(call);
+                } else if width == T::LANES / 2 {
+                    all_k::<A, T, T::HalfLine, 1>(call);
+                } else {
+                    all_k::<A, T, T::One, 1>(call);
+                }
+                (column, rest) = (column + width, others);
+            }
         }
     }
 }
 
-#[inline(always)]
-fn lot<A: Arch, T: Float>(mut call: Outer<'_, T>) {
-    let width = call.sums.width();
-    let mut column = 0;
-    if A::ALL_LINES_AT_ONCE {
-        while width - column >= 4 * T::LANES {
-            all_k::<A, T, T::Line, 4>(&mut call, column);
-            column += 4 * T::LANES;
-        }
-    }
-    while width - column >= T::LANES {
-        all_k::<A, T, T::Line, 1>(&mut call, column);
-        column += T::LANES;
-    }
-    if width - column >= T::LANES / 2 {
-        all_k::<A, T, T::HalfLine, 1>(&mut call, column);
-        column += T::LANES / 2;
-    }
-    while width > column {
-        all_k::<A, T, T::One, 1>(&mut call, column);
-        column += 1;
-    }
+/// Some rows and one block of columns.
+struct Lot<'a, T> {
+    operand: Rows<'a, T>,
+    dz: Rows<'a, T>,
+    rows: &'a [usize],
+    sums: &'a mut [T],
 }
 
-/// `N` lines of columns from `column` on, for every k.
+/// `N` lines of columns, for every k.
 #[inline(always)]
-fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Outer<'_, T>, column: usize) {
+fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Lot<'_, T>) {
     let count = call.operand.width();
     let mut k = 0;
     while k < count {
         match count - k {
-            1 => block::<A, T, V, N, 1>(call, column, k),
-            2 => block::<A, T, V, N, 2>(call, column, k),
-            3 => block::<A, T, V, N, 3>(call, column, k),
-            4 | 5 => block::<A, T, V, N, 4>(call, column, k),
-            _ => block::<A, T, V, N, MOST_K>(call, column, k),
+            1 => block::<A, T, V, N, 1>(call, k),
+            2 => block::<A, T, V, N, 2>(call, k),
+            3 => block::<A, T, V, N, 3>(call, k),
+            4 | 5 => block::<A, T, V, N, 4>(call, k),
+            _ => block::<A, T, V, N, MOST_K>(call, k),
         }
         k += match count - k {
             5 => 4,
@@ -82,19 +93,18 @@ fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Outer<'_, T>
 }
 
 #[inline(always)]
-fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
-    call: &mut Outer<'_, T>,
-    column: usize,
-    k: usize,
-) {
+fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(call: &mut Lot<'_, T>, k: usize) {
+    let (here, after) = call.sums[k * N * V::LEN..].split_at_mut(M * N * V::LEN);
+    // The next block's sums come from further away than a loop can wait for.
+    prefetch(&after[..after.len().min(M * N * V::LEN)]);
+    let here = V::arrays_mut(here).as_chunks_mut::<N>().0;
     let mut sums = [[V::splat(T::zero()); N]; M];
     let mut lines = [V::splat(T::zero()); N];
     unrolled!(I in 0..M => {
-        let lines = V::arrays(&call.sums.row(k + I)[column..][..N * V::LEN]);
-        unrolled!(J in 0..N => { sums[I][J] = V::of(lines[J]); });
+        unrolled!(J in 0..N => { sums[I][J] = V::of(here[I][J]); });
     });
     for &row in call.rows {
-        let dz = V::arrays(&call.dz.row(row)[column..][..N * V::LEN]);
+        let dz = V::arrays(&call.dz.row(row)[..N * V::LEN]);
         let operand = &call.operand.row(row)[k..][..M];
         unrolled!(J in 0..N => { lines[J] = V::of(dz[J]); });
         unrolled!(I in 0..M => {
@@ -103,11 +113,37 @@ fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(
         });
     }
     unrolled!(I in 0..M => {
-        let lines = call.sums.row_mut(k + I)[column..][..N * V::LEN].chunks_exact_mut(V::LEN);
-        for (line, sum) in lines.zip(&sums[I]) {
-            sum.store(line);
-        }
+        unrolled!(J in 0..N => { here[I][J] = sums[I][J].array(); });
     });
+}
+
+/// Adds sums to rows of a matrix.
+pub(super) struct Flush<'a, T> {
+    pub sums: &'a [T],
+    /// A row for each column of the operand.
+    pub out: RowsMut<'a, T>,
+}
+
+impl<T: Float> Kernel for Flush<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self) {
+        let Flush { sums, mut out } = self;
+        let columns = out.width();
+        let count = sums.len() / columns;
+        let (mut column, mut rest) = (0, sums);
+        while column < columns {
+            let width = block_width::<A, T>(columns - column);
+            let (sums, others) = rest.split_at(count * width);
+            for (k, sums) in sums.chunks_exact(width).enumerate() {
+                let out = &mut out.row_mut(k)[column..column + width];
+                for (out, &sum) in out.iter_mut().zip(sums) {
+                    *out += sum;
+                }
+            }
+            (column, rest) = (column + width, others);
+        }
+    }
 }
 
 /// `sums[column] += dz[row][column]` over rows, in their order.

@@ -8,7 +8,7 @@ use crate::cells::BackwardPlan;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep, WeightSums};
+use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
 use crate::rows::RowsMut;
 
 /// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.
@@ -54,6 +54,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         let kernel = kept.downcast_mut::<BackwardKernel<T>>()?;
         let (weights, recurrent_weights, _) = plan.weights.slices();
         kernel.pack(weights, recurrent_weights, input);
+        kernel.begin();
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));
         let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
         rows.live.clear();
@@ -96,8 +97,8 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
         if slot > 0 {
             return Ok(());
         }
-        let mut sums = gradients.slices();
-        if let (Some(kernel), Some(recurrent_kernel)) = (sums.next(), sums.next()) {
+        let mut weights = gradients.slices();
+        if let (Some(kernel), Some(recurrent_kernel)) = (weights.next(), weights.next()) {
             let call = BackwardChunk {
                 rows: &self.rows.live,
                 recurrent_rows: &self.rows.recurrent,
@@ -106,7 +107,10 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 saved: saved.skip(first),
                 dz: self.dz.as_rows(),
             };
-            self.kernel.chunk(call, WeightSums { kernel, recurrent_kernel, bias: sums.next() });
+            self.kernel.chunk(call, weights.next());
+            if first == 0 {
+                self.kernel.finish(kernel, recurrent_kernel);
+            }
         }
         self.rows.live.clear();
         self.rows.recurrent.clear();
