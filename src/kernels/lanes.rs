@@ -149,6 +149,16 @@ pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: V, fact
     V::of(sum)
 }
 
+/// `a + b`, for each element.
+#[inline(always)]
+pub(super) fn add<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
+    let (mut a, b) = (a.array(), b.array());
+    for (a, &b) in a.as_mut().iter_mut().zip(b.as_ref()) {
+        *a += b;
+    }
+    V::of(a)
+}
+
 /// Asks for the cache lines of `values`, which will be needed soon: a hint, without which the bits are the same.
 #[inline(always)]
 #[allow(unsafe_code)]

@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, Sink};
 use super::isa::Arch;
-use super::lanes::Lanes;
+use super::lanes::{Lanes, add};
 use super::panels::Group;
 use crate::Float;
 use crate::rows::RowsMut;
@@ -46,9 +46,8 @@ impl<T: Float> Sink<T> for AddedUnitRows<'_, T> {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..];
             for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
-                for (out, &z) in out.iter_mut().zip(z[i].array().as_ref()) {
-                    *out += z;
-                }
+                let mut few = V::splat(T::zero()).array();
+                add(V::of(*V::view(out, &mut few)), z[i]).store(out);
             }
         }
     }

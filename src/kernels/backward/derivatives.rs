@@ -5,7 +5,6 @@
 //! nothing is called: all that a unit needs is read once, tile by tile.
 
 use super::super::activate::{activate_backward, apply};
-use super::super::cells;
 use super::super::is_default;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, prefetch};
@@ -66,7 +65,7 @@ fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
         }
         let saved = &call.saved.row(row)[..4 * units];
         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| &saved[gate * units..][..units]);
-        let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
+        let (prev_c, next_h) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[..units]);
         let (d_h, d_c) = call.d_next.row(row).split_at(units);
         let d_prev_c = &mut call.d_prev.row_mut(row)[units..2 * units];
         let mut parts = call.dz.row_mut(row).chunks_exact_mut(units);
@@ -74,13 +73,14 @@ fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
             return;
         };
         for unit in (0..units).step_by(T::LANES) {
-            tiles!(T::Line, unit, i = i, f = f, g = g, o = o, prev_c = prev_c, next_c = next_c, d_h = d_h, d_c = d_c);
+            tiles!(T::Line, unit, i = i, f = f, g = g, o = o, prev_c = prev_c, next_h = next_h, d_h = d_h, d_c = d_c);
             let zero = T::Line::splat(T::zero()).array();
             let [mut to_i, mut to_f, mut to_g, mut to_o, mut to_c] = [zero; 5];
             let (ti, tf, tg, to) = (to_i.as_mut(), to_f.as_mut(), to_g.as_mut(), to_o.as_mut());
             let tc = to_c.as_mut();
             for j in 0..T::LANES {
-                let t = cells::tanh::<A, T>(next_c[j]);
+                // tanh(c') is h'/o, which is quicker. Where o is zero, so is all that it is multiplied with.
+                let t = if o[j] == T::zero() { T::zero() } else { next_h[j] / o[j] };
                 let d = d_h[j] * o[j] * (one - t * t) + d_c[j];
                 ti[j] = d * g[j] * (i[j] * (one - i[j]));
                 tf[j] = d * prev_c[j] * (f[j] * (one - f[j]));

@@ -6,7 +6,7 @@
 //! read and written; [`Flush`] takes them to their places in the end.
 
 use super::super::isa::{Arch, Kernel};
-use super::super::lanes::{Lanes, add_scaled, prefetch};
+use super::super::lanes::{Lanes, add, add_scaled, prefetch};
 use super::super::products::unrolled;
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
@@ -183,17 +183,8 @@ fn sum<T: Float, V: Lanes<T>, const N: usize>(dz: Rows<'_, T>, rows: &[usize], s
     unrolled!(J in 0..N => { lines[J] = V::of(arrays[J]); });
     for &row in rows {
         let dz = V::arrays(&dz.row(row)[columns.clone()]);
-        unrolled!(J in 0..N => { lines[J] = added(lines[J], V::of(dz[J])); });
+        unrolled!(J in 0..N => { lines[J] = add(lines[J], V::of(dz[J])); });
     }
     let arrays = V::arrays_mut(&mut sums[columns]);
     unrolled!(J in 0..N => { arrays[J] = lines[J].array(); });
-}
-
-#[inline(always)]
-fn added<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
-    let (mut a, b) = (a.array(), b.array());
-    for (a, &b) in a.as_mut().iter_mut().zip(b.as_ref()) {
-        *a += b;
-    }
-    V::of(a)
 }
