@@ -130,11 +130,11 @@ impl<'a, T> RowsMut<'a, T> {
 
 #[cfg(feature = "rayon")]
 impl<'a, T> RowsMut<'a, T> {
-    /// The first `n` rows and the others. A row must end before the next one's stride begins, as rows of an array do.
+    /// The first `n` rows and the others. A row must end before the next one begins.
     pub(crate) fn split_rows(self, n: usize) -> (Self, Self) {
         let RowsMut { data, start, stride, width } = self;
-        let (first, second) = data.split_at_mut((n * stride).min(data.len()));
-        (RowsMut { data: first, start, stride, width }, RowsMut { data: second, start, stride, width })
+        let (first, second) = data.split_at_mut((start + n * stride).min(data.len()));
+        (RowsMut { data: first, start, stride, width }, RowsMut { data: second, start: 0, stride, width })
     }
 }
 
@@ -154,6 +154,17 @@ impl<'a, T> Input<'a, T> {
         match self {
             Input::Raw(x) => RowInput::Raw(x.row(i)),
             Input::Projected(z) => RowInput::Projected(z.row(i)),
+        }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<T> Input<'_, T> {
+    /// Without the first `n` rows.
+    pub(crate) fn skip(&self, n: usize) -> Self {
+        match self {
+            Input::Raw(x) => Input::Raw(x.skip(n)),
+            Input::Projected(z) => Input::Projected(z.skip(n)),
         }
     }
 }

@@ -6,9 +6,10 @@ use std::sync::Mutex;
 use std::thread::ThreadId;
 
 use ndarray::prelude::*;
+use recurrent::training::Tape;
 use recurrent::{
-    Bidirectional, Cell, Dense, Gru, Layer, Lstm, Output, Recurrent, Run, Stacked, StateLayout, Step, WeightVisitor,
-    WeightVisitorMut,
+    Activation, Bidirectional, Cell, Dense, Gradients, Gru, Layer, Lstm, Output, OutputGradient, Recurrent, Run,
+    SimpleRnn, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
 };
 
 /// Adds up its input, and remembers which threads it ran on. Its weight makes it look like work.
@@ -110,4 +111,75 @@ fn the_bits_are_those_of_one_thread() {
             assert_eq!(run(threads), one);
         }
     }
+}
+
+#[test]
+fn recorded_steps_of_many_rows_are_split() {
+    let cell = Adder { weight: Array2::zeros((1000, 1000)), threads: Mutex::default() };
+    let layer = Recurrent::from_cell(cell).return_sequences(true);
+    let seen = || std::mem::take(&mut *layer.cell().threads.lock().unwrap()).len();
+    let x = input(19, 6, 2);
+    let mut tape = Tape::new();
+    let one = on_threads(1, || layer.run(&x, Run::new().record(&mut tape))).unwrap();
+    assert_eq!(seen(), 1);
+    for threads in [2, 4] {
+        let more = on_threads(threads, || layer.run(&x, Run::new().record(&mut tape))).unwrap();
+        assert!(seen() > 1, "a large recorded call runs on one thread only");
+        assert_eq!(more, one);
+    }
+}
+
+/// Outputs and gradients of a recorded call and its way back.
+fn train<T: recurrent::Float>(layer: &dyn Layer<T>, x: &Array3<T>, lengths: Option<&[usize]>) -> Vec<Vec<u64>> {
+    let (mut tape, mut gradients) = (Tape::new(), Gradients::new(layer));
+    let (batch, timesteps, _) = x.dim();
+    let width = layer.output_size();
+    let upstream = Array3::from_shape_fn((batch, timesteps, width), |(b, t, u)| {
+        T::from_f64(((b * 13 + t * 5 + u * 7) as f64 * 0.71).cos())
+    });
+    let run = Run::new().record(&mut tape);
+    let output = layer.run(
+        x,
+        match lengths {
+            Some(lengths) => run.lengths(lengths),
+            None => run,
+        },
+    );
+    let bits = |values: &mut dyn Iterator<Item = T>| values.map(|value| value.into_f64().to_bits()).collect();
+    let sequence = bits(&mut output.unwrap().sequence().unwrap().iter().copied());
+    layer.backward(&mut tape, OutputGradient::new().sequence(&upstream), &mut gradients).unwrap();
+    let mut found = vec![sequence, bits(&mut gradients.input().unwrap().iter().copied())];
+    for (_, gradient) in gradients.iter() {
+        found.push(bits(&mut gradient.iter().copied()));
+    }
+    assert!(found.iter().all(|values: &Vec<u64>| values.iter().any(|&bits| bits != 0)), "a gradient is zero");
+    found
+}
+
+fn trained_on_any_threads<T: recurrent::Float>(layer: &dyn Layer<T>, batch: usize) {
+    let x = Array3::from_shape_fn((batch, 9, layer.input_size()), |(b, t, f)| {
+        T::from_f64(((b * 31 + t * 7 + f * 3) as f64 * 0.37).sin())
+    });
+    let lengths: Vec<usize> = (0..batch).map(|b| 1 + (b * 5) % 9).collect();
+    for lengths in [None, Some(&lengths[..])] {
+        let one = on_threads(1, || train(layer, &x, lengths));
+        for threads in [2, 3, 4] {
+            assert!(on_threads(threads, || train(layer, &x, lengths)) == one, "{} threads", threads);
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_one_thread() {
+    // Large enough for two or four parts of a step (a million multiplications each), and sizes that are no multiples of
+    // a vector's.
+    trained_on_any_threads(&Lstm::<f32>::builder(37, 131).return_sequences(true).build().unwrap(), 53);
+    let gru = |after| Gru::<f32>::builder(21, 133).reset_after(after).return_sequences(true);
+    trained_on_any_threads(&gru(true).build().unwrap(), 70);
+    trained_on_any_threads(&gru(false).build().unwrap(), 70);
+    trained_on_any_threads(&gru(true).activation(Activation::Relu).build().unwrap(), 49);
+    trained_on_any_threads(&SimpleRnn::<f64>::builder(40, 190).return_sequences(true).build().unwrap(), 61);
+    let both = Bidirectional::new(Lstm::<f64>::builder(30, 100).return_sequences(true)).unwrap();
+    let stack = Stacked::builder().layer(both).layer(Dense::new(200, 7)).build().unwrap();
+    trained_on_any_threads(&stack, 45);
 }

@@ -5,7 +5,7 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
-use super::backward::{BackwardChunk, BackwardKernel, BackwardStep};
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork};
 use super::isa::Isa;
 use super::paths;
 use super::{Around, DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
@@ -72,9 +72,10 @@ entries! {
         out: RowsMut<'_, Self>,
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
-    fn backward_step(kernel: &mut BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
-    fn backward_chunk(kernel: &mut BackwardKernel<Self>, call: BackwardChunk<'_, Self>, bias: Option<&mut [Self]>)
-        = kernel.chunk_here(call, bias);
+    fn backward_step(kernel: &BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
+    fn backward_chunk(work: ChunkWork<'_, Self>) = work.run_here();
+    fn backward_bias(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, bias: &mut [Self])
+        = kernel.bias_here(call, bias);
     fn backward_finish(kernel: &mut BackwardKernel<Self>, gradient: &mut [Self], recurrent_gradient: &mut [Self])
         = kernel.finish_here(gradient, recurrent_gradient);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
@@ -123,18 +124,25 @@ steps! {
 
 impl<T: Float> BackwardKernel<T> {
     /// One step of the rows in `call`.
-    pub(crate) fn step(&mut self, call: BackwardStep<'_, T>) {
+    pub(crate) fn step(&self, call: BackwardStep<'_, T>) {
         T::backward_step(self, call);
     }
 
-    /// The sums over a chunk of steps; those of the matrices stay here until [`finish`](Self::finish).
-    pub(crate) fn chunk(&mut self, call: BackwardChunk<'_, T>, bias: Option<&mut [T]>) {
-        T::backward_chunk(self, call, bias);
+    /// Adds a chunk's sums to the gradient of the bias.
+    pub(crate) fn bias(&self, call: BackwardChunk<'_, T>, bias: &mut [T]) {
+        T::backward_bias(self, call, bias);
     }
 
     /// Adds the sums of all chunks to the gradients of kernel and recurrent kernel, in Keras's shapes.
     pub(crate) fn finish(&mut self, kernel: &mut [T], recurrent_kernel: &mut [T]) {
         T::backward_finish(self, kernel, recurrent_kernel);
+    }
+}
+
+impl<T: Float> ChunkWork<'_, T> {
+    /// All of it.
+    pub(crate) fn run(self) {
+        T::backward_chunk(self);
     }
 }
 

@@ -171,6 +171,16 @@ impl Isa {
         if self == Isa::Avx512 { Isa::Avx2 } else { self }
     }
 
+    /// [`Arch::ALL_LINES_AT_ONCE`].
+    #[cfg(feature = "rayon")]
+    pub(crate) fn all_lines_at_once(self) -> bool {
+        match self {
+            Isa::Avx512 => Avx512::ALL_LINES_AT_ONCE,
+            Isa::Avx2 => Avx2::ALL_LINES_AT_ONCE,
+            Isa::Baseline => Baseline::ALL_LINES_AT_ONCE,
+        }
+    }
+
     /// Whether it multiplies and adds with one rounding: all that do give the same bits.
     #[cfg(test)]
     pub(crate) fn is_fused(self) -> bool {

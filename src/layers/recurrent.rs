@@ -106,6 +106,7 @@ impl<C: Cell> Recurrent<C> {
             output: self.output.clone(),
             go_backwards: self.options.go_backwards,
             masked_output: MaskedOutput { zero_sequence: zero, zero_last: zero },
+            work: self.params,
         }
     }
 

@@ -7,6 +7,7 @@ use super::pass::{MaskedOutput, Pass};
 use super::scratch::{Scratch, take};
 use super::sequence::Sequence;
 use super::tape::Node;
+use super::threads;
 use crate::cells::{Cell, StepRows};
 use crate::float::Float;
 use crate::mask::TimeMask;
@@ -28,6 +29,8 @@ pub(crate) struct Recurrence<'c, C: Cell> {
     pub(crate) output: Range<usize>,
     pub(crate) go_backwards: bool,
     pub(crate) masked_output: MaskedOutput,
+    /// Multiplications of one row and step.
+    pub(crate) work: usize,
 }
 
 impl<C: Cell> Recurrence<'_, C> {
@@ -80,7 +83,8 @@ impl<C: Cell> Recurrence<'_, C> {
         copy_rows(batch, initial, states.at(0).0);
 
         let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.outputs);
-        let work = take(&mut scratch.work, self.cell.rows_scratch_len(batch));
+        let parts = if recorder.is_some() { threads::scratch_parts(batch, self.work) } else { 1 };
+        let work = take(&mut scratch.work, parts * self.cell.rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
         let plain = all_live && resets.is_none() && recorder.is_none() && masks.is_none();
         let mut lag = Lag::new(batch, &mut scratch.lag);
@@ -126,7 +130,7 @@ impl<C: Cell> Recurrence<'_, C> {
             // Asked at each step, dead ones too: it projects the next steps whenever a chunk begins.
             let features = hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards);
             if !live.is_empty() {
-                self.cell.step_rows(StepRows {
+                let call = StepRows {
                     rows: live,
                     input: features,
                     prev: prev.as_rows(),
@@ -135,7 +139,12 @@ impl<C: Cell> Recurrence<'_, C> {
                     tape: recorder.as_mut().map(|recorder| recorder.saved(step)),
                     scratch: &mut *work,
                     odd,
-                });
+                };
+                if call.tape.is_some() {
+                    threads::step(self.cell, call, self.work, &mut scratch.indices)
+                } else {
+                    self.cell.step_rows(call)
+                }
             }
             if let Some(outputs) = &mut outputs {
                 for &row in live {

@@ -34,6 +34,8 @@ pub struct Scratch<T> {
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.
     pub(crate) rows: Vec<usize>,
+    /// Lists of rows, for parts of a step.
+    pub(crate) indices: Vec<usize>,
     /// Which steps are real, where a layer finds out by itself.
     #[cfg(feature = "keras")]
     pub(crate) flags: Vec<bool>,
@@ -81,6 +83,7 @@ impl<T> Scratch<T> {
             lag: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
+            indices: Vec::new(),
             #[cfg(feature = "keras")]
             flags: Vec::new(),
             resets: Vec::new(),

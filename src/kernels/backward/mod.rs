@@ -24,9 +24,13 @@
 //! With the reset after the product, the candidate's two parts have gradients of their own: n that of `x K`, m that of
 //! `h R`; in this order both products find what they need side by side.
 
+mod chunk;
 mod derivatives;
 mod outer;
 
+pub(crate) use chunk::{BackwardChunk, ChunkWork};
+
+use self::chunk::Operand;
 use super::blocks::{self, Operands, Start};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::panels::{Grouping, Panels};
@@ -121,59 +125,10 @@ pub(crate) struct BackwardStep<'a, T> {
     pub dz: RowsMut<'a, T>,
     /// The gradient of x, to be added to.
     pub d_x: Option<RowsMut<'a, T>>,
+    /// [`BackwardKernel::scratch_len`] elements.
+    pub scratch: &'a mut [T],
     pub activation: &'a Activation,
     pub recurrent_activation: &'a Activation,
-}
-
-/// Steps whose weights' gradients are summed together.
-#[derive(Debug)]
-pub(crate) struct BackwardChunk<'a, T> {
-    /// The live rows of all steps, in the order in which they are summed, as indices into all that follows.
-    pub rows: &'a [usize],
-    /// Those of them whose state before the step was not zero by a reset.
-    pub recurrent_rows: &'a [usize],
-    pub x: Rows<'a, T>,
-    pub prev: Rows<'a, T>,
-    pub saved: Rows<'a, T>,
-    pub dz: Rows<'a, T>,
-}
-
-/// What dz is multiplied with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operand {
-    X,
-    H,
-    /// `r h`.
-    ResetH,
-}
-
-/// Outer products that are summed: an operand's columns times some of dz's.
-#[derive(Debug, Clone, Copy)]
-struct OuterProduct {
-    operand: Operand,
-    part: Columns,
-    /// The operand's columns, and those of dz.
-    size: (usize, usize),
-}
-
-impl OuterProduct {
-    fn len(self) -> usize {
-        self.size.0 * self.size.1
-    }
-}
-
-impl Form {
-    fn outer_products(self, input_size: usize, units: usize) -> impl Iterator<Item = OuterProduct> {
-        let outer = move |operand, operand_size, part: Columns| OuterProduct {
-            operand,
-            part,
-            size: (operand_size, part.count * units),
-        };
-        let of_kernel = self.of_kernel().iter().map(move |&part| outer(Operand::X, input_size, part));
-        let of_h = std::iter::once(outer(Operand::H, units, self.of_recurrent()));
-        let of_candidate = self.of_candidate().map(|part| outer(Operand::ResetH, units, part));
-        of_kernel.chain(of_h).chain(of_candidate)
-    }
 }
 
 /// The transposed weights of a cell, packed for the way back, and its scratch.
@@ -188,7 +143,6 @@ pub(crate) struct BackwardKernel<T: Float> {
     candidate: Option<Panels<T>>,
     /// dz to x, if that is wanted.
     input: Option<Panels<T>>,
-    scratch: Aligned<T>,
     /// The weights' gradients since `begin`, in the order in which `outer` sums them.
     sums: Aligned<T>,
 }
@@ -204,7 +158,6 @@ impl<T: Float> BackwardKernel<T> {
             recurrent: matrix(form.of_recurrent().count, units),
             candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
             input: None,
-            scratch: Aligned::default(),
             sums: Aligned::default(),
         }
     }
@@ -223,6 +176,11 @@ impl<T: Float> BackwardKernel<T> {
     /// a few places in the cache.
     pub(crate) fn dz_stride(form: Form, units: usize) -> usize {
         Self::dz_len(form, units) + T::LANES
+    }
+
+    /// The scratch of a step of a batch of so many rows.
+    pub(crate) fn scratch_len(&self, batch: usize) -> usize {
+        if self.candidate.is_some() { batch * self.units } else { 0 }
     }
 
     /// Takes Keras's weights. `input` says whether the gradient of x is wanted.
@@ -248,16 +206,15 @@ impl<T: Float> BackwardKernel<T> {
     }
 
     /// One step of the rows in `call`.
-    pub(crate) fn step_here(&mut self, mut call: BackwardStep<'_, T>) {
+    pub(crate) fn step_here(&self, mut call: BackwardStep<'_, T>) {
         let (units, isa) = (self.units, self.isa);
-        let batch = call.rows.last().map_or(0, |last| last + 1);
-        let scratch = self.scratch.take(batch * units);
         dispatch(isa, derivatives::First { form: self.form, units, call: &mut call });
         if let (Some(panels), Some(part)) = (&self.candidate, self.form.of_candidate()) {
             let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
+            let scratch = std::mem::take(&mut call.scratch);
             let out = RowsMut::packed(&mut *scratch, units);
             dispatch(isa, Product::<T, false> { panels, x: dz, rows: call.rows, out });
-            dispatch(isa, derivatives::Reset { units, call: &mut call, q: Rows::packed(&*scratch, units) });
+            dispatch(isa, derivatives::Reset { units, call: &mut call, q: Rows::packed(scratch, units) });
         }
         let part = self.form.of_recurrent();
         let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
@@ -279,31 +236,30 @@ impl<T: Float> BackwardKernel<T> {
         self.sums.take(len).fill(T::zero());
     }
 
-    /// The sums over a chunk: those of the matrices stay here until [`finish`](Self::finish).
-    pub(crate) fn chunk_here(&mut self, call: BackwardChunk<'_, T>, bias: Option<&mut [T]>) {
-        let (units, isa, form) = (self.units, self.isa, self.form);
-        let dz = |part: Columns| call.dz.columns(part.dz * units..(part.dz + part.count) * units);
-        let mut rest = &mut self.sums[..];
-        for outer in form.outer_products(self.input_size, units) {
-            let (sums, others) = rest.split_at_mut(outer.len());
-            rest = others;
-            let (operand, rows) = match outer.operand {
-                Operand::X => (call.x, call.rows),
-                Operand::H => (call.prev.columns(0..units), call.recurrent_rows),
-                Operand::ResetH => (call.saved.columns(3 * units..4 * units), call.recurrent_rows),
-            };
-            dispatch(isa, outer::Outer { operand, dz: dz(outer.part), rows, sums });
+    /// The outer products of a chunk, whose sums stay here until [`finish`](Self::finish).
+    pub(crate) fn chunk<'a>(&'a mut self, call: BackwardChunk<'a, T>) -> ChunkWork<'a, T> {
+        ChunkWork {
+            isa: self.isa,
+            form: self.form,
+            sizes: (self.input_size, self.units),
+            call,
+            first: 0,
+            sums: &mut self.sums,
         }
-        if let Some(bias) = bias {
-            let (first, second) = bias.split_at_mut(form.gates() * units);
-            let add = |part: Columns, sums: &mut [T]| {
-                let sums = &mut sums[part.weight * units..][..part.count * units];
-                dispatch(isa, outer::Sum { dz: dz(part), rows: call.rows, sums });
-            };
-            form.of_kernel().iter().for_each(|&part| add(part, first));
-            if !second.is_empty() {
-                add(form.of_recurrent(), second);
-            }
+    }
+
+    /// Adds a chunk's sums to the gradient of the bias.
+    pub(crate) fn bias_here(&self, call: BackwardChunk<'_, T>, bias: &mut [T]) {
+        let (units, form) = (self.units, self.form);
+        let (first, second) = bias.split_at_mut(form.gates() * units);
+        let add = |part: Columns, sums: &mut [T]| {
+            let sums = &mut sums[part.weight * units..][..part.count * units];
+            let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
+            dispatch(self.isa, outer::Sum { dz, rows: call.rows, sums });
+        };
+        form.of_kernel().iter().for_each(|&part| add(part, first));
+        if !second.is_empty() {
+            add(form.of_recurrent(), second);
         }
     }
 

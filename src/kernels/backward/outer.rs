@@ -17,6 +17,8 @@ pub(super) struct Outer<'a, T> {
     pub dz: Rows<'a, T>,
     /// The rows that are summed.
     pub rows: &'a [usize],
+    /// The sums that aren't asked for, before those that are.
+    pub skip: usize,
     /// Block after block of columns, as [`block_width`] cuts them; in a block, a row of it for each column of the operand.
     pub sums: &'a mut [T],
 }
@@ -27,11 +29,11 @@ const LOT: usize = 128;
 /// Values of k whose sums are in registers together: with four lines, 24 sums.
 const MOST_K: usize = 6;
 
-/// The columns of the next block, of those that are left.
+/// The columns of the next block, of those that are left; `all_lines` is [`Arch::ALL_LINES_AT_ONCE`].
 #[inline(always)]
-fn block_width<A: Arch, T: Float>(left: usize) -> usize {
+pub(super) fn block_width<T: Float>(all_lines: bool, left: usize) -> usize {
     match left {
-        left if A::ALL_LINES_AT_ONCE && left >= 4 * T::LANES => 4 * T::LANES,
+        left if all_lines && left >= 4 * T::LANES => 4 * T::LANES,
         left if left >= T::LANES => T::LANES,
         left if left >= T::LANES / 2 => T::LANES / 2,
         _ => 1,
@@ -42,11 +44,16 @@ impl<T: Float> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        let Outer { operand, dz, rows, sums } = self;
+        let Outer { operand, dz, rows, skip, sums } = self;
+        let (mut first, mut skipped) = (0, 0);
+        while skipped < skip {
+            let width = block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - first);
+            (first, skipped) = (first + width, skipped + operand.width() * width);
+        }
         for rows in rows.chunks(LOT) {
-            let (mut column, mut rest) = (0, &mut *sums);
-            while column < dz.width() {
-                let width = block_width::<A, T>(dz.width() - column);
+            let (mut column, mut rest) = (first, &mut *sums);
+            while !rest.is_empty() {
+                let width = block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - column);
                 let (sums, others) = rest.split_at_mut(operand.width() * width);
                 let call = &mut Lot { operand, dz: dz.columns(column..column + width), rows, sums };
                 if width == 4 * T::LANES {
@@ -133,7 +140,7 @@ impl<T: Float> Kernel for Flush<'_, T> {
         let count = sums.len() / columns;
         let (mut column, mut rest) = (0, sums);
         while column < columns {
-            let width = block_width::<A, T>(columns - column);
+            let width = block_width::<T>(A::ALL_LINES_AT_ONCE, columns - column);
             let (sums, others) = rest.split_at(count * width);
             for (k, sums) in sums.chunks_exact(width).enumerate() {
                 let out = &mut out.row_mut(k)[column..column + width];

@@ -10,6 +10,8 @@ use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
 use crate::rows::RowsMut;
+use crate::runner::scratch::take;
+use crate::runner::threads;
 
 /// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.
 const CHUNK_ROWS: usize = 256;
@@ -22,6 +24,9 @@ pub(super) struct ByKernel<'a, T: Float> {
     /// [step of the chunk][row]
     dz: RowsMut<'a, T>,
     rows: &'a mut ChunkRows,
+    scratch: &'a mut [T],
+    /// Multiplications of one row and step.
+    work: usize,
 }
 
 /// The rows of a chunk, as indices into its dz.
@@ -29,6 +34,8 @@ pub(super) struct ByKernel<'a, T: Float> {
 pub(crate) struct ChunkRows {
     /// Those that were alive.
     live: Vec<usize>,
+    /// Lists of rows, for parts of a step.
+    indices: Vec<usize>,
     /// Those of them that had a state before the step.
     recurrent: Vec<usize>,
 }
@@ -40,7 +47,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         kept: &'a mut Option<Box<dyn Any + Send + Sync>>,
         batch: usize,
         input: bool,
-        (dz, rows): (&'a mut Aligned<T>, &'a mut ChunkRows),
+        (dz, rows, scratch): (&'a mut Aligned<T>, &'a mut ChunkRows, &'a mut Vec<T>),
     ) -> Option<Self> {
         let (input_size, units) = (plan.weights.input_size(), plan.weights.units());
         let form = plan.form;
@@ -59,12 +66,16 @@ impl<'a, T: Float> ByKernel<'a, T> {
         let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
         rows.live.clear();
         rows.recurrent.clear();
+        let work = weights.len() + recurrent_weights.len();
+        let scratch = take(scratch, threads::scratch_parts(batch, work) * kernel.scratch_len(batch));
         Some(ByKernel {
             plan,
             kernel,
             steps,
             dz: RowsMut::new(dz.take(steps * batch * stride), 0, stride, width),
             rows,
+            scratch,
+            work,
         })
     }
 }
@@ -74,7 +85,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
         let StepBack { batch, rows, cut, x, states, saved, d_next, d_prev, d_input, time, .. } = step;
         let (first, slot) = (step.step * batch, step.step % self.steps);
         if !rows.is_empty() {
-            self.kernel.step(BackwardStep {
+            let call = BackwardStep {
                 rows,
                 prev: states.skip(first),
                 next: states.skip(first + batch),
@@ -84,8 +95,10 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 dz: self.dz.reborrow().skip(slot * batch),
                 d_x: d_input.map(|d_input| d_input.at(time)),
                 activation: self.plan.activation,
+                scratch: &mut *self.scratch,
                 recurrent_activation: self.plan.recurrent_activation,
-            });
+            };
+            threads::step_back(self.kernel, call, self.work, &mut self.rows.indices);
         }
         for &row in rows {
             self.rows.live.push(slot * batch + row);
@@ -107,7 +120,10 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 saved: saved.skip(first),
                 dz: self.dz.as_rows(),
             };
-            self.kernel.chunk(call, weights.next());
+            threads::chunk(self.kernel.chunk(call));
+            if let Some(bias) = weights.next() {
+                self.kernel.bias(call, bias);
+            }
             if first == 0 {
                 self.kernel.finish(kernel, recurrent_kernel);
             }

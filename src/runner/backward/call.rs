@@ -12,6 +12,7 @@ use crate::runner::run::check_results;
 use crate::runner::scratch::take;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Tape;
+use crate::runner::threads;
 
 /// A checked way back: [`Layer::backward`] ends here.
 pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
@@ -52,7 +53,7 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
         d_initial: RowsMut::packed(gradients.state.as_mut_slice(), width),
         gradients: WeightGradients::new(&mut gradients.weights),
     };
-    let result = layer.backward_into(&mut tape.node, pass, &mut tape.scratch);
+    let result = threads::backward(layer, &mut tape.node, pass, &mut tape.scratch);
     tape.scratch.call = call;
     tape.spend();
     if may_fail && result.is_err() {

@@ -72,8 +72,9 @@ impl<C: Cell> Recurrence<'_, C> {
         let mut kept = node.kernel.take();
         let dropout = std::mem::take(&mut node.dropout);
         let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
-        let by_kernel = plan
-            .and_then(|plan| ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk)));
+        let by_kernel = plan.and_then(|plan| {
+            ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk, &mut outputs))
+        });
         let result = if let Some(mut way) = by_kernel {
             self.steps_backward(node, pass, scratch, &mut way)
         } else {

@@ -1,0 +1,129 @@
+//! The outer products of a chunk of steps, as work that can be shared.
+
+use super::super::isa::{Isa, dispatch};
+use super::outer::Outer;
+#[cfg(feature = "rayon")]
+use super::outer::block_width;
+use super::{Columns, Form};
+use crate::Float;
+use crate::rows::Rows;
+
+/// Steps whose weights' gradients are summed together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BackwardChunk<'a, T> {
+    /// The live rows of all steps, in the order in which they are summed, as indices into all that follows.
+    pub rows: &'a [usize],
+    /// Those of them whose state before the step was not zero by a reset.
+    pub recurrent_rows: &'a [usize],
+    pub x: Rows<'a, T>,
+    pub prev: Rows<'a, T>,
+    pub saved: Rows<'a, T>,
+    pub dz: Rows<'a, T>,
+}
+
+/// What dz is multiplied with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operand {
+    X,
+    H,
+    /// `r h`.
+    ResetH,
+}
+
+/// Outer products that are summed: an operand's columns times some of dz's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OuterProduct {
+    pub operand: Operand,
+    pub part: Columns,
+    /// The operand's columns, and those of dz.
+    pub size: (usize, usize),
+}
+
+impl OuterProduct {
+    /// The elements of the sums.
+    pub fn len(self) -> usize {
+        self.size.0 * self.size.1
+    }
+}
+
+impl Form {
+    /// All outer products of a cell, in the order of their sums.
+    pub(super) fn outer_products(self, input_size: usize, units: usize) -> impl Iterator<Item = OuterProduct> {
+        let outer = move |operand, operand_size, part: Columns| OuterProduct {
+            operand,
+            part,
+            size: (operand_size, part.count * units),
+        };
+        let of_kernel = self.of_kernel().iter().map(move |&part| outer(Operand::X, input_size, part));
+        let of_h = std::iter::once(outer(Operand::H, units, self.of_recurrent()));
+        let of_candidate = self.of_candidate().map(|part| outer(Operand::ResetH, units, part));
+        of_kernel.chain(of_h).chain(of_candidate)
+    }
+}
+
+/// The outer products of a chunk of steps, or a share of them: some blocks of sums that follow one another. Which share a
+/// sum is in changes nothing about it.
+#[derive(Debug)]
+pub(crate) struct ChunkWork<'a, T> {
+    pub(super) isa: Isa,
+    pub(super) form: Form,
+    /// The cell's input size and units.
+    pub(super) sizes: (usize, usize),
+    pub(super) call: BackwardChunk<'a, T>,
+    /// The sums before these.
+    pub(super) first: usize,
+    pub(super) sums: &'a mut [T],
+}
+
+impl<T: Float> ChunkWork<'_, T> {
+    /// All of it.
+    pub(crate) fn run_here(self) {
+        let ChunkWork { isa, form, sizes: (input_size, units), call, first, mut sums } = self;
+        let (mut at, end) = (0, first + sums.len());
+        for product in form.outer_products(input_size, units) {
+            let from = first.max(at);
+            let to = end.min(at + product.len());
+            if from < to {
+                let (own, others) = sums.split_at_mut(to - from);
+                sums = others;
+                let part = product.part;
+                let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
+                let (operand, rows) = match product.operand {
+                    Operand::X => (call.x, call.rows),
+                    Operand::H => (call.prev.columns(0..units), call.recurrent_rows),
+                    Operand::ResetH => (call.saved.columns(3 * units..4 * units), call.recurrent_rows),
+                };
+                dispatch(isa, Outer { operand, dz, rows, skip: from - at, sums: own });
+            }
+            at += product.len();
+        }
+    }
+}
+
+#[cfg(feature = "rayon")]
+impl<T: Float> ChunkWork<'_, T> {
+    /// Its multiplications.
+    pub(crate) fn work(&self) -> usize {
+        self.sums.len() * self.call.rows.len()
+    }
+
+    /// Two shares of about the same size, if there is more than one block.
+    pub(crate) fn split(self) -> (Self, Option<Self>) {
+        let (end, middle) = (self.first + self.sums.len(), self.first + self.sums.len() / 2);
+        let (input_size, units) = self.sizes;
+        let mut at = 0;
+        for OuterProduct { size: (operand, columns), .. } in self.form.outer_products(input_size, units) {
+            let mut column = 0;
+            while column < columns {
+                let width = block_width::<T>(self.isa.all_lines_at_once(), columns - column);
+                column += width;
+                at += operand * width;
+                if at >= middle && at > self.first && at < end {
+                    let (first, second) = self.sums.split_at_mut(at - self.first);
+                    return (Self { sums: first, ..self }, Some(Self { sums: second, first: at, ..self }));
+                }
+            }
+        }
+        (self, None)
+    }
+}
