@@ -47,6 +47,7 @@ fn aim(isa: &str, float: &str, kind: Kind, work: Work, units: usize) -> Option<f
     let aim = match (work, units) {
         (Work::StepWith(_), 0..=40) => 1.5,
         (Work::StepWith(_), _) => 1.15,
+        (Work::Resets | Work::Strided, _) => return None,
         _ if kind == Kind::StackedLstm => return None,
         (Work::Step, _) if isa == "avx2" => 1.1,
         (Work::Step | Work::Sequence, _) if isa == "avx2" => return None,

@@ -5,13 +5,14 @@ use std::ops::Range;
 use super::dropout::draw_masks;
 use super::pass::{MaskedOutput, Pass};
 use super::scratch::{Scratch, take};
-use super::sequence::Sequence;
+use super::sequence::{Sequence, SequenceMut};
 use super::tape::Node;
 use super::threads;
+use crate::aligned::Aligned;
 use crate::cells::{Cell, StepRows};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::{Input, RowStep, Rows, RowsMut};
+use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
 const CHUNK: usize = 24;
@@ -59,6 +60,35 @@ impl<C: Cell> Recurrence<'_, C> {
         copy_rows(batch, next.as_rows().columns(self.output.clone()), carry);
     }
 
+    /// All steps of the only row, none of them masked, recorded or begun anew: the loop of [`run`](Self::run) without what
+    /// small cells would feel. The two states are those before and after even steps.
+    #[allow(clippy::too_many_arguments)] // the loop's own variables
+    fn steps_of_row(
+        &self,
+        timesteps: usize,
+        input: &Sequence<'_, C::Elem>,
+        (mut prev, mut next): (&mut [C::Elem], &mut [C::Elem]),
+        mut sequence: Option<&mut SequenceMut<'_, C::Elem>>,
+        hoist: &mut Hoist<'_, C::Elem>,
+        work: &mut [C::Elem],
+        odd: &mut bool,
+    ) {
+        for first in (0..timesteps).step_by(hoist.slots) {
+            let steps = first..timesteps.min(first + hoist.slots);
+            hoist.input(self.cell, input, 1, timesteps, first, self.go_backwards);
+            for step in steps {
+                let time = if self.go_backwards { timesteps - 1 - step } else { step };
+                *odd = !*odd;
+                let mut row = RowStep { input: hoist.row(input, time), prev, next: &mut *next };
+                self.cell.step_row(&mut row, &mut *work, *odd);
+                if let Some(sequence) = &mut sequence {
+                    sequence.at(step).row_mut(0).copy_from_slice(&next[self.output.clone()]);
+                }
+                std::mem::swap(&mut prev, &mut next);
+            }
+        }
+    }
+
     /// A whole call.
     pub(crate) fn run(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
         let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, mut carry, .. } = pass;
@@ -82,26 +112,24 @@ impl<C: Cell> Recurrence<'_, C> {
         };
         copy_rows(batch, initial, states.at(0).0);
 
-        let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.outputs);
+        let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected);
         let parts = if recorder.is_some() { threads::scratch_parts(batch, self.work) } else { 1 };
         let work = take(&mut scratch.work, parts * self.cell.rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
         let plain = all_live && resets.is_none() && recorder.is_none() && masks.is_none();
         let mut lag = Lag::new(batch, &mut scratch.lag);
-        for step in 0..timesteps {
+        let steps = if let (States::InTurn { even, odd }, true, 1) = (&mut states, plain, batch) {
+            let states = (even.row_mut(0), odd.row_mut(0));
+            self.steps_of_row(timesteps, &input, states, sequence.as_mut(), &mut hoist, work, &mut scratch.odd);
+            0
+        } else {
+            timesteps
+        };
+        for step in 0..steps {
             scratch.odd = !scratch.odd;
             let odd = scratch.odd;
             let (mut prev, mut next) = states.at(step);
             let mut outputs = sequence.as_mut().map(|sequence| sequence.at(step));
-            if batch == 1 && plain {
-                let input = hoist.input(self.cell, &input, batch, timesteps, step, self.go_backwards).row(0);
-                let next = next.row_mut(0);
-                self.cell.step_row(&mut RowStep { input, prev: prev.row(0), next: &mut *next }, &mut *work, odd);
-                if let Some(outputs) = &mut outputs {
-                    outputs.row_mut(0).copy_from_slice(&next[self.output.clone()]);
-                }
-                continue;
-            }
             let time = if self.go_backwards { timesteps - 1 - step } else { step };
             // The boundary lies between time - 1 and time, whichever way it is crossed.
             let boundary = if self.go_backwards { time + 1 } else { time };
@@ -342,11 +370,17 @@ struct Hoist<'b, T> {
 }
 
 impl<'b, T: Float> Hoist<'b, T> {
-    fn new<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool, buffer: &'b mut Vec<T>) -> Self {
+    fn new<C: Cell<Elem = T>>(
+        cell: &C,
+        batch: usize,
+        timesteps: usize,
+        dropout: bool,
+        buffer: &'b mut Aligned<T>,
+    ) -> Self {
         let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
         let width = if worth { cell.projected_len() } else { 0 };
-        let slots = timesteps.min(CHUNK);
-        Hoist { products: take(buffer, batch * slots * width), width, slots, first: 0 }
+        let slots = timesteps.clamp(1, CHUNK);
+        Hoist { products: buffer.take(batch * slots * width), width, slots, first: 0 }
     }
 
     /// The input of one step; every `CHUNK` steps this projects the next ones.
@@ -374,5 +408,14 @@ impl<'b, T: Float> Hoist<'b, T> {
         }
         let slot = time - self.first;
         Input::Projected(Rows::new(self.products, slot * self.width, self.slots * self.width, self.width))
+    }
+
+    /// The input of the only row at a time that has been projected, if any is.
+    #[inline]
+    fn row<'s>(&'s self, x: &Sequence<'s, T>, time: usize) -> RowInput<'s, T> {
+        match self.width {
+            0 => RowInput::Raw(x.at(time).row(0)),
+            width => RowInput::Projected(&self.products[(time - self.first) * width..][..width]),
+        }
     }
 }

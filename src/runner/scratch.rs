@@ -22,7 +22,9 @@ pub struct Scratch<T> {
     pub(crate) work: Vec<T>,
     /// The gradients of the preactivations of a few steps.
     pub(crate) dz: Aligned<T>,
-    /// Projected inputs of a few steps, or an inner layer's outputs.
+    /// Projected inputs of a few steps.
+    pub(crate) projected: Aligned<T>,
+    /// An inner layer's outputs.
     pub(crate) outputs: Vec<T>,
     /// Previous outputs of layers inside.
     pub(crate) carry: Vec<T>,
@@ -77,6 +79,7 @@ impl<T> Scratch<T> {
             state: Aligned::default(),
             work: Vec::new(),
             dz: Aligned::default(),
+            projected: Aligned::default(),
             outputs: Vec::new(),
             carry: Vec::new(),
             cut: Vec::new(),
