@@ -15,8 +15,8 @@
 //! 3. **Nothing is silent.** Options that aren't supported, wrong shapes, names that don't exist: a typed error names
 //!    them.
 //! 4. **As fast as the machine**: one step at batch 1 at the speed at which the weights can be read, batches near the
-//!    multiply-add peak. This shapes the interfaces now (packed weights, steps finished in registers, no allocation in
-//!    a step of a stream); the kernels grow into it.
+//!    multiply-add peak, no allocation in a step of a stream. `benches/cells` measures both and `benches/RESULTS.md`
+//!    keeps what it found.
 //! 5. **Small.** Few dependencies; whatever not everyone needs is to be a feature.
 //!
 //! # The parts, and which may know which
@@ -66,6 +66,14 @@
 //! **An [`Output`](crate::Output) has one type.** Keras returns a tensor, or a list whose length depends on two flags.
 //! Here the last output is always there (it costs nothing), and what wasn't requested is an error that says how to
 //! request it.
+//!
+//! **A step of one row has ways of its own**, from [`Stream`](crate::Stream) and the loop over one row down to the kernels
+//! (`step_row`). They compute the same bits; but for a small cell what stands around the arithmetic decides, and there
+//! each argument that goes through memory counts.
+//!
+//! **Threads change no bit** (feature `rayon`). In inference rows are split, and each part runs the whole layer. In training
+//! the rows of each step are split, since a tape is laid out by step, and the weights' gradients by weights: each of their
+//! sums has all rows and steps in one order, which follows from the batch alone.
 //!
 //! **The weights that a user sees are the truth**, in Keras's shapes and gate order; the kernels' packed form is made
 //! from them, and made anew when they change. The only way to change one leads through a visitor that repacks, so the

@@ -138,6 +138,13 @@ impl<'a, T> RowsMut<'a, T> {
     }
 }
 
+/// Copies the first `batch` rows; both have the same width.
+pub(crate) fn copy_rows<T: Copy>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
+    for row in 0..batch {
+        to.row_mut(row).copy_from_slice(from.row(row));
+    }
+}
+
 /// What a step reads as its input: the features themselves, or their product with the kernel, done before the loop.
 #[derive(Debug, Clone, Copy)]
 pub enum Input<'a, T> {

@@ -16,7 +16,7 @@ use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::random::SeedSource;
 use crate::room;
-use crate::rows::{Rows, RowsMut};
+use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
@@ -286,17 +286,19 @@ impl<T: Float> Layer<T> for Dense<T> {
     }
 
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
-        let Pass { batch, timesteps, input, mut carry, mut sequence, .. } = pass;
+        let Pass { batch, timesteps, input, carry, mut sequence, .. } = pass;
         if let Some(node) = pass.tape {
             self.record(node, batch, timesteps, input);
         }
-        for time in 0..timesteps {
-            if let Some(sequence) = &mut sequence {
-                self.packed.forward(batch, input.at(time), sequence.at(time), &self.activation);
+        let Some(last) = timesteps.checked_sub(1) else { return };
+        match &mut sequence {
+            Some(sequence) => {
+                for time in 0..timesteps {
+                    self.packed.forward(batch, input.at(time), sequence.at(time), &self.activation);
+                }
+                copy_rows(batch, sequence.at(last).as_rows(), carry);
             }
-            if time + 1 == timesteps {
-                self.packed.forward(batch, input.at(time), carry.reborrow(), &self.activation);
-            }
+            None => self.packed.forward(batch, input.at(last), carry, &self.activation),
         }
     }
 

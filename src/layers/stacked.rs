@@ -9,7 +9,7 @@ use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::{RowInput, RowStep, Rows, RowsMut};
+use crate::rows::{RowInput, RowStep, Rows, RowsMut, copy_rows};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
@@ -461,12 +461,6 @@ fn turn(resets: &[bool], timesteps: usize, turned: &mut Vec<bool>) {
     for row in resets.chunks_exact(timesteps) {
         turned.push(false);
         turned.extend(row[1..].iter().rev());
-    }
-}
-
-fn copy_rows<T: Float>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
-    for row in 0..batch {
-        to.row_mut(row).copy_from_slice(from.row(row));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::aligned::Aligned;
 use crate::cells::{Cell, StepRows};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut};
+use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut, copy_rows};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
 const CHUNK: usize = 24;
@@ -254,12 +254,6 @@ impl<'b> Lag<'b> {
     /// Whether the state that the step writes differs from the one before; from now on it doesn't.
     fn take_state(&mut self, row: usize) -> bool {
         std::mem::take(&mut self.0[row].1)
-    }
-}
-
-fn copy_rows<T: Float>(batch: usize, from: Rows<'_, T>, mut to: RowsMut<'_, T>) {
-    for row in 0..batch {
-        to.row_mut(row).copy_from_slice(from.row(row));
     }
 }
 
