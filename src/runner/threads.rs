@@ -169,11 +169,17 @@ mod forked {
         }
     }
 
+    /// Runs a step in as many parts as pay; a row is `work` multiplications.
+    fn in_parts<'a, W: RowWork<'a>>(call: W, work: usize, indices: &'a mut Vec<usize>, run: impl Fn(W) + Sync) {
+        let rows = call.rows().len();
+        let parts = step_parts(rows, work);
+        let room = if parts > 1 { index_room(rows, parts) } else { 0 };
+        share(call, parts, take(indices, room), &run);
+    }
+
     /// One recorded step, `work` multiplications a row; its scratch has [`scratch_parts`].
-    pub(crate) fn step<C: Cell>(cell: &C, call: StepRows<'_, C::Elem>, work: usize, indices: &mut Vec<usize>) {
-        let parts = step_parts(call.rows.len(), work);
-        let room = if parts > 1 { index_room(call.rows.len(), parts) } else { 0 };
-        share(call, parts, take(indices, room), &|call| cell.step_rows(call));
+    pub(crate) fn step<'a, C: Cell>(cell: &C, call: StepRows<'a, C::Elem>, work: usize, indices: &'a mut Vec<usize>) {
+        in_parts(call, work, indices, |call| cell.step_rows(call));
     }
 
     impl<'a, T: Float> RowWork<'a> for BackwardStep<'a, T> {
@@ -220,15 +226,13 @@ mod forked {
     }
 
     /// One step of the way back; its scratch has [`scratch_parts`].
-    pub(crate) fn step_back<T: Float>(
+    pub(crate) fn step_back<'a, T: Float>(
         kernel: &BackwardKernel<T>,
-        call: BackwardStep<'_, T>,
+        call: BackwardStep<'a, T>,
         work: usize,
-        indices: &mut Vec<usize>,
+        indices: &'a mut Vec<usize>,
     ) {
-        let parts = step_parts(call.rows.len(), work);
-        let room = if parts > 1 { index_room(call.rows.len(), parts) } else { 0 };
-        share(call, parts, take(indices, room), &|call| kernel.step(call));
+        in_parts(call, work, indices, |call| kernel.step(call));
     }
 
     /// The outer products of a chunk of steps.
