@@ -47,7 +47,9 @@ pub struct Stream<T: Float, P> {
     batch: usize,
     /// The state and the one that the next step writes, in turn.
     states: [State<T>; 2],
-    current: usize,
+    /// Whether the state now is the second. Not an index: a `bool` is written and read by instructions of one width, and
+    /// what one step wrote the next one can read before it has reached the cache.
+    second: bool,
     /// The previous outputs of the layer and of those inside: (batch, carry width).
     carry: Aligned<T>,
     /// Whether outputs of steps are in the state and not yet in `carry`.
@@ -94,7 +96,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         let mut stream = Stream {
             batch,
             states: [zeros(), zeros()],
-            current: 0,
+            second: false,
             behind: false,
             carry: Aligned::zeros(batch * sizes.carry),
             output: Array2::zeros((batch, sizes.output)),
@@ -153,11 +155,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         if self.batch != 1 || x.len() != self.sizes.input {
             return Err(self.not_one_row(x.len()));
         }
-        let (prev, next) = in_turn(&mut self.states, self.current);
+        let (prev, next) = in_turn(&mut self.states, self.second);
         let next = next.as_mut_slice();
         let mut step = RowStep { input: RowInput::Raw(x), prev: prev.as_slice(), next: &mut *next };
         self.layer.step_row(&mut step, &mut self.carry, &mut self.scratch);
-        self.current ^= 1;
+        self.second = !self.second;
         self.behind = true;
         let Sizes { carry, output, output_in_state, .. } = self.sizes;
         Ok(match output_in_state {
@@ -182,10 +184,10 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     pub fn run_with(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         self.check_chunk(x, &run)?;
         self.catch_up();
-        let (prev, next) = in_turn(&mut self.states, self.current);
+        let (prev, next) = in_turn(&mut self.states, self.second);
         let run = run.initial_state(prev);
         let output = produce(&*self.layer, x, run, Some(next), Some(&mut self.carry), &mut self.scratch)?;
-        self.current ^= 1;
+        self.second = !self.second;
         Ok(output)
     }
 
@@ -204,11 +206,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         self.check_chunk(x, &run)?;
         self.catch_up();
-        let (prev, next) = in_turn(&mut self.states, self.current);
+        let (prev, next) = in_turn(&mut self.states, self.second);
         let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
         let run = run.initial_state(prev);
         execute(&*self.layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
-        self.current ^= 1;
+        self.second = !self.second;
         if let Some(last) = last {
             last.assign(&self.output());
         }
@@ -220,7 +222,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     /// The state now.
     pub fn state(&self) -> &State<T> {
-        &self.states[self.current]
+        &self.states[usize::from(self.second)]
     }
 
     /// The layer.
@@ -251,7 +253,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// # Errors
     /// [`Error::StateLayout`], [`Error::StateBatch`]; the stream is as before.
     pub fn set_state(&mut self, state: &State<T>) -> Result<()> {
-        self.states[self.current].copy_from(state)?;
+        self.states[usize::from(self.second)].copy_from(state)?;
         self.recall();
         Ok(())
     }
@@ -288,7 +290,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     fn fill_initial(&mut self, row: usize) {
         let width = self.sizes.state;
-        let state = self.states[self.current].as_mut_slice();
+        let state = self.states[usize::from(self.second)].as_mut_slice();
         self.layer.fill_initial_state(&mut state[row * width..][..width]);
     }
 
@@ -301,13 +303,13 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     fn recall(&mut self) {
         self.behind = false;
         let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
-        self.layer.recall(self.batch, self.states[self.current].rows(), carry);
+        self.layer.recall(self.batch, self.states[usize::from(self.second)].rows(), carry);
     }
 
     /// Writes to `carry` what steps by [`step_one`](Stream::step_one) left in the state.
     fn catch_up(&mut self) {
         if std::mem::take(&mut self.behind) {
-            self.layer.catch_up(self.states[self.current].as_slice(), &mut self.carry);
+            self.layer.catch_up(self.states[usize::from(self.second)].as_slice(), &mut self.carry);
         }
     }
 
@@ -337,7 +339,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     #[inline]
     fn advance(&mut self, x: &[T]) {
         self.catch_up();
-        let (prev, next) = in_turn(&mut self.states, self.current);
+        let (prev, next) = in_turn(&mut self.states, self.second);
         self.layer.step_into(
             self.batch,
             Rows::packed(x, self.sizes.input),
@@ -346,12 +348,12 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             RowsMut::packed(&mut self.carry, self.sizes.carry),
             &mut self.scratch,
         );
-        self.current ^= 1;
+        self.second = !self.second;
     }
 
     fn advance_masked(&mut self, x: &[T], live: &[bool]) {
         self.catch_up();
-        let (prev, next) = in_turn(&mut self.states, self.current);
+        let (prev, next) = in_turn(&mut self.states, self.second);
         self.layer.process(
             Pass {
                 batch: self.batch,
@@ -369,7 +371,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             },
             &mut self.scratch,
         );
-        self.current ^= 1;
+        self.second = !self.second;
     }
 
     fn check_chunk(&self, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
@@ -382,8 +384,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 }
 
 /// The state now and the one to write.
-fn in_turn<T>([first, second]: &mut [State<T>; 2], current: usize) -> (&mut State<T>, &mut State<T>) {
-    if current == 0 { (first, second) } else { (second, first) }
+fn in_turn<T>([first, second]: &mut [State<T>; 2], is_second: bool) -> (&mut State<T>, &mut State<T>) {
+    if is_second { (second, first) } else { (first, second) }
 }
 
 impl<T: Float, P: fmt::Debug> fmt::Debug for Stream<T, P> {
