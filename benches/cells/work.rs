@@ -121,20 +121,23 @@ impl Kind {
         // A block is a tile of columns: one line of each gate, or four of a SimpleRNN. With the reset before the
         // product the order never turns.
         let block = (if self == Kind::SimpleRnn { 4 } else { gates }) * 64 / size_of::<T>();
+        let cells = self.cells(input_size, units);
+        // In a step the weights of all cells are read before the first one's are read again.
+        let all = cells.iter().map(|&(i, u)| (i + u) * gates * u).sum::<usize>();
         let of_cell = |(i, u): (usize, usize)| {
             let products = |rows: usize| limits.products(rows * gates * u);
-            let reading = |rows: usize| {
-                let all = rows * gates * u;
-                limits.read::<T>(all, if self == Kind::GruBefore { all } else { rows * block })
+            let reading = |rows: usize, all: usize| {
+                let block = if self == Kind::GruBefore { all } else { rows * block };
+                limits.read::<T>(all, block) * (rows * gates * u) as f64 / all as f64
             };
             let matrices = match work {
-                Work::Step | Work::StepWith(_) => products(i + u).max(reading(i + u)),
-                Work::Sequence => products(i) + products(u).max(reading(u)),
+                Work::Step | Work::StepWith(_) => products(i + u).max(reading(i + u, all)),
+                Work::Sequence => products(i) + products(u).max(reading(u, u * gates * u)),
                 _ => products(i + u),
             };
             matrices + limits.activations(activations * u)
         };
-        self.cells(input_size, units).into_iter().map(of_cell).sum()
+        cells.into_iter().map(of_cell).sum()
     }
 }
 
