@@ -1,4 +1,5 @@
-//! Training allocates nothing after its first step: forward, loss, backward and update, for layers of all kinds.
+//! Training allocates nothing after its first step: forward, loss, backward and update, for layers of all kinds. And what a
+//! recorded run keeps is no more than the way back needs.
 
 #![allow(unsafe_code)] // an allocator can't be written without
 
@@ -12,28 +13,36 @@ use recurrent::{
     Run, Scratch, SimpleRnn, Stacked, StackedCells, TimeDistributed,
 };
 
-/// The system's allocator, which counts what each thread asks for.
+/// The system's allocator, which counts what each thread asks for, and the bytes that it holds.
 struct Counting;
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    static HELD: Cell<isize> = const { Cell::new(0) };
+}
+
+fn hold(bytes: isize) {
+    HELD.with(|held| held.set(held.get() + bytes));
 }
 
 // SAFETY: every call goes to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        hold(layout.size() as isize);
         // SAFETY: the caller keeps the same promises to us.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
+        hold(size as isize - layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -166,4 +175,36 @@ fn an_allocation_is_seen() {
     let before = allocations();
     let array = std::hint::black_box(Array1::<f32>::zeros(100));
     assert!(allocations() > before, "{}", array.len());
+}
+
+/// The bytes that a recorded run and its way back keep for each row and step.
+fn bytes_of_a_row_step(layer: &dyn Layer<f32>) -> Result<f64> {
+    let held = |steps: usize| -> Result<isize> {
+        let x =
+            Array3::from_shape_fn((BATCH, steps, layer.input_size()), |(b, t, i)| ((b + 2 * t + 3 * i) as f32).sin());
+        let d_last = Array2::ones((BATCH, layer.output_size()));
+        let mut gradients = Gradients::new(layer).without_input();
+        let before = HELD.get();
+        let mut tape = Tape::new();
+        layer.run(&x, Run::new().record(&mut tape))?;
+        layer.backward(&mut tape, OutputGradient::new().last(&d_last), &mut gradients)?;
+        Ok(HELD.get() - before)
+    };
+    held(130)?; // what the thread keeps for all calls
+    // More steps than the way back takes at a time.
+    Ok((held(130)? - held(80)?) as f64 / (50 * BATCH) as f64)
+}
+
+#[test]
+fn a_tape_keeps_no_more_than_the_way_back_needs() -> Result<()> {
+    const UNITS: usize = 48;
+    const INPUTS: usize = 9;
+    // The input, the states, the gates; and whether the row was alive, and began anew.
+    let most = |values: usize| (4 * (INPUTS + values * UNITS) + 2) as f64;
+    assert_eq!(bytes_of_a_row_step(&SimpleRnn::<f32>::new(INPUTS, UNITS))?, most(1));
+    assert_eq!(bytes_of_a_row_step(&Lstm::<f32>::new(INPUTS, UNITS))?, most(6));
+    assert_eq!(bytes_of_a_row_step(&Gru::<f32>::new(INPUTS, UNITS))?, most(5));
+    let before = Gru::<f32>::builder(INPUTS, UNITS).reset_after(false).build()?;
+    assert_eq!(bytes_of_a_row_step(&before)?, most(5));
+    Ok(())
 }
