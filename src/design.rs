@@ -119,5 +119,6 @@
 //! `tests/golden` holds cases that the frameworks computed, at pinned versions, and the scripts that made them: all
 //! sizes distinct and above one, all weights distinct, biases and initial states not zero, because constant weights
 //! can't see swapped gates. Naive f64 equations check the reference kernel, the reference kernel checks every vector
-//! width, the frameworks' files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is
-//! its rows, reverse is flip, a mask is a shorter input, resets are separate sequences.
+//! width, whole layers are compared between the machine's instruction sets, in inference and training, and the frameworks'
+//! files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows, reverse is
+//! flip, a mask is a shorter input, resets are separate sequences.

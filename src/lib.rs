@@ -155,6 +155,14 @@
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one |
 //!
 //! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
+//!
+//! # Targets
+//!
+//! The kernels are written for x86-64 (AVX-512, AVX2, and SSE2 without fused multiply-add) and aarch64 (NEON). On other
+//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with SSE2,
+//! last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed from; the
+//! program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }` among its own
+//! dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
 
 #![deny(missing_docs)]
 

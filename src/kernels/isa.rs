@@ -42,8 +42,10 @@ pub(crate) trait Arch: Copy + 'static {
     fn mul_add<T: Float>(a: T, b: T, c: T) -> T;
 }
 
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2;
 #[derive(Clone, Copy)]

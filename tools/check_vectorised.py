@@ -1,0 +1,285 @@
+#!/usr/bin/env python3
+"""Checks the machine code of the kernels: that each is made of vector instructions of its instruction set.
+
+    RUSTFLAGS=-Csymbol-mangling-version=v0 CARGO_TARGET_DIR=target/symbols cargo build --release --lib
+    python3 tools/check_vectorised.py target/symbols/release/librecurrent.rlib
+
+The library itself is looked at, not a program: it has all kernels, whether a program calls them or not. With v0 mangling
+their names tell for what they are compiled: `dispatch::avx512::<blocks::Sums<f32, __m512, 4, false>>`. For x86-64; needs
+objdump. See the traps in `src/kernels/mod.rs`, which are what this finds.
+"""
+
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+
+# The width of a line of 64 bytes in each set, and of half of it: the registers' letter, and how many of them.
+LINE = {"avx512": ("z", 1), "avx2": ("y", 2), "baseline": ("x", 4)}
+HALF_LINE = {"avx512": ("y", 1), "avx2": ("y", 1), "baseline": ("x", 2)}
+# The rows of a block of sums.
+ROWS = {"avx512": [1, 2, 3, 4, 6, 8], "avx2": [1, 2, 3, 4, 6], "baseline": [1, 2]}
+
+# Kernels whose inner loops are products, by what their name begins with; the number of lines (and groups) in a loop.
+ONE_ROW = {
+    "lstm::row::OneRow<": 4,
+    "lstm::row::OneRowInPairs<": 8,
+    "lstm::row::OneRowUnfused<": 4,
+    "lstm::row::OnlyTile<": 4,
+    "lstm::row::LastTile<": 4,
+    "gru::row::OneRow<": 3,
+    "gru::row::OneRowInPairs<": 6,
+    "gru::row::OneRowUnfused<": 3,
+    "gru::row::OnlyTile<": 3,
+    "gru::row::LastTile<": 3,
+    "gru::before::GatesOfRow<": None,  # the number is in the name
+    "gru::before::CandidateOfRow<": None,
+    "simple_rnn::OneRow<": None,
+    "simple_rnn::OnlyGroup<": None,
+}
+# Functions of a unit over whole vectors: no scalar is left over.
+WHOLE_VECTORS = ["lstm::rows::Fused<", "lstm::rows::Recorded<", "gru::rows::Fused<", "gru::rows::Recorded<", "simple_rnn::AnyRows<"]
+# Loops over rows of any length, the last elements of which are scalars: how many times as many operations there are on
+# scalars at most. A loop of few operations has its rest unrolled.
+ANY_LENGTH = {
+    "activate::Forward<": 1.1,
+    "activate::Backward<": 1.1,
+    "backward::derivatives::": 3,
+    "backward::outer::Flush<": 5,
+    "backward::outer::Outer<": 0.1,
+    "backward::outer::Sum<": 1,
+    "gru::before::AnyRows<": 1.1,
+    "gru::before::RestOfRow<": 2,
+    "gru::rows::Unfused<": 1.1,
+    "lstm::rows::Unfused<": 3,
+}
+# The largest block of sums of outer products, by set.
+OUTER = {"avx512": 24, "avx2": 12, "baseline": 24}
+# No products of their own: they call sums. Or not for speed: the specification, and a function of one number.
+NOT_LOOKED_AT = ["::Project<", "::Reference<", "dense::Forward<", "backward::Product<", "sigmoid::One<", "limits::"]
+
+# Panics are called, and never return. Fills and copies of whole blocks are calls; not in what runs for one row.
+ALWAYS_CALLED = r"core::(panicking|slice|option|result)::"
+FILLS = "memset|memcpy"
+# Cuts four slices, which takes no arithmetic.
+CUTS = r"<\[usize; 4\]>::try_map"
+
+# Baseline has no fused multiply-add on x86-64: there, multiplications are counted.
+FUSED = re.compile(r"vfn?m(add|sub)|mul[ps][sd]")
+SCALAR = re.compile(r"s[sd]$")
+ARITHMETIC = re.compile(r"v?(add|sub|mul|div|max|min|fn?m)[a-z0-9]*[ps][sd]$")
+
+
+class Instruction:
+    def __init__(self, address, text):
+        self.address = address
+        self.name, _, self.operands = text.partition(" ")
+        self.operands = self.operands.strip()
+        self.symbol = None
+
+    def width(self):
+        """The letter of the register it writes, or s for a scalar."""
+        return "s" if SCALAR.search(self.name) else self.operands[:1]
+
+    def is_fused(self):
+        return bool(FUSED.match(self.name))
+
+    def stores(self):
+        """Writes a vector to memory."""
+        return bool(self.name.startswith("v") and re.match(r"\S+ PTR \[.*\],[xyz]mm", self.operands))
+
+    def broadcasts(self):
+        """Takes one number from memory that isn't a constant, for all lanes: an element of a row."""
+        memory = re.search(r"\[([^\]]*)\]", self.operands)
+        one_for_all = "broadcast" in self.name or "bcst" in self.operands.lower() or "{1to" in self.operands
+        return bool(memory and one_for_all and "rip" not in memory.group(1))
+
+
+class Function:
+    def __init__(self, instruction_set, kernel, body):
+        self.set, self.kernel, self.body = instruction_set, kernel, body
+
+    def loops(self):
+        """The inner loops: from the target of a jump backwards to the jump, with no such loop inside."""
+        place = {instruction.address: n for n, instruction in enumerate(self.body)}
+        spans = set()
+        for end, instruction in enumerate(self.body):
+            target = re.match(r"[0-9a-f]+", instruction.operands) if instruction.name.startswith("j") else None
+            start = place.get(int(target.group(), 16)) if target else None
+            if start is not None and start <= end:
+                spans.add((start, end))
+        inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
+        return [self.body[start : end + 1] for start, end in inner]
+
+    def products(self):
+        """The inner loops that multiply lines of a matrix by elements of rows."""
+        baseline = self.set == "baseline"  # whose broadcasts are shuffles
+        return [loop for loop in self.loops() if fused(loop) and (baseline or any(i.broadcasts() for i in loop))]
+
+    def callees(self):
+        """The functions that it calls or takes the address of."""
+        symbols = {re.sub(r"[-+]0x[0-9a-f]+$", "", i.symbol) for i in self.body if i.symbol}
+        return {symbol for symbol in symbols if not symbol.startswith((".", "anon."))}
+
+
+def fused(body):
+    """How many multiply-adds there are of each width."""
+    return Counter(instruction.width() for instruction in body if instruction.is_fused())
+
+
+def functions(library):
+    """The kernels in a library."""
+    command = ["objdump", "-dr", "--no-show-raw-insn", "-M", "intel", "--demangle=rust", library]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    function = None
+    for line in text.splitlines():
+        if start := re.match(r"[0-9a-f]+ <(.*)>:$", line):
+            name = re.search(r"isa::dispatch::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
+            function = name and Function(name.group(1), short(name.group(2)), [])
+            if function:
+                yield function
+        elif not function:
+            continue
+        elif code := re.match(r" +([0-9a-f]+):\t(.+?) *$", line):
+            function.body.append(Instruction(int(code.group(1), 16), code.group(2)))
+        elif relocation := re.match(r"\s+[0-9a-f]+: R_X86_64_\S+\s+(.*)$", line):
+            function.body[-1].symbol = short(relocation.group(1))
+
+
+def short(name):
+    return re.sub(r"recurrent::kernels::|recurrent::|core::core_arch::x86::", "", name)
+
+
+def tile(function):
+    """The width and number of registers of the largest block of sums, and how many multiply-adds the loops need
+    in total for all blocks, once for x and once for h."""
+    _, vector, lines, _ = re.fullmatch(r"blocks::Sums<(\w+), (\w+), (\d), (\w+)>", function.kernel).groups()
+    width, registers = (LINE if "512" in vector else HALF_LINE)[function.set]
+    rows, at_once = ROWS[function.set], 1
+    if function.set == "avx512":
+        rows, at_once = rows[:-1] if lines == "4" else rows, int(lines)
+    return width, rows[-1] * at_once * registers, 2 * sum(rows) * at_once * registers
+
+
+def check_sums(function):
+    width, largest, total = tile(function)
+    counts = [fused(loop)[width] for loop in function.products()]
+    if counts.count(largest) < 2:
+        yield f"needs two loops with {largest} multiply-adds of {width}mm (x and h); has {sorted(counts)}"
+    if sum(counts) < total:
+        yield f"needs {total} multiply-adds of {width}mm in its loops; has {sorted(counts)}"
+    yield from check_registers(function)
+    yield from check_widths(function, {width})
+
+
+def check_one_row(function, lines):
+    if lines is None:
+        lines = int(re.search(r", (\d)", function.kernel).group(1))
+    width, registers = LINE[function.set]
+    counts = [fused(loop)[width] for loop in function.products()]
+    if len([count for count in counts if count and count % (lines * registers) == 0]) < 2:
+        yield f"needs two loops with {lines * registers} multiply-adds of {width}mm (x and h); has {sorted(counts)}"
+    # Not compiled to be called: 16 sums are all the registers that there are.
+    if not (function.set == "avx2" and "InPairs" in function.kernel):
+        yield from check_registers(function)
+    if "Unfused" in function.kernel:
+        yield from check_tails(function, 1.1)
+    else:
+        yield from check_widths(function, {width, "y"})
+
+
+def check_registers(function):
+    if function.set == "baseline":
+        return  # the four lines of one row are 16 registers of 16
+    for loop in function.products():
+        stores = sum(instruction.stores() for instruction in loop)
+        if stores:
+            yield f"sums go to memory and back: {stores} stores in a loop of {dict(fused(loop))} multiply-adds"
+
+
+def check_widths(function, allowed):
+    if others := {width: count for width, count in fused(function.body).items() if width not in allowed}:
+        yield f"multiply-adds of other widths: {others}"
+
+
+def check_whole_vectors(function):
+    width, _ = LINE[function.set]
+    if fused(function.body)[width] < 8:
+        yield f"needs multiply-adds of {width}mm; has {dict(fused(function.body))}"
+    yield from check_widths(function, {width, "y"})
+
+
+def check_outer(function):
+    width, _ = LINE[function.set]
+    counts = [fused(loop)[width] for loop in function.products()]
+    if OUTER[function.set] not in counts:
+        yield f"needs a loop with {OUTER[function.set]} multiply-adds of {width}mm; has {sorted(counts)}"
+    yield from check_registers(function)
+
+
+def check_tails(function, most):
+    """Scalars are the rest of vector loops."""
+    width, _ = LINE[function.set]
+    count = Counter(i.width() for i in function.body if ARITHMETIC.match(i.name))
+    if count[width] == 0 or count["s"] > most * count[width]:
+        yield f"needs vectors of {width}mm; its arithmetic is {dict(count)}"
+
+
+def check_calls(function):
+    one_row = any(function.kernel.startswith(kernel) for kernel in ONE_ROW) or function.kernel.startswith("blocks::Sums<")
+    for callee in sorted(function.callees()):
+        allowed = "isa::dispatch::" in callee or re.match(ALWAYS_CALLED, callee)
+        allowed = allowed or (re.fullmatch(FILLS, callee) and (not one_row or "Unfused" in function.kernel))
+        allowed = allowed or (re.match(CUTS, callee) and function.kernel.startswith("backward::"))
+        if not allowed:
+            yield f"calls {callee}, which isn't compiled for the instruction set or costs more than it does"
+
+
+def check(function):
+    if any(part in function.kernel for part in NOT_LOOKED_AT):
+        return
+    yield from check_calls(function)
+    if function.kernel.startswith("blocks::Sums<"):
+        yield from check_sums(function)
+    elif kernel := next((kernel for kernel in ONE_ROW if function.kernel.startswith(kernel)), None):
+        yield from check_one_row(function, ONE_ROW[kernel])
+    elif function.kernel.startswith(tuple(WHOLE_VECTORS)):
+        yield from check_whole_vectors(function)
+    elif kernel := next((kernel for kernel in ANY_LENGTH if function.kernel.startswith(kernel)), None):
+        yield from check_tails(function, ANY_LENGTH[kernel])
+        if kernel == "backward::outer::Outer<":
+            yield from check_outer(function)
+    else:
+        yield "is in none of this script's lists"
+
+
+def main():
+    found = defaultdict(list)
+    for function in functions(sys.argv[1]):
+        found[function.set].append(function)
+    wrong = []
+    for instruction_set in LINE:
+        kernels = [function.kernel for function in found[instruction_set]]
+        # For nothing to be overlooked because it has another name.
+        for prefix in ["blocks::Sums<", *ONE_ROW, *WHOLE_VECTORS, *ANY_LENGTH]:
+            for element in ["f32", "f64"]:
+                if not any(kernel.startswith(prefix) and f"<{element}" in kernel for kernel in kernels):
+                    wrong.append(f"{instruction_set}: no {prefix}{element}..> is there")
+        if (sums := sum(kernel.startswith("blocks::Sums<") for kernel in kernels)) < 16:
+            wrong.append(f"{instruction_set}: {sums} kinds of blocks::Sums, not 16")
+        for function in found[instruction_set]:
+            wrong += [f"{instruction_set}, {function.kernel}: {what}" for what in check(function)]
+        loops = [fused(loop) for function in found[instruction_set] for loop in function.products()]
+        width, _ = LINE[instruction_set]
+        print(
+            f"{instruction_set}: {len(kernels)} kernels, {len(loops)} loops of products with up to "
+            f"{max((loop[width] for loop in loops), default=0)} multiply-adds of {width}mm"
+        )
+    for what in wrong:
+        print(what)
+    print(f"{len(wrong)} wrong" if wrong else "all are vectorised")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
