@@ -17,9 +17,12 @@ pub(crate) struct Aligned<T> {
 
 impl<T: Copy + Default> Aligned<T> {
     /// `len` zeros.
+    ///
+    /// # Panics
+    /// If there is no memory for so many, as `vec!` does.
     pub(crate) fn zeros(len: usize) -> Self {
         let slack = LINE / size_of::<T>() - 1;
-        let data = vec![T::default(); len + slack];
+        let data = vec![T::default(); len.saturating_add(slack)];
         let start = data.as_ptr().align_offset(LINE).min(slack);
         Aligned { data, start, len }
     }

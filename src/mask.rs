@@ -30,6 +30,7 @@ impl TimeMask<'_> {
     /// Writes the rows that are real at this step into `live`, in order.
     pub(crate) fn live_rows(&self, batch: usize, time: usize, live: &mut Vec<usize>) {
         live.clear();
+        live.reserve(batch); // once for all steps, however many rows are real
         live.extend((0..batch).filter(|&row| self.is_live(row, time)));
     }
 

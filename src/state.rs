@@ -117,7 +117,8 @@ impl<T: Float> State<T> {
     /// # Panics
     /// If there can't be so many, as `Array2::zeros` does.
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
-        let values = Aligned::zeros(batch * layout.width());
+        // Too many for a number are too many for memory.
+        let values = Aligned::zeros(batch.checked_mul(layout.width()).unwrap_or(usize::MAX));
         State { layout, batch, values }
     }
 
@@ -162,7 +163,7 @@ impl<T: Float> State<T> {
             return Err(Error::StateShape { part: name.into(), expected, given });
         }
         let width = self.layout.width();
-        for (row, values) in self.values.chunks_exact_mut(width).zip(values.rows()) {
+        for (row, values) in self.values.chunks_exact_mut(width.max(1)).zip(values.rows()) {
             row[columns.clone()].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
         }
         Ok(())

@@ -190,7 +190,12 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
 
     /// Writes the outputs that steps by [`step_row`](Layer::step_row) have left in the state.
     #[doc(hidden)]
-    fn catch_up(&self, _state: &[T], _carry: &mut [T]) {}
+    fn catch_up(&self, state: &[T], carry: &mut [T]) {
+        if let Some(columns) = self.output_columns() {
+            let start = carry.len() - columns.len();
+            carry[start..].copy_from_slice(&state[columns]);
+        }
+    }
 
     /// Whether the layer can be trained: asked before a run records.
     #[doc(hidden)]

@@ -227,10 +227,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         Some(self.output.clone())
     }
 
-    fn catch_up(&self, state: &[C::Elem], carry: &mut [C::Elem]) {
-        carry.copy_from_slice(&state[self.output.clone()]);
-    }
-
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
         let work = take(&mut scratch.work, self.cell.rows_scratch_len(1));

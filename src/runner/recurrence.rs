@@ -225,35 +225,44 @@ impl<C: Cell> Recurrence<'_, C> {
     }
 }
 
-/// What of each row isn't up to date because it will be overwritten, as long as the row is alive.
-struct Lag<'b>(&'b mut [(bool, bool)]);
+/// What of a row isn't where it belongs, because it will be overwritten as long as the row is alive.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Behind {
+    /// The previous output is in the state only.
+    output: bool,
+    /// The state that the next step writes, of the two that alternate, differs from the one before it.
+    state: bool,
+}
+
+/// What each row is [`Behind`] with.
+struct Lag<'b>(&'b mut [Behind]);
 
 impl<'b> Lag<'b> {
-    fn new(batch: usize, buffer: &'b mut Vec<(bool, bool)>) -> Self {
+    fn new(batch: usize, buffer: &'b mut Vec<Behind>) -> Self {
         let rows = take(buffer, batch);
-        // The previous output is the call's; of the two states that alternate, one is still empty.
-        rows.fill((false, true));
+        // The previous output is the call's; of the two states one is still empty.
+        rows.fill(Behind { output: false, state: true });
         Lag(rows)
     }
 
     /// The row has a new state and output.
     fn live(&mut self, row: usize) {
-        self.0[row] = (true, true);
+        self.0[row] = Behind { output: true, state: true };
     }
 
     /// The row has a new state, and its previous output is zero.
     fn cut(&mut self, row: usize) {
-        self.0[row] = (false, true);
+        self.0[row] = Behind { output: false, state: true };
     }
 
-    /// Whether the previous output is in the state only; from now on it isn't.
+    /// Whether the previous output has to be taken from the state, which is done then.
     fn take_output(&mut self, row: usize) -> bool {
-        std::mem::take(&mut self.0[row].0)
+        std::mem::take(&mut self.0[row].output)
     }
 
-    /// Whether the state that the step writes differs from the one before; from now on it doesn't.
+    /// Whether the state has to be copied, which is done then.
     fn take_state(&mut self, row: usize) -> bool {
-        std::mem::take(&mut self.0[row].1)
+        std::mem::take(&mut self.0[row].state)
     }
 }
 

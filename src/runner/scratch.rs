@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use super::backward::ChunkRows;
+use super::recurrence::Behind;
 use super::run::CallScratch;
 use crate::aligned::Aligned;
 
@@ -30,8 +31,8 @@ pub struct Scratch<T> {
     pub(crate) carry: Vec<T>,
     /// States of rows that begin anew.
     pub(crate) cut: Vec<T>,
-    /// What of each row isn't up to date.
-    pub(crate) lag: Vec<(bool, bool)>,
+    /// What of each row isn't where it belongs.
+    pub(crate) lag: Vec<Behind>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
     /// The rows that are alive.

@@ -105,13 +105,15 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             layer,
             sizes,
         };
-        // All memory that a step takes is taken now.
-        let input = vec![T::zero(); batch * sizes.input];
-        if batch == 1 {
-            stream.step_one(&input)?;
+        // All memory that a step takes is taken now. Two inputs: one of them may be what a Masking layer hides.
+        for value in [T::zero(), T::one()] {
+            let input = vec![value; batch * sizes.input];
+            if batch == 1 {
+                stream.step_one(&input)?;
+            }
+            stream.advance(&input);
+            stream.advance_masked(&input, &vec![true; batch]);
         }
-        stream.advance(&input);
-        stream.advance_masked(&input, &vec![true; batch]);
         stream.reset();
         Ok(stream)
     }

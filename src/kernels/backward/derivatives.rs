@@ -79,8 +79,9 @@ fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
             let (ti, tf, tg, to) = (to_i.as_mut(), to_f.as_mut(), to_g.as_mut(), to_o.as_mut());
             let tc = to_c.as_mut();
             for j in 0..T::LANES {
-                // tanh(c') is h'/o, which is quicker. Where o is zero, so is all that it is multiplied with.
-                let t = if o[j] == T::zero() { T::zero() } else { next_h[j] / o[j] };
+                // tanh(c') is h'/o, which is quicker. Where o is zero, so is all that it is multiplied with, and h' is zero or
+                // NaN, as tanh(c') would make it.
+                let t = if o[j] == T::zero() { next_h[j] } else { next_h[j] / o[j] };
                 let d = d_h[j] * o[j] * (one - t * t) + d_c[j];
                 ti[j] = d * g[j] * (i[j] * (one - i[j]));
                 tf[j] = d * prev_c[j] * (f[j] * (one - f[j]));

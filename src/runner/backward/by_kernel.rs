@@ -65,7 +65,9 @@ impl<'a, T: Float> ByKernel<'a, T> {
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));
         let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
         rows.live.clear();
+        rows.live.reserve(steps * batch);
         rows.recurrent.clear();
+        rows.recurrent.reserve(steps * batch);
         let work = weights.len() + recurrent_weights.len();
         let scratch = take(scratch, threads::scratch_parts(batch, work) * kernel.scratch_len(batch));
         Some(ByKernel {

@@ -53,9 +53,10 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
         d_initial: RowsMut::packed(gradients.state.as_mut_slice(), width),
         gradients: WeightGradients::new(&mut gradients.weights),
     };
+    // Before the way back, which overwrites what was recorded: a cell of the user's may panic on it.
+    tape.spend();
     let result = threads::backward(layer, &mut tape.node, pass, &mut tape.scratch);
     tape.scratch.call = call;
-    tape.spend();
     if may_fail && result.is_err() {
         tape.kept.give_back(gradients);
     }

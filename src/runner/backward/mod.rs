@@ -73,7 +73,7 @@ impl<C: Cell> Recurrence<'_, C> {
         let dropout = std::mem::take(&mut node.dropout);
         let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
         let by_kernel = plan.and_then(|plan| {
-            ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk, &mut outputs))
+            ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk, &mut work))
         });
         let result = if let Some(mut way) = by_kernel {
             self.steps_backward(node, pass, scratch, &mut way)
@@ -111,6 +111,7 @@ impl<C: Cell> Recurrence<'_, C> {
         for step in (0..timesteps).rev() {
             let d_outputs = d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
             scratch.rows.clear();
+            scratch.rows.reserve(batch);
             for row in 0..batch {
                 let d_repeated = d_repeated.row_mut(row);
                 if node.is_live(step, row) {
