@@ -118,7 +118,7 @@ impl<T: Float> State<T> {
     /// If there can't be so many, as `Array2::zeros` does.
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
         // Too many for a number are too many for memory.
-        let values = Aligned::zeros(batch.checked_mul(layout.width()).unwrap_or(usize::MAX));
+        let values = Aligned::zeros(batch.saturating_mul(layout.width()));
         State { layout, batch, values }
     }
 
