@@ -91,8 +91,12 @@ impl Cell for Middle {
     }
 }
 
-/// Layers of four features, and whether masked steps put out zeros, which no single step does.
-fn layers() -> Result<Vec<(Box<dyn Layer<f32>>, bool)>> {
+/// A layer of four features, and whether its masked steps put out zeros, which no single step does.
+type Case = (Box<dyn Layer<f32>>, bool);
+
+type Lent<'a> = Stream<f32, &'a dyn Layer<f32>>;
+
+fn layers() -> Result<Vec<Case>> {
     let cells = || -> Result<_> {
         let before = Gru::builder(4, 7).reset_after(false).build_cell()?;
         StackedCells::builder().cell(before).cell(Middle::new(7)).cell(Lstm::builder(6, 5).build_cell()?).build()
@@ -171,7 +175,7 @@ fn any_order_of_calls_leaves_the_same_stream() -> Result<()> {
 /// A chunk of up to 29 steps, perhaps masked, perhaps with resets, and the same step by step.
 fn chunk(
     layer: &dyn Layer<f32>,
-    (one, other): (&mut Stream<f32, &dyn Layer<f32>>, &mut Stream<f32, &dyn Layer<f32>>),
+    (one, other): (&mut Lent<'_>, &mut Lent<'_>),
     numbers: &mut Numbers,
     (into, zeros): (bool, bool),
 ) -> Result<()> {
@@ -193,8 +197,8 @@ fn chunk(
         one.run_into(&xs, run, OutputMut::new().sequence(&mut sequence).last(&mut last))?;
     } else {
         let output = one.run_with(&xs, run)?;
-        sequence.assign(&output.sequence()?);
-        last.assign(&output.last());
+        sequence.assign(output.sequence()?);
+        last.assign(output.last());
     }
     for step in 0..steps {
         if cut && resets[[0, step]] {
