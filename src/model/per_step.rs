@@ -269,17 +269,19 @@ mod tests {
     use crate::layers::stacked::Stacked;
     use crate::runner::run::Run;
     use crate::runner::tape::Tape;
+    use crate::random::SeedSource;
 
     /// Slopes in a chain of layers, against central differences.
     #[test]
     fn slopes() -> Result<()> {
         let alpha = array![[0.3, -0.7, 0.2, 1.4]];
         let slopes = PerStep::new(&Op::PRelu(alpha.clone().into_dyn()), 4);
-        let lstm = Lstm::<f64>::builder(3, 4).return_sequences(true).seed(5).build()?;
+        let mut seeds = SeedSource::keras(5);
+        let lstm = Lstm::<f64>::builder(3, 4).return_sequences(true).seeds(&mut seeds).build()?;
         let mut chain = Stacked::builder()
             .layer(lstm)
             .layer(slopes.ok_or(Error::TapeLayer)?)
-            .layer(Gru::builder(4, 2).seed(6).build()?)
+            .layer(Gru::builder(4, 2).seeds(&mut seeds).build()?)
             .build()?;
         let x = Array3::from_shape_fn((2, 5, 3), |(i, j, k)| ((7 * i + 3 * j + 5 * k) as f64).sin());
         let weighed = array![[0.7, -0.4], [1.1, 0.9]];
