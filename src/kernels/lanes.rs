@@ -161,13 +161,19 @@ pub(super) fn add<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
 
 /// Asks for the cache lines of `values`, which will be needed soon: a hint, without which the bits are the same.
 #[inline(always)]
+pub(crate) fn prefetch<T>(values: &[T]) {
+    values.chunks(64 / size_of::<T>()).for_each(prefetch_line);
+}
+
+/// Asks for the cache line of the first element.
+#[inline(always)]
 #[allow(unsafe_code)]
-pub(super) fn prefetch<T>(values: &[T]) {
+pub(super) fn prefetch_line<T>(values: &[T]) {
     #[cfg(target_arch = "x86_64")]
-    for line in values.chunks(64 / size_of::<T>()) {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint can't fault and changes no value, and the address is that of elements that are borrowed.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        // SAFETY: a hint can't fault and changes no value, and the address is that of a borrowed slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = values;

@@ -267,9 +267,9 @@ mod tests {
     use crate::layers::gru::Gru;
     use crate::layers::lstm::Lstm;
     use crate::layers::stacked::Stacked;
+    use crate::random::SeedSource;
     use crate::runner::run::Run;
     use crate::runner::tape::Tape;
-    use crate::random::SeedSource;
 
     /// Slopes in a chain of layers, against central differences.
     #[test]

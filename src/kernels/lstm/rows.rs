@@ -2,7 +2,7 @@
 
 use super::super::blocks::{self, Block, Operands, Sink};
 use super::super::isa::{Arch, Kernel};
-use super::super::lanes::Lanes;
+use super::super::lanes::{Lanes, prefetch_line};
 use super::super::panels::{Group, Panels};
 use super::super::sinks::TileRows;
 use super::super::{BATCH, KernelStep, cells};
@@ -109,6 +109,19 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
             self.cell.store(row, unit, V::of(h), V::of(c));
             for (gate, saved) in gates.into_iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
                 V::of(gate).store(&mut saved[unit..]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn expect<V: Lanes<T>>(&self, group: &Group, rows: &[usize]) {
+        let (units, unit) = (self.cell.units, group.z / GATES);
+        for &row in rows {
+            for part in self.saved.row(row).chunks_exact(units) {
+                prefetch_line(&part[unit..]);
+            }
+            for part in self.cell.next.row(row).chunks_exact(units) {
+                prefetch_line(&part[unit..]);
             }
         }
     }

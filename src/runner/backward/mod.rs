@@ -31,6 +31,7 @@ use crate::cells::Cell;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::prefetch;
 use crate::rows::{Rows, RowsMut};
 
 /// One step on its way back: what both ways read and write.
@@ -109,13 +110,17 @@ impl<C: Cell> Recurrence<'_, C> {
         }
         let all_live = node.live.iter().all(|&live| live);
         for step in (0..timesteps).rev() {
-            let d_outputs = d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
+            let d_outputs_of = |step| d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
+            let (d_outputs, d_earlier) = (d_outputs_of(step), d_outputs_of(step.saturating_sub(1)));
             scratch.rows.clear();
             scratch.rows.reserve(batch);
             for row in 0..batch {
                 let d_repeated = d_repeated.row_mut(row);
                 if node.is_live(step, row) {
                     scratch.rows.push(row);
+                    if let Some(d_earlier) = d_earlier {
+                        prefetch(d_earlier.row(row)); // rows of a batch lie far apart
+                    }
                     let d_output = &mut d_next.row_mut(row)[self.output.clone()];
                     // Where no step is masked, only the last output is repeated.
                     match d_outputs {
