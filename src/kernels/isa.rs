@@ -35,6 +35,9 @@ pub(crate) trait Arch: Copy + 'static {
     /// Whether the vector registers hold the sums of several rows for all lines of a group; else one line at a time.
     const ALL_LINES_AT_ONCE: bool;
 
+    /// Whether they hold the sums of one row for all lines of two groups, while the next lines are read.
+    const IN_PAIRS: bool = Self::ALL_LINES_AT_ONCE;
+
     /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers.
     fn most_rows(lines: usize) -> usize;
 
@@ -171,6 +174,16 @@ impl Isa {
     /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled twice.
     pub(crate) fn narrow(self) -> Isa {
         if self == Isa::Avx512 { Isa::Avx2 } else { self }
+    }
+
+    /// [`Arch::IN_PAIRS`].
+    #[inline(always)]
+    pub(super) fn in_pairs(self) -> bool {
+        match self {
+            Isa::Avx512 => Avx512::IN_PAIRS,
+            Isa::Avx2 => Avx2::IN_PAIRS,
+            Isa::Baseline => Baseline::IN_PAIRS,
+        }
     }
 
     /// [`Arch::ALL_LINES_AT_ONCE`].

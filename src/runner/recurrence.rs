@@ -73,19 +73,36 @@ impl<C: Cell> Recurrence<'_, C> {
         work: &mut [C::Elem],
         odd: &mut bool,
     ) {
+        // Where a state is all output, it stays where the outputs go, and nothing is copied at each step.
+        let mut in_place = sequence.take_if(|_| self.output == (0..self.state_width));
         for first in (0..timesteps).step_by(hoist.slots) {
             let steps = first..timesteps.min(first + hoist.slots);
             hoist.input(self.cell, input, 1, timesteps, first, self.go_backwards);
             for step in steps {
                 let time = if self.go_backwards { timesteps - 1 - step } else { step };
                 *odd = !*odd;
-                let mut row = RowStep { input: hoist.row(input, time), prev, next: &mut *next };
+                let input = hoist.row(input, time);
+                let (mut initial, mut row);
+                row = match &mut in_place {
+                    None => RowStep { input, prev, next: &mut *next },
+                    Some(outputs) if step == 0 => {
+                        initial = outputs.at(0);
+                        RowStep { input, prev, next: initial.row_mut(0) }
+                    }
+                    Some(outputs) => {
+                        let (prev, next) = outputs.before_and_at(step);
+                        RowStep { input, prev, next }
+                    }
+                };
                 self.cell.step_row(&mut row, &mut *work, *odd);
                 if let Some(sequence) = &mut sequence {
                     sequence.at(step).row_mut(0).copy_from_slice(&next[self.output.clone()]);
                 }
                 std::mem::swap(&mut prev, &mut next);
             }
+        }
+        if let Some(outputs) = in_place.filter(|_| timesteps > 0) {
+            prev.copy_from_slice(outputs.at(timesteps - 1).row(0));
         }
     }
 

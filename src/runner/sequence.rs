@@ -132,10 +132,28 @@ impl<'a, T: Float> SequenceMut<'a, T> {
         SequenceMut { flipped: !self.flipped, ..self }
     }
 
+    /// The place of the batch's first row at the `step`th step that is processed.
+    fn place(&self, step: usize) -> usize {
+        let time = if self.flipped { self.timesteps - 1 - step } else { step };
+        self.start + time * self.stride
+    }
+
     /// The rows of the batch at the `step`th step that is processed.
     #[inline]
     pub(crate) fn at(&mut self, step: usize) -> RowsMut<'_, T> {
-        let time = if self.flipped { self.timesteps - 1 - step } else { step };
-        RowsMut::new(self.data, self.start + time * self.stride, self.timesteps * self.stride, self.width)
+        let place = self.place(step);
+        RowsMut::new(self.data, place, self.timesteps * self.stride, self.width)
+    }
+
+    /// The batch's first row at the step before the `step`th, to read, and at the `step`th.
+    #[inline]
+    pub(crate) fn before_and_at(&mut self, step: usize) -> (&[T], &mut [T]) {
+        let (before, at, width) = (self.place(step - 1), self.place(step), self.width);
+        let (first, second) = self.data.split_at_mut(before.max(at));
+        if before < at {
+            (&first[before..][..width], &mut second[..width])
+        } else {
+            (&second[..width], &mut first[at..][..width])
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Threads (feature `rayon`), without a changed bit.
 //!
-//! - A call in inference: its rows are split and each part runs the whole layer, because a row's result depends on that row
-//!   alone. Calls that draw dropout masks are not split: Keras's masks depend on the place in the batch.
+//! - A call in inference: its rows are split, by the number of their real steps, and each part runs the whole layer, because
+//!   a row's result depends on that row alone. Calls that draw dropout masks are not split: Keras's masks depend on the
+//!   place in the batch.
 //! - A call that records, and the way back: the rows of each step are split, because a tape is laid out by step. The outer
 //!   products that make the weights' gradients are split by weights: each sum has all rows and steps, in one order.
 //! - A step of a stream is never split, nor is anything that is less work than splitting costs.
@@ -37,7 +38,7 @@ mod forked {
 
     /// Runs a pass on as many threads as pay.
     pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
-        let work = layer.work().saturating_mul(pass.batch).saturating_mul(pass.timesteps);
+        let work = layer.work().saturating_mul(pass.mask.steps(pass.batch, pass.timesteps));
         if pass.timesteps < 2 || parts(work, WORTH_A_THREAD, pass.batch) < 2 {
             return layer.process(pass, scratch);
         }
@@ -69,7 +70,9 @@ mod forked {
             return layer.process(pass, own);
         }
         let half = parts / 2;
-        let rows = pass.batch * half / parts;
+        // Each part has at least a row for each of its own.
+        let rows =
+            pass.mask.rows_of_share(pass.batch, pass.timesteps, (half, parts)).clamp(half, pass.batch - (parts - half));
         let (first, second) = pass.split_rows(rows);
         let (first_others, rest) = others.split_at_mut(half - 1);
         let (second_own, second_others) = rest.split_at_mut(1);

@@ -70,6 +70,9 @@ impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
+        if !A::IN_PAIRS {
+            return; // `Panels::in_pairs` doesn't ask for it, so it need not be compiled
+        }
         let OneRowInPairs { after: After { gates, bias_h }, step } = self;
         let (x, start) = step.input.operands(gates.bias());
         let rows = gates.rows();

@@ -77,6 +77,9 @@ impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
+        if !A::IN_PAIRS {
+            return; // `Panels::in_pairs` doesn't ask for it, so it need not be compiled
+        }
         let OneRowInPairs { panels, step } = self;
         let (x, start) = step.input.operands(panels.bias());
         let rows = panels.rows();
