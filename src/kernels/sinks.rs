@@ -2,7 +2,7 @@
 
 use super::blocks::{Block, Sink};
 use super::isa::Arch;
-use super::lanes::{Lanes, add};
+use super::lanes::{Lanes, add, prefetch_line};
 use super::panels::Group;
 use crate::Float;
 use crate::rows::RowsMut;
@@ -99,4 +99,14 @@ pub(super) fn line_of_two(group: &Group, n: usize, units: usize) -> (usize, bool
     let unit = group.z + n * group.lanes;
     let all = units.next_multiple_of(group.lanes);
     if unit < all { (unit, true) } else { (unit - all, false) }
+}
+
+/// Asks for the tile from `unit` on in each of the parts, of `units` elements, of some rows.
+#[inline(always)]
+pub(super) fn expect_tile<T>(out: &RowsMut<'_, T>, units: usize, unit: usize, rows: &[usize]) {
+    for &row in rows {
+        for part in out.row(row).chunks_exact(units) {
+            prefetch_line(&part[unit..]);
+        }
+    }
 }

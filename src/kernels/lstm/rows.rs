@@ -2,9 +2,9 @@
 
 use super::super::blocks::{self, Block, Operands, Sink};
 use super::super::isa::{Arch, Kernel};
-use super::super::lanes::{Lanes, prefetch_line};
+use super::super::lanes::Lanes;
 use super::super::panels::{Group, Panels};
-use super::super::sinks::TileRows;
+use super::super::sinks::{TileRows, expect_tile};
 use super::super::{BATCH, KernelStep, cells};
 use super::GATES;
 use crate::Float;
@@ -114,16 +114,10 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     }
 
     #[inline(always)]
-    fn expect<V: Lanes<T>>(&self, group: &Group, rows: &[usize]) {
+    fn expect(&self, group: &Group, rows: &[usize]) {
         let (units, unit) = (self.cell.units, group.z / GATES);
-        for &row in rows {
-            for part in self.saved.row(row).chunks_exact(units) {
-                prefetch_line(&part[unit..]);
-            }
-            for part in self.cell.next.row(row).chunks_exact(units) {
-                prefetch_line(&part[unit..]);
-            }
-        }
+        expect_tile(&self.saved, units, unit, rows);
+        expect_tile(&self.cell.next, units, unit, rows);
     }
 }
 
