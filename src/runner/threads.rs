@@ -17,7 +17,7 @@ mod forked {
     use crate::cells::{Cell, StepRows};
     use crate::error::Result;
     use crate::float::Float;
-    use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork};
+    use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork, Upstream};
     use crate::layers::Layer;
     use crate::runner::pass::{BackwardPass, Pass};
     use crate::runner::scratch::{Scratch, take};
@@ -27,7 +27,7 @@ mod forked {
     /// whoever isn't one of rayon's threads.
     const WORTH_A_THREAD: usize = 2_000_000;
     /// The same for rayon's own threads, which a fork costs less.
-    const WORTH_A_FORK: usize = 1_000_000;
+    const WORTH_A_FORK: usize = 350_000;
 
     /// Into how many parts to divide so much work.
     fn parts(work: usize, worth: usize, most: usize) -> usize {
@@ -191,8 +191,9 @@ mod forked {
         }
 
         fn split(self, row: usize, count: usize, others: &'a [usize], (first, all): (usize, usize)) -> (Self, Self) {
-            let BackwardStep { rows, prev, next, saved, d_next, d_prev, dz, d_x, scratch, .. } = self;
+            let BackwardStep { rows, prev, next, saved, d_next, upstream, d_prev, dz, d_x, scratch, .. } = self;
             let BackwardStep { activation, recurrent_activation, .. } = self;
+            let (first_d_next, d_next) = d_next.split_rows(row);
             let (first_d_prev, d_prev) = d_prev.split_rows(row);
             let (first_dz, dz) = dz.split_rows(row);
             let (first_d_x, d_x) = d_x.map(|d_x| d_x.split_rows(row)).unzip();
@@ -203,7 +204,8 @@ mod forked {
                     prev,
                     next,
                     saved,
-                    d_next,
+                    d_next: first_d_next,
+                    upstream,
                     d_prev: first_d_prev,
                     dz: first_dz,
                     d_x: first_d_x,
@@ -216,7 +218,11 @@ mod forked {
                     prev: prev.skip(row),
                     next: next.skip(row),
                     saved: saved.skip(row),
-                    d_next: d_next.skip(row),
+                    d_next,
+                    upstream: upstream.map(|Upstream { here, earlier }| Upstream {
+                        here: here.skip(row),
+                        earlier: earlier.skip(row),
+                    }),
                     d_prev,
                     dz,
                     d_x,

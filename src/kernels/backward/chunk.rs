@@ -3,7 +3,7 @@
 use super::super::isa::{Isa, dispatch};
 use super::outer::Outer;
 #[cfg(feature = "rayon")]
-use super::outer::block_width;
+use super::outer::{MOST_K, block_width};
 use super::{Columns, Form};
 use crate::Float;
 use crate::rows::Rows;
@@ -61,8 +61,8 @@ impl Form {
     }
 }
 
-/// The outer products of a chunk of steps, or a share of them: some blocks of sums that follow one another. Which share a
-/// sum is in changes nothing about it.
+/// The outer products of a chunk of steps, or a share of them: some rows of blocks of sums that follow one another. Which
+/// share a sum is in changes nothing about it.
 #[derive(Debug)]
 pub(crate) struct ChunkWork<'a, T> {
     pub(super) isa: Isa,
@@ -107,23 +107,33 @@ impl<T: Float> ChunkWork<'_, T> {
         self.sums.len() * self.call.rows.len()
     }
 
-    /// Two shares of about the same size, if there is more than one block.
+    /// Two shares of about the same size, if it is of any size.
     pub(crate) fn split(self) -> (Self, Option<Self>) {
-        let (end, middle) = (self.first + self.sums.len(), self.first + self.sums.len() / 2);
+        let middle = self.first + self.sums.len() / 2;
         let (input_size, units) = self.sizes;
         let mut at = 0;
         for OuterProduct { size: (operand, columns), .. } in self.form.outer_products(input_size, units) {
             let mut column = 0;
             while column < columns {
                 let width = block_width::<T>(self.isa.all_lines_at_once(), columns - column);
+                if middle < at + operand * width {
+                    // As many rows of the block as are summed in registers at a time, or all.
+                    let k = ((middle - at) / width).next_multiple_of(MOST_K).min(operand);
+                    return self.split_at(at + k * width);
+                }
                 column += width;
                 at += operand * width;
-                if at >= middle && at > self.first && at < end {
-                    let (first, second) = self.sums.split_at_mut(at - self.first);
-                    return (Self { sums: first, ..self }, Some(Self { sums: second, first: at, ..self }));
-                }
             }
         }
         (self, None)
+    }
+
+    /// The sums before a place and the others.
+    fn split_at(self, place: usize) -> (Self, Option<Self>) {
+        if place <= self.first || place >= self.first + self.sums.len() {
+            return (self, None);
+        }
+        let (first, second) = self.sums.split_at_mut(place - self.first);
+        (Self { sums: first, ..self }, Some(Self { sums: second, first: place, ..self }))
     }
 }

@@ -8,7 +8,7 @@ use super::super::activate::{activate_backward, apply};
 use super::super::is_default;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, prefetch};
-use super::{BackwardStep, Form};
+use super::{BackwardStep, Form, Upstream};
 use crate::Float;
 use crate::rows::Rows;
 
@@ -24,6 +24,13 @@ impl<T: Float> Kernel for First<'_, '_, T> {
     #[inline(always)]
     fn run<A: Arch>(self) {
         let First { form, units, call } = self;
+        if let Some(Upstream { here, earlier }) = call.upstream {
+            for &row in call.rows {
+                prefetch(earlier.row(row)); // rows of a batch lie far apart
+                let d_h = &mut call.d_next.row_mut(row)[..units];
+                d_h.iter_mut().zip(here.row(row)).for_each(|(sum, &value)| *sum += value);
+            }
+        }
         let default = is_default(call.activation, call.recurrent_activation);
         match form {
             Form::SimpleRnn => simple_rnn::<A, T>(units, call),

@@ -106,6 +106,13 @@ impl Form {
     }
 }
 
+/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upstream<'a, T> {
+    pub here: Rows<'a, T>,
+    pub earlier: Rows<'a, T>,
+}
+
 /// One step's way back.
 #[derive(Debug)]
 pub(crate) struct BackwardStep<'a, T> {
@@ -118,7 +125,9 @@ pub(crate) struct BackwardStep<'a, T> {
     /// What the step left.
     pub saved: Rows<'a, T>,
     /// The gradient of the states after the step.
-    pub d_next: Rows<'a, T>,
+    pub d_next: RowsMut<'a, T>,
+    /// What is first to be added to that of h.
+    pub upstream: Option<Upstream<'a, T>>,
     /// The gradient of the states before it, to be written.
     pub d_prev: RowsMut<'a, T>,
     /// The gradients of the preactivations, to be written.

@@ -17,7 +17,7 @@ pub(super) struct Outer<'a, T> {
     pub dz: Rows<'a, T>,
     /// The rows that are summed.
     pub rows: &'a [usize],
-    /// The sums that aren't asked for, before those that are.
+    /// The sums that aren't asked for, before those that are: whole rows of a block.
     pub skip: usize,
     /// Block after block of columns, as [`block_width`] cuts them; in a block, a row of it for each column of the operand.
     pub sums: &'a mut [T],
@@ -27,7 +27,7 @@ pub(super) struct Outer<'a, T> {
 const LOT: usize = 128;
 
 /// Values of k whose sums are in registers together: with four lines, 24 sums.
-const MOST_K: usize = 6;
+pub(super) const MOST_K: usize = 6;
 
 /// The columns of the next block, of those that are left; `all_lines` is [`Arch::ALL_LINES_AT_ONCE`].
 #[inline(always)]
@@ -46,15 +46,19 @@ impl<T: Float> Kernel for Outer<'_, T> {
     fn run<A: Arch>(self) {
         let Outer { operand, dz, rows, skip, sums } = self;
         let (mut first, mut skipped) = (0, 0);
-        while skipped < skip {
-            let width = block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - first);
-            (first, skipped) = (first + width, skipped + operand.width() * width);
+        let width_at = |column| block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - column);
+        while skipped + operand.width() * width_at(first) <= skip {
+            skipped += operand.width() * width_at(first);
+            first += width_at(first);
         }
+        let first_k = (skip - skipped) / width_at(first);
         for rows in rows.chunks(LOT) {
-            let (mut column, mut rest) = (first, &mut *sums);
+            let (mut column, mut k, mut rest) = (first, first_k, &mut *sums);
             while !rest.is_empty() {
-                let width = block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - column);
-                let (sums, others) = rest.split_at_mut(operand.width() * width);
+                let width = width_at(column);
+                let count = (operand.width() - k).min(rest.len() / width);
+                let (sums, others) = rest.split_at_mut(count * width);
+                let operand = operand.columns(k..k + count);
                 let call = &mut Lot { operand, dz: dz.columns(column..column + width), rows, sums };
                 if width == 4 * T::LANES {
                     all_k::<A, T, T::Line, 4>(call);
@@ -65,7 +69,7 @@ impl<T: Float> Kernel for Outer<'_, T> {
                 } else {
                     all_k::<A, T, T::One, 1>(call);
                 }
-                (column, rest) = (column + width, others);
+                (column, k, rest) = (column + width, 0, others);
             }
         }
     }

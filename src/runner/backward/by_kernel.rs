@@ -85,7 +85,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
 
 impl<T: Float> Way<T> for ByKernel<'_, T> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        let StepBack { batch, rows, cut, x, states, saved, d_next, d_prev, d_input, time, .. } = step;
+        let StepBack { batch, rows, cut, x, states, saved, d_next, upstream, d_prev, d_input, time, .. } = step;
         let d_x = d_input.map(|d_input| d_input.at(time));
         if let Some(d_x) = &d_x {
             // Needed last, and far apart in the memory.
@@ -99,6 +99,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 next: states.skip(first + batch),
                 saved: saved.skip(first),
                 d_next,
+                upstream,
                 d_prev,
                 dz: self.dz.reborrow().skip(slot * batch),
                 d_x,

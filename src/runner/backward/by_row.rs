@@ -1,14 +1,19 @@
 //! Row by row: the way back for any cell.
 
+use std::ops::Range;
+
 use super::{StepBack, Way, add};
 use crate::cells::{BackwardRows, Cell};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
 use crate::rows::{Rows, RowsMut};
+use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::take;
 
 pub(super) struct ByRow<'a, C: Cell> {
     cell: &'a C,
+    /// The columns of the state that are the output.
+    output: Range<usize>,
     dropout: Option<Rows<'a, C::Elem>>,
     d_x: RowsMut<'a, C::Elem>,
     scratch: &'a mut [C::Elem],
@@ -17,7 +22,7 @@ pub(super) struct ByRow<'a, C: Cell> {
 impl<'a, C: Cell> ByRow<'a, C> {
     /// `dropout` are the masks of all rows; `memory` is for scratch and the gradient of the features.
     pub(super) fn new(
-        cell: &'a C,
+        Recurrence { cell, output, .. }: &'a Recurrence<'_, C>,
         dropout: &'a [C::Elem],
         batch: usize,
         (work, outputs): (&'a mut Vec<C::Elem>, &'a mut Vec<C::Elem>),
@@ -25,6 +30,7 @@ impl<'a, C: Cell> ByRow<'a, C> {
         let (masks, width) = (dropout.len() / batch.max(1), cell.input_size());
         ByRow {
             cell,
+            output: output.clone(),
             dropout: (masks > 0).then(|| Rows::packed(dropout, masks)),
             d_x: RowsMut::packed(take(outputs, batch * width), width),
             scratch: take(work, cell.rows_backward_scratch_len(batch)),
@@ -37,7 +43,12 @@ impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
         if step.rows.is_empty() {
             return Ok(());
         }
-        let first = step.step * step.batch;
+        let (first, mut d_next) = (step.step * step.batch, step.d_next);
+        if let Some(upstream) = step.upstream {
+            for &row in step.rows {
+                add(&mut d_next.row_mut(row)[self.output.clone()], upstream.here.row(row));
+            }
+        }
         let call = BackwardRows {
             rows: step.rows,
             x: step.x.skip(first),
@@ -45,7 +56,7 @@ impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
             next: step.states.skip(first + step.batch),
             tape: step.saved.skip(first),
             dropout: self.dropout,
-            d_next: step.d_next,
+            d_next: d_next.as_rows(),
             d_prev: step.d_prev,
             d_x: self.d_x.reborrow(),
             scratch: &mut *self.scratch,

@@ -31,7 +31,7 @@ use crate::cells::Cell;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::prefetch;
+use crate::kernels::backward::Upstream;
 use crate::rows::{Rows, RowsMut};
 
 /// One step on its way back: what both ways read and write.
@@ -48,7 +48,9 @@ struct StepBack<'a, 'p, T> {
     x: Rows<'a, T>,
     states: Rows<'a, T>,
     saved: Rows<'a, T>,
-    d_next: Rows<'a, T>,
+    d_next: RowsMut<'a, T>,
+    /// What is still to be added to the gradient of the outputs, in `d_next`.
+    upstream: Option<Upstream<'a, T>>,
     d_prev: RowsMut<'a, T>,
     d_input: Option<&'a mut SequenceMut<'p, T>>,
 }
@@ -79,7 +81,7 @@ impl<C: Cell> Recurrence<'_, C> {
         let result = if let Some(mut way) = by_kernel {
             self.steps_backward(node, pass, scratch, &mut way)
         } else {
-            let mut way = ByRow::new(self.cell, &dropout, node.batch, (&mut work, &mut outputs));
+            let mut way = ByRow::new(self, &dropout, node.batch, (&mut work, &mut outputs));
             self.steps_backward(node, pass, scratch, &mut way)
         };
         (node.kernel, node.dropout) = (kept, dropout);
@@ -111,29 +113,25 @@ impl<C: Cell> Recurrence<'_, C> {
         let all_live = node.live.iter().all(|&live| live);
         for step in (0..timesteps).rev() {
             let d_outputs_of = |step| d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
-            let (d_outputs, d_earlier) = (d_outputs_of(step), d_outputs_of(step.saturating_sub(1)));
+            let d_outputs = d_outputs_of(step);
+            // Where no step is masked, only the last output is repeated. The others are left to the cell's part, which may
+            // run on several threads, each near its rows.
+            let upstream = (d_outputs.zip(d_outputs_of(step.saturating_sub(1))))
+                .filter(|_| all_live && step + 1 < timesteps)
+                .map(|(here, earlier)| Upstream { here, earlier });
             scratch.rows.clear();
             scratch.rows.reserve(batch);
             for row in 0..batch {
                 let d_repeated = d_repeated.row_mut(row);
                 if node.is_live(step, row) {
                     scratch.rows.push(row);
-                    if let Some(d_earlier) = d_earlier {
-                        prefetch(d_earlier.row(row)); // rows of a batch lie far apart
+                    if upstream.is_some() {
+                        continue;
                     }
-                    let d_output = &mut d_next.row_mut(row)[self.output.clone()];
-                    // Where no step is masked, only the last output is repeated.
-                    match d_outputs {
-                        Some(d_outputs) if all_live && step + 1 < timesteps => {
-                            add(d_output, d_outputs.row(row));
-                            continue;
-                        }
-                        Some(d_outputs) => {
-                            add(d_repeated, d_outputs.row(row));
-                            add(d_output, d_repeated);
-                        }
-                        None => add(d_output, d_repeated),
+                    if let Some(d_outputs) = d_outputs {
+                        add(d_repeated, d_outputs.row(row));
                     }
+                    add(&mut d_next.row_mut(row)[self.output.clone()], d_repeated);
                     d_repeated.fill(C::Elem::default());
                 } else {
                     d_prev.row_mut(row).copy_from_slice(d_next.row(row));
@@ -163,7 +161,8 @@ impl<C: Cell> Recurrence<'_, C> {
                 x: Rows::packed(&node.x, self.cell.input_size()),
                 states: Rows::packed(&node.states, width),
                 saved: Rows::packed(&node.saved, self.cell.tape_len()),
-                d_next: d_next.as_rows(),
+                d_next: d_next.reborrow(),
+                upstream,
                 d_prev: d_prev.reborrow(),
                 d_input: d_input.as_mut(),
             };
