@@ -70,7 +70,7 @@ pub(super) trait Sink<T: Float> {
     /// Asks for what [`take`](Self::take) will touch of a block, while the sums are computed: worth it for memory that no
     /// step before this one has had near.
     #[inline(always)]
-    fn expect(&self, _group: &Group, _rows: &[usize]) {}
+    fn prefetch(&self, _group: &Group, _rows: &[usize]) {}
 }
 
 /// The sums of all groups of [`Grouping::Gates`](super::panels::Grouping::Gates), `G` lines in each. With `PARK`, the
@@ -93,7 +93,7 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
         let mut first = 0;
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(G, rows.len() - first)];
-            sink.expect(group, rows);
+            sink.prefetch(group, rows);
             if group.lanes == T::LANES {
                 dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
                 sink.take::<A, T::Line>(group, first, rows, &mut z);

@@ -32,11 +32,8 @@ pub(crate) trait Arch: Copy + 'static {
     /// The same as a value.
     const ISA: Isa;
 
-    /// Whether the vector registers hold the sums of several rows for all lines of a group; else one line at a time.
+    /// Whether the vector registers hold the sums of several rows for all lines of a group (or of one row for two groups); else one line at a time.
     const ALL_LINES_AT_ONCE: bool;
-
-    /// Whether they hold the sums of one row for all lines of two groups, while the next lines are read.
-    const IN_PAIRS: bool = Self::ALL_LINES_AT_ONCE;
 
     /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers.
     fn most_rows(lines: usize) -> usize;
@@ -176,18 +173,8 @@ impl Isa {
         if self == Isa::Avx512 { Isa::Avx2 } else { self }
     }
 
-    /// [`Arch::IN_PAIRS`].
-    #[inline(always)]
-    pub(super) fn in_pairs(self) -> bool {
-        match self {
-            Isa::Avx512 => Avx512::IN_PAIRS,
-            Isa::Avx2 => Avx2::IN_PAIRS,
-            Isa::Baseline => Baseline::IN_PAIRS,
-        }
-    }
-
     /// [`Arch::ALL_LINES_AT_ONCE`].
-    #[cfg(feature = "rayon")]
+    #[inline(always)]
     pub(crate) fn all_lines_at_once(self) -> bool {
         match self {
             Isa::Avx512 => Avx512::ALL_LINES_AT_ONCE,

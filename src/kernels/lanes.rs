@@ -161,7 +161,7 @@ pub(super) fn add<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
 
 /// Asks for the cache lines of `values`, which will be needed soon: a hint, without which the bits are the same.
 #[inline(always)]
-pub(crate) fn prefetch<T>(values: &[T]) {
+pub(super) fn prefetch<T>(values: &[T]) {
     values.chunks(64 / size_of::<T>()).for_each(prefetch_line);
 }
 

@@ -95,7 +95,6 @@ mod tests;
 
 pub(crate) use dense::DenseKernel;
 pub(crate) use gru::GruKernel;
-pub(crate) use lanes::prefetch;
 pub(crate) use lstm::LstmKernel;
 pub(crate) use simple_rnn::SimpleRnnKernel;
 

@@ -166,7 +166,7 @@ impl<T: Float> Panels<T> {
     /// weights is faster than two.
     #[inline(always)]
     pub(super) fn in_pairs(&self, isa: Isa) -> bool {
-        self.near && isa.in_pairs()
+        self.near && isa.all_lines_at_once()
     }
 
     /// The group, the line in it and the lane that hold a column.

@@ -103,7 +103,7 @@ pub(super) fn line_of_two(group: &Group, n: usize, units: usize) -> (usize, bool
 
 /// Asks for the tile from `unit` on in each of the parts, of `units` elements, of some rows.
 #[inline(always)]
-pub(super) fn expect_tile<T>(out: &RowsMut<'_, T>, units: usize, unit: usize, rows: &[usize]) {
+pub(super) fn prefetch_tile<T>(out: &RowsMut<'_, T>, units: usize, unit: usize, rows: &[usize]) {
     for &row in rows {
         for part in out.row(row).chunks_exact(units) {
             prefetch_line(&part[unit..]);

@@ -157,3 +157,19 @@ impl<'a, T: Float> SequenceMut<'a, T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_before_and_at_in_both_orders() {
+        let mut data: Vec<f32> = (0..12u8).map(f32::from).collect();
+        let mut columns = SequenceMut::packed(&mut data, 3, 4).columns(1..3);
+        assert_eq!(columns.before_and_at(1), (&[1.0, 2.0][..], &mut [5.0, 6.0][..]));
+        assert_eq!(columns.before_and_at(2), (&[5.0, 6.0][..], &mut [9.0, 10.0][..]));
+        let mut flipped = columns.flipped();
+        assert_eq!(flipped.before_and_at(1), (&[9.0, 10.0][..], &mut [5.0, 6.0][..]));
+        assert_eq!(flipped.before_and_at(2), (&[5.0, 6.0][..], &mut [1.0, 2.0][..]));
+    }
+}

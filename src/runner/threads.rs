@@ -38,8 +38,12 @@ mod forked {
 
     /// Runs a pass on as many threads as pay.
     pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        if pass.timesteps < 2 {
+            return layer.process(pass, scratch);
+        }
         let work = layer.work().saturating_mul(pass.mask.steps(pass.batch, pass.timesteps));
-        if pass.timesteps < 2 || parts(work, WORTH_A_THREAD, pass.batch) < 2 {
+        let parts = parts(work, WORTH_A_THREAD, pass.batch);
+        if parts < 2 {
             return layer.process(pass, scratch);
         }
         if pass.tape.is_some() {
@@ -49,7 +53,6 @@ mod forked {
         if pass.dropout.is_some() {
             return layer.process(pass, scratch);
         }
-        let parts = parts(work, WORTH_A_THREAD, pass.batch);
         let mut others = std::mem::take(&mut scratch.threads);
         if others.len() < parts - 1 {
             others.resize_with(parts - 1, Scratch::new);

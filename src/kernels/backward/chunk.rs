@@ -137,3 +137,51 @@ impl<T: Float> ChunkWork<'_, T> {
         (Self { sums: first, ..self }, Some(Self { sums: second, first: place, ..self }))
     }
 }
+
+#[cfg(all(test, feature = "rayon"))]
+mod tests {
+    use super::*;
+
+    fn run_in_shares(work: ChunkWork<'_, f32>, shares: &mut usize) {
+        match work.split() {
+            (first, Some(second)) => {
+                run_in_shares(first, shares);
+                run_in_shares(second, shares);
+            }
+            (all, None) => {
+                *shares += 1;
+                all.run_here();
+            }
+        }
+    }
+
+    /// Cut as finely as can be, within blocks too, each sum has the bits of the whole.
+    #[test]
+    fn shares_have_the_bits_of_the_whole() {
+        let (input_size, units, count) = (7, 21, 9);
+        let numbers = |len: usize, seed: f32| -> Vec<f32> { (0..len).map(|i| (i as f32 * seed).sin()).collect() };
+        let (x, prev) = (numbers(count * input_size, 0.7), numbers(count * units, 1.3));
+        let (saved, dz) = (numbers(count * 4 * units, 0.9), numbers(count * 4 * units, 2.1));
+        let rows: Vec<usize> = (0..count).collect();
+        let call = BackwardChunk {
+            rows: &rows,
+            recurrent_rows: &rows[2..],
+            x: Rows::packed(&x, input_size),
+            prev: Rows::packed(&prev, units),
+            saved: Rows::packed(&saved, 4 * units),
+            dz: Rows::packed(&dz, 4 * units),
+        };
+        for isa in Isa::available() {
+            for form in [Form::SimpleRnn, Form::Lstm, Form::GruAfter, Form::GruBefore] {
+                let len = form.outer_products(input_size, units).map(|outer| outer.len()).sum();
+                let (mut whole, mut shared, mut shares) = (vec![0.0; len], vec![0.0; len], 0);
+                let work = |sums| ChunkWork { isa, form, sizes: (input_size, units), call, first: 0, sums };
+                work(&mut whole[..]).run_here();
+                run_in_shares(work(&mut shared[..]), &mut shares);
+                assert_eq!(shared, whole, "{form:?} on {isa:?}");
+                assert!(shares > form.gates() * units / 16, "{form:?}: only {shares} shares");
+                assert!(whole.iter().all(|&sum| sum != 0.0));
+            }
+        }
+    }
+}

@@ -31,6 +31,9 @@ impl<T: Float> Kernel for First<'_, '_, T> {
                 d_h.iter_mut().zip(here.row(row)).for_each(|(sum, &value)| *sum += value);
             }
         }
+        if let Some(d_x) = &call.d_x {
+            call.rows.iter().for_each(|&row| prefetch(d_x.row(row))); // needed last, and as far apart
+        }
         let default = is_default(call.activation, call.recurrent_activation);
         match form {
             Form::SimpleRnn => simple_rnn::<A, T>(units, call),

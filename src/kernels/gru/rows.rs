@@ -4,7 +4,7 @@ use super::super::blocks::{self, Block, Operands, Sink};
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::panels::Group;
-use super::super::sinks::{TileRows, expect_tile};
+use super::super::sinks::{TileRows, prefetch_tile};
 use super::super::{BATCH, KernelStep, cells};
 use super::{After, GATES};
 use crate::Float;
@@ -113,10 +113,10 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     }
 
     #[inline(always)]
-    fn expect(&self, group: &Group, rows: &[usize]) {
+    fn prefetch(&self, group: &Group, rows: &[usize]) {
         let unit = group.z / GATES;
-        expect_tile(&self.saved, self.units, unit, rows);
-        expect_tile(&self.cell.next, self.units, unit, rows);
+        prefetch_tile(&self.saved, self.units, unit, rows);
+        prefetch_tile(&self.cell.next, self.units, unit, rows);
     }
 }
 

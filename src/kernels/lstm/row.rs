@@ -77,7 +77,7 @@ impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self) {
-        if !A::IN_PAIRS {
+        if !A::ALL_LINES_AT_ONCE {
             return; // `Panels::in_pairs` doesn't ask for it, so it need not be compiled
         }
         let OneRowInPairs { panels, step } = self;

@@ -4,7 +4,7 @@ use super::super::blocks::{self, Block, Operands, Sink};
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::panels::{Group, Panels};
-use super::super::sinks::{TileRows, expect_tile};
+use super::super::sinks::{TileRows, prefetch_tile};
 use super::super::{BATCH, KernelStep, cells};
 use super::GATES;
 use crate::Float;
@@ -114,10 +114,10 @@ impl<T: Float> Sink<T> for RecordingCell<'_, T> {
     }
 
     #[inline(always)]
-    fn expect(&self, group: &Group, rows: &[usize]) {
+    fn prefetch(&self, group: &Group, rows: &[usize]) {
         let (units, unit) = (self.cell.units, group.z / GATES);
-        expect_tile(&self.saved, units, unit, rows);
-        expect_tile(&self.cell.next, units, unit, rows);
+        prefetch_tile(&self.saved, units, unit, rows);
+        prefetch_tile(&self.cell.next, units, unit, rows);
     }
 }
 

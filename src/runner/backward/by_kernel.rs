@@ -9,7 +9,6 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
-use crate::kernels::prefetch;
 use crate::rows::RowsMut;
 use crate::runner::scratch::take;
 use crate::runner::threads;
@@ -86,11 +85,6 @@ impl<'a, T: Float> ByKernel<'a, T> {
 impl<T: Float> Way<T> for ByKernel<'_, T> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
         let StepBack { batch, rows, cut, x, states, saved, d_next, upstream, d_prev, d_input, time, .. } = step;
-        let d_x = d_input.map(|d_input| d_input.at(time));
-        if let Some(d_x) = &d_x {
-            // Needed last, and far apart in the memory.
-            rows.iter().for_each(|&row| prefetch(d_x.row(row)));
-        }
         let (first, slot) = (step.step * batch, step.step % self.steps);
         if !rows.is_empty() {
             let call = BackwardStep {
@@ -102,7 +96,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 upstream,
                 d_prev,
                 dz: self.dz.reborrow().skip(slot * batch),
-                d_x,
+                d_x: d_input.map(|d_input| d_input.at(time)),
                 activation: self.plan.activation,
                 scratch: &mut *self.scratch,
                 recurrent_activation: self.plan.recurrent_activation,
