@@ -77,10 +77,9 @@ impl<T: Float> Cell for Mgu<T> {
         aview_mut1(step.d_prev).assign(&(&d_next * f.mapv(|f| one - f) + &d_fh * &f + rf.dot(&df)));
         let dz = [df.to_vec(), dg.to_vec()].concat();
         aview_mut1(step.d_x).assign(&self.kernel.dot(&aview1(&dz)));
-        gradients.add_outer(0, step.x, &dz); // weights by their order in visit_weights
-        gradients.add_outer_columns(1, 0, step.prev, &dz[..units]);
-        gradients.add_outer_columns(1, units, &(&f * &h).to_vec(), &dz[units..]);
-        Ok(())
+        gradients.add_outer(0, step.x, &dz)?; // weights by their order in visit_weights
+        gradients.add_outer_columns(1, 0, step.prev, &dz[..units])?;
+        gradients.add_outer_columns(1, units, &(&f * &h).to_vec(), &dz[units..])
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

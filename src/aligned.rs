@@ -18,8 +18,7 @@ pub(crate) struct Aligned<T> {
 impl<T: Copy + Default> Aligned<T> {
     /// `len` zeros.
     ///
-    /// # Panics
-    /// If there is no memory for so many, as `vec!` does.
+    /// Aborts if there is no memory for so many, as `vec!` does: whoever takes much has asked before.
     pub(crate) fn zeros(len: usize) -> Self {
         let slack = LINE / size_of::<T>() - 1;
         let data = vec![T::default(); len.saturating_add(slack)];
@@ -31,6 +30,8 @@ impl<T: Copy + Default> Aligned<T> {
     #[inline]
     pub(crate) fn take(&mut self, len: usize) -> &mut [T] {
         if self.len < len {
+            // The old one goes first: both at once weren't asked for.
+            *self = Self::default();
             *self = Self::zeros(len);
         }
         &mut self[..len]

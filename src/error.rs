@@ -344,8 +344,9 @@ pub enum Error {
         given: Vec<usize>,
     },
 
-    /// A tensor of this shape can't be addressed, or the operating system has no memory for it.
-    #[error("a tensor of shape {shape:?} doesn't fit in memory")]
+    /// A tensor of this shape can't be addressed, or the operating system has no memory for it or for all that is needed
+    /// to compute it: what lies between layers, and what a recorded run keeps of each step.
+    #[error("a tensor of shape {shape:?} doesn't fit in memory, with all that is needed to compute it")]
     TensorTooLarge {
         /// The shape that was asked for.
         shape: Vec<usize>,
@@ -356,6 +357,57 @@ pub enum Error {
         "return_sequences, return_state, go_backwards and zero_output_for_mask are options of a layer, not of a cell"
     )]
     CellOption,
+
+    /// Layers or cells that are nested deeper than what walks through them can go.
+    #[error("more than {most} layers or cells are nested in each other: put them side by side in one stack")]
+    NestedTooDeep {
+        /// How deep they may be.
+        most: usize,
+    },
+
+    /// Widths that can't be added up.
+    #[error("the {what} of these layers or cells can't be addressed: it is {} and {} elements wide", widths[0], widths[1])]
+    WidthOverflow {
+        /// `"state"`, `"output"`, ...
+        what: &'static str,
+        /// What can't be added.
+        widths: [usize; 2],
+    },
+
+    /// A user's cell whose output isn't part of its state.
+    #[error("the output of the {cell} cell must be columns of its state, 0 to {width}: it says {output:?}")]
+    CellOutput {
+        /// The cell's class name.
+        cell: &'static str,
+        /// The columns that it says.
+        output: std::ops::Range<usize>,
+        /// The width of its state.
+        width: usize,
+    },
+
+    /// A step by hand whose slices don't have the cell's sizes.
+    #[error("expected {what} of {expected} values for a step of the {cell} cell, got {given}")]
+    StepSize {
+        /// The cell's class name.
+        cell: &'static str,
+        /// `"x"`, `"prev"` or `"next"`.
+        what: &'static str,
+        /// The cell's size.
+        expected: usize,
+        /// The slice's length.
+        given: usize,
+    },
+
+    /// What a cell adds to the gradient of a weight that it doesn't have, or that has another shape.
+    #[error("gradient {index} has the shape {expected:?}, {given:?} can't be added to it")]
+    GradientShape {
+        /// The weight's place among the cell's.
+        index: usize,
+        /// The weight's shape; empty if the cell has no such weight.
+        expected: Vec<usize>,
+        /// What was to be added.
+        given: Vec<usize>,
+    },
 
     /// A stack of nothing.
     #[error("a stack needs at least one layer")]
@@ -406,7 +458,7 @@ pub enum Error {
     BidirectionalDirection,
 
     /// An id that an embedding has no row for.
-    #[error("id {id} at row {row}, step {time}: the embedding has the ids 0 to {}", vocabulary - 1)]
+    #[error("id {id} at row {row}, step {time}: the embedding has {}", ids(*vocabulary))]
     EmbeddingId {
         /// Where it stands.
         row: usize,
@@ -542,6 +594,11 @@ pub enum Error {
         /// What the operating system said.
         reason: String,
     },
+}
+
+/// The ids of an embedding, in words.
+fn ids(vocabulary: usize) -> String {
+    vocabulary.checked_sub(1).map_or("no ids".into(), |last| format!("the ids 0 to {last}"))
 }
 
 impl Error {

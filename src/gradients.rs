@@ -139,6 +139,8 @@ impl<T: Float> Gradients<T> {
             if input.dim() == (batch, timesteps, input_size) {
                 input.fill(T::zero());
             } else {
+                // The old one goes first: both at once weren't asked for.
+                *input = Array3::zeros((0, 0, 0));
                 *input = Array3::zeros((batch, timesteps, input_size));
             }
         }
@@ -218,39 +220,58 @@ impl<'a, T: Float> WeightGradients<'a, T> {
 
     /// Adds the outer product of `x` and `dz` to the gradient of a weight of shape (x.len(), dz.len()).
     ///
-    /// # Panics
-    /// If there is no such weight or it has another shape.
-    pub fn add_outer(&mut self, index: usize, x: &[T], dz: &[T]) {
-        self.add_outer_columns(index, 0, x, dz);
+    /// # Errors
+    /// [`Error::GradientShape`] if there is no such weight or it has another shape; nothing is added then.
+    pub fn add_outer(&mut self, index: usize, x: &[T], dz: &[T]) -> Result<()> {
+        match self.shape(index) {
+            [rows, columns] if [*rows, *columns] == [x.len(), dz.len()] => self.add_outer_columns(index, 0, x, dz),
+            _ => Err(self.misfit(index, vec![x.len(), dz.len()])),
+        }
     }
 
     /// The same for the columns from `start` on of a weight with more of them.
-    pub fn add_outer_columns(&mut self, index: usize, start: usize, x: &[T], dz: &[T]) {
-        let gradient = &mut self.weights[index];
-        let columns = gradient.shape()[1];
-        let Some(values) = gradient.as_slice_mut() else { return };
-        for (row, &x) in values.chunks_exact_mut(columns).zip(x) {
-            for (sum, &dz) in row[start..start + dz.len()].iter_mut().zip(dz) {
+    ///
+    /// # Errors
+    /// [`Error::GradientShape`] if there is no such weight, or it hasn't got these columns or so many rows; nothing is
+    /// added then.
+    pub fn add_outer_columns(&mut self, index: usize, start: usize, x: &[T], dz: &[T]) -> Result<()> {
+        let end = start.saturating_add(dz.len());
+        let columns = match self.shape(index) {
+            [rows, columns] if *rows == x.len() && end <= *columns => *columns,
+            _ => return Err(self.misfit(index, vec![x.len(), end])),
+        };
+        for (row, &x) in self.slice(index).chunks_exact_mut(columns.max(1)).zip(x) {
+            for (sum, &dz) in row[start..end].iter_mut().zip(dz) {
                 *sum += x * dz;
             }
         }
+        Ok(())
     }
 
     /// Adds `dz` to the gradient of a weight of that many elements.
     ///
-    /// # Panics
-    /// If there is no such weight.
-    pub fn add(&mut self, index: usize, dz: &[T]) {
-        for (sum, &dz) in self.weights[index].iter_mut().zip(dz) {
-            *sum += dz;
+    /// # Errors
+    /// [`Error::GradientShape`] if there is no such weight or it has another number of elements; nothing is added then.
+    pub fn add(&mut self, index: usize, dz: &[T]) -> Result<()> {
+        match self.weights.get_mut(index).filter(|weight| weight.len() == dz.len()) {
+            Some(weight) => weight.iter_mut().zip(dz).for_each(|(sum, &dz)| *sum += dz),
+            None => return Err(self.misfit(index, vec![dz.len()])),
         }
+        Ok(())
     }
 
-    /// The gradient of a weight.
-    ///
-    /// # Panics
-    /// If there is no such weight.
-    pub fn get_mut(&mut self, index: usize) -> &mut ArrayD<T> {
-        &mut self.weights[index]
+    /// The gradient of a weight, if there is one of this number.
+    pub fn get_mut(&mut self, index: usize) -> Option<&mut ArrayD<T>> {
+        self.weights.get_mut(index)
+    }
+
+    /// The shape of a weight; empty if there is no such weight.
+    fn shape(&self, index: usize) -> &[usize] {
+        self.weights.get(index).map_or(&[], |weight| weight.shape())
+    }
+
+    #[cold]
+    fn misfit(&self, index: usize, given: Vec<usize>) -> Error {
+        Error::GradientShape { index, expected: self.shape(index).to_vec(), given }
     }
 }

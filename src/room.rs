@@ -1,23 +1,185 @@
-//! Errors instead of aborts: whether there is memory for arrays whose sizes the caller says.
+//! Errors instead of aborts: whether there is memory for what a call takes, asked before it begins.
+//!
+//! Each layer says what it takes ([`Layer::room`](crate::Layer)), wrappers add what they take for the layers inside, and
+//! the operating system is asked once for the sum.
 
 use crate::error::{Error, Result};
+use crate::runner::scratch::Scratch;
+use crate::runner::tape::Node;
 
-/// Less than this is taken without asking: a batch that a user has in memory has results of such a size, and asking
-/// takes a system call.
-const ASK_FROM_BYTES: usize = 1 << 30;
+/// Less than this is taken without asking: it takes two system calls. glibc learns from blocks of up to 32 MiB that are
+/// freed from where on it should map memory, so smaller questions would change what becomes of later blocks.
+const ASK_FROM_BYTES: usize = 64 << 20;
+
+/// The most layers or cells within each other: calls, clones and drops go as deep as they do.
+pub(crate) const MOST_NESTED: usize = 64;
 
 /// That `elements` can be addressed (`None` if the count itself overflows) and that the machine doesn't refuse them
 /// outright; `shape` is that of the largest array among them.
 pub(crate) fn check<T>(elements: Option<usize>, shape: &[usize]) -> Result<()> {
-    let bytes = elements.and_then(|elements| elements.checked_mul(size_of::<T>()));
-    let fits = match bytes.filter(|&bytes| isize::try_from(bytes).is_ok()) {
-        None => false,
-        Some(bytes) => bytes < ASK_FROM_BYTES || Vec::<u8>::new().try_reserve_exact(bytes).is_ok(),
-    };
-    if fits { Ok(()) } else { Err(Error::TensorTooLarge { shape: shape.to_vec() }) }
+    let mut room = Room::default();
+    room.count::<T>(elements);
+    room.check(shape)
 }
 
 /// The product of sizes, if it can be counted.
 pub(crate) fn product(sizes: &[usize]) -> Option<usize> {
     sizes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size))
+}
+
+/// That there can be an array of this shape at all: one without elements has limits, too.
+pub(crate) fn check_shape(shape: &[usize]) -> Result<()> {
+    let sizes = shape.iter().filter(|&&size| size > 0);
+    let product = sizes.fold(Some(1), |product: Option<usize>, &size| product?.checked_mul(size));
+    match product.and_then(|product| isize::try_from(product).ok()) {
+        Some(_) => Ok(()),
+        None => Err(Error::TensorTooLarge { shape: shape.to_vec() }),
+    }
+}
+
+/// That layers or cells aren't nested deeper than anything that walks through them can go.
+pub(crate) fn check_depth(depth: usize) -> Result<usize> {
+    if depth > MOST_NESTED { Err(Error::NestedTooDeep { most: MOST_NESTED }) } else { Ok(depth) }
+}
+
+/// The sum of widths, if it can be counted.
+pub(crate) fn add_width(what: &'static str, sum: usize, width: usize) -> Result<usize> {
+    sum.checked_add(width).ok_or(Error::WidthOverflow { what, widths: [sum, width] })
+}
+
+/// The bytes that a call takes, added up; what its buffers hold already is not counted.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// `None`: more than can be counted.
+    bytes: Option<usize>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room { bytes: Some(0) }
+    }
+}
+
+impl Room {
+    /// An array of these sizes.
+    pub(crate) fn array<T>(&mut self, sizes: &[usize]) {
+        self.count::<T>(product(sizes));
+    }
+
+    /// A buffer that must hold as many elements as an array of these sizes, and has room for `held`.
+    pub(crate) fn buffer<T>(&mut self, held: usize, sizes: &[usize]) {
+        let elements = product(sizes);
+        if elements.is_none_or(|elements| elements > held) {
+            self.count::<T>(elements);
+        }
+    }
+
+    /// So many elements.
+    fn count<T>(&mut self, elements: Option<usize>) {
+        let bytes = elements.and_then(|elements| elements.checked_mul(size_of::<T>()));
+        self.bytes = self.bytes.zip(bytes).and_then(|(sum, bytes)| sum.checked_add(bytes));
+    }
+
+    /// What another sum says, `times`.
+    pub(crate) fn add(&mut self, other: Room, times: usize) {
+        let other = other.bytes.and_then(|bytes| bytes.checked_mul(times));
+        self.bytes = self.bytes.zip(other).and_then(|(sum, other)| sum.checked_add(other));
+    }
+
+    /// The sum.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        self.bytes
+    }
+
+    /// Whether the sum is so small that nobody is asked.
+    pub(crate) fn is_small(&self) -> bool {
+        self.bytes.is_some_and(|bytes| bytes < ASK_FROM_BYTES)
+    }
+
+    /// That so many bytes can be addressed and that the machine doesn't refuse them; `shape` is the call's.
+    #[inline]
+    pub(crate) fn check(&self, shape: &[usize]) -> Result<()> {
+        if self.is_small() { Ok(()) } else { self.ask(shape) }
+    }
+
+    #[cold]
+    fn ask(&self, shape: &[usize]) -> Result<()> {
+        let fits = self.bytes.filter(|&bytes| isize::try_from(bytes).is_ok());
+        match fits.map(|bytes| Vec::<u8>::new().try_reserve_exact(bytes)) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(Error::TensorTooLarge { shape: shape.to_vec() }),
+        }
+    }
+}
+
+/// A call of a layer, as far as memory depends on it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// The number of rows.
+    pub batch: usize,
+    /// The number of steps.
+    pub timesteps: usize,
+    /// Whether the outputs of all steps are wanted.
+    pub sequence: bool,
+    /// Whether there are resets.
+    pub resets: bool,
+    /// Whether it is recorded.
+    pub recorded: bool,
+    /// Whether it draws dropout masks.
+    pub dropout: bool,
+}
+
+/// The way back through a recorded call, as far as memory depends on it.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct CallBack {
+    /// The number of rows.
+    pub batch: usize,
+    /// The number of steps.
+    pub timesteps: usize,
+    /// Whether the gradient of the input is wanted.
+    pub input: bool,
+}
+
+/// The buffers that a call will find: those of a layer inside, or none yet.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Held<'a, T> {
+    pub(crate) scratch: Option<&'a Scratch<T>>,
+    pub(crate) node: Option<&'a Node<T>>,
+}
+
+impl<T> Clone for Held<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Held<'_, T> {}
+
+impl<'a, T> Held<'a, T> {
+    /// Nothing yet.
+    pub(crate) fn nothing() -> Self {
+        Held { scratch: None, node: None }
+    }
+
+    /// What the layer inside at this place will find.
+    pub(crate) fn child(&self, index: usize) -> Self {
+        Held {
+            scratch: self.scratch.and_then(|scratch| scratch.children.get(index)),
+            node: self.node.and_then(|node| node.children.get(index)),
+        }
+    }
+
+    /// A size of the scratch; 0 without one.
+    pub(crate) fn in_scratch(&self, size: impl FnOnce(&'a Scratch<T>) -> usize) -> usize {
+        self.scratch.map_or(0, size)
+    }
+
+    /// A size of the tape's node; 0 without one.
+    pub(crate) fn in_node(&self, size: impl FnOnce(&'a Node<T>) -> usize) -> usize {
+        self.node.map_or(0, size)
+    }
 }

@@ -13,6 +13,8 @@ use ndarray::{ArrayRef2, ArrayView2, s};
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::layers::or_panic;
+use crate::room;
 use crate::rows::Rows;
 
 /// The names and widths of a state's parts, in the order of their columns.
@@ -115,11 +117,20 @@ impl<T: Float> State<T> {
     /// Zeros for `batch` rows.
     ///
     /// # Panics
-    /// If there can't be so many, as `Array2::zeros` does.
+    /// If there is no memory for so many: use [`try_zeros`](State::try_zeros) for a number that isn't known to be sound.
+    #[track_caller]
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
-        // Too many for a number are too many for memory.
-        let values = Aligned::zeros(batch.saturating_mul(layout.width()));
-        State { layout, batch, values }
+        or_panic(State::try_zeros(layout, batch))
+    }
+
+    /// Zeros for `batch` rows, or an error.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    pub fn try_zeros(layout: Arc<StateLayout>, batch: usize) -> Result<Self> {
+        let elements = room::product(&[batch, layout.width()]);
+        room::check::<T>(elements, &[batch, layout.width()])?;
+        Ok(State { values: Aligned::zeros(elements.unwrap_or(0)), layout, batch })
     }
 
     /// The number of rows.
@@ -147,8 +158,10 @@ impl<T: Float> State<T> {
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.
     pub fn get(&self, name: &str) -> Result<ArrayView2<'_, T>> {
-        let columns = self.columns(name)?;
-        Ok(self.view().slice_move(s![.., columns]))
+        let (columns, all) = (self.columns(name)?, self.view());
+        // A layout that is too wide for any array has states of no rows.
+        let fits = columns.end <= all.ncols();
+        Ok(all.slice_move(s![.., if fits { columns } else { 0..0 }]))
     }
 
     /// Replaces a part by (batch, its width) values.

@@ -359,10 +359,9 @@ impl Cell for Mgu {
         aview_mut1(step.d_prev).assign(&(&d_next * f.mapv(|f| 1.0 - f) + &d_fh * &f + rf.dot(&df)));
         let dz = ndarray::concatenate![Axis(0), df, dg];
         aview_mut1(step.d_x).assign(&self.kernel.dot(&dz));
-        gradients.add_outer(0, step.x, &dz.to_vec());
-        gradients.add_outer_columns(1, 0, step.prev, &df.to_vec());
-        gradients.add_outer_columns(1, n, &(&f * &h).to_vec(), &dg.to_vec());
-        Ok(())
+        gradients.add_outer(0, step.x, &dz.to_vec())?;
+        gradients.add_outer_columns(1, 0, step.prev, &df.to_vec())?;
+        gradients.add_outer_columns(1, n, &(&f * &h).to_vec(), &dg.to_vec())
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, f64>) {

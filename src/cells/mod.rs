@@ -151,6 +151,12 @@ pub trait Cell: Debug + Send + Sync + 'static {
         None
     }
 
+    /// How many cells stand within each other here, this one included.
+    #[doc(hidden)]
+    fn depth(&self) -> usize {
+        1
+    }
+
     /// Called after the weights were changed: packs them anew.
     #[doc(hidden)]
     fn weights_changed(&mut self) {}
@@ -358,22 +364,22 @@ pub struct CellDropout {
 impl CellDropout {
     /// Values in a row of all masks side by side: the input's first, as they are drawn.
     pub(crate) fn width(&self) -> usize {
-        self.input_width() + self.recurrent_masks * self.units
+        self.input_width().saturating_add(self.recurrent_masks.saturating_mul(self.units))
     }
 
     /// How many masks one call draws: none for a rate of exactly 0 or 1.
     pub(crate) fn draws(&self) -> u64 {
         let count = |rate: f64, masks: usize| if rate > 0.0 && rate < 1.0 { masks as u64 } else { 0 };
-        count(self.rate, self.masks) + count(self.recurrent_rate, self.recurrent_masks)
+        count(self.rate, self.masks).saturating_add(count(self.recurrent_rate, self.recurrent_masks))
     }
 
     fn input_width(&self) -> usize {
-        self.masks * self.input_size
+        self.masks.saturating_mul(self.input_size)
     }
 
     /// The cell's masks within rows that hold those of several cells; its own start at column `start`.
     pub(crate) fn masks<'a, T>(&self, all: Rows<'a, T>, start: usize) -> DropoutRows<'a, T> {
-        let (input, end) = (start + self.input_width(), start + self.width());
+        let (input, end) = (start.saturating_add(self.input_width()), start.saturating_add(self.width()));
         DropoutRows {
             input: (self.masks > 0).then(|| all.columns(start..input)),
             recurrent: (self.recurrent_masks > 0).then(|| all.columns(input..end)),

@@ -37,6 +37,11 @@ impl<T: Float> Slices<T> {
         self.values.extend(&other.values);
     }
 
+    /// The number of values.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

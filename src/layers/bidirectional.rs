@@ -11,6 +11,7 @@ use super::{Layer, summary};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room::{self, Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::scratch::{Scratch, take};
@@ -60,6 +61,7 @@ pub struct Bidirectional<T: Float = f32> {
     backward: Box<dyn Layer<T>>,
     merge: Merge,
     layout: Arc<StateLayout>,
+    depth: usize,
 }
 
 impl<T: Float> Bidirectional<T> {
@@ -104,7 +106,7 @@ impl<T: Float> Bidirectional<T> {
     ///
     /// # Errors
     /// [`Error::BidirectionalPair`] unless exactly one of the two goes backwards, and both read inputs of one size and
-    /// return the same things.
+    /// return the same things; [`Error::WidthOverflow`] for widths that can't be addressed together.
     pub fn from_layers<F, B>(forward: Recurrent<F>, backward: Recurrent<B>) -> Result<Self>
     where
         F: Cell<Elem = T>,
@@ -122,10 +124,16 @@ impl<T: Float> Bidirectional<T> {
                 return Err(pair(option, a, b, expected));
             }
         }
+        forward.ready()?;
+        backward.ready()?;
+        room::add_width("state", forward.state_layout().width(), backward.state_layout().width())?;
+        room::add_width("output", forward.output_size(), backward.output_size())?;
+        let depth = room::check_depth(forward.depth().max(backward.depth()).saturating_add(1))?;
         let names = ["forward", "backward"].map(String::from);
         let layouts = [&**forward.state_layout(), &**backward.state_layout()];
         let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
-        Ok(Bidirectional { forward: Box::new(forward), backward: Box::new(backward), merge: Merge::Concat, layout })
+        let (forward, backward) = (Box::new(forward), Box::new(backward));
+        Ok(Bidirectional { forward, backward, merge: Merge::Concat, layout, depth })
     }
 
     /// How the outputs of the two directions become one; [`Merge::Concat`] unless it is set. Directions of different
@@ -175,7 +183,7 @@ impl<T: Float> Bidirectional<T> {
 
     /// The way back through the merge of row `at`: what its gradient is for each direction. `kept` are the outputs of
     /// the directions; only a product needs them.
-    fn unmerge(&self, d_out: &[T], kept: &[RowsMut<'_, T>; 2], d: &mut [RowsMut<'_, T>; 2], at: usize) {
+    fn unmerge(&self, d_out: &[T], kept: Option<&[RowsMut<'_, T>; 2]>, d: &mut [RowsMut<'_, T>; 2], at: usize) {
         let [d_forward, d_backward] = d;
         let (d_forward, d_backward) = (d_forward.row_mut(at), d_backward.row_mut(at));
         match self.merge {
@@ -191,13 +199,12 @@ impl<T: Float> Bidirectional<T> {
             }
         }
         let two = T::one() + T::one();
-        let [forward, backward] = kept;
-        for (factors, d) in [(backward, d_forward), (forward, d_backward)] {
-            match self.merge {
-                Merge::Ave => d.iter_mut().for_each(|d| *d /= two),
-                Merge::Mul => d.iter_mut().zip(factors.row(at)).for_each(|(d, &factor)| *d *= factor),
-                _ => {}
-            }
+        if self.merge == Merge::Ave {
+            d_forward.iter_mut().chain(d_backward.iter_mut()).for_each(|d| *d /= two);
+        }
+        if let Some([forward, backward]) = kept {
+            d_forward.iter_mut().zip(backward.row(at)).for_each(|(d, &factor)| *d *= factor);
+            d_backward.iter_mut().zip(forward.row(at)).for_each(|(d, &factor)| *d *= factor);
         }
     }
 }
@@ -219,7 +226,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     }
 
     fn work(&self) -> usize {
-        self.forward.work() + self.backward.work()
+        self.forward.work().saturating_add(self.backward.work())
     }
 
     fn ready(&self) -> Result<()> {
@@ -303,6 +310,34 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn unmerged(&self) -> Option<usize> {
         (self.merge == Merge::None).then(|| self.forward.output_size())
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        let Call { batch, timesteps, .. } = call;
+        let (units, backward_units) = self.units();
+        let keeps = call.recorded && self.merge == Merge::Mul;
+        let call = Call { sequence: call.sequence || keeps, ..call };
+        self.forward.room(call, held.child(0), room);
+        self.backward.room(call, held.child(1), room);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, units + backward_units]);
+        // A bound: the outputs of a direction that nobody else wants, and those that aren't written in place.
+        let by_buffer = if call.sequence && !self.side_by_side() || keeps { backward_units } else { 0 };
+        let width = by_buffer + if keeps { units } else { 0 };
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, timesteps, width]);
+        let kept = if keeps { units + backward_units } else { 0 };
+        room.buffer::<T>(held.in_node(|node| node.outputs.len()), &[batch, timesteps.saturating_add(1), kept]);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        let (units, backward_units) = self.units();
+        let sizes = [call.batch, call.timesteps.saturating_add(1), units + backward_units];
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &sizes);
+        self.forward.room_backward(call, held.child(0), room);
+        self.backward.room_backward(call, held.child(1), room);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
@@ -455,7 +490,8 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
         // The gradient of each direction's outputs: those of a row's steps, in the input's order, then its last one's.
         let mut values = std::mem::take(&mut scratch.outputs);
-        let kept = self.both_outputs(batch, timesteps, &mut node.outputs);
+        let is_product = self.merge == Merge::Mul;
+        let kept = is_product.then(|| self.both_outputs(batch, timesteps, &mut node.outputs));
         let mut d = self.both_outputs(batch, timesteps, &mut values);
         for row in 0..batch {
             for step in 0..=timesteps {
@@ -465,7 +501,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
                 };
                 let at = row * (timesteps + 1) + step;
                 match d_out {
-                    Some(d_out) => self.unmerge(d_out, &kept, &mut d, at),
+                    Some(d_out) => self.unmerge(d_out, kept.as_ref(), &mut d, at),
                     None => d.iter_mut().for_each(|d| d.row_mut(at).fill(T::zero())),
                 }
             }

@@ -7,6 +7,7 @@ use super::Layer;
 use super::sealed::Sealed;
 use crate::error::Result;
 use crate::float::Float;
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
@@ -114,6 +115,18 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn can_write_sequence(&self) -> bool {
         (**self).can_write_sequence()
+    }
+
+    fn depth(&self) -> usize {
+        (**self).depth().saturating_add(1)
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        (**self).room(call, held, room);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        (**self).room_backward(call, held, room);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Array2, ArrayRef2};
 
 use super::sealed::Sealed;
-use super::{Layer, builder, summary};
+use super::{Layer, builder, or_panic, summary};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -15,7 +15,7 @@ use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::random::SeedSource;
-use crate::room;
+use crate::room::{self, Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
@@ -70,11 +70,9 @@ impl<T: Float> Dense<T> {
     /// # Panics
     /// If a size is zero or the weights can't be addressed: use [`builder`](Self::builder) for sizes that aren't
     /// known to be sound.
+    #[track_caller]
     pub fn new(input_size: usize, units: usize) -> Self {
-        match Self::builder(input_size, units).build() {
-            Ok(layer) => layer,
-            Err(error) => panic!("{error}"),
-        }
+        or_panic(Self::builder(input_size, units).build())
     }
 
     /// A builder for a layer of `units` units over `input_size` features.
@@ -101,8 +99,12 @@ impl<T: Float> Dense<T> {
         if features != self.kernel.nrows() {
             return Err(Error::StepShape { expected: (rows, self.kernel.nrows()), given: (rows, features) });
         }
-        let elements = room::product(&[rows, features.max(self.kernel.ncols())]);
-        room::check::<T>(elements, &[rows, self.kernel.ncols()])?;
+        let shape = [rows, self.kernel.ncols()];
+        room::check_shape(&shape)?;
+        let mut room = Room::default();
+        room.array::<T>(&shape);
+        room.array::<T>(&[rows, if x.is_standard_layout() { 0 } else { features }]);
+        room.check(&shape)?;
         let mut out = Array2::zeros((rows, self.kernel.ncols()));
         let x = x.as_standard_layout();
         if let (Some(x), Some(out)) = (x.as_slice(), out.as_slice_mut()) {
@@ -285,6 +287,17 @@ impl<T: Float> Layer<T> for Dense<T> {
         self.activation.check_derivative()
     }
 
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        if call.recorded {
+            let sizes = [call.batch, call.timesteps, self.kernel.nrows()];
+            room.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
+        }
+    }
+
+    fn room_backward(&self, _call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.kernel.ncols()]);
+    }
+
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, carry, mut sequence, .. } = pass;
         if let Some(node) = pass.tape {
@@ -333,9 +346,9 @@ impl<T: Float> Layer<T> for Dense<T> {
                 y.copy_from_slice(z);
                 activate(Isa::detect(), &self.activation, y);
                 activate_backward(Isa::detect(), &self.activation, z, y, dz);
-                gradients.add_outer(0, x, dz);
+                gradients.add_outer(0, x, dz)?;
                 if self.bias.is_some() {
-                    gradients.add(1, dz);
+                    gradients.add(1, dz)?;
                 }
                 if let Some(d_input) = &mut d_input {
                     let kernel = self.kernel.rows().into_iter();

@@ -4,13 +4,13 @@ use std::fmt;
 
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayViewD, Axis};
 
-use super::builder;
+use super::{builder, or_panic};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
-use crate::room;
+use crate::room::{self, Room};
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
 /// with `mask_zero` its mask.
@@ -49,11 +49,9 @@ impl<T: Float> Embedding<T> {
     /// # Panics
     /// If a size is zero or the weights can't be addressed: use [`builder`](Self::builder) for sizes that aren't
     /// known to be sound.
+    #[track_caller]
     pub fn new(input_dim: usize, output_dim: usize) -> Self {
-        match Self::builder(input_dim, output_dim).build() {
-            Ok(layer) => layer,
-            Err(error) => panic!("{error}"),
-        }
+        or_panic(Self::builder(input_dim, output_dim).build())
     }
 
     /// A builder for a table of `input_dim` vectors of `output_dim` features.
@@ -80,7 +78,12 @@ impl<T: Float> Embedding<T> {
     {
         let (batch, timesteps) = ids.dim();
         let features = self.embeddings.ncols();
-        room::check::<T>(room::product(&[batch, timesteps, features]), &[batch, timesteps, features])?;
+        let shape = [batch, timesteps, features];
+        room::check_shape(&shape)?;
+        let mut room = Room::default();
+        room.array::<T>(&shape);
+        room.array::<bool>(&[batch, if self.mask_zero { timesteps } else { 0 }]);
+        room.check(&shape)?;
         let mut x = Array3::zeros((batch, timesteps, features));
         let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
         for ((row, time), &id) in ids.indexed_iter() {
@@ -130,7 +133,8 @@ impl<T: Float> Embedding<T> {
     ///
     /// # Errors
     /// [`Error::EmbeddingId`] as in [`forward`](Embedding::forward), [`Error::OutputShape`] if `d_x` has another shape,
-    /// [`Error::GradientsLayer`] for gradients of something else; nothing is added then.
+    /// [`Error::GradientsLayer`] for gradients of something else, [`Error::TensorTooLarge`] for more ids than there is
+    /// memory for; nothing is added then.
     pub fn backward<I>(&self, ids: &ArrayRef2<I>, d_x: &ArrayRef3<T>, gradients: &mut Gradients<T>) -> Result<()>
     where
         I: Copy + fmt::Display + TryInto<usize>,
@@ -143,6 +147,9 @@ impl<T: Float> Embedding<T> {
             let (expected, given) = (vec![batch, timesteps, features], d_x.shape().to_vec());
             return Err(Error::OutputShape { what: "gradient of the vectors", expected, given });
         }
+        // The parts, which grow by half at least.
+        let held = gradients.slices[0].len();
+        room::check::<T>(room::product(&[batch, timesteps, features + 1]).and_then(|own| own.checked_add(held)?.checked_mul(2)), &[batch, timesteps, features])?;
         for ((row, time), &id) in ids.indexed_iter() {
             self.index(row, time, id)?;
         }

@@ -6,6 +6,7 @@ pub(crate) mod builder;
 pub(crate) mod cast;
 pub(crate) mod dense;
 pub(crate) mod embedding;
+mod flow;
 pub(crate) mod gru;
 pub(crate) mod lstm;
 pub(crate) mod masking;
@@ -28,6 +29,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::output::Output;
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::runner::backward::backward;
 use crate::runner::pass::{BackwardPass, Pass};
@@ -156,6 +158,20 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
         true
     }
 
+    /// How many layers or cells stand within each other here, this one included.
+    #[doc(hidden)]
+    fn depth(&self) -> usize {
+        1
+    }
+
+    /// Adds what [`process`](Layer::process) takes in a call of this size, beyond what it will find.
+    #[doc(hidden)]
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room);
+
+    /// Adds what [`backward_into`](Layer::backward_into) takes, beyond what it will find.
+    #[doc(hidden)]
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room);
+
     /// The core: a whole call, shapes checked.
     #[doc(hidden)]
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>);
@@ -271,14 +287,24 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// The state that a call without one begins with: zeros for this crate's layers.
     ///
     /// # Panics
-    /// If there can't be so many rows, as `Array2::zeros` does.
+    /// If there is no memory for so many rows: use [`try_initial_state`](Layer::try_initial_state) for a number that
+    /// isn't known to be sound.
+    #[track_caller]
     fn initial_state(&self, batch: usize) -> State<T> {
-        let mut state = State::zeros(Arc::clone(self.state_layout()), batch);
+        or_panic(self.try_initial_state(batch))
+    }
+
+    /// [`initial_state`](Layer::initial_state), or an error.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    fn try_initial_state(&self, batch: usize) -> Result<State<T>> {
+        let mut state = State::try_zeros(Arc::clone(self.state_layout()), batch)?;
         let width = self.state_layout().width();
         for row in state.as_mut_slice().chunks_exact_mut(width.max(1)) {
             self.fill_initial_state(row);
         }
-        state
+        Ok(state)
     }
 
     /// The weights with their names, in Keras's order and shapes.
@@ -345,10 +371,11 @@ pub(crate) fn check_new_weights<T>(
     Ok(())
 }
 
-/// `new` of the built-in layers: the crate's one documented panic.
-fn built<C: builder::Kind>(builder: builder::Builder<'_, C>) -> recurrent::Recurrent<C> {
-    match builder.build() {
-        Ok(layer) => layer,
+/// The result of a function that is documented to panic where its twin returns an error: at the caller's line.
+#[track_caller]
+pub(crate) fn or_panic<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
         Err(error) => panic!("{error}"),
     }
 }

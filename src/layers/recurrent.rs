@@ -8,6 +8,7 @@ use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
@@ -49,7 +50,7 @@ impl<C: Cell> Recurrent<C> {
     pub(crate) fn with_options(cell: C, options: RunOptions) -> Self {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
         let mut params = 0;
-        cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params += weight.len()));
+        cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params = weight.len().saturating_add(params)));
         Recurrent { cell: Arc::new(cell), layout, output, params, options }
     }
 
@@ -161,6 +162,7 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn can_stream(&self) -> Result<()> {
+        self.ready()?;
         if self.options.go_backwards {
             return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
         }
@@ -205,6 +207,26 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         for row in 0..batch {
             carry.row_mut(row).copy_from_slice(&state.row(row)[self.output.clone()]);
         }
+    }
+
+    fn ready(&self) -> Result<()> {
+        let (cell, output, width) = (self.class_name(), self.output.clone(), self.layout.width());
+        if output.start <= output.end && output.end <= width {
+            return Ok(());
+        }
+        Err(Error::CellOutput { cell, output, width })
+    }
+
+    fn depth(&self) -> usize {
+        self.cell.depth().saturating_add(1)
+    }
+
+    fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
+        self.recurrence().room(call, held, room);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, C::Elem>, room: &mut Room) {
+        self.recurrence().room_backward(call, held, room);
     }
 
     fn process(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {

@@ -32,8 +32,9 @@ impl<T: Float> Recurrent<SimpleRnnCell<T>> {
     /// # Panics
     /// If a size is zero or the weights can't be addressed: use [`builder`](Self::builder) for sizes that aren't
     /// known to be sound.
+    #[track_caller]
     pub fn new(input_size: usize, units: usize) -> Self {
-        super::built(Self::builder(input_size, units))
+        super::or_panic(Self::builder(input_size, units).build())
     }
 
     /// A builder for a layer of `units` units over `input_size` features.

@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::sealed::Sealed;
+use super::flow::{Buffers, Flow, Group, steps_at_once};
 use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::mask::TimeMask;
+use crate::room::{self, Call, CallBack, Held, Room};
 use crate::rows::{RowInput, RowStep, Rows, RowsMut, copy_rows};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
@@ -40,26 +41,29 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// ```
 #[derive(Debug, Clone)]
 pub struct Stacked<T: Float = f32> {
-    parts: Vec<Part<T>>,
+    pub(super) parts: Vec<Part<T>>,
     layout: Arc<StateLayout>,
     carry_width: usize,
     returns_state: bool,
+    depth: usize,
 }
 
 /// A layer of the stack and where its things are.
 #[derive(Debug, Clone)]
-struct Part<T: Float> {
-    layer: Box<dyn Layer<T>>,
+pub(super) struct Part<T: Float> {
+    pub(super) layer: Box<dyn Layer<T>>,
     name: String,
     /// The columns of the stack's state that are the layer's.
-    state: Range<usize>,
+    pub(super) state: Range<usize>,
     /// The columns of the stack's previous outputs that are the layer's.
-    carry: Range<usize>,
+    pub(super) carry: Range<usize>,
     /// The columns of the layer's state that are its output, if it is part of the state.
     output: Option<Range<usize>>,
-    generators: usize,
+    pub(super) generators: usize,
     /// The places of the layer's weights among the stack's.
     weights: Range<usize>,
+    /// The end of the layers from this one on that can run a few steps at a time, one after another.
+    group_end: usize,
 }
 
 /// Takes the layers of a [`Stacked`], the first one first.
@@ -99,7 +103,8 @@ impl<T: Float> StackedBuilder<T> {
     /// # Errors
     /// [`Error::EmptyStack`] without a layer, [`Error::StackWidth`] if a layer doesn't read what the one before puts
     /// out, [`Error::StackNeedsSequence`] if it needs a sequence and gets none, [`Error::StackUnmerged`] if it would
-    /// read two directions that aren't merged.
+    /// read two directions that aren't merged, [`Error::NestedTooDeep`] for stacks in stacks in stacks,
+    /// [`Error::WidthOverflow`] for states that can't be addressed together.
     pub fn build(self) -> Result<Stacked<T>> {
         if self.layers.is_empty() {
             return Err(Error::EmptyStack);
@@ -121,29 +126,44 @@ impl<T: Float> StackedBuilder<T> {
                 return Err(Error::StackNeedsSequence { index, layer: layer.class_name() });
             }
         }
-        let names = |index: usize| index.to_string();
-        let layouts = self.layers.iter().enumerate().map(|(i, layer)| (names(i), &**layer.state_layout()));
+        let deepest = self.layers.iter().map(|layer| layer.depth()).max().unwrap_or(0);
+        let depth = room::check_depth(deepest.saturating_add(1))?;
+        let layouts = self.layers.iter().enumerate().map(|(i, layer)| (i.to_string(), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));
         let (mut state, mut carry, mut weights) = (0, 0, 0);
-        let parts = self.layers.into_iter().enumerate().map(|(i, layer)| {
-            let (state_start, carry_start) = (state, carry);
-            state += layer.state_layout().width();
-            carry += layer.carry_width();
-            let weights_start = weights;
+        let ends = group_ends(&self.layers);
+        let mut parts = Vec::with_capacity(self.layers.len());
+        for (i, (layer, group_end)) in self.layers.into_iter().zip(ends).enumerate() {
+            let (state_start, carry_start, weights_start) = (state, carry, weights);
+            state = room::add_width("state", state, layer.state_layout().width())?;
+            carry = room::add_width("output", carry, layer.carry_width())?;
             layer.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
-            Part {
-                name: names(i),
+            parts.push(Part {
+                name: i.to_string(),
                 state: state_start..state,
                 carry: carry_start..carry,
                 output: layer.output_columns(),
                 generators: layer.generators(),
                 weights: weights_start..weights,
+                group_end,
                 layer,
-            }
-        });
-        let parts = parts.collect();
-        Ok(Stacked { parts, layout, carry_width: carry, returns_state: self.return_state })
+            });
+        }
+        Ok(Stacked { parts, layout, carry_width: carry, returns_state: self.return_state, depth })
     }
+}
+
+/// For each layer the end of the run of layers from it on that work step by step, each on the sequence of the one
+/// before: those can all do a few steps before any of them does the next ones.
+fn group_ends<T: Float>(layers: &[Box<dyn Layer<T>>]) -> Vec<usize> {
+    let mut ends: Vec<usize> = (1..=layers.len()).collect();
+    let streams: Vec<bool> = layers.iter().map(|layer| layer.can_stream().is_ok()).collect();
+    for at in (1..layers.len()).rev() {
+        if streams[at - 1] && streams[at] && layers[at - 1].returns_sequences() {
+            ends[at - 1] = ends[at];
+        }
+    }
+    ends
 }
 
 impl<T: Float> Sealed for Stacked<T> {}
@@ -151,6 +171,26 @@ impl<T: Float> Sealed for Stacked<T> {}
 impl<T: Float> Stacked<T> {
     fn last(&self) -> Option<&dyn Layer<T>> {
         self.parts.last().map(|part| &*part.layer)
+    }
+
+    /// The layers in groups, each of which runs so many steps at a time. Layers that can work so do it where the sequence
+    /// is long and `divisible`: nothing is recorded or drawn for the whole call. All others are groups of their own.
+    fn groups(&self, batch: usize, timesteps: usize, divisible: bool) -> impl Iterator<Item = Group> {
+        let (mut at, mut timesteps) = (0, timesteps);
+        std::iter::from_fn(move || {
+            let first = self.parts.get(at)?;
+            let group = at..first.group_end;
+            // The last one's outputs go to whoever wants them, whole.
+            let widths = self.parts[at..group.end - 1].iter().map(|part| part.layer.output_size());
+            let steps = widths.max().map_or(usize::MAX, |widest| steps_at_once::<T>(batch, widest));
+            let together = divisible && steps < timesteps;
+            let parts = if together { group } else { at..at + 1 };
+            at = parts.end;
+            if self.parts.get(at - 1).is_some_and(|part| !part.layer.returns_sequences()) {
+                timesteps = timesteps.min(1);
+            }
+            Some(Group { parts, steps: if together { steps } else { usize::MAX } })
+        })
     }
 }
 
@@ -190,7 +230,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
     }
 
     fn work(&self) -> usize {
-        self.parts.iter().map(|part| part.layer.work()).sum()
+        self.parts.iter().fold(0, |sum, part| part.layer.work().saturating_add(sum))
     }
 
     fn can_stream(&self) -> Result<()> {
@@ -262,75 +302,113 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
     }
 
-    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
-        let Pass { batch, input, resets, prev, mut next, mut carry, mut sequence, dropout, .. } = pass;
-        let (mut timesteps, mut mask) = (pass.timesteps, pass.mask);
-        if timesteps == 0 {
-            return copy_rows(batch, prev, next);
+    fn depth(&self) -> usize {
+        self.depth
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        let (batch, mut timesteps) = (call.batch, call.timesteps);
+        let turns = call.resets && self.parts.iter().any(|part| part.layer.turns_time());
+        let turned = if turns { batch } else { 0 };
+        room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
+        let divisible = !call.recorded && !(call.dropout && self.generators() > 0);
+        // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
+        let (mut between, mut within, mut states) = ([0; 2], (0, 0), 0);
+        let mut at = 0;
+        for group in self.groups(batch, timesteps, divisible) {
+            let Group { parts, steps } = group;
+            for (i, part) in self.parts[parts.clone()].iter().enumerate() {
+                let (index, outputs) = (parts.start + i, part.layer.output_size());
+                let hands_on = index + 1 < self.parts.len() && part.layer.returns_sequences();
+                let sequence = if index + 1 == self.parts.len() { call.sequence } else { hands_on };
+                let steps = steps.min(timesteps);
+                part.layer.room(Call { timesteps: steps, sequence, ..call }, held.child(index), room);
+                if index + 1 < parts.end {
+                    within = (within.0.max(steps), within.1.max(outputs));
+                    states = states.max(part.state.len());
+                } else if index + 1 < self.parts.len() {
+                    let width = room::product(&[outputs, if hands_on { timesteps } else { 1 }]);
+                    between[at % 2] = between[at % 2].max(width.unwrap_or(usize::MAX));
+                    at += 1;
+                }
+                if steps < timesteps {
+                    states = states.max(part.state.len());
+                }
+                if !part.layer.returns_sequences() {
+                    timesteps = timesteps.min(1);
+                }
+            }
         }
-        // Two buffers in turn: what a layer reads and what it writes.
-        let (mut reading, mut writing) = (std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.work));
-        let mut generators = dropout;
-        let mut nodes = pass.tape.map(|node| {
-            (node.batch, node.timesteps) = (batch, timesteps);
-            node.children(self.parts.len()).iter_mut()
-        });
-        let mut turned = false;
-        let mut turned_resets = std::mem::take(&mut scratch.resets);
-        if let Some(resets) = resets.filter(|_| self.parts.iter().any(|part| part.layer.turns_time())) {
-            turn(resets, timesteps, &mut turned_resets);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, between[0]]);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, between[1]]);
+        for buffer in 0..2 {
+            let inner = held.in_scratch(|scratch| scratch.chunk_outputs[buffer].len());
+            room.buffer::<T>(inner, &[batch, within.0, within.1]);
         }
-        let count = self.parts.len();
-        let children = scratch.children(count);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.chunk_states.len()), &[batch, states]);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        let (mut timesteps, mut widest) = (call.timesteps, 0);
         for (i, part) in self.parts.iter().enumerate() {
-            let layer = &part.layer;
-            let (outputs, is_last) = (layer.output_size(), i + 1 == count);
-            let own_generators = generators.take().map(|all| all.split_at_mut(part.generators));
-            let (own_generators, rest) = own_generators.map_or((None, None), |(own, rest)| (Some(own), Some(rest)));
-            generators = rest;
-            let hands_on = !is_last && layer.returns_sequences();
-            layer.process(
-                Pass {
-                    batch,
-                    timesteps,
-                    input: match i {
-                        0 => input,
-                        _ => Sequence::packed(&reading, timesteps, layer.input_size()),
-                    },
-                    mask,
-                    resets: resets
-                        .filter(|_| timesteps == pass.timesteps)
-                        .map(|resets| if turned { &turned_resets[..] } else { resets }),
-                    prev: prev.columns(part.state.clone()),
-                    next: next.reborrow().columns(part.state.clone()),
-                    carry: carry.reborrow().columns(part.carry.clone()),
-                    sequence: match (is_last, hands_on) {
-                        (true, _) => sequence.as_mut().map(|sequence| sequence.reborrow()),
-                        (false, true) => {
-                            let values = take(&mut writing, batch * timesteps * outputs);
-                            Some(SequenceMut::packed(values, timesteps, outputs))
-                        }
-                        (false, false) => None,
-                    },
-                    tape: nodes.as_mut().and_then(|nodes| nodes.next()),
-                    masked_output: if is_last { pass.masked_output } else { None },
-                    dropout: own_generators,
-                },
-                &mut children[i],
-            );
-            turned ^= layer.turns_time();
-            if !layer.returns_sequences() {
-                (timesteps, mask) = (1, TimeMask::All);
+            if i > 0 {
+                let width = room::product(&[timesteps, part.layer.input_size()]);
+                widest = widest.max(width.unwrap_or(usize::MAX));
             }
-            if !is_last && !hands_on {
-                // The last output, as a sequence of one step.
-                let last = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
-                copy_rows(batch, last, RowsMut::packed(take(&mut writing, batch * outputs), outputs));
+            let call = CallBack { timesteps, input: call.input || i > 0, ..call };
+            part.layer.room_backward(call, held.child(i), room);
+            if !part.layer.returns_sequences() {
+                timesteps = timesteps.min(1);
             }
-            std::mem::swap(&mut reading, &mut writing);
         }
-        (scratch.outputs, scratch.work) = in_place(count, reading, writing);
-        scratch.resets = turned_resets;
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[call.batch, widest]);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.copies[0].len()), &[call.batch, widest]);
+    }
+
+    fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+        let (batch, timesteps) = (pass.batch, pass.timesteps);
+        let divisible = pass.tape.is_none() && pass.dropout.as_ref().is_none_or(|all| all.is_empty());
+        let mut between = [std::mem::take(&mut scratch.outputs), std::mem::take(&mut scratch.work)];
+        let mut within = std::mem::take(&mut scratch.chunk_outputs);
+        let mut states = std::mem::take(&mut scratch.chunk_states);
+        let mut turned = std::mem::take(&mut scratch.resets);
+        let turned_resets = pass
+            .resets
+            .filter(|_| self.parts.iter().any(|part| part.layer.turns_time()))
+            .map(|resets| resets.turned(&mut turned));
+        let nodes = pass.tape.map(|node| {
+            (node.batch, node.timesteps) = (batch, timesteps);
+            node.children(self.parts.len())
+        });
+        let mut flow = Flow {
+            stack: self,
+            input: pass.input,
+            prev: pass.prev,
+            next: pass.next,
+            carry: pass.carry,
+            sequence: pass.sequence,
+            masked_output: pass.masked_output,
+            dropout: pass.dropout,
+            nodes,
+            children: scratch.children(self.parts.len()),
+            batch,
+            timesteps,
+            mask: pass.mask,
+            resets: pass.resets,
+            turned_resets,
+        };
+        let mut handed_on = 0;
+        for group in self.groups(batch, timesteps, divisible) {
+            // Two buffers in turn: what a group reads and what it writes.
+            let [reading, writing] = &mut between;
+            flow.run(group, Buffers { reading, writing, within: &mut within, states: &mut states });
+            between.swap(0, 1);
+            handed_on += 1;
+        }
+        let [first, second] = between;
+        (scratch.outputs, scratch.work) = in_place(handed_on, first, second);
+        (scratch.chunk_outputs, scratch.chunk_states) = (within, states);
+        scratch.resets = turned;
     }
 
     fn output_columns(&self) -> Option<Range<usize>> {
@@ -451,17 +529,6 @@ impl<T: Float> Layer<T> for Stacked<T> {
 /// call had the larger, and would allocate once more.
 fn in_place<T>(count: usize, first: Vec<T>, second: Vec<T>) -> (Vec<T>, Vec<T>) {
     if count.is_multiple_of(2) { (first, second) } else { (second, first) }
-}
-
-/// Resets as they are seen from the other end of time: what lay between t - 1 and t lies before step T - t.
-///
-/// A mask isn't turned around for the layers behind a backward one: Keras doesn't either.
-fn turn(resets: &[bool], timesteps: usize, turned: &mut Vec<bool>) {
-    turned.clear();
-    for row in resets.chunks_exact(timesteps) {
-        turned.push(false);
-        turned.extend(row[1..].iter().rev());
-    }
 }
 
 impl<T: Float> fmt::Display for Stacked<T> {

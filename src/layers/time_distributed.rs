@@ -8,6 +8,7 @@ use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::error::Result;
 use crate::float::Float;
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
@@ -107,6 +108,14 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
     fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
         self.layer.recall(batch, state, carry);
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        self.layer.room(call, held, room);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        self.layer.room_backward(call, held, room);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {

@@ -8,6 +8,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::sealed::Sealed;
 use crate::mask::TimeMask;
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
@@ -122,12 +123,35 @@ impl<T: Float> Layer<T> for Masked<T> {
         self.layer.can_write_sequence()
     }
 
+    fn depth(&self) -> usize {
+        self.layer.depth().saturating_add(1)
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        let Call { batch, timesteps, .. } = call;
+        let flags = [batch, timesteps];
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, timesteps, self.input_size()]);
+        room.buffer::<bool>(held.in_scratch(|scratch| scratch.flags.capacity()), &flags);
+        if call.recorded {
+            room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &flags);
+        }
+        self.layer.room(call, held.child(0), room);
+    }
+
+    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        let values = if call.input { self.input_size() } else { 0 };
+        let sizes = [call.batch, call.timesteps, values];
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &sizes);
+        self.layer.room_backward(call, held.child(0), room);
+    }
+
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, resets, prev, next, carry, sequence, masked_output, dropout, .. } = pass;
         let width = self.input_size();
         let mut values = std::mem::take(&mut scratch.work);
         let mut flags = std::mem::take(&mut scratch.flags);
         flags.clear();
+        flags.reserve_exact(batch * timesteps);
         let copy = take(&mut values, batch * timesteps * width);
         for (row, steps) in copy.chunks_exact_mut((timesteps * width).max(1)).enumerate().take(batch) {
             for (time, step) in steps.chunks_exact_mut(width.max(1)).enumerate() {

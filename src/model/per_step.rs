@@ -16,6 +16,7 @@ use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::layers::sealed::Sealed;
 use crate::layers::{Layer, summary};
+use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
@@ -187,6 +188,17 @@ impl<T: Float> Layer<T> for PerStep<T> {
         for row in 0..batch {
             carry.row_mut(row).fill(T::zero());
         }
+    }
+
+    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+        if call.recorded {
+            let sizes = [call.batch, call.timesteps, self.features];
+            room.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
+        }
+    }
+
+    fn room_backward(&self, _call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.features]);
     }
 
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {

@@ -17,8 +17,7 @@ pub(crate) fn draw_masks<'b, T: Float>(
     batch: usize,
     buffer: &'b mut Vec<T>,
 ) -> Rows<'b, T> {
-    let width: usize = generators.iter().map(CellDropout::width).sum();
-    let widest = generators.iter().map(|g| g.input_size.max(g.units)).max().unwrap_or(0);
+    let (width, widest) = mask_widths(generators);
     let (masks, drawn) = take(buffer, batch * (width + widest)).split_at_mut(batch * width);
     let mut rows = RowsMut::packed(masks, width);
     let mut start = 0;
@@ -37,6 +36,12 @@ pub(crate) fn draw_masks<'b, T: Float>(
         }
     }
     Rows::packed(masks, width)
+}
+
+/// The width of all masks of a row side by side, and that of the widest: room is asked for both.
+pub(crate) fn mask_widths(generators: &[CellDropout]) -> (usize, usize) {
+    let width = generators.iter().fold(0, |sum: usize, generator| sum.saturating_add(generator.width()));
+    (width, generators.iter().map(|generator| generator.input_size.max(generator.units)).max().unwrap_or(0))
 }
 
 /// One mask. A rate of exactly 0 or 1 draws nothing in Keras either.

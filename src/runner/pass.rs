@@ -3,7 +3,7 @@
 use super::sequence::{Sequence, SequenceMut};
 use super::tape::Node;
 use crate::gradients::WeightGradients;
-use crate::mask::TimeMask;
+use crate::mask::{Resets, TimeMask};
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::DropoutState;
 
@@ -22,8 +22,8 @@ pub struct Pass<'a, T> {
     pub input: Sequence<'a, T>,
     /// Which steps are real.
     pub mask: TimeMask<'a>,
-    /// `resets[row * timesteps + time]`: the state before this step is the initial one.
-    pub resets: Option<&'a [bool]>,
+    /// Where rows begin anew.
+    pub resets: Option<Resets<'a>>,
     /// The state before the first step: (batch, state width).
     pub prev: Rows<'a, T>,
     /// The state after the last step.
@@ -50,7 +50,7 @@ impl<'a, T: crate::float::Float> Pass<'a, T> {
         let (first_carry, carry) = carry.split_rows(rows);
         let (first_sequence, sequence) = sequence.map(|sequence| sequence.split_rows(rows)).unzip();
         let (first_mask, mask) = mask.split_rows(rows);
-        let (first_resets, resets) = resets.map(|resets| resets.split_at(rows * timesteps)).unzip();
+        let (first_resets, resets) = resets.map(|resets| resets.split_rows(rows)).unzip();
         let part = |batch, input, mask, resets, prev, next, carry, sequence| Pass {
             batch,
             timesteps,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::dropout::draw_masks;
+use super::dropout::{draw_masks, mask_widths};
 use super::pass::{MaskedOutput, Pass};
 use super::scratch::{Scratch, take};
 use super::sequence::{Sequence, SequenceMut};
@@ -12,12 +12,13 @@ use crate::aligned::Aligned;
 use crate::cells::{Cell, StepRows};
 use crate::float::Float;
 use crate::mask::TimeMask;
+use crate::room::{Call, Held, Room};
 use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut, copy_rows};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
-const CHUNK: usize = 24;
+pub(crate) const CHUNK: usize = 24;
 /// A batch of this many rows uses the batch kernel at each step anyway.
-const HOIST_BELOW_BATCH: usize = 4;
+pub(crate) const HOIST_BELOW_BATCH: usize = 4;
 /// Fewer steps than this aren't worth projecting together.
 const HOIST_FROM_STEPS: usize = 4;
 
@@ -106,6 +107,36 @@ impl<C: Cell> Recurrence<'_, C> {
         }
     }
 
+    /// Adds what [`run`](Self::run) takes: a line for each of its buffers.
+    pub(crate) fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
+        let Call { batch, timesteps, recorded, .. } = call;
+        let (width, cell) = (self.state_width, self.cell);
+        let draws = call.dropout && !cell.dropout().is_empty();
+        let masks = if draws { mask_widths(cell.dropout()) } else { (0, 0) };
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.dropout.len()), &[batch, masks.0.saturating_add(masks.1)]);
+        if recorded {
+            room.buffer::<C::Elem>(held.in_node(|node| node.x.len()), &[batch, timesteps, cell.input_size()]);
+            room.buffer::<C::Elem>(held.in_node(|node| node.saved.len()), &[batch, timesteps, cell.tape_len()]);
+            room.buffer::<C::Elem>(held.in_node(|node| node.states.len()), &[batch, timesteps.saturating_add(1), width]);
+            room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &[batch, timesteps]);
+            room.buffer::<bool>(held.in_node(|node| node.cut.capacity()), &[batch, timesteps]);
+            room.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks.0]);
+            // Lists of rows for the parts of a step: halved so often that there are none left.
+            room.buffer::<usize>(held.in_scratch(|scratch| scratch.indices.len()), &[batch, 8]);
+        } else {
+            room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[batch, width]);
+        }
+        let cut = if recorded && call.resets { batch } else { 0 };
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[cut, width]);
+        let (slots, projected) = Hoist::sizes(cell, batch, timesteps, draws);
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.projected.len()), &[batch, slots, projected]);
+        let parts = if recorded { threads::scratch_parts(batch, self.work) } else { 1 };
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.work.len()), &[parts, cell.rows_scratch_len(batch)]);
+        room.buffer::<Behind>(held.in_scratch(|scratch| scratch.lag.len()), &[batch]);
+        room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
+        room.buffer::<usize>(held.in_scratch(|scratch| scratch.all_rows.len()), &[batch]);
+    }
+
     /// A whole call.
     pub(crate) fn run(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
         let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, mut carry, .. } = pass;
@@ -151,7 +182,7 @@ impl<C: Cell> Recurrence<'_, C> {
             // The boundary lies between time - 1 and time, whichever way it is crossed.
             let boundary = if self.go_backwards { time + 1 } else { time };
             let resets = resets.filter(|_| boundary < timesteps);
-            let is_cut = |row: usize| resets.is_some_and(|resets| resets[row * timesteps + boundary]);
+            let is_cut = |row: usize| resets.is_some_and(|resets| resets.at(row, boundary));
             // A tape needs what a row that begins anew had before, as the state after the last step.
             let keeps = resets.is_some() && recorder.is_some();
             let kept = take(&mut scratch.cut, if keeps { batch * width } else { 0 });
@@ -338,12 +369,14 @@ impl<'n, T: Float> Recorder<'n, T> {
         (node.batch, node.timesteps) = (batch, timesteps);
         (node.zero_sequence, node.zero_last) = (masked_output.zero_sequence, masked_output.zero_last);
         let steps = batch * timesteps;
-        node.live.clear();
-        node.live.resize(steps, false);
-        node.cut.clear();
-        node.cut.resize(steps, false);
+        for flags in [&mut node.live, &mut node.cut] {
+            flags.clear();
+            flags.reserve_exact(steps);
+            flags.resize(steps, false);
+        }
         node.dropout.clear();
         if let Some(masks) = masks {
+            node.dropout.reserve_exact(batch * masks.width());
             (0..batch).for_each(|row| node.dropout.extend_from_slice(masks.row(row)));
         }
         let recorder = Recorder {
@@ -397,10 +430,14 @@ impl<'b, T: Float> Hoist<'b, T> {
         dropout: bool,
         buffer: &'b mut Aligned<T>,
     ) -> Self {
-        let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
-        let width = if worth { cell.projected_len() } else { 0 };
-        let slots = timesteps.clamp(1, CHUNK);
+        let (slots, width) = Self::sizes(cell, batch, timesteps, dropout);
         Hoist { products: buffer.take(batch * slots * width), width, slots, first: 0 }
+    }
+
+    /// For how many steps there is room, and the width of each product; 0 if it isn't hoisted.
+    fn sizes<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool) -> (usize, usize) {
+        let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
+        (timesteps.clamp(1, CHUNK), if worth { cell.projected_len() } else { 0 })
     }
 
     /// The input of one step; every `CHUNK` steps this projects the next ones.

@@ -12,9 +12,9 @@ use super::threads;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
-use crate::mask::TimeMask;
+use crate::mask::{Resets, TimeMask};
 use crate::output::Output;
-use crate::room;
+use crate::room::{self, Call, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::seeds::Seeds;
 use crate::state::State;
@@ -239,25 +239,39 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
     if run.tape.is_some() { layer.can_train() } else { Ok(()) }
 }
 
-/// That there is memory for what a call of this size makes: its results, `sequences` of them, its states, and a copy of
-/// an input that can't be read in place (one that repeats its elements may say any size).
-pub(crate) fn check_room<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, sequences: bool) -> Result<()> {
-    let (batch, timesteps, features) = x.dim();
-    let outputs = layer.output_size();
-    let values = [
-        room::product(&[batch, layer.state_layout().width(), 3]),
-        room::product(&[batch, layer.carry_width(), 3]),
-        room::product(&[batch, timesteps, if sequences { outputs } else { 0 }]),
-        room::product(&[batch, timesteps, if x.is_standard_layout() { 0 } else { features }]),
-    ];
-    let sum = values.into_iter().try_fold(0, |sum: usize, value| sum.checked_add(value?));
-    room::check::<T>(sum, &[batch, timesteps, outputs])
+/// That the options of a call fit it, and that there is memory for all that it takes beyond `own`, which whoever asks
+/// takes for itself. Nothing has been done then that a refusal would have to undo.
+fn check_call<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    run: &Run<'_, T>,
+    (sequence, own): (bool, Room),
+    scratch: &Scratch<T>,
+) -> Result<()> {
+    check_options(layer, x, run)?;
+    let ((batch, timesteps, features), mut room) = (x.dim(), own);
+    let (width, carry, shape) = (layer.state_layout().width(), layer.carry_width(), [batch, timesteps, layer.output_size()]);
+    room::check_shape(&shape)?;
+    let call = &scratch.call;
+    let copied = if x.is_standard_layout() { 0 } else { features };
+    room.buffer::<T>(call.input.capacity(), &[batch, timesteps, copied]);
+    room.buffer::<T>(call.state.len(), &[batch.saturating_add(1), width]);
+    room.buffer::<T>(call.carry.len(), &[batch, carry]);
+    for (array, held) in [(run.mask, call.mask.capacity()), (run.resets, call.resets.capacity())] {
+        let copied = if array.is_none_or(|array| array.is_standard_layout()) { 0 } else { batch };
+        room.buffer::<bool>(held, &[copied, timesteps]);
+    }
+    let (resets, recorded, dropout) = (run.resets.is_some(), run.tape.is_some(), run.seeds.is_some());
+    let held = Held { scratch: Some(scratch), node: run.tape.as_ref().map(|tape| &tape.node) };
+    threads::room(layer, Call { batch, timesteps, sequence, resets, recorded, dropout }, held, &mut room);
+    room.check(&shape)
 }
 
 /// The elements of a boolean array in row order, by way of a copy if they don't lie so.
 fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] {
     array.as_slice().unwrap_or_else(|| {
         copy.clear();
+        copy.reserve_exact(array.len());
         copy.extend(array.iter());
         copy
     })
@@ -269,14 +283,28 @@ fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] 
 pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
-    mut run: Run<'_, T>,
+    run: Run<'_, T>,
     out: Slices<'_, T>,
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
 ) -> Result<()> {
-    check_options(layer, x, &run)?;
-    check_room(layer, x, false)?;
+    check_call(layer, x, &run, (out.sequence.is_some(), Room::default()), scratch)?;
+    execute_checked(layer, x, run, out, carry, scratch);
+    Ok(())
+}
+
+/// [`execute`] without its checks.
+fn execute_checked<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    x: &ArrayRef3<T>,
+    mut run: Run<'_, T>,
+    out: Slices<'_, T>,
+    carry: Option<&mut [T]>,
+    scratch: &mut Scratch<T>,
+) {
     let (batch, timesteps, _) = x.dim();
+    // No rows cost no time, however many steps they have.
+    let timesteps = if batch == 0 { timesteps.min(1) } else { timesteps };
     let (width, outputs) = (layer.state_layout().width(), layer.output_size());
     let carry_width = layer.carry_width();
 
@@ -306,10 +334,10 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
             input: Sequence::new(x, input),
             mask: match (run.mask, run.lengths) {
                 (Some(steps), _) => TimeMask::Steps { mask: flags(steps, mask), timesteps },
-                (None, Some(lengths)) => TimeMask::Lengths(lengths),
+                (None, Some(lengths)) => TimeMask::lengths(lengths),
                 (None, None) => TimeMask::All,
             },
-            resets: run.resets.map(|array| flags(array, resets)),
+            resets: run.resets.map(|array| Resets::new(flags(array, resets), timesteps)),
             prev,
             next: RowsMut::packed(out.state.unwrap_or(own_state), width),
             carry: RowsMut::packed(carry, carry_width),
@@ -321,6 +349,7 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
         scratch,
     );
     if let Some(tape) = run.tape {
+        tape.node.timesteps = x.dim().1;
         tape.recorded(layer.state_layout());
     }
     if let Some(last) = out.last {
@@ -330,7 +359,6 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
         }
     }
     scratch.call = call;
-    Ok(())
 }
 
 /// A checked call that makes the arrays which the layer returns. The final state goes to `kept`, if there is one, else
@@ -343,9 +371,15 @@ pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
 ) -> Result<Output<T>> {
-    check_room(layer, x, layer.returns_sequences())?;
     let (batch, timesteps, _) = x.dim();
-    let outputs = layer.output_size();
+    let (outputs, width, sequence) = (layer.output_size(), layer.state_layout().width(), layer.returns_sequences());
+    let mut own = Room::default();
+    // Directions that aren't merged are taken apart, by way of copies.
+    let copies = if layer.unmerged().is_some() { 2 } else { 1 };
+    own.array::<T>(&[copies, batch, if sequence { timesteps } else { 0 }, outputs]);
+    own.array::<T>(&[copies, batch, outputs]);
+    own.array::<T>(&[batch, if layer.returns_state() { width } else { 0 }]);
+    check_call(layer, x, &run, (sequence, own), scratch)?;
     let mut last = Array2::zeros((batch, outputs));
     let mut sequence = layer.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
     let mut own =
@@ -356,7 +390,7 @@ pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
         last: last.as_slice_mut(),
         state: kept.as_deref_mut().or(own.as_mut()).map(State::as_mut_slice),
     };
-    execute(layer, x, run, slices, carry, scratch)?;
+    execute_checked(layer, x, run, slices, carry, scratch);
     let state = own.or_else(|| kept.filter(|_| layer.returns_state()).cloned());
     let output = Output { last, sequence, state, backward: None };
     Ok(match layer.unmerged() {
@@ -379,11 +413,20 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     let outputs = layer.output_size();
     // Arrays that don't lie in row order are written by way of a copy.
     let OutputMut { mut sequence, mut last, state } = out;
+    let [sequence_copy, last_copy] = &scratch.copies;
+    let mut own = Room::default();
+    if sequence.as_ref().is_some_and(|array| !array.is_standard_layout()) {
+        own.buffer::<T>(sequence_copy.len(), &[batch, timesteps, outputs]);
+    }
+    if last.as_ref().is_some_and(|array| !array.is_standard_layout()) {
+        own.buffer::<T>(last_copy.len(), &[batch, outputs]);
+    }
+    check_call(layer, x, &run, (sequence.is_some(), own), scratch)?;
     let mut copies = std::mem::take(&mut scratch.copies);
     let sequence_slice = sequence.as_mut().map(|array| (batch * timesteps * outputs, array.as_slice_mut()));
     let last_slice = last.as_mut().map(|array| (batch * outputs, array.as_slice_mut()));
     let [sequence_copy, last_copy] = &mut copies;
-    let result = execute(
+    execute_checked(
         layer,
         x,
         run,
@@ -395,16 +438,14 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
         None,
         scratch,
     );
-    if result.is_ok() {
-        if let Some(array) = sequence.filter(|array| !array.is_standard_layout()) {
-            array.iter_mut().zip(sequence_copy.iter()).for_each(|(to, from)| *to = *from);
-        }
-        if let Some(array) = last.filter(|array| !array.is_standard_layout()) {
-            array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
-        }
+    if let Some(array) = sequence.filter(|array| !array.is_standard_layout()) {
+        array.iter_mut().zip(sequence_copy.iter()).for_each(|(to, from)| *to = *from);
+    }
+    if let Some(array) = last.filter(|array| !array.is_standard_layout()) {
+        array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
     }
     scratch.copies = copies;
-    result
+    Ok(())
 }
 
 const NO_INNER_SEQUENCE: Error = Error::NotRequested {
@@ -432,6 +473,16 @@ pub(crate) struct CallScratch<T> {
     /// Arrays of the caller's that can't be read in place.
     pub(crate) copies: [Vec<T>; 2],
     pub(crate) zeros: Vec<T>,
+}
+
+#[cfg(any(feature = "rayon", test))]
+impl<T> CallScratch<T> {
+    /// The bytes of all buffers.
+    pub(super) fn bytes(&self) -> usize {
+        let CallScratch { input, state, carry, mask, resets, copies: [first, second], zeros } = self;
+        let values = [input, state, carry, first, second, zeros].map(|buffer| buffer.capacity());
+        values.iter().sum::<usize>() * size_of::<T>() + mask.capacity() + resets.capacity()
+    }
 }
 
 impl<T> Default for CallScratch<T> {

@@ -44,6 +44,10 @@ pub struct Scratch<T> {
     pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
+    /// Outputs of layers inside that run a few steps at a time: what the next one reads and what it writes.
+    pub(crate) chunk_outputs: [Vec<T>; 2],
+    /// The states of layers inside before those steps.
+    pub(crate) chunk_states: Vec<T>,
     /// Rows of a few steps on their way back.
     pub(crate) chunk: ChunkRows,
     /// 0, 1, 2, ...: the rows of a batch that are all alive.
@@ -62,9 +66,15 @@ pub struct Scratch<T> {
 pub(crate) struct AllRows(Vec<usize>);
 
 impl AllRows {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     #[inline]
     pub(crate) fn up_to(&mut self, batch: usize) -> &[usize] {
         if self.0.len() < batch {
+            self.0.reserve_exact(batch - self.0.len());
             self.0.extend(self.0.len()..batch);
         }
         &self.0[..batch]
@@ -91,6 +101,8 @@ impl<T> Scratch<T> {
             #[cfg(feature = "keras")]
             flags: Vec::new(),
             resets: Vec::new(),
+            chunk_outputs: [Vec::new(), Vec::new()],
+            chunk_states: Vec::new(),
             chunk: ChunkRows::default(),
             all_rows: AllRows::default(),
             odd: false,
@@ -98,6 +110,24 @@ impl<T> Scratch<T> {
             #[cfg(feature = "rayon")]
             threads: Vec::new(),
         }
+    }
+
+    /// The bytes of all buffers.
+    #[cfg(any(feature = "rayon", test))]
+    pub(crate) fn bytes(&self) -> usize {
+        let Scratch { call, copies, state, work, dz, projected, outputs, carry, cut, lag, dropout, .. } = self;
+        let [first, second] = &self.chunk_outputs;
+        let values = [work, outputs, carry, cut, dropout, first, second, &self.chunk_states, &copies[0], &copies[1]];
+        let values = values.map(|buffer| buffer.capacity()).iter().sum::<usize>();
+        let values = values + [state, dz, projected].map(|buffer| buffer.len()).iter().sum::<usize>();
+        let rows = self.rows.capacity() + self.indices.capacity() + self.all_rows.len() + self.chunk.capacity();
+        let own = values * size_of::<T>() + rows * size_of::<usize>() + self.resets.capacity() + 2 * lag.capacity();
+        #[cfg(feature = "keras")]
+        let own = own + self.flags.capacity();
+        let others = self.children.iter();
+        #[cfg(feature = "rayon")]
+        let others = others.chain(&self.threads);
+        own + call.bytes() + others.map(Scratch::bytes).sum::<usize>()
     }
 
     /// The scratch of the `count` layers inside.
@@ -109,6 +139,10 @@ impl<T> Scratch<T> {
     }
 }
 
+/// From this size on a buffer is no longer than it must be. Shorter ones grow by half at least, so that calls that are a
+/// little longer each time don't all allocate.
+const EXACT_FROM_BYTES: usize = 1 << 20;
+
 /// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
 #[inline]
 pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
@@ -116,7 +150,12 @@ pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [
     #[cold]
     #[inline(never)]
     fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
-        buffer.resize(len, T::default());
+        if len * size_of::<T>() < EXACT_FROM_BYTES {
+            return buffer.resize(len, T::default());
+        }
+        // The old one goes first, and the new one is no longer than it must be: so much was asked for.
+        *buffer = Vec::new();
+        *buffer = vec![T::default(); len];
     }
     if buffer.len() < len {
         grow(buffer, len);

@@ -43,7 +43,7 @@ impl<'a, T: Float> Sequence<'a, T> {
             return Sequence { data, batch_stride, time_stride, features };
         }
         copy.clear();
-        copy.reserve(batch * timesteps * features);
+        copy.reserve_exact(batch * timesteps * features);
         for row in x.outer_iter() {
             for step in row.outer_iter() {
                 match step.as_slice() {
@@ -53,6 +53,12 @@ impl<'a, T: Float> Sequence<'a, T> {
             }
         }
         Sequence::packed(copy, timesteps, features)
+    }
+
+    /// Without the first `steps` steps.
+    pub(crate) fn skip_steps(self, steps: usize) -> Self {
+        let skipped = (steps * self.time_stride).min(self.data.len());
+        Sequence { data: &self.data[skipped..], ..self }
     }
 
     /// The rows of the batch at one time.
@@ -109,12 +115,14 @@ pub struct SequenceMut<'a, T> {
     width: usize,
     /// Steps are written from the last to the first: how Bidirectional turns a backward layer's outputs back.
     flipped: bool,
+    /// Steps that are processed already.
+    done: usize,
 }
 
 impl<'a, T: Float> SequenceMut<'a, T> {
     /// A (batch, timesteps, width) array in standard order.
     pub(crate) fn packed(data: &'a mut [T], timesteps: usize, width: usize) -> Self {
-        SequenceMut { data, timesteps, stride: width, start: 0, width, flipped: false }
+        SequenceMut { data, timesteps, stride: width, start: 0, width, flipped: false, done: 0 }
     }
 
     /// The same place for a shorter time.
@@ -127,6 +135,11 @@ impl<'a, T: Float> SequenceMut<'a, T> {
         SequenceMut { start: self.start + columns.start, width: columns.len(), ..self }
     }
 
+    /// The place for the steps after the next `steps` that are processed.
+    pub(crate) fn skip_steps(self, steps: usize) -> Self {
+        SequenceMut { done: self.done + steps, ..self }
+    }
+
     /// With the order of the steps turned around.
     pub(crate) fn flipped(self) -> Self {
         SequenceMut { flipped: !self.flipped, ..self }
@@ -134,6 +147,7 @@ impl<'a, T: Float> SequenceMut<'a, T> {
 
     /// The place of the batch's first row at the `step`th step that is processed.
     fn place(&self, step: usize) -> usize {
+        let step = self.done + step;
         let time = if self.flipped { self.timesteps - 1 - step } else { step };
         self.start + time * self.stride
     }
@@ -168,7 +182,9 @@ mod tests {
         let mut columns = SequenceMut::packed(&mut data, 3, 4).columns(1..3);
         assert_eq!(columns.before_and_at(1), (&[1.0, 2.0][..], &mut [5.0, 6.0][..]));
         assert_eq!(columns.before_and_at(2), (&[5.0, 6.0][..], &mut [9.0, 10.0][..]));
+        assert_eq!(columns.reborrow().skip_steps(1).before_and_at(1), (&[5.0, 6.0][..], &mut [9.0, 10.0][..]));
         let mut flipped = columns.flipped();
+        assert_eq!(flipped.reborrow().skip_steps(1).before_and_at(1), (&[5.0, 6.0][..], &mut [1.0, 2.0][..]));
         assert_eq!(flipped.before_and_at(1), (&[9.0, 10.0][..], &mut [5.0, 6.0][..]));
         assert_eq!(flipped.before_and_at(2), (&[5.0, 6.0][..], &mut [1.0, 2.0][..]));
     }

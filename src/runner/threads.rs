@@ -19,6 +19,7 @@ mod forked {
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork, Upstream};
     use crate::layers::Layer;
+    use crate::room::{Call, Held, Room};
     use crate::runner::pass::{BackwardPass, Pass};
     use crate::runner::scratch::{Scratch, take};
     use crate::runner::tape::Node;
@@ -59,6 +60,31 @@ mod forked {
         }
         fork(layer, pass, scratch, &mut others[..parts - 1]);
         scratch.threads = others;
+    }
+
+    /// Adds what [`process`] takes.
+    pub(crate) fn room<T: Float, L: Layer<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
+        let (mut whole, mut few) = (Room::default(), Room::default());
+        layer.room(call, held, &mut whole);
+        let divisible = call.timesteps > 1 && !call.recorded && !call.dropout;
+        if whole.is_small() || !divisible {
+            return room.add(whole, 1);
+        }
+        let work = layer.work().saturating_mul(call.batch).saturating_mul(call.timesteps);
+        let parts = parts(work, WORTH_A_THREAD, call.batch);
+        // The rows are divided, but each part takes for itself what doesn't depend on them: no more than three rows do,
+        // whose inputs are projected ahead. Which part has which rows depends on the mask, so that what they hold is
+        // counted together.
+        layer.room(Call { batch: 3, ..call }, Held::nothing(), &mut few);
+        let mut all = Room::default();
+        layer.room(call, Held::nothing(), &mut all);
+        all.add(few, parts - 1);
+        let enough = all.bytes().is_some_and(|bytes| held.in_scratch(|scratch| scratch.bytes()) >= bytes);
+        if parts < 2 {
+            room.add(whole, 1);
+        } else if !enough {
+            room.add(all, 1);
+        }
     }
 
     /// Halves the pass until there is a part for each scratch.
@@ -273,9 +299,16 @@ mod on_this_thread {
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork};
     use crate::layers::Layer;
+    use crate::room::{Call, Held, Room};
     use crate::runner::pass::{BackwardPass, Pass};
     use crate::runner::scratch::Scratch;
     use crate::runner::tape::Node;
+
+    /// Adds what [`process`] takes.
+    #[inline]
+    pub(crate) fn room<T: Float, L: Layer<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
+        layer.room(call, held, room);
+    }
 
     /// Runs a pass.
     #[inline]

@@ -109,10 +109,9 @@ impl<T: Float> Cell for Counting<T> {
         for (i, d_x) in step.d_x.iter_mut().enumerate() {
             *d_x = product(&self.kernel, i);
         }
-        gradients.add_outer(0, step.x, dz);
-        gradients.add_outer(1, &step.prev[1..], dz);
-        gradients.add(2, dz);
-        Ok(())
+        gradients.add_outer(0, step.x, dz)?;
+        gradients.add_outer(1, &step.prev[1..], dz)?;
+        gradients.add(2, dz)
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

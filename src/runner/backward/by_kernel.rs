@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
+use crate::room::{CallBack, Held, Room};
 use crate::rows::RowsMut;
 use crate::runner::scratch::take;
 use crate::runner::threads;
@@ -40,7 +41,31 @@ pub(crate) struct ChunkRows {
     recurrent: Vec<usize>,
 }
 
+impl ChunkRows {
+    /// For how many rows there is room.
+    pub(crate) fn capacity(&self) -> usize {
+        self.live.capacity() + self.recurrent.capacity()
+    }
+}
+
 impl<'a, T: Float> ByKernel<'a, T> {
+    /// Adds what [`new`](Self::new) takes.
+    pub(super) fn room(plan: &BackwardPlan<'_, T>, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+        let (weights, recurrent_weights, _) = plan.weights.slices();
+        let (units, work) = (plan.weights.units(), weights.len() + recurrent_weights.len());
+        if held.in_node(|node| usize::from(node.kernel.is_some())) == 0 {
+            // The weights transposed, sums of their shapes, and panels that are filled up.
+            room.array::<T>(&[3, work]);
+        }
+        let rows = call.batch.saturating_add(CHUNK_ROWS);
+        let stride = BackwardKernel::<T>::dz_stride(plan.form, units);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.dz.len()), &[rows, stride]);
+        room.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.capacity()), &[rows, 2]);
+        room.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.indices.len()), &[call.batch, 8]);
+        let parts = threads::scratch_parts(call.batch, work);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[parts, call.batch, units]);
+    }
+
     /// `kept` is the kernel of the last call, if there was one; `input` says whether the input's gradient is wanted.
     pub(super) fn new(
         plan: BackwardPlan<'a, T>,
@@ -65,9 +90,9 @@ impl<'a, T: Float> ByKernel<'a, T> {
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));
         let (width, stride) = (BackwardKernel::<T>::dz_len(form, units), BackwardKernel::<T>::dz_stride(form, units));
         rows.live.clear();
-        rows.live.reserve(steps * batch);
+        rows.live.reserve_exact(steps * batch);
         rows.recurrent.clear();
-        rows.recurrent.reserve(steps * batch);
+        rows.recurrent.reserve_exact(steps * batch);
         let work = weights.len() + recurrent_weights.len();
         let scratch = take(scratch, threads::scratch_parts(batch, work) * kernel.scratch_len(batch));
         Some(ByKernel {

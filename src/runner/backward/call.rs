@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient, WeightGradients};
 use crate::layers::Layer;
+use crate::room::{self, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 use crate::runner::pass::BackwardPass;
 use crate::runner::run::check_results;
@@ -30,6 +31,13 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
     check_results(layer, (batch, timesteps), upstream.sequence, upstream.last, upstream.state)?;
 
     let may_fail = layer.may_fail_backward();
+    check_room(layer, tape, &upstream, gradients)?;
+    if batch == 0 {
+        // No rows cost no time, however many steps they have.
+        gradients.prepare(batch, timesteps, layer.input_size());
+        tape.spend();
+        return Ok(());
+    }
     if may_fail {
         tape.kept.keep(gradients);
     }
@@ -63,10 +71,46 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
     result
 }
 
+/// That there is memory for all that a way back takes.
+fn check_room<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    tape: &Tape<T>,
+    upstream: &OutputGradient<'_, T>,
+    gradients: &Gradients<T>,
+) -> Result<()> {
+    let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
+    let (outputs, width, shape) = (layer.output_size(), layer.state_layout().width(), [batch, timesteps, layer.input_size()]);
+    let mut room = Room::default();
+    if let Some(input) = &gradients.input {
+        room::check_shape(&shape)?;
+        if input.shape() != shape {
+            room.array::<T>(&shape);
+        }
+    }
+    room.array::<T>(&[if gradients.state.batch() == batch { 0 } else { batch }, width]);
+    if layer.may_fail_backward() {
+        let weights = gradients.weights.iter().map(|weight| weight.len());
+        let input = gradients.input.iter().map(|input| input.len());
+        weights.chain(input).for_each(|len| room.array::<T>(&[len]));
+    }
+    let scratch = &tape.scratch;
+    let [sequence_copy, last_copy] = &scratch.call.copies;
+    if upstream.sequence.is_some_and(|array| !array.is_standard_layout()) {
+        room.buffer::<T>(sequence_copy.capacity(), &[batch, timesteps, outputs]);
+    }
+    if upstream.last.is_some_and(|array| !array.is_standard_layout()) {
+        room.buffer::<T>(last_copy.capacity(), &[batch, outputs]);
+    }
+    let held = Held { scratch: Some(scratch), node: Some(&tape.node) };
+    layer.room_backward(CallBack { batch, timesteps, input: gradients.input.is_some() }, held, &mut room);
+    room.check(&shape)
+}
+
 /// The elements of an array in row order, by way of a copy if they don't lie so.
 fn in_row_order<'a, T: Float>(array: &'a ArrayRef2<T>, copy: &'a mut Vec<T>) -> &'a [T] {
     array.as_slice().unwrap_or_else(|| {
         copy.clear();
+        copy.reserve_exact(array.len());
         copy.extend(array.iter());
         copy
     })

@@ -32,6 +32,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Upstream;
+use crate::room::{CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
 
 /// One step on its way back: what both ways read and write.
@@ -61,6 +62,22 @@ trait Way<T: Float> {
 }
 
 impl<C: Cell> Recurrence<'_, C> {
+    /// Adds what [`backward`](Self::backward) takes: a line for each of its buffers, whichever way it takes.
+    pub(crate) fn room_backward(&self, call: CallBack, held: Held<'_, C::Elem>, room: &mut Room) {
+        let (batch, width, cell) = (call.batch, self.state_width, self.cell);
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[2, batch, width]);
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, self.output.len()]);
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[batch, width]);
+        room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
+        let work = held.in_scratch(|scratch| scratch.work.len());
+        if let Some(plan) = cell.backward_plan() {
+            ByKernel::room(&plan, call, held, room);
+        }
+        // With dropout masks no kernel can go back.
+        room.buffer::<C::Elem>(work, &[cell.rows_backward_scratch_len(batch)]);
+        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, cell.input_size()]);
+    }
+
     /// The way back through a recorded call.
     pub(crate) fn backward(
         &self,
@@ -120,7 +137,7 @@ impl<C: Cell> Recurrence<'_, C> {
                 .filter(|_| all_live && step + 1 < timesteps)
                 .map(|(here, earlier)| Upstream { here, earlier });
             scratch.rows.clear();
-            scratch.rows.reserve(batch);
+            scratch.rows.reserve_exact(batch);
             for row in 0..batch {
                 let d_repeated = d_repeated.row_mut(row);
                 if node.is_live(step, row) {
