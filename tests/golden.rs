@@ -303,7 +303,7 @@ fn companions() {
                 layer.forward(&matrix::<f64>(&case["input"]).mapv(|id| id as i64))?
             }
             "Masking" => {
-                let (x, mask) = masking::<T>(&specs[0])?.forward(&sequence(&case["input"]));
+                let (x, mask) = masking::<T>(&specs[0])?.forward(&sequence(&case["input"]))?;
                 (x, Some(mask))
             }
             other => panic!("a model that begins with {other}"),

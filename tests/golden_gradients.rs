@@ -179,7 +179,7 @@ impl<T: Element> Model<T> {
         Ok(match (&self.embedding, &self.masking) {
             (Some(embedding), _) => embedding.forward(&ids(&call["input"]))?,
             (_, Some(masking)) => {
-                let (x, mask) = masking.forward(&sequence(&call["input"]));
+                let (x, mask) = masking.forward(&sequence(&call["input"]))?;
                 (x, Some(mask))
             }
             _ => (sequence(&call["input"]), mask(&call["mask"])),

@@ -80,7 +80,7 @@ impl<T: Float> Cell for GruCell<T> {
 
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
-        let (call, dropout) = step.into_rows(self.scratch_len(), &mut own);
+        let Some((call, dropout)) = step.into_rows(self, &mut own) else { return };
         self.advance(call, dropout);
     }
 

@@ -151,6 +151,16 @@ pub trait Cell: Debug + Send + Sync + 'static {
         None
     }
 
+    /// The columns of the state that are the output, if they are such.
+    #[doc(hidden)]
+    fn checked_output(&self, width: usize) -> Result<Range<usize>> {
+        let output = self.output();
+        if output.start <= output.end && output.end <= width {
+            return Ok(output);
+        }
+        Err(Error::CellOutput { cell: self.class_name(), output, width })
+    }
+
     /// How many cells stand within each other here, this one included.
     #[doc(hidden)]
     fn depth(&self) -> usize {
@@ -269,19 +279,59 @@ pub struct Step<'a, T> {
 }
 
 impl<'a, T> Step<'a, T> {
-    /// A step without scratch and dropout, to try out a cell alone.
+    /// A step without scratch and dropout, to try out a cell alone. Nothing is checked here: a built-in cell that is given
+    /// slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
+    ///
+    /// ```
+    /// use recurrent::{Cell, Lstm, Step};
+    /// let cell = Lstm::<f64>::builder(2, 3).build_cell()?;
+    /// let mut next = [0.0; 6]; // h and c
+    /// cell.step(Step::for_cell(&cell, &[0.5, -0.5], &[0.0; 6], &mut next)?);
+    /// assert!(next.iter().all(|value| value.is_finite()));
+    /// assert!(Step::for_cell(&cell, &[0.5], &[0.0; 6], &mut next).is_err());
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
     pub fn new(x: &'a [T], prev: &'a [T], next: &'a mut [T]) -> Self {
         Step { x, prev, next, dropout: StepDropout::default(), tape: None, scratch: &mut [] }
     }
 
-    /// The step as one of a batch of one row, and its dropout masks. Whoever calls a built-in cell by hand may have
-    /// brought no scratch: then it is `own`.
-    fn into_rows(self, scratch_len: usize, own: &'a mut Vec<T>) -> (StepRows<'a, T>, Option<DropoutRows<'a, T>>)
+    /// [`new`](Step::new) for a cell whose sizes the slices must have.
+    ///
+    /// # Errors
+    /// [`Error::StepSize`] if one of them has another length.
+    pub fn for_cell<C: Cell<Elem = T>>(cell: &C, x: &'a [T], prev: &'a [T], next: &'a mut [T]) -> Result<Self> {
+        let width = cell.state_layout().width();
+        let sizes = [("x", cell.input_size(), x.len()), ("prev", width, prev.len()), ("next", width, next.len())];
+        match sizes.into_iter().find(|(_, expected, given)| expected != given) {
+            Some((what, expected, given)) => Err(Error::StepSize { cell: cell.class_name(), what, expected, given }),
+            None => Ok(Step::new(x, prev, next)),
+        }
+    }
+
+    /// Whether all slices have the cell's sizes.
+    fn fits(&self, cell: &impl Cell<Elem = T>) -> bool {
+        let (width, dropout) = (cell.state_layout().width(), cell.dropout().first());
+        let masks = |given: &[T], expected: Option<usize>| given.is_empty() || Some(given.len()) == expected;
+        (self.x.len(), self.prev.len(), self.next.len()) == (cell.input_size(), width, width)
+            && self.tape.as_ref().is_none_or(|tape| tape.len() == cell.tape_len())
+            && masks(self.dropout.input, dropout.map(CellDropout::input_width))
+            && masks(self.dropout.recurrent, dropout.map(CellDropout::recurrent_width))
+    }
+
+    /// The step of a built-in cell as one of a batch of one row, and its dropout masks. Whoever calls a cell by hand may
+    /// have brought no scratch: then it is `own`. A step that doesn't fit the cell is none: then NaN has been written.
+    fn into_rows<C>(self, cell: &C, own: &'a mut Vec<T>) -> Option<(StepRows<'a, T>, Option<DropoutRows<'a, T>>)>
     where
         T: Float,
+        C: Cell<Elem = T>,
     {
+        if !self.fits(cell) {
+            self.next.fill(T::nan());
+            return None;
+        }
         let masks = |masks: &'a [T]| (!masks.is_empty()).then(|| Rows::packed(masks, masks.len()));
         let dropout = DropoutRows { input: masks(self.dropout.input), recurrent: masks(self.dropout.recurrent) };
+        let scratch_len = cell.rows_scratch_len(1);
         let rows = StepRows {
             rows: &[0],
             input: Input::Raw(Rows::packed(self.x, self.x.len())),
@@ -295,7 +345,7 @@ impl<'a, T> Step<'a, T> {
             scratch: if self.scratch.len() < scratch_len { take(own, scratch_len) } else { self.scratch },
             odd: false,
         };
-        (rows, (dropout.input.is_some() || dropout.recurrent.is_some()).then_some(dropout))
+        Some((rows, (dropout.input.is_some() || dropout.recurrent.is_some()).then_some(dropout)))
     }
 }
 
@@ -364,7 +414,11 @@ pub struct CellDropout {
 impl CellDropout {
     /// Values in a row of all masks side by side: the input's first, as they are drawn.
     pub(crate) fn width(&self) -> usize {
-        self.input_width().saturating_add(self.recurrent_masks.saturating_mul(self.units))
+        self.input_width().saturating_add(self.recurrent_width())
+    }
+
+    fn recurrent_width(&self) -> usize {
+        self.recurrent_masks.saturating_mul(self.units)
     }
 
     /// How many masks one call draws: none for a rate of exactly 0 or 1.

@@ -4,7 +4,9 @@ use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::room;
 use crate::rows::{Input, RowInput, RowStep};
+use crate::runner::dropout::mask_widths;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
@@ -33,6 +35,7 @@ pub struct StackedCells<T: Float> {
     dropout: Vec<CellDropout>,
     /// The widest output that is handed from one cell to the next.
     widest: usize,
+    depth: usize,
 }
 
 /// A cell of the stack and where its things are.
@@ -75,18 +78,22 @@ impl<T: Float> StackedCells<T> {
         StackedCellsBuilder { cells: Vec::new() }
     }
 
-    fn from_cells(cells: Vec<Box<dyn StackCell<T>>>) -> Self {
+    fn from_cells(cells: Vec<Box<dyn StackCell<T>>>) -> Result<Self> {
+        let deepest = cells.iter().map(|cell| cell.depth()).max().unwrap_or(0);
+        let depth = room::check_depth(deepest.saturating_add(1))?;
         let layouts: Vec<StateLayout> = cells.iter().map(|cell| cell.state_layout()).collect();
         let layout = StateLayout::nested(layouts.iter().enumerate().map(|(i, layout)| (i.to_string(), layout)));
         let (mut state, mut masks, mut tape, mut weights) = (0, 0, 0, 0);
-        let parts = cells.into_iter().zip(&layouts).enumerate().map(|(i, (cell, layout))| {
-            let (state_start, masks_start, output) = (state, masks, cell.output());
-            let (tape_start, weights_start) = (tape, weights);
-            state += layout.width();
-            masks += cell.dropout().iter().map(CellDropout::width).sum::<usize>();
-            tape += cell.tape_len();
+        let mut parts = Vec::with_capacity(cells.len());
+        for (i, (cell, layout)) in cells.into_iter().zip(&layouts).enumerate() {
+            let output = cell.checked_output(layout.width())?;
+            let (state_start, masks_start, tape_start, weights_start) = (state, masks, tape, weights);
+            state = room::add_width("state", state, layout.width())?;
+            let (own_masks, _) = mask_widths(cell.dropout());
+            masks = room::add_width("dropout masks", masks, own_masks)?;
+            tape = room::add_width("tape", tape, cell.tape_len())?;
             cell.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
-            Part {
+            parts.push(Part {
                 name: i.to_string(),
                 state: state_start..state,
                 output: state_start + output.start..state_start + output.end,
@@ -94,12 +101,11 @@ impl<T: Float> StackedCells<T> {
                 tape: tape_start..tape,
                 weights: weights_start..weights,
                 cell,
-            }
-        });
-        let cells: Vec<Part<T>> = parts.collect();
-        let dropout = cells.iter().flat_map(|part| part.cell.dropout().iter().cloned()).collect();
-        let widest = cells.iter().map(|part| part.output.len()).max().unwrap_or(0);
-        StackedCells { cells, layout, dropout, widest }
+            });
+        }
+        let dropout = parts.iter().flat_map(|part| part.cell.dropout().iter().cloned()).collect();
+        let widest = parts.iter().map(|part| part.output.len()).max().unwrap_or(0);
+        Ok(StackedCells { cells: parts, layout, dropout, widest, depth })
     }
 }
 
@@ -113,7 +119,9 @@ impl<T: Float> StackedCellsBuilder<T> {
     /// Makes the stack.
     ///
     /// # Errors
-    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below puts out.
+    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below puts out,
+    /// [`Error::CellOutput`] for a cell whose output isn't part of its state, [`Error::NestedTooDeep`] for stacks in stacks
+    /// in stacks, [`Error::WidthOverflow`] for sizes that can't be addressed together.
     pub fn build(self) -> Result<StackedCells<T>> {
         if self.cells.is_empty() {
             return Err(Error::EmptyStack);
@@ -124,7 +132,7 @@ impl<T: Float> StackedCellsBuilder<T> {
                 return Err(Error::StackWidth { index: below + 1, expected, given });
             }
         }
-        Ok(StackedCells::from_cells(self.cells))
+        StackedCells::from_cells(self.cells)
     }
 }
 
@@ -146,7 +154,7 @@ impl<T: Float> Cell for StackedCells<T> {
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
         // A stack's masks aren't split into input and recurrent ones, so a step by hand has none.
-        let (call, _) = step.into_rows(self.rows_scratch_len(1), &mut own);
+        let Some((call, _)) = step.into_rows(self, &mut own) else { return };
         self.step_rows(call);
     }
 
@@ -178,7 +186,11 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn try_clone(&self) -> Option<Self> {
         let cells = self.cells.iter().map(|part| part.cell.clone_box()).collect::<Option<Vec<_>>>()?;
-        Some(StackedCells::from_cells(cells))
+        StackedCells::from_cells(cells).ok()
+    }
+
+    fn depth(&self) -> usize {
+        self.depth
     }
 
     fn weights_changed(&mut self) {
@@ -199,7 +211,7 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn rows_scratch_len(&self, batch: usize) -> usize {
         let cells = self.cells.iter().map(|part| part.cell.rows_scratch_len(batch)).max().unwrap_or(0);
-        batch * self.widest + cells
+        batch.saturating_mul(self.widest).saturating_add(cells)
     }
 
     fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
@@ -263,7 +275,8 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn rows_backward_scratch_len(&self, batch: usize) -> usize {
         let cells = self.cells.iter().map(|part| part.cell.rows_backward_scratch_len(batch)).max().unwrap_or(0);
-        batch * (self.layout.width() + self.widest) + cells
+        let width = self.layout.width().saturating_add(self.widest);
+        batch.saturating_mul(width).saturating_add(cells)
     }
 
     fn step_rows_backward(&self, mut call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {

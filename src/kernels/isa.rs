@@ -192,8 +192,7 @@ impl Isa {
     /// The instruction set that layers are built for: the best that the machine has, or the one that the environment
     /// variable `RECURRENT_ISA` names. The variable is for tests, and read once.
     ///
-    /// # Panics
-    /// If the machine doesn't have what the variable names: a test of it must not pass on something else.
+    /// Panics if the machine doesn't have what the variable names: a test of it must not pass on something else.
     pub(crate) fn detect() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {

@@ -1,9 +1,10 @@
 //! A mask from the values of an input.
 
-use ndarray::{Array2, Array3, ArrayRef3, Axis};
+use ndarray::{Array2, Array3, ArrayRef3, ArrayView1, Axis};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room::{self, Room};
 
 /// Masks the steps whose features all equal one value: Keras's `Masking`.
 ///
@@ -11,7 +12,7 @@ use crate::float::Float;
 /// use ndarray::prelude::*;
 /// use recurrent::{Gru, Layer, Masking, Run};
 /// let x = array![[[1.0_f32, 2.0], [0.0, 3.0], [0.0, 0.0]]];
-/// let (x, mask) = Masking::new(0.0)?.forward(&x);
+/// let (x, mask) = Masking::new(0.0)?.forward(&x)?;
 /// assert_eq!(mask, array![[true, true, false]]);
 /// Gru::new(2, 4).run(&x, Run::new().mask(&mask))?;
 /// # Ok::<(), recurrent::Error>(())
@@ -31,19 +32,34 @@ impl<T: Float> Masking<T> {
     }
 
     /// The mask alone, (batch, timesteps): true where any feature differs from the mask value.
-    pub fn mask(&self, x: &ArrayRef3<T>) -> Array2<bool> {
-        x.map_axis(Axis(2), |step| step.iter().any(|&value| value != self.mask_value))
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for an input that repeats its elements more often than there is memory for.
+    pub fn mask(&self, x: &ArrayRef3<T>) -> Result<Array2<bool>> {
+        let (batch, timesteps, _) = x.dim();
+        room::check_shape(&[batch, timesteps])?;
+        room::check::<bool>(room::product(&[batch, timesteps]), &[batch, timesteps])?;
+        let is_real = |step: ArrayView1<'_, T>| step.iter().any(|&value| value != self.mask_value);
+        // No rows cost no time, however many steps they have.
+        if batch == 0 { Ok(Array2::default((0, timesteps))) } else { Ok(x.map_axis(Axis(2), is_real)) }
     }
 
     /// The input with zeros in the masked steps, as Keras hands it on, and the mask.
-    pub fn forward(&self, x: &ArrayRef3<T>) -> (Array3<T>, Array2<bool>) {
-        let mask = self.mask(x);
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for an input that repeats its elements more often than there is memory for.
+    pub fn forward(&self, x: &ArrayRef3<T>) -> Result<(Array3<T>, Array2<bool>)> {
+        let mut room = Room::default();
+        room.array::<T>(x.shape());
+        room.array::<bool>(&x.shape()[..2]);
+        room.check(x.shape())?;
+        let mask = self.mask(x)?;
         let mut x = x.to_owned();
         for ((row, time), &real) in mask.indexed_iter() {
             if !real {
                 x.slice_mut(ndarray::s![row, time, ..]).fill(T::zero());
             }
         }
-        (x, mask)
+        Ok((x, mask))
     }
 }

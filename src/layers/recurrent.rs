@@ -210,11 +210,7 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn ready(&self) -> Result<()> {
-        let (cell, output, width) = (self.class_name(), self.output.clone(), self.layout.width());
-        if output.start <= output.end && output.end <= width {
-            return Ok(());
-        }
-        Err(Error::CellOutput { cell, output, width })
+        self.cell.checked_output(self.layout.width()).map(|_| ())
     }
 
     fn depth(&self) -> usize {

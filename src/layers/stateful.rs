@@ -5,10 +5,11 @@ use std::ops::Deref;
 
 use ndarray::ArrayRef3;
 
-use super::Layer;
+use super::{Layer, or_panic};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::output::Output;
+use crate::room;
 use crate::runner::run::{Run, check_input, produce};
 use crate::runner::scratch::Scratch;
 use crate::state::State;
@@ -44,10 +45,22 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stateful<T, P> {
     /// initial state: zeros, unless a user's cell says otherwise.
     ///
     /// # Panics
-    /// If there can't be so many rows, as `Array2::zeros` does.
+    /// If there is no memory for so many rows: use [`try_new`](Stateful::try_new) for a number that isn't known to be
+    /// sound.
+    #[track_caller]
     pub fn new(layer: P, batch: usize) -> Self {
-        let state = layer.initial_state(batch);
-        Stateful { layer, next: state.clone(), state, scratch: Scratch::new() }
+        or_panic(Self::try_new(layer, batch))
+    }
+
+    /// [`new`](Stateful::new), or an error.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    pub fn try_new(layer: P, batch: usize) -> Result<Self> {
+        let width = layer.state_layout().width();
+        room::check::<T>(room::product(&[2, batch, width]), &[batch, width])?;
+        let state = layer.try_initial_state(batch)?;
+        Ok(Stateful { layer, next: state.clone(), state, scratch: Scratch::new() })
     }
 
     /// A call that begins with the kept state.

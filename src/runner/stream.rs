@@ -16,7 +16,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::output::Output;
-use crate::room;
+use crate::room::{Call, Held, Room};
 use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::state::State;
 
@@ -90,8 +90,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         // The states, the outputs and the inputs twice each, and as much again in scratch.
         let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
-        let elements = width.and_then(|width| room::product(&[batch, width, 4]));
-        room::check::<T>(elements, &[batch, sizes.state.max(sizes.input)])?;
+        let mut room = Room::default();
+        room.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
+        let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
+        layer.room(call, Held::nothing(), &mut room);
+        room.check(&[batch, sizes.state.max(sizes.input)])?;
         let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
         let mut stream = Stream {
             batch,

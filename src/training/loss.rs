@@ -4,6 +4,7 @@ use ndarray::{Array, ArrayRef, Dimension, Zip};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room;
 
 /// A loss by Keras's name, averaged over all elements as Keras's `reduction="sum_over_batch_size"` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,12 +18,15 @@ impl Loss {
     /// The loss and its gradient with respect to the prediction, for arrays of any rank.
     ///
     /// # Errors
-    /// [`Error::OutputShape`] if the two differ in shape.
+    /// [`Error::OutputShape`] if the two differ in shape, [`Error::TensorTooLarge`] for arrays that repeat their elements more
+    /// often than there is memory for.
     pub fn with_gradient<T: Float, D: Dimension>(
         self,
         prediction: &ArrayRef<T, D>,
         target: &ArrayRef<T, D>,
     ) -> Result<(T, Array<T, D>)> {
+        check_shapes(prediction, &[("target", target.shape())])?;
+        room::check::<T>(room::product(prediction.shape()), prediction.shape())?;
         let mut gradient = Array::zeros(prediction.raw_dim());
         let loss = self.gradient_into(prediction, target, &mut gradient)?;
         Ok((loss, gradient))
@@ -38,12 +42,7 @@ impl Loss {
         target: &ArrayRef<T, D>,
         gradient: &mut ArrayRef<T, D>,
     ) -> Result<T> {
-        for (what, given) in [("target", target.shape()), ("gradient", gradient.shape())] {
-            if given != prediction.shape() {
-                let (expected, given) = (prediction.shape().to_vec(), given.to_vec());
-                return Err(Error::OutputShape { what, expected, given });
-            }
-        }
+        check_shapes(prediction, &[("target", target.shape()), ("gradient", gradient.shape())])?;
         // An empty batch has no loss.
         let count = T::from_f64(prediction.len().max(1) as f64);
         match self {
@@ -56,5 +55,16 @@ impl Loss {
                 Ok(sum / count)
             }
         }
+    }
+}
+
+/// That these arrays have the prediction's shape.
+fn check_shapes<T, D: Dimension>(prediction: &ArrayRef<T, D>, others: &[(&'static str, &[usize])]) -> Result<()> {
+    match others.iter().find(|(_, given)| *given != prediction.shape()) {
+        Some(&(what, given)) => {
+            let (expected, given) = (prediction.shape().to_vec(), given.to_vec());
+            Err(Error::OutputShape { what, expected, given })
+        }
+        None => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::layers::Layer;
 use crate::output::Output;
+use crate::room;
 use crate::rows::RowsMut;
 use crate::runner::run::{OutputMut, Run, Slices, check_input, check_outputs, execute, produce};
 use crate::runner::scratch::Scratch;
@@ -61,11 +62,15 @@ impl<T: Float> TruncatedBptt<T> {
     /// For sequences of `batch` rows that begin with the layer's initial state.
     ///
     /// # Errors
-    /// [`Error::CannotStream`] for a layer that goes backwards in time.
+    /// [`Error::CannotStream`] for a layer that goes backwards in time, [`Error::TensorTooLarge`] for more rows than there is
+    /// memory for.
     pub fn new(layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let state = layer.initial_state(batch);
-        let carry = vec![T::zero(); batch * layer.carry_width()];
+        let (width, carry) = (layer.state_layout().width(), layer.carry_width());
+        let elements = room::product(&[2, batch, width]).zip(room::product(&[batch, carry]));
+        room::check::<T>(elements.and_then(|(states, carry)| states.checked_add(carry)), &[batch, width.max(carry)])?;
+        let state = layer.try_initial_state(batch)?;
+        let carry = vec![T::zero(); batch * carry];
         Ok(TruncatedBptt { next: state.clone(), state, carry, tape: Tape::new(), scratch: Scratch::new() })
     }
 

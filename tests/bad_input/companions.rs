@@ -26,11 +26,11 @@ fn ids() {
 fn mask_values() {
     assert_eq!(refusal(Masking::new(f32::NAN)), Error::MaskValue);
     let x = array![[[f64::NAN, 1.0], [0.0, 0.0]], [[0.0, -0.0], [f64::INFINITY, 0.0]]];
-    let (masked, mask) = Masking::new(0.0).unwrap().forward(&x);
+    let (masked, mask) = Masking::new(0.0).unwrap().forward(&x).unwrap();
     assert_eq!(mask, array![[true, false], [false, true]]); // NaN differs from everything
     assert!(masked[[0, 0, 0]].is_nan());
-    assert_eq!(Masking::new(0.0_f32).unwrap().mask(&Array3::zeros((0, 3, 2))).dim(), (0, 3));
-    assert_eq!(Masking::new(0.0_f32).unwrap().mask(&Array3::zeros((2, 0, 2))).dim(), (2, 0));
+    assert_eq!(Masking::new(0.0_f32).unwrap().mask(&Array3::zeros((0, 3, 2))).unwrap().dim(), (0, 3));
+    assert_eq!(Masking::new(0.0_f32).unwrap().mask(&Array3::zeros((2, 0, 2))).unwrap().dim(), (2, 0));
 }
 
 #[test]

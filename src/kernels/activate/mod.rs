@@ -50,8 +50,7 @@ pub(super) fn activate_here<T: Float>(isa: Isa, activation: &Activation, row: &m
 /// [`reads_preactivation`] denies, `y` not by most of the others. For `Glu` all three slices are as wide as the
 /// input; of `dy` the first half counts, `y` isn't looked at.
 ///
-/// # Panics
-/// For a custom activation without derivative: see [`Activation::check_derivative`].
+/// Panics for a custom activation without derivative: see [`Activation::check_derivative`].
 pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     T::activate_backward(isa, activation, z, y, dy);
 }
