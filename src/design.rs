@@ -51,6 +51,12 @@
 //! splitting, saving, resetting a row are then all slicing. Frameworks disagree on whether h or c comes first; names
 //! don't.
 //!
+//! **Nothing panics or aborts on what a caller says**, save the functions that are
+//! [listed on the front page](crate#the-documented-panics). Each layer says what a call of some size takes, wrappers add
+//! up, and the operating system is asked once for what the call's buffers don't hold yet, before anything is changed. A
+//! stack whose inner sequences nobody sees runs some steps of one layer, then of the next, over and over, so that it
+//! takes what it returns.
+//!
 //! **Calls don't change layers.** `forward(&self)` is pure; what changes is the caller's: the state, the
 //! [`Scratch`](crate::Scratch), the [`Seeds`](crate::Seeds) of dropout. One layer serves many threads and streams, at
 //! any batch size.

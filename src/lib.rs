@@ -135,9 +135,29 @@
 //! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
 //!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
-//! - **No panics** from sizes or data, save the documented one: `new` of a layer of size zero. Builders return errors.
+//! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin that
+//!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins.
 //! - **Real time**: a step of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
+//!
+//! # The documented panics
+//!
+//! For code that is shorter where sizes are known. They point at the caller's line, and say what the error of the other
+//! function says.
+//!
+//! | panics | where | returns the error |
+//! |---|---|---|
+//! | [`SimpleRnn::new`](Recurrent::new), [`Lstm::new`](Recurrent::new), [`Gru::new`](Recurrent::new) | a size is zero or too large | `builder(..).build()` |
+//! | [`Dense::new`] | the same | [`Dense::builder`] |
+//! | [`Embedding::new`] | the same | [`Embedding::builder`] |
+//! | [`Layer::initial_state`] | there is no memory for so many rows | [`Layer::try_initial_state`] |
+//! | [`State::zeros`] | the same | [`State::try_zeros`] |
+//! | [`Stateful::new`] | the same | [`Stateful::try_new`] |
+//! | `Model::initial_state` (feature `keras`) | the same | `Model::try_initial_state` |
+//!
+//! Besides, whatever builds a layer panics if the environment variable `RECURRENT_ISA`, which is for tests, names an
+//! instruction set that the machine hasn't got. A panic of a cell, activation, derivative or initializer of your own is
+//! handed on.
 //!
 //! # When not to use it
 //!

@@ -34,6 +34,7 @@ use self::op::Op;
 use self::shape::{Misfit, Shape};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::layers::or_panic;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
 use crate::state::StateLayout;
@@ -251,7 +252,20 @@ impl<T: Float> Model<T> {
     }
 
     /// Zeros for the stateful layers of the model, for `batch` rows.
+    ///
+    /// # Panics
+    /// If there is no memory for so many rows: use [`try_initial_state`](Model::try_initial_state) for a number that isn't
+    /// known to be sound.
+    #[track_caller]
     pub fn initial_state(&self, batch: usize) -> ModelState<T> {
+        or_panic(self.try_initial_state(batch))
+    }
+
+    /// [`initial_state`](Model::initial_state), or an error.
+    ///
+    /// # Errors
+    /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    pub fn try_initial_state(&self, batch: usize) -> Result<ModelState<T>> {
         ModelState::zeros(&self.stateful, batch)
     }
 

@@ -19,6 +19,7 @@ use super::tensor::{Given, Input, Tensor, Value, in_row_order};
 use super::{InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room::{self, Room};
 use crate::runner::scratch::Scratch;
 use crate::state::{State, StateLayout};
 
@@ -30,8 +31,12 @@ pub struct ModelState<T> {
 }
 
 impl<T: Float> ModelState<T> {
-    pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Self {
-        ModelState { states: layouts.iter().map(|layout| State::zeros(Arc::clone(layout), batch)).collect(), batch }
+    pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Result<Self> {
+        let mut room = Room::default();
+        layouts.iter().for_each(|layout| room.array::<T>(&[batch, layout.width()]));
+        room.check(&[batch])?;
+        let states = layouts.iter().map(|layout| State::try_zeros(Arc::clone(layout), batch)).collect::<Result<_>>()?;
+        Ok(ModelState { states, batch })
     }
 
     pub(super) fn of(states: Vec<State<T>>, batch: usize) -> Self {
@@ -77,7 +82,7 @@ impl<T: Float> Model<T> {
             }
             Some(state) => state,
             None => {
-                own = self.initial_state(batch);
+                own = self.try_initial_state(batch)?;
                 &mut own
             }
         };
@@ -104,6 +109,11 @@ impl<T: Float> Model<T> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
         }
+        // Copies; an input that repeats its elements may say any size.
+        let mut room = Room::default();
+        inputs.iter().for_each(|input| room.array::<f64>(input.shape()));
+        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| room::product(shape));
+        room.check(largest.unwrap_or(&[]))?;
         let mut tensors: Vec<Tensor<T>> = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
             let value = match &input.0 {

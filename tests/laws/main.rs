@@ -15,6 +15,7 @@ mod batches;
 mod directions;
 mod dropout;
 mod gradients;
+mod long_stacks;
 mod masks;
 mod repeated_cells;
 mod resets;
