@@ -6,6 +6,7 @@ use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::rows::{Input, RowInput, RowStep};
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
 
@@ -179,6 +180,17 @@ impl<T: Float> Cell for StackedCells<T> {
     fn try_clone(&self) -> Option<Self> {
         let cells = self.cells.iter().map(|part| part.cell.clone_box()).collect::<Option<Vec<_>>>()?;
         Some(StackedCells::from_cells(cells))
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("cells", self.cells.len());
+        for part in &self.cells {
+            visitor.nested(&part.name, |visitor| {
+                visitor.value("class", DebugText(part.cell.class_name()));
+                visitor.value("output", &part.output);
+                part.cell.visit_structure(visitor);
+            });
+        }
     }
 
     fn weights_changed(&mut self) {

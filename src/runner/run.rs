@@ -403,6 +403,12 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
             array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
         }
     }
+    if result.is_ok() {
+        // The next call of this size may have arrays that lie in other ways.
+        scratch.call.reserve_copies(x.dim());
+        reserve(&mut copies[0], (batch * timesteps).saturating_mul(outputs));
+        reserve(&mut copies[1], batch * outputs);
+    }
     scratch.copies = copies;
     result
 }
@@ -432,6 +438,22 @@ pub(crate) struct CallScratch<T> {
     /// Arrays of the caller's that can't be read in place.
     pub(crate) copies: [Vec<T>; 2],
     pub(crate) zeros: Vec<T>,
+}
+
+impl<T> CallScratch<T> {
+    /// Room for copies of an input, a mask and resets, after a call of this size: the next one may have some that can't
+    /// be read in place. Where there is no memory for them, such a call will say so.
+    pub(crate) fn reserve_copies(&mut self, (batch, timesteps, features): (usize, usize, usize)) {
+        let steps = batch.saturating_mul(timesteps);
+        reserve(&mut self.input, steps.saturating_mul(features));
+        reserve(&mut self.mask, steps);
+        reserve(&mut self.resets, steps);
+    }
+}
+
+/// Room for `len` elements, if there is memory.
+fn reserve<T>(buffer: &mut Vec<T>, len: usize) {
+    let _ = buffer.try_reserve_exact(len.saturating_sub(buffer.len()));
 }
 
 impl<T> Default for CallScratch<T> {

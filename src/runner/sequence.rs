@@ -55,6 +55,12 @@ impl<'a, T: Float> Sequence<'a, T> {
         Sequence::packed(copy, timesteps, features)
     }
 
+    /// Without the first `steps` steps.
+    pub(crate) fn from_step(self, steps: usize) -> Self {
+        let skipped = (steps * self.time_stride).min(self.data.len());
+        Sequence { data: &self.data[skipped..], ..self }
+    }
+
     /// The rows of the batch at one time.
     #[inline]
     pub(crate) fn at(&self, time: usize) -> Rows<'a, T> {
@@ -125,6 +131,12 @@ impl<'a, T: Float> SequenceMut<'a, T> {
     /// Only these columns of it.
     pub(crate) fn columns(self, columns: std::ops::Range<usize>) -> Self {
         SequenceMut { start: self.start + columns.start, width: columns.len(), ..self }
+    }
+
+    /// Without the first `steps` steps, of a sequence in time's own order.
+    pub(crate) fn from_step(self, steps: usize) -> Self {
+        debug_assert!(!self.flipped);
+        SequenceMut { start: self.start + steps * self.stride, ..self }
     }
 
     /// With the order of the steps turned around.
