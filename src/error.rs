@@ -190,6 +190,31 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// A block of a stream of other lengths: it has (batch * features) values of input and (batch * units) of output for
+    /// each step.
+    #[error("a block has {features} values of input and {units} of output for each step, got {input} and {output}")]
+    BlockLength {
+        /// The values of input of one step: rows times features.
+        features: usize,
+        /// The values of output of one step: rows times units.
+        units: usize,
+        /// The input's length.
+        input: usize,
+        /// The output's length.
+        output: usize,
+    },
+
+    /// A layer for a stream that has more than other weights than the one it is to replace.
+    #[error("only the weights may differ from those of the stream's layer: {what} is {expected} there, got {given}")]
+    LayerStructure {
+        /// What differs: a size, an option, the shape of a weight, each by its path.
+        what: String,
+        /// What it is in the stream's layer.
+        expected: String,
+        /// What it is in the new one.
+        given: String,
+    },
+
     /// A name that isn't there.
     #[error("there is no {what} {name:?}: the names are {}", known.join(", "))]
     UnknownName {

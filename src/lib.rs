@@ -210,6 +210,7 @@ mod rows;
 mod runner;
 mod seeds;
 mod state;
+mod structure;
 pub mod training;
 mod weights;
 
@@ -247,7 +248,7 @@ pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;
-pub use runner::stream::Stream;
+pub use runner::stream::{ReplaceError, Stream};
 pub use seeds::{DropoutState, Seeds};
 pub use state::{State, StateLayout};
 pub use weights::{Path, WeightVisitor, WeightVisitorMut};

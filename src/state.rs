@@ -192,6 +192,35 @@ impl<T: Float> State<T> {
         Ok(())
     }
 
+    /// Whether no value is NaN or infinite: a look at each, which allocates nothing.
+    ///
+    /// A state that isn't finite seldom becomes so again: one NaN in an input is in all states and outputs that follow.
+    ///
+    /// ```
+    /// use recurrent::{Gru, Stream};
+    /// let gru = Gru::<f32>::new(1, 4);
+    /// let mut stream = Stream::new(&gru, 1)?;
+    /// stream.step_one(&[f32::NAN])?; // a device that was unplugged, a division by zero
+    /// stream.step_one(&[0.5])?;
+    /// if !stream.state().is_finite() {
+    ///     stream.reset(); // or set_state, to one that was saved while all was well
+    /// }
+    /// assert!(stream.step_one(&[0.5])?[0].is_finite());
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn is_finite(&self) -> bool {
+        // Without a way out in the middle, so that it is done by vectors.
+        self.values.iter().fold(true, |finite, value| finite & value.is_finite())
+    }
+
+    /// Makes zeros of the values nearer to zero than `limit`. NaN stays, and so does everything if `limit` is NaN or
+    /// isn't positive. See [`Stream::flush_below`](crate::Stream::flush_below).
+    pub fn flush_below(&mut self, limit: T) {
+        for value in self.values.iter_mut() {
+            *value = if value.abs() < limit { T::zero() } else { *value };
+        }
+    }
+
     /// That this is a state for a layer of this layout, with this many rows.
     pub(crate) fn check(&self, layout: &Arc<StateLayout>, batch: usize) -> Result<()> {
         if !Arc::ptr_eq(&self.layout, layout) && self.layout != *layout {
@@ -201,6 +230,12 @@ impl<T: Float> State<T> {
             return Err(Error::StateBatch { expected: batch, given: self.batch() });
         }
         Ok(())
+    }
+
+    /// Holds on to an equal layout, another layer's, instead of its own.
+    pub(crate) fn share_layout(&mut self, layout: Arc<StateLayout>) {
+        debug_assert_eq!(self.layout, layout);
+        self.layout = layout;
     }
 
     pub(crate) fn rows(&self) -> Rows<'_, T> {

@@ -12,7 +12,11 @@ pub struct Path<'p> {
     name: &'p str,
 }
 
-impl Path<'_> {
+impl<'p> Path<'p> {
+    pub(crate) fn new(parent: Option<&'p Path<'p>>, name: &'p str) -> Self {
+        Path { parent, name }
+    }
+
     /// Whether the whole path reads like this.
     pub fn matches(&self, path: &str) -> bool {
         match (path.strip_suffix(self.name), self.parent) {

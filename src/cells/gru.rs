@@ -12,6 +12,7 @@ use crate::gradients::WeightGradients;
 use crate::kernels::backward::Form;
 use crate::kernels::{GruKernel, KernelStep};
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of a GRU. Its state is `h`; the gates stand in Keras's order z, r, h.
@@ -110,6 +111,12 @@ impl<T: Float> Cell for GruCell<T> {
 
     fn try_clone(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("activation", &self.activation);
+        visitor.value("recurrent_activation", &self.recurrent_activation);
+        visitor.value("reset_after", self.reset_after);
     }
 
     fn weights_changed(&mut self) {

@@ -14,6 +14,7 @@ use crate::kernels::backward::Form;
 use crate::kernels::isa::Isa;
 use crate::kernels::{KernelStep, LstmKernel};
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
@@ -109,6 +110,11 @@ impl<T: Float> Cell for LstmCell<T> {
 
     fn try_clone(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("activation", &self.activation);
+        visitor.value("recurrent_activation", &self.recurrent_activation);
     }
 
     fn weights_changed(&mut self) {

@@ -23,6 +23,7 @@ use crate::kernels::backward::Form;
 use crate::rows::{DropoutRows, Input, RowInput, RowStep, Rows, RowsMut};
 use crate::runner::scratch::take;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of a recurrent layer: implement it to run a cell of your own over time.
@@ -165,6 +166,15 @@ pub trait Cell: Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn depth(&self) -> usize {
         1
+    }
+
+    /// Shows what the cell is but for its weights and its dropout, which a step in inference doesn't have: for cells
+    /// of a user's own the type, and what it says about its memory.
+    #[doc(hidden)]
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("cell", DebugText(std::any::type_name::<Self>()));
+        visitor.value("scratch_len", self.scratch_len());
+        visitor.value("tape_len", self.tape_len());
     }
 
     /// Called after the weights were changed: packs them anew.

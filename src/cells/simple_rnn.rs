@@ -12,6 +12,7 @@ use crate::gradients::WeightGradients;
 use crate::kernels::backward::Form;
 use crate::kernels::{KernelStep, SimpleRnnKernel};
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of a SimpleRNN. Its state is `h`.
@@ -96,6 +97,10 @@ impl<T: Float> Cell for SimpleRnnCell<T> {
 
     fn try_clone(&self) -> Option<Self> {
         Some(self.clone())
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("activation", &self.activation);
     }
 
     fn weights_changed(&mut self) {

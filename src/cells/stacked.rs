@@ -8,6 +8,7 @@ use crate::room;
 use crate::rows::{Input, RowInput, RowStep};
 use crate::runner::dropout::mask_widths;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
 
@@ -191,6 +192,17 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("cells", self.cells.len());
+        for part in &self.cells {
+            visitor.nested(&part.name, |visitor| {
+                visitor.value("class", DebugText(part.cell.class_name()));
+                visitor.value("output", &part.output);
+                part.cell.visit_structure(visitor);
+            });
+        }
     }
 
     fn weights_changed(&mut self) {

@@ -19,6 +19,7 @@ use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// How the outputs of the two directions become one.
@@ -270,6 +271,13 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn class_name(&self) -> &'static str {
         "Bidirectional"
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("merge_mode", self.merge);
+        visitor.nested("forward", |visitor| self.forward.visit_structure(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_structure(visitor));
     }
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {

@@ -14,6 +14,7 @@ use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 impl<T: Float> Clone for Box<dyn Layer<T>> {
@@ -59,6 +60,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn class_name(&self) -> &'static str {
         (**self).class_name()
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        (**self).visit_structure(visitor);
     }
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {

@@ -26,6 +26,7 @@ use crate::runner::tape::Node;
 use crate::runner::tape::Tape;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `activation(x kernel + bias)` at each time step: Keras's `Dense` (and `TimeDistributed(Dense)`).
@@ -249,6 +250,11 @@ impl<T: Float> Layer<T> for Dense<T> {
 
     fn class_name(&self) -> &'static str {
         "Dense"
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("activation", &self.activation);
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

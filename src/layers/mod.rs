@@ -38,6 +38,7 @@ use crate::runner::scratch::Scratch;
 use crate::runner::tape::{Node, Tape};
 use crate::seeds::Seeds;
 use crate::state::{State, StateLayout};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 pub(crate) mod sealed {
@@ -87,6 +88,10 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
 
     /// The layer's kind in Keras's words: `LSTM`, `Bidirectional`, ...
     fn class_name(&self) -> &'static str;
+
+    /// Shows what the layer is but for its weights: class, options, and the same of what is inside.
+    #[doc(hidden)]
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>);
 
     /// The layers inside, with their parts of the weights' names.
     #[doc(hidden)]

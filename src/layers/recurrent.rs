@@ -16,6 +16,7 @@ use crate::runner::scratch::{Scratch, take};
 use crate::runner::tape::Node;
 use crate::seeds::{DropoutState, Seeds};
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
@@ -180,6 +181,18 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn class_name(&self) -> &'static str {
         self.cell.class_name()
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask } = self.options;
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("return_sequences", return_sequences);
+        visitor.value("return_state", return_state);
+        visitor.value("go_backwards", go_backwards);
+        visitor.value("zero_output_for_mask", zero_output_for_mask);
+        visitor.value("input_size", self.cell.input_size());
+        visitor.value("output", &self.output);
+        self.cell.visit_structure(visitor);
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, C::Elem>) {

@@ -17,6 +17,7 @@ use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers one after another, each with its own options: what a Keras `Sequential` of recurrent layers is.
@@ -254,6 +255,15 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn class_name(&self) -> &'static str {
         "Sequential"
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("layers", self.parts.len());
+        visitor.value("return_state", self.returns_state);
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_structure(visitor));
+        }
     }
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {

@@ -15,6 +15,7 @@ use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A [`Dense`] layer applied to each time step: Keras's `TimeDistributed(Dense(..))`.
@@ -86,6 +87,11 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
     fn class_name(&self) -> &'static str {
         "TimeDistributed"
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

@@ -17,6 +17,7 @@ use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
@@ -81,6 +82,12 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn class_name(&self) -> &'static str {
         "Masking"
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("mask_value", self.mask_value);
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {

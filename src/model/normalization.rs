@@ -4,6 +4,7 @@ use ndarray::ArrayD;
 
 use super::shape::axis_at;
 use crate::float::Float;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `gamma (x - mean) / sqrt(variance + epsilon) + beta`.
@@ -64,6 +65,15 @@ impl<T: Float> Moving<T> {
 }
 
 impl<T: Float> Normalization<T> {
+    /// What isn't a weight. Moving statistics are values as weights are.
+    pub(super) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("axes", &self.axes);
+        match &self.statistics {
+            Statistics::Own { epsilon } => visitor.value("epsilon", epsilon),
+            Statistics::Moving(moving) => visitor.value("epsilon", moving.epsilon),
+        }
+    }
+
     /// Makes the scale and the shift of the weights and moving statistics: to be called when these are new.
     pub(crate) fn fold(&mut self) {
         let Statistics::Moving(moving) = &mut self.statistics else { return };

@@ -24,6 +24,7 @@ use crate::runner::scratch::{Scratch, take};
 use crate::runner::tape::Node;
 use crate::seeds::Seeds;
 use crate::state::StateLayout;
+use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A layer that maps the features of each step by themselves.
@@ -153,6 +154,16 @@ impl<T: Float> Layer<T> for PerStep<T> {
             Map::PRelu(_) => "PReLU",
             Map::Normalize(normalization) if normalization.is_batch() => "BatchNormalization",
             Map::Normalize(_) => "LayerNormalization",
+        }
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("class", DebugText(self.class_name()));
+        visitor.value("features", self.features);
+        match &self.map {
+            Map::Same | Map::PRelu(_) => {}
+            Map::Activation(activation) => visitor.value("activation", activation),
+            Map::Normalize(normalization) => normalization.visit_structure(visitor),
         }
     }
 

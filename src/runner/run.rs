@@ -241,7 +241,7 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
 
 /// That the options of a call fit it, and that there is memory for all that it takes beyond `own`, which whoever asks
 /// takes for itself. Nothing has been done then that a refusal would have to undo.
-fn check_call<T: Float, L: Layer<T> + ?Sized>(
+pub(super) fn check_call<T: Float, L: Layer<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: &Run<'_, T>,
@@ -444,6 +444,10 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     if let Some(array) = last.filter(|array| !array.is_standard_layout()) {
         array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
     }
+    // The next call of this size may have arrays that lie in other ways.
+    scratch.call.reserve_copies(x.dim());
+    reserve(&mut copies[0], (batch * timesteps).saturating_mul(outputs));
+    reserve(&mut copies[1], batch * outputs);
     scratch.copies = copies;
     Ok(())
 }
@@ -483,6 +487,22 @@ impl<T> CallScratch<T> {
         let values = [input, state, carry, first, second, zeros].map(|buffer| buffer.capacity());
         values.iter().sum::<usize>() * size_of::<T>() + mask.capacity() + resets.capacity()
     }
+}
+
+impl<T> CallScratch<T> {
+    /// Room for copies of an input, a mask and resets, after a call of this size: the next one may have some that can't
+    /// be read in place. Where there is no memory for them, such a call will say so.
+    pub(crate) fn reserve_copies(&mut self, (batch, timesteps, features): (usize, usize, usize)) {
+        let steps = batch.saturating_mul(timesteps);
+        reserve(&mut self.input, steps.saturating_mul(features));
+        reserve(&mut self.mask, steps);
+        reserve(&mut self.resets, steps);
+    }
+}
+
+/// Room for `len` elements, if there is memory.
+fn reserve<T>(buffer: &mut Vec<T>, len: usize) {
+    let _ = buffer.try_reserve_exact(len.saturating_sub(buffer.len()));
 }
 
 impl<T> Default for CallScratch<T> {

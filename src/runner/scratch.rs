@@ -54,6 +54,8 @@ pub struct Scratch<T> {
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
     pub(crate) odd: bool,
+    /// Whether calls stay on the thread that makes them: those that a stream has room for.
+    pub(crate) on_one_thread: bool,
     /// The layers inside.
     pub(crate) children: Vec<Scratch<T>>,
     /// Parts of the batch, on other threads.
@@ -106,6 +108,7 @@ impl<T> Scratch<T> {
             chunk: ChunkRows::default(),
             all_rows: AllRows::default(),
             odd: false,
+            on_one_thread: false,
             children: Vec::new(),
             #[cfg(feature = "rayon")]
             threads: Vec::new(),

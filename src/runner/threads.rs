@@ -39,7 +39,7 @@ mod forked {
 
     /// Runs a pass on as many threads as pay.
     pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
-        if pass.timesteps < 2 {
+        if pass.timesteps < 2 || scratch.on_one_thread {
             return layer.process(pass, scratch);
         }
         let work = layer.work().saturating_mul(pass.mask.steps(pass.batch, pass.timesteps));
