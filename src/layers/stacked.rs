@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::sealed::Sealed;
 use super::flow::{Buffers, Flow, Group, steps_at_once};
+use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -126,7 +126,7 @@ impl<T: Float> StackedBuilder<T> {
                 return Err(Error::StackNeedsSequence { index, layer: layer.class_name() });
             }
         }
-        let deepest = self.layers.iter().map(|layer| layer.depth()).max().unwrap_or(0);
+        let deepest = self.layers.iter().map(|layer| (**layer).depth()).max().unwrap_or(0);
         let depth = room::check_depth(deepest.saturating_add(1))?;
         let layouts = self.layers.iter().enumerate().map(|(i, layer)| (i.to_string(), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));

@@ -7,8 +7,8 @@ use std::process::{Command, Output};
 use ndarray::prelude::*;
 use recurrent::training::{Loss, Tape, TruncatedBptt};
 use recurrent::{
-    Bidirectional, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, Merge, OutputGradient, OutputMut, Run,
-    Scratch, SimpleRnn, Stacked, Stream,
+    Bidirectional, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, Merge, OutputGradient, OutputMut,
+    Run, Scratch, SimpleRnn, Stacked, Stream,
 };
 
 use super::refusal;
@@ -165,6 +165,10 @@ fn is_an_error_and_not_an_abort() {
     for (case, _) in CASES {
         let output = start(case);
         let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        assert!(output.status.success() && said.contains(&format!("{case} is done")), "{case}: {}\n{said}", output.status);
+        assert!(
+            output.status.success() && said.contains(&format!("{case} is done")),
+            "{case}: {}\n{said}",
+            output.status
+        );
     }
 }
