@@ -311,7 +311,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         let turns = call.resets && self.parts.iter().any(|part| part.layer.turns_time());
         let turned = if turns { batch } else { 0 };
         room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
-        let divisible = !call.recorded && !(call.dropout && self.generators() > 0);
+        let divisible = !(call.recorded || call.dropout && self.generators() > 0);
         // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
         let (mut between, mut within, mut states) = ([0; 2], (0, 0), 0);
         let mut at = 0;
