@@ -3,6 +3,9 @@
 //! Each layer says what it takes ([`Layer::room`](crate::Layer)), wrappers add what they take for the layers inside, and
 //! the operating system is asked once for the sum.
 
+#[cfg(test)]
+mod tests;
+
 use crate::error::{Error, Result};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
@@ -29,8 +32,8 @@ pub(crate) fn product(sizes: &[usize]) -> Option<usize> {
 
 /// That there can be an array of this shape at all: one without elements has limits, too.
 pub(crate) fn check_shape(shape: &[usize]) -> Result<()> {
-    let sizes = shape.iter().filter(|&&size| size > 0);
-    let product = sizes.fold(Some(1), |product: Option<usize>, &size| product?.checked_mul(size));
+    let mut sizes = shape.iter().filter(|&&size| size > 0);
+    let product = sizes.try_fold(1, |product: usize, &size| product.checked_mul(size));
     match product.and_then(|product| isize::try_from(product).ok()) {
         Some(_) => Ok(()),
         None => Err(Error::TensorTooLarge { shape: shape.to_vec() }),

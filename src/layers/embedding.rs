@@ -149,7 +149,10 @@ impl<T: Float> Embedding<T> {
         }
         // The parts, which grow by half at least.
         let held = gradients.slices[0].len();
-        room::check::<T>(room::product(&[batch, timesteps, features + 1]).and_then(|own| own.checked_add(held)?.checked_mul(2)), &[batch, timesteps, features])?;
+        room::check::<T>(
+            room::product(&[batch, timesteps, features + 1]).and_then(|own| own.checked_add(held)?.checked_mul(2)),
+            &[batch, timesteps, features],
+        )?;
         for ((row, time), &id) in ids.indexed_iter() {
             self.index(row, time, id)?;
         }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::sealed::Sealed;
 use super::flow::{Buffers, Flow, Group, steps_at_once};
+use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -127,7 +127,7 @@ impl<T: Float> StackedBuilder<T> {
                 return Err(Error::StackNeedsSequence { index, layer: layer.class_name() });
             }
         }
-        let deepest = self.layers.iter().map(|layer| layer.depth()).max().unwrap_or(0);
+        let deepest = self.layers.iter().map(|layer| (**layer).depth()).max().unwrap_or(0);
         let depth = room::check_depth(deepest.saturating_add(1))?;
         let layouts = self.layers.iter().enumerate().map(|(i, layer)| (i.to_string(), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));
@@ -321,7 +321,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         let turns = call.resets && self.parts.iter().any(|part| part.layer.turns_time());
         let turned = if turns { batch } else { 0 };
         room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
-        let divisible = !call.recorded && !(call.dropout && self.generators() > 0);
+        let divisible = !(call.recorded || call.dropout && self.generators() > 0);
         // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
         let (mut between, mut within, mut states) = ([0; 2], (0, 0), 0);
         let mut at = 0;

@@ -9,6 +9,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
 use crate::layers::stacked::Stacked;
+use crate::room::MOST_NESTED;
 
 impl<T: Float> Model<T> {
     /// The model as one layer, if it is a chain of layers over time that reads (batch, timesteps, features): it streams
@@ -89,7 +90,7 @@ pub(super) fn cannot(layer: &str, reason: &'static str) -> Error {
     Error::CannotStream { layer: layer.into(), reason }
 }
 
-/// The layers behind each other; those behind a Masking are within it.
+/// The layers behind each other; those behind a Masking are within it, which makes a stack of stacks.
 fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<dyn Layer<T>>> {
     let mut stack = Stacked::builder();
     let mut width = features;
@@ -97,6 +98,12 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<
     for (at, Link { name, op }) in chain.iter().enumerate() {
         let known = || width.ok_or_else(|| cannot(name, "the number of its features isn't known"));
         let layer: Box<dyn Layer<T>> = match op {
+            // Each is a stack in a box in the one before.
+            Op::Masking(_)
+                if chain.iter().filter(|link| matches!(link.op, Op::Masking(_))).count() * 3 > MOST_NESTED =>
+            {
+                return Err(Error::NestedTooDeep { most: MOST_NESTED });
+            }
             Op::Masking(value) => {
                 let rest = chain.get(at + 1..).unwrap_or(&[]);
                 let inner = link(rest, width)?;

@@ -34,9 +34,9 @@ use self::op::Op;
 use self::shape::{Misfit, Shape};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::or_panic;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
+use crate::layers::or_panic;
 use crate::state::StateLayout;
 
 /// A whole model: several inputs and outputs, shared layers, models within models. [`keras::load`](crate::keras::load)

@@ -113,11 +113,17 @@ impl<C: Cell> Recurrence<'_, C> {
         let (width, cell) = (self.state_width, self.cell);
         let draws = call.dropout && !cell.dropout().is_empty();
         let masks = if draws { mask_widths(cell.dropout()) } else { (0, 0) };
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.dropout.len()), &[batch, masks.0.saturating_add(masks.1)]);
+        room.buffer::<C::Elem>(
+            held.in_scratch(|scratch| scratch.dropout.len()),
+            &[batch, masks.0.saturating_add(masks.1)],
+        );
         if recorded {
             room.buffer::<C::Elem>(held.in_node(|node| node.x.len()), &[batch, timesteps, cell.input_size()]);
             room.buffer::<C::Elem>(held.in_node(|node| node.saved.len()), &[batch, timesteps, cell.tape_len()]);
-            room.buffer::<C::Elem>(held.in_node(|node| node.states.len()), &[batch, timesteps.saturating_add(1), width]);
+            room.buffer::<C::Elem>(
+                held.in_node(|node| node.states.len()),
+                &[batch, timesteps.saturating_add(1), width],
+            );
             room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &[batch, timesteps]);
             room.buffer::<bool>(held.in_node(|node| node.cut.capacity()), &[batch, timesteps]);
             room.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks.0]);

@@ -250,7 +250,8 @@ pub(super) fn check_call<T: Float, L: Layer<T> + ?Sized>(
 ) -> Result<()> {
     check_options(layer, x, run)?;
     let ((batch, timesteps, features), mut room) = (x.dim(), own);
-    let (width, carry, shape) = (layer.state_layout().width(), layer.carry_width(), [batch, timesteps, layer.output_size()]);
+    let (width, carry, shape) =
+        (layer.state_layout().width(), layer.carry_width(), [batch, timesteps, layer.output_size()]);
     room::check_shape(&shape)?;
     let call = &scratch.call;
     let copied = if x.is_standard_layout() { 0 } else { features };

@@ -98,6 +98,15 @@ impl<T> Node<T> {
         &mut self.children[..count]
     }
 
+    /// The bytes of all buffers, but for the kernels'.
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        let values = self.x.capacity() + self.states.len() + self.saved.len();
+        let values = values + self.dropout.capacity() + self.outputs.capacity();
+        let own = values * size_of::<T>() + self.live.capacity() + self.cut.capacity();
+        own + self.children.iter().map(Node::bytes).sum::<usize>()
+    }
+
     /// Whether a row was alive at a step.
     pub(crate) fn is_live(&self, step: usize, row: usize) -> bool {
         self.live[step * self.batch + row]

@@ -64,7 +64,8 @@ fn check(layers: Vec<Boxed>, batch: usize, steps: usize, options: &Options) -> T
         let values = numbers.array(1.0, state.get(name)?.dim());
         state.set(name, &values)?;
     }
-    let (mut sequence, mut last) = (Array3::zeros((batch, steps, stack.output_size())), Array2::zeros((batch, stack.output_size())));
+    let (mut sequence, mut last) =
+        (Array3::zeros((batch, steps, stack.output_size())), Array2::zeros((batch, stack.output_size())));
     let (mut end, mut scratch) = (stack.initial_state(batch), Scratch::new());
     for _ in 0..2 {
         let mut run = options.run().initial_state(&state);

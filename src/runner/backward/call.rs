@@ -79,7 +79,8 @@ fn check_room<T: Float, L: Layer<T> + ?Sized>(
     gradients: &Gradients<T>,
 ) -> Result<()> {
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
-    let (outputs, width, shape) = (layer.output_size(), layer.state_layout().width(), [batch, timesteps, layer.input_size()]);
+    let (outputs, width, shape) =
+        (layer.output_size(), layer.state_layout().width(), [batch, timesteps, layer.input_size()]);
     let mut room = Room::default();
     if let Some(input) = &gradients.input {
         room::check_shape(&shape)?;
