@@ -189,6 +189,7 @@ mod room;
 mod rows;
 mod runner;
 mod seeds;
+mod stamp;
 mod state;
 pub mod training;
 mod weights;

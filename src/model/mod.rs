@@ -36,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
 
 /// A whole model: several inputs and outputs, shared layers, models within models. [`keras::load`](crate::keras::load)
@@ -77,8 +78,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) elements: usize,
     /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
     pub(crate) state_hides_mask: bool,
-    /// Whose tapes are whose: shared by a model's clones alone.
-    pub(crate) layout: Arc<StateLayout>,
+    /// Of all weights, and of the model itself.
+    pub(crate) stamp: Stamp,
 }
 
 /// What a model reads.

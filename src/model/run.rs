@@ -93,7 +93,7 @@ impl<T: Float> Model<T> {
         T::give_back_scratch(scratch);
         let outputs = outputs?;
         if let Some(tape) = tape {
-            tape.recorded(&self.layout, &outputs);
+            tape.recorded(self, &outputs);
         }
         states.states = next;
         Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())

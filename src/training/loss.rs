@@ -4,6 +4,7 @@ use ndarray::{Array, ArrayRef, Dimension, Zip};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room;
 
 /// A loss by Keras's name, averaged over all elements as Keras's `reduction="sum_over_batch_size"` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,15 +15,19 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The loss and its gradient with respect to the prediction, for arrays of any rank.
+    /// The loss and its gradient with respect to the prediction, for arrays of any rank. A NaN or an infinity goes on into
+    /// both, as in Keras.
     ///
     /// # Errors
-    /// [`Error::OutputShape`] if the two differ in shape.
+    /// [`Error::OutputShape`] if the two differ in shape, [`Error::TensorTooLarge`] for views that repeat their elements
+    /// more often than there is memory for.
     pub fn with_gradient<T: Float, D: Dimension>(
         self,
         prediction: &ArrayRef<T, D>,
         target: &ArrayRef<T, D>,
     ) -> Result<(T, Array<T, D>)> {
+        check_shape("target", prediction, target)?;
+        room::check::<T>(room::product(prediction.shape()), prediction.shape())?;
         let mut gradient = Array::zeros(prediction.raw_dim());
         let loss = self.gradient_into(prediction, target, &mut gradient)?;
         Ok((loss, gradient))
@@ -38,12 +43,8 @@ impl Loss {
         target: &ArrayRef<T, D>,
         gradient: &mut ArrayRef<T, D>,
     ) -> Result<T> {
-        for (what, given) in [("target", target.shape()), ("gradient", gradient.shape())] {
-            if given != prediction.shape() {
-                let (expected, given) = (prediction.shape().to_vec(), given.to_vec());
-                return Err(Error::OutputShape { what, expected, given });
-            }
-        }
+        check_shape("target", prediction, target)?;
+        check_shape("gradient", prediction, gradient)?;
         // An empty batch has no loss.
         let count = T::from_f64(prediction.len().max(1) as f64);
         match self {
@@ -57,4 +58,12 @@ impl Loss {
             }
         }
     }
+}
+
+fn check_shape<T, D: Dimension>(what: &'static str, prediction: &ArrayRef<T, D>, other: &ArrayRef<T, D>) -> Result<()> {
+    let (expected, given) = (prediction.shape(), other.shape());
+    if expected == given {
+        return Ok(());
+    }
+    Err(Error::OutputShape { what, expected: expected.to_vec(), given: given.to_vec() })
 }
