@@ -245,8 +245,8 @@ impl<T: Float> Model<T> {
     /// [`predict`](Model::predict) with the state of stateful layers kept in `state` from call to call.
     ///
     /// # Errors
-    /// Those of [`predict`](Model::predict), and [`Error::StateBatch`] for another number of rows than the state's;
-    /// the state is as before then.
+    /// Those of [`predict`](Model::predict), [`Error::StateBatch`] for another number of rows than the state's,
+    /// [`Error::StateLayout`] for another model's state; the state is as before then.
     pub fn predict_stateful(&self, state: &mut ModelState<T>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
         self.run(Some(state), inputs, None)
     }

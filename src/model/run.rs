@@ -38,6 +38,19 @@ impl<T: Float> ModelState<T> {
         ModelState { states, batch }
     }
 
+    /// That they are the states of layers of these layouts, in order, with this many rows.
+    pub(super) fn check<'l>(
+        &self,
+        layouts: impl ExactSizeIterator<Item = &'l Arc<StateLayout>>,
+        batch: usize,
+    ) -> Result<()> {
+        let parts = |states: usize| format!("the states of {states} layers");
+        if self.states.len() != layouts.len() {
+            return Err(Error::StateLayout { expected: parts(layouts.len()), given: parts(self.states.len()) });
+        }
+        self.states.iter().zip(layouts).try_for_each(|(state, layout)| state.check(layout, batch))
+    }
+
     /// Makes all states zeros, as Keras's `reset_states` does.
     pub fn reset(&mut self) {
         for state in &mut self.states {
@@ -75,7 +88,10 @@ impl<T: Float> Model<T> {
             Some(state) if !self.stateful.is_empty() && state.batch != batch => {
                 return Err(Error::StateBatch { expected: batch, given: state.batch });
             }
-            Some(state) => state,
+            Some(state) => {
+                state.check(self.stateful.iter(), batch)?;
+                state
+            }
             None => {
                 own = self.initial_state(batch);
                 &mut own

@@ -70,8 +70,8 @@ impl<T: Float> Model<T> {
     /// layer into its call before.
     ///
     /// # Errors
-    /// Those of [`record`](Model::record), and [`Error::StateBatch`] for another number of rows than the state's; the
-    /// state is as before then.
+    /// Those of [`record`](Model::record), [`Error::StateBatch`] for another number of rows than the state's,
+    /// [`Error::StateLayout`] for another model's state; the state is as before then.
     pub fn record_stateful(
         &self,
         state: &mut ModelState<T>,
