@@ -361,13 +361,14 @@ fn optimizers_of_another_layer() {
     let adam = || Adam::new(0.1).use_ema(true);
     for (mut layer, mut twin) in layers(5).into_iter().zip(layers(5)) {
         let gradients = ones(&layer);
+        let before = twin.weights().into_iter().map(|(_, weight)| weight.to_owned()).collect::<Vec<_>>();
         let mut optimizer = adam();
         optimizer.step(&mut layer, &gradients).unwrap();
         // The same names, shapes and weights: as Keras's optimizers, it is its variables' own.
         assert_eq!(refusal(optimizer.step(&mut twin, &gradients)), Error::GradientsLayer);
         assert_eq!(refusal(optimizer.finalize_variable_values(&mut [&mut twin])), Error::GradientsLayer);
         assert_eq!(optimizer.iterations(), 1);
-        assert_eq!(twin.weights(), layers(5).into_iter().find(|l| l.weights() == twin.weights()).unwrap().weights());
+        assert!(twin.weights().into_iter().map(|(_, weight)| weight).eq(before.iter().map(|weight| weight.view())));
         // A clone goes on with a clone of the optimizer, and has the same numbers.
         let (mut clone, mut cloned) = (layer.clone(), optimizer.clone());
         optimizer.step(&mut layer, &gradients).unwrap();
