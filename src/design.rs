@@ -31,7 +31,7 @@
 //! kernels ─ packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
 //! ```
 //!
-//! Arrows never go up. State, masks, activations' names, errors and the element type are leaves that all may use.
+//! Arrows never go up. State, masks, stamps, activations' names, errors and the element type are leaves that all may use.
 //!
 //! **A reader's order**: `state.rs` (what flows), `cells/mod.rs` (the contract), `cells/simple_rnn.rs` (the smallest
 //! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `layers/lstm.rs`, then the kernels.
@@ -68,6 +68,11 @@
 //! [`Layer::backward`](crate::Layer::backward) reads it, once. Tape, gradients and optimizer are the caller's values,
 //! reused from call to call; a loop of one's own has nothing to fight. A loaded model is the same with several inputs and
 //! outputs: it goes back through its calls, and each layer through its own tape.
+//!
+//! **What belongs together knows it.** Whatever holds weights has a stamp: a number drawn when it is made, and one drawn anew
+//! where its weights are packed anew. Clones have the same stamp until one of them changes. A tape keeps the stamps and the
+//! options of all layers inside, an optimizer the stamps, and both compare them at each call; gradients compare names and
+//! shapes, seeds the generators. Equal shapes alone are never taken for the same thing.
 //!
 //! **An [`Output`](crate::Output) has one type.** Keras returns a tensor, or a list whose length depends on two flags.
 //! Here the last output is always there (it costs nothing), and what wasn't requested is an error that says how to

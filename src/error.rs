@@ -43,7 +43,7 @@ pub enum Error {
         given: [usize; 3],
     },
 
-    /// An input without a time step.
+    /// An input without a time step, or a chunk without one that is to be recorded.
     #[error("expected at least one time step, got an input of shape {given:?}")]
     NoTimesteps {
         /// The input's shape.
@@ -152,6 +152,20 @@ pub enum Error {
         expected: usize,
         /// Those that were given.
         given: usize,
+    },
+
+    /// A dropout generator of another layer: with another seed, another rate, or for other sizes.
+    #[error(
+        "generator {generator} of the layer is that of {expected}; the seeds given have {given}: take them from this \
+         layer's seeds()"
+    )]
+    SeedsLayer {
+        /// Its place among the layer's generators, from 0.
+        generator: usize,
+        /// The layer's: its seed, rates and sizes.
+        expected: String,
+        /// What was given.
+        given: String,
     },
 
     /// A dropout rate that isn't a number.
@@ -583,13 +597,38 @@ pub enum Error {
     #[error("the tape is spent: each recorded run can be gone back through once")]
     TapeSpent,
 
-    /// A way back through another layer's run.
-    #[error("the tape was recorded by another layer")]
+    /// A way back through another layer's run. A tape belongs to the layer that recorded it, and to clones of that one:
+    /// record with the layer that is to go back.
+    #[error("the tape was recorded by another layer: record with the layer that is to go back")]
     TapeLayer,
 
-    /// Gradients that belong to another layer.
-    #[error("the gradients, or the optimizer's memory, belong to another layer: its weights are others")]
+    /// A way back by a clone whose options were changed (`merge_mode`, `go_backwards`, `return_sequences`, which layers of
+    /// a model are trained, ...): record with the options that are to go back.
+    #[error("the tape was recorded with other options of the layer: set them before the run is recorded")]
+    TapeOptions,
+
+    /// A way back with other weights than those of the run: an optimizer's step, or
+    /// [`set_weights`](crate::Layer::set_weights), came in between. Go back through every recorded run before the weights
+    /// change, or record again afterwards.
+    #[error(
+        "the weights have changed since the tape was recorded: go back before an optimizer's step or set_weights, or \
+         record again"
+    )]
+    TapeStale,
+
+    /// Gradients of something else: they belong to whatever has weights of the same names and shapes, and a state of the
+    /// same parts. Or the memory of an optimizer that has made a step of another layer: each layer (or list of parts) has
+    /// an optimizer of its own, which goes on with clones of it.
+    #[error(
+        "the gradients, or the optimizer's memory, belong to another layer: make them for this one (Gradients::new, an \
+         optimizer of its own)"
+    )]
     GradientsLayer,
+
+    /// Chunks of truncated backpropagation that began with another layer: make a
+    /// [`TruncatedBptt`](crate::training::TruncatedBptt) for each.
+    #[error("the chunks began with another layer: make a TruncatedBptt for each")]
+    ChunkLayer,
 
     /// A chunk of truncated backpropagation that says itself where it begins or what it is recorded on.
     #[error("a chunk begins where the last one ended and has a tape already: leave {option} out")]

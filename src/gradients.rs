@@ -3,7 +3,6 @@
 mod kept;
 mod slices;
 
-#[cfg(feature = "keras")]
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD, ArrayViewMutD};
@@ -22,6 +21,20 @@ use crate::weights::WeightVisitor;
 ///
 /// Those of the weights **add up** over calls until [`clear`](Gradients::clear); those of the input and the initial
 /// state are the latest call's.
+///
+/// They belong to every layer with the same weights, by name and shape in the same order, and the same parts of the
+/// state: to the layer that they were made for, its clones, and others built like it, of which the gradients may so be
+/// summed. Another layer refuses them ([`Error::GradientsLayer`]): a Dense's `kernel` is no Embedding's `embeddings`,
+/// whatever the shapes.
+///
+/// ```
+/// use recurrent::{Dense, Embedding, Error, Gradients, training::*};
+/// let (mut dense, mut embedding) = (Dense::<f32>::builder(5, 3).use_bias(false).build()?, Embedding::new(5, 3));
+/// let gradients = Gradients::new(&dense);
+/// assert_eq!(Sgd::new(0.1).step(&mut embedding, &gradients), Err(Error::GradientsLayer));
+/// Sgd::new(0.1).step(&mut dense, &gradients)?;
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gradients<T> {
     pub(crate) names: Vec<String>,
@@ -41,16 +54,16 @@ impl<T: Float> Gradients<T> {
             names.push(path.to_string());
             weights.push(ArrayD::zeros(weight.raw_dim()));
         }));
-        let state = State::zeros(layer.layout_of_state(), 0);
+        let state = State::zeros(Arc::clone(layer.layout_of_state()), 0);
         let slices = weights.iter().map(|_| Slices::new()).collect();
         Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state }
     }
 
     /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own way back.
     #[cfg(feature = "keras")]
-    pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: Arc<StateLayout>) -> Self {
+    pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: &Arc<StateLayout>) -> Self {
         let input = Some(Array3::zeros((0, 0, 0)));
-        Gradients { names: Vec::new(), weights, slices, input, state: State::zeros(layout, 0) }
+        Gradients { names: Vec::new(), weights, slices, input, state: State::zeros(Arc::clone(layout), 0) }
     }
 
     /// Adds the gradients of the weights of the same model.
@@ -124,13 +137,16 @@ impl<T: Float> Gradients<T> {
         &self.state
     }
 
-    /// Whether there is a gradient of each weight's shape.
+    /// Whether they belong to this layer: its weights have their names and shapes, its state their parts. Those that are
+    /// [`lent`](Gradients::lent) have no names.
     pub(crate) fn fit(&self, layer: &(impl Trainable<T> + ?Sized)) -> bool {
-        let (mut shapes, mut fits) = (self.weights.iter().map(|gradient| gradient.shape()), true);
-        layer.show_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
-            fits &= shapes.next() == Some(weight.shape());
+        let (mut index, mut fits) = (0, self.state.layout() == layer.layout_of_state());
+        layer.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+            fits &= self.weights.get(index).is_some_and(|gradient| gradient.shape() == weight.shape());
+            fits &= self.names.get(index).is_none_or(|name| path.matches(name));
+            index += 1;
         }));
-        fits && shapes.next().is_none()
+        fits && index == self.weights.len()
     }
 
     /// Memory for a call of this size, zeros in it.
@@ -166,7 +182,11 @@ impl<'a, T> OutputGradient<'a, T> {
         OutputGradient { sequence: None, last: None, state: None }
     }
 
-    /// Into [`Output::sequence`](crate::Output::sequence): (batch, timesteps, output_size).
+    /// Into the outputs of all steps, [`Output::sequence`](crate::Output::sequence): (batch, timesteps, output_size).
+    ///
+    /// There are outputs of all steps in every run, whatever `return_sequences` says: the flag decides what
+    /// [`run`](crate::Layer::run) returns, and [`OutputMut::sequence`](crate::OutputMut::sequence) writes them without it.
+    /// So their gradient is taken without it too, and the last step gets what both this and [`last`](Self::last) say.
     pub fn sequence(mut self, gradient: &'a ArrayRef3<T>) -> Self {
         self.sequence = Some(gradient);
         self
@@ -178,7 +198,7 @@ impl<'a, T> OutputGradient<'a, T> {
         self
     }
 
-    /// Into [`Output::state`](crate::Output::state).
+    /// Into [`Output::state`](crate::Output::state), whatever `return_state` says.
     pub fn state(mut self, gradient: &'a State<T>) -> Self {
         self.state = Some(gradient);
         self

@@ -209,6 +209,7 @@ mod room;
 mod rows;
 mod runner;
 mod seeds;
+mod stamp;
 mod state;
 mod structure;
 pub mod training;

@@ -121,6 +121,41 @@ fn wrappers() {
     every_case("gradients/wrappers", 220, |case| by_dtype!(check_gradients, case));
 }
 
+/// The gradient of all steps' outputs, and of the state, for a layer that returns neither: TensorFlow's of the same layer
+/// that does.
+#[test]
+fn whatever_the_flags() {
+    fn without_flags(spec: &mut Value) {
+        for flag in ["return_sequences", "return_state"] {
+            if let Some(given) = spec["config"].get_mut(flag) {
+                *given = Value::Bool(false);
+            }
+        }
+        for inner in ["layer", "backward_layer"] {
+            if let Some(inner) = spec.get_mut(inner) {
+                without_flags(inner);
+            }
+        }
+    }
+    fn check<T: Element>(case: &Value) -> Outcome {
+        let mut changed = case.clone();
+        without_flags(&mut changed["layer"]);
+        let (with, without) = (layer::<T>(case)?, layer::<T>(&changed)?);
+        let (call, upstream) = (Call::of(&*with, case)?, Upstream::of(&*with, &case["upstream"])?);
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&*without));
+        without.run(&call.x, call.options().record(&mut tape))?;
+        without.backward(&mut tape, upstream.gradient(), &mut gradients)?;
+        let theirs = &case["gradients"];
+        near("input", gradients.input()?, &array(&theirs["input"]))?;
+        near_weights(&gradients, &weights(&theirs["weights"]))
+    }
+    every_case("gradients/one_layer", 317, |case| by_dtype!(check, case));
+    every_case("gradients/wrappers", 220, |case| match text_of(&case["layer"]["class"]) {
+        "Bidirectional" => by_dtype!(check, case),
+        _ => Ok(()),
+    });
+}
+
 #[test]
 fn with_dropout() {
     every_case("gradients/with_dropout", 129, |case| by_dtype!(check_gradients, case));

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use data::{Element, Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
-use recurrent::{Error, Input, Layer, Model, ModelStream, Stream, keras};
+use recurrent::{Error, Gru, Input, Layer, Model, ModelStream, State, Stream, keras};
 use serde_json::Value;
 
 fn folder() -> String {
@@ -518,6 +518,18 @@ fn inputs_that_do_not_fit() -> Outcome {
     let before = state.clone();
     assert!(stateful.predict_stateful(&mut state, &[(&Array3::<f32>::ones((3, 4, 3))).into()]).is_err());
     assert_eq!(state, before);
+    // The state of another model, or what a caller has made of this one.
+    let x = Array3::<f32>::ones((2, 4, 3));
+    let mut other = model.initial_state(2);
+    assert!(matches!(stateful.predict_stateful(&mut other, &[(&x).into()]), Err(Error::StateLayout { .. })));
+    let mut changed = state.clone();
+    changed.states_mut()[0] = Gru::new(3, 7).initial_state(2);
+    assert!(matches!(stateful.predict_stateful(&mut changed, &[(&x).into()]), Err(Error::StateLayout { .. })));
+    let layout = state.states()[0].layout().clone();
+    changed.states_mut()[0] = State::zeros(layout, 3);
+    assert!(matches!(stateful.predict_stateful(&mut changed, &[(&x).into()]), Err(Error::StateBatch { .. })));
+    let ids = array![[1, 2], [3, 4]];
+    assert!(matches!(model.predict_stateful(&mut state.clone(), &[(&ids).into()]), Err(Error::StateLayout { .. })));
     stateful.predict_stateful(&mut state, &[(&Array3::<f32>::ones((2, 4, 3))).into()])?;
     assert_ne!(state, before);
     state.reset();

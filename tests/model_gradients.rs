@@ -392,6 +392,81 @@ fn refused() -> Outcome {
     Ok(())
 }
 
+/// A tape belongs to the model that recorded it, with its weights and with the layers that were trained then.
+#[test]
+fn tapes_of_other_weights() -> Outcome {
+    for name in ["translator", "sentences", "shared_everything", "normalizations", "directions", "spread", "nested"] {
+        let (mut model, given, upstream) = prepared(name)?;
+        let (twin, upstream) = (prepared(name)?.0, refs(&upstream));
+        let record = |model: &Model<f64>| -> Outcome<ModelTape<f64>> {
+            let mut tape = ModelTape::new();
+            model.record(&inputs(&given), &mut tape)?;
+            Ok(tape)
+        };
+        let back = |model: &Model<f64>, tape: &mut ModelTape<f64>| {
+            let mut gradients = ModelGradients::new(model);
+            model.backward(tape, &upstream, &mut gradients).map(|()| gradients)
+        };
+        let expected = back(&model, &mut record(&model)?)?;
+        let (clone, mut tape) = (model.clone(), record(&model)?);
+        assert_eq!(back(&twin, &mut tape), Err(Error::TapeLayer));
+        assert_eq!(back(&clone, &mut tape)?, expected);
+        // Every weight, moving statistics too: any of them may have gone into the recorded run.
+        let names: Vec<String> = model.weights().into_iter().map(|(name, _)| name).collect();
+        for weight in &names {
+            let (mut by_clone, mut by_model) = (record(&clone)?, record(&model)?);
+            let changed = &model.weight(weight)? + 0.125;
+            model.set_weights(&[(weight, changed.view())])?;
+            assert_eq!(back(&model, &mut by_model), Err(Error::TapeStale), "{weight}");
+            assert_eq!(back(&model, &mut by_clone), Err(Error::TapeStale), "{weight}");
+            assert_eq!(back(&clone, &mut by_clone)?, expected, "the tape is still good, and so is the clone");
+        }
+        // An optimizer's step; the gradients of a file that was loaded twice are of the same weights.
+        let mut tape = record(&model)?;
+        let (mut adam, gradients) = (Adam::new(0.01), ModelGradients::new(&twin));
+        adam.step(&mut model, gradients.weights())?;
+        assert_eq!(back(&model, &mut tape), Err(Error::TapeStale));
+        assert_eq!(adam.step(&mut twin.clone(), gradients.weights()), Err(Error::GradientsLayer));
+        adam.step(&mut model.clone(), gradients.weights())?;
+        // The way out.
+        model.record(&inputs(&given), &mut tape)?;
+        assert_ne!(back(&model, &mut tape)?, expected);
+    }
+    let (mut model, given, upstream) = prepared("nested")?;
+    let mut tape = ModelTape::new();
+    model.record(&inputs(&given), &mut tape)?;
+    let before = model.clone();
+    model.set_trainable("inner/gru", true)?; // as it is
+    before.backward(&mut tape, &refs(&upstream), &mut ModelGradients::new(&before))?;
+    before.record(&inputs(&given), &mut tape)?;
+    model.set_trainable("inner/gru", false)?;
+    let mut gradients = ModelGradients::new(&model);
+    assert_eq!(model.backward(&mut tape, &refs(&upstream), &mut gradients), Err(Error::TapeOptions));
+    model.set_trainable("inner/gru", true)?;
+    model.backward(&mut tape, &refs(&upstream), &mut ModelGradients::new(&model))?;
+    Ok(())
+}
+
+/// A chain of a model is layers like others: those behind a Masking too.
+#[test]
+fn tapes_of_chains() -> Outcome {
+    let (model, ..) = prepared("masks_through_layers")?;
+    let (_, mut layer) = model.into_embedding_and_layer()?;
+    let x = Array3::from_shape_fn((2, 4, layer.input_size()), |(i, j, k)| ((i + 2 * j + 3 * k) as f64).sin());
+    let names: Vec<String> = layer.weights().into_iter().map(|(name, _)| name).collect();
+    for name in &names {
+        let mut tape = Tape::new();
+        layer.run(&x, Run::new().record(&mut tape))?;
+        let clone = layer.clone();
+        let changed = &layer.weight(name)? * 1.5;
+        layer.set_weights(&[(name, changed.view())])?;
+        let mut gradients = Gradients::new(&layer);
+        assert_eq!(layer.backward(&mut tape, OutputGradient::new(), &mut gradients), Err(Error::TapeStale), "{name}");
+        clone.backward(&mut tape, OutputGradient::new(), &mut gradients)?;
+    }
+    Ok(())
+}
+
 /// No rows: nothing comes in and nothing comes out.
 #[test]
 fn no_rows() -> Outcome {

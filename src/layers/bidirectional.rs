@@ -17,7 +17,8 @@ use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -259,10 +260,9 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         Err(Error::CannotStream { layer: self.class_name().into(), reason })
     }
 
-    fn seeds(&self) -> Seeds {
-        let mut states = self.forward.seeds().states;
-        states.extend(self.backward.seeds().states);
-        Seeds { states }
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.forward.visit_generators(show);
+        self.backward.visit_generators(show);
     }
 
     fn generators(&self) -> usize {
@@ -297,6 +297,12 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(Mark::wrapper(self.class_name(), self.merge as u64));
+        self.forward.visit_marks(show);
+        self.backward.visit_marks(show);
     }
 
     fn unshare(&mut self) -> Result<()> {

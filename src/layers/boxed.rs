@@ -12,7 +12,8 @@ use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::{DropoutState, Seeds};
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -58,6 +59,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
         (**self).seeds()
     }
 
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        (**self).visit_generators(show);
+    }
+
     fn class_name(&self) -> &'static str {
         (**self).class_name()
     }
@@ -80,6 +85,10 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         (**self).boxed_clone()
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        (**self).visit_marks(show);
     }
 
     fn unshare(&mut self) -> Result<()> {

@@ -24,7 +24,8 @@ use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
 #[cfg(feature = "keras")]
 use crate::runner::tape::Tape;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::{Mark, Stamp};
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -50,6 +51,7 @@ pub struct Dense<T: Float = f32> {
     activation: Activation,
     layout: Arc<StateLayout>,
     packed: DenseKernel<T>,
+    stamp: Stamp,
 }
 
 /// Takes the options of a [`Dense`] under Keras's names.
@@ -128,7 +130,7 @@ impl<T: Float> Dense<T> {
     /// Both arrays in standard layout.
     fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation) -> Self {
         let packed = DenseKernel::new(kernel.nrows(), kernel.ncols());
-        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed };
+        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed, stamp: Stamp::new() };
         layer.pack();
         layer
     }
@@ -149,11 +151,12 @@ impl<T: Float> Dense<T> {
         let x = x.as_standard_layout();
         if let Some(values) = x.as_slice() {
             self.record(tape.begin(), x.nrows(), 1, Sequence::packed(values, 1, x.ncols()));
-            tape.recorded(&self.layout);
+            tape.recorded(self);
         }
     }
 
     fn pack(&mut self) {
+        self.stamp.renew();
         let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
         self.packed.pack(self.kernel.as_slice().unwrap_or(&[]), bias);
     }
@@ -244,9 +247,7 @@ impl<T: Float> Layer<T> for Dense<T> {
         Ok(())
     }
 
-    fn seeds(&self) -> Seeds {
-        Seeds::default()
-    }
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn class_name(&self) -> &'static str {
         "Dense"
@@ -275,6 +276,10 @@ impl<T: Float> Layer<T> for Dense<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.stamp.mark(self.class_name(), 0));
     }
 
     fn unshare(&mut self) -> Result<()> {

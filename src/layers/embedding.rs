@@ -11,6 +11,7 @@ use crate::gradients::Gradients;
 use crate::initializers::Initializer;
 use crate::random::SeedSource;
 use crate::room::{self, Room};
+use crate::stamp::{Mark, Stamp};
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
 /// with `mask_zero` its mask.
@@ -30,6 +31,7 @@ pub struct Embedding<T: Float = f32> {
     /// (input_dim, output_dim)
     embeddings: Array2<T>,
     mask_zero: bool,
+    stamp: Stamp,
 }
 
 /// Takes the options of an [`Embedding`] under Keras's names.
@@ -180,7 +182,12 @@ impl<T: Float> Embedding<T> {
     }
 
     pub(crate) fn table_mut(&mut self) -> &mut Array2<T> {
+        self.stamp.renew();
         &mut self.embeddings
+    }
+
+    pub(crate) fn mark(&self) -> Mark {
+        self.stamp.mark("Embedding", self.mask_zero.into())
     }
 
     /// The table: (input_dim, output_dim).
@@ -205,7 +212,7 @@ impl<T: Float> Embedding<T> {
                 given: embeddings.shape().to_vec(),
             });
         }
-        self.embeddings.iter_mut().zip(embeddings).for_each(|(to, from)| *to = *from);
+        self.table_mut().iter_mut().zip(embeddings).for_each(|(to, from)| *to = *from);
         Ok(())
     }
 }
@@ -242,7 +249,7 @@ impl<T: Float> EmbeddingBuilder<'_, T> {
         builder::check_sizes::<T>(rows, columns, 1, &[("embeddings", rows)], Some(0))?;
         let initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
         let embeddings = builder::matrix(initializer.initialize(&[rows, columns])?);
-        Ok(Embedding { embeddings, mask_zero: self.mask_zero })
+        Ok(Embedding { embeddings, mask_zero: self.mask_zero, stamp: Stamp::new() })
     }
 }
 

@@ -36,7 +36,8 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::{Node, Tape};
-use crate::seeds::Seeds;
+use crate::seeds::{DropoutState, Seeds};
+use crate::stamp::Mark;
 use crate::state::{State, StateLayout};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -84,7 +85,15 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     fn can_stream(&self) -> Result<()>;
 
     /// The dropout generators of the layer, as new: for [`Run::training`].
-    fn seeds(&self) -> Seeds;
+    fn seeds(&self) -> Seeds {
+        let mut states = Vec::new();
+        self.visit_generators(&mut |state| states.push(state));
+        Seeds { states }
+    }
+
+    /// Shows each generator of [`seeds`](Layer::seeds), as new.
+    #[doc(hidden)]
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState));
 
     /// The layer's kind in Keras's words: `LSTM`, `Bidirectional`, ...
     fn class_name(&self) -> &'static str;
@@ -110,6 +119,11 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
 
     /// The same layer in a box of its own.
     fn boxed_clone(&self) -> Box<dyn Layer<T>>;
+
+    /// Shows the mark of this layer, then those of the layers inside: by them a tape knows whose run it holds, and an
+    /// optimizer whose weights it remembers. Options that can be changed after the layer was made belong to its mark.
+    #[doc(hidden)]
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark));
 
     /// Makes sure that the weights belong to this layer alone, so that they can be changed.
     #[doc(hidden)]
@@ -142,7 +156,9 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// The number of [`seeds`](Layer::seeds).
     #[doc(hidden)]
     fn generators(&self) -> usize {
-        self.seeds().states.len()
+        let mut count = 0;
+        self.visit_generators(&mut |_| count += 1);
+        count
     }
 
     /// Whether the layer can run at all: asked before each call.
@@ -246,7 +262,7 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// # Errors
     /// Those of `forward`, and one for each option that doesn't fit the input: [`Error::MaskShape`],
     /// [`Error::MaskAndLengths`], [`Error::LengthsCount`], [`Error::Length`], [`Error::StateBatch`],
-    /// [`Error::StateLayout`], [`Error::SeedsCount`].
+    /// [`Error::StateLayout`], [`Error::SeedsCount`], [`Error::SeedsLayer`].
     fn run(&self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         check_input(self, x)?;
         let mut scratch = T::lend_scratch();
@@ -276,8 +292,9 @@ pub trait Layer<T: Float>: Trainable<T> + Debug + Display + Send + Sync + sealed
     /// `gradients` held. The tape is spent then.
     ///
     /// # Errors
-    /// [`Error::TapeEmpty`], [`Error::TapeSpent`], [`Error::TapeLayer`] for a tape that doesn't hold a run of this
-    /// layer; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`], [`Error::StateBatch`],
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through; [`Error::TapeLayer`],
+    /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another layer, or of this one with other
+    /// options or other weights; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`], [`Error::StateBatch`],
     /// [`Error::StateLayout`] for gradients of the wrong shape. `gradients` are as before then, and the tape is still
     /// good. [`Error::NoBackward`], or its own error, of a user's cell: `gradients` are as before, the tape is spent.
     fn backward(

@@ -14,7 +14,8 @@ use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::tape::Node;
-use crate::seeds::{DropoutState, Seeds};
+use crate::seeds::DropoutState;
+use crate::stamp::{Mark, Stamp};
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -25,6 +26,8 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// A clone costs next to nothing: clones share their weights until one of them is changed.
 pub struct Recurrent<C: Cell> {
     cell: Arc<C>,
+    /// Of the cell's weights.
+    stamp: Stamp,
     layout: Arc<StateLayout>,
     /// The columns of the state that are the output.
     output: Range<usize>,
@@ -52,7 +55,7 @@ impl<C: Cell> Recurrent<C> {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
         let mut params = 0;
         cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params = weight.len().saturating_add(params)));
-        Recurrent { cell: Arc::new(cell), layout, output, params, options }
+        Recurrent { cell: Arc::new(cell), stamp: Stamp::new(), layout, output, params, options }
     }
 
     /// Whether to return the outputs of all steps. The same option of the builder is to be preferred where there is
@@ -120,12 +123,29 @@ impl<C: Cell> Recurrent<C> {
         }
         Arc::get_mut(&mut self.cell).ok_or(Error::SharedCell { cell: "RNN" })
     }
+
+    /// The cell, for its weights to be changed.
+    fn change(&mut self) -> Result<Change<'_, C>> {
+        self.own_cell()?;
+        self.stamp.renew();
+        Ok(Change(self.own_cell()?))
+    }
 }
 
-/// Packs the weights anew when it goes, so also when a visitor panics.
-struct Repack<'c, C: Cell>(&'c mut C);
+impl RunOptions {
+    /// All options as one number.
+    fn as_number(self) -> u64 {
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask } = self;
+        [return_sequences, return_state, go_backwards, zero_output_for_mask]
+            .into_iter()
+            .fold(0, |number, flag| 2 * number + u64::from(flag))
+    }
+}
 
-impl<C: Cell> Drop for Repack<'_, C> {
+/// A cell whose weights are being changed. They are packed anew when it goes, so also when a visitor panics.
+struct Change<'c, C: Cell>(&'c mut C);
+
+impl<C: Cell> Drop for Change<'_, C> {
     fn drop(&mut self) {
         self.0.weights_changed();
     }
@@ -170,9 +190,8 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         Ok(())
     }
 
-    fn seeds(&self) -> Seeds {
-        let state = |dropout: &crate::cells::CellDropout| DropoutState::new(dropout.seed, dropout.draws());
-        Seeds { states: self.cell.dropout().iter().map(state).collect() }
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
     }
 
     fn generators(&self) -> usize {
@@ -200,12 +219,16 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
-        Repack(self.own_cell()?).0.visit_weights_mut(visitor);
+        self.change()?.0.visit_weights_mut(visitor);
         Ok(())
     }
 
     fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.stamp.mark(self.class_name(), self.options.as_number()));
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -286,6 +309,7 @@ impl<C: Cell> Clone for Recurrent<C> {
     fn clone(&self) -> Self {
         Recurrent {
             cell: Arc::clone(&self.cell),
+            stamp: self.stamp,
             layout: Arc::clone(&self.layout),
             output: self.output.clone(),
             params: self.params,

@@ -15,7 +15,8 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -245,8 +246,8 @@ impl<T: Float> Layer<T> for Stacked<T> {
         })
     }
 
-    fn seeds(&self) -> Seeds {
-        Seeds { states: self.parts.iter().flat_map(|part| part.layer.seeds().states).collect() }
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.parts.iter().for_each(|part| part.layer.visit_generators(show));
     }
 
     fn generators(&self) -> usize {
@@ -285,6 +286,11 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(Mark::wrapper(self.class_name(), self.parts.len() as u64));
+        self.parts.iter().for_each(|part| part.layer.visit_marks(show));
     }
 
     fn unshare(&mut self) -> Result<()> {

@@ -13,7 +13,8 @@ use crate::rows::{Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -81,9 +82,7 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         Ok(())
     }
 
-    fn seeds(&self) -> Seeds {
-        Seeds::default()
-    }
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn class_name(&self) -> &'static str {
         "TimeDistributed"
@@ -104,6 +103,11 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(Mark::wrapper(self.class_name(), 0));
+        self.layer.visit_marks(show);
     }
 
     fn unshare(&mut self) -> Result<()> {

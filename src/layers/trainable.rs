@@ -1,12 +1,13 @@
 //! What gradients and optimizers need of whatever has weights.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::Layer;
 use super::embedding::Embedding;
 use super::sealed::Weighted;
 use crate::error::Result;
 use crate::float::Float;
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -30,7 +31,19 @@ pub trait Trainable<T: Float>: Weighted {
 
     /// The parts of the state; none for what has no state.
     #[doc(hidden)]
-    fn layout_of_state(&self) -> Arc<StateLayout>;
+    fn layout_of_state(&self) -> &Arc<StateLayout> {
+        stateless()
+    }
+
+    /// Shows the marks of what has weights: see [`Layer::visit_marks`].
+    #[doc(hidden)]
+    fn show_marks(&self, show: &mut dyn FnMut(Mark));
+}
+
+/// The layout of what has no state.
+fn stateless() -> &'static Arc<StateLayout> {
+    static NONE: LazyLock<Arc<StateLayout>> = LazyLock::new(Arc::default);
+    &NONE
 }
 
 impl<T: Float, L: Layer<T> + ?Sized> Trainable<T> for L {
@@ -46,8 +59,12 @@ impl<T: Float, L: Layer<T> + ?Sized> Trainable<T> for L {
         self.unshare()
     }
 
-    fn layout_of_state(&self) -> Arc<StateLayout> {
-        Arc::clone(self.state_layout())
+    fn layout_of_state(&self) -> &Arc<StateLayout> {
+        self.state_layout()
+    }
+
+    fn show_marks(&self, show: &mut dyn FnMut(Mark)) {
+        self.visit_marks(show);
     }
 }
 
@@ -67,7 +84,7 @@ impl<T: Float> Trainable<T> for Embedding<T> {
         Ok(())
     }
 
-    fn layout_of_state(&self) -> Arc<StateLayout> {
-        Arc::default()
+    fn show_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.mark());
     }
 }

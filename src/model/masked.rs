@@ -15,7 +15,8 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -76,8 +77,8 @@ impl<T: Float> Layer<T> for Masked<T> {
         self.layer.can_stream()
     }
 
-    fn seeds(&self) -> Seeds {
-        self.layer.seeds()
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.layer.visit_generators(show);
     }
 
     fn class_name(&self) -> &'static str {
@@ -100,6 +101,11 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(Mark::wrapper(self.class_name(), self.mask_value.into_f64().to_bits()));
+        self.layer.visit_marks(show);
     }
 
     fn unshare(&mut self) -> Result<()> {

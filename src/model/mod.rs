@@ -37,6 +37,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
 use crate::layers::or_panic;
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
 
 /// A whole model: several inputs and outputs, shared layers, models within models. [`keras::load`](crate::keras::load)
@@ -78,8 +79,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) elements: usize,
     /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
     pub(crate) state_hides_mask: bool,
-    /// Whose tapes are whose: shared by a model's clones alone.
-    pub(crate) layout: Arc<StateLayout>,
+    /// Of all weights, and of the model itself.
+    pub(crate) stamp: Stamp,
 }
 
 /// What a model reads.
@@ -245,8 +246,8 @@ impl<T: Float> Model<T> {
     /// [`predict`](Model::predict) with the state of stateful layers kept in `state` from call to call.
     ///
     /// # Errors
-    /// Those of [`predict`](Model::predict), and [`Error::StateBatch`] for another number of rows than the state's;
-    /// the state is as before then.
+    /// Those of [`predict`](Model::predict), [`Error::StateBatch`] for another number of rows than the state's,
+    /// [`Error::StateLayout`] for another model's state; the state is as before then.
     pub fn predict_stateful(&self, state: &mut ModelState<T>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
         self.run(Some(state), inputs, None)
     }

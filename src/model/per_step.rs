@@ -22,7 +22,8 @@ use crate::runner::backward::add;
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::tape::Node;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutState;
+use crate::stamp::{Mark, Stamp};
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -32,6 +33,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 pub(super) struct PerStep<T: Float> {
     features: usize,
     map: Map<T>,
+    stamp: Stamp,
     layout: Arc<StateLayout>,
 }
 
@@ -46,7 +48,7 @@ enum Map<T: Float> {
 impl<T: Float> PerStep<T> {
     /// What comes out is what went in.
     pub(super) fn identity(features: usize) -> Self {
-        PerStep { features, map: Map::Same, layout: Arc::default() }
+        PerStep { features, map: Map::Same, stamp: Stamp::new(), layout: Arc::default() }
     }
 
     /// `None` for an operation that looks at more than one step's features.
@@ -64,7 +66,7 @@ impl<T: Float> PerStep<T> {
             }
             _ => return None,
         };
-        Some(PerStep { features, map, layout: Arc::default() })
+        Some(PerStep { features, map, stamp: Stamp::new(), layout: Arc::default() })
     }
 
     fn apply(&self, from: &[T], to: &mut [T]) {
@@ -143,9 +145,7 @@ impl<T: Float> Layer<T> for PerStep<T> {
         Ok(())
     }
 
-    fn seeds(&self) -> Seeds {
-        Seeds::default()
-    }
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn class_name(&self) -> &'static str {
         match &self.map {
@@ -177,6 +177,7 @@ impl<T: Float> Layer<T> for PerStep<T> {
     }
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.stamp.renew();
         match &mut self.map {
             Map::Same | Map::Activation(_) => {}
             Map::PRelu(alpha) => visitor.weight("alpha", alpha),
@@ -187,6 +188,10 @@ impl<T: Float> Layer<T> for PerStep<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.stamp.mark(self.class_name(), 0));
     }
 
     fn unshare(&mut self) -> Result<()> {

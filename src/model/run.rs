@@ -43,6 +43,19 @@ impl<T: Float> ModelState<T> {
         ModelState { states, batch }
     }
 
+    /// That they are the states of layers of these layouts, in order, with this many rows.
+    pub(super) fn check<'l>(
+        &self,
+        layouts: impl ExactSizeIterator<Item = &'l Arc<StateLayout>>,
+        batch: usize,
+    ) -> Result<()> {
+        let parts = |states: usize| format!("the states of {states} layers");
+        if self.states.len() != layouts.len() {
+            return Err(Error::StateLayout { expected: parts(layouts.len()), given: parts(self.states.len()) });
+        }
+        self.states.iter().zip(layouts).try_for_each(|(state, layout)| state.check(layout, batch))
+    }
+
     /// Makes all states zeros, as Keras's `reset_states` does.
     pub fn reset(&mut self) {
         for state in &mut self.states {
@@ -80,7 +93,10 @@ impl<T: Float> Model<T> {
             Some(state) if !self.stateful.is_empty() && state.batch != batch => {
                 return Err(Error::StateBatch { expected: batch, given: state.batch });
             }
-            Some(state) => state,
+            Some(state) => {
+                state.check(self.stateful.iter(), batch)?;
+                state
+            }
             None => {
                 own = self.try_initial_state(batch)?;
                 &mut own
@@ -98,7 +114,7 @@ impl<T: Float> Model<T> {
         T::give_back_scratch(scratch);
         let outputs = outputs?;
         if let Some(tape) = tape {
-            tape.recorded(&self.layout, &outputs);
+            tape.recorded(self, &outputs);
         }
         states.states = next;
         Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())

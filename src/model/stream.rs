@@ -137,14 +137,7 @@ impl<T: Float> ModelStream<T> {
     /// # Errors
     /// [`Error::StateLayout`], [`Error::StateBatch`] for a state of another model or batch; the stream is as before.
     pub fn set_state(&mut self, state: &ModelState<T>) -> Result<()> {
-        let parts = |states: usize| format!("the states of {states} layers");
-        if state.states().len() != self.streams.list.len() {
-            let (expected, given) = (parts(self.streams.list.len()), parts(state.states().len()));
-            return Err(Error::StateLayout { expected, given });
-        }
-        for (stream, state) in self.streams.list.iter().zip(state.states()) {
-            state.check(stream.state().layout(), self.batch)?;
-        }
+        state.check(self.streams.list.iter().map(|stream| stream.state().layout()), self.batch)?;
         self.streams.list.iter_mut().zip(state.states()).try_for_each(|(stream, state)| stream.set_state(state))
     }
 

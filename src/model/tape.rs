@@ -1,14 +1,13 @@
 //! What a recorded run of a model leaves for the way back.
 
 use std::fmt;
-use std::sync::Arc;
 
+use super::Model;
 use super::tensor::{Tensor, Value};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::runner::tape::Tape;
-use crate::state::StateLayout;
 
 /// A recorded run of a model: made by [`Model::record`](crate::Model::record), spent by
 /// [`Model::backward`](crate::Model::backward).
@@ -59,13 +58,13 @@ impl<T: Float> ModelTape<T> {
     }
 
     /// Marks the run of a model as recorded.
-    pub(super) fn recorded(&mut self, model: &Arc<StateLayout>, outputs: &[Tensor<T>]) {
+    pub(super) fn recorded(&mut self, model: &Model<T>, outputs: &[Tensor<T>]) {
         self.status.recorded(model);
         self.outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
     }
 
     /// That there is a run of this model to go back through.
-    pub(super) fn check(&self, model: &Arc<StateLayout>) -> Result<()> {
+    pub(super) fn check(&self, model: &Model<T>) -> Result<()> {
         self.status.check(model)
     }
 

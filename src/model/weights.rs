@@ -12,7 +12,7 @@ use crate::float::Float;
 use crate::layers::check_new_weights;
 use crate::layers::sealed::Weighted;
 use crate::layers::trainable::Trainable;
-use crate::state::StateLayout;
+use crate::stamp::Mark;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Which of the weights.
@@ -64,7 +64,7 @@ impl<T: Float> Model<T> {
     }
 
     /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model has
-    /// what its file says. Gradients and optimizers that were made before are another model's afterwards.
+    /// what its file says. Gradients, optimizers and tapes that were made before are another model's afterwards.
     ///
     /// # Errors
     /// [`Error::UnknownName`] lists the layers there are; those of a model within are named by path.
@@ -112,7 +112,9 @@ impl<T: Float> Model<T> {
         }
     }
 
+    /// The only way to the weights of the parts, whatever they are.
     fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.stamp.renew();
         for part in &mut self.parts {
             let among = part.is_among(which);
             if let Some(op) = part.op.as_mut().filter(|_| among) {
@@ -253,7 +255,13 @@ impl<T: Float> Trainable<T> for Model<T> {
         self.own(Which::Trained)
     }
 
-    fn layout_of_state(&self) -> Arc<StateLayout> {
-        Arc::clone(&self.layout)
+    fn show_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.stamp.mark("Functional", self.parts.len() as u64));
+        for part in &self.parts {
+            show(Mark::wrapper("trainable", part.is_among(Which::Trained).into()));
+            if let Some(model) = part.op.as_ref().and_then(Op::model) {
+                model.show_marks(show);
+            }
+        }
     }
 }

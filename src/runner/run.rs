@@ -93,7 +93,8 @@ impl<'a, T> Run<'a, T> {
         self
     }
 
-    /// Records what [`Layer::backward`] needs; what the tape held before is forgotten.
+    /// Records what [`Layer::backward`] needs; what the tape held before is forgotten. A run of no steps (of a stream)
+    /// can't be recorded: [`Error::NoTimesteps`].
     pub fn record(mut self, tape: &'a mut Tape<T>) -> Self {
         self.tape = Some(tape);
         self
@@ -231,12 +232,30 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
         state.check(layer.state_layout(), batch)?;
     }
     if let Some(seeds) = &run.seeds {
-        let (expected, given) = (layer.generators(), seeds.states.len());
-        if expected != given {
-            return Err(Error::SeedsCount { expected, given });
-        }
+        check_seeds(layer, seeds)?;
     }
-    if run.tape.is_some() { layer.can_train() } else { Ok(()) }
+    match run.tape {
+        // What would the way back go through?
+        Some(_) if timesteps == 0 => Err(Error::NoTimesteps { given: [batch, timesteps, x.dim().2] }),
+        Some(_) => layer.can_train(),
+        None => Ok(()),
+    }
+}
+
+/// That seeds are those of this layer's generators.
+fn check_seeds<T: Float, L: Layer<T> + ?Sized>(layer: &L, seeds: &Seeds) -> Result<()> {
+    let (expected, given) = (layer.generators(), seeds.states.len());
+    if expected != given {
+        return Err(Error::SeedsCount { expected, given });
+    }
+    let (mut states, mut result) = (seeds.states.iter().enumerate(), Ok(()));
+    layer.visit_generators(&mut |own| {
+        if let Some((generator, given)) = states.next().filter(|(_, given)| !given.is(&own) && result.is_ok()) {
+            let (expected, given) = (own.describe(), given.describe());
+            result = Err(Error::SeedsLayer { generator, expected, given });
+        }
+    });
+    result
 }
 
 /// That the options of a call fit it, and that there is memory for all that it takes beyond `own`, which whoever asks
@@ -351,7 +370,7 @@ fn execute_checked<T: Float, L: Layer<T> + ?Sized>(
     );
     if let Some(tape) = run.tape {
         tape.node.timesteps = x.dim().1;
-        tape.recorded(layer.state_layout());
+        tape.recorded(layer);
     }
     if let Some(last) = out.last {
         let carry = Rows::packed(carry, carry_width).columns(carry_width - outputs..carry_width);

@@ -2,20 +2,28 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 
 use super::scratch::Scratch;
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
+use crate::float::Float;
 use crate::gradients::Kept;
-use crate::state::StateLayout;
+use crate::layers::trainable::Trainable;
+use crate::stamp::{Difference, Marks};
 
 /// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
 ///
 /// It starts empty, grows at its first use, and is reused from run to run. It holds a copy of the input, so that
 /// `backward` can't be given another one, and for each row and step what the cells need.
+///
+/// It knows whose run it holds: of which layer, with which options, in which state of its weights.
+/// [`Layer::backward`](crate::Layer::backward) takes it by the same layer, or by an equal clone, as long as nothing of
+/// that has changed; the errors [`TapeLayer`](Error::TapeLayer), [`TapeOptions`](Error::TapeOptions) and
+/// [`TapeStale`](Error::TapeStale) say what has.
 pub struct Tape<T> {
     status: Status,
+    /// Whose run is recorded.
+    marks: Marks,
     pub(crate) node: Node<T>,
     /// What the way back works in.
     pub(crate) scratch: Scratch<T>,
@@ -25,8 +33,7 @@ pub struct Tape<T> {
 
 enum Status {
     Empty,
-    /// By the layer with this layout: layouts aren't shared between layers, but by a layer's clones.
-    Recorded(Arc<StateLayout>),
+    Recorded,
     Spent,
 }
 
@@ -60,7 +67,13 @@ pub struct Node<T> {
 impl<T> Tape<T> {
     /// Empty: it grows when it is recorded.
     pub fn new() -> Self {
-        Tape { status: Status::Empty, node: Node::default(), scratch: Scratch::new(), kept: Kept::default() }
+        Tape {
+            status: Status::Empty,
+            marks: Marks::default(),
+            node: Node::default(),
+            scratch: Scratch::new(),
+            kept: Kept::default(),
+        }
     }
 
     /// The node to record on; what was recorded is forgotten.
@@ -70,17 +83,29 @@ impl<T> Tape<T> {
     }
 
     /// Marks the run of this layer as recorded.
-    pub(crate) fn recorded(&mut self, layout: &Arc<StateLayout>) {
-        self.status = Status::Recorded(Arc::clone(layout));
+    pub(crate) fn recorded(&mut self, layer: &(impl Trainable<T> + ?Sized))
+    where
+        T: Float,
+    {
+        self.marks.clear();
+        self.marks.keep(|show| layer.show_marks(show));
+        self.status = Status::Recorded;
     }
 
-    /// That there is a run of this layer to go back through.
-    pub(crate) fn check(&self, layout: &Arc<StateLayout>) -> Result<()> {
+    /// That there is a run to go back through: of this layer or an equal clone, with the weights and options of now.
+    pub(crate) fn check(&self, layer: &(impl Trainable<T> + ?Sized)) -> Result<()>
+    where
+        T: Float,
+    {
         match &self.status {
             Status::Empty => Err(Error::TapeEmpty),
             Status::Spent => Err(Error::TapeSpent),
-            Status::Recorded(own) if Arc::ptr_eq(own, layout) => Ok(()),
-            Status::Recorded(_) => Err(Error::TapeLayer),
+            Status::Recorded => match self.marks.compare(|show| layer.show_marks(show)) {
+                Difference::None => Ok(()),
+                Difference::Weights => Err(Error::TapeStale),
+                Difference::Options => Err(Error::TapeOptions),
+                Difference::Layer => Err(Error::TapeLayer),
+            },
         }
     }
 
@@ -143,7 +168,7 @@ impl<T> fmt::Debug for Tape<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let status = match self.status {
             Status::Empty => "empty",
-            Status::Recorded(_) => "recorded",
+            Status::Recorded => "recorded",
             Status::Spent => "spent",
         };
         f.debug_struct("Tape").field("status", &status).finish_non_exhaustive()

@@ -2,8 +2,10 @@
 
 use ndarray::{ArrayViewMutD, Zip};
 
+use super::memory::{Owners, Slots};
+use super::numbers;
 use super::optimizer::Optimizer;
-use super::rules::{Gradient, Rule, Rules, Shapes, Slots, common_options};
+use super::rules::{Gradient, Rule, Rules, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -18,7 +20,7 @@ use crate::layers::trainable::Trainable;
 #[derive(Debug, Clone)]
 pub struct Adam<T> {
     rules: Rules<T>,
-    moments: Moments<T>,
+    rule: Moments<T>,
 }
 
 /// The rule and the means.
@@ -36,9 +38,10 @@ struct Moments<T> {
 }
 
 impl<T: Float> Adam<T> {
-    /// With this learning rate (Keras's default is 0.001).
+    /// With this learning rate (Keras's default is 0.001): finite, at least 0. It and all other numbers are checked at each
+    /// step, or by [`validate`](Adam::validate).
     pub fn new(learning_rate: f64) -> Self {
-        let moments = Moments {
+        let rule = Moments {
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-7,
@@ -48,30 +51,31 @@ impl<T: Float> Adam<T> {
             largest_squares: Slots::new(),
             rate: T::zero(),
         };
-        Adam { rules: Rules::new(learning_rate), moments }
+        Adam { rules: Rules::new(learning_rate), rule }
     }
 
-    /// How much of the mean of the gradients is kept at each update.
+    /// How much of the mean of the gradients is kept at each update: at least 0, below 1.
     pub fn beta_1(mut self, beta_1: f64) -> Self {
-        self.moments.beta_1 = beta_1;
+        self.rule.beta_1 = beta_1;
         self
     }
 
-    /// How much of the mean of the squared gradients is kept at each update.
+    /// How much of the mean of the squared gradients is kept at each update: at least 0, below 1.
     pub fn beta_2(mut self, beta_2: f64) -> Self {
-        self.moments.beta_2 = beta_2;
+        self.rule.beta_2 = beta_2;
         self
     }
 
-    /// What keeps the quotient finite ("epsilon hat" in the paper).
+    /// What keeps the quotient finite ("epsilon hat" in the paper): above 0. (Keras takes a 0, and makes NaN of a weight
+    /// whose gradient is zero.)
     pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.moments.epsilon = epsilon;
+        self.rule.epsilon = epsilon;
         self
     }
 
     /// Whether to divide by the largest mean so far (Reddi et al. 2018).
     pub fn amsgrad(mut self, yes: bool) -> Self {
-        self.moments.amsgrad = yes;
+        self.rule.amsgrad = yes;
         self
     }
 }
@@ -80,20 +84,22 @@ common_options!(Adam);
 
 impl<T: Float> Optimizer<T> for Adam<T> {
     fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
-        self.rules.step(&mut self.moments, parts)
+        self.rules.step(&mut self.rule, parts)
     }
 }
 
 impl<T: Float> Rule<T> for Moments<T> {
     fn check(&self) -> Result<()> {
-        Ok(())
+        numbers::beta("beta_1", self.beta_1)?;
+        numbers::beta("beta_2", self.beta_2)?;
+        numbers::positive::<T>("epsilon", self.epsilon)
     }
 
-    fn remember(&mut self, weights: &Shapes) {
-        self.means.make(weights);
-        self.squares.make(weights);
+    fn remember(&mut self, owners: &Owners) {
+        self.means.make(owners);
+        self.squares.make(owners);
         if self.amsgrad {
-            self.largest_squares.make(weights);
+            self.largest_squares.make(owners);
         }
     }
 

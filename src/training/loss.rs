@@ -15,7 +15,8 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The loss and its gradient with respect to the prediction, for arrays of any rank.
+    /// The loss and its gradient with respect to the prediction, for arrays of any rank. A NaN or an infinity goes on into
+    /// both, as in Keras.
     ///
     /// # Errors
     /// [`Error::OutputShape`] if the two differ in shape, [`Error::TensorTooLarge`] for arrays that repeat their elements more

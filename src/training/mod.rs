@@ -23,9 +23,23 @@
 //! ```
 //!
 //! [`Run::record`](crate::Run::record) writes a [`Tape`], [`Layer::backward`](crate::Layer::backward) reads it, once;
-//! between the two the weights must not change. [`Gradients`](crate::Gradients) add up over calls until they are cleared.
-//! After the first step the loop allocates nothing, if it runs into arrays of its own
+//! between the two neither the weights nor the options may change. [`Gradients`](crate::Gradients) add up over calls until
+//! they are cleared. After the first step the loop allocates nothing, if it runs into arrays of its own
 //! ([`run_into`](crate::Layer::run_into), [`Loss::gradient_into`]).
+//!
+//! # What belongs together
+//!
+//! Whatever doesn't is a typed error, and nothing has changed then:
+//!
+//! - A **tape** belongs to the layer that recorded it, with its options and weights of then, or to an equal clone. Another
+//!   layer, however equal its shapes: [`Error::TapeLayer`]. A clone whose options were changed: [`Error::TapeOptions`]. Weights
+//!   that were changed, by an optimizer or by hand: [`Error::TapeStale`]. So go back through all recorded runs before an
+//!   optimizer's step. A run of no steps can't be recorded ([`Error::NoTimesteps`]).
+//! - **Gradients** belong to layers with weights of the same names and shapes, and with a state of the same parts
+//!   ([`Error::GradientsLayer`]).
+//! - An **optimizer** belongs to the layer, or the parts in their order, of its first step, and to clones of them
+//!   ([`Error::GradientsLayer`]); [`TruncatedBptt`] to the layer that it was made for ([`Error::ChunkLayer`]).
+//! - **Seeds** belong to layers with the same dropout generators ([`Error::SeedsCount`], [`Error::SeedsLayer`]).
 //!
 //! # Where else to look
 //!
@@ -42,6 +56,7 @@
 //! | `learning_rate` | the argument of `new`; `set_learning_rate` for the updates to come (a schedule is a loop that calls it) |
 //! | `momentum`, `nesterov`; `beta_1`, `beta_2`, `epsilon`, `amsgrad` | the setters of these names of [`Sgd`] and [`Adam`] |
 //! | `weight_decay`, `exclude_from_weight_decay` | the same |
+//! | numbers out of range | errors at each step, and of `validate`; Keras checks few of them ([`Adam::validate`] lists the ranges) |
 //! | `clipnorm`, `clipvalue`, `global_clipnorm` | the same; two of them are an error, as in Keras, and so is one that isn't above 0, which Keras ignores |
 //! | `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `finalize_variable_values` | the same |
 //! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
@@ -55,10 +70,15 @@
 
 mod adam;
 mod loss;
+mod memory;
+mod numbers;
 mod optimizer;
 mod rules;
 mod sgd;
 mod truncated_bptt;
+
+#[cfg(doc)]
+use crate::error::Error;
 
 pub use crate::layers::trainable::Trainable;
 pub use crate::runner::tape::Tape;

@@ -11,6 +11,8 @@
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Zip};
 
+use super::memory::{Owners, Slots};
+use super::numbers;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, Slices};
@@ -23,7 +25,7 @@ pub(super) trait Rule<T: Float> {
     fn check(&self) -> Result<()>;
 
     /// Makes what is to be remembered of each weight, zeros, if it isn't there yet.
-    fn remember(&mut self, weights: &Shapes);
+    fn remember(&mut self, owners: &Owners);
 
     /// Before the weights of update number `update`, from 1, are gone through.
     fn begin(&mut self, update: u64, learning_rate: T);
@@ -77,7 +79,7 @@ pub(super) struct Rules<T> {
     pub(super) gradient_accumulation_steps: Option<u64>,
     /// Calls so far.
     calls: u64,
-    shapes: Shapes,
+    owners: Owners,
     /// The gradients after scaling and clipping.
     prepared: Slots<T>,
     /// Their [`Gradient::squares`].
@@ -101,7 +103,7 @@ impl<T: Float> Rules<T> {
             loss_scale_factor: None,
             gradient_accumulation_steps: None,
             calls: 0,
-            shapes: Shapes(Vec::new()),
+            owners: Owners::default(),
             prepared: Slots::new(),
             squares: Vec::new(),
             accumulated: Slots::new(),
@@ -111,7 +113,8 @@ impl<T: Float> Rules<T> {
 
     /// Updates so far.
     pub(super) fn iterations(&self) -> u64 {
-        self.calls / self.gradient_accumulation_steps.unwrap_or(1)
+        // Whether there are so many is checked at a step.
+        self.calls / self.gradient_accumulation_steps.unwrap_or(1).max(1)
     }
 
     /// One call of an optimizer with this rule of its own.
@@ -123,10 +126,12 @@ impl<T: Float> Rules<T> {
                 return Err(Error::GradientsLayer);
             }
         }
-        self.shapes.become_those_of(parts)?;
+        self.owners.check(layers(parts))?;
         for (part, _) in &mut *parts {
             part.own_weights()?;
         }
+        // Not before: what is refused leaves no trace.
+        self.owners.become_those_of(layers(parts));
         if self.prepare(parts) {
             self.update(rule, parts)?;
         }
@@ -154,7 +159,7 @@ impl<T: Float> Rules<T> {
             _ => g,
         };
         let adds_up = self.gradient_accumulation_steps.is_some();
-        self.squares.resize_with(self.shapes.0.len(), Squares::default);
+        self.squares.resize_with(self.owners.weights(), Squares::default);
         for (squares, (gradient, slices)) in self.squares.iter_mut().zip(gradients(parts)) {
             squares.there = !slices.is_empty() && !adds_up;
             if squares.there {
@@ -165,8 +170,8 @@ impl<T: Float> Rules<T> {
         if self.as_they_come() {
             return true;
         }
-        self.prepared.make(&self.shapes);
-        for (prepared, (gradient, slices)) in self.prepared.0.iter_mut().zip(gradients(parts)) {
+        self.prepared.make(&self.owners);
+        for (prepared, (gradient, slices)) in self.prepared.iter_mut().zip(gradients(parts)) {
             if slices.is_empty() || limit.is_none() || adds_up {
                 Zip::from(prepared).and(gradient).for_each(|prepared, &g| *prepared = g / scale);
             } else {
@@ -174,10 +179,10 @@ impl<T: Float> Rules<T> {
             }
         }
         if let Some(count) = self.gradient_accumulation_steps {
-            self.accumulated.make(&self.shapes);
+            self.accumulated.make(&self.owners);
             let last = (self.calls + 1).is_multiple_of(count);
             let steps = T::from_f64(count as f64);
-            for (g, sum) in self.prepared.0.iter_mut().zip(&mut self.accumulated.0) {
+            for (g, sum) in self.prepared.iter_mut().zip(self.accumulated.iter_mut()) {
                 Zip::from(g).and(sum).for_each(|g, sum| {
                     *sum += *g;
                     if last {
@@ -190,7 +195,7 @@ impl<T: Float> Rules<T> {
             }
         }
         if limit.is_some() {
-            for (g, _) in self.prepared.0.iter_mut().zip(&self.squares).filter(|(_, squares)| !squares.there) {
+            for (g, _) in self.prepared.iter_mut().zip(&self.squares).filter(|(_, squares)| !squares.there) {
                 g.mapv_inplace(clipped);
             }
         }
@@ -204,7 +209,7 @@ impl<T: Float> Rules<T> {
             None => g.iter().fold(T::zero(), |sum, &g| sum + g * g),
         };
         if let Some(limit) = self.clipnorm.map(T::from_f64) {
-            for (g, squares) in self.prepared.0.iter_mut().zip(&mut self.squares) {
+            for (g, squares) in self.prepared.iter_mut().zip(&mut self.squares) {
                 let norm = square_of_norm(g, squares).sqrt();
                 let divisor = if norm > limit || norm.is_nan() { norm } else { limit };
                 g.mapv_inplace(|g| g * limit / divisor);
@@ -214,13 +219,13 @@ impl<T: Float> Rules<T> {
             }
         } else if let Some(limit) = self.global_clipnorm.map(T::from_f64) {
             let (one, mut sum) = (T::one(), T::zero());
-            for (g, squares) in self.prepared.0.iter().zip(&self.squares) {
+            for (g, squares) in self.prepared.iter().zip(&self.squares) {
                 sum += square_of_norm(g, squares);
             }
             let norm = sum.sqrt();
             // An infinite norm makes everything NaN, as in Keras.
             let scale = limit * (one / norm).min(one / limit) + norm * T::zero();
-            for (g, squares) in self.prepared.0.iter_mut().zip(&mut self.squares) {
+            for (g, squares) in self.prepared.iter_mut().zip(&mut self.squares) {
                 g.mapv_inplace(|g| g * scale);
                 // Here Keras adds them up at last.
                 squares.there = false;
@@ -229,7 +234,7 @@ impl<T: Float> Rules<T> {
     }
 
     fn update(&mut self, rule: &mut impl Rule<T>, parts: Parts<'_, '_, T>) -> Result<()> {
-        rule.remember(&self.shapes);
+        rule.remember(&self.owners);
         let rate = by_f32::<T>(self.learning_rate);
         rule.begin(self.iterations() + 1, rate);
         let (prepared, squares, as_they_come) = (&self.prepared, &self.squares, self.as_they_come());
@@ -243,7 +248,7 @@ impl<T: Float> Rules<T> {
                     let decay = by_f32::<T>(decay);
                     weight.mapv_inplace(|w| w - w * decay * rate);
                 }
-                let values = if as_they_come { &gradients.weights[own] } else { &prepared.0[index] };
+                let values = if as_they_come { &gradients.weights[own] } else { prepared.get(index) };
                 rule.change(index, &mut weight, Gradient { values, squares: squares[index].get() });
                 index += 1;
             }))?;
@@ -256,7 +261,7 @@ impl<T: Float> Rules<T> {
         if !self.use_ema {
             return Ok(());
         }
-        self.averages.make(&self.shapes);
+        self.averages.make(&self.owners);
         let iterations = self.iterations();
         let momentum = if iterations == 0 { T::zero() } else { T::from_f64(self.ema_momentum) };
         let overwrite =
@@ -264,14 +269,14 @@ impl<T: Float> Rules<T> {
         let mut index = 0;
         for (part, _) in &*parts {
             part.show_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
-                Zip::from(&mut self.averages.0[index])
+                Zip::from(self.averages.get_mut(index))
                     .and(&weight)
                     .for_each(|average, &w| *average = momentum * *average + (T::one() - momentum) * w);
                 index += 1;
             }));
         }
         if overwrite {
-            let mut averages = self.averages.0.iter();
+            let mut averages = self.averages.iter();
             for (part, _) in parts {
                 assign(*part, &mut averages)?;
             }
@@ -281,49 +286,34 @@ impl<T: Float> Rules<T> {
 
     /// The averages become the weights: Keras's `finalize_variable_values`.
     pub(super) fn finalize(&self, parts: &mut [&mut dyn Trainable<T>]) -> Result<()> {
-        if !self.use_ema || self.averages.0.is_empty() {
+        if !self.use_ema || self.averages.is_empty() {
             return Ok(());
         }
-        let (mut averages, mut fits) = (self.averages.0.iter(), true);
-        for part in &*parts {
-            part.show_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
-                fits &= averages.next().is_some_and(|average| average.shape() == weight.shape());
-            }));
-        }
-        if !fits || averages.next().is_some() {
-            return Err(Error::GradientsLayer);
-        }
+        self.owners.check(parts.iter().map(|part| &**part as &dyn Trainable<T>))?;
         parts.iter_mut().try_for_each(|part| part.own_weights())?;
-        let mut averages = self.averages.0.iter();
+        let mut averages = self.averages.iter();
         parts.iter_mut().try_for_each(|part| assign(*part, &mut averages))
     }
 
     /// That the options make sense.
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
+        // These two pass through f32, whatever the weights' type is.
+        numbers::not_negative::<f32>("learning_rate", self.learning_rate)?;
+        numbers::not_negative::<f32>("weight_decay", self.weight_decay.unwrap_or(0.0))?;
+        numbers::positive::<T>("loss_scale_factor", self.loss_scale_factor.unwrap_or(1.0))?;
         let clips =
             [("clipnorm", self.clipnorm), ("clipvalue", self.clipvalue), ("global_clipnorm", self.global_clipnorm)];
         if clips.iter().filter(|(_, limit)| limit.is_some()).count() > 1 {
             return Err(Error::OptimizerClips);
         }
         for (option, limit) in clips {
-            let sound = limit.is_none_or(|limit| limit > 0.0);
-            check_option(option, "above 0", limit.unwrap_or(1.0), sound)?;
+            numbers::positive::<T>(option, limit.unwrap_or(1.0))?;
         }
-        check_option("ema_momentum", "in 0..=1", self.ema_momentum, (0.0..=1.0).contains(&self.ema_momentum))?;
-        let counts = [
-            ("ema_overwrite_frequency", "at least 1", 1, self.ema_overwrite_frequency),
-            ("gradient_accumulation_steps", "at least 2", 2, self.gradient_accumulation_steps),
-        ];
-        for (option, expected, least, given) in counts {
-            let given = given.unwrap_or(least);
-            check_option(option, expected, given as f64, given >= least)?;
-        }
-        Ok(())
+        numbers::fraction("ema_momentum", self.ema_momentum)?;
+        let (frequency, steps) = (self.ema_overwrite_frequency, self.gradient_accumulation_steps);
+        numbers::at_least("ema_overwrite_frequency", (1, "at least 1"), frequency.unwrap_or(1))?;
+        numbers::at_least("gradient_accumulation_steps", (2, "at least 2"), steps.unwrap_or(2))
     }
-}
-
-pub(super) fn check_option(option: &'static str, expected: &'static str, given: f64, sound: bool) -> Result<()> {
-    if sound { Ok(()) } else { Err(Error::OptimizerOption { option, expected, given }) }
 }
 
 /// The next arrays become a part's weights.
@@ -340,6 +330,13 @@ pub(super) fn by_f32<T: Float>(value: f64) -> T {
     T::from_f64(f64::from(value as f32))
 }
 
+/// The layers that are to change.
+fn layers<'p, T: Float>(
+    parts: &'p [(&mut dyn Trainable<T>, &Gradients<T>)],
+) -> impl Iterator<Item = &'p dyn Trainable<T>> {
+    parts.iter().map(|(part, _)| &**part as &dyn Trainable<T>)
+}
+
 /// All gradients, and what they are sums of.
 fn gradients<'p, T: Float>(
     parts: &'p [(&mut dyn Trainable<T>, &Gradients<T>)],
@@ -347,42 +344,7 @@ fn gradients<'p, T: Float>(
     parts.iter().flat_map(|(_, gradients)| gradients.weights.iter().zip(&gradients.slices))
 }
 
-/// The shapes of all weights; known from the first update on.
-#[derive(Debug, Clone)]
-pub(super) struct Shapes(Vec<Vec<usize>>);
-
-impl Shapes {
-    fn become_those_of<T: Float>(&mut self, parts: Parts<'_, '_, T>) -> Result<()> {
-        if self.0.is_empty() {
-            self.0 = gradients(parts).map(|(gradient, _)| gradient.shape().to_vec()).collect();
-        }
-        let fits = self.0.iter().map(|shape| &shape[..]).eq(gradients(parts).map(|(gradient, _)| gradient.shape()));
-        if fits { Ok(()) } else { Err(Error::GradientsLayer) }
-    }
-}
-
-/// Arrays like the weights, zeros at first; kept from update to update.
-#[derive(Debug, Clone)]
-pub(super) struct Slots<T>(Vec<ArrayD<T>>);
-
-impl<T: Float> Slots<T> {
-    pub(super) fn new() -> Self {
-        Slots(Vec::new())
-    }
-
-    /// Makes them, if they aren't there yet.
-    pub(super) fn make(&mut self, shapes: &Shapes) {
-        if self.0.is_empty() {
-            self.0 = shapes.0.iter().map(|shape| ArrayD::zeros(&shape[..])).collect();
-        }
-    }
-
-    pub(super) fn get_mut(&mut self, index: usize) -> &mut ArrayD<T> {
-        &mut self.0[index]
-    }
-}
-
-/// The setters that all optimizers have, by Keras's names, for a type with a field `rules`.
+/// The setters that all optimizers have, by Keras's names, for a type with the fields `rules` and `rule`.
 macro_rules! common_options {
     ($optimizer:ident) => {
         /// The options that all of Keras's optimizers have.
@@ -451,12 +413,29 @@ macro_rules! common_options {
                 self
             }
 
+            /// That every number makes sense: what each step asks before it changes anything. Setters take numbers as they
+            /// come, so that they chain; this says at once what is wrong with them.
+            ///
+            /// Finite and at least 0: `learning_rate`, `weight_decay`. Finite and above 0: `clipnorm`, `clipvalue`,
+            /// `global_clipnorm` (one of them at most), `loss_scale_factor`, Adam's `epsilon`. In 0..=1: `momentum`,
+            /// `ema_momentum`. At least 0 and below 1: `beta_1`, `beta_2`. `ema_overwrite_frequency` is at least 1,
+            /// `gradient_accumulation_steps` at least 2.
+            ///
+            /// # Errors
+            /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) names the option and its range,
+            /// [`Error::OptimizerClips`](crate::Error::OptimizerClips).
+            pub fn validate(&self) -> Result<()> {
+                self.rules.check()?;
+                self.rule.check()
+            }
+
             /// The learning rate now.
             pub fn learning_rate(&self) -> f64 {
                 self.rules.learning_rate
             }
 
-            /// Changes the learning rate for the updates to come: a schedule is a loop that does so.
+            /// Changes the learning rate for the updates to come: a schedule is a loop that does so. A step refuses one
+            /// that [`validate`](Self::validate) refuses.
             pub fn set_learning_rate(&mut self, learning_rate: f64) {
                 self.rules.learning_rate = learning_rate;
             }

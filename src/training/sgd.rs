@@ -2,8 +2,10 @@
 
 use ndarray::{ArrayViewMutD, Zip};
 
+use super::memory::{Owners, Slots};
+use super::numbers;
 use super::optimizer::Optimizer;
-use super::rules::{Gradient, Rule, Rules, Shapes, Slots, by_f32, check_option, common_options};
+use super::rules::{Gradient, Rule, Rules, by_f32, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -13,7 +15,7 @@ use crate::layers::trainable::Trainable;
 #[derive(Debug, Clone)]
 pub struct Sgd<T> {
     rules: Rules<T>,
-    momentum: Momentum<T>,
+    rule: Momentum<T>,
 }
 
 /// The rule and the velocities.
@@ -26,21 +28,22 @@ struct Momentum<T> {
 }
 
 impl<T: Float> Sgd<T> {
-    /// Plain descent with this learning rate (Keras's default is 0.01).
+    /// Plain descent with this learning rate (Keras's default is 0.01): finite, at least 0. It and all other numbers are
+    /// checked at each step, or by [`validate`](Sgd::validate).
     pub fn new(learning_rate: f64) -> Self {
-        let momentum = Momentum { momentum: 0.0, nesterov: false, velocities: Slots::new(), learning_rate: T::zero() };
-        Sgd { rules: Rules::new(learning_rate), momentum }
+        let rule = Momentum { momentum: 0.0, nesterov: false, velocities: Slots::new(), learning_rate: T::zero() };
+        Sgd { rules: Rules::new(learning_rate), rule }
     }
 
     /// With momentum, 0 to 1.
     pub fn momentum(mut self, momentum: f64) -> Self {
-        self.momentum.momentum = momentum;
+        self.rule.momentum = momentum;
         self
     }
 
     /// With Nesterov's form of the momentum: `w += momentum * v - learning_rate * g`.
     pub fn nesterov(mut self, yes: bool) -> Self {
-        self.momentum.nesterov = yes;
+        self.rule.nesterov = yes;
         self
     }
 }
@@ -49,18 +52,18 @@ common_options!(Sgd);
 
 impl<T: Float> Optimizer<T> for Sgd<T> {
     fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
-        self.rules.step(&mut self.momentum, parts)
+        self.rules.step(&mut self.rule, parts)
     }
 }
 
 impl<T: Float> Rule<T> for Momentum<T> {
     fn check(&self) -> Result<()> {
-        check_option("momentum", "in 0..=1", self.momentum, (0.0..=1.0).contains(&self.momentum))
+        numbers::fraction("momentum", self.momentum)
     }
 
-    fn remember(&mut self, weights: &Shapes) {
+    fn remember(&mut self, owners: &Owners) {
         if self.momentum != 0.0 {
-            self.velocities.make(weights);
+            self.velocities.make(owners);
         }
     }
 

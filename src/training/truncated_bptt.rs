@@ -12,6 +12,7 @@ use crate::room;
 use crate::rows::RowsMut;
 use crate::runner::run::{OutputMut, Run, Slices, check_input, check_outputs, execute, produce};
 use crate::runner::scratch::Scratch;
+use crate::stamp::{Difference, Marks};
 use crate::state::State;
 
 /// Truncated backpropagation through time: a long sequence is trained on in chunks. The state is carried from chunk to
@@ -49,6 +50,8 @@ use crate::state::State;
 /// As in a [`Stream`](crate::Stream), a chunk that begins with masked steps repeats the output of the chunk before.
 #[derive(Debug)]
 pub struct TruncatedBptt<T> {
+    /// Whose state is carried.
+    layer: Marks,
     state: State<T>,
     /// Where the next chunk's final state goes, so that a chunk that is refused leaves the carried one as it was.
     next: State<T>,
@@ -59,26 +62,32 @@ pub struct TruncatedBptt<T> {
 }
 
 impl<T: Float> TruncatedBptt<T> {
-    /// For sequences of `batch` rows that begin with the layer's initial state.
+    /// For sequences of `batch` rows that begin with the layer's initial state. All chunks are that layer's, or a clone's:
+    /// its weights and options may change between them.
     ///
     /// # Errors
-    /// [`Error::CannotStream`] for a layer that goes backwards in time, [`Error::TensorTooLarge`] for more rows than there is
-    /// memory for.
+    /// [`Error::CannotStream`] for a layer that goes backwards in time, [`Error::TensorTooLarge`] for more rows than there
+    /// is memory for.
     pub fn new(layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let (width, carry) = (layer.state_layout().width(), layer.carry_width());
-        let elements = room::product(&[2, batch, width]).zip(room::product(&[batch, carry]));
-        room::check::<T>(elements.and_then(|(states, carry)| states.checked_add(carry)), &[batch, width.max(carry)])?;
+        let (width, carry_width) = (layer.state_layout().width(), layer.carry_width());
+        // The state twice, and the outputs; rows of no width are counted too.
+        let row = [width, width, carry_width, 1].into_iter().try_fold(0, usize::checked_add);
+        room::check::<T>(row.and_then(|row| room::product(&[batch, row])), &[batch, width.max(carry_width)])?;
+        let mut marks = Marks::default();
+        marks.keep(|show| layer.visit_marks(show));
         let state = layer.try_initial_state(batch)?;
-        let carry = vec![T::zero(); batch * carry];
-        Ok(TruncatedBptt { next: state.clone(), state, carry, tape: Tape::new(), scratch: Scratch::new() })
+        let carry = vec![T::zero(); batch * carry_width];
+        let (tape, scratch) = (Tape::new(), Scratch::new());
+        Ok(TruncatedBptt { layer: marks, next: state.clone(), state, carry, tape, scratch })
     }
 
     /// The next chunk, recorded: it begins with the state that the last one ended with.
     ///
     /// # Errors
-    /// Those of [`Layer::run`]; [`Error::StateBatch`] for another number of rows, [`Error::StateLayout`] for another
-    /// layer, [`Error::ChunkOption`] for an initial state or a tape in `run`. What is carried stays then.
+    /// Those of [`Layer::run`]; [`Error::StateBatch`] for another number of rows, [`Error::StateLayout`] or
+    /// [`Error::ChunkLayer`] for another layer, [`Error::ChunkOption`] for an initial state or a tape in `run`. What is
+    /// carried, and the chunk before, stay then.
     pub fn run(&mut self, layer: &(impl Layer<T> + ?Sized), x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         self.check(layer, x, &run)?;
         let run = run.initial_state(&self.state).record(&mut self.tape);
@@ -137,7 +146,7 @@ impl<T: Float> TruncatedBptt<T> {
     /// Begins all rows anew.
     ///
     /// # Errors
-    /// [`Error::StateLayout`] for another layer.
+    /// [`Error::StateLayout`] or [`Error::ChunkLayer`] for another layer.
     pub fn reset(&mut self, layer: &(impl Layer<T> + ?Sized)) -> Result<()> {
         self.check_layer(layer)?;
         (0..self.state.batch()).for_each(|row| self.fill_row(layer, row));
@@ -147,7 +156,7 @@ impl<T: Float> TruncatedBptt<T> {
     /// Begins one row anew: its sequence has ended.
     ///
     /// # Errors
-    /// [`Error::Row`] if there is no such row, [`Error::StateLayout`] for another layer.
+    /// [`Error::Row`] if there is no such row, [`Error::StateLayout`] or [`Error::ChunkLayer`] for another layer.
     pub fn reset_row(&mut self, layer: &(impl Layer<T> + ?Sized), row: usize) -> Result<()> {
         self.check_layer(layer)?;
         let batch = self.state.batch();
@@ -161,7 +170,7 @@ impl<T: Float> TruncatedBptt<T> {
     /// Goes on from this state; the previous outputs become those that belong to it.
     ///
     /// # Errors
-    /// [`Error::StateLayout`], [`Error::StateBatch`]; what is carried stays then.
+    /// [`Error::StateLayout`], [`Error::StateBatch`], [`Error::ChunkLayer`]; what is carried stays then.
     pub fn set_state(&mut self, layer: &(impl Layer<T> + ?Sized), state: &State<T>) -> Result<()> {
         self.check_layer(layer)?;
         self.state.copy_from(state)?;
@@ -177,11 +186,11 @@ impl<T: Float> TruncatedBptt<T> {
 
     fn check_layer(&self, layer: &(impl Layer<T> + ?Sized)) -> Result<()> {
         self.state.check(layer.state_layout(), self.state.batch())?;
-        if self.carry.len() == self.state.batch() * layer.carry_width() {
-            return Ok(());
+        // Options may change, weights do.
+        match self.layer.compare(|show| layer.visit_marks(show)) {
+            Difference::Layer => Err(Error::ChunkLayer),
+            Difference::None | Difference::Weights | Difference::Options => Ok(()),
         }
-        let (expected, given) = (layer.state_layout().to_string(), self.state.layout().to_string());
-        Err(Error::StateLayout { expected, given })
     }
 
     fn check(&self, layer: &(impl Layer<T> + ?Sized), x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {

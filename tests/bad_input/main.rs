@@ -4,6 +4,7 @@
 //! operating system without random numbers, can't be brought about here.
 
 mod anything;
+mod belonging;
 mod calls;
 mod companions;
 mod construction;

@@ -3,8 +3,8 @@
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
-    Activation, Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, OutputGradient, OutputMut,
-    Recurrent, Run, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
+    Activation, Bidirectional, Cell, Dense, Embedding, Error, Float, Gradients, Gru, Layer, Lstm, OutputGradient,
+    OutputMut, Recurrent, Result, Run, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
 };
 
 use super::refusal;
@@ -137,7 +137,162 @@ fn options_of_optimizers() {
     let mut optimizer = sgd().clipnorm(nan);
     let error = refusal(optimizer.step(&mut layer, &gradients));
     assert!(matches!(error, Error::OptimizerOption { option: "clipnorm", given, .. } if given.is_nan()));
-    let mut adam = Adam::new(0.1).clipnorm(1.0).clipvalue(2.0);
+    let mut both = Adam::new(0.1).clipnorm(1.0).clipvalue(2.0);
+    assert_eq!(refusal(both.validate()), Error::OptimizerClips);
+    assert_eq!(refusal(both.step(&mut layer, &gradients)), Error::OptimizerClips);
+    assert_eq!(layer.weight("kernel").unwrap(), before);
+}
+
+/// A number of an optimizer: how it is set, and which values are sound.
+struct Number<T> {
+    option: &'static str,
+    set: fn(f64) -> Box<dyn Made<T>>,
+    sound: &'static [f64],
+    unsound: &'static [f64],
+}
+
+/// Any optimizer, with what it says of itself.
+trait Made<T: Float>: Optimizer<T> {
+    fn validated(&self) -> Result<()>;
+}
+
+impl<T: Float> Made<T> for Sgd<T> {
+    fn validated(&self) -> Result<()> {
+        self.validate()
+    }
+}
+
+impl<T: Float> Made<T> for Adam<T> {
+    fn validated(&self) -> Result<()> {
+        self.validate()
+    }
+}
+
+fn numbers<T: Float>() -> Vec<Number<T>> {
+    const FACTORS: &[f64] = &[0.0, 1e-30, 0.01, 3.0];
+    const NO_FACTORS: &[f64] = &[-1e-30, -1.0, 1e39, 1e300];
+    const POSITIVE: &[f64] = &[1e-30, 0.5, 1e30];
+    const NOT_POSITIVE: &[f64] = &[0.0, -0.0, -1e-300, -2.0];
+    const FRACTIONS: &[f64] = &[0.0, 0.5, 1.0];
+    const NO_FRACTIONS: &[f64] = &[-1e-300, -0.5, 1.0000001, 2.0];
+    const BETAS: &[f64] = &[0.0, 0.5, 0.9999999];
+    // The last one is 1 in f32, in which its powers are taken.
+    const NO_BETAS: &[f64] = &[-1e-300, -0.5, 1.0, 2.0, 0.999999999];
+    macro_rules! number {
+        ($option:literal, $sound:expr, $unsound:expr, $set:expr) => {
+            Number { option: $option, set: |value| Box::new($set(value)), sound: $sound, unsound: $unsound }
+        };
+    }
+    vec![
+        number!("learning_rate", FACTORS, NO_FACTORS, Sgd::<T>::new),
+        number!("learning_rate", FACTORS, NO_FACTORS, Adam::<T>::new),
+        number!("learning_rate", FACTORS, NO_FACTORS, |rate| {
+            let mut adam = Adam::<T>::new(0.1);
+            adam.set_learning_rate(rate);
+            adam
+        }),
+        number!("weight_decay", FACTORS, NO_FACTORS, |decay| Sgd::<T>::new(0.1).weight_decay(decay)),
+        number!("weight_decay", FACTORS, NO_FACTORS, |decay| Adam::<T>::new(0.1).weight_decay(decay)),
+        number!("momentum", FRACTIONS, NO_FRACTIONS, |momentum| Sgd::<T>::new(0.1).momentum(momentum)),
+        number!("ema_momentum", FRACTIONS, NO_FRACTIONS, |m| Sgd::<T>::new(0.1).use_ema(true).ema_momentum(m)),
+        number!("beta_1", BETAS, NO_BETAS, |beta| Adam::<T>::new(0.1).beta_1(beta)),
+        number!("beta_2", BETAS, NO_BETAS, |beta| Adam::<T>::new(0.1).beta_2(beta)),
+        number!("epsilon", POSITIVE, NOT_POSITIVE, |epsilon| Adam::<T>::new(0.1).epsilon(epsilon)),
+        number!("loss_scale_factor", POSITIVE, NOT_POSITIVE, |scale| Sgd::<T>::new(0.1).loss_scale_factor(scale)),
+        number!("clipnorm", POSITIVE, NOT_POSITIVE, |norm| Sgd::<T>::new(0.1).clipnorm(norm)),
+        number!("clipvalue", POSITIVE, NOT_POSITIVE, |value| Adam::<T>::new(0.1).clipvalue(value)),
+        number!("global_clipnorm", POSITIVE, NOT_POSITIVE, |norm| Adam::<T>::new(0.1).global_clipnorm(norm)),
+    ]
+}
+
+fn check_numbers<T: Float>(beyond: &[f64]) {
+    let weights = |layer: &Lstm<T>| layer.weights().into_iter().map(|(_, w)| w.to_owned()).collect::<Vec<_>>();
+    for Number { option, set, sound, unsound } in numbers::<T>() {
+        let mut layer = Lstm::<T>::new(3, 4);
+        let mut gradients = Gradients::new(&layer);
+        gradients.iter_mut().for_each(|(_, mut gradient)| gradient.fill(T::from_f64(-0.5)));
+        let before = weights(&layer);
+        let is_limit = unsound.contains(&0.0);
+        let beyond = beyond.iter().filter(|_| is_limit);
+        for value in unsound.iter().chain(beyond).chain(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).copied() {
+            let mut optimizer = set(value);
+            let (at_once, at_step) = (refusal(optimizer.validated()), refusal(optimizer.step(&mut layer, &gradients)));
+            for error in [at_once, at_step] {
+                match error {
+                    Error::OptimizerOption { option: named, given, .. } => {
+                        assert_eq!((named, given.to_bits()), (option, value.to_bits()));
+                    }
+                    other => panic!("{option} of {value}: {other:?}"),
+                }
+            }
+            assert_eq!(weights(&layer), before, "{option} of {value}");
+        }
+        for &value in sound {
+            let (mut optimizer, mut layer) = (set(value), layer.clone());
+            optimizer.validated().unwrap();
+            (0..3).for_each(|_| optimizer.step(&mut layer, &gradients).unwrap());
+            let all: Vec<T> = weights(&layer).iter().flatten().copied().collect();
+            assert!(all.iter().all(|weight| !weight.is_nan()), "{option} of {value}");
+        }
+    }
+}
+
+#[test]
+fn numbers_of_optimizers() {
+    check_numbers::<f64>(&[]);
+    // Numbers that are zero or infinite in the weights' type.
+    check_numbers::<f32>(&[1e-60, 1e60]);
+    // Counts are asked for before they are checked.
+    assert_eq!(Sgd::<f32>::new(0.1).gradient_accumulation_steps(0).iterations(), 0);
+    // A schedule that goes astray in the middle.
+    let (mut layer, mut sgd) = (lstm(), Sgd::new(0.1).momentum(0.5));
+    let gradients = Gradients::new(&layer);
+    sgd.step(&mut layer, &gradients).unwrap();
+    sgd.set_learning_rate(-0.1);
+    let error = refusal(sgd.step(&mut layer, &gradients));
+    assert_eq!(error, Error::OptimizerOption { option: "learning_rate", expected: "at least 0", given: -0.1 });
+    assert_eq!(sgd.iterations(), 1);
+    sgd.set_learning_rate(0.1);
+    sgd.step(&mut layer, &gradients).unwrap();
+}
+
+/// Gradients aren't numbers of the optimizer's: NaN goes on, as in Keras.
+#[test]
+fn gradients_that_are_no_numbers() {
+    let mut layer = lstm();
+    let mut gradients = Gradients::new(&layer);
+    gradients.get_mut("bias").unwrap()[3] = f32::NAN;
+    Sgd::new(0.1).step(&mut layer, &gradients).unwrap();
+    assert!(layer.weight("bias").unwrap()[3].is_nan());
+    assert_eq!(layer.weights().iter().flat_map(|(_, weight)| weight).filter(|weight| weight.is_nan()).count(), 1);
+}
+
+#[test]
+fn sizes_of_chunks_and_losses() {
+    let (lstm, dense) = (lstm(), Dense::<f32>::new(3, 2));
+    for batch in [1 << 50, usize::MAX / 8, usize::MAX] {
+        assert!(matches!(refusal(TruncatedBptt::new(&lstm, batch)), Error::TensorTooLarge { .. }));
+        assert!(matches!(refusal(TruncatedBptt::new(&dense, batch)), Error::TensorTooLarge { .. }));
+    }
+    TruncatedBptt::new(&lstm, 0).unwrap();
+    let one = Array3::<f32>::ones((1, 1, 1));
+    let wide = one.broadcast((1, 1 << 40, 2)).unwrap();
+    let error = refusal(Loss::MeanSquaredError.with_gradient(&wide, &wide));
+    assert_eq!(error, Error::TensorTooLarge { shape: vec![1, 1 << 40, 2] });
+    // Shapes first: nothing is asked for where they differ.
+    let error = refusal(Loss::MeanSquaredError.with_gradient(&wide, &one));
+    assert!(matches!(error, Error::OutputShape { what: "target", .. }));
+    let error = refusal(Loss::MeanSquaredError.with_gradient(&one, &wide));
+    assert!(matches!(error, Error::OutputShape { what: "target", .. }));
+    let none = Array2::<f32>::zeros((0, 1 << 40));
+    assert_eq!(Loss::MeanSquaredError.with_gradient(&none, &none).unwrap().0, 0.0);
+}
+
+#[test]
+fn clips_of_both_kinds() {
+    let (mut layer, gradients) = (lstm(), Gradients::new(&lstm()));
+    let before = layer.weight("kernel").unwrap().to_owned();
+    let mut adam = Adam::new(0.1).clipnorm(1.0).global_clipnorm(2.0);
     assert_eq!(refusal(adam.step(&mut layer, &gradients)), Error::OptimizerClips);
     assert_eq!(layer.weight("kernel").unwrap(), before);
 }

@@ -1,7 +1,6 @@
 //! From the description of a model to its graph: `Sequential`, and functional models with nodes.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -14,6 +13,7 @@ use crate::interchange::error::{Found, Problem, within};
 use crate::model::op::Op;
 use crate::model::shape::{Shape, display, product};
 use crate::model::{CallSpec, InputKind, InputSpec, Model, Part, TensorSpec};
+use crate::stamp::Stamp;
 
 /// A JSON object.
 type Object = Map<String, Value>;
@@ -162,7 +162,7 @@ impl Reader<'_, '_> {
                 cost: 0,
                 elements: self.options.limits.elements,
                 state_hides_mask: self.version == Version::Keras3,
-                layout: Arc::default(),
+                stamp: Stamp::new(),
             },
         };
         let groups = match place {

@@ -70,8 +70,8 @@ impl<T: Float> Model<T> {
     /// layer into its call before.
     ///
     /// # Errors
-    /// Those of [`record`](Model::record), and [`Error::StateBatch`] for another number of rows than the state's; the
-    /// state is as before then.
+    /// Those of [`record`](Model::record), [`Error::StateBatch`] for another number of rows than the state's,
+    /// [`Error::StateLayout`] for another model's state; the state is as before then.
     pub fn record_stateful(
         &self,
         state: &mut ModelState<T>,
@@ -84,11 +84,13 @@ impl<T: Float> Model<T> {
 
     /// The way back through a recorded run: from the gradient of each output, in the outputs' order and shapes, to those
     /// of the weights, which are added to `gradients`, and of the inputs, which replace what `gradients` held. An output
-    /// that the loss doesn't read gets zeros. The tape is spent then; between the two the weights must not change.
+    /// that the loss doesn't read gets zeros. The tape is spent then; between the two neither the weights nor what is trained
+    /// may change.
     ///
     /// # Errors
-    /// [`Error::TapeEmpty`], [`Error::TapeSpent`], [`Error::TapeLayer`] for a tape that doesn't hold a run of this model;
-    /// [`Error::GradientsLayer`] for another model's gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through; [`Error::TapeLayer`],
+    /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another model, or of this one before
+    /// [`set_trainable`](Model::set_trainable) or with other weights; [`Error::GradientsLayer`] for another model's gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for
     /// gradients of other outputs. `gradients` are as before then, and the tape is still good.
     pub fn backward(
         &self,
@@ -96,7 +98,7 @@ impl<T: Float> Model<T> {
         upstream: &[&ArrayRefD<T>],
         gradients: &mut ModelGradients<T>,
     ) -> Result<()> {
-        tape.check(&self.layout)?;
+        tape.check(self)?;
         if !gradients.fit(self) {
             return Err(Error::GradientsLayer);
         }

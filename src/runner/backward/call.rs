@@ -22,10 +22,10 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
     upstream: OutputGradient<'_, T>,
     gradients: &mut Gradients<T>,
 ) -> Result<()> {
-    tape.check(layer.state_layout())?;
+    tape.check(layer)?;
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
     let (outputs, width) = (layer.output_size(), layer.state_layout().width());
-    if !gradients.fit(layer) || gradients.state.layout() != layer.state_layout() {
+    if !gradients.fit(layer) {
         return Err(Error::GradientsLayer);
     }
     check_results(layer, (batch, timesteps), upstream.sequence, upstream.last, upstream.state)?;

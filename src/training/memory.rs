@@ -1,0 +1,99 @@
+//! What an optimizer remembers, and of which layers.
+
+use ndarray::{ArrayD, ArrayViewD};
+
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::trainable::Trainable;
+use crate::stamp::{Difference, Marks};
+use crate::weights::WeightVisitor;
+
+/// The layers that an optimizer works on: those of its first step, as Keras's optimizers are built for their variables.
+/// Clones of them are taken too.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Owners {
+    known: bool,
+    /// Of each weight.
+    names: Vec<String>,
+    shapes: Vec<Vec<usize>>,
+    marks: Marks,
+}
+
+impl Owners {
+    /// That these are the layers, if any are known yet.
+    pub(super) fn check<'p, T: Float>(&self, parts: impl Iterator<Item = &'p dyn Trainable<T>>) -> Result<()> {
+        if !self.known {
+            return Ok(());
+        }
+        let (mut index, mut fits) = (0, true);
+        let difference = self.marks.compare(|show| {
+            for part in parts {
+                part.show_marks(show);
+                part.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+                    fits &= self.names.get(index).is_some_and(|name| path.matches(name));
+                    fits &= self.shapes.get(index).is_some_and(|shape| shape == weight.shape());
+                    index += 1;
+                }));
+            }
+        });
+        // Options may change, weights do.
+        let fits = fits && index == self.names.len() && difference != Difference::Layer;
+        if fits { Ok(()) } else { Err(Error::GradientsLayer) }
+    }
+
+    /// From now on these are the layers, if none are known yet.
+    pub(super) fn become_those_of<'p, T: Float>(&mut self, parts: impl Iterator<Item = &'p dyn Trainable<T>>) {
+        if std::mem::replace(&mut self.known, true) {
+            return;
+        }
+        for part in parts {
+            self.marks.keep(|show| part.show_marks(show));
+            part.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+                self.names.push(path.to_string());
+                self.shapes.push(weight.shape().to_vec());
+            }));
+        }
+    }
+
+    /// The number of weights.
+    pub(super) fn weights(&self) -> usize {
+        self.shapes.len()
+    }
+}
+
+/// Arrays like the weights, zeros at first; kept from update to update.
+#[derive(Debug, Clone)]
+pub(super) struct Slots<T>(Vec<ArrayD<T>>);
+
+impl<T: Float> Slots<T> {
+    pub(super) fn new() -> Self {
+        Slots(Vec::new())
+    }
+
+    /// Makes them, if they aren't there yet.
+    pub(super) fn make(&mut self, owners: &Owners) {
+        if self.0.is_empty() {
+            self.0 = owners.shapes.iter().map(|shape| ArrayD::zeros(&shape[..])).collect();
+        }
+    }
+
+    pub(super) fn get(&self, index: usize) -> &ArrayD<T> {
+        &self.0[index]
+    }
+
+    pub(super) fn get_mut(&mut self, index: usize) -> &mut ArrayD<T> {
+        &mut self.0[index]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ArrayD<T>> {
+        self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut ArrayD<T>> {
+        self.0.iter_mut()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
