@@ -17,6 +17,7 @@ pub(crate) mod stateful;
 pub(crate) mod summary;
 pub(crate) mod time_distributed;
 pub(crate) mod trainable;
+mod unrolled;
 
 use std::fmt::{Debug, Display};
 use std::ops::Range;

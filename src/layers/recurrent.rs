@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::sealed::Sealed;
-use super::{Layer, summary};
+use super::{Layer, summary, unrolled};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
+use crate::mask::TimeMask;
 use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
@@ -43,6 +44,8 @@ pub(crate) struct RunOptions {
     pub(crate) return_state: bool,
     pub(crate) go_backwards: bool,
     pub(crate) zero_output_for_mask: bool,
+    /// Keras's `unroll`, as far as it changes numbers: see [`unrolled`].
+    pub(crate) unroll: bool,
 }
 
 impl<C: Cell> Recurrent<C> {
@@ -83,6 +86,13 @@ impl<C: Cell> Recurrent<C> {
         self
     }
 
+    /// Whether Keras unrolls the layer: for files alone, because it changes nothing but one odd case ([`unrolled`]).
+    #[cfg(feature = "keras")]
+    pub(crate) fn unroll(mut self, yes: bool) -> Self {
+        self.options.unroll = yes;
+        self
+    }
+
     /// Whether the layer takes the steps from the last to the first.
     pub fn goes_backwards(&self) -> bool {
         self.options.go_backwards
@@ -115,6 +125,13 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
+    /// What masked steps put out, if this is the call in which Keras puts the zeros elsewhere.
+    fn turned_zeros(&self, pass: &Pass<'_, C::Elem>) -> Option<MaskedOutput> {
+        let odd = self.options.unroll && self.options.go_backwards && !matches!(pass.mask, TimeMask::All);
+        let masked_output = || pass.masked_output.unwrap_or(self.recurrence().masked_output);
+        odd.then(masked_output).filter(|output| output.zero_sequence)
+    }
+
     /// The cell to be changed, of this layer alone: a clone of it if other clones of the layer have it too.
     fn own_cell(&mut self) -> Result<&mut C> {
         if Arc::get_mut(&mut self.cell).is_none() {
@@ -135,8 +152,8 @@ impl<C: Cell> Recurrent<C> {
 impl RunOptions {
     /// All options as one number.
     fn as_number(self) -> u64 {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask } = self;
-        [return_sequences, return_state, go_backwards, zero_output_for_mask]
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self;
+        [return_sequences, return_state, go_backwards, zero_output_for_mask, unroll]
             .into_iter()
             .fold(0, |number, flag| 2 * number + u64::from(flag))
     }
@@ -203,12 +220,13 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask } = self.options;
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
         visitor.value("class", DebugText(self.class_name()));
         visitor.value("return_sequences", return_sequences);
         visitor.value("return_state", return_state);
         visitor.value("go_backwards", go_backwards);
         visitor.value("zero_output_for_mask", zero_output_for_mask);
+        visitor.value("unroll", unroll);
         visitor.value("input_size", self.cell.input_size());
         visitor.value("output", &self.output);
         self.cell.visit_structure(visitor);
@@ -261,8 +279,14 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.recurrence().room_backward(call, held, room);
     }
 
-    fn process(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
-        self.recurrence().run(pass, scratch);
+    fn process(&self, mut pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
+        if let Some(node) = &mut pass.tape {
+            node.turned_zeros = None;
+        }
+        match self.turned_zeros(&pass) {
+            None => self.recurrence().run(pass, scratch),
+            Some(zeros) => unrolled::process(pass, zeros, |pass| self.recurrence().run(pass, scratch)),
+        }
     }
 
     fn step_into(
@@ -301,7 +325,12 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         pass: BackwardPass<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
     ) -> Result<()> {
-        self.recurrence().backward(node, pass, scratch)
+        match node.turned_zeros {
+            None => self.recurrence().backward(node, pass, scratch),
+            Some(zeros) => {
+                unrolled::backward(node, zeros, pass, |node, pass| self.recurrence().backward(node, pass, scratch))
+            }
+        }
     }
 }
 

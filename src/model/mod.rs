@@ -8,6 +8,7 @@ mod backward;
 mod chain;
 mod gradients;
 mod masked;
+pub(crate) mod merge;
 pub(crate) mod normalization;
 pub(crate) mod op;
 mod per_step;

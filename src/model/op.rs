@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD, ArrayView3, ArrayViewD, Axis, Ix3, IxDyn};
+use ndarray::{Array2, ArrayD, ArrayView3, Axis, Ix3, IxDyn};
 
 use super::Model;
+use super::merge::{MaskRule, MergeOp, any, concatenated, concatenated_mask, either, merged};
 use super::normalization::Normalization;
 use super::prelu;
-use super::shape::{Shape, axis_at, pad};
+use super::shape::{Shape, axis_at};
 use super::stream::Streams;
 use super::tape::Record;
-use super::tensor::{Shared, Tensor, Value, in_row_order};
+use super::tensor::{Mask, Shared, Tensor, Value, in_row_order};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -32,8 +33,6 @@ pub(crate) enum Op<T: Float> {
         layer: Arc<Box<dyn Layer<T>>>,
         /// The place of a stateful layer's state among the model's.
         slot: Option<usize>,
-        /// Why it takes no mask, for the one combination of options whose masks Keras gets wrong.
-        no_mask: Option<&'static str>,
     },
     Embedding(Arc<Embedding<T>>),
     Dense(Arc<Dense<T>>),
@@ -42,11 +41,12 @@ pub(crate) enum Op<T: Float> {
     Masking(T),
     /// Dropout and its kin.
     Identity,
+    /// Keras 2's layer Identity, which loses the mask.
+    WithoutMask,
     Activation(Activation),
     Softmax {
         axis: i64,
-        /// Whether it can read a mask.
-        masks: bool,
+        masks: SoftmaxMask,
     },
     PRelu(ArrayD<T>),
     Flatten,
@@ -57,8 +57,12 @@ pub(crate) enum Op<T: Float> {
     RepeatVector(usize),
     Concatenate {
         axis: i64,
+        masks: MaskRule,
     },
-    Merge(MergeOp),
+    Merge {
+        how: MergeOp,
+        masks: MaskRule,
+    },
     Normalize(Box<Normalization<T>>),
     /// Operations on masks.
     NotEqual(f64),
@@ -74,24 +78,22 @@ pub(crate) enum Op<T: Float> {
     Model(Box<Model<T>>),
 }
 
-/// How several inputs become one, element by element.
+/// What a Softmax makes of a mask, where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MergeOp {
-    Add,
-    Subtract,
-    Multiply,
-    Average,
-    Maximum,
-    Minimum,
+pub(crate) enum SoftmaxMask {
+    /// Keras 3: masked elements count for nothing and come out as zero.
+    Replaces,
+    /// Keras 2: a large negative number is added to them.
+    Adds,
 }
 
 /// What a call hands to an operation besides its inputs.
 #[derive(Debug)]
 pub(crate) struct Call<'a, T: Float> {
     /// The mask that the operation reads: the one that the call names, or the input's.
-    pub(crate) mask: Option<Shared<bool>>,
+    pub(crate) mask: Option<Mask>,
     /// The mask that goes on with the outputs, where the layer lets it.
-    pub(crate) passes: Option<Shared<bool>>,
+    pub(crate) passes: Option<Mask>,
     /// The parts of an initial state.
     pub(crate) initial: Vec<&'a Tensor<T>>,
     /// The states of the model's stateful layers.
@@ -128,22 +130,20 @@ impl<T: Float> Op<T> {
         let floats = |array: ArrayD<T>| Value::Float(array.into_shared());
         Ok(vec![match self {
             Op::Model(model) => return model.execute_nested(inputs, call),
-            Op::Recurrent { layer, slot, no_mask } => return recurrent(&***layer, *slot, *no_mask, x, call),
+            Op::Recurrent { layer, slot } => return recurrent(&***layer, *slot, x, call),
             Op::Embedding(table) => {
                 let vectors = embed(table, x)?;
                 // Keras compares the input as it is, before it becomes an integer.
-                let mask = table.masks_zero().then(|| x.flags());
+                let mask = table.masks_zero().then(|| Mask::of(x.flags()));
                 Tensor { value: floats(vectors), mask }
             }
             Op::Dense(layer) => same(floats(dense(layer, &x.floats(), call.record)?)),
             Op::TimeDistributed(inner) => same(time_distributed(inner, x, call)?),
             Op::Masking(mask_value) => masking(*mask_value, &x.floats()),
             Op::Identity => same(x.clone()),
+            Op::WithoutMask => Tensor::unmasked(x.clone()),
             Op::Activation(activation) => same(floats(activation_of(activation, &x.floats())?)),
-            Op::Softmax { masks: false, .. } if mask.is_some() => {
-                return Err(mismatch("no mask, which Keras 2 would add to it".into(), x.shape()));
-            }
-            Op::Softmax { axis, .. } => same(floats(softmax(*axis, &x.floats(), mask.as_ref())?)),
+            Op::Softmax { axis, masks } => same(floats(softmax(*axis, *masks, &x.floats(), mask.as_ref())?)),
             Op::PRelu(alpha) => {
                 let values = prelu::values(in_row_order(&x.floats()), alpha);
                 same(floats(values.ok_or_else(misfit)?))
@@ -171,11 +171,11 @@ impl<T: Float> Op<T> {
                 Value::Int(x) => Value::Int(repeat(x, *n)?),
                 Value::Bool(x) => Value::Bool(repeat(x, *n)?),
             }),
-            Op::Concatenate { axis } => {
-                let mask = concatenated_mask(inputs, *axis)?;
+            Op::Concatenate { axis, masks } => {
+                let mask = concatenated_mask(*masks, inputs, *axis)?;
                 Tensor { value: concatenated(inputs.iter().map(|input| &input.value), *axis)?, mask }
             }
-            Op::Merge(how) => Tensor { value: floats(merged(*how, inputs)?), mask: merged_mask(inputs)? },
+            Op::Merge { how, masks } => merged(*how, *masks, inputs)?,
             Op::Normalize(normalization) => {
                 let rank = x.shape().len();
                 if let Some(mask) = mask.filter(|_| normalization.is_batch())
@@ -228,7 +228,6 @@ pub(super) fn misfit() -> Error {
 fn recurrent<T: Float>(
     layer: &dyn Layer<T>,
     slot: Option<usize>,
-    no_mask: Option<&'static str>,
     x: &Value<T>,
     call: Call<'_, T>,
 ) -> Result<Vec<Tensor<T>>> {
@@ -236,13 +235,7 @@ fn recurrent<T: Float>(
     let x = x.view().into_dimensionality::<Ix3>().map_err(|_| misfit())?;
     check_input(layer, &x)?;
     let (batch, timesteps, _) = x.dim();
-    let mask = match &call.mask {
-        None => None,
-        Some(_) if no_mask.is_some() => {
-            return Err(mismatch(format!("no mask ({})", no_mask.unwrap_or_default()), &[batch, timesteps]));
-        }
-        Some(mask) => Some(time_mask(mask, batch, timesteps)?),
-    };
+    let mask = call.mask.as_ref().map(|mask| time_mask(mask.flags(), batch, timesteps)).transpose()?;
     if let Some(stream) = call.streams.and_then(Streams::next) {
         return step(layer, stream, &x, mask.as_ref(), call.passes);
     }
@@ -284,7 +277,7 @@ fn step<T: Float, P: std::ops::Deref<Target: Layer<T>>>(
     stream: &mut Stream<T, P>,
     x: &ArrayView3<'_, T>,
     mask: Option<&Array2<bool>>,
-    passes: Option<Shared<bool>>,
+    passes: Option<Mask>,
 ) -> Result<Vec<Tensor<T>>> {
     let x = x.index_axis(Axis(1), 0);
     let output = match mask {
@@ -387,7 +380,7 @@ fn masking<T: Float>(mask_value: T, x: &Shared<T>) -> Tensor<T> {
             step.fill(T::zero());
         }
     }
-    Tensor { value: Value::Float(x.into_shared()), mask: Some(mask.into_shared()) }
+    Tensor { value: Value::Float(x.into_shared()), mask: Some(Mask::of(mask.into_shared())) }
 }
 
 fn activation_of<T: Float>(activation: &Activation, x: &Shared<T>) -> Result<ArrayD<T>> {
@@ -407,12 +400,16 @@ fn activation_of<T: Float>(activation: &Activation, x: &Shared<T>) -> Result<Arr
     Ok(x)
 }
 
-/// Keras's Softmax layer: masked elements count for nothing and come out as zero.
-fn softmax<T: Float>(axis: i64, x: &Shared<T>, mask: Option<&Shared<bool>>) -> Result<ArrayD<T>> {
+/// Keras's Softmax layer. The mask spreads as numpy does it.
+fn softmax<T: Float>(axis: i64, masks: SoftmaxMask, x: &Shared<T>, mask: Option<&Mask>) -> Result<ArrayD<T>> {
     let axis = Axis(axis_at(axis, x.ndim()).ok_or_else(misfit)?);
     let mut x = in_row_order(x);
     let mask = match mask {
         None => None,
+        Some(mask) if mask.is_graded() => {
+            let expected = "a mask of zeros and ones, or flags: Softmax reads other numbers in a way of its own";
+            return Err(mismatch(expected.into(), mask.shape()));
+        }
         Some(mask) => match mask.broadcast(x.raw_dim()) {
             Some(wide) => Some(wide.to_owned()),
             None => return Err(mismatch(format!("a mask that spreads to {:?}", x.shape()), mask.shape())),
@@ -420,7 +417,11 @@ fn softmax<T: Float>(axis: i64, x: &Shared<T>, mask: Option<&Shared<bool>>) -> R
     };
     if let Some(mask) = &mask {
         // Keras's large negative number.
-        x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::from_f64(-1e9) });
+        let low = T::from_f64(-1e9);
+        match masks {
+            SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { low }),
+            SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &real| *x += if real { T::zero() } else { low }),
+        }
     }
     let mut lane = Vec::new();
     for mut along in x.lanes_mut(axis) {
@@ -429,7 +430,7 @@ fn softmax<T: Float>(axis: i64, x: &Shared<T>, mask: Option<&Shared<bool>>) -> R
         activate(Isa::detect(), &Activation::Softmax, &mut lane);
         along.iter_mut().zip(&lane).for_each(|(to, &from)| *to = from);
     }
-    if let Some(mask) = &mask {
+    if let (Some(mask), SoftmaxMask::Replaces) = (&mask, masks) {
         x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::zero() });
     }
     Ok(x)
@@ -452,127 +453,4 @@ fn repeat<A: Clone>(x: &Shared<A>, n: usize) -> Result<Shared<A>> {
     let wide = x.view().insert_axis(Axis(1));
     let wide = wide.broadcast(IxDyn(&[*batch, n, *features])).ok_or_else(misfit)?;
     Ok(wide.to_owned().into_shared())
-}
-
-pub(super) fn concatenated<'a, T: Float>(inputs: impl Iterator<Item = &'a Value<T>>, axis: i64) -> Result<Value<T>> {
-    fn join<A: Clone>(arrays: &[Shared<A>], axis: i64) -> Result<Shared<A>> {
-        let rank = arrays.first().map_or(0, |array| array.ndim());
-        let axis = Axis(axis_at(axis, rank).ok_or_else(misfit)?);
-        let views: Vec<ArrayViewD<'_, A>> = arrays.iter().map(|array| array.view()).collect();
-        Ok(ndarray::concatenate(axis, &views).map_err(|_| misfit())?.into_shared())
-    }
-    let inputs: Vec<&Value<T>> = inputs.collect();
-    if inputs.iter().all(|value| matches!(value, Value::Int(_))) {
-        let arrays: Vec<_> = inputs.iter().map(|value| value.integers()).collect();
-        return Ok(Value::Int(join(&arrays, axis)?));
-    }
-    if inputs.iter().all(|value| matches!(value, Value::Bool(_))) {
-        let arrays: Vec<_> = inputs.iter().map(|value| value.flags()).collect();
-        return Ok(Value::Bool(join(&arrays, axis)?));
-    }
-    let arrays: Vec<_> = inputs.iter().map(|value| value.floats()).collect();
-    Ok(Value::Float(join(&arrays, axis)?))
-}
-
-/// Keras: each mask spread over its input, joined like the inputs; a step is real if any feature is.
-fn concatenated_mask<T: Float>(inputs: &[&Tensor<T>], axis: i64) -> Result<Option<Shared<bool>>> {
-    if inputs.iter().all(|input| input.mask.is_none()) {
-        return Ok(None);
-    }
-    let mut masks: Vec<Value<T>> = Vec::new();
-    for input in inputs {
-        let shape = input.shape();
-        masks.push(Value::Bool(match &input.mask {
-            None => ArrayD::from_elem(shape, true).into_shared(),
-            Some(mask) if mask.ndim() < shape.len() => {
-                let spread = mask.view().insert_axis(Axis(mask.ndim()));
-                let spread =
-                    spread.broadcast(shape).ok_or_else(|| mismatch(format!("a mask for {shape:?}"), mask.shape()))?;
-                spread.to_owned().into_shared()
-            }
-            Some(mask) => mask.clone(),
-        }));
-    }
-    let joined = concatenated(masks.iter(), axis)?.flags();
-    Ok(Some(any(&joined, Some(&[-1]), false)))
-}
-
-/// Keras: real where any of the masks says so; no mask if an input has none.
-fn merged_mask<T: Float>(inputs: &[&Tensor<T>]) -> Result<Option<Shared<bool>>> {
-    let masks: Option<Vec<_>> = inputs.iter().map(|input| input.mask.clone()).collect();
-    masks.map(|masks| either(&masks)).transpose()
-}
-
-fn either(flags: &[Shared<bool>]) -> Result<Shared<bool>> {
-    let Some((first, rest)) = flags.split_first() else { return Err(misfit()) };
-    let mut all = first.to_owned();
-    for flags in rest {
-        let wide = |array: &ArrayD<bool>, like: &Shared<bool>| {
-            let rank = array.ndim().max(like.ndim());
-            let (a, b) = (lead(array.shape(), rank), lead(like.shape(), rank));
-            let shape: Vec<usize> = a.iter().zip(&b).map(|(&a, &b)| if a == 1 { b } else { a }).collect();
-            array.broadcast(IxDyn(&shape)).map(|wide| wide.to_owned())
-        };
-        let refuse = || mismatch(format!("masks that fit {:?}", all.shape()), flags.shape());
-        let mut joined = wide(&all, flags).ok_or_else(refuse)?;
-        let flags = flags.broadcast(joined.raw_dim()).ok_or_else(refuse)?;
-        joined.zip_mut_with(&flags, |a, &b| *a |= b);
-        all = joined;
-    }
-    Ok(all.into_shared())
-}
-
-/// numpy's broadcasting: ones in front.
-fn lead(shape: &[usize], rank: usize) -> Vec<usize> {
-    std::iter::repeat_n(1, rank - shape.len()).chain(shape.iter().copied()).collect()
-}
-
-fn any(flags: &Shared<bool>, axes: Option<&[i64]>, keepdims: bool) -> Shared<bool> {
-    let rank = flags.ndim();
-    let mut reduced: Vec<usize> = match axes {
-        None => (0..rank).collect(),
-        Some(axes) => axes.iter().filter_map(|&axis| axis_at(axis, rank)).collect(),
-    };
-    // From the last axis on, so that the places of the others stay.
-    reduced.sort_unstable_by(|a, b| b.cmp(a));
-    reduced.dedup();
-    let mut result = flags.to_owned();
-    for axis in reduced {
-        result = result.map_axis(Axis(axis), |along| along.iter().any(|&flag| flag));
-        if keepdims {
-            result.insert_axis_inplace(Axis(axis));
-        }
-    }
-    result.into_shared()
-}
-
-fn merged<T: Float>(how: MergeOp, inputs: &[&Tensor<T>]) -> Result<ArrayD<T>> {
-    let rank = inputs.iter().map(|input| input.shape().len()).max().unwrap_or(0);
-    let mut padded = Vec::new();
-    let mut shape = vec![1; rank];
-    for input in inputs {
-        let own = pad(input.shape(), rank, 1);
-        shape.iter_mut().zip(&own).for_each(|(all, &one)| *all = if *all == 1 { one } else { *all });
-        padded.push(reshaped(&Value::Float(input.value.floats()), &own)?.floats());
-    }
-    let Some((first, rest)) = padded.split_first() else { return Err(misfit()) };
-    let mut result = first.broadcast(IxDyn(&shape)).ok_or_else(misfit)?.to_owned();
-    for next in rest {
-        let next = next.broadcast(IxDyn(&shape)).ok_or_else(misfit)?;
-        result.zip_mut_with(&next, |a, &b| {
-            *a = match how {
-                MergeOp::Add | MergeOp::Average => *a + b,
-                MergeOp::Subtract => *a - b,
-                MergeOp::Multiply => *a * b,
-                MergeOp::Maximum if *a >= b || a.is_nan() => *a,
-                MergeOp::Minimum if *a <= b || a.is_nan() => *a,
-                MergeOp::Maximum | MergeOp::Minimum => b,
-            }
-        });
-    }
-    if how == MergeOp::Average {
-        let count = T::from_f64(inputs.len() as f64);
-        result.mapv_inplace(|sum| sum / count);
-    }
-    Ok(result)
 }

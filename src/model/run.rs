@@ -15,7 +15,7 @@ use super::op::{Call, Op};
 use super::shape::{Shape, display};
 use super::stream::Streams;
 use super::tape::Frame;
-use super::tensor::{Given, Input, Tensor, Value, in_row_order};
+use super::tensor::{Given, Input, Mask, Tensor, Value, in_row_order};
 use super::{InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -190,7 +190,7 @@ impl<T: Float> Model<T> {
             let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
             let masks: Vec<Option<_>> =
                 call.masks.iter().map(|mask| mask.as_ref().map(at).transpose()).collect::<Result<_>>()?;
-            let masks: Vec<Option<_>> = masks.iter().map(|mask| mask.map(|mask| mask.value.flags())).collect();
+            let masks: Vec<Option<_>> = masks.iter().map(|mask| mask.map(|mask| Mask::named(&mask.value))).collect();
 
             let attached = arguments.first().and_then(|first| first.mask.clone());
             let named = masks.first().cloned().flatten();

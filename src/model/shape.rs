@@ -1,6 +1,7 @@
 //! What shapes come out of an operation: at loading with unknown dimensions, and before each call with known ones.
 
 use super::normalization::Normalization;
+use super::merge::MergeOp;
 use super::op::Op;
 use crate::float::Float;
 use crate::layers::Layer;
@@ -84,11 +85,22 @@ impl<T: Float> Op<T> {
         if let Op::Model(model) = &self {
             return model.infer(inputs);
         }
-        let several = matches!(self, Op::Concatenate { .. } | Op::Merge(_) | Op::LogicalOr);
+        let (least, most) = match self {
+            Op::Merge { how: MergeOp::Subtract, .. } => (2, 2),
+            Op::Concatenate { .. } | Op::Merge { .. } => (1, usize::MAX),
+            Op::LogicalOr => (2, usize::MAX),
+            _ => (1, 1),
+        };
         let x = match inputs {
-            [one] if !several || matches!(self, Op::Concatenate { .. }) => one,
-            [first, ..] if several => first,
-            _ => return misfit(if several { "several inputs" } else { "one input" }, inputs),
+            [first, ..] if (least..=most).contains(&inputs.len()) => first,
+            _ => {
+                let expected = match (least, most) {
+                    (1, 1) => "one input",
+                    (2, 2) => "two inputs",
+                    _ => "several inputs",
+                };
+                return misfit(expected, inputs);
+            }
         };
         let Some((&last, before)) = x.split_last() else { return misfit("at least the batch's dimension", inputs) };
         let rank = x.len();
@@ -123,7 +135,7 @@ impl<T: Float> Op<T> {
                 0 | 1 => return misfit("(batch, timesteps, features)", inputs),
                 _ => x.clone(),
             },
-            Op::Identity | Op::Activation(_) | Op::NotEqual(_) | Op::Flags(_) => x.clone(),
+            Op::Identity | Op::WithoutMask | Op::Activation(_) | Op::NotEqual(_) | Op::Flags(_) => x.clone(),
             Op::Softmax { axis, .. } => match axis_at(*axis, rank) {
                 Some(_) => x.clone(),
                 None => return misfit(format!("an axis {axis}"), inputs),
@@ -160,8 +172,8 @@ impl<T: Float> Op<T> {
                 2 => vec![x[0], Some(*n), x[1]],
                 _ => return misfit("(batch, features)", inputs),
             },
-            Op::Concatenate { axis } => concatenate(inputs, x, *axis)?,
-            Op::Merge(_) | Op::LogicalOr => match broadcast(inputs) {
+            Op::Concatenate { axis, .. } => concatenate(inputs, x, *axis)?,
+            Op::Merge { .. } | Op::LogicalOr => match broadcast(inputs) {
                 Some(merged) => merged,
                 None => return misfit("shapes that fit each other", inputs),
             },

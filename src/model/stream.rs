@@ -267,12 +267,13 @@ fn steps_alone<T: Float>(op: &Op<T>) -> bool {
         | Op::TimeDistributed(_)
         | Op::Masking(_)
         | Op::Identity
+        | Op::WithoutMask
         | Op::Activation(_)
-        | Op::Merge(_)
+        | Op::Merge { .. }
         | Op::NotEqual(_)
         | Op::LogicalOr
         | Op::Flags(_) => true,
-        Op::Softmax { axis, .. } | Op::Concatenate { axis } => beyond_time(*axis),
+        Op::Softmax { axis, .. } | Op::Concatenate { axis, .. } => beyond_time(*axis),
         Op::PRelu(alpha) => alpha.shape().first() == Some(&1),
         Op::Normalize(normalization) => normalization.axes.iter().all(|&axis| beyond_time(axis)),
         Op::Any { axes, .. } => axes.as_ref().is_some_and(|axes| axes.iter().all(|&axis| beyond_time(axis))),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Model;
-use super::tensor::{Tensor, Value};
+use super::tensor::{Mask, Tensor, Value};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -36,6 +36,8 @@ pub(crate) struct Frame<T> {
 pub(crate) struct Record<T> {
     pub(super) inputs: Vec<Value<T>>,
     pub(super) outputs: Vec<Value<T>>,
+    /// The masks of the inputs.
+    pub(super) masks: Vec<Option<Mask>>,
     /// The number of parts of the initial state that the call was given.
     pub(super) initial: usize,
     /// The run of a layer that has a way back of its own.
@@ -92,6 +94,7 @@ impl<T> Frame<T> {
         for record in &mut self.records {
             record.inputs.clear();
             record.outputs.clear();
+            record.masks.clear();
             record.inner.forget();
         }
     }
@@ -100,6 +103,7 @@ impl<T> Frame<T> {
 impl<T: Float> Record<T> {
     pub(crate) fn keep_inputs(&mut self, inputs: &[&Tensor<T>], initial: usize) {
         self.inputs = inputs.iter().map(|input| input.value.clone()).collect();
+        self.masks = inputs.iter().map(|input| input.mask.clone()).collect();
         self.initial = initial;
     }
 
@@ -116,7 +120,7 @@ impl<T> Default for Frame<T> {
 
 impl<T> Default for Record<T> {
     fn default() -> Self {
-        Record { inputs: vec![], outputs: vec![], initial: 0, tape: Tape::new(), inner: Frame::default() }
+        Record { inputs: vec![], outputs: vec![], masks: vec![], initial: 0, tape: Tape::new(), inner: Frame::default() }
     }
 }
 

@@ -121,11 +121,51 @@ impl<T: Float> Value<T> {
     }
 }
 
+/// Which elements are real.
+#[derive(Debug, Clone)]
+pub(crate) struct Mask {
+    flags: Shared<bool>,
+    /// Whether it was made of numbers other than zero and one, which not all layers read alike.
+    graded: bool,
+}
+
+impl Mask {
+    pub(crate) fn of(flags: Shared<bool>) -> Self {
+        Mask { flags, graded: false }
+    }
+
+    /// A mask that a call names: what isn't zero is real.
+    pub(super) fn named<T: Float>(value: &Value<T>) -> Self {
+        let graded = match value {
+            Value::Bool(_) => false,
+            Value::Int(array) => array.iter().any(|&number| number != 0 && number != 1),
+            Value::Float(array) => array.iter().any(|&number| number != T::zero() && number != T::one()),
+        };
+        Mask { flags: value.flags(), graded }
+    }
+
+    pub(crate) fn flags(&self) -> &Shared<bool> {
+        &self.flags
+    }
+
+    pub(super) fn is_graded(&self) -> bool {
+        self.graded
+    }
+}
+
+impl std::ops::Deref for Mask {
+    type Target = Shared<bool>;
+
+    fn deref(&self) -> &Shared<bool> {
+        &self.flags
+    }
+}
+
 /// A value, and the mask that Keras attaches to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Tensor<T> {
     pub(crate) value: Value<T>,
-    pub(crate) mask: Option<Shared<bool>>,
+    pub(crate) mask: Option<Mask>,
 }
 
 impl<T: Float> Tensor<T> {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::pass::MaskedOutput;
 use super::scratch::Scratch;
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
@@ -57,6 +58,8 @@ pub struct Node<T> {
     /// Whether masked steps put out zeros.
     pub(crate) zero_sequence: bool,
     pub(crate) zero_last: bool,
+    /// Zeros that an unrolled layer put elsewhere.
+    pub(crate) turned_zeros: Option<MaskedOutput>,
     /// Outputs that a wrapper needs again.
     pub(crate) outputs: Vec<T>,
     /// What the way back keeps from call to call, of the kernel's own type.
@@ -151,6 +154,7 @@ impl<T> Default for Node<T> {
             dropout: Vec::new(),
             zero_sequence: false,
             zero_last: false,
+            turned_zeros: None,
             outputs: Vec::new(),
             kernel: None,
             children: Vec::new(),

@@ -10,6 +10,7 @@ use super::version::Version;
 use super::weights::{Place, Queue, list, trainable};
 use crate::float::Float;
 use crate::interchange::error::{Found, Problem, within};
+use crate::model::merge::MaskRule;
 use crate::model::op::Op;
 use crate::model::shape::{Shape, display, product};
 use crate::model::{CallSpec, InputKind, InputSpec, Model, Part, TensorSpec};
@@ -314,7 +315,7 @@ impl<T: Float> Graph<'_, '_, T> {
                 config.only("dtype", &Value::from("bool"), "as part of a mask only")?;
                 Op::Flags(config.class == "OnesLike")
             }
-            "Concatenate" => Op::Concatenate { axis: config.integer("axis", -1)? },
+            "Concatenate" => Op::Concatenate { axis: config.integer("axis", -1)?, masks: MaskRule::None },
             class => {
                 let hint = "operations outside of layers are supported as far as masks are made with them";
                 return Err(Problem::UnsupportedClass { layer: path.into(), class: class.into(), hint });

@@ -26,8 +26,9 @@ use crate::layers::lstm::Lstm;
 use crate::layers::masking::Masking;
 use crate::layers::recurrent::Recurrent;
 use crate::layers::simple_rnn::SimpleRnn;
+use crate::model::merge::MergeOp;
 use crate::model::normalization::{Normalization, Statistics};
-use crate::model::op::{MergeOp, Op};
+use crate::model::op::Op;
 use crate::state::StateLayout;
 
 /// What all layers of a file share while they are built.
@@ -191,13 +192,15 @@ impl Reader<'_, '_> {
             | "ActivityRegularization"
             | "Identity" => {
                 config.ignore(&["rate", "seed", "noise_shape", "data_format", "stddev", "l1", "l2"]);
-                Op::Identity
+                match (self.version, config.class) {
+                    (Version::Keras2, "Identity") => Op::WithoutMask,
+                    _ => Op::Identity,
+                }
             }
             "Activation" => Op::Activation(self.activation(&config, "activation", Activation::Linear)?),
             "ReLU" | "LeakyReLU" | "ELU" | "ThresholdedReLU" => Op::Activation(self.activation_layer(&config)?),
             "Softmax" => {
-                // Keras 2 reads masks in another way.
-                let masks = self.version == Version::Keras3;
+                let masks = self.version.softmax_mask();
                 match config.integers("axis")?.as_deref() {
                     None => Op::Softmax { axis: -1, masks },
                     Some([axis]) => Op::Softmax { axis: *axis, masks },
@@ -237,13 +240,15 @@ impl Reader<'_, '_> {
                 Op::Permute(dims)
             }
             "RepeatVector" => Op::RepeatVector(config.size("n")?),
-            "Concatenate" => Op::Concatenate { axis: config.integer("axis", -1)? },
-            "Add" => Op::Merge(MergeOp::Add),
-            "Subtract" => Op::Merge(MergeOp::Subtract),
-            "Multiply" => Op::Merge(MergeOp::Multiply),
-            "Average" => Op::Merge(MergeOp::Average),
-            "Maximum" => Op::Merge(MergeOp::Maximum),
-            "Minimum" => Op::Merge(MergeOp::Minimum),
+            "Concatenate" => {
+                Op::Concatenate { axis: config.integer("axis", -1)?, masks: self.version.mask_rule() }
+            }
+            "Add" => self.merge(MergeOp::Add),
+            "Subtract" => self.merge(MergeOp::Subtract),
+            "Multiply" => self.merge(MergeOp::Multiply),
+            "Average" => self.merge(MergeOp::Average),
+            "Maximum" => self.merge(MergeOp::Maximum),
+            "Minimum" => self.merge(MergeOp::Minimum),
             "LayerNormalization" => {
                 config.only("rms_scaling", &json!(false), "it isn't what it says; use RMSNormalization in Keras")?;
                 self.layer_normalization(&config, place, &mut weights)?
@@ -262,6 +267,10 @@ impl Reader<'_, '_> {
         };
         let trained = if config.flag("trainable", true)? { count - fixed } else { 0 };
         Ok(Built { op, trainable: trained, non_trainable: count - trained, stateful })
+    }
+
+    fn merge<T: Float>(&self, how: MergeOp) -> Op<T> {
+        Op::Merge { how, masks: self.version.mask_rule() }
     }
 
     /// A model inside TimeDistributed.
@@ -587,13 +596,7 @@ impl Reader<'_, '_> {
         let layer = any!(forward, forward => any!(backward, backward => Bidirectional::from_layers(forward, backward)));
         let layer = layer.map_err(|source| config.refused(source))?.merge_mode(merge);
         layer.ready().map_err(|source| config.refused(source))?;
-        let flags = Flags {
-            unroll: forward_flags.unroll || backward_flags.unroll,
-            zero: forward_flags.sequences,
-            backwards: true,
-            ..forward_flags
-        };
-        Ok(finish(layer, &flags, stateful))
+        Ok(finish(layer, &forward_flags, stateful))
     }
 
     fn layer_normalization<T: Float>(
@@ -734,6 +737,7 @@ fn with_flags<C: crate::cells::Cell>(layer: Recurrent<C>, flags: &Flags) -> Recu
         .return_state(flags.state)
         .go_backwards(flags.backwards)
         .zero_output_for_mask(flags.zero)
+        .unroll(flags.unroll)
 }
 
 fn take_cell<C: crate::cells::Cell>(layer: Recurrent<C>, config: &Config<'_>) -> Found<C> {
@@ -745,11 +749,7 @@ fn finish<T: Float>(layer: impl Layer<T>, flags: &Flags, stateful: &mut Option<A
     if flags.stateful {
         *stateful = Some(Arc::clone(layer.state_layout()));
     }
-    // Keras's unrolled loop reads the mask of the other direction then.
-    let odd = flags.unroll && flags.backwards && flags.zero;
-    let no_mask =
-        odd.then_some("with unroll, go_backwards and zero_output_for_mask Keras reads masks the wrong way around");
-    Op::Recurrent { layer: Arc::new(Box::new(layer)), slot: None, no_mask }
+    Op::Recurrent { layer: Arc::new(Box::new(layer)), slot: None }
 }
 
 fn shape_problem<T>(weight: &Weight<T>, layer: &str, expected: String) -> Problem {

@@ -3,6 +3,8 @@
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::interchange::error::{Found, Problem};
+use crate::model::merge::MaskRule;
+use crate::model::op::SoftmaxMask;
 
 /// The meaning of a file's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,22 @@ impl Version {
             "2" => refuse("its .keras files are laid out in another way; save the model as \"model.h5\" there"),
             "0" | "1" => refuse("load it with Keras 2 and save it again"),
             _ => refuse("only versions 2 and 3 are known"),
+        }
+    }
+
+    /// What merging layers do about masks.
+    pub(super) fn mask_rule(self) -> MaskRule {
+        match self {
+            Version::Keras2 => MaskRule::All,
+            Version::Keras3 => MaskRule::Any,
+        }
+    }
+
+    /// What a Softmax makes of its mask.
+    pub(super) fn softmax_mask(self) -> SoftmaxMask {
+        match self {
+            Version::Keras2 => SoftmaxMask::Adds,
+            Version::Keras3 => SoftmaxMask::Replaces,
         }
     }
 

@@ -1,16 +1,13 @@
 //! The way back through operations that change elements where they are.
 
-use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Slice, Zip};
+use ndarray::{ArrayD, Axis, Slice};
 
-use super::shapes::reshaped;
-use super::{Flow, summed_to};
+use super::Flow;
 use crate::activation::Activation;
-use crate::error::Result;
 use crate::float::Float;
 use crate::kernels::activate::activate_backward;
 use crate::kernels::isa::Isa;
-use crate::model::op::{MergeOp, misfit};
-use crate::model::shape::{axis_at, pad};
+use crate::model::shape::axis_at;
 use crate::model::tensor::{Value, in_row_order};
 
 /// An activation over the last axis.
@@ -64,57 +61,4 @@ pub(super) fn masking<T: Float>(mask_value: T, x: &ArrayD<T>, mut d: ArrayD<T>) 
         }
     }
     d
-}
-
-/// Several inputs that became one: each one's gradient, summed where it was spread.
-pub(super) fn merge<T: Float>(how: MergeOp, inputs: &[Value<T>], d: ArrayD<T>) -> Result<Vec<Flow<T>>> {
-    let rank = d.ndim();
-    let mut padded = Vec::new();
-    for input in inputs {
-        padded.push(reshaped(in_row_order(&input.floats()), &pad(input.shape(), rank, 1))?);
-    }
-    let wide: Option<Vec<ArrayViewD<'_, T>>> = padded.iter().map(|input| input.broadcast(IxDyn(d.shape()))).collect();
-    let wide = wide.ok_or_else(misfit)?;
-    let parts: Vec<ArrayD<T>> = match how {
-        MergeOp::Add => vec![d; inputs.len()],
-        MergeOp::Average => {
-            let count = T::from_f64(inputs.len() as f64);
-            vec![d.mapv(|d| d / count); inputs.len()]
-        }
-        MergeOp::Subtract => (0..inputs.len()).map(|i| if i == 0 { d.clone() } else { d.mapv(|d| -d) }).collect(),
-        MergeOp::Multiply => {
-            let others = |i: usize| wide.iter().enumerate().filter(move |&(j, _)| j != i).map(|(_, input)| input);
-            (0..inputs.len()).map(|i| others(i).fold(d.clone(), |product, input| product * input)).collect()
-        }
-        MergeOp::Maximum => choice(&wide, d, |a, b| a >= b),
-        MergeOp::Minimum => choice(&wide, d, |a, b| a <= b),
-    };
-    let each = parts.into_iter().zip(&padded).zip(inputs);
-    each.map(|((d, padded), input)| reshaped(summed_to(d, padded.shape()), input.shape()).map(Some)).collect()
-}
-
-/// Of inputs that were compared one after another: of two the first gets the gradient if `first` says so, as in
-/// TensorFlow, where equal ones go to the first.
-fn choice<T: Float>(inputs: &[ArrayViewD<'_, T>], d: ArrayD<T>, first: impl Fn(T, T) -> bool) -> Vec<ArrayD<T>> {
-    let Some((start, rest)) = inputs.split_first() else { return Vec::new() };
-    // What had been chosen before each of the others came.
-    let mut chosen = vec![start.to_owned()];
-    for next in rest {
-        let mut best = chosen[chosen.len() - 1].clone();
-        best.zip_mut_with(next, |a, &b| *a = if first(*a, b) || a.is_nan() { *a } else { b });
-        chosen.push(best);
-    }
-    let mut parts = Vec::new();
-    let mut left = d;
-    for (next, before) in rest.iter().zip(&chosen).rev() {
-        let mut own = left.clone();
-        Zip::from(&mut left).and(&mut own).and(before).and(next).for_each(|left, own, &a, &b| {
-            let lost = if first(a, b) { own } else { left };
-            *lost = T::zero();
-        });
-        parts.push(own);
-    }
-    parts.push(left);
-    parts.reverse();
-    parts
 }

@@ -11,6 +11,7 @@
 
 mod elementwise;
 mod layers;
+mod merge;
 mod shapes;
 
 use ndarray::{ArrayD, ArrayRefD, Axis};
@@ -225,13 +226,13 @@ impl<T: Float> Op<T> {
         let sure = |flow: Flow<T>| flow.map(Some).ok_or_else(misfit);
         Ok(vec![match self {
             Op::Model(_) | Op::Recurrent { .. } => None,
-            Op::Merge(how) => return elementwise::merge(*how, &record.inputs, d),
-            Op::Concatenate { axis } => return shapes::split(&record.inputs, *axis, &d),
+            Op::Merge { how, masks } => return merge::merge(*how, *masks, record, d),
+            Op::Concatenate { axis, .. } => return shapes::split(&record.inputs, *axis, &d),
             Op::Embedding(table) => layers::embedding(table, &x, d, sums)?,
             Op::Dense(layer) => layers::dense(layer, record, x.shape(), d, wanted, sums)?,
             Op::TimeDistributed(inner) => layers::time_distributed(inner, record, x.shape(), d, wanted, sums)?,
             Op::Masking(mask_value) => Some(elementwise::masking(*mask_value, &floats(), d)),
-            Op::Identity => Some(d),
+            Op::Identity | Op::WithoutMask => Some(d),
             Op::Activation(activation) => sure(elementwise::activation(activation, &floats(), &record.outputs, d))?,
             Op::Softmax { axis, .. } => sure(elementwise::softmax(*axis, &record.outputs, d))?,
             Op::PRelu(alpha) => sure(prelu::values_backward(&floats(), alpha, d, sums.iter_mut().next()))?,
