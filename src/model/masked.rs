@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::layers::sealed::Sealed;
+use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
@@ -80,6 +80,10 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn class_name(&self) -> &'static str {
         "Masking"
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("", &*self.layer)]
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -240,6 +244,6 @@ impl<T: Float> Layer<T> for Masked<T> {
 
 impl<T: Float> fmt::Display for Masked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.layer)
+        summary::table(f, self)
     }
 }
