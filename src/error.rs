@@ -4,6 +4,10 @@
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call was refused. Whatever was refused left the layer, the state and the caller's arrays as they were.
+///
+/// A message says all there is to say. An error within another ([`InLayer`](Error::InLayer)) is part of the outer one's
+/// message, so it isn't its [`source`](std::error::Error::source) as well: whoever prints the chain of sources prints
+/// each thing once.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -230,7 +234,7 @@ pub enum Error {
     },
 
     /// A name that isn't there.
-    #[error("there is no {what} {name:?}: the names are {}", known.join(", "))]
+    #[error("there is no {what} {name:?}: {}", names(known))]
     UnknownName {
         /// `"weight"`, `"state part"`, ...
         what: &'static str,
@@ -464,7 +468,10 @@ pub enum Error {
     },
 
     /// A layer over time behind one that returns only its last output.
-    #[error("{layer} (number {index} of the stack) needs a sequence: give the layer before it return_sequences(true)")]
+    #[error(
+        "{layer} (number {index} of the stack) needs a sequence: give the {} before it return_sequences(true)",
+        if *index > 1 { "recurrent layer" } else { "layer" } // a Dense in between has no such option
+    )]
     StackNeedsSequence {
         /// Its place in the stack, from 0.
         index: usize,
@@ -480,7 +487,11 @@ pub enum Error {
     },
 
     /// A pair of layers that can't be the two directions of one.
-    #[error("{option}: the forward layer has {forward}, the backward layer has {backward}: {expected}")]
+    #[error(
+        "{option}: the forward layer has {}, the backward layer has {}: {expected}",
+        option_value(option, *forward),
+        option_value(option, *backward)
+    )]
     BidirectionalPair {
         /// The option in which they don't fit: `"go_backwards"`, `"return_sequences"`, `"units"`, ...
         option: &'static str,
@@ -575,7 +586,7 @@ pub enum Error {
         /// The layer's name.
         layer: String,
         /// Why it refused.
-        source: Box<Error>,
+        r#source: Box<Error>, // raw, so that it isn't taken for the source: the message has it already
     },
 
     /// A mask value that no input equals.
@@ -663,6 +674,19 @@ pub enum Error {
 /// The ids of an embedding, in words.
 fn ids(vocabulary: usize) -> String {
     vocabulary.checked_sub(1).map_or("no ids".into(), |last| format!("the ids 0 to {last}"))
+}
+
+/// The value of an option, a flag in words.
+fn option_value(option: &str, value: usize) -> String {
+    match option {
+        "go_backwards" | "return_sequences" | "return_state" => (value != 0).to_string(),
+        _ => value.to_string(),
+    }
+}
+
+/// The names that there are.
+pub(crate) fn names(known: &[String]) -> String {
+    if known.is_empty() { "there is none at all".into() } else { format!("the names are {}", known.join(", ")) }
 }
 
 impl Error {

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use crate::error::Error;
+use crate::error::{Error, names};
 
 /// A file that was refused, and why.
+///
+/// Its message says all of it, so it has no [`source`](std::error::Error::source) that would say a part again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadError {
     file: String,
@@ -33,14 +35,7 @@ impl fmt::Display for LoadError {
     }
 }
 
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &*self.problem {
-            Problem::Layer { source, .. } => Some(source),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for LoadError {}
 
 /// What can be wrong with a file: a variant for each kind of refusal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -160,7 +155,7 @@ pub enum Problem {
     },
 
     /// A part of the description that is missing or of another kind.
-    #[error("layer {layer:?}: {option} must be {expected}, found {found}")]
+    #[error("{}: {option} must be {expected}, found {found}", at(layer))]
     Config {
         /// The layer, by its path.
         layer: String,
@@ -173,7 +168,7 @@ pub enum Problem {
     },
 
     /// An option of a layer that this crate doesn't know.
-    #[error("layer {layer:?} ({class}) has an option {option:?}, which isn't known")]
+    #[error("{} ({class}) has an option {option:?}, which isn't known", at(layer))]
     UnknownOption {
         /// The layer, by its path.
         layer: String,
@@ -184,7 +179,7 @@ pub enum Problem {
     },
 
     /// A value of an option that isn't supported.
-    #[error("layer {layer:?} ({class}): {option}={value} isn't supported: {reason}")]
+    #[error("{} ({class}): {option}={value} isn't supported: {reason}", at(layer))]
     UnsupportedOption {
         /// The layer, by its path.
         layer: String,
@@ -199,7 +194,7 @@ pub enum Problem {
     },
 
     /// A kind of layer that isn't supported.
-    #[error("layer {layer:?} is a {class}, which isn't supported: {hint}")]
+    #[error("{}: its class {class} isn't supported: {hint}", at(layer))]
     UnsupportedClass {
         /// The layer, by its path.
         layer: String,
@@ -210,7 +205,7 @@ pub enum Problem {
     },
 
     /// Numbers of a type that can't be computed with as they are.
-    #[error("layer {layer:?} computes in {dtype}: {hint}")]
+    #[error("{}: its dtype {dtype} isn't supported: {hint}", at(layer))]
     DType {
         /// The layer, by its path.
         layer: String,
@@ -221,7 +216,7 @@ pub enum Problem {
     },
 
     /// A weight that isn't there.
-    #[error("layer {layer:?}: there is no tensor {tensor:?} for its {weight}")]
+    #[error("{}: there is no tensor {tensor:?} for its {weight}", at(layer))]
     MissingTensor {
         /// The layer, by its path.
         layer: String,
@@ -232,7 +227,7 @@ pub enum Problem {
     },
 
     /// A weight of another shape than the configuration says.
-    #[error("layer {layer:?}: tensor {tensor:?} ({weight}) must have the shape {expected}, found {found:?}")]
+    #[error("{}: tensor {tensor:?} ({weight}) must have the shape {expected}, found {found:?}", at(layer))]
     TensorShape {
         /// The layer, by its path.
         layer: String,
@@ -258,7 +253,7 @@ pub enum Problem {
     },
 
     /// Tensors that are there, but not those of the layer.
-    #[error("layer {layer:?} has the tensors {found:?}, expected {expected:?}")]
+    #[error("{} has the tensors {found:?}, expected {expected:?}", at(layer))]
     TensorNames {
         /// The layer, by its path.
         layer: String,
@@ -276,7 +271,7 @@ pub enum Problem {
     },
 
     /// A weight with a NaN or an infinity, if the caller refuses those.
-    #[error("layer {layer:?}: tensor {tensor:?} holds {value} at {index}")]
+    #[error("{}: tensor {tensor:?} holds {value} at {index}", at(layer))]
     NonFinite {
         /// The layer, by its path.
         layer: String,
@@ -296,7 +291,7 @@ pub enum Problem {
     },
 
     /// A reference to something that the graph doesn't have.
-    #[error("layer {layer:?} refers to {reference}, which isn't there")]
+    #[error("{} refers to {reference}, which isn't there", at(layer))]
     Reference {
         /// The layer, by its path.
         layer: String,
@@ -305,7 +300,7 @@ pub enum Problem {
     },
 
     /// A layer that can't read what it is called on.
-    #[error("layer {layer:?} reads {expected}, but is called on {found}")]
+    #[error("{} reads {expected}, but is called on {found}", at(layer))]
     Call {
         /// The layer, by its path.
         layer: String,
@@ -316,12 +311,24 @@ pub enum Problem {
     },
 
     /// A layer asked for that isn't there.
-    #[error("there is no layer {name:?}: the layers are {}", known.join(", "))]
+    #[error("there is no layer {name:?}: {}", names(known))]
     UnknownLayer {
         /// What was asked for.
         name: String,
         /// The layers there are.
         known: Vec<String>,
+    },
+
+    /// Several layers with weights, where one is to be filled.
+    #[error(
+        "it holds the weights of {} layers ({}): load them into a Stacked of the same layers, or take one out with \
+         keras::File::layer, which weights alone can do behind keras::File::from_parts",
+        layers.len(),
+        layers.join(", ")
+    )]
+    SeveralLayers {
+        /// The groups that hold weights.
+        layers: Vec<String>,
     },
 
     /// Two layers of one name.
@@ -341,13 +348,18 @@ pub enum Problem {
     },
 
     /// A layer that can't be built as described.
-    #[error("layer {layer:?}: {source}")]
+    #[error("{}: {source}", at(layer))]
     Layer {
         /// The layer, by its path.
         layer: String,
         /// What the builder says.
-        source: Error,
+        r#source: Error, // raw: see `Error::InLayer`
     },
+}
+
+/// The layer that a message is about, by its path; that of the whole model is empty.
+fn at(layer: &str) -> String {
+    if layer.is_empty() { "the model".into() } else { format!("layer {layer:?}") }
 }
 
 /// The result of everything that reads within a file.

@@ -553,6 +553,6 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
 impl<T: Float> fmt::Display for Bidirectional<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        summary::line(f, self)
+        summary::table(f, self)
     }
 }

@@ -386,6 +386,6 @@ impl<T: Float> fmt::Debug for Dense<T> {
 
 impl<T: Float> fmt::Display for Dense<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        summary::line(f, self)
+        summary::table(f, self)
     }
 }

@@ -355,6 +355,6 @@ impl<C: Cell> fmt::Debug for Recurrent<C> {
 
 impl<C: Cell> fmt::Display for Recurrent<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        summary::line(f, self)
+        summary::table(f, self)
     }
 }

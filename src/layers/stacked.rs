@@ -548,17 +548,8 @@ fn in_place<T>(count: usize, first: Vec<T>, second: Vec<T>) -> (Vec<T>, Vec<T>) 
 }
 
 impl<T: Float> fmt::Display for Stacked<T> {
-    /// A line for each layer, the layers of one class numbered as Keras does: `lstm`, `lstm_1`.
+    /// Keras's `summary()` of it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut on_sequence = true;
-        for (i, Part { layer, .. }) in self.parts.iter().enumerate() {
-            if i > 0 {
-                writeln!(f)?;
-            }
-            let before = self.parts[..i].iter().filter(|part| part.layer.class_name() == layer.class_name());
-            summary::line_in_stack(f, layer, before.count(), on_sequence)?;
-            on_sequence &= layer.returns_sequences();
-        }
-        Ok(())
+        summary::table(f, self)
     }
 }

@@ -1,38 +1,159 @@
-//! One line for each layer, as Keras's `summary()` prints it.
+//! The table that Keras's `summary()` prints into 80 columns: of models, and of layers as a `Sequential` of them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Layer;
 use crate::float::Float;
 
-/// The widths of Keras's columns in a terminal of 80: name and class, output shape, parameters.
-const WIDTHS: [usize; 3] = [31, 22, 13];
+/// A column: its title, its width, whether it is aligned to the right.
+pub(crate) type Column = (&'static str, usize, bool);
 
-/// `lstm (LSTM)  |  (None, None, 4)  |  128`, in Keras's columns.
-pub(crate) fn line<T: Float, L: Layer<T> + ?Sized>(f: &mut fmt::Formatter<'_>, layer: &L) -> fmt::Result {
-    line_in_stack(f, layer, 0, true)
+/// The columns of a model in which each layer reads the one before.
+pub(crate) const CHAIN: [Column; 3] = [("Layer (type)", 31, false), ("Output Shape", 22, false), ("Param #", 13, true)];
+
+/// A table under way: head, rows, and [`finish`](Table::finish).
+pub(crate) struct Table<'f, 'b> {
+    f: &'f mut fmt::Formatter<'b>,
+    columns: &'static [Column],
+    empty: bool,
 }
 
-/// The same for a layer of a stack: the `number`th of its class (`lstm_1`), on a sequence or on one step.
-pub(crate) fn line_in_stack<T: Float, L: Layer<T> + ?Sized>(
-    f: &mut fmt::Formatter<'_>,
-    layer: &L,
-    number: usize,
-    on_sequence: bool,
-) -> fmt::Result {
-    let class = layer.class_name();
-    let number = if number == 0 { String::new() } else { format!("_{number}") };
-    let columns = [
-        wrap(&format!("{}{number} ({class})", snake_case(class)), WIDTHS[0]),
-        wrap(&shapes(layer, on_sequence && layer.returns_sequences()), WIDTHS[1]),
-        vec![thousands(layer.count_params())],
-    ];
-    for line in 0..columns.iter().map(Vec::len).max().unwrap_or(0) {
-        let [name, shape, count] = columns.each_ref().map(|column| column.get(line).map_or("", String::as_str));
-        let [first, second, third] = WIDTHS;
-        write!(f, "{}│ {name:<first$} │ {shape:<second$} │ {count:>third$} │", if line > 0 { "\n" } else { "" })?;
+impl<'f, 'b> Table<'f, 'b> {
+    /// Begins the table of a model of this name.
+    pub(crate) fn new(
+        f: &'f mut fmt::Formatter<'b>,
+        model: &str,
+        columns: &'static [Column],
+    ) -> Result<Self, fmt::Error> {
+        writeln!(f, "Model: \"{model}\"")?;
+        let mut table = Table { f, columns, empty: true };
+        table.rule(["┏", "━", "┳", "┓"])?;
+        table.cells("┃", columns.iter().map(|(title, ..)| *title))?;
+        table.rule(["┡", "━", "╇", "┩"])?;
+        Ok(table)
     }
-    Ok(())
+
+    /// A layer: a cell for each column.
+    pub(crate) fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) -> fmt::Result {
+        if !std::mem::take(&mut self.empty) {
+            self.rule(["├", "─", "┼", "┤"])?;
+        }
+        self.cells("│", cells)
+    }
+
+    /// The end of the table, and the numbers of weights' elements, of so many bytes each.
+    pub(crate) fn finish(mut self, trainable: usize, non_trainable: usize, bytes: usize) -> fmt::Result {
+        self.rule(["└", "─", "┴", "┘"])?;
+        let line = |count: usize| format!("{} ({})", thousands(count), memory(count * bytes));
+        writeln!(self.f, " Total params: {}", line(trainable + non_trainable))?;
+        writeln!(self.f, " Trainable params: {}", line(trainable))?;
+        write!(self.f, " Non-trainable params: {}", line(non_trainable))
+    }
+
+    fn rule(&mut self, [left, line, middle, right]: [&str; 4]) -> fmt::Result {
+        let lines: Vec<String> = self.columns.iter().map(|(_, width, _)| line.repeat(width + 2)).collect();
+        writeln!(self.f, "{left}{}{right}", lines.join(middle))
+    }
+
+    /// Cells side by side, each as many lines as the longest takes.
+    fn cells<'c>(&mut self, edge: &str, cells: impl IntoIterator<Item = &'c str>) -> fmt::Result {
+        let cells: Vec<Vec<String>> =
+            cells.into_iter().zip(self.columns).map(|(cell, column)| wrap(cell, column.1)).collect();
+        for line in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+            for (cell, &(_, width, right)) in cells.iter().zip(self.columns) {
+                let text = cell.get(line).map_or("", String::as_str);
+                let text = if right { format!("{text:>width$}") } else { format!("{text:<width$}") };
+                write!(self.f, "{edge} {text} ")?;
+            }
+            writeln!(self.f, "{edge}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A layer as Keras shows a `Sequential` of it; a stack as the `Sequential` that it is.
+pub(crate) fn table<T: Float, L: Layer<T> + ?Sized>(f: &mut fmt::Formatter<'_>, layer: &L) -> fmt::Result {
+    let (mut names, mut rows) = (Names::default(), Vec::new());
+    match layer.class_name() {
+        "Sequential" => {
+            let mut on_sequence = true;
+            for (_, part) in layer.parts() {
+                add_rows(part, on_sequence, &mut names, &mut rows);
+                on_sequence &= part.returns_sequences();
+            }
+        }
+        _ => add_rows(layer, true, &mut names, &mut rows),
+    }
+    let mut table = Table::new(f, &names.next("Sequential"), &CHAIN)?;
+    for row in &rows {
+        table.row(row.iter().map(String::as_str))?;
+    }
+    table.finish(layer.count_params(), 0, size_of::<T>())
+}
+
+/// The rows of a layer that reads a sequence or one step: one, but for a Masking, which holds the layers behind it.
+fn add_rows<T: Float, L: Layer<T> + ?Sized>(
+    layer: &L,
+    on_sequence: bool,
+    names: &mut Names,
+    rows: &mut Vec<[String; 3]>,
+) {
+    let class = layer.class_name();
+    names.pass(layer);
+    let named = format!("{} ({class})", names.next(class));
+    match (class, &layer.parts()[..]) {
+        ("Masking", [(_, behind)]) => {
+            rows.push([named, output(on_sequence, behind.input_size()), thousands(0)]);
+            let stack = behind.class_name() == "Sequential";
+            let parts = if stack { behind.parts() } else { vec![("", *behind)] };
+            let mut on_sequence = on_sequence;
+            for (_, part) in parts {
+                add_rows(part, on_sequence, names, rows);
+                on_sequence &= part.returns_sequences();
+            }
+        }
+        _ => {
+            let shape = shapes(layer, on_sequence && layer.returns_sequences());
+            rows.push([named, shape, thousands(layer.count_params())]);
+        }
+    }
+}
+
+/// Keras's names: the class in snake case, and from the second one on a number. Layers within others count.
+#[derive(Default)]
+struct Names(BTreeMap<String, usize>);
+
+impl Names {
+    fn next(&mut self, class: &str) -> String {
+        let name = snake_case(class);
+        let count = self.0.entry(name.clone()).or_default();
+        *count += 1;
+        if *count == 1 { name } else { format!("{name}_{}", *count - 1) }
+    }
+
+    /// Counts the layers within a layer, which were made before it.
+    fn pass<T: Float, L: Layer<T> + ?Sized>(&mut self, layer: &L) {
+        match layer.class_name() {
+            "TimeDistributed" => drop(self.next("Dense")),
+            // Both directions are copies of one layer.
+            "Bidirectional" => {
+                let forward = layer.parts().first().map(|(_, forward)| forward.class_name());
+                forward.into_iter().for_each(|class| drop(self.next(class)));
+            }
+            "Sequential" => {
+                for (_, part) in layer.parts() {
+                    self.pass(part);
+                    self.next(part.class_name());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn output(sequence: bool, width: usize) -> String {
+    if sequence { format!("(None, None, {width})") } else { format!("(None, {width})") }
 }
 
 /// The shape of the output, `(None, 4)`, or a list of all that Keras returns: outputs, then states.
@@ -41,27 +162,11 @@ fn shapes<T: Float, L: Layer<T> + ?Sized>(layer: &L, sequence: bool) -> String {
         Some(forward) => vec![forward, layer.output_size() - forward],
         None => vec![layer.output_size()],
     };
-    let output = |width| if sequence { format!("(None, None, {width})") } else { format!("(None, {width})") };
-    let mut shapes: Vec<String> = outputs.into_iter().map(output).collect();
+    let mut shapes: Vec<String> = outputs.into_iter().map(|width| output(sequence, width)).collect();
     if layer.returns_state() {
         shapes.extend(layer.state_layout().widths().map(|width| format!("(None, {width})")));
     }
     if shapes.len() == 1 { shapes.concat() } else { format!("[{}]", shapes.join(", ")) }
-}
-
-/// Lines of at most `width` characters, broken between words; a word that is longer stands alone.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split(' ') {
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_string()),
-        }
-    }
-    lines
 }
 
 /// Keras's default name of a layer: the class name in snake case, `SimpleRNN` to `simple_rnn`.
@@ -91,4 +196,40 @@ pub(crate) fn thousands(number: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1.50 KB`, as Keras writes it.
+fn memory(bytes: usize) -> String {
+    let (mut size, mut unit) = (bytes as f64, "B");
+    for larger in ["KB", "MB", "GB", "TB", "PB"] {
+        if size / 1024.0 < 1.0 {
+            break;
+        }
+        (size, unit) = (size / 1024.0, larger);
+    }
+    format!("{size:.2} {unit}")
+}
+
+/// Breaks a text between words; a word that is too long for a line is cut, with an ellipsis.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let (whole, bare) = (word.chars().count(), word.trim_end().chars().count());
+        if used > 0 && used + bare > width {
+            lines.push(String::new());
+            used = 0;
+        }
+        used += whole;
+        if let Some(line) = lines.last_mut() {
+            line.push_str(word);
+        }
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+        if line.chars().count() > width {
+            *line = line.chars().take(width - 1).chain(['…']).collect();
+        }
+    }
+    lines
 }

@@ -155,6 +155,6 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
 impl<T: Float> fmt::Display for TimeDistributed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        summary::line(f, self)
+        summary::table(f, self)
     }
 }

@@ -4,6 +4,7 @@ use super::Model;
 use super::masked::Masked;
 use super::op::Op;
 use super::per_step::PerStep;
+use super::stream::check_stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -25,8 +26,14 @@ impl<T: Float> Model<T> {
     /// # Errors
     /// [`Error::CannotStream`] names the layer that doesn't work step by step, or that isn't part of a chain.
     pub fn into_layer(self) -> Result<Box<dyn Layer<T>>> {
+        self.as_one_layer().map_err(|refusal| self.with_a_way_out(refusal))
+    }
+
+    fn as_one_layer(&self) -> Result<Box<dyn Layer<T>>> {
         let chain = self.chain()?;
-        if let Some(Link { name, op: Op::Embedding(_) }) = chain.first() {
+        if let Some((Link { name, op: Op::Embedding(table) }, rest)) = chain.split_first() {
+            // What is behind it may be what can't be done.
+            link(rest, Some(table.embeddings().ncols()))?;
             return Err(cannot(name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
         }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
@@ -40,8 +47,14 @@ impl<T: Float> Model<T> {
     /// # Errors
     /// Those of [`into_layer`](Model::into_layer), and [`Error::CannotStream`] if the first layer isn't an Embedding.
     pub fn into_embedding_and_layer(self) -> Result<(Embedding<T>, Box<dyn Layer<T>>)> {
+        self.as_table_and_layer().map_err(|refusal| self.with_a_way_out(refusal))
+    }
+
+    fn as_table_and_layer(&self) -> Result<(Embedding<T>, Box<dyn Layer<T>>)> {
         let chain = self.chain()?;
         let Some((Link { op: Op::Embedding(table), .. }, rest)) = chain.split_first() else {
+            // That into_layer takes it is to be true.
+            self.as_one_layer()?;
             let name = chain.first().map_or("", |link| link.name);
             return Err(cannot(name, "the model doesn't begin with an Embedding: use into_layer"));
         };
@@ -49,10 +62,25 @@ impl<T: Float> Model<T> {
         Ok(((**table).clone(), link(rest, Some(width))?))
     }
 
+    /// A refusal that names a [`ModelStream`](super::ModelStream) only if that can run the model; if that can't either,
+    /// what keeps it from doing so is the true cause.
+    fn with_a_way_out(&self, refusal: Error) -> Error {
+        match (check_stream(self), refusal) {
+            (Err(cause), _) => cause,
+            (Ok(()), Error::CannotStream { layer, reason }) if !reason.contains(": use ") => {
+                cannot(&layer, "it can't be part of a layer: use a ModelStream")
+            }
+            (Ok(()), other) => other,
+        }
+    }
+
     /// The operations one after another, those of models within in their place.
     fn chain(&self) -> Result<Vec<Link<'_, T>>> {
         if self.inputs.len() != 1 || self.outputs.len() != 1 {
-            return Err(cannot(&self.name, "it has several inputs or outputs: use a ModelStream"));
+            return Err(cannot(
+                &self.name,
+                "it has several inputs or outputs, and so isn't a layer: use a ModelStream",
+            ));
         }
         let mut chain = Vec::new();
         let mut tensor = 0;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::layers::sealed::Sealed;
+use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
 use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{Rows, RowsMut};
@@ -89,6 +89,10 @@ impl<T: Float> Layer<T> for Masked<T> {
         visitor.value("class", DebugText(self.class_name()));
         visitor.value("mask_value", self.mask_value);
         visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("", &*self.layer)]
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -277,6 +281,6 @@ impl<T: Float> Layer<T> for Masked<T> {
 
 impl<T: Float> fmt::Display for Masked<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.layer)
+        summary::table(f, self)
     }
 }

@@ -281,7 +281,7 @@ impl<T: Float> Layer<T> for PerStep<T> {
 
 impl<T: Float> fmt::Display for PerStep<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        summary::line(f, self)
+        summary::table(f, self)
     }
 }
 

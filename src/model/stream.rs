@@ -198,6 +198,11 @@ impl<T: Float> Model<T> {
     }
 }
 
+/// That a [`ModelStream`] can run the model.
+pub(super) fn check_stream<T: Float>(model: &Model<T>) -> Result<()> {
+    plan(&mut model.clone(), &model.input_kinds(), &mut Vec::new()).map(drop)
+}
+
 /// Checks that each call works step by step, collects the recurrent layers in the order of their calls, and forgets
 /// fixed numbers of time steps. Returns what the outputs are.
 fn plan<T: Float>(

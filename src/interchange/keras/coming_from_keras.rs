@@ -59,8 +59,8 @@
 //! They travel as in Keras (on TensorFlow): with the tensors, through layers that support them, combined by merging
 //! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer that is called with an initial state ignores its
 //! input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote the file. With
-//! `unroll`, `go_backwards` and `zero_output_for_mask` together Keras reads the mask the wrong way around; a mask there is
-//! an error.
+//! `unroll`, `go_backwards` and `zero_output_for_mask` together Keras puts the zeros where the mask says so the wrong way
+//! around, and so does a layer from such a file.
 //!
 //! # Keras 2
 //!

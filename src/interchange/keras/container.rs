@@ -42,6 +42,9 @@ pub(super) fn read(path: &Path, options: &Options) -> Found<Vec<u8>> {
 
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
+const FROM_PARTS: &str = "give it and the bytes of its .weights.h5 to keras::File::from_parts, or save the whole model in \
+    Python with model.save(\"model.keras\")";
+
 /// That the bytes have the digest that the caller expects.
 pub(super) fn check_digest(bytes: &[u8], options: &Options) -> Found<()> {
     let Some(expected) = &options.sha256 else { return Ok(()) };
@@ -76,7 +79,8 @@ pub(super) fn open(bytes: &[u8]) -> Found<Parts<'_>> {
         [0x08, ..] | [0x0a, ..] | [0x12, ..] => "perhaps a SavedModel's or ONNX's protocol buffer",
         _ => "neither zip nor HDF5",
     };
-    Err(Problem::Format { found, hint: CONVERT })
+    let hint = if bytes.starts_with(b"{") { FROM_PARTS } else { CONVERT };
+    Err(Problem::Format { found, hint })
 }
 
 fn open_zip(bytes: &[u8]) -> Found<Parts<'_>> {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::config::show;
 use super::layers::{Built, Reader, class_of, name_of};
+use super::unsupported::check_classes;
 use super::version::Version;
 use super::weights::{Place, Queue, list, trainable};
 use crate::float::Float;
@@ -26,7 +27,7 @@ pub(super) fn is_model(object: &Object) -> bool {
 }
 
 /// Whether it is an operation that isn't a layer: those have no weights.
-fn is_operation(object: &Object) -> bool {
+pub(super) fn is_operation(object: &Object) -> bool {
     object.get("module").and_then(Value::as_str).is_some_and(|module| module.contains(".ops."))
         || matches!(class_of(object), "NotEqual" | "Any" | "LogicalOr" | "ExpandDims" | "ZerosLike" | "OnesLike")
 }
@@ -142,6 +143,7 @@ impl Reader<'_, '_> {
         depth: usize,
     ) -> Found<Model<T>> {
         within("depth", depth, self.options.limits.depth)?;
+        check_classes(object, path)?;
         let layers = layers_of(object, path)?;
         let sequential = class_of(object) == "Sequential";
         let config = object.get("config");
@@ -194,6 +196,10 @@ impl Reader<'_, '_> {
         graph.finish()
     }
 }
+
+/// What an unbuilt model lacks.
+const BUILT: &str =
+    "the shape of the input (in Python: begin with keras.Input, or call the model once, and save it again)";
 
 /// Where the weights of a model's layers are.
 pub(super) enum ModelPlace<'q> {
@@ -336,7 +342,11 @@ impl<T: Float> Graph<'_, '_, T> {
             (None, None) => return Err(config.wrong("batch_shape", "a list of sizes", &Value::Null)),
         };
         for option in ["sparse", "ragged", "optional"] {
-            config.only(option, &Value::Bool(false), "only dense inputs that must be given are supported")?;
+            config.only(
+                option,
+                &Value::Bool(false),
+                "declare the input without it: only dense inputs that must be given are supported",
+            )?;
         }
         let double = size_of::<T>() == 8;
         let dtype = config.get("dtype");
@@ -388,7 +398,7 @@ impl<T: Float> Graph<'_, '_, T> {
 
     /// A shape: a list of sizes, `null` for any.
     fn shape(&self, value: &Value) -> Found<Shape> {
-        let wrong = || self.problem("batch_shape", "a list of sizes and nulls", value);
+        let wrong = || self.problem("batch_shape", "a list of at most 16 sizes and nulls", value);
         let list = value.as_array().filter(|list| list.len() <= 16).ok_or_else(wrong)?;
         let size = |size: &Value| match size {
             Value::Null => Ok(None),
@@ -457,7 +467,7 @@ impl<T: Float> Graph<'_, '_, T> {
         depth: usize,
     ) -> Found<()> {
         let Some(&first) = layers.first() else {
-            return Err(self.problem("layers", "at least one layer", &Value::Null));
+            return Err(self.problem("layers", "at least one layer", &Value::Array(vec![])));
         };
         let mut previous = vec![];
         if class_of(first) != "InputLayer" {
@@ -470,9 +480,9 @@ impl<T: Float> Graph<'_, '_, T> {
                     let inner =
                         self.reader.model::<T>(first, "", &ModelPlace::Group(Place::Group(String::new())), depth + 1);
                     drop(inner);
-                    return Err(self.problem("build_input_shape", "the shape of the input", &Value::Null));
+                    return Err(self.problem("build_input_shape", BUILT, &Value::Null));
                 }
-                None => return Err(self.problem("batch_input_shape", "the shape of the input", &Value::Null)),
+                None => return Err(self.problem("batch_input_shape", BUILT, &Value::Null)),
             };
             let kind = match class_of(first) {
                 "Embedding" => InputKind::Float { through_f32: false },
@@ -705,7 +715,8 @@ impl<T: Float> Graph<'_, '_, T> {
             let args = call.get("args").and_then(Value::as_array).ok_or_else(|| wrong(value))?;
             let names = argument_names(class_of(layer));
             for (i, argument) in args.iter().enumerate() {
-                let name = names.get(i).copied().unwrap_or("");
+                let number = i.to_string();
+                let name = names.get(i).copied().unwrap_or(&number);
                 self.argument(&mut node, name, argument, layer, path)?;
             }
             let empty = Map::new();
@@ -758,7 +769,7 @@ impl<T: Float> Graph<'_, '_, T> {
             },
             "initial_state" => node.initial_state.extend(tensors(value)?),
             "training" if value == &Value::Bool(false) => {}
-            "training" => return refuse("the model would be in training mode for ever"),
+            "training" => return refuse("the model would be in training mode for ever: call it without training"),
             _ => return refuse("calls with inputs, mask and initial_state are supported"),
         }
         Ok(())

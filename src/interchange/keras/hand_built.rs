@@ -6,7 +6,7 @@ use super::Options;
 use super::graph::class_groups;
 use super::weights::{Place, Queue, Weights, list};
 use crate::float::Float;
-use crate::interchange::error::{Found, Problem};
+use crate::interchange::error::{Found, Problem, within};
 use crate::layers::Layer;
 
 /// A weight by its path in the layer, and what it is to become.
@@ -26,7 +26,7 @@ pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Options, layer: &m
         if layer.class_name() == "Sequential" {
             Reader { weights }.layer(layer, &place, "", &mut new)?;
         } else {
-            Reader { weights }.layer(layer, &only_layer(weights)?, "", &mut new)?;
+            Reader { weights }.layer(layer, &only_layer(weights, options)?, "", &mut new)?;
         }
         weights.check_leftovers("")?;
     }
@@ -91,31 +91,36 @@ fn last_name(path: &str) -> &'static str {
 }
 
 /// The file's one layer with weights.
-fn only_layer(weights: &Weights<'_>) -> Found<Place<'static>> {
+fn only_layer(weights: &Weights<'_>, options: &Options) -> Found<Place<'static>> {
     let file = &weights.file;
     let missing = |name: &str| Problem::MissingObject { what: "group", name: name.into() };
     let group = file.find("layers")?.ok_or_else(|| missing("layers"))?;
     let mut found = Vec::new();
     for &(name, member) in file.members(group)?.iter() {
-        if name != "input_layer" && !file.is_dataset(member)? && holds_tensors(weights, &format!("layers/{name}"), 0)? {
+        if name != "input_layer"
+            && !file.is_dataset(member)?
+            && holds_tensors(weights, options, &format!("layers/{name}"), 0)?
+        {
             found.push(name.to_string());
         }
     }
     match &found[..] {
         [one] => Ok(Place::Group(format!("layers/{one}"))),
-        _ => Err(Problem::UnknownLayer { name: "the only layer with weights".into(), known: found }),
+        [] => Err(Problem::Incomplete { what: "weights", hint: "save the model once its layers are built" }),
+        _ => Err(Problem::SeveralLayers { layers: found }),
     }
 }
 
-fn holds_tensors(weights: &Weights<'_>, path: &str, depth: usize) -> Found<bool> {
-    crate::interchange::error::within("depth", depth, 64)?;
+fn holds_tensors(weights: &Weights<'_>, options: &Options, path: &str, depth: usize) -> Found<bool> {
+    // Each level of layers takes a few groups.
+    within("depth", depth.div_ceil(4), options.limits.depth)?;
     let file = &weights.file;
     let Some(object) = file.find(path)? else { return Ok(false) };
     if file.is_dataset(object)? {
         return Ok(true);
     }
     for (name, _) in file.members(object)?.iter() {
-        if holds_tensors(weights, &format!("{path}/{name}"), depth + 1)? {
+        if holds_tensors(weights, options, &format!("{path}/{name}"), depth + 1)? {
             return Ok(true);
         }
     }
@@ -208,14 +213,14 @@ impl Reader<'_, '_> {
                 }
             }
             let class = |at: &usize| free[*at].trim_end_matches(|c: char| c == '_' || c.is_ascii_digit()).to_string();
-            let first =
-                candidates.first().ok_or_else(|| missing(&format!("{path}, cell {cell}: one of {shapes:?}")))?;
+            let names = |found: Vec<String>| Problem::TensorNames {
+                layer: format!("{}/{cell}", layer.class_name()),
+                expected: vec![format!("one group with tensors of the shapes {shapes:?}")],
+                found,
+            };
+            let first = candidates.first().ok_or_else(|| names(free.clone()))?;
             if candidates.iter().any(|at| class(at) != class(first)) {
-                return Err(Problem::TensorNames {
-                    layer: layer.class_name().into(),
-                    expected: vec![format!("one group with tensors of the shapes {shapes:?}")],
-                    found: candidates.iter().map(|&at| free[at].clone()).collect(),
-                });
+                return Err(names(candidates.iter().map(|&at| free[at].clone()).collect()));
             }
             let place = Place::Group(format!("{path}/{}", free.remove(*first)));
             match nested {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Options;
 use super::config::{Config, show};
 use super::graph::ModelPlace;
+use super::unsupported::TAKE_OUT;
 use super::version::Version;
 use super::weights::{Place, Weight, Weights};
 use crate::activation::Activation;
@@ -38,6 +39,8 @@ pub(super) struct Reader<'r, 'a> {
     pub(super) options: &'r Options,
     /// Whether any layer of the file computes in f64.
     pub(super) has_float64: bool,
+    /// Whether any layer computes in f32; an input's dtype is none.
+    pub(super) has_float32: bool,
 }
 
 /// A layer that was built.
@@ -49,7 +52,8 @@ pub(super) struct Built<T: Float> {
     pub(super) stateful: Option<Arc<StateLayout>>,
 }
 
-const TAKE_OUT: &str = "the recurrent layers of the file can be taken out one by one with keras::File::layer";
+const MIXED: &str =
+    "the model has layers of float32 and of float64; set one dtype for all of them in Python and save it again";
 
 /// A layer of one cell, whatever the cell.
 enum Any<T: Float> {
@@ -139,7 +143,7 @@ impl Reader<'_, '_> {
                     false => self.layer::<T>(&path, inner, &place, depth + 1)?,
                 };
                 if built.stateful.is_some() {
-                    let reason = "a stateful layer inside TimeDistributed";
+                    let reason = "a stateful layer inside TimeDistributed; set stateful=False in Python";
                     return Err(config.unsupported("layer", &json!(class_of(inner)), reason));
                 }
                 config.finish()?;
@@ -250,7 +254,7 @@ impl Reader<'_, '_> {
             "Maximum" => self.merge(MergeOp::Maximum),
             "Minimum" => self.merge(MergeOp::Minimum),
             "LayerNormalization" => {
-                config.only("rms_scaling", &json!(false), "it isn't what it says; use RMSNormalization in Keras")?;
+                config.only("rms_scaling", &json!(false), "only layers without it are read")?;
                 self.layer_normalization(&config, place, &mut weights)?
             }
             "BatchNormalization" => {
@@ -296,20 +300,22 @@ impl Reader<'_, '_> {
 
     /// Float types are honoured or refused: there is no arithmetic of 16 bits, and no silent loss of 64.
     pub(super) fn check_dtype<T: Float>(&self, config: &Config<'_>) -> Found<()> {
-        let policy = match config.get("dtype") {
-            None => return Ok(()),
-            Some(Value::String(name)) => Some(name.as_str()),
-            Some(other) => other.get("config").and_then(|config| config.get("name")).and_then(Value::as_str),
-        };
+        let Some(value) = config.get("dtype") else { return Ok(()) };
+        let inner = value.get("config");
+        let policy = value.as_str().or(inner.and_then(|config| config.get("name")).and_then(Value::as_str));
+        // A policy of quantized layers has a mode, `int8`, in the place of a name.
+        let mode = inner.and_then(|config| config.get("mode")).and_then(Value::as_str);
         let hint = match policy {
-            Some("float32") if size_of::<T>() == 8 && self.has_float64 => "float32 and float64 layers in one model",
+            Some("float32") if size_of::<T>() == 8 && self.has_float64 => MIXED,
             Some("float32") => return Ok(()),
             Some("float64") if size_of::<T>() == 8 => return Ok(()),
+            Some("float64") if self.has_float32 => MIXED,
             Some("float64") => "load the model as f64",
             Some(_) => "set its policy to float32 in Python and save the model again",
-            None => "its dtype can't be read",
+            None if mode.is_some() => "it is quantized; save the model as it is before quantize() is called",
+            None => "a policy's name is expected",
         };
-        let dtype = policy.map_or_else(|| show(config.get("dtype").unwrap_or(&Value::Null)), String::from);
+        let dtype = policy.or(mode).map_or_else(|| show(value), String::from);
         Err(Problem::DType { layer: config.layer.clone(), dtype, hint })
     }
 
@@ -448,7 +454,11 @@ impl Reader<'_, '_> {
         within("depth", depth, self.options.limits.depth)?;
         self.check_dtype::<T>(config)?;
         if config.class == "StackedRNNCells" {
-            config.only("reverse_state_order", &json!(false), "Keras 2's old order of states")?;
+            config.only(
+                "reverse_state_order",
+                &json!(false),
+                "Keras 2's old order of states; leave it out in Python",
+            )?;
             let cells = config.get("cells").and_then(Value::as_array);
             let wrong = || config.wrong("cells", "a list of cells", config.get("cells").unwrap_or(&Value::Null));
             let mut builder = StackedCells::<T>::builder();
@@ -653,7 +663,11 @@ impl Reader<'_, '_> {
         config.ignore(&["momentum", "synchronized", "renorm", "renorm_clipping", "renorm_momentum", "fused"]);
         config.ignore(&["virtual_batch_size", "adjustment"]);
         if config.get("renorm") == Some(&json!(true)) {
-            return Err(config.unsupported("renorm", &json!(true), "it has more weights"));
+            return Err(config.unsupported(
+                "renorm",
+                &json!(true),
+                "it has more weights; only layers without it are read",
+            ));
         }
         let (scale, center) = self.scale_and_center(config)?;
         let axis = match config.integers("axis")?.as_deref() {

@@ -23,6 +23,7 @@ mod cudnn;
 mod graph;
 mod hand_built;
 mod layers;
+mod unsupported;
 #[cfg(doc)]
 pub mod untrusted_files;
 mod version;
@@ -204,7 +205,7 @@ impl File {
     /// # Errors
     /// Those of [`load`] as far as they concern the description.
     pub fn dtype(&self) -> Result<&'static str, LoadError> {
-        self.within(|contents| Ok(if contents.has_float64() { "float64" } else { "float32" }))
+        self.within(|contents| Ok(if contents.has_dtype("float64") { "float64" } else { "float32" }))
     }
 
     /// One layer over time by its name (of a model within: by its path), whatever else the model is made of.
@@ -247,10 +248,18 @@ struct Contents<'a> {
     options: &'a Options,
 }
 
-const NO_CONFIG: Problem = Problem::Incomplete {
-    what: "configuration",
-    hint: "it has weights only: load them into a layer with keras::load_weights",
-};
+/// A file of weights, and what can be done with it: in Keras 3's layout the description can be given beside it.
+fn no_config(file: &Hdf5<'_>) -> Problem {
+    let legacy = file.strings(file.root(), "layer_names").is_ok_and(|names| names.is_some());
+    let hint = match legacy {
+        true => "it has weights only: load them into layers built by hand with keras::load_weights",
+        false => {
+            "it has weights only: give the text of model.to_json() and them to keras::File::from_parts, or load them into \
+             layers built by hand with keras::load_weights"
+        }
+    };
+    Problem::Incomplete { what: "configuration", hint }
+}
 
 /// Where the layers' groups are in a legacy file: below `model_weights/`, or at the top of a file of weights.
 fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
@@ -278,7 +287,7 @@ impl<'a> Contents<'a> {
                 let weights = Weights::new(bytes, options)?;
                 let file = &weights.file;
                 let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
-                let config = text("model_config")?.ok_or(NO_CONFIG)?;
+                let config = text("model_config")?.ok_or_else(|| no_config(file))?;
                 let version = text("keras_version")?;
                 let version = match version {
                     Some(version) => Version::parse(version, true)?,
@@ -296,8 +305,8 @@ impl<'a> Contents<'a> {
     fn object(&self) -> Found<&Map<String, Value>> {
         let found = || Problem::Config {
             layer: String::new(),
-            option: "the model".into(),
-            expected: "a Sequential or Functional model".into(),
+            option: "its description".into(),
+            expected: "that of a Sequential or Functional model".into(),
             found: config::show(&self.model),
         };
         let object = self.model.as_object().ok_or_else(found)?;
@@ -309,27 +318,27 @@ impl<'a> Contents<'a> {
         if class.is_empty() {
             Err(found())
         } else {
-            Err(Problem::UnsupportedClass { layer: layers::name_of(object).into(), class: class.into(), hint })
+            // A model of the user's own class has no name here.
+            Err(Problem::UnsupportedClass { layer: String::new(), class: class.into(), hint })
         }
     }
 
-    fn has_float64(&self) -> bool {
-        fn any(value: &Value) -> bool {
+    /// Whether any layer is of this type. An input of float32 doesn't count: it gives any model its numbers.
+    fn has_dtype(&self, dtype: &str) -> bool {
+        fn any(value: &Value, dtype: &str) -> bool {
             match value {
-                Value::Object(map) => map.iter().any(|(key, value)| {
-                    let here = key == "dtype"
-                        && (value == "float64"
-                            || value
-                                .get("config")
-                                .and_then(|config| config.get("name"))
-                                .is_some_and(|n| n == "float64"));
-                    here || any(value)
-                }),
-                Value::Array(list) => list.iter().any(any),
+                Value::Object(map) => {
+                    let own = map.get("config").and_then(|config| config.get("dtype"));
+                    let own = own.map(|own| own.get("config").and_then(|policy| policy.get("name")).unwrap_or(own));
+                    let counts =
+                        dtype != "float32" || !matches!(layers::class_of(map), "InputLayer" | "__keras_tensor__");
+                    counts && own.is_some_and(|own| own == dtype) || map.values().any(|value| any(value, dtype))
+                }
+                Value::Array(list) => list.iter().any(|value| any(value, dtype)),
                 _ => false,
             }
         }
-        any(&self.model)
+        any(&self.model, dtype)
     }
 
     fn reader(&self) -> Reader<'_, 'a> {
@@ -337,16 +346,31 @@ impl<'a> Contents<'a> {
             version: self.version,
             weights: Some(&self.weights),
             options: self.options,
-            has_float64: self.has_float64(),
+            has_float64: self.has_dtype("float64"),
+            has_float32: self.has_dtype("float32"),
         }
     }
 
     fn model<T: Float>(&self) -> Found<Model<T>> {
         let object = self.object()?;
         let place = if self.legacy { ModelPlace::Legacy } else { ModelPlace::Group(Place::Group(String::new())) };
-        let model = self.reader().model(object, "", &place, 0)?;
+        let model = self.reader().model(object, "", &place, 0).map_err(|problem| self.true_hint::<T>(problem))?;
         self.weights.check_leftovers(if self.legacy { legacy_root(&self.weights.file)? } else { "" })?;
         Ok(model)
+    }
+
+    /// A hint at [`File::layer`] only where the file has a layer that can be taken out.
+    fn true_hint<T: Float>(&self, problem: Problem) -> Problem {
+        match problem {
+            Problem::UnsupportedClass { layer, class, hint } if hint.contains("keras::File::layer") => {
+                let names = self.layer_names().unwrap_or_default();
+                // Files of many layers that can't be taken out aren't worth more.
+                let some = names.iter().take(256).any(|name| self.layer::<T>(name).is_ok());
+                let hint = if some { hint } else { unsupported::NOTHING_TO_TAKE_OUT };
+                Problem::UnsupportedClass { layer, class, hint }
+            }
+            other => other,
+        }
     }
 
     fn layer_names(&self) -> Found<Vec<String>> {
@@ -387,14 +411,11 @@ impl<'a> Contents<'a> {
             };
             (object, rest, place) = (all[at], inner, places[at].clone());
         };
-        let queue;
-        if self.legacy {
-            queue = self.queue_of(name)?;
-            place = Place::Group(String::new());
-            return self.take_out(name, layer, &Place::Queue(&queue), place);
+        if self.legacy && !graph::is_model(layer) {
+            let queue = self.queue_of(name)?;
+            return self.take_out(name, layer, &Place::Queue(&queue));
         }
-        let own = place.clone();
-        self.take_out(name, layer, &own, place)
+        self.take_out(name, layer, &place)
     }
 
     fn take_out<T: Float>(
@@ -402,24 +423,35 @@ impl<'a> Contents<'a> {
         name: &str,
         layer: &Map<String, Value>,
         place: &Place<'_>,
-        _owner: Place<'static>,
     ) -> Found<Box<dyn Layer<T>>> {
-        match self.reader().layer::<T>(name, layer, place, 0)?.op {
+        let class = layers::class_of(layer);
+        let refused = |class: String, hint| Err(Problem::UnsupportedClass { layer: name.into(), class, hint });
+        if graph::is_model(layer) {
+            return refused(class.into(), unsupported::A_MODEL);
+        }
+        let op = match self.reader().layer::<T>(name, layer, place, 0) {
+            Ok(built) => built.op,
+            // The way out of a whole model isn't one here.
+            Err(Problem::UnsupportedClass { layer, class, .. }) => {
+                return Err(Problem::UnsupportedClass { layer, class, hint: unsupported::NOT_OVER_TIME });
+            }
+            Err(problem) => return Err(problem),
+        };
+        match op {
             Op::Recurrent { layer, .. } => Ok((*layer).clone()),
             Op::Dense(layer) => Ok(Box::new((*layer).clone())),
             Op::TimeDistributed(inner) => match *inner {
                 Op::Dense(layer) => {
                     Ok(Box::new(crate::layers::time_distributed::TimeDistributed::new((*layer).clone())))
                 }
-                _ => Err(self.not_over_time(name, layer)),
+                _ => {
+                    let inner = layer.get("config").and_then(|config| config.get("layer")).and_then(Value::as_object);
+                    let inner = inner.map_or("", layers::class_of);
+                    refused(format!("{class}({inner})"), unsupported::NOT_OVER_TIME)
+                }
             },
-            _ => Err(self.not_over_time(name, layer)),
+            _ => refused(class.into(), unsupported::NOT_OVER_TIME),
         }
-    }
-
-    fn not_over_time(&self, name: &str, layer: &Map<String, Value>) -> Problem {
-        let hint = "recurrent layers, Bidirectional, Dense and TimeDistributed(Dense) can be taken out";
-        Problem::UnsupportedClass { layer: name.into(), class: layers::class_of(layer).into(), hint }
     }
 
     /// The tensors of one layer in the legacy format; of a model within, those behind its other layers'.
@@ -455,7 +487,7 @@ impl<'a> Contents<'a> {
             rest = rest.strip_prefix(own).and_then(|inner| inner.strip_prefix('/')).unwrap_or("");
             object = all[at];
         }
-        let Some(outermost) = outermost else { return Err(NO_CONFIG) };
+        let Some(outermost) = outermost else { return Err(no_config(&self.weights.file)) };
         let file = &self.weights.file;
         let group = format!("{}{}", legacy_root(file)?, layers::name_of(outermost));
         let missing = || Problem::MissingObject { what: "group", name: group.clone() };

@@ -141,7 +141,7 @@ impl<'a> Weights<'a> {
                     let path = queue.take().ok_or_else(|| Problem::MissingTensor {
                         layer: layer.into(),
                         weight: (*name).into(),
-                        tensor: format!("one more of {}", queue.layer),
+                        tensor: format!("{}: weight_names[{}]", queue.layer, queue.tensors.len()),
                     })?;
                     let last = path.rsplit('/').next().unwrap_or(path);
                     let last = last.split(':').next().unwrap_or(last);
@@ -217,10 +217,10 @@ impl<'a> Weights<'a> {
     pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
         let used = self.used.borrow();
         let Some(start) = self.file.find(root)? else { return Ok(()) };
-        let mut waiting = vec![(root.trim_matches('/').to_string(), start, 0)];
+        let mut waiting = vec![(root.trim_matches('/').to_string(), start, 0_usize)];
         while let Some((path, object, depth)) = waiting.pop() {
             // Each level of a model within takes a few groups.
-            within("depth", depth, 4 * self.options.limits.depth)?;
+            within("depth", depth.div_ceil(4), self.options.limits.depth)?;
             if self.file.is_dataset(object)? {
                 if !used.contains(&path) {
                     return Err(Problem::LeftoverTensor { tensor: path });

@@ -1,0 +1,137 @@
+//! Classes that aren't read: found before anything else is said about a model, each with a way out that works for it.
+
+use serde_json::{Map, Value};
+
+use super::graph::{is_model, is_operation, layers_of};
+use super::layers::{class_of, name_of};
+use crate::interchange::error::{Found, Problem};
+
+/// The layers that are read.
+///
+/// The last ones are models that are no models, and objects without a class: what is wrong with them is said where they
+/// are read.
+const LAYERS: [&str; 45] = [
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AlphaDropout",
+    "Average",
+    "BatchNormalization",
+    "Bidirectional",
+    "Concatenate",
+    "CuDNNGRU",
+    "CuDNNLSTM",
+    "Dense",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GRU",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "InputLayer",
+    "LSTM",
+    "LayerNormalization",
+    "LeakyReLU",
+    "Masking",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
+    "Permute",
+    "RNN",
+    "ReLU",
+    "RepeatVector",
+    "Reshape",
+    "SimpleRNN",
+    "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "Subtract",
+    "ThresholdedReLU",
+    "TimeDistributed",
+    "Functional",
+    "Model",
+    "Sequential",
+    "",
+];
+
+/// The operations between layers that are read.
+const OPERATIONS: [&str; 7] = ["Any", "Concatenate", "ExpandDims", "LogicalOr", "NotEqual", "OnesLike", "ZerosLike"];
+
+/// What can be done where nothing better is known.
+pub(super) const TAKE_OUT: &str =
+    "layers over time can be taken out of the file one by one with keras::File::layer, whatever the rest is";
+
+/// The same for a file without such a layer.
+pub(super) const NOTHING_TO_TAKE_OUT: &str =
+    "change it for layers that are supported (the page coming_from_keras lists them) and save the model again";
+
+/// What [`File::layer`](super::File::layer) says of a layer that isn't one over time.
+pub(super) const NOT_OVER_TIME: &str = "SimpleRNN, LSTM, GRU, RNN, Bidirectional, Dense and TimeDistributed(Dense) can be \
+    taken out; keras::File::layer_names lists the layers of the file";
+
+/// What it says of a model within.
+pub(super) const A_MODEL: &str =
+    "it is a model within: take out its layers by path, as keras::File::layer_names lists them";
+
+/// Refuses a class that isn't read, by its name and the layer's: of a model and the models within, before anything is
+/// said about how they are called.
+pub(super) fn check_classes(object: &Map<String, Value>, path: &str) -> Found<()> {
+    for layer in layers_of(object, path)? {
+        let name = name_of(layer);
+        let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
+        if is_model(layer) {
+            check_classes(layer, &path)?;
+            continue;
+        }
+        let class = class_of(layer);
+        let read = if is_operation(layer) { OPERATIONS.contains(&class) } else { LAYERS.contains(&class) };
+        if !read {
+            let hint = if is_operation(layer) { operation(class) } else { layer_hint(class) };
+            return Err(Problem::UnsupportedClass { layer: path, class: class.into(), hint });
+        }
+    }
+    Ok(())
+}
+
+/// What stands in the place of an operation between layers.
+fn operation(class: &str) -> &'static str {
+    match class {
+        "Add" => "it is an operation between layers (a + b): call the layer keras.layers.Add instead",
+        "Subtract" => "it is an operation between layers (a - b): call the layer keras.layers.Subtract instead",
+        "Multiply" => "it is an operation between layers (a * b): call the layer keras.layers.Multiply instead",
+        "Maximum" => "it is an operation between layers: call the layer keras.layers.Maximum instead",
+        "Minimum" => "it is an operation between layers: call the layer keras.layers.Minimum instead",
+        "GetItem" => {
+            "it is an operation between layers (an index or a slice): for a recurrent layer's last step use \
+             return_sequences=False; else take layers out with keras::File::layer"
+        }
+        _ => {
+            "it is an operation between layers, and those are read as far as masks are made with them; layers over time \
+             can be taken out with keras::File::layer"
+        }
+    }
+}
+
+/// What can be done about a layer of a class that isn't read.
+fn layer_hint(class: &str) -> &'static str {
+    match class {
+        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" | "ClassMethod" | "InstanceMethod"
+        | "InstanceProperty" => {
+            "it is an operation of TensorFlow between layers: put a layer of Keras in its place (keras.layers.Add for +, \
+             return_sequences=False for the last step), or take layers over time out with keras::File::layer"
+        }
+        "Lambda" => {
+            "it is Python code, which is never run: put a layer of Keras in its place, or take layers over time out with \
+             keras::File::layer"
+        }
+        "TextVectorization" | "StringLookup" | "IntegerLookup" | "Hashing" | "CategoryEncoding" | "Discretization" => {
+            "make the ids in your program, and save the model that begins behind it; layers over time can be taken out \
+             with keras::File::layer"
+        }
+        _ => TAKE_OUT,
+    }
+}
