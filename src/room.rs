@@ -85,12 +85,14 @@ impl Room {
     }
 
     /// What another sum says, `times`.
+    #[cfg(feature = "rayon")]
     pub(crate) fn add(&mut self, other: Room, times: usize) {
         let other = other.bytes.and_then(|bytes| bytes.checked_mul(times));
         self.bytes = self.bytes.zip(other).and_then(|(sum, other)| sum.checked_add(other));
     }
 
     /// The sum.
+    #[cfg(any(feature = "rayon", test))]
     pub(crate) fn bytes(&self) -> Option<usize> {
         self.bytes
     }

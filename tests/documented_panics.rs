@@ -57,7 +57,8 @@ fn the_list_is_whole() {
         }));
     }
     let mut found: Vec<String> = sources(&root).iter().flat_map(|path| with_a_section(path)).collect();
-    (listed.sort(), found.sort());
+    listed.sort();
+    found.sort();
     assert_eq!(listed, found);
     assert!(found.len() > 5);
 }

@@ -334,14 +334,15 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         let Call { batch, timesteps, .. } = call;
         let (units, backward_units) = self.units();
         let keeps = call.recorded && self.merge == Merge::Mul;
+        // Of a direction whose outputs nobody else wants, and of one whose outputs aren't written in place.
+        let unwanted = if keeps && !call.sequence { units } else { 0 };
         let call = Call { sequence: call.sequence || keeps, ..call };
         self.forward.room(call, held.child(0), room);
         self.backward.room(call, held.child(1), room);
         room.buffer::<T>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, units + backward_units]);
-        // A bound: the outputs of a direction that nobody else wants, and those that aren't written in place.
-        let by_buffer = if call.sequence && !self.side_by_side() || keeps { backward_units } else { 0 };
-        let width = by_buffer + if keeps { units } else { 0 };
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, timesteps, width]);
+        let by_buffer = if call.sequence && !self.side_by_side() { backward_units } else { 0 };
+        let outputs = [batch, timesteps, unwanted + by_buffer];
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &outputs);
         let kept = if keeps { units + backward_units } else { 0 };
         room.buffer::<T>(held.in_node(|node| node.outputs.len()), &[batch, timesteps.saturating_add(1), kept]);
     }

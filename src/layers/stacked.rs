@@ -329,7 +329,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
         let divisible = !(call.recorded || call.dropout && self.generators() > 0);
         // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
-        let (mut between, mut within, mut states) = ([0; 2], (0, 0), 0);
+        let (mut between, mut within, mut states) = ([0; 2], [0; 2], 0);
         let mut at = 0;
         for group in self.groups(batch, timesteps, divisible) {
             let Group { parts, steps } = group;
@@ -340,7 +340,8 @@ impl<T: Float> Layer<T> for Stacked<T> {
                 let steps = steps.min(timesteps);
                 part.layer.room(Call { timesteps: steps, sequence, ..call }, held.child(index), room);
                 if index + 1 < parts.end {
-                    within = (within.0.max(steps), within.1.max(outputs));
+                    let width = room::product(&[outputs, steps]).unwrap_or(usize::MAX);
+                    within[(i + 1) % 2] = within[(i + 1) % 2].max(width);
                     states = states.max(part.state.len());
                 } else if index + 1 < self.parts.len() {
                     let width = room::product(&[outputs, if hands_on { timesteps } else { 1 }]);
@@ -359,7 +360,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, between[1]]);
         for buffer in 0..2 {
             let inner = held.in_scratch(|scratch| scratch.chunk_outputs[buffer].len());
-            room.buffer::<T>(inner, &[batch, within.0, within.1]);
+            room.buffer::<T>(inner, &[batch, within[buffer]]);
         }
         room.buffer::<T>(held.in_scratch(|scratch| scratch.chunk_states.len()), &[batch, states]);
     }
