@@ -287,3 +287,45 @@ fn chunks_without_steps_change_nothing() {
         same("state", &stream.state().values(), &state.values())
     }
 }
+
+#[test]
+fn blocks_on_slices_are_the_run() {
+    check(streaming_layers(), law::<f32>, law::<f64>);
+    expect("blocks of many steps project their inputs", |blocks, run| 0 < blocks.projected && run.projected > 0);
+    fn law<T: Float>(case: &Case) -> TestCaseResult {
+        let (layer, x) = (case.layer::<T>(), case.x::<T>());
+        let whole = right(|| layer.forward(&x))?;
+        let mut sequence = Array3::zeros(whole.sequence()?.raw_dim());
+        // Without room step by step, with room several at a time.
+        for reserved in [0, 5, case.timesteps] {
+            let mut stream = Stream::new(&*layer, case.batch)?;
+            stream.reserve_steps(reserved)?;
+            for pair in case.cuts().windows(2) {
+                let piece = x.slice(s![.., pair[0]..pair[1], ..]).as_standard_layout().into_owned();
+                let mut out = vec![T::nan(); case.batch * piece.dim().1 * layer.output_size()];
+                let input = piece.as_slice().expect("standard layout");
+                left(|| stream.process(input, &mut out))?;
+                let mut place = sequence.slice_mut(s![.., pair[0]..pair[1], ..]);
+                place.iter_mut().zip(out).for_each(|(to, from)| *to = from);
+            }
+            same(&format!("room for {reserved} steps"), &sequence, whole.sequence()?)?;
+            same_end("end", &stream, &whole)?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn room_for_steps_changes_nothing() {
+    check(streaming_layers(), law::<f32>, law::<f64>);
+    fn law<T: Float>(case: &Case) -> TestCaseResult {
+        let (layer, x) = (case.layer::<T>(), case.x::<T>());
+        let (mut stream, mut other) = (Stream::new(&*layer, case.batch)?, Stream::new(&*layer, case.batch)?);
+        stream.run(&x)?;
+        other.run(&x)?;
+        stream.reserve_steps(case.timesteps)?;
+        same_state("state", stream.state(), other.state())?;
+        same("output", &stream.output(), &other.output())?;
+        same("the next run", stream.run(&x)?.last(), other.run(&x)?.last())
+    }
+}

@@ -1,11 +1,6 @@
 //! Training allocates nothing after its first step: forward, loss, backward and update, for layers of all kinds. And what a
 //! recorded run keeps is no more than the way back needs.
 
-#![allow(unsafe_code)] // an allocator can't be written without
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
@@ -13,52 +8,12 @@ use recurrent::{
     Run, Scratch, SimpleRnn, Stacked, StackedCells, TimeDistributed,
 };
 
-/// The system's allocator, which counts what each thread asks for, and the bytes that it holds.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-    static HELD: Cell<isize> = const { Cell::new(0) };
-}
-
-fn hold(bytes: isize) {
-    HELD.with(|held| held.set(held.get() + bytes));
-}
-
-// SAFETY: every call goes to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        hold(layout.size() as isize);
-        // SAFETY: the caller keeps the same promises to us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        hold(-(layout.size() as isize));
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        hold(size as isize - layout.size() as isize);
-        // SAFETY: as above.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations() -> usize {
-    COUNT.with(Cell::get)
-}
+use super::counter::{calls, held};
 
 const BATCH: usize = 5;
 const STEPS: usize = 7;
 
-/// A training loop with everything reused; the number of allocations after the first step.
+/// A training loop with everything reused; the number of calls of the allocator after the first step.
 fn after_the_first_step(mut layer: Box<dyn Layer<f32>>, masked: bool, optimizer: &mut dyn Optimizer<f32>) -> usize {
     let (inputs, outputs) = (layer.input_size(), layer.output_size());
     let x = Array3::from_shape_fn((BATCH, STEPS, inputs), |(b, t, i)| ((b + 2 * t + 3 * i) as f32).sin());
@@ -92,11 +47,11 @@ fn after_the_first_step(mut layer: Box<dyn Layer<f32>>, masked: bool, optimizer:
         optimizer.step(layer, &gradients)
     };
     step(&mut layer).unwrap();
-    let before = allocations();
+    let before = calls();
     for _ in 0..3 {
         step(&mut layer).unwrap();
     }
-    allocations() - before
+    calls() - before
 }
 
 type Named = (&'static str, Box<dyn Layer<f32>>);
@@ -162,19 +117,11 @@ fn a_chunk_of_truncated_backpropagation_allocates_nothing() -> Result<()> {
         chunks.backward(&net, OutputGradient::new().sequence(&d_sequence), &mut gradients)?;
         optimizer.step(&mut net, &gradients)?;
         if i == 0 {
-            before = allocations();
+            before = calls();
         }
     }
-    assert_eq!(allocations(), before);
+    assert_eq!(calls(), before);
     Ok(())
-}
-
-/// The counter counts.
-#[test]
-fn an_allocation_is_seen() {
-    let before = allocations();
-    let array = std::hint::black_box(Array1::<f32>::zeros(100));
-    assert!(allocations() > before, "{}", array.len());
 }
 
 /// The bytes that a recorded run and its way back keep for each row and step.
@@ -184,11 +131,11 @@ fn bytes_of_a_row_step(layer: &dyn Layer<f32>) -> Result<f64> {
             Array3::from_shape_fn((BATCH, steps, layer.input_size()), |(b, t, i)| ((b + 2 * t + 3 * i) as f32).sin());
         let d_last = Array2::ones((BATCH, layer.output_size()));
         let mut gradients = Gradients::new(layer).without_input();
-        let before = HELD.get();
+        let before = held();
         let mut tape = Tape::new();
         layer.run(&x, Run::new().record(&mut tape))?;
         layer.backward(&mut tape, OutputGradient::new().last(&d_last), &mut gradients)?;
-        Ok(HELD.get() - before)
+        Ok(held() - before)
     };
     held(130)?; // what the thread keeps for all calls
     // More steps than the way back takes at a time.
