@@ -82,7 +82,9 @@ fn click_counter() -> recurrent::Result<Lstm> {
 }
 
 fn save(state: &State<f32>) -> recurrent::Result<Vec<(String, Vec<u8>)>> {
-    let bytes = |name: &str| -> recurrent::Result<Vec<u8>> { Ok(state.get(name)?.iter().flat_map(|value| value.to_le_bytes()).collect()) };
+    let bytes = |name: &str| -> recurrent::Result<Vec<u8>> {
+        Ok(state.get(name)?.iter().flat_map(|value| value.to_le_bytes()).collect())
+    };
     state.names().map(|name| Ok((name.to_string(), bytes(name)?))).collect()
 }
 

@@ -45,7 +45,7 @@ impl Cell for Leak {
         visitor.weight("kernel", &mut self.kernel);
     }
     fn step_backward(&self, step: StepBackward<'_, f64>, gradients: &mut WeightGradients<'_, f64>) -> Result<()> {
-        let of_weight = gradients.get_mut(0);
+        let of_weight = gradients.get_mut(0).expect("the kernel");
         step.d_x.fill(0.0);
         for (j, d) in step.d_next.iter().enumerate() {
             step.d_prev[j] = 0.5 * d;

@@ -3,7 +3,7 @@
 use ndarray::ArrayD;
 
 use super::Options;
-use super::graph::class_groups;
+use super::places;
 use super::weights::{Place, Queue, Weights, list};
 use crate::float::Float;
 use crate::interchange::error::{Found, Problem, within};
@@ -139,7 +139,7 @@ impl Reader<'_, '_> {
                 let parts = layer.parts();
                 let classes: Vec<&str> = parts.iter().map(|(_, part)| part.class_name()).collect();
                 let inner = place.child("layers");
-                for ((name, part), group) in parts.iter().zip(class_groups(&classes)) {
+                for ((name, part), group) in parts.iter().zip(places::groups(classes.iter().copied())) {
                     if part.count_params() > 0 {
                         self.layer(*part, &inner.child(&group), &format!("{prefix}{name}/"), new)?;
                     }

@@ -15,14 +15,18 @@
 //! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever the rest: [`File::layer`]; weights alone, into a layer that
 //!   was built by hand: [`load_weights`].
 
+mod classes;
 #[cfg(doc)]
 pub mod coming_from_keras;
-mod config;
 mod container;
 mod cudnn;
+mod description;
 mod graph;
 mod hand_built;
-mod layers;
+mod identity;
+mod json;
+mod places;
+mod take_out;
 mod unsupported;
 #[cfg(doc)]
 pub mod untrusted_files;
@@ -31,21 +35,22 @@ mod weights;
 
 use std::path::Path;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 pub use super::{Limits, LoadError, Problem};
 
+use self::classes::Reader;
 use self::container::Parts;
+use self::description::Described;
 use self::graph::ModelPlace;
-use self::layers::Reader;
+use self::json::Json;
 use self::version::Version;
-use self::weights::{Place, Queue, Weights, list, trainable};
+use self::weights::{Place, Weights};
 use super::error::Found;
 use super::hdf5::Hdf5;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::model::Model;
-use crate::model::op::Op;
 
 /// How to read a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -275,8 +280,10 @@ impl<'a> Contents<'a> {
                     None => Version::Keras3,
                     Some(metadata) => {
                         let metadata = container::json(metadata, "metadata.json", options)?;
-                        let version = metadata.get("keras_version").and_then(Value::as_str);
-                        version.map_or(Ok(Version::Keras3), |version| Version::parse(version, false))?
+                        let version = Json::root(&metadata).glance("an object", |fields| {
+                            fields.need("keras_version", "a version")?.text("a version")
+                        })?;
+                        Version::parse(version, false)?
                     }
                 };
                 let model = container::json(config, "config.json", options)?;
@@ -302,43 +309,16 @@ impl<'a> Contents<'a> {
         }
     }
 
-    fn object(&self) -> Found<&Map<String, Value>> {
-        let found = || Problem::Config {
-            layer: String::new(),
-            option: "its description".into(),
-            expected: "that of a Sequential or Functional model".into(),
-            found: config::show(&self.model),
-        };
-        let object = self.model.as_object().ok_or_else(found)?;
-        if graph::is_model(object) {
-            return Ok(object);
-        }
+    /// The description of the model, whose kind must be one that is read.
+    fn described(&self) -> Found<Described<'_>> {
+        let model = Described::root(&Json::root(&self.model))?;
         let hint = "models of the Sequential and the functional kind are read; load weights of others into layers";
-        let class = layers::class_of(object);
-        if class.is_empty() {
-            Err(found())
-        } else {
-            // A model of the user's own class has no name here.
-            Err(Problem::UnsupportedClass { layer: String::new(), class: class.into(), hint })
-        }
+        if model.is_model() { Ok(model) } else { Err(model.unsupported(hint)) }
     }
 
-    /// Whether any layer is of this type. An input of float32 doesn't count: it gives any model its numbers.
+    /// Whether any layer is of this type.
     fn has_dtype(&self, dtype: &str) -> bool {
-        fn any(value: &Value, dtype: &str) -> bool {
-            match value {
-                Value::Object(map) => {
-                    let own = map.get("config").and_then(|config| config.get("dtype"));
-                    let own = own.map(|own| own.get("config").and_then(|policy| policy.get("name")).unwrap_or(own));
-                    let counts =
-                        dtype != "float32" || !matches!(layers::class_of(map), "InputLayer" | "__keras_tensor__");
-                    counts && own.is_some_and(|own| own == dtype) || map.values().any(|value| any(value, dtype))
-                }
-                Value::Array(list) => list.iter().any(|value| any(value, dtype)),
-                _ => false,
-            }
-        }
-        any(&self.model, dtype)
+        Json::root(&self.model).mentions_dtype(dtype)
     }
 
     fn reader(&self) -> Reader<'_, 'a> {
@@ -352,9 +332,9 @@ impl<'a> Contents<'a> {
     }
 
     fn model<T: Float>(&self) -> Found<Model<T>> {
-        let object = self.object()?;
+        let model = self.described()?;
         let place = if self.legacy { ModelPlace::Legacy } else { ModelPlace::Group(Place::Group(String::new())) };
-        let model = self.reader().model(object, "", &place, 0).map_err(|problem| self.true_hint::<T>(problem))?;
+        let model = self.reader().model(&model, &place, 0).map_err(|problem| self.true_hint::<T>(problem))?;
         self.weights.check_leftovers(if self.legacy { legacy_root(&self.weights.file)? } else { "" })?;
         Ok(model)
     }
@@ -371,140 +351,5 @@ impl<'a> Contents<'a> {
             }
             other => other,
         }
-    }
-
-    fn layer_names(&self) -> Found<Vec<String>> {
-        fn collect(object: &Map<String, Value>, prefix: &str, names: &mut Vec<String>) -> Found<()> {
-            for layer in graph::layers_of(object, prefix)? {
-                let name = format!("{prefix}{}", layers::name_of(layer));
-                if graph::is_model(layer) {
-                    collect(layer, &format!("{name}/"), names)?;
-                }
-                names.push(name);
-            }
-            Ok(())
-        }
-        let mut names = Vec::new();
-        collect(self.object()?, "", &mut names)?;
-        Ok(names)
-    }
-
-    fn layer<T: Float>(&self, name: &str) -> Found<Box<dyn Layer<T>>> {
-        let mut object = self.object()?;
-        let mut place: Place<'static> = Place::Group(String::new());
-        let mut rest = name;
-        // From model to model, down to the layer.
-        let layer = loop {
-            let all = graph::layers_of(object, name)?;
-            let places = graph::places(object, &all, &place);
-            let here = all.iter().position(|layer| layers::name_of(layer) == rest);
-            if let Some(at) = here {
-                place = places[at].clone();
-                break all[at];
-            }
-            let inside = all.iter().enumerate().find_map(|(at, layer)| {
-                let inner = rest.strip_prefix(layers::name_of(layer))?.strip_prefix('/')?;
-                graph::is_model(layer).then_some((at, inner))
-            });
-            let Some((at, inner)) = inside else {
-                return Err(Problem::UnknownLayer { name: name.into(), known: self.layer_names()? });
-            };
-            (object, rest, place) = (all[at], inner, places[at].clone());
-        };
-        if self.legacy && !graph::is_model(layer) {
-            let queue = self.queue_of(name)?;
-            return self.take_out(name, layer, &Place::Queue(&queue));
-        }
-        self.take_out(name, layer, &place)
-    }
-
-    fn take_out<T: Float>(
-        &self,
-        name: &str,
-        layer: &Map<String, Value>,
-        place: &Place<'_>,
-    ) -> Found<Box<dyn Layer<T>>> {
-        let class = layers::class_of(layer);
-        let refused = |class: String, hint| Err(Problem::UnsupportedClass { layer: name.into(), class, hint });
-        if graph::is_model(layer) {
-            return refused(class.into(), unsupported::A_MODEL);
-        }
-        let op = match self.reader().layer::<T>(name, layer, place, 0) {
-            Ok(built) => built.op,
-            // The way out of a whole model isn't one here.
-            Err(Problem::UnsupportedClass { layer, class, .. }) => {
-                return Err(Problem::UnsupportedClass { layer, class, hint: unsupported::NOT_OVER_TIME });
-            }
-            Err(problem) => return Err(problem),
-        };
-        match op {
-            Op::Recurrent { layer, .. } => Ok((*layer).clone()),
-            Op::Dense(layer) => Ok(Box::new((*layer).clone())),
-            Op::TimeDistributed(inner) => match *inner {
-                Op::Dense(layer) => {
-                    Ok(Box::new(crate::layers::time_distributed::TimeDistributed::new((*layer).clone())))
-                }
-                _ => {
-                    let inner = layer.get("config").and_then(|config| config.get("layer")).and_then(Value::as_object);
-                    let inner = inner.map_or("", layers::class_of);
-                    refused(format!("{class}({inner})"), unsupported::NOT_OVER_TIME)
-                }
-            },
-            _ => refused(class.into(), unsupported::NOT_OVER_TIME),
-        }
-    }
-
-    /// The tensors of one layer in the legacy format; of a model within, those behind its other layers'.
-    fn queue_of(&self, name: &str) -> Found<Queue> {
-        let (mut object, mut rest) = (self.object()?, name);
-        let mut outermost: Option<&Map<String, Value>> = None;
-        // Of all weights of the outermost layer, those that are this layer's.
-        let mut mine: Vec<bool> = Vec::new();
-        loop {
-            let all = graph::layers_of(object, name)?;
-            let at = all.iter().position(|layer| {
-                let own = layers::name_of(layer);
-                rest == own
-                    || rest.strip_prefix(own).is_some_and(|inner| inner.starts_with('/') && graph::is_model(layer))
-            });
-            let Some(at) = at else {
-                return Err(Problem::UnknownLayer { name: name.into(), known: self.layer_names()? });
-            };
-            let count = |layer: &&Map<String, Value>| trainable(layer, true).len();
-            if outermost.is_none() {
-                mine = vec![true; count(&all[at])];
-                outermost = Some(all[at]);
-            } else {
-                let before: usize = all[..at].iter().map(count).sum();
-                let start = mine.iter().position(|&mine| mine).unwrap_or(0) + before;
-                let own = start..start + count(&all[at]);
-                mine.iter_mut().enumerate().for_each(|(i, mine)| *mine = own.contains(&i));
-            }
-            let own = layers::name_of(all[at]);
-            if rest == own {
-                break;
-            }
-            rest = rest.strip_prefix(own).and_then(|inner| inner.strip_prefix('/')).unwrap_or("");
-            object = all[at];
-        }
-        let Some(outermost) = outermost else { return Err(no_config(&self.weights.file)) };
-        let file = &self.weights.file;
-        let group = format!("{}{}", legacy_root(file)?, layers::name_of(outermost));
-        let missing = || Problem::MissingObject { what: "group", name: group.clone() };
-        let found = file.find(&group)?.ok_or_else(missing)?;
-        let names = list(file, found, "weight_names", self.options.limits.tensors)?.unwrap_or_default();
-        let flags = trainable(outermost, true);
-        let trained = (0..flags.len()).filter(|&i| flags[i]);
-        let order: Vec<usize> = trained.chain((0..flags.len()).filter(|&i| !flags[i])).collect();
-        let mut own: Vec<(usize, String)> = Vec::new();
-        for (place, &weight) in order.iter().enumerate() {
-            if let (true, Some(path)) = (mine.get(weight).copied().unwrap_or(false), names.get(place)) {
-                own.push((weight, format!("{group}/{path}")));
-            }
-        }
-        own.sort();
-        let tensors: Vec<String> = own.into_iter().map(|(_, path)| path).collect();
-        let all = vec![true; tensors.len()];
-        Ok(Queue::new(name, tensors, &all))
     }
 }

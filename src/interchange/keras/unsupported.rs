@@ -1,65 +1,4 @@
-//! Classes that aren't read: found before anything else is said about a model, each with a way out that works for it.
-
-use serde_json::{Map, Value};
-
-use super::graph::{is_model, is_operation, layers_of};
-use super::layers::{class_of, name_of};
-use crate::interchange::error::{Found, Problem};
-
-/// The layers that are read.
-///
-/// The last ones are models that are no models, and objects without a class: what is wrong with them is said where they
-/// are read.
-const LAYERS: [&str; 45] = [
-    "Activation",
-    "ActivityRegularization",
-    "Add",
-    "AlphaDropout",
-    "Average",
-    "BatchNormalization",
-    "Bidirectional",
-    "Concatenate",
-    "CuDNNGRU",
-    "CuDNNLSTM",
-    "Dense",
-    "Dropout",
-    "ELU",
-    "Embedding",
-    "Flatten",
-    "GRU",
-    "GaussianDropout",
-    "GaussianNoise",
-    "Identity",
-    "InputLayer",
-    "LSTM",
-    "LayerNormalization",
-    "LeakyReLU",
-    "Masking",
-    "Maximum",
-    "Minimum",
-    "Multiply",
-    "PReLU",
-    "Permute",
-    "RNN",
-    "ReLU",
-    "RepeatVector",
-    "Reshape",
-    "SimpleRNN",
-    "Softmax",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "Subtract",
-    "ThresholdedReLU",
-    "TimeDistributed",
-    "Functional",
-    "Model",
-    "Sequential",
-    "",
-];
-
-/// The operations between layers that are read.
-const OPERATIONS: [&str; 7] = ["Any", "Concatenate", "ExpandDims", "LogicalOr", "NotEqual", "OnesLike", "ZerosLike"];
+//! What to do about classes that aren't read: for each a way out that works for it.
 
 /// What can be done where nothing better is known.
 pub(super) const TAKE_OUT: &str =
@@ -77,28 +16,8 @@ pub(super) const NOT_OVER_TIME: &str = "SimpleRNN, LSTM, GRU, RNN, Bidirectional
 pub(super) const A_MODEL: &str =
     "it is a model within: take out its layers by path, as keras::File::layer_names lists them";
 
-/// Refuses a class that isn't read, by its name and the layer's: of a model and the models within, before anything is
-/// said about how they are called.
-pub(super) fn check_classes(object: &Map<String, Value>, path: &str) -> Found<()> {
-    for layer in layers_of(object, path)? {
-        let name = name_of(layer);
-        let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
-        if is_model(layer) {
-            check_classes(layer, &path)?;
-            continue;
-        }
-        let class = class_of(layer);
-        let read = if is_operation(layer) { OPERATIONS.contains(&class) } else { LAYERS.contains(&class) };
-        if !read {
-            let hint = if is_operation(layer) { operation(class) } else { layer_hint(class) };
-            return Err(Problem::UnsupportedClass { layer: path, class: class.into(), hint });
-        }
-    }
-    Ok(())
-}
-
 /// What stands in the place of an operation between layers.
-fn operation(class: &str) -> &'static str {
+pub(super) fn operation(class: &str) -> &'static str {
     match class {
         "Add" => "it is an operation between layers (a + b): call the layer keras.layers.Add instead",
         "Subtract" => "it is an operation between layers (a - b): call the layer keras.layers.Subtract instead",
@@ -117,7 +36,7 @@ fn operation(class: &str) -> &'static str {
 }
 
 /// What can be done about a layer of a class that isn't read.
-fn layer_hint(class: &str) -> &'static str {
+pub(super) fn layer(class: &str) -> &'static str {
     match class {
         "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" | "ClassMethod" | "InstanceMethod"
         | "InstanceProperty" => {

@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
-use serde_json::{Map, Value};
 
 use super::Options;
 use crate::float::Float;
@@ -255,41 +254,4 @@ pub(super) fn list<'a>(file: &Hdf5<'a>, object: Object, name: &str, limit: usize
         }
     }
     Ok(Some(all))
-}
-
-/// Of each weight of a layer, in order, whether it is trained: what decides the legacy order.
-pub(super) fn trainable(object: &Map<String, Value>, parents: bool) -> Vec<bool> {
-    let class = object.get("class_name").and_then(Value::as_str).unwrap_or_default();
-    let empty = Map::new();
-    let config = object.get("config").and_then(Value::as_object).unwrap_or(&empty);
-    let flag = |name: &str, default: bool| config.get(name).and_then(Value::as_bool).unwrap_or(default);
-    let own = parents && flag("trainable", true);
-    let inner = |name: &str| config.get(name).and_then(Value::as_object).map(|layer| trainable(layer, own));
-    match class {
-        "SimpleRNN" | "LSTM" | "GRU" | "SimpleRNNCell" | "LSTMCell" | "GRUCell" => {
-            vec![own; 2 + usize::from(flag("use_bias", true))]
-        }
-        "CuDNNLSTM" | "CuDNNGRU" => vec![own; 3],
-        "Dense" => vec![own; 1 + usize::from(flag("use_bias", true))],
-        "Embedding" | "PReLU" => vec![own],
-        "LayerNormalization" => vec![own; usize::from(flag("scale", true)) + usize::from(flag("center", true))],
-        "BatchNormalization" => {
-            let mut all = vec![own; usize::from(flag("scale", true)) + usize::from(flag("center", true))];
-            all.extend([false, false]);
-            all
-        }
-        "Bidirectional" => {
-            let forward = inner("layer").unwrap_or_default();
-            let backward = inner("backward_layer").unwrap_or_else(|| forward.clone());
-            [forward, backward].concat()
-        }
-        "TimeDistributed" => inner("layer").unwrap_or_default(),
-        "RNN" => inner("cell").unwrap_or_default(),
-        _ => {
-            let list = ["layers", "cells"].iter().find_map(|name| config.get(*name));
-            let list = list.or(object.get("config")).and_then(Value::as_array);
-            let layers = list.into_iter().flatten().filter_map(Value::as_object);
-            layers.flat_map(|layer| trainable(layer, own)).collect()
-        }
-    }
 }

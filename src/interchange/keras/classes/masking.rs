@@ -1,0 +1,14 @@
+//! Masking.
+
+use super::{Built, Class, Holds, INPUTS};
+use crate::float::Float;
+use crate::layers::masking::Masking;
+use crate::model::op::Op;
+
+impl<T: Float> Class<T> {
+    pub(super) const MASKING: &'static [Self] = &[Class::layer("Masking", INPUTS, Holds::Nothing, |reading| {
+        let value = T::from_f64(reading.fields.number("mask_value")?);
+        Masking::new(value).map_err(|source| reading.refused(source))?;
+        Ok(Built::with(Op::Masking(value), 0))
+    })];
+}

@@ -1,0 +1,25 @@
+//! Layers that merge several inputs.
+
+use super::{Built, Class, Holds, INPUTS, Reading};
+use crate::float::Float;
+use crate::model::merge::MergeOp;
+use crate::model::op::Op;
+
+impl<T: Float> Class<T> {
+    pub(super) const MERGING: &'static [Self] = &[
+        Class::layer("Add", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Add))),
+        Class::layer("Subtract", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Subtract))),
+        Class::layer("Multiply", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Multiply))),
+        Class::layer("Average", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Average))),
+        Class::layer("Maximum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Maximum))),
+        Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum))),
+        Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
+            let masks = reading.reader.version.mask_rule();
+            Ok(Built::with(Op::Concatenate { axis: reading.fields.integer("axis")?, masks }, 0))
+        }),
+    ];
+}
+
+fn merge<T: Float>(reading: &Reading<'_, '_>, how: MergeOp) -> Built<T> {
+    Built::with(Op::Merge { how, masks: reading.reader.version.mask_rule() }, 0)
+}
