@@ -13,7 +13,7 @@ impl<T: Float> Class<T> {
         Class::layer("Maximum", INPUTS, Holds::Nothing, |_| Ok(Built::with(Op::Merge(MergeOp::Maximum), 0))),
         Class::layer("Minimum", INPUTS, Holds::Nothing, |_| Ok(Built::with(Op::Merge(MergeOp::Minimum), 0))),
         Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(Op::Concatenate { axis: reading.fields.integer("axis")? }, 0))
+            Ok(Built::with(Op::Concatenate { axis: reading.axis()? }, 0))
         }),
     ];
 }
