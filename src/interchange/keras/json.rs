@@ -202,7 +202,7 @@ impl<'a> Json<'a> {
     fn open(&self, expected: &str) -> Found<Fields<'a>> {
         let map = self.value.as_object().ok_or_else(|| self.wrong(expected))?;
         // The options of a layer are known by their names alone.
-        let outer = if self.trail.key == "config" && self.trail.outer.is_empty() { "" } else { self.trail.key };
+        let outer = if self.trail.key == "config" { "" } else { self.trail.key };
         Ok(Fields { map, owner: Rc::clone(&self.owner), outer, taken: RefCell::default() })
     }
 
@@ -279,13 +279,28 @@ impl<'a> Fields<'a> {
         self.need(key, "true or false")?.flag()
     }
 
+    /// An option that Keras's own files never leave out; nothing if it is left out in a description that was written
+    /// by hand, where it means what it means in Keras's constructors. Keras says of each layer whether it is trainable.
+    pub(super) fn option(&self, key: &'static str, expected: &str) -> Found<Option<Json<'a>>> {
+        match self.take(key) {
+            None if self.has("trainable") => Err(self.absent(key, expected)),
+            option => Ok(option),
+        }
+    }
+
+    /// A flag with the default of Keras's constructor.
+    pub(super) fn default_flag(&self, key: &'static str, default: bool) -> Found<bool> {
+        self.option(key, "true or false")?.map_or(Ok(default), |json| json.flag())
+    }
+
+    /// A number with the default of Keras's constructor.
+    pub(super) fn default_number(&self, key: &'static str, default: f64) -> Found<f64> {
+        self.option(key, "a number")?.map_or(Ok(default), |json| json.number())
+    }
+
     /// A flag, or what its absence means.
     pub(super) fn flag_or(&self, key: &'static str, absent: bool) -> Found<bool> {
         self.take(key).map_or(Ok(absent), |json| json.flag())
-    }
-
-    pub(super) fn number(&self, key: &'static str) -> Found<f64> {
-        self.need(key, "a number")?.number()
     }
 
     pub(super) fn number_or(&self, key: &'static str, absent: f64) -> Found<f64> {
@@ -299,10 +314,6 @@ impl<'a> Fields<'a> {
     /// A whole number that may be null or absent.
     pub(super) fn integer_if(&self, key: &'static str) -> Found<Option<i64>> {
         self.take(key).and_then(Json::given).map(|json| json.integer()).transpose()
-    }
-
-    pub(super) fn integers(&self, key: &'static str) -> Found<Vec<i64>> {
-        self.need(key, "whole numbers")?.integers()
     }
 
     pub(super) fn size(&self, key: &'static str, limit: usize) -> Found<usize> {

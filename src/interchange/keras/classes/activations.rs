@@ -14,7 +14,7 @@ use crate::model::op::Op;
 impl<T: Float> Class<T> {
     pub(super) const ACTIVATIONS: &'static [Self] = &[
         Class::layer("Activation", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(Op::Activation(reading.activation::<T>("activation")?), 0))
+            Ok(Built::with(Op::Activation(reading.needed_activation::<T>("activation")?), 0))
         }),
         Class::layer("ReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, relu)),
         Class::layer("LeakyReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, leaky_relu)),
@@ -34,9 +34,10 @@ fn of_layer<T: Float>(reading: &Reading<'_, '_>, read: fn(&Reading<'_, '_>) -> F
 
 fn relu(reading: &Reading<'_, '_>) -> Found<Activation> {
     let fields = reading.fields;
-    let max_value = fields.need("max_value", "a number or null")?.given().map(|json| json.number()).transpose()?;
+    let max_value = fields.option("max_value", "a number or null")?.and_then(Json::given);
+    let max_value = max_value.map(|json| json.number()).transpose()?;
     // Old versions had neither.
-    let number = |key| if reading.is_old() { fields.number_or(key, 0.0) } else { fields.number(key) };
+    let number = |key| if reading.is_old() { fields.number_or(key, 0.0) } else { fields.default_number(key, 0.0) };
     let (negative_slope, threshold) = (number("negative_slope")?, number("threshold")?);
     Ok(match (negative_slope == 0.0, max_value, threshold == 0.0) {
         (true, None, true) => Activation::Relu,
@@ -47,20 +48,19 @@ fn relu(reading: &Reading<'_, '_>) -> Found<Activation> {
 fn leaky_relu(reading: &Reading<'_, '_>) -> Found<Activation> {
     // Its name in Keras 2.
     let key = if reading.fields.has("alpha") { "alpha" } else { "negative_slope" };
-    Ok(Activation::LeakyRelu { negative_slope: reading.fields.number(key)? })
+    Ok(Activation::LeakyRelu { negative_slope: reading.fields.default_number(key, 0.3)? })
 }
 
 fn elu(reading: &Reading<'_, '_>) -> Found<Activation> {
-    Ok(Activation::Elu { alpha: reading.fields.number("alpha")? })
+    Ok(Activation::Elu { alpha: reading.fields.default_number("alpha", 1.0)? })
 }
 
 fn thresholded_relu(reading: &Reading<'_, '_>) -> Found<Activation> {
-    Ok(Activation::Threshold { threshold: reading.fields.number("theta")?, default_value: 0.0 })
+    Ok(Activation::Threshold { threshold: reading.fields.default_number("theta", 1.0)?, default_value: 0.0 })
 }
 
 fn softmax<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
-    let axes = reading.fields.need("axis", "a whole number")?;
-    let [axis] = axes.integers()?[..] else { return Err(axes.unsupported("one axis is supported")) };
+    let axis = reading.axis()?;
     Ok(Built::with(Op::Softmax { axis, masks: reading.reader.version.softmax_mask() }, 0))
 }
 
@@ -77,7 +77,15 @@ fn prelu<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 
 impl Reading<'_, '_> {
     /// An activation by name, or the layer that stands in its place; null is linear.
-    pub(super) fn activation<T: Float>(&self, key: &'static str) -> Found<Activation> {
+    pub(super) fn activation<T: Float>(&self, key: &'static str, default: Activation) -> Found<Activation> {
+        match self.fields.option(key, "an activation")? {
+            Some(_) => self.needed_activation::<T>(key),
+            None => Ok(default),
+        }
+    }
+
+    /// An activation that has no default.
+    pub(super) fn needed_activation<T: Float>(&self, key: &'static str) -> Found<Activation> {
         let value = self.fields.need(key, "an activation")?;
         let activation = self.reader.activation::<T>(&value, self.depth)?;
         activation.validate().map_err(|source| self.refused(source))?;
@@ -108,13 +116,14 @@ impl Reader<'_, '_> {
         }
         let place = super::Place::Group(String::new());
         self.open::<T, _>(&object, &place, depth + 1, |reading| match class {
-            "Activation" => reading.activation::<T>("activation"),
+            "Activation" => reading.needed_activation::<T>("activation"),
             "ReLU" => relu(reading),
             "LeakyReLU" => leaky_relu(reading),
             "ELU" => elu(reading),
             "ThresholdedReLU" => thresholded_relu(reading),
             "Softmax" => {
-                reading.fields.need("axis", "a whole number")?.only(&json!(-1), "the last axis is supported")?;
+                let axis = reading.fields.option("axis", "a whole number")?;
+                axis.map_or(Ok(()), |axis| axis.only(&json!(-1), "the last axis is supported"))?;
                 Ok(Activation::Softmax)
             }
             _ => Err(value.unsupported("an activation or a layer of one is supported")),

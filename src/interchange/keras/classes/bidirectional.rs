@@ -8,7 +8,7 @@ use super::cells::{Any, any};
 use super::recurrent::{self, ARGUMENTS, Flags};
 use super::{Built, Class, Holds, Reading, Reads};
 use crate::float::Float;
-use crate::interchange::error::Found;
+use crate::interchange::error::{Found, Problem};
 use crate::layers::Layer;
 use crate::layers::bidirectional::{Bidirectional, Merge};
 
@@ -26,7 +26,10 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         Some(backward) => Some(Described::read(&backward, reading.path())?),
         // Keras 2 writes it if the caller gave one.
         None if reading.is_keras2() => None,
-        None => return Err(fields.absent("backward_layer", "a layer")),
+        None => {
+            fields.option("backward_layer", "a layer")?;
+            None
+        }
     };
     let (forward_layer, forward_flags) = direction::<T>(reading, &forward, "forward_layer", false)?;
     // Keras makes it of the forward one.
@@ -34,8 +37,12 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let backward = backward.as_ref().unwrap_or(&forward);
     let (backward_layer, backward_flags) = direction::<T>(reading, backward, "backward_layer", mirrored)?;
     if forward_flags.stateful != backward_flags.stateful {
-        let stateful = backward.config.glance("an object", |fields| fields.need("stateful", "true or false"))?;
-        return Err(stateful.wrong("the same in both directions"));
+        return Err(Problem::Config {
+            layer: backward.path().into(),
+            option: "stateful".into(),
+            expected: "the same in both directions".into(),
+            found: backward_flags.stateful.to_string(),
+        });
     }
     let layer =
         any!(forward_layer, forward => any!(backward_layer, backward => Bidirectional::from_layers(forward, backward)));
@@ -46,7 +53,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 
 fn merge_mode(reading: &Reading<'_, '_>) -> Found<Merge> {
     let expected = "concat, sum, mul, ave or null";
-    let value = reading.fields.need("merge_mode", expected)?;
+    let Some(value) = reading.fields.option("merge_mode", expected)? else { return Ok(Merge::Concat) };
     let Some(value) = value.given() else { return Ok(Merge::None) };
     match value.text(expected)? {
         "concat" => Ok(Merge::Concat),
@@ -70,8 +77,8 @@ fn direction<T: Float>(
         if !mirrored {
             return recurrent::over_time(reading, kind, &place, false);
         }
-        let backwards = reading.fields.need("go_backwards", "true or false")?;
-        if backwards.flag()? {
+        if reading.fields.default_flag("go_backwards", false)? {
+            let backwards = reading.fields.need("go_backwards", "false")?;
             return Err(backwards.wrong("false in the forward layer"));
         }
         recurrent::over_time(reading, kind, &place, true)

@@ -63,7 +63,7 @@ impl<T: Float> Class<T> {
 }
 
 pub(super) fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
-    Ok(["kernel", "recurrent_kernel", "bias"][..2 + usize::from(fields.flag("use_bias")?)].to_vec())
+    Ok(["kernel", "recurrent_kernel", "bias"][..2 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
 }
 
 pub(super) fn with_bias(_: &Fields<'_>) -> Found<Vec<&'static str>> {
@@ -171,7 +171,7 @@ fn built_in<T: Float>(
     reading.expect_shape(&read[1], &[units, gates * units])?;
     // Versions before the option did the product last.
     let reset_after = match kind {
-        CellKind::Gru => reading.newer_flag("reset_after", false, reading.is_old())?,
+        CellKind::Gru => reading.newer_flag("reset_after", true, reading.is_old().then_some(false))?,
         _ => kind == CellKind::CudnnGru,
     };
     if names.len() > 2 {
@@ -201,9 +201,15 @@ impl Common {
         let fields = reading.fields;
         let cudnn = kind.is_cudnn();
         Ok(Common {
-            activation: if cudnn { Activation::Tanh } else { reading.activation::<T>("activation")? },
+            activation: if cudnn {
+                Activation::Tanh
+            } else {
+                reading.activation::<T>("activation", Activation::Tanh)?
+            },
             recurrent_activation: match kind.gates() > 1 && !cudnn {
-                true => reading.activation::<T>("recurrent_activation")?,
+                // In Keras 2 the default depends on the version: there the file must say it.
+                true if reading.is_keras2() => reading.needed_activation::<T>("recurrent_activation")?,
+                true => reading.activation::<T>("recurrent_activation", Activation::Sigmoid)?,
                 false => Activation::Sigmoid,
             },
             use_bias,

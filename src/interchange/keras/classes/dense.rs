@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::json::Fields;
 use super::{Built, Class, Holds, INPUTS_AND_TRAINING, Reading, options};
+use crate::activation::Activation;
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::interchange::error::Found;
@@ -16,14 +17,14 @@ impl<T: Float> Class<T> {
 }
 
 fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
-    Ok(["kernel", "bias"][..1 + usize::from(fields.flag("use_bias")?)].to_vec())
+    Ok(["kernel", "bias"][..1 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.made_with(&["kernel", "bias"])?;
     reading.plain()?;
     let units = reading.size("units")?;
-    let activation = reading.activation::<T>("activation")?;
+    let activation = reading.activation::<T>("activation", Activation::Linear)?;
     let weights = reading.tensors(reading.place, &weights(reading.fields)?)?;
     let input = reading.rows(&weights[0], units, 1)?;
     let mut layer = Dense::builder(input, units)

@@ -26,7 +26,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.expect_shape(&weights[0], &[rows, columns])?;
     let refused = |source| reading.refused(source);
     let mut layer = Embedding::builder(rows, columns)
-        .mask_zero(reading.fields.flag("mask_zero")?)
+        .mask_zero(reading.fields.default_flag("mask_zero", false)?)
         .embeddings_initializer(Initializer::Zeros)
         .build()
         .map_err(refused)?;

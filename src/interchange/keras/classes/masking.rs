@@ -7,7 +7,7 @@ use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const MASKING: &'static [Self] = &[Class::layer("Masking", INPUTS, Holds::Nothing, |reading| {
-        let value = T::from_f64(reading.fields.number("mask_value")?);
+        let value = T::from_f64(reading.fields.default_number("mask_value", 0.0)?);
         Masking::new(value).map_err(|source| reading.refused(source))?;
         Ok(Built::with(Op::Masking(value), 0))
     })];

@@ -15,7 +15,7 @@ impl<T: Float> Class<T> {
         Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum))),
         Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
             let masks = reading.reader.version.mask_rule();
-            Ok(Built::with(Op::Concatenate { axis: reading.fields.integer("axis")?, masks }, 0))
+            Ok(Built::with(Op::Concatenate { axis: reading.axis()?, masks }, 0))
         }),
     ];
 }

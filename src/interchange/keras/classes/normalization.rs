@@ -19,7 +19,7 @@ impl<T: Float> Class<T> {
 }
 
 fn gamma_and_beta(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
-    let all = [("gamma", fields.flag("scale")?), ("beta", fields.flag("center")?)];
+    let all = [("gamma", fields.default_flag("scale", true)?), ("beta", fields.default_flag("center", true)?)];
     Ok(all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect())
 }
 
@@ -31,7 +31,7 @@ fn layer_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let fields = reading.fields;
     reading.made_with(&["gamma", "beta"])?;
     fields.only("rms_scaling", &json!(false), "only layers without it are read")?;
-    let mut axes = fields.integers("axis")?;
+    let mut axes = fields.option("axis", "whole numbers")?.map_or(Ok(vec![-1]), |axes| axes.integers())?;
     if axes.len() > 1 {
         // Keras sorts them, as they are, and shapes the weights so.
         axes.sort_unstable();
@@ -43,7 +43,7 @@ fn layer_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         return Err(reading.misshapen(weight, format!("{} dimensions, all weights alike", axes.len())));
     }
     let (gamma, beta) = (take(&weights, "gamma"), take(&weights, "beta"));
-    let statistics = Statistics::Own { epsilon: fields.number("epsilon")? };
+    let statistics = Statistics::Own { epsilon: fields.default_number("epsilon", 1e-3)? };
     let normalization = Normalization { axes, shape, gamma, beta, statistics };
     Ok(Built::with(Op::Normalize(Box::new(normalization)), options::count(&weights)))
 }
@@ -52,15 +52,14 @@ fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let fields = reading.fields;
     reading.made_with(&["gamma", "beta", "moving_mean", "moving_variance"])?;
     in_training_only(fields)?;
-    let axes = fields.need("axis", "a whole number")?;
-    let [axis] = axes.integers()?[..] else { return Err(axes.unsupported("one axis is supported")) };
+    let axis = reading.axis()?;
     let weights = reading.tensors(reading.place, &with_statistics(fields)?)?;
     let width = weights.last().map_or(0, |weight| weight.array.len());
     for weight in &weights {
         reading.expect_shape(weight, &[width])?;
     }
     let (mean, variance) = (take(&weights, "moving_mean"), take(&weights, "moving_variance"));
-    let epsilon = T::from_f64(fields.number("epsilon")?);
+    let epsilon = T::from_f64(fields.default_number("epsilon", 1e-3)?);
     let statistics = Statistics::moving(mean.unwrap_or_default(), variance.unwrap_or_default(), epsilon);
     let (gamma, beta) = (take(&weights, "gamma"), take(&weights, "beta"));
     let mut normalization = Normalization { axes: vec![axis], shape: vec![width], gamma, beta, statistics };

@@ -98,9 +98,21 @@ impl<'e> Reading<'e, '_> {
         self.is_keras2() && !self.fields.has("dtype")
     }
 
-    /// A flag that old versions didn't write, and what they did.
-    pub(super) fn newer_flag(&self, key: &'static str, old: bool, in_old: bool) -> Found<bool> {
-        if in_old { self.fields.flag_or(key, old) } else { self.fields.flag(key) }
+    /// A flag with the default of Keras's constructor, or with what `old` files mean that leave it out.
+    pub(super) fn newer_flag(&self, key: &'static str, default: bool, old: Option<bool>) -> Found<bool> {
+        match old {
+            Some(meant) => self.fields.flag_or(key, meant),
+            None => self.fields.default_flag(key, default),
+        }
+    }
+
+    /// A whole number, or a list of one, with the default of Keras's constructor.
+    pub(super) fn axis(&self) -> Found<i64> {
+        let Some(axes) = self.fields.option("axis", "a whole number")? else { return Ok(-1) };
+        match axes.integers()?[..] {
+            [axis] => Ok(axis),
+            _ => Err(axes.unsupported("one axis is supported")),
+        }
     }
 
     pub(super) fn size(&self, key: &'static str) -> Found<usize> {

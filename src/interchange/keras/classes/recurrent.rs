@@ -51,14 +51,14 @@ fn flags(reading: &Reading<'_, '_>, kind: CellKind) -> Found<Flags> {
     // Inputs of a cell besides the sequence.
     fields.only("num_constants", &json!(null), "inputs of a cell that are constant in time")?;
     Ok(Flags {
-        sequences: fields.flag("return_sequences")?,
-        state: reading.newer_flag("return_state", false, reading.is_old())?,
-        backwards: fields.flag("go_backwards")?,
+        sequences: fields.default_flag("return_sequences", false)?,
+        state: reading.newer_flag("return_state", false, reading.is_old().then_some(false))?,
+        backwards: fields.default_flag("go_backwards", false)?,
         // Keras 2 writes it if it is true.
-        zero: reading.newer_flag("zero_output_for_mask", false, reading.is_keras2())?,
-        stateful: fields.flag("stateful")?,
+        zero: reading.newer_flag("zero_output_for_mask", false, reading.is_keras2().then_some(false))?,
+        stateful: fields.default_flag("stateful", false)?,
         // cuDNN has no loop.
-        unroll: if kind.is_cudnn() { false } else { fields.flag("unroll")? },
+        unroll: if kind.is_cudnn() { false } else { fields.default_flag("unroll", false)? },
     })
 }
 

@@ -103,17 +103,19 @@ impl<T: Float> Graph<'_, '_, T> {
             if let Some(second) = shapes.next().filter(|second| !second.says(&shape)) {
                 return Err(second.wrong("what batch_shape says"));
             }
-            Ok((shape.shape()?, self.kind(&fields.need("dtype", "a type's name")?)?))
+            Ok((shape.shape()?, self.kind(fields.option("dtype", "a type's name")?)?))
         })?;
         self.add_input_spec(input.name.into(), shape, kind, part)
     }
 
     /// What an input takes.
-    fn kind(&self, dtype: &Json<'_>) -> Found<InputKind> {
+    fn kind(&self, dtype: Option<Json<'_>>) -> Found<InputKind> {
         let double = size_of::<T>() == 8;
+        let float32 = InputKind::Float { through_f32: double && self.reader.has_float64 };
+        let Some(dtype) = dtype else { return Ok(float32) };
         let int = |min: i64, max: i64| Ok(InputKind::Int { min, max });
         match dtype.text("a type's name")? {
-            "float32" => Ok(InputKind::Float { through_f32: double && self.reader.has_float64 }),
+            "float32" => Ok(float32),
             "float64" if double => Ok(InputKind::Float { through_f32: false }),
             "int8" => int(i8::MIN.into(), i8::MAX.into()),
             "int16" => int(i16::MIN.into(), i16::MAX.into()),
