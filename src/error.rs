@@ -529,6 +529,21 @@ pub enum Error {
         given: usize,
     },
 
+    /// A model of several inputs or outputs, run as one of one each.
+    #[error(
+        "the model has {} inputs ({}) and {} outputs ({}), not one of each: use predict",
+        inputs.len(),
+        inputs.join(", "),
+        outputs.len(),
+        outputs.join(", ")
+    )]
+    ModelSeveral {
+        /// The names of the inputs.
+        inputs: Vec<String>,
+        /// The names of the layers that the outputs come from.
+        outputs: Vec<String>,
+    },
+
     /// An array that isn't what an input of a model declares.
     #[error("input {input:?} of the model takes {expected}, got an array of shape {given}")]
     ModelInput {

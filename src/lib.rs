@@ -90,7 +90,7 @@
 //! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
-//! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict(&[(&x).into()])?` |
+//! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
 //! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, gradients.weights())?` |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
@@ -243,7 +243,7 @@ pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 #[cfg(feature = "keras")]
-pub use model::{Input, Model, ModelGradients, ModelState, ModelStream, ModelTape};
+pub use model::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};

@@ -490,7 +490,7 @@ fn a_keras_model_whole_and_step_by_step() -> Outcome {
     std::fs::remove_file(&path)?;
     println!("{model}"); // as Keras's summary()
     println!("{}", model.predict(&[(&Array3::<f32>::ones((1, 50, 8))).into()])?[0]); // arrays in, one array per output
-    let mut stream = Stream::new(Box::new(model.into_layer()?), 1)?; // an error names what can't stream
+    let mut stream = Stream::new(model.into_layer()?, 1)?; // an error names what can't stream
     stream.step_one(&[0.0; 8])?;
     Ok(())
 }

@@ -12,6 +12,7 @@ pub(crate) mod merge;
 pub(crate) mod normalization;
 pub(crate) mod op;
 mod per_step;
+mod predict_one;
 mod prelu;
 mod run;
 pub(crate) mod shape;
@@ -29,7 +30,7 @@ pub use self::gradients::ModelGradients;
 pub use self::run::ModelState;
 pub use self::stream::ModelStream;
 pub use self::tape::ModelTape;
-pub use self::tensor::Input;
+pub use self::tensor::{Input, InputElement};
 
 use self::op::Op;
 use self::shape::{Misfit, Shape};
@@ -53,8 +54,7 @@ use crate::state::StateLayout;
 /// use recurrent::keras;
 /// let model = keras::load::<f32>("model.keras")?;
 /// println!("{model}");
-/// let outputs = model.predict(&[(&Array3::<f32>::ones((1, 50, 8))).into()])?;
-/// println!("{}", outputs[0]);
+/// println!("{}", model.predict_one(&Array3::<f32>::ones((1, 50, 8)))?);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]

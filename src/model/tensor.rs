@@ -1,14 +1,28 @@
 //! What flows through a model: arrays of floats, integers or flags, with the masks that Keras attaches to them.
 
-use ndarray::{ArcArray, Array, ArrayD, ArrayRef, ArrayView, ArrayViewD, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
 
 use crate::float::Float;
 
-/// One input of a [`Model`](super::Model), made from an array by `into()`: floats of the model's type, integers of any
-/// type (ids), or flags.
+/// One input of a [`Model`](super::Model), made by `into()` from whatever [`forward`](crate::Layer::forward) takes, of any
+/// dimension: `&Array`, a view, `&` of a view (a slice by `s![]`, for one), `&ArrayRef`. The elements are floats of the
+/// model's type, integers of any type (ids), or flags.
 ///
 /// What the model's input layer declares is what it gets, as in Keras: integers become floats, floats are truncated to
 /// integers.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::Input;
+/// let x = Array3::<f32>::ones((4, 5, 3));
+/// let inputs: [Input<'_, f32>; 4] = [
+///     (&x).into(),
+///     x.view().into(),
+///     (&x.slice(s![1..3, .., ..])).into(),
+///     (&array![[3, 1, 4]]).into(), // ids
+/// ];
+/// assert_eq!(inputs[2].shape(), [2, 5, 3]);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Input<'a, T>(pub(super) Given<'a, T>);
 
@@ -31,46 +45,63 @@ impl<T> Input<'_, T> {
     }
 }
 
-impl<'a, T: Float, D: Dimension> From<&'a Array<T, D>> for Input<'a, T> {
-    fn from(array: &'a Array<T, D>) -> Self {
-        Input(Given::Float(array.view().into_dyn()))
-    }
+/// What the arrays of an [`Input`] may hold, for a model that computes in `T`.
+#[diagnostic::on_unimplemented(
+    message = "a model of `{T}` has no input of `{Self}`",
+    note = "floats are of the model's own type: convert with `array.mapv(f32::from)`, `mapv(f64::from)` or `mapv(|x| x as f32)`"
+)]
+pub trait InputElement<T>: Sized {
+    #[doc(hidden)]
+    fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T>;
 }
 
-impl<'a, T: Float, D: Dimension> From<ArrayView<'a, T, D>> for Input<'a, T> {
-    fn from(array: ArrayView<'a, T, D>) -> Self {
+impl<T: Float> InputElement<T> for T {
+    fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
         Input(Given::Float(array.into_dyn()))
     }
 }
 
-impl<'a, T: Float, D: Dimension> From<&'a Array<bool, D>> for Input<'a, T> {
-    fn from(array: &'a Array<bool, D>) -> Self {
-        Input(Given::Bool(array.view().into_dyn()))
+impl<T: Float> InputElement<T> for bool {
+    fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
+        Input(Given::Bool(array.into_dyn()))
     }
-}
-
-/// Ids: a copy, because models compute with one integer type. What doesn't fit is as large as can be, and so no id.
-fn ids<I: Copy + TryInto<i64>, D: Dimension>(array: &ArrayRef<I, D>) -> ArrayD<i64> {
-    array.map(|&id| id.try_into().unwrap_or(i64::MAX)).into_dyn()
 }
 
 macro_rules! integers {
     ($($integer:ty)*) => {$(
-        impl<'a, T: Float, D: Dimension> From<&'a Array<$integer, D>> for Input<'a, T> {
-            fn from(array: &'a Array<$integer, D>) -> Self {
-                Input(Given::Int(ids(array)))
-            }
-        }
-
-        impl<'a, T: Float, D: Dimension> From<ArrayView<'a, $integer, D>> for Input<'a, T> {
-            fn from(array: ArrayView<'a, $integer, D>) -> Self {
-                Input(Given::Int(ids(&array)))
+        impl<T: Float> InputElement<T> for $integer {
+            /// Ids: a copy, because models compute with one integer type. What doesn't fit is as large as can be, and
+            /// so no id.
+            fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
+                Input(Given::Int(array.map(|&id| id.try_into().unwrap_or(i64::MAX)).into_dyn()))
             }
         }
     )*};
 }
 
 integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+
+impl<'a, T, S, D> From<&'a ArrayBase<S, D>> for Input<'a, T>
+where
+    S: Data<Elem: InputElement<T>>,
+    D: Dimension,
+{
+    fn from(array: &'a ArrayBase<S, D>) -> Self {
+        InputElement::given(array.view())
+    }
+}
+
+impl<'a, T, A: InputElement<T>, D: Dimension> From<&'a ArrayRef<A, D>> for Input<'a, T> {
+    fn from(array: &'a ArrayRef<A, D>) -> Self {
+        A::given(array.view())
+    }
+}
+
+impl<'a, T, A: InputElement<T>, D: Dimension> From<ArrayView<'a, A, D>> for Input<'a, T> {
+    fn from(array: ArrayView<'a, A, D>) -> Self {
+        A::given(array)
+    }
+}
 
 /// An array that can be handed on without being copied.
 pub(crate) type Shared<A> = ArcArray<A, IxDyn>;

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `model = keras.models.load_model("m.keras")` | `let model = keras::load::<f32>("m.keras")?;` |
 //! | `model.summary()` | `println!("{model}");` |
-//! | `y = model.predict(x)` | `let y = &model.predict(&[(&x).into()])?[0];` |
+//! | `y = model.predict(x)` | `let y = model.predict_one(&x)?;` |
 //! | `a, b = model.predict([x, ids])` | `let outputs = model.predict(&[(&x).into(), (&ids).into()])?;` |
 //! | `model.predict({"ids": ids, "x": x})` | inputs in the order of [`Model::inputs`](crate::Model::inputs): sorted by key |
 //! | `model.get_layer("lstm").get_weights()` | `model.layer("lstm")?.weights()` |

@@ -4,8 +4,8 @@
 //! use ndarray::prelude::*;
 //! use recurrent::{Stream, keras};
 //! let model = keras::load::<f32>("model.keras")?;
-//! let outputs = model.predict(&[(&Array3::<f32>::ones((1, 50, 8))).into()])?;
-//! let mut stream = Stream::new(Box::new(model.into_layer()?), 1)?;
+//! println!("{}", model.predict_one(&Array3::<f32>::ones((1, 50, 8)))?);
+//! let mut stream = Stream::new(model.into_layer()?, 1)?;
 //! stream.step_one(&[0.0; 8])?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
