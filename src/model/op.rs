@@ -101,6 +101,8 @@ pub(crate) struct Call<'a, T: Float> {
     pub(crate) scratch: &'a mut Scratch<T>,
     /// Where a step is taken instead of a whole run: the recurrent layers' states.
     pub(crate) streams: Option<&'a mut Streams<T>>,
+    /// Keras 2: a stateful layer goes on from the state that it keeps, unless that is zero, whatever it is given.
+    pub(crate) kept_state_wins: bool,
     /// What the way back is to read.
     pub(crate) record: Option<&'a mut Record<T>>,
 }
@@ -246,10 +248,16 @@ fn recurrent<T: Float>(
     };
     let kept = slot.and_then(|slot| call.states.get_mut(slot));
     let before = kept.as_deref().cloned();
-    if let Some(state) = given.as_ref().or(before.as_ref()) {
+    let kept_wins = call.kept_state_wins
+        && before.as_ref().is_some_and(|state| state.as_slice().iter().any(|&value| value != T::zero()));
+    if let Some(state) = given.as_ref().filter(|_| !kept_wins).or(before.as_ref()) {
         run = run.initial_state(state);
     }
     if let Some(record) = call.record {
+        if kept_wins {
+            // What wasn't read gets no gradient.
+            record.initial = 0;
+        }
         run = run.record(&mut record.tape);
     }
     let output = produce(layer, &x, run, kept, None, call.scratch)?;

@@ -1,7 +1,7 @@
 //! What shapes come out of an operation: at loading with unknown dimensions, and before each call with known ones.
 
-use super::normalization::Normalization;
 use super::merge::MergeOp;
+use super::normalization::Normalization;
 use super::op::Op;
 use crate::float::Float;
 use crate::layers::Layer;

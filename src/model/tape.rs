@@ -121,7 +121,14 @@ impl<T> Default for Frame<T> {
 
 impl<T> Default for Record<T> {
     fn default() -> Self {
-        Record { inputs: vec![], outputs: vec![], masks: vec![], initial: 0, tape: Tape::new(), inner: Frame::default() }
+        Record {
+            inputs: vec![],
+            outputs: vec![],
+            masks: vec![],
+            initial: 0,
+            tape: Tape::new(),
+            inner: Frame::default(),
+        }
     }
 }
 

@@ -240,9 +240,7 @@ impl Reader<'_, '_> {
                 Op::Permute(dims)
             }
             "RepeatVector" => Op::RepeatVector(config.size("n")?),
-            "Concatenate" => {
-                Op::Concatenate { axis: config.integer("axis", -1)?, masks: self.version.mask_rule() }
-            }
+            "Concatenate" => Op::Concatenate { axis: config.integer("axis", -1)?, masks: self.version.mask_rule() },
             "Add" => self.merge(MergeOp::Add),
             "Subtract" => self.merge(MergeOp::Subtract),
             "Multiply" => self.merge(MergeOp::Multiply),

@@ -44,11 +44,7 @@ fn kept<T: Float>(mask: &ArrayD<bool>, d: &ArrayD<T>) -> Result<ArrayD<T>> {
     choose(mask, d, &ArrayD::from_elem(vec![1; d.ndim()], T::zero()))
 }
 
-fn product<T: Float>(
-    inputs: &[ArrayD<T>],
-    masks: Vec<Option<ArrayD<bool>>>,
-    d: ArrayD<T>,
-) -> Result<Vec<ArrayD<T>>> {
+fn product<T: Float>(inputs: &[ArrayD<T>], masks: Vec<Option<ArrayD<bool>>>, d: ArrayD<T>) -> Result<Vec<ArrayD<T>>> {
     let (factors, mask) = without_masked(inputs, &masks, T::one())?;
     let d = match &mask {
         Some(mask) => kept(mask, &d)?,
