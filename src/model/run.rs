@@ -10,9 +10,8 @@
 //!
 //! In Keras 2
 //! - a layer that is called with an initial state gets the mask of its input, too;
-//! - a stateful layer takes an initial state only if the state that it keeps is zero;
-//! - a call of a model with masks takes those that it doesn't name away from its inputs, and is done twice for what it
-//!   leaves behind, the states of stateful layers, unless all its outputs have masks.
+//! - a stateful layer takes an initial state only if the state that it keeps is zero (each direction by itself);
+//! - a call of a model that names masks takes away those of the inputs for which it names none.
 
 use std::sync::Arc;
 
@@ -153,35 +152,6 @@ impl<T: Float> Model<T> {
         Ok(())
     }
 
-    /// Whether a layer in it, or in a model within, is stateful.
-    fn keeps_states(&self) -> bool {
-        let keeps = |op: &Op<T>| match op {
-            Op::Recurrent { slot, .. } => slot.is_some(),
-            Op::Model(inner) => inner.keeps_states(),
-            _ => false,
-        };
-        self.parts.iter().filter_map(|part| part.op.as_ref()).any(keeps)
-    }
-
-    /// Keras 2 finds the masks of a model's outputs by running it once more: what that leaves in `states`.
-    fn leave_behind_again(
-        &self,
-        inputs: &[&Tensor<T>],
-        outputs: &[Tensor<T>],
-        states: &mut [State<T>],
-        scratch: &mut Scratch<T>,
-    ) -> Result<()> {
-        let masked = inputs.iter().any(|input| input.mask.is_some());
-        if !masked || !self.keeps_states() || outputs.iter().all(|output| output.mask.is_some()) {
-            return Ok(());
-        }
-        let mut tensors = Vec::new();
-        for (spec, input) in self.inputs.iter().zip(inputs) {
-            tensors.push(Tensor { value: spec.convert(input.value.clone())?, mask: input.mask.clone() });
-        }
-        self.execute(tensors, states, scratch, None, None).map(|_| ())
-    }
-
     /// This model as a layer of another one: inputs keep their masks, or get those that the call names.
     pub(super) fn execute_nested(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         if inputs.len() != self.inputs.len() {
@@ -234,7 +204,6 @@ impl<T: Float> Model<T> {
             self.check_call(&part.name, op, &arguments)?;
             let streams = streams.as_deref_mut();
             let record = frame.as_deref_mut().and_then(|frame| frame.records.get_mut(place));
-            let steps = streams.is_some();
             let context = Call {
                 mask,
                 passes,
@@ -246,9 +215,6 @@ impl<T: Float> Model<T> {
                 record,
             };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
-            if let (Op::Model(inner), true, false) = (op, self.keras_2, steps) {
-                inner.leave_behind_again(&arguments, &outputs, states, scratch)?;
-            }
             for (&to, output) in call.outputs.iter().zip(outputs) {
                 tensors[to] = Some(output);
             }
