@@ -1,5 +1,7 @@
 //! A model that is a chain of layers over time, as one layer.
 
+use std::collections::HashMap;
+
 use super::Model;
 use super::masked::Masked;
 use super::op::Op;
@@ -30,14 +32,14 @@ impl<T: Float> Model<T> {
     }
 
     fn as_one_layer(&self) -> Result<Box<dyn Layer<T>>> {
-        let chain = self.chain()?;
+        let chain = self.chain(&mut None, "")?;
         if let Some((Link { name, op: Op::Embedding(table) }, rest)) = chain.split_first() {
             // What is behind it may be what can't be done.
-            link(rest, Some(table.embeddings().ncols()))?;
+            link(rest, Some(table.embeddings().ncols()), table.masks_zero())?;
             return Err(cannot(name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
         }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
-        link(&chain, features)
+        link(&chain, features, false)
     }
 
     /// [`into_layer`](Model::into_layer) for a model that begins with an Embedding: its table, and the layer behind it.
@@ -51,7 +53,7 @@ impl<T: Float> Model<T> {
     }
 
     fn as_table_and_layer(&self) -> Result<(Embedding<T>, Box<dyn Layer<T>>)> {
-        let chain = self.chain()?;
+        let chain = self.chain(&mut None, "")?;
         let Some((Link { op: Op::Embedding(table), .. }, rest)) = chain.split_first() else {
             // That into_layer takes it is to be true.
             self.as_one_layer()?;
@@ -59,7 +61,7 @@ impl<T: Float> Model<T> {
             return Err(cannot(name, "the model doesn't begin with an Embedding: use into_layer"));
         };
         let width = table.embeddings().ncols();
-        Ok(((**table).clone(), link(rest, Some(width))?))
+        Ok(((**table).clone(), link(rest, Some(width), table.masks_zero())?))
     }
 
     /// A refusal that names a [`ModelStream`](super::ModelStream) only if that can run the model; if that can't either,
@@ -74,8 +76,9 @@ impl<T: Float> Model<T> {
         }
     }
 
-    /// The operations one after another, those of models within in their place.
-    fn chain(&self) -> Result<Vec<Link<'_, T>>> {
+    /// The operations one after another, those of models within in their place. `mask` says how the mask is made that is
+    /// attached to the input, then to the output; `path` is this model's.
+    fn chain(&self, mask: &mut Option<String>, path: &str) -> Result<Vec<Link<'_, T>>> {
         if self.inputs.len() != 1 || self.outputs.len() != 1 {
             return Err(cannot(
                 &self.name,
@@ -84,19 +87,41 @@ impl<T: Float> Model<T> {
         }
         let mut chain = Vec::new();
         let mut tensor = 0;
+        // How the flags that masks are made of are made.
+        let mut flags: HashMap<usize, String> = HashMap::new();
         for call in &self.calls {
             let Some(part) = self.parts.get(call.part) else { continue };
             let Some(op) = &part.op else { continue };
-            // Masks that are computed in the graph are those that Embedding and Masking attach.
-            if matches!(op, Op::NotEqual(_) | Op::Any { .. }) {
+            let named = |of: usize, value: f64| format!("{path}{of} != {value}");
+            let made = match op {
+                Op::NotEqual(value) => Some(named(call.inputs.first().copied().unwrap_or(0), *value)),
+                Op::Any { axes, keepdims } => {
+                    let of = call.inputs.first().and_then(|input| flags.get(input));
+                    let last = axes.as_deref() == Some(&[-1]) && !keepdims;
+                    Some(of.filter(|_| last).map_or(String::new(), |of| format!("any {of}")))
+                }
+                _ => None,
+            };
+            if let (Some(made), Some(&output)) = (made, call.outputs.first()) {
+                flags.insert(output, made);
                 continue;
             }
             if call.inputs != [tensor] || !call.initial_state.is_empty() {
                 return Err(cannot(&part.name, "it isn't part of a chain: use a ModelStream"));
             }
+            // Masks that are computed in the graph are mostly those that Embedding and Masking attach.
+            let own = |named: &usize| mask.is_none() || flags.get(named) != mask.as_ref();
+            if call.masks.iter().flatten().any(own) {
+                return Err(cannot(&part.name, "its mask isn't the one of its input: use a ModelStream"));
+            }
             match op {
-                Op::Model(inner) => chain.extend(inner.chain()?),
+                Op::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{}/", part.name))?),
                 op => chain.push(Link { name: &part.name, op }),
+            }
+            match op {
+                Op::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
+                Op::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
+                _ => {}
             }
             tensor = call.outputs.first().copied().unwrap_or(tensor);
         }
@@ -118,8 +143,9 @@ pub(super) fn cannot(layer: &str, reason: &'static str) -> Error {
     Error::CannotStream { layer: layer.into(), reason }
 }
 
-/// The layers behind each other; those behind a Masking are within it, which makes a stack of stacks.
-fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<dyn Layer<T>>> {
+/// The layers behind each other; those behind a Masking are within it, which makes a stack of stacks. `masked`: whether
+/// their input has a mask.
+fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>, masked: bool) -> Result<Box<dyn Layer<T>>> {
     let mut stack = Stacked::builder();
     let mut width = features;
     let mut empty = true;
@@ -134,12 +160,15 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<
             }
             Op::Masking(value) => {
                 let rest = chain.get(at + 1..).unwrap_or(&[]);
-                let inner = link(rest, width)?;
+                let inner = link(rest, width, true)?;
                 let layer = Masked::new(*value, inner);
                 stack = stack.layer(layer);
                 return stack.build().map(|stack| Box::new(stack) as Box<dyn Layer<T>>);
             }
-            Op::Identity if !(empty && at + 1 == chain.len()) => continue,
+            op if masked && reads_or_loses_mask(op) => {
+                return Err(cannot(name, "it does something else with the mask: use a ModelStream"));
+            }
+            Op::Identity | Op::WithoutMask if !(empty && at + 1 == chain.len()) => continue,
             Op::Recurrent { layer, .. } => (**layer).clone(),
             Op::Dense(layer) => Box::new((**layer).clone()),
             Op::TimeDistributed(inner) => match &**inner {
@@ -161,6 +190,15 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>) -> Result<Box<
         stack = stack.layer(PerStep::identity(width));
     }
     Ok(Box::new(stack.build()?))
+}
+
+/// Whether a mask makes a difference for an operation that as a layer knows nothing of it.
+fn reads_or_loses_mask<T: Float>(op: &Op<T>) -> bool {
+    match op {
+        Op::Softmax { .. } | Op::WithoutMask => true,
+        Op::TimeDistributed(inner) => reads_or_loses_mask(inner),
+        _ => false,
+    }
 }
 
 pub(super) const WHOLE: &str = "it works on the whole time axis, or isn't made for one step";

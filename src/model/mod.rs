@@ -11,6 +11,7 @@ mod masked;
 pub(crate) mod merge;
 pub(crate) mod normalization;
 pub(crate) mod op;
+mod order;
 mod per_step;
 mod predict_one;
 mod prelu;
@@ -78,8 +79,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) cost: usize,
     /// The most elements that a tensor may have.
     pub(crate) elements: usize,
-    /// Keras 3: a layer that is called with an initial state doesn't get the mask of its input. In Keras 2 it does.
-    pub(crate) state_hides_mask: bool,
+    /// Whether it is Keras 2's, where some calls mean other things: see [`run`].
+    pub(crate) keras_2: bool,
     /// Of all weights, and of the model itself.
     pub(crate) stamp: Stamp,
 }

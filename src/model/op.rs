@@ -101,6 +101,8 @@ pub(crate) struct Call<'a, T: Float> {
     pub(crate) scratch: &'a mut Scratch<T>,
     /// Where a step is taken instead of a whole run: the recurrent layers' states.
     pub(crate) streams: Option<&'a mut Streams<T>>,
+    /// Keras 2: a stateful layer goes on from the state that it keeps, unless that is zero, whatever it is given.
+    pub(crate) kept_state_wins: bool,
     /// What the way back is to read.
     pub(crate) record: Option<&'a mut Record<T>>,
 }
@@ -229,7 +231,7 @@ fn recurrent<T: Float>(
     layer: &dyn Layer<T>,
     slot: Option<usize>,
     x: &Value<T>,
-    call: Call<'_, T>,
+    mut call: Call<'_, T>,
 ) -> Result<Vec<Tensor<T>>> {
     let x = x.floats();
     let x = x.view().into_dimensionality::<Ix3>().map_err(|_| misfit())?;
@@ -246,6 +248,14 @@ fn recurrent<T: Float>(
     };
     let kept = slot.and_then(|slot| call.states.get_mut(slot));
     let before = kept.as_deref().cloned();
+    let mut given = given;
+    if let (Some(given), Some(kept), true) = (&mut given, &before, call.kept_state_wins) {
+        let wins = keep(layer, given, kept)?;
+        if let Some(record) = call.record.as_deref_mut() {
+            // What wasn't read gets no gradient.
+            record.initial.iter_mut().zip(wins).for_each(|(read, wins)| *read = !wins);
+        }
+    }
     if let Some(state) = given.as_ref().or(before.as_ref()) {
         run = run.initial_state(state);
     }
@@ -269,6 +279,25 @@ fn recurrent<T: Float>(
         }
     }
     Ok(outputs)
+}
+
+/// Replaces a state that was given by the one that is kept, unless that is zero: the whole of it, or of a direction.
+/// Returns for which parts it did.
+fn keep<T: Float>(layer: &dyn Layer<T>, given: &mut State<T>, kept: &State<T>) -> Result<Vec<bool>> {
+    let directions = layer.class_name() == "Bidirectional";
+    let group = |name: &str| name.split('/').next().filter(|_| directions).map(String::from);
+    let names: Vec<String> = layer.state_layout().names().map(String::from).collect();
+    let mut live = Vec::new();
+    for name in &names {
+        if kept.get(name)?.iter().any(|&value| value != T::zero()) {
+            live.push(group(name));
+        }
+    }
+    let wins: Vec<bool> = names.iter().map(|name| live.contains(&group(name))).collect();
+    for (name, _) in names.iter().zip(&wins).filter(|(_, wins)| **wins) {
+        given.set(name, &kept.get(name)?)?;
+    }
+    Ok(wins)
 }
 
 /// One step of a recurrent layer that goes on from its own state.

@@ -54,7 +54,7 @@ impl<T: Float> PerStep<T> {
     /// `None` for an operation that looks at more than one step's features.
     pub(super) fn new(op: &Op<T>, features: usize) -> Option<Self> {
         let map = match op {
-            Op::Identity => Map::Same,
+            Op::Identity | Op::WithoutMask => Map::Same,
             Op::Activation(activation) if !activation.changes_width() => Map::Activation(activation.clone()),
             Op::Softmax { axis: -1, .. } => Map::Activation(Activation::Softmax),
             Op::PRelu(alpha) if alpha.len() == features && alpha.shape().last() == Some(&features) => {

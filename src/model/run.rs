@@ -6,6 +6,12 @@
 //! - The mask that was named, or the one that is attached to the first input, goes on with the output, unless the layer
 //!   makes another one (Embedding, Masking, merging layers) or doesn't support masks (Flatten, Reshape, Permute,
 //!   RepeatVector, and models as layers, whose outputs have what was attached to them within).
+//! - A mask that a call of a model names is attached to the input itself: calls that come later see it, too.
+//!
+//! In Keras 2
+//! - a layer that is called with an initial state gets the mask of its input, too;
+//! - a stateful layer takes an initial state only if the state that it keeps is zero (each direction by itself);
+//! - a call of a model that names masks takes away those of the inputs for which it names none.
 
 use std::sync::Arc;
 
@@ -16,7 +22,7 @@ use super::shape::{Shape, display};
 use super::stream::Streams;
 use super::tape::Frame;
 use super::tensor::{Given, Input, Mask, Tensor, Value, in_row_order};
-use super::{InputKind, InputSpec, Model, ModelTape};
+use super::{CallSpec, InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::room::{self, Room};
@@ -149,6 +155,29 @@ impl<T: Float> Model<T> {
         Ok(tensors)
     }
 
+    /// Attaches the masks that a call of a model names to its inputs, wherever else these are.
+    fn attach(&self, call: &CallSpec, tensors: &mut [Option<Tensor<T>>]) -> Result<()> {
+        let is_model = self.parts.get(call.part).is_some_and(|part| matches!(part.op, Some(Op::Model(_))));
+        if !is_model || call.masks.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        for (place, &input) in call.inputs.iter().enumerate() {
+            let named = call.masks.get(place).copied().flatten();
+            let mask = named.and_then(|mask| tensors.get(mask)?.as_ref()).map(|mask| Mask::named(&mask.value));
+            if mask.is_none() && !self.keras_2 {
+                continue;
+            }
+            let Some(value) = tensors.get(input).and_then(Option::as_ref).map(|tensor| tensor.value.clone()) else {
+                continue;
+            };
+            // Layers that hand on what they get (Dropout) hand on the same tensor.
+            for tensor in tensors.iter_mut().flatten().filter(|tensor| tensor.value.is(&value)) {
+                tensor.mask.clone_from(&mask);
+            }
+        }
+        Ok(())
+    }
+
     /// This model as a layer of another one: inputs keep their masks, or get those that the call names.
     pub(super) fn execute_nested(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         if inputs.len() != self.inputs.len() {
@@ -180,13 +209,14 @@ impl<T: Float> Model<T> {
         let mut tensors: Vec<Option<Tensor<T>>> = inputs.into_iter().map(Some).collect();
         tensors.resize(self.tensors.len(), None);
         for (place, call) in self.calls.iter().enumerate() {
+            self.attach(call, &mut tensors)?;
             let Some(part) = self.parts.get(call.part) else { continue };
             let Some(op) = &part.op else { continue };
             let at = |index: &usize| {
                 let tensor = tensors.get(*index).and_then(Option::as_ref);
                 tensor.ok_or_else(|| Error::UnknownName { what: "tensor", name: index.to_string(), known: vec![] })
             };
-            let mut arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
+            let arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
             let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
             let masks: Vec<Option<_>> =
                 call.masks.iter().map(|mask| mask.as_ref().map(at).transpose()).collect::<Result<_>>()?;
@@ -195,24 +225,22 @@ impl<T: Float> Model<T> {
             let attached = arguments.first().and_then(|first| first.mask.clone());
             let named = masks.first().cloned().flatten();
             let passes = named.clone().or_else(|| attached.clone());
-            let mask = named
-                .or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || !self.state_hides_mask)));
+            let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || self.keras_2)));
 
-            // A model within takes the masks that the call names with its inputs.
-            let mut masked: Vec<Tensor<T>> = Vec::new();
-            if let (Op::Model(_), true) = (op, masks.iter().any(Option::is_some)) {
-                masked = arguments.iter().map(|&argument| argument.clone()).collect();
-                for (argument, mask) in masked.iter_mut().zip(&masks).filter(|(_, mask)| mask.is_some()) {
-                    argument.mask = mask.clone();
-                }
-                arguments = masked.iter().collect();
-            }
             self.check_call(&part.name, op, &arguments)?;
             let streams = streams.as_deref_mut();
             let record = frame.as_deref_mut().and_then(|frame| frame.records.get_mut(place));
-            let context = Call { mask, passes, initial, states: &mut *states, scratch: &mut *scratch, streams, record };
+            let context = Call {
+                mask,
+                passes,
+                initial,
+                states: &mut *states,
+                scratch: &mut *scratch,
+                streams,
+                kept_state_wins: self.keras_2,
+                record,
+            };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
-            drop(masked);
             for (&to, output) in call.outputs.iter().zip(outputs) {
                 tensors[to] = Some(output);
             }

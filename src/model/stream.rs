@@ -176,13 +176,34 @@ impl<T: Float> Streams<T> {
 }
 
 impl<T: Float> Model<T> {
-    /// Which inputs are sequences: those of three dimensions or more, and ids for an Embedding.
+    /// Which inputs are sequences: those of three dimensions or more, ids for an Embedding, and masks.
     fn input_kinds(&self) -> Vec<Kind> {
         let is_sequence = |input: usize| {
             let rank = self.inputs.get(input).map_or(0, |spec| spec.shape.len());
-            rank >= 3 || rank == 2 && self.reads_ids_from(input)
+            rank >= 3 || rank == 2 && (self.reads_ids_from(input) || self.reads_mask_from(input))
         };
         (0..self.inputs.len()).map(|input| if is_sequence(input) { Kind::Sequence } else { Kind::Steady }).collect()
+    }
+
+    /// Whether this input is a call's mask, or what one is made of.
+    fn reads_mask_from(&self, input: usize) -> bool {
+        let mut masks = vec![false; self.tensors.len()];
+        for call in self.calls.iter().rev() {
+            call.masks.iter().flatten().for_each(|&mask| masks[mask] = true);
+            let makes_mask = call.outputs.iter().any(|&output| masks[output]);
+            match self.parts.get(call.part).and_then(|part| part.op.as_ref()) {
+                Some(Op::NotEqual(_) | Op::LogicalOr | Op::Identity) if makes_mask => {
+                    call.inputs.iter().for_each(|&input| masks[input] = true);
+                }
+                Some(Op::Model(inner)) => {
+                    for (i, &tensor) in call.inputs.iter().enumerate() {
+                        masks[tensor] |= inner.reads_mask_from(i);
+                    }
+                }
+                _ => {}
+            }
+        }
+        masks.get(input).copied().unwrap_or(false)
     }
 
     /// Whether an Embedding reads this input.
@@ -225,6 +246,9 @@ fn plan<T: Float>(
         let sequence = read.contains(&Kind::Sequence);
         if sequence && read.contains(&Kind::Steady) && !matches!(op, Op::Model(_)) {
             return Err(cannot(name, "it joins a sequence with what belongs to the whole sequence"));
+        }
+        if call.masks.iter().flatten().any(|&mask| (kinds[mask] == Kind::Sequence) != sequence) {
+            return Err(cannot(name, "its mask and its input aren't both sequences"));
         }
         let kind = if sequence { Kind::Sequence } else { Kind::Steady };
         let outputs = match op {

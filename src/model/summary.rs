@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::shape::{Shape, display};
-use super::{CallSpec, Model};
+use super::{CallSpec, Model, TensorSpec};
 use crate::float::Float;
 use crate::layers::summary::{CHAIN, Column, Table, thousands};
 
@@ -14,17 +14,18 @@ impl<T: Float> fmt::Display for Model<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let columns: &'static [Column] = if self.is_chain() { &CHAIN } else { &GRAPH };
         let mut table = Table::new(f, &self.name, columns)?;
+        let lists = Lists::of(self);
         for (index, part) in self.parts.iter().enumerate() {
             if self.sequential && part.op.is_none() {
                 continue;
             }
             let mut cells = vec![
                 format!("{} ({})", part.name, part.class),
-                self.output_shapes(index),
+                self.output_shapes(&lists.tensors[index]),
                 thousands(part.trainable + part.non_trainable),
             ];
             if columns.len() == GRAPH.len() {
-                cells.push(self.connections(index));
+                cells.push(self.connections(&lists.calls[index]));
             }
             table.row(cells.iter().map(String::as_str))?;
         }
@@ -37,29 +38,26 @@ impl<T: Float> fmt::Display for Model<T> {
 impl<T: Float> Model<T> {
     /// Whether each layer reads nothing but the layer before it.
     fn is_chain(&self) -> bool {
-        let calls_of = |part: usize| self.calls.iter().filter(|call| call.part == part).count();
         self.sequential
             || self.inputs.len() == 1
-                && (0..self.parts.len()).all(|part| calls_of(part) <= 1)
+                && Lists::of(self).calls.iter().all(|calls| calls.len() <= 1)
                 && self.calls.iter().all(|call| reads(call) == 1)
                 && self.calls.windows(2).all(|pair| pair[1].inputs.iter().all(|input| pair[0].outputs.contains(input)))
     }
 
     /// The shapes of the last call's outputs, as Keras shows them.
-    fn output_shapes(&self, part: usize) -> String {
-        let node = self.tensors.iter().filter(|tensor| tensor.part == part).map(|tensor| tensor.node).max();
-        let shapes: Vec<&Shape> = (self.tensors.iter())
-            .filter(|tensor| tensor.part == part && Some(tensor.node) == node)
-            .map(|tensor| &tensor.shape)
-            .collect();
+    fn output_shapes(&self, tensors: &[&TensorSpec]) -> String {
+        let node = tensors.iter().map(|tensor| tensor.node).max();
+        let shapes: Vec<&Shape> =
+            tensors.iter().filter(|tensor| Some(tensor.node) == node).map(|tensor| &tensor.shape).collect();
         match &shapes[..] {
             [one] => display(one),
             many => format!("[{}]", many.iter().map(|shape| display(shape)).collect::<Vec<_>>().join(", ")),
         }
     }
 
-    fn connections(&self, part: usize) -> String {
-        let mut calls: Vec<&CallSpec> = self.calls.iter().filter(|call| call.part == part).collect();
+    fn connections(&self, calls: &[&CallSpec]) -> String {
+        let mut calls = calls.to_vec();
         calls.sort_by_key(|call| call.outputs.first().and_then(|&output| self.tensors.get(output)).map(|t| t.node));
         let read = |call: &CallSpec| {
             let all =
@@ -73,6 +71,30 @@ impl<T: Float> Model<T> {
         });
         let names: Vec<String> = names.collect();
         if names.is_empty() { "-".into() } else { names.join(", ") }
+    }
+}
+
+/// What belongs to each part, in the model's order: found once for all of them.
+struct Lists<'m> {
+    calls: Vec<Vec<&'m CallSpec>>,
+    tensors: Vec<Vec<&'m TensorSpec>>,
+}
+
+impl<'m> Lists<'m> {
+    fn of<T: Float>(model: &'m Model<T>) -> Self {
+        let parts = model.parts.len();
+        let mut lists = Lists { calls: vec![Vec::new(); parts], tensors: vec![Vec::new(); parts] };
+        for call in &model.calls {
+            if let Some(list) = lists.calls.get_mut(call.part) {
+                list.push(call);
+            }
+        }
+        for tensor in &model.tensors {
+            if let Some(list) = lists.tensors.get_mut(tensor.part) {
+                list.push(tensor);
+            }
+        }
+        lists
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Record<T> {
     pub(super) outputs: Vec<Value<T>>,
     /// The masks of the inputs.
     pub(super) masks: Vec<Option<Mask>>,
-    /// The number of parts of the initial state that the call was given.
-    pub(super) initial: usize,
+    /// Of the parts of the initial state that the call was given, which it read.
+    pub(super) initial: Vec<bool>,
     /// The run of a layer that has a way back of its own.
     pub(crate) tape: Tape<T>,
     /// The calls of a model within; the one call of the layer inside TimeDistributed.
@@ -104,7 +104,7 @@ impl<T: Float> Record<T> {
     pub(crate) fn keep_inputs(&mut self, inputs: &[&Tensor<T>], initial: usize) {
         self.inputs = inputs.iter().map(|input| input.value.clone()).collect();
         self.masks = inputs.iter().map(|input| input.mask.clone()).collect();
-        self.initial = initial;
+        self.initial = vec![true; initial];
     }
 
     pub(crate) fn keep_outputs(&mut self, outputs: &[Tensor<T>]) {
@@ -124,7 +124,7 @@ impl<T> Default for Record<T> {
             inputs: vec![],
             outputs: vec![],
             masks: vec![],
-            initial: 0,
+            initial: vec![],
             tape: Tape::new(),
             inner: Frame::default(),
         }

@@ -142,6 +142,19 @@ impl<T: Float> Value<T> {
         }
     }
 
+    /// Whether two values are one array.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        fn same<A>(a: &Shared<A>, b: &Shared<A>) -> bool {
+            a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
+        }
+        match (self, other) {
+            (Value::Float(a), Value::Float(b)) => same(a, b),
+            (Value::Int(a), Value::Int(b)) => same(a, b),
+            (Value::Bool(a), Value::Bool(b)) => same(a, b),
+            _ => false,
+        }
+    }
+
     /// Which numbers aren't zero.
     pub(crate) fn flags(&self) -> Shared<bool> {
         match self {

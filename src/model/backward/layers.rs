@@ -53,10 +53,8 @@ pub(super) fn recurrent<T: Float>(
     let with_input = wanted.first().is_some_and(|&wanted| wanted);
     let found = sums.lend(layer, with_input, |lent| layer.backward(&mut record.tape, gradient, lent))?;
     let mut back = vec![found.input.map(|input| input.into_dyn())];
-    if record.initial > 0 {
-        for name in layer.state_layout().names() {
-            back.push(Some(found.state.get(name)?.to_owned().into_dyn()));
-        }
+    for (name, &read) in layer.state_layout().names().zip(&record.initial) {
+        back.push(if read { Some(found.state.get(name)?.to_owned().into_dyn()) } else { None });
     }
     Ok(back)
 }

@@ -91,7 +91,7 @@ impl Reader<'_, '_> {
             batch: None,
             cost: 0,
             elements: self.options.limits.elements,
-            state_hides_mask: self.version == Version::Keras3,
+            keras_2: self.version == Version::Keras2,
             stamp: Stamp::new(),
         }
     }
@@ -289,6 +289,7 @@ impl<T: Float> Graph<'_, '_, T> {
 
     /// What each call may forget: tensors that no later call reads and that aren't outputs.
     fn finish(mut self, model: &Described<'_>) -> Found<Model<T>> {
+        self.model.order_calls();
         let mut seen: BTreeSet<usize> = self.model.outputs.iter().copied().collect();
         for call in self.model.calls.iter_mut().rev() {
             let masks = call.masks.iter().flatten();
