@@ -47,7 +47,7 @@ fn models() -> Vec<PathBuf> {
 
 /// Small limits, so that a file that asks for much is refused early.
 fn options() -> Options {
-    let limits = Limits { elements: 1 << 22, file_bytes: 1 << 24, ..Limits::default() };
+    let limits = Limits::new().elements(1 << 22).file_bytes(1 << 24).inflated_bytes(1 << 26);
     Options::new().limits(limits)
 }
 
@@ -394,10 +394,10 @@ fn what_the_caller_asks_for() {
     let error = File::from_bytes("nan", bytes.clone(), &strict).unwrap().model::<f32>().unwrap_err();
     assert!(matches!(error.problem(), Problem::NonFinite { .. }), "{error}");
 
-    let small = Options::new().limits(Limits { file_bytes: 1000, ..Limits::default() });
+    let small = Options::new().limits(Limits::new().file_bytes(1000));
     let error = File::from_bytes("large", bytes, &small).unwrap_err();
     assert!(matches!(error.problem(), Problem::Limit { what: "file_bytes", limit: 1000, .. }), "{error}");
-    let few = Options::new().limits(Limits { tensors: 2, ..Limits::default() });
+    let few = Options::new().limits(Limits::new().tensors(2));
     let error = recurrent::keras::load_with::<f32>(&path, &few).unwrap_err();
     assert!(matches!(error.problem(), Problem::Limit { what: "tensors", .. }), "{error}");
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::config::show;
 use super::layers::{Built, Reader, class_of, name_of};
+use super::policy;
 use super::version::Version;
 use super::weights::{Place, Queue, list, trainable};
 use crate::float::Float;
@@ -156,6 +157,7 @@ impl Reader<'_, '_> {
                 parts: vec![],
                 calls: vec![],
                 outputs: vec![],
+                output_names: vec![],
                 tensors: vec![],
                 stateful: vec![],
                 batch: None,
@@ -342,6 +344,7 @@ impl<T: Float> Graph<'_, '_, T> {
         let kind = match dtype.map_or(Some("float32"), Value::as_str) {
             Some("float32") => InputKind::Float { through_f32: double && self.reader.has_float64 },
             Some("float64") if double => InputKind::Float { through_f32: false },
+            Some(half) if policy::is_widened(half, self.reader.options) => InputKind::Float { through_f32: false },
             Some("int8") => InputKind::Int { min: i8::MIN.into(), max: i8::MAX.into() },
             Some("int16") => InputKind::Int { min: i16::MIN.into(), max: i16::MAX.into() },
             Some("int32") => InputKind::Int { min: i32::MIN.into(), max: i32::MAX.into() },
@@ -351,10 +354,7 @@ impl<T: Float> Graph<'_, '_, T> {
             Some("uint32") => InputKind::Int { min: 0, max: u32::MAX.into() },
             Some("bool") => InputKind::Bool,
             other => {
-                let hint = match other {
-                    Some("float64") => "load the model as f64",
-                    _ => "inputs of float32, float64, bool and integers of up to 64 bits are supported",
-                };
+                let hint = policy::input_hint(other);
                 let dtype = dtype.map_or("unknown".into(), show);
                 return Err(Problem::DType { layer: path, dtype, hint });
             }
@@ -549,12 +549,16 @@ impl<T: Float> Graph<'_, '_, T> {
                 return Err(self.problem("inbound_nodes", "none of an InputLayer", &Value::from(name_of(layer))));
             }
         }
+        let mut keys = keys_of(config.get("input_layers")).into_iter();
         for mut reference in self.references("input_layers", config)? {
             rebase(&mut reference, &offsets.outer);
             let at =
                 layers.iter().position(|&layer| name_of(layer) == reference.layer && class_of(layer) == "InputLayer");
             let at = at.ok_or_else(|| self.missing("input_layers", &reference))?;
             let tensor = self.add_input(layers[at], at)?;
+            if let (Some(key), Some(input)) = (keys.next(), self.model.inputs.last_mut()) {
+                input.name = key.clone();
+            }
             if self.known.insert(Reference { node: 0, index: 0, ..reference.clone() }, tensor).is_some() {
                 return Err(Problem::DuplicateLayer { name: self.layer_path(&reference.layer) });
             }
@@ -565,6 +569,7 @@ impl<T: Float> Graph<'_, '_, T> {
             let tensor = self.known.get(&reference).copied();
             self.model.outputs.push(tensor.ok_or_else(|| self.missing("output_layers", &reference))?);
         }
+        self.model.output_names = keys_of(config.get("output_layers"));
         Ok(())
     }
 
@@ -805,9 +810,24 @@ impl<T: Float> Graph<'_, '_, T> {
         if self.model.inputs.is_empty() || self.model.outputs.is_empty() {
             return Err(self.problem("layers", "inputs and outputs", &Value::Null));
         }
+        let layer = |&output: &usize| {
+            let part = self.model.tensors.get(output).and_then(|tensor| self.model.parts.get(tensor.part));
+            part.map_or(String::new(), |part| part.name.clone())
+        };
+        if self.model.output_names.is_empty() {
+            self.model.output_names = self.model.outputs.iter().map(layer).collect();
+        }
         // The inputs are the first tensors: that they are was their order of being added.
         Ok(self.model)
     }
+}
+
+/// The keys of a dictionary of tensors, sorted; none for what isn't one.
+fn keys_of(tensors: Option<&Value>) -> Vec<String> {
+    let Some(Value::Object(map)) = tensors else { return vec![] };
+    let flat =
+        map.values().all(|tensor| tensor.as_array().is_some_and(|list| list.first().is_some_and(Value::is_string)));
+    if flat { map.keys().cloned().collect() } else { vec![] }
 }
 
 #[derive(Debug, Default)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::Options;
 use super::config::{Config, show};
 use super::graph::ModelPlace;
+use super::policy;
 use super::version::Version;
 use super::weights::{Place, Weight, Weights};
 use crate::activation::Activation;
@@ -145,7 +146,6 @@ impl Reader<'_, '_> {
                 return Ok(Built { op: Op::TimeDistributed(Box::new(built.op)), ..built });
             }
             "Dense" => {
-                config.ignore(&["quantization_config"]);
                 self.plain(&config)?;
                 let units = config.size("units")?;
                 let activation = self.activation(&config, "activation", Activation::Linear)?;
@@ -293,23 +293,22 @@ impl Reader<'_, '_> {
             Some(other) => other.get("config").and_then(|config| config.get("name")).and_then(Value::as_str),
         };
         let hint = match policy {
-            Some("float32") if size_of::<T>() == 8 && self.has_float64 => "float32 and float64 layers in one model",
-            Some("float32") => return Ok(()),
-            Some("float64") if size_of::<T>() == 8 => return Ok(()),
-            Some("float64") => "load the model as f64",
-            Some(_) => "set its policy to float32 in Python and save the model again",
+            Some(policy) => match policy::check::<T>(policy, self.has_float64, self.options) {
+                Ok(()) => return Ok(()),
+                Err(hint) => hint,
+            },
             None => "its dtype can't be read",
         };
         let dtype = policy.map_or_else(|| show(config.get("dtype").unwrap_or(&Value::Null)), String::from);
         Err(Problem::DType { layer: config.layer.clone(), dtype, hint })
     }
 
-    /// That a layer isn't quantized and has no adapters.
+    /// That a layer isn't quantized. Adapters (LoRA) don't matter: `.keras` files hold the kernel with them added, and
+    /// Keras starts new ones that add nothing when it loads it.
     fn plain(&self, config: &Config<'_>) -> Found<()> {
-        for option in ["quantization_config", "lora_rank", "lora_alpha"] {
-            if let Some(value) = config.get(option) {
-                return Err(config.unsupported(option, value, "save the model without quantization and adapters"));
-            }
+        config.ignore(&["lora_rank", "lora_alpha"]);
+        if let Some(value) = config.get("quantization_config") {
+            return Err(config.unsupported("quantization_config", value, "save the model without quantization"));
         }
         Ok(())
     }
@@ -480,12 +479,8 @@ impl Reader<'_, '_> {
         expect_shape(&read[1], &config.layer, &[units, gates * units])?;
         let mut reset_after = false;
         if gates == 3 {
-            // In Keras 2 the default depends on the version: there the file must say it.
-            let option = if self.version == Version::Keras2 && !cudnn { "reset_after" } else { "" };
-            if !option.is_empty() && !config.has(option) {
-                return Err(config.wrong(option, "true or false", &Value::Null));
-            }
-            reset_after = cudnn || config.flag("reset_after", true)?;
+            // The first versions of Keras 2 don't have the option: they reset before.
+            reset_after = cudnn || config.flag("reset_after", self.version == Version::Keras3)?;
         }
         if gates > 1 && self.version == Version::Keras2 && !cudnn && !config.has("recurrent_activation") {
             return Err(config.wrong("recurrent_activation", "an activation", &Value::Null));

@@ -1,0 +1,38 @@
+//! Types of numbers: what a layer's or an input's dtype says, and whether that can be computed.
+
+use super::Options;
+
+/// The policies that compute with 16 bits, whatever they store.
+const HALF: [&str; 4] = ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"];
+
+const WIDEN: &str = "there is no arithmetic of 16 bits here: read it with keras::Options::half_as_f32(true) to compute in \
+                     f32, or set its policy to float32 in Python and save the model again";
+
+/// That a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no silent loss
+/// of 64. `has_float64` tells whether any layer of the file computes in f64.
+pub(super) fn check<T>(policy: &str, has_float64: bool, options: &Options) -> Result<(), &'static str> {
+    let double = size_of::<T>() == 8;
+    match policy {
+        "float32" if double && has_float64 => Err("float32 and float64 layers in one model"),
+        "float32" => Ok(()),
+        "float64" if double => Ok(()),
+        "float64" => Err("load the model as f64"),
+        half if HALF.contains(&half) && options.half_as_f32 => check::<T>("float32", has_float64, options),
+        half if HALF.contains(&half) => Err(WIDEN),
+        _ => Err("save the model without quantization, with the policy float32"),
+    }
+}
+
+/// Whether a dtype is one of 16 bits that is read as f32.
+pub(super) fn is_widened(dtype: &str, options: &Options) -> bool {
+    options.half_as_f32 && matches!(dtype, "float16" | "bfloat16")
+}
+
+/// What to do about an input of a type that isn't read.
+pub(super) fn input_hint(dtype: Option<&str>) -> &'static str {
+    match dtype {
+        Some("float64") => "load the model as f64",
+        Some("float16" | "bfloat16") => WIDEN,
+        _ => "inputs of float32, float64, bool and integers of up to 64 bits are supported",
+    }
+}
