@@ -64,6 +64,8 @@ pub(crate) struct Hdf5<'a> {
 struct Group<'a> {
     members: Rc<[Member<'a>]>,
     by_name: HashMap<&'a str, Object>,
+    /// Whether a name has a backslash: what Keras 2 on Windows made of a path.
+    backslashes: bool,
 }
 
 /// A name in a group, and what it stands for.
@@ -190,7 +192,8 @@ impl<'a> Hdf5<'a> {
             return Ok(Rc::clone(group));
         }
         let members: Rc<[Member<'a>]> = self.read_members(object)?.into();
-        let group = Rc::new(Group { by_name: members.iter().copied().collect(), members });
+        let backslashes = members.iter().any(|(name, _)| name.contains('\\'));
+        let group = Rc::new(Group { by_name: members.iter().copied().collect(), members, backslashes });
         self.groups.borrow_mut().insert(object.address, Rc::clone(&group));
         Ok(group)
     }
@@ -230,12 +233,24 @@ impl<'a> Hdf5<'a> {
         Ok(self.group(group)?.by_name.get(name).copied())
     }
 
-    /// An object by its path, `a/b/c`.
+    /// An object by its path, `a/b/c`. A group may also have `a\b` for a name, which is `b` in `a`.
     pub(crate) fn find(&self, path: &str) -> Found<Option<Object>> {
-        let mut object = self.root();
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            match self.member(object, part)? {
-                Some(member) => object = member,
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (mut object, mut rest) = (self.root(), &parts[..]);
+        while !rest.is_empty() {
+            let group = self.group(object)?;
+            // `a\b` stands beside `a`, so the longest name is tried first.
+            let longest = if group.backslashes { rest.len() } else { 1 };
+            let found = (1..=longest).rev().find_map(|count| {
+                let (name, rest) = rest.split_at(count);
+                let object = match name {
+                    [name] => group.by_name.get(name),
+                    names => group.by_name.get(names.join("\\").as_str()),
+                };
+                object.map(|object| (*object, rest))
+            });
+            match found {
+                Some(next) => (object, rest) = next,
                 None => return Ok(None),
             }
         }

@@ -9,7 +9,7 @@ use super::config::show;
 use super::layers::{Built, Reader, class_of, name_of};
 use super::policy;
 use super::version::Version;
-use super::weights::{Place, Queue, list, trainable};
+use super::weights::{Layout, Place, Queue, list, trainable};
 use crate::float::Float;
 use crate::interchange::error::{Found, Problem, within};
 use crate::model::op::Op;
@@ -76,30 +76,40 @@ fn snake_case(class: &str) -> String {
     name
 }
 
-/// The names of the groups of several layers' weights: by class, counted.
+/// The names of the groups of several cells' weights: by class, counted.
 pub(super) fn group_names(objects: &[&Object]) -> Vec<String> {
-    let classes: Vec<&str> = objects.iter().map(|object| class_of(object)).collect();
-    class_groups(&classes)
+    class_groups(objects.iter().map(|object| (class_of(object), 1)))
 }
 
-pub(super) fn class_groups(classes: &[&str]) -> Vec<String> {
+/// The names of groups by class, counted; each class with how many numbers it takes.
+pub(super) fn class_groups<'c>(classes: impl Iterator<Item = (&'c str, usize)>) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-    let name = |class: &&str| {
+    let name = |(class, numbers): (&str, usize)| {
         let name = snake_case(class);
         let count = counts.entry(name.clone()).or_default();
-        *count += 1;
-        if *count == 1 { name } else { format!("{name}_{}", *count - 1) }
+        let own = *count;
+        *count += numbers;
+        if own == 0 { name } else { format!("{name}_{own}") }
     };
-    classes.iter().map(name).collect()
+    classes.map(name).collect()
 }
 
 /// Where the weights of each layer of a model are, in Keras 3's layout.
-pub(super) fn places(object: &Object, layers: &[&Object], place: &Place<'static>) -> Vec<Place<'static>> {
+pub(super) fn places(
+    object: &Object,
+    layers: &[&Object],
+    place: &Place<'static>,
+    layout: Layout,
+) -> Vec<Place<'static>> {
     let sequential = class_of(object) == "Sequential";
     let skipped = |layer: &Object| is_operation(layer) || sequential && class_of(layer) == "InputLayer";
-    let kept: Vec<&Object> = layers.iter().copied().filter(|layer| !skipped(layer)).collect();
-    let mut names = group_names(&kept).into_iter();
-    let inner = place.child("layers");
+    let kept = layers.iter().copied().filter(|layer| !skipped(layer));
+    let numbers = |layer: &Object| match layout {
+        Layout::CountedTwice => layout.numbers(!trainable(layer, true).is_empty()),
+        _ => 1,
+    };
+    let mut names = class_groups(kept.map(|layer| (class_of(layer), numbers(layer)))).into_iter();
+    let inner = place.child(layout.group());
     let one =
         |layer: &&Object| if skipped(layer) { inner.clone() } else { inner.child(&names.next().unwrap_or_default()) };
     layers.iter().map(one).collect()
@@ -168,7 +178,7 @@ impl Reader<'_, '_> {
             },
         };
         let groups = match place {
-            ModelPlace::Group(place) => places(object, &layers, place),
+            ModelPlace::Group(place) => places(object, &layers, place, self.layout),
             ModelPlace::Legacy | ModelPlace::Queue(_) => vec![Place::Group(String::new()); layers.len()],
         };
         if let Some(config) = config.and_then(Value::as_object) {

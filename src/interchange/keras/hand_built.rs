@@ -1,5 +1,7 @@
 //! Weights of a file into a layer that was built by hand.
 
+use std::collections::BTreeSet;
+
 use ndarray::ArrayD;
 
 use super::Options;
@@ -133,34 +135,21 @@ fn last_name(path: &str) -> &'static str {
 
 /// The file's one layer with weights.
 fn only_layer(weights: &Weights<'_>) -> Found<Place<'static>> {
-    let file = &weights.file;
     let missing = |name: &str| Problem::MissingObject { what: "group", name: name.into() };
-    let group = file.find("layers")?.ok_or_else(|| missing("layers"))?;
-    let mut found = Vec::new();
-    for &(name, member) in file.members(group)?.iter() {
-        if name != "input_layer" && !file.is_dataset(member)? && holds_tensors(weights, &format!("layers/{name}"), 0)? {
-            found.push(name.to_string());
-        }
+    let layers = weights.layout(None)?.group();
+    let mut found = BTreeSet::new();
+    for tensor in weights.tensors()? {
+        let name = tensor.path.strip_prefix(layers).and_then(|rest| rest.strip_prefix('/')?.split('/').next());
+        found.extend(name.map(String::from));
     }
+    if found.is_empty() {
+        return Err(missing(layers));
+    }
+    let found: Vec<String> = found.into_iter().collect();
     match &found[..] {
-        [one] => Ok(Place::Group(format!("layers/{one}"))),
+        [one] => Ok(Place::Group(format!("{layers}/{one}"))),
         _ => Err(Problem::UnknownLayer { name: "the only layer with weights".into(), known: found }),
     }
-}
-
-fn holds_tensors(weights: &Weights<'_>, path: &str, depth: usize) -> Found<bool> {
-    crate::interchange::error::within("depth", depth, 64)?;
-    let file = &weights.file;
-    let Some(object) = file.find(path)? else { return Ok(false) };
-    if file.is_dataset(object)? {
-        return Ok(true);
-    }
-    for (name, _) in file.members(object)?.iter() {
-        if holds_tensors(weights, &format!("{path}/{name}"), depth + 1)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 struct Reader<'r, 'a> {
@@ -179,9 +168,11 @@ impl Reader<'_, '_> {
         match layer.class_name() {
             "Sequential" => {
                 let parts = layer.parts();
-                let classes: Vec<&str> = parts.iter().map(|(_, part)| part.class_name()).collect();
-                let inner = place.child("layers");
-                for ((name, part), group) in parts.iter().zip(class_groups(&classes)) {
+                let layout = self.weights.layout(None)?;
+                let classes =
+                    parts.iter().map(|(_, part)| (part.class_name(), layout.numbers(part.count_params() > 0)));
+                let inner = place.child(layout.group());
+                for ((name, part), group) in parts.iter().zip(class_groups(classes)) {
                     if part.count_params() > 0 {
                         self.layer(*part, &inner.child(&group), &format!("{prefix}{name}/"), new)?;
                     }

@@ -10,7 +10,7 @@ use super::config::{Config, show};
 use super::graph::ModelPlace;
 use super::policy;
 use super::version::Version;
-use super::weights::{Place, Weight, Weights};
+use super::weights::{Layout, Place, Weight, Weights};
 use crate::activation::Activation;
 use crate::cells::stacked::StackedCells;
 use crate::error::Error;
@@ -38,6 +38,7 @@ pub(super) struct Reader<'r, 'a> {
     pub(super) options: &'r Options,
     /// Whether any layer of the file computes in f64.
     pub(super) has_float64: bool,
+    pub(super) layout: Layout,
 }
 
 /// A layer that was built.

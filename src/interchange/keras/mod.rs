@@ -43,7 +43,7 @@ use self::container::Parts;
 use self::graph::ModelPlace;
 use self::layers::Reader;
 use self::version::Version;
-use self::weights::{Place, Queue, Weights, list, trainable};
+use self::weights::{Layout, Place, Queue, Weights, list, trainable};
 use super::error::Found;
 use super::hdf5::Hdf5;
 use crate::float::Float;
@@ -85,6 +85,7 @@ struct Contents<'a> {
     version: Version,
     model: Value,
     weights: Weights<'a>,
+    layout: Layout,
     legacy: bool,
     options: &'a Options,
 }
@@ -112,7 +113,9 @@ impl<'a> Contents<'a> {
             let root = legacy_root(file)?;
             let top = file.find(root)?.unwrap_or(file.root());
             let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
-            return Ok(Contents { version, model, weights, legacy, options });
+            let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_str);
+            let layout = weights.layout(text)?;
+            return Ok(Contents { version, model, weights, layout, legacy, options });
         }
         let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
         let config = text("model_config")?.ok_or(NO_CONFIG)?;
@@ -124,7 +127,7 @@ impl<'a> Contents<'a> {
             }
         };
         let model = container::json(config.as_bytes(), "model_config", options)?;
-        Ok(Contents { version, model, weights, legacy: true, options })
+        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options })
     }
 
     fn object(&self) -> Found<&Map<String, Value>> {
@@ -173,6 +176,7 @@ impl<'a> Contents<'a> {
             weights: Some(&self.weights),
             options: self.options,
             has_float64: self.has_float64(),
+            layout: self.layout,
         }
     }
 
@@ -207,7 +211,7 @@ impl<'a> Contents<'a> {
         // From model to model, down to the layer.
         let layer = loop {
             let all = graph::layers_of(object, name)?;
-            let places = graph::places(object, &all, &place);
+            let places = graph::places(object, &all, &place, self.layout);
             let here = all.iter().position(|layer| layers::name_of(layer) == rest);
             if let Some(at) = here {
                 place = places[at].clone();

@@ -83,6 +83,34 @@ fn short(path: &str) -> String {
     path.split_once('/').map_or(path, |(_, rest)| rest).into()
 }
 
+/// How the groups of a model's layers are named: by class, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Below `layers`.
+    Layers,
+    /// Keras 2.14: below `_layer_checkpoint_dependencies`.
+    Dependencies,
+    /// Keras 2.13: there, too, and a layer with weights counts twice, since it stands twice in that list.
+    CountedTwice,
+}
+
+const DEPENDENCIES: &str = "_layer_checkpoint_dependencies";
+
+impl Layout {
+    /// The group that holds the layers' groups.
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Layout::Layers => "layers",
+            Layout::Dependencies | Layout::CountedTwice => DEPENDENCIES,
+        }
+    }
+
+    /// The numbers that a layer takes of those of its class.
+    pub(super) fn numbers(self, has_weights: bool) -> usize {
+        if self == Layout::CountedTwice && has_weights { 2 } else { 1 }
+    }
+}
+
 impl<'q> Place<'q> {
     /// Something inside: a cell, a wrapped layer.
     pub(super) fn child(&self, name: &str) -> Place<'q> {
@@ -98,6 +126,23 @@ impl<'a> Weights<'a> {
     pub(super) fn new(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
         let file = Hdf5::new(bytes, &options.limits)?;
         Ok(Weights { file, used: RefCell::default(), options })
+    }
+
+    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names tell:
+    /// of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
+    pub(super) fn layout(&self, version: Option<&str>) -> Found<Layout> {
+        let root = self.file.members(self.file.root())?;
+        if !root.iter().any(|(name, _)| name.starts_with(DEPENDENCIES)) {
+            return Ok(Layout::Layers);
+        }
+        let twice = match version {
+            Some(version) => version.starts_with("2.13."),
+            None => {
+                let second = |part: &str| part.ends_with("_1");
+                !self.tensors()?.iter().any(|tensor| tensor.path.split('/').any(second))
+            }
+        };
+        Ok(if twice { Layout::CountedTwice } else { Layout::Dependencies })
     }
 
     /// The weights of these names at a place; there must be those and no others.
@@ -244,7 +289,8 @@ impl<'a> Weights<'a> {
             for &(name, member) in self.file.members(object)?.iter() {
                 // The walk may come by the same group again and again: it costs each time.
                 self.file.spend()?;
-                let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
+                let name = name.replace('\\', "/");
+                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
                 waiting.push((path, member, depth + 1));
             }
         }
