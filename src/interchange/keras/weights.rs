@@ -90,7 +90,7 @@ pub(super) enum Layout {
     Layers,
     /// Keras 2.14: below `_layer_checkpoint_dependencies`.
     Dependencies,
-    /// Keras 2.13: there, too, and a layer with weights counts twice, since it stands twice in that list.
+    /// Keras 2.12 and 2.13: there, too, and a layer with weights counts twice, since it stands twice in that list.
     CountedTwice,
 }
 
@@ -136,7 +136,7 @@ impl<'a> Weights<'a> {
             return Ok(Layout::Layers);
         }
         let twice = match version {
-            Some(version) => version.starts_with("2.13."),
+            Some(version) => ["2.11.", "2.12.", "2.13."].iter().any(|old| version.starts_with(old)),
             None => {
                 let second = |part: &str| part.ends_with("_1");
                 !self.tensors()?.iter().any(|tensor| tensor.path.split('/').any(second))
