@@ -244,6 +244,15 @@ pub enum Error {
         known: Vec<String>,
     },
 
+    /// An input of a model that was given nothing.
+    #[error("there is no array for the input {name:?}: the inputs are {}", known.join(", "))]
+    MissingInput {
+        /// The input.
+        name: String,
+        /// All inputs of the model.
+        known: Vec<String>,
+    },
+
     /// A name that was given twice.
     #[error("{what} {name:?} is given twice")]
     DuplicateName {

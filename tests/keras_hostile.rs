@@ -15,7 +15,7 @@ use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, LoadError, Options, Problem};
 use recurrent::{Input, Model};
 use serde_json::Value;
-use write_keras::zip;
+use write_keras::{members, zip};
 
 /// xorshift64*: the same cases in every run.
 struct Rng(u64);
@@ -35,7 +35,7 @@ impl Rng {
 
 fn models() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
-    for folder in ["models", "keras2"] {
+    for folder in ["models", "keras2", "forms", "versions"] {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models").join(folder);
         let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
@@ -47,7 +47,7 @@ fn models() -> Vec<PathBuf> {
 
 /// Small limits, so that a file that asks for much is refused early.
 fn options() -> Options {
-    let limits = Limits { elements: 1 << 22, file_bytes: 1 << 24, ..Limits::default() };
+    let limits = Limits::new().elements(1 << 22).file_bytes(1 << 24).inflated_bytes(1 << 26);
     Options::new().limits(limits)
 }
 
@@ -137,22 +137,6 @@ fn members_at(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let all = members(bytes);
     let find = |data: &Vec<u8>| bytes.windows(data.len()).position(|window| window == data).unwrap();
     all.iter().map(|(_, data)| find(data)).zip(&all).map(|(start, (_, data))| start..start + data.len()).collect()
-}
-
-/// The members of a zip file that stores them.
-fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let number =
-        |at: usize, width: usize| (0..width).rev().fold(0_usize, |number, i| number << 8 | usize::from(bytes[at + i]));
-    let mut members = Vec::new();
-    let mut at = 0;
-    while bytes.get(at..at + 4) == Some(b"PK\x03\x04") {
-        let (size, name, extra) = (number(at + 18, 4), number(at + 26, 2), number(at + 28, 2));
-        let start = at + 30 + name + extra;
-        let text = String::from_utf8(bytes[at + 30..at + 30 + name].to_vec()).unwrap();
-        members.push((text, bytes[start..start + size].to_vec()));
-        at = start + size;
-    }
-    members
 }
 
 /// Changes one place in the description of a model.
@@ -394,10 +378,10 @@ fn what_the_caller_asks_for() {
     let error = File::from_bytes("nan", bytes.clone(), &strict).unwrap().model::<f32>().unwrap_err();
     assert!(matches!(error.problem(), Problem::NonFinite { .. }), "{error}");
 
-    let small = Options::new().limits(Limits { file_bytes: 1000, ..Limits::default() });
+    let small = Options::new().limits(Limits::new().file_bytes(1000));
     let error = File::from_bytes("large", bytes, &small).unwrap_err();
     assert!(matches!(error.problem(), Problem::Limit { what: "file_bytes", limit: 1000, .. }), "{error}");
-    let few = Options::new().limits(Limits { tensors: 2, ..Limits::default() });
+    let few = Options::new().limits(Limits::new().tensors(2));
     let error = recurrent::keras::load_with::<f32>(&path, &few).unwrap_err();
     assert!(matches!(error.problem(), Problem::Limit { what: "tensors", .. }), "{error}");
 }

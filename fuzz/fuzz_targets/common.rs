@@ -7,7 +7,7 @@ use recurrent::{Input, ModelStream};
 /// Small limits, so that the fuzzer spends its time on reading.
 #[allow(dead_code)]
 pub fn options() -> Options {
-    Options::new().limits(Limits { elements: 1 << 20, calls: 1 << 10, ..Limits::default() })
+    Options::new().limits(Limits::new().elements(1 << 20).calls(1 << 10).inflated_bytes(1 << 24))
 }
 
 /// Loads the model, and if it loads, shows it, runs it and streams it.

@@ -4,15 +4,19 @@
 ///
 /// ```
 /// use recurrent::keras::{self, Limits, Options};
-/// let limits = Limits { file_bytes: 1 << 20, ..Limits::default() };
+/// let limits = Limits::new().file_bytes(1 << 20).inflated_bytes(1 << 24);
 /// let refused = keras::load_with::<f32>("model.keras", &Options::new().limits(limits));
 /// # assert!(refused.is_err());
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
-    /// The size of the file. All of a file's memory follows from it: no allocation is larger than what the file can
-    /// back.
+    /// The size of the file. All of a file's memory follows from it, but for what is unpacked: no other allocation is
+    /// larger than what the file can back.
     pub file_bytes: u64,
+    /// What is unpacked: the size of a deflated member of a container, and of all tensors that are stored in chunks
+    /// together, each time that one is read. Keras packs nothing, but zip and h5py do.
+    pub inflated_bytes: usize,
     /// The size of the text that describes the model.
     pub config_bytes: usize,
     /// Groups, tensors, links and attributes of an HDF5 file together, each time that one is looked at.
@@ -33,6 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             file_bytes: 4 << 30,
+            inflated_bytes: 1 << 30,
             config_bytes: 16 << 20,
             objects: 1 << 20,
             tensors: 1 << 16,
@@ -41,5 +46,37 @@ impl Default for Limits {
             calls: 1 << 16,
             elements: 1 << 30,
         }
+    }
+}
+
+/// A setter for each field, so that limits that are added later break nobody's code.
+macro_rules! setters {
+    ($($field:ident: $kind:ty),* $(,)?) => {
+        $(
+            #[doc = concat!("Sets [`", stringify!($field), "`](field@Limits::", stringify!($field), ").")]
+            pub fn $field(mut self, $field: $kind) -> Self {
+                self.$field = $field;
+                self
+            }
+        )*
+    };
+}
+
+impl Limits {
+    /// The defaults.
+    pub fn new() -> Self {
+        Limits::default()
+    }
+
+    setters! {
+        file_bytes: u64,
+        inflated_bytes: usize,
+        config_bytes: usize,
+        objects: usize,
+        tensors: usize,
+        depth: usize,
+        units: usize,
+        calls: usize,
+        elements: usize,
     }
 }

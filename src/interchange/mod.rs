@@ -2,6 +2,7 @@
 
 mod error;
 mod hdf5;
+mod inflate;
 pub mod keras;
 mod limits;
 

@@ -9,6 +9,7 @@ mod chain;
 mod gradients;
 mod masked;
 pub(crate) mod merge;
+mod named;
 pub(crate) mod normalization;
 pub(crate) mod op;
 mod order;
@@ -70,6 +71,8 @@ pub struct Model<T: Float = f32> {
     /// In an order in which they can be done.
     pub(crate) calls: Vec<CallSpec>,
     pub(crate) outputs: Vec<usize>,
+    /// A name for each output.
+    pub(crate) output_names: Vec<String>,
     pub(crate) tensors: Vec<TensorSpec>,
     /// The states of stateful layers, those of models within included.
     pub(crate) stateful: Vec<Arc<StateLayout>>,
@@ -153,12 +156,9 @@ impl<T: Float> Model<T> {
         self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..]))
     }
 
-    /// The names of the layers that the outputs come from, and the outputs' shapes with the batch first.
+    /// The names of the outputs ([`output_names`](Model::output_names)), and their shapes with the batch first.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
-        self.outputs.iter().filter_map(|&output| self.tensors.get(output)).map(|tensor| {
-            let name = self.parts.get(tensor.part).map_or("", |part| part.name.as_str());
-            (name, &tensor.shape[..])
-        })
+        self.output_names().zip(self.outputs.iter().filter_map(|&output| Some(&self.tensors.get(output)?.shape[..])))
     }
 
     /// The names of the layers, in the file's order.

@@ -67,21 +67,15 @@ impl<'a> Cursor<'a> {
         self.skip(self.position.next_multiple_of(8) - self.position)
     }
 
-    pub(super) fn signature(&mut self, signature: &[u8; 4], what: &'static str) -> Found<()> {
+    /// That a structure begins here; `missing` says what is damaged if it doesn't.
+    pub(super) fn signature(&mut self, signature: &[u8; 4], missing: &'static str) -> Found<()> {
         let position = self.position();
-        if self.take(4)? == signature {
-            return Ok(());
-        }
-        Err(damaged(
-            position,
-            match what {
-                "a local heap" => "there should be a local heap",
-                "a B-tree node" => "there should be a B-tree node",
-                "a symbol table node" => "there should be a symbol table node",
-                "a global heap" => "there should be a global heap",
-                _ => "there should be a continuation of an object header",
-            },
-        ))
+        if self.take(4)? == signature { Ok(()) } else { Err(damaged(position, missing)) }
+    }
+
+    /// The next byte, which stays to be read; 0 at the end.
+    pub(super) fn peek(&self) -> u8 {
+        self.bytes.get(self.position).copied().unwrap_or(0)
     }
 
     pub(super) fn u8(&mut self) -> Found<u8> {

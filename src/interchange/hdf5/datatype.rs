@@ -1,21 +1,33 @@
-//! Types and shapes of datasets and attributes, and their contents.
+//! What the elements of datasets and attributes are, and their shapes.
 
-use super::bytes::{Cursor, at};
-use super::{Hdf5, Object, Strings, damaged, object, text, unsupported};
-use crate::interchange::error::{Found, Problem};
+use super::bytes::Cursor;
+use super::damaged;
+use crate::interchange::error::Found;
 
 /// What the elements of a dataset or attribute are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     F16,
+    /// The upper half of an f32; HDF5 has no type of its own for it: Keras marks it by an attribute.
+    BF16,
     F32,
     F64,
     /// Whole numbers of this many bytes.
-    Integer(usize),
+    Integer {
+        size: usize,
+        signed: bool,
+    },
+    /// Whole numbers with names: h5py's way to write true and false, in one byte.
+    Enumeration {
+        size: usize,
+        signed: bool,
+    },
     /// Text of this many bytes, filled up behind.
     FixedText(usize),
     /// Text that stands in a global heap.
     Text,
+    /// Bytes without a meaning, this many.
+    Opaque(usize),
     /// Anything else, of this many bytes.
     Other(usize),
 }
@@ -25,83 +37,93 @@ impl Element {
     pub(crate) fn name(self) -> String {
         match self {
             Element::F16 => "float16".into(),
+            Element::BF16 => "bfloat16".into(),
             Element::F32 => "float32".into(),
             Element::F64 => "float64".into(),
-            Element::Integer(size) => format!("integers of {size} bytes"),
+            Element::Enumeration { size: 1, .. } => "bool".into(),
+            Element::Integer { size, signed } | Element::Enumeration { size, signed } => {
+                format!("{}int{}", if signed { "" } else { "u" }, size.saturating_mul(8))
+            }
             Element::FixedText(_) | Element::Text => "text".into(),
-            Element::Other(_) => "elements of another type".into(),
+            Element::Opaque(size) | Element::Other(size) => format!("elements of {size} bytes that aren't numbers"),
+        }
+    }
+
+    /// Whether elements are numbers that can be converted.
+    pub(crate) fn is_number(self) -> bool {
+        match self {
+            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => true,
+            Element::Integer { size, .. } | Element::Enumeration { size, .. } => matches!(size, 1 | 2 | 4 | 8),
+            _ => false,
         }
     }
 }
 
 /// An element type with its size and byte order.
 #[derive(Debug, Clone, Copy)]
-struct Datatype {
-    element: Element,
-    size: usize,
-    big_endian: bool,
+pub(super) struct Datatype {
+    pub(super) element: Element,
+    pub(super) size: usize,
+    pub(super) big_endian: bool,
 }
 
-/// The content of a dataset: checked to lie in the file, not yet converted.
-#[derive(Debug, Clone)]
-pub(crate) struct Tensor<'a> {
-    pub(crate) element: Element,
-    pub(crate) shape: Vec<usize>,
-    data: &'a [u8],
-    big_endian: bool,
-}
-
-impl Tensor<'_> {
-    /// The number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// The floats, in row order; nothing for other elements.
-    pub(crate) fn floats(&self) -> Box<dyn Iterator<Item = f64> + '_> {
-        match (self.element, self.big_endian) {
-            (Element::F32, false) => Box::new(self.data.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b).into())),
-            (Element::F32, true) => Box::new(self.data.as_chunks().0.iter().map(|&b| f32::from_be_bytes(b).into())),
-            (Element::F64, false) => Box::new(self.data.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b))),
-            (Element::F64, true) => Box::new(self.data.as_chunks().0.iter().map(|&b| f64::from_be_bytes(b))),
-            _ => Box::new(std::iter::empty()),
-        }
-    }
-}
-
-fn datatype(cursor: &mut Cursor<'_>) -> Found<Datatype> {
-    let start = cursor.position();
-    let (class, flags) = (cursor.u8()?, cursor.uint(3)?);
-    let size = cursor.u32()? as usize;
-    let element = match class & 0x0f {
-        0 => {
-            cursor.skip(4)?;
-            Element::Integer(size)
-        }
-        1 => {
-            let (offset, precision) = (cursor.u16()?, cursor.u16()?);
-            let exponent = (cursor.u8()?, cursor.u8()?);
-            let mantissa = (cursor.u8()?, cursor.u8()?);
-            let bias = cursor.u32()?;
-            match (size, offset, precision, exponent, mantissa, bias) {
-                (2, 0, 16, (10, 5), (0, 10), 15) => Element::F16,
-                (4, 0, 32, (23, 8), (0, 23), 127) => Element::F32,
-                (8, 0, 64, (52, 11), (0, 52), 1023) => Element::F64,
-                _ => Element::Other(size),
+impl Datatype {
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Found<Self> {
+        let start = cursor.position();
+        let (class, flags) = (cursor.u8()?, cursor.uint(3)?);
+        let size = cursor.u32()? as usize;
+        let mut big_endian = flags & 1 != 0;
+        let element = match class & 0x0f {
+            0 => {
+                let (offset, precision) = (cursor.u16()?, cursor.u16()?);
+                match offset == 0 && usize::from(precision) == size.saturating_mul(8) {
+                    true => Element::Integer { size, signed: flags & 8 != 0 },
+                    false => Element::Other(size),
+                }
             }
+            1 => Self::float(cursor, size)?,
+            3 => Element::FixedText(size),
+            5 => Element::Opaque(size),
+            // The type of the numbers, which can't be an enumeration itself.
+            8 if cursor.peek() & 0x0f == 0 => {
+                let base = Self::read(cursor)?;
+                big_endian = base.big_endian;
+                match base.element {
+                    Element::Integer { size, signed } => Element::Enumeration { size, signed },
+                    _ => Element::Other(size),
+                }
+            }
+            9 if flags & 0x0f == 1 => Element::Text,
+            _ => Element::Other(size),
+        };
+        if size == 0 {
+            return Err(damaged(start, "elements of no bytes"));
         }
-        3 => Element::FixedText(size),
-        9 if flags & 0x0f == 1 => Element::Text,
-        _ => Element::Other(size),
-    };
-    if size == 0 {
-        return Err(damaged(start, "elements of no bytes"));
+        if let Element::Enumeration { size: base, .. } = element
+            && base != size
+        {
+            return Err(damaged(start, "an enumeration isn't as long as its numbers"));
+        }
+        Ok(Datatype { element, size, big_endian })
     }
-    Ok(Datatype { element, size, big_endian: flags & 1 != 0 })
+
+    fn float(cursor: &mut Cursor<'_>, size: usize) -> Found<Element> {
+        let (offset, precision) = (cursor.u16()?, cursor.u16()?);
+        let exponent = (cursor.u8()?, cursor.u8()?);
+        let mantissa = (cursor.u8()?, cursor.u8()?);
+        let bias = cursor.u32()?;
+        Ok(match (size, offset, precision, exponent, mantissa, bias) {
+            (2, 0, 16, (10, 5), (0, 10), 15) => Element::F16,
+            (2, 0, 16, (7, 8), (0, 7), 127) => Element::BF16,
+            (4, 0, 32, (23, 8), (0, 23), 127) => Element::F32,
+            (8, 0, 64, (52, 11), (0, 52), 1023) => Element::F64,
+            _ => Element::Other(size),
+        })
+    }
 }
 
 /// The shape; of no dimension for a single element.
-fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Vec<usize>> {
+pub(super) fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Vec<usize>> {
     let start = cursor.position();
     let (version, rank) = (cursor.u8()?, cursor.u8()?);
     cursor.skip(1)?;
@@ -120,159 +142,40 @@ fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Vec<usize>> {
 }
 
 /// The bytes of that many elements.
-fn byte_count(shape: &[usize], size: usize) -> Option<usize> {
+pub(super) fn byte_count(shape: &[usize], size: usize) -> Option<usize> {
     shape.iter().try_fold(size, |bytes, &dimension| bytes.checked_mul(dimension))
 }
 
-impl<'a> Hdf5<'a> {
-    /// Whether an object is a dataset; else it is a group.
-    pub(crate) fn is_dataset(&self, object: Object) -> Found<bool> {
-        Ok(self.messages(object)?.iter().any(|message| message.kind == object::LAYOUT))
-    }
+/// A number of 16 bits with 5 of exponent, exactly.
+pub(super) fn half(bits: u16) -> f32 {
+    let (exponent, fraction) = (bits >> 10 & 0x1f, u32::from(bits & 0x3ff));
+    let magnitude = match exponent {
+        // Subnormal: multiples of 2^-24.
+        0 => fraction as f32 * f32::from_bits((127 - 24) << 23),
+        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
+        exponent => f32::from_bits((u32::from(exponent) + 127 - 15) << 23 | fraction << 13),
+    };
+    f32::from_bits(magnitude.to_bits() | u32::from(bits & 0x8000) << 16)
+}
 
-    /// A dataset's content. All of it must lie in the file as it is: no chunks, no filters.
-    pub(crate) fn tensor(&self, path: &str, object: Object) -> Found<Tensor<'a>> {
-        let refuse = |feature| Err(Problem::Hdf5Feature { object: path.into(), feature });
-        let (mut kind, mut shape, mut data) = (None, None, None);
-        for message in self.messages(object)? {
-            match message.kind {
-                object::DATATYPE => kind = Some(datatype(&mut message.cursor()?)?),
-                object::DATASPACE => shape = Some(dataspace(&mut message.cursor()?, self.length_size)?),
-                object::FILTERS => return refuse("a filter (compression)"),
-                object::EXTERNAL_FILES => return refuse("data in another file"),
-                object::LAYOUT => {
-                    let mut cursor = message.cursor()?;
-                    let (version, class) = (cursor.u8()?, cursor.u8()?);
-                    data = match (version, class) {
-                        (3 | 4, 0) => {
-                            let size = cursor.u16()?;
-                            Some(cursor.take(size.into())?)
-                        }
-                        (3 | 4, 1) => {
-                            let address = cursor.uint(self.offset_size)?;
-                            let size = cursor.uint(self.length_size)?;
-                            match self.is_undefined(address) {
-                                true => Some(&[][..]),
-                                false => Some(at(self.bytes, address, size)?),
-                            }
-                        }
-                        (3 | 4, 2) => return refuse("storage in chunks"),
-                        (3 | 4, _) => return refuse("virtual storage"),
-                        _ => return refuse("an old version of the data layout"),
-                    };
-                }
-                _ => {}
-            }
-        }
-        let (Some(kind), Some(shape), Some(data)) = (kind, shape, data) else {
-            return Err(damaged(object.address, "a dataset without type, shape or content"));
-        };
-        if byte_count(&shape, kind.size) != Some(data.len()) {
-            return Err(damaged(object.address, "a dataset's shape and size don't agree"));
-        }
-        Ok(Tensor { element: kind.element, shape, data, big_endian: kind.big_endian })
-    }
+#[cfg(test)]
+mod tests {
+    use super::half;
 
-    /// An attribute of text: one string or many; none if it has no elements.
-    pub(crate) fn strings(&self, object: Object, name: &str) -> Found<Option<Strings<'a>>> {
-        let mut elsewhere = false;
-        for message in self.messages(object)? {
-            match message.kind {
-                object::ATTRIBUTE => {
-                    if let Some(strings) = self.attribute(message.cursor()?, name)? {
-                        return Ok(Some(strings));
-                    }
-                }
-                object::ATTRIBUTE_INFO => {
-                    let mut cursor = message.cursor()?;
-                    cursor.skip(1)?;
-                    let flags = cursor.u8()?;
-                    cursor.skip(if flags & 1 != 0 { 2 } else { 0 })?;
-                    elsewhere |= !self.is_undefined(cursor.uint(self.offset_size)?);
-                }
-                _ => {}
-            }
+    /// Against the definition: (-1)^s 2^(e - 15) (1 + f / 1024), for all numbers that there are.
+    #[test]
+    fn halves() {
+        for bits in 0..=u16::MAX {
+            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
+            let magnitude = match exponent {
+                0 => fraction * 2_f64.powi(-24),
+                31 if fraction == 0.0 => f64::INFINITY,
+                31 => f64::NAN,
+                _ => (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
+            };
+            let expected = if sign == 1 { -magnitude } else { magnitude };
+            let given = f64::from(half(bits));
+            assert!(given.to_bits() == expected.to_bits() || given.is_nan() && expected.is_nan(), "{bits:#06x}");
         }
-        if elsewhere { Err(unsupported("attributes in a fractal heap")) } else { Ok(None) }
-    }
-
-    fn attribute(&self, mut cursor: Cursor<'a>, wanted: &str) -> Found<Option<Strings<'a>>> {
-        let start = cursor.position();
-        let (version, flags) = (cursor.u8()?, cursor.u8()?);
-        if !matches!(version, 1..=3) {
-            return Err(damaged(start, "an unknown version of an attribute"));
-        }
-        let sizes = [cursor.u16()?, cursor.u16()?, cursor.u16()?];
-        cursor.skip(usize::from(version == 3))?;
-        let mut part = |size: u16| {
-            let position = cursor.position();
-            let bytes = cursor.take(size.into())?;
-            if version == 1 {
-                cursor.align()?;
-            }
-            Ok(Cursor::part(bytes, position))
-        };
-        let (mut name, mut kind, mut space) = (part(sizes[0])?, part(sizes[1])?, part(sizes[2])?);
-        if name.rest().split(|&byte| byte == 0).next() != Some(wanted.as_bytes()) {
-            return Ok(None);
-        }
-        if version > 1 && flags & 3 != 0 {
-            return Err(unsupported("a shared type of an attribute"));
-        }
-        let kind = datatype(&mut kind)?;
-        let shape = dataspace(&mut space, self.length_size)?;
-        let count = byte_count(&shape, 1).ok_or_else(|| damaged(start, "an attribute's shape is too large"))?;
-        let mut strings = Vec::new();
-        for _ in 0..count {
-            self.spend()?;
-            match kind.element {
-                Element::FixedText(size) => {
-                    let position = cursor.position();
-                    let bytes = cursor.take(size)?;
-                    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(size);
-                    strings.push(text(&bytes[..end], position)?);
-                }
-                Element::Text => strings.push(self.heap_text(&mut cursor)?),
-                _ => return Err(damaged(start, "an attribute that should be text isn't")),
-            }
-        }
-        Ok(Some(strings))
-    }
-
-    /// Text in a global heap, by its reference: length, collection, index.
-    fn heap_text(&self, cursor: &mut Cursor<'a>) -> Found<&'a str> {
-        let length = cursor.u32()? as usize;
-        let (collection, index) = (cursor.uint(self.offset_size)?, cursor.u32()?);
-        if length == 0 {
-            return Ok("");
-        }
-        let mut heap = self.cursor(collection)?;
-        heap.signature(b"GCOL", "a global heap")?;
-        heap.skip(4)?;
-        let size = heap.uint(self.length_size)?;
-        let head = 8 + self.length_size;
-        let Some(size) = size.checked_sub(head as u64) else {
-            return Err(damaged(collection, "a global heap is too small"));
-        };
-        let start = heap.position();
-        let mut heap = Cursor::part(at(self.bytes, start, size)?, start);
-        while heap.remaining() >= head {
-            self.spend()?;
-            let found = heap.u16()?;
-            heap.skip(6)?;
-            let size = heap.uint(self.length_size)?;
-            let size = usize::try_from(size).map_err(|_| damaged(collection, "an object of a heap is too large"))?;
-            if found == 0 {
-                break;
-            }
-            let position = heap.position();
-            let bytes = heap.take(size)?;
-            if u32::from(found) == index {
-                let bytes = bytes.get(..length);
-                return text(bytes.ok_or_else(|| damaged(position, "a text is longer than its place"))?, position);
-            }
-            heap.align()?;
-        }
-        Err(damaged(collection, "a text isn't in its heap"))
     }
 }

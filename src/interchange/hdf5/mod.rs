@@ -3,30 +3,42 @@
 //! What is read (the names are those of the HDF5 file format specification, version 3):
 //!
 //! ```text
-//! superblock (versions 0 to 3) -> object header of the root group
+//! superblock (versions 0 to 3), behind a user block or not -> object header of the root group
 //! object header (versions 1, 2), its continuation blocks -> messages
 //!   group:    symbol table message -> version 1 B-tree -> symbol table nodes, names in a local heap;
-//!             or link messages (hard links)
-//!   dataset:  dataspace, datatype, data layout (contiguous or compact)
-//!   either:   attribute messages; variable-length strings in global heap collections
+//!             or link messages (hard links), in a fractal heap -> version 2 B-tree if there are many
+//!   dataset:  dataspace, datatype, data layout (contiguous, compact, or chunked: a version 1 B-tree, a single chunk,
+//!             an implicit list, a fixed array), filters (deflate, shuffle, Fletcher32, LZF)
+//!   either:   attribute messages, or attributes in a fractal heap; variable-length strings in global heap collections
 //! ```
 //!
-//! Everything else (chunks, filters, fractal heaps, soft and external links, shared messages) is refused by name.
+//! Keras itself writes the oldest of these forms and neither chunks nor filters; h5py and h5repack write the others.
+//! Everything else (soft and external links, shared messages, chunks of datasets that can grow in the newest format) is
+//! refused by name.
 //!
-//! Nothing is copied and nothing is allocated by a number from the file: names, strings and tensors are slices of the
-//! file's bytes, and lists grow as entries are found. Each header, node, entry and message that is looked at costs a
-//! unit of a budget, so any chain, loop or tree of references ends; offsets are checked before they are followed.
+//! Nothing is allocated by a number from the file: names, strings and tensors in one piece are slices of the file's
+//! bytes, and lists grow as entries are found. Each header, node, entry and message that is looked at costs a unit of a
+//! budget, so any chain, loop or tree of references ends; offsets are checked before they are followed. What is unpacked
+//! costs its bytes from another budget, and memory for it grows as it comes out.
 
+mod attribute;
 mod bytes;
+mod chunks;
+mod dataset;
 mod datatype;
+mod filters;
+mod heap;
 mod object;
+mod tree;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::bytes::{Cursor, at};
-pub(crate) use self::datatype::{Element, Tensor};
+pub(crate) use self::dataset::Tensor;
+pub(crate) use self::datatype::Element;
+use self::tree::Children;
 use super::error::{Found, Problem};
 use super::limits::Limits;
 
@@ -40,6 +52,9 @@ pub(crate) struct Hdf5<'a> {
     /// How many more things may be looked at.
     budget: Cell<usize>,
     objects: usize,
+    /// How many more bytes may be unpacked.
+    room: Cell<usize>,
+    inflated_bytes: usize,
     /// The groups that were looked into: each is read once.
     groups: RefCell<HashMap<u64, Rc<Group<'a>>>>,
 }
@@ -49,6 +64,8 @@ pub(crate) struct Hdf5<'a> {
 struct Group<'a> {
     members: Rc<[Member<'a>]>,
     by_name: HashMap<&'a str, Object>,
+    /// Whether a name has a backslash: what Keras 2 on Windows made of a path.
+    backslashes: bool,
 }
 
 /// A name in a group, and what it stands for.
@@ -68,7 +85,17 @@ impl<'a> Hdf5<'a> {
     /// The first bytes of any HDF5 file.
     pub(crate) const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
+    /// Where HDF5 data begins: at once, or behind a user block of 512 bytes, 1024, or another doubling.
+    pub(crate) fn start(bytes: &[u8]) -> Option<usize> {
+        let blocks = std::iter::successors(Some(512_usize), |size| size.checked_mul(2));
+        let mut starts = std::iter::once(0).chain(blocks).take_while(|&start| start < bytes.len());
+        starts.find(|&start| bytes[start..].starts_with(&Self::SIGNATURE))
+    }
+
     pub(crate) fn new(bytes: &'a [u8], limits: &Limits) -> Found<Self> {
+        // All addresses count from there.
+        let start = Self::start(bytes).ok_or_else(|| damaged(0, "there is no HDF5 signature"))?;
+        let bytes = &bytes[start..];
         let mut file = Hdf5 {
             bytes,
             offset_size: 8,
@@ -76,11 +103,10 @@ impl<'a> Hdf5<'a> {
             root: 0,
             budget: Cell::new(limits.objects),
             objects: limits.objects,
+            room: Cell::new(limits.inflated_bytes),
+            inflated_bytes: limits.inflated_bytes,
             groups: RefCell::default(),
         };
-        if !bytes.starts_with(&Self::SIGNATURE) {
-            return Err(damaged(0, "it doesn't begin with HDF5's signature"));
-        }
         let mut cursor = Cursor::new(bytes, 8)?;
         let version = cursor.u8()?;
         match version {
@@ -89,20 +115,17 @@ impl<'a> Hdf5<'a> {
                 file.set_sizes(cursor.u8()?, cursor.u8()?)?;
                 // Reserved, the B-trees' K values, consistency flags; version 1 has one K and a pad more.
                 cursor.skip(if version == 0 { 9 } else { 13 })?;
-                let base = cursor.uint(file.offset_size)?;
+                cursor.skip(file.offset_size)?;
                 // Free space, end of file, driver information; then the root's symbol table entry.
                 cursor.skip(3 * file.offset_size)?;
                 cursor.skip(file.offset_size)?;
                 file.root = cursor.uint(file.offset_size)?;
-                file.check_base(base)?;
             }
             2 | 3 => {
                 file.set_sizes(cursor.u8()?, cursor.u8()?)?;
                 cursor.skip(1)?;
-                let base = cursor.uint(file.offset_size)?;
-                cursor.skip(2 * file.offset_size)?;
+                cursor.skip(3 * file.offset_size)?;
                 file.root = cursor.uint(file.offset_size)?;
-                file.check_base(base)?;
             }
             _ => return Err(damaged(8, "an unknown version of the superblock")),
         }
@@ -117,10 +140,6 @@ impl<'a> Hdf5<'a> {
         }
         (self.offset_size, self.length_size) = (offsets.into(), lengths.into());
         Ok(())
-    }
-
-    fn check_base(&self, base: u64) -> Found<()> {
-        if base == 0 { Ok(()) } else { Err(damaged(8, "the base address isn't zero")) }
     }
 
     /// The whole file's group.
@@ -142,6 +161,18 @@ impl<'a> Hdf5<'a> {
         }
     }
 
+    /// Takes bytes that are to be unpacked from the budget.
+    fn spend_bytes(&self, count: usize) -> Found<()> {
+        let left = self.room.get();
+        if count > left {
+            let limit = self.inflated_bytes as u64;
+            let given = (self.inflated_bytes - left).saturating_add(count) as u64;
+            return Err(Problem::Limit { what: "inflated_bytes", limit, given });
+        }
+        self.room.set(left - count);
+        Ok(())
+    }
+
     fn cursor(&self, address: u64) -> Found<Cursor<'a>> {
         Cursor::new(self.bytes, address)
     }
@@ -161,7 +192,8 @@ impl<'a> Hdf5<'a> {
             return Ok(Rc::clone(group));
         }
         let members: Rc<[Member<'a>]> = self.read_members(object)?.into();
-        let group = Rc::new(Group { by_name: members.iter().copied().collect(), members });
+        let backslashes = members.iter().any(|(name, _)| name.contains('\\'));
+        let group = Rc::new(Group { by_name: members.iter().copied().collect(), members, backslashes });
         self.groups.borrow_mut().insert(object.address, Rc::clone(&group));
         Ok(group)
     }
@@ -174,20 +206,20 @@ impl<'a> Hdf5<'a> {
                     let mut cursor = message.cursor()?;
                     let (tree, heap) = (cursor.uint(self.offset_size)?, cursor.uint(self.offset_size)?);
                     let names = self.local_heap(heap)?;
-                    self.walk_tree(tree, names, &mut members)?;
+                    for (_, node) in self.tree_1(tree, Children::SymbolNodes, self.length_size)? {
+                        self.symbol_node(node, names, &mut members)?;
+                    }
                 }
                 object::LINK => {
-                    if let Some(link) = self.link(&message)? {
-                        members.push(link);
-                    }
+                    members.push(self.link(message.cursor()?)?);
                 }
                 object::LINK_INFO => {
                     let mut cursor = message.cursor()?;
                     cursor.skip(1)?;
                     let flags = cursor.u8()?;
                     cursor.skip(if flags & 1 != 0 { 8 } else { 0 })?;
-                    if !self.is_undefined(cursor.uint(self.offset_size)?) {
-                        return Err(unsupported("a group with many links in a fractal heap"));
+                    for (place, data) in self.dense(&mut cursor)? {
+                        members.push(self.link(Cursor::part(data, place))?);
                     }
                 }
                 _ => {}
@@ -201,12 +233,24 @@ impl<'a> Hdf5<'a> {
         Ok(self.group(group)?.by_name.get(name).copied())
     }
 
-    /// An object by its path, `a/b/c`.
+    /// An object by its path, `a/b/c`. A group may also have `a\b` for a name, which is `b` in `a`.
     pub(crate) fn find(&self, path: &str) -> Found<Option<Object>> {
-        let mut object = self.root();
-        for part in path.split('/').filter(|part| !part.is_empty()) {
-            match self.member(object, part)? {
-                Some(member) => object = member,
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        let (mut object, mut rest) = (self.root(), &parts[..]);
+        while !rest.is_empty() {
+            let group = self.group(object)?;
+            // `a\b` stands beside `a`, so the longest name is tried first.
+            let longest = if group.backslashes { rest.len() } else { 1 };
+            let found = (1..=longest).rev().find_map(|count| {
+                let (name, rest) = rest.split_at(count);
+                let object = match name {
+                    [name] => group.by_name.get(name),
+                    names => group.by_name.get(names.join("\\").as_str()),
+                };
+                object.map(|object| (*object, rest))
+            });
+            match found {
+                Some(next) => (object, rest) = next,
                 None => return Ok(None),
             }
         }
@@ -217,46 +261,17 @@ impl<'a> Hdf5<'a> {
     fn local_heap(&self, address: u64) -> Found<&'a [u8]> {
         self.spend()?;
         let mut cursor = self.cursor(address)?;
-        cursor.signature(b"HEAP", "a local heap")?;
+        cursor.signature(b"HEAP", "there should be a local heap")?;
         cursor.skip(4)?;
         let size = cursor.uint(self.length_size)?;
         cursor.skip(self.length_size)?;
         at(self.bytes, cursor.uint(self.offset_size)?, size)
     }
 
-    /// The leaves of a group's B-tree. Levels must go down by one, so a node can't be its own child.
-    fn walk_tree(&self, root: u64, names: &'a [u8], members: &mut Vec<(&'a str, Object)>) -> Found<()> {
-        let mut waiting = vec![(root, None)];
-        while let Some((address, expected_level)) = waiting.pop() {
-            self.spend()?;
-            let mut cursor = self.cursor(address)?;
-            cursor.signature(b"TREE", "a B-tree node")?;
-            if cursor.u8()? != 0 {
-                return Err(damaged(address, "a B-tree node of a group has the wrong type"));
-            }
-            let (level, entries) = (cursor.u8()?, cursor.u16()?);
-            if expected_level.is_some_and(|expected| level != expected) {
-                return Err(damaged(address, "the levels of a B-tree don't go down by one"));
-            }
-            cursor.skip(2 * self.offset_size)?;
-            let mut children = Vec::new();
-            for _ in 0..entries {
-                self.spend()?;
-                cursor.skip(self.length_size)?;
-                children.push(cursor.uint(self.offset_size)?);
-            }
-            match level.checked_sub(1) {
-                None => children.into_iter().try_for_each(|child| self.symbol_node(child, names, members))?,
-                Some(below) => waiting.extend(children.into_iter().rev().map(|child| (child, Some(below)))),
-            }
-        }
-        Ok(())
-    }
-
     fn symbol_node(&self, address: u64, names: &'a [u8], members: &mut Vec<(&'a str, Object)>) -> Found<()> {
         self.spend()?;
         let mut cursor = self.cursor(address)?;
-        cursor.signature(b"SNOD", "a symbol table node")?;
+        cursor.signature(b"SNOD", "there should be a symbol table node")?;
         cursor.skip(2)?;
         for _ in 0..cursor.u16()? {
             self.spend()?;

@@ -101,7 +101,7 @@ impl<'a> Hdf5<'a> {
             let Some(inner) = length.checked_sub(8) else {
                 return Err(damaged(start, "a continuation of an object header is too short"));
             };
-            self.cursor(start)?.signature(b"OCHK", "a continuation")?;
+            self.cursor(start)?.signature(b"OCHK", "there should be a continuation of an object header")?;
             cursor = Cursor::part(at(self.bytes, start + 4, inner)?, start + 4);
         }
     }
@@ -122,18 +122,18 @@ impl<'a> Hdf5<'a> {
     }
 
     /// A hard link of a new-style group.
-    pub(super) fn link(&self, message: &Message<'a>) -> Found<Option<(&'a str, Object)>> {
-        let mut cursor = message.cursor()?;
+    pub(super) fn link(&self, mut cursor: Cursor<'a>) -> Found<(&'a str, Object)> {
+        let start = cursor.position();
         cursor.skip(1)?;
         let flags = cursor.u8()?;
         let kind = if flags & 8 != 0 { cursor.u8()? } else { 0 };
         cursor.skip(if flags & 4 != 0 { 8 } else { 0 })?;
         cursor.skip(if flags & 16 != 0 { 1 } else { 0 })?;
         let length = cursor.uint(1 << (flags & 3))?;
-        let length = usize::try_from(length).map_err(|_| damaged(message.position, "a name is too long"))?;
-        let name = text(cursor.take(length)?, message.position)?;
+        let length = usize::try_from(length).map_err(|_| damaged(start, "a name is too long"))?;
+        let name = text(cursor.take(length)?, start)?;
         match kind {
-            0 => Ok(Some((name, Object { address: cursor.uint(self.offset_size)? }))),
+            0 => Ok((name, Object { address: cursor.uint(self.offset_size)? })),
             _ => Err(unsupported("a soft or external link")),
         }
     }

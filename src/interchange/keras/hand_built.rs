@@ -1,12 +1,14 @@
 //! Weights of a file into a layer that was built by hand.
 
+use std::collections::BTreeSet;
+
 use ndarray::ArrayD;
 
 use super::Options;
 use super::places;
 use super::weights::{Place, Queue, Weights, list};
 use crate::float::Float;
-use crate::interchange::error::{Found, Problem, within};
+use crate::interchange::error::{Found, Problem};
 use crate::layers::Layer;
 
 /// A weight by its path in the layer, and what it is to become.
@@ -19,18 +21,55 @@ pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Options, layer: &m
     let root = super::legacy_root(file)?;
     let top = file.find(root)?.unwrap_or(file.root());
     if let Some(layers) = list(file, top, "layer_names", options.limits.tensors)? {
-        legacy(weights, options, root, &layers, layer, &mut new)?;
+        let tensors = legacy_tensors(weights, options, root, &layers)?;
+        take(weights, "the file", tensors, layer, &mut new)?;
         weights.check_leftovers(root)?;
     } else {
         let place = Place::Group(String::new());
         if layer.class_name() == "Sequential" {
             Reader { weights }.layer(layer, &place, "", &mut new)?;
         } else {
-            Reader { weights }.layer(layer, &only_layer(weights, options)?, "", &mut new)?;
+            Reader { weights }.layer(layer, &only_layer(weights)?, "", &mut new)?;
         }
         weights.check_leftovers("")?;
     }
-    check(layer, &new)?;
+    set(layer, &new)
+}
+
+/// [`load`] for the weights below a path: all of them, and no others.
+pub(super) fn load_below<T: Float>(
+    weights: &Weights<'_>,
+    options: &Options,
+    path: &str,
+    layer: &mut dyn Layer<T>,
+) -> Found<()> {
+    let mut new = New::new();
+    let (file, path) = (&weights.file, path.trim_matches('/'));
+    let root = super::legacy_root(file)?;
+    let top = file.find(root)?.unwrap_or(file.root());
+    let missing = || Problem::MissingObject { what: "group", name: path.into() };
+    if let Some(layers) = list(file, top, "layer_names", options.limits.tensors)? {
+        let start = format!("{root}{path}/");
+        let mut tensors = legacy_tensors(weights, options, root, &layers)?;
+        tensors.retain(|tensor| tensor.starts_with(&start));
+        if tensors.is_empty() {
+            return Err(missing());
+        }
+        take(weights, path, tensors, layer, &mut new)?;
+    } else {
+        let group = file.find(path)?.ok_or_else(missing)?;
+        if file.is_dataset(group)? {
+            return Err(missing());
+        }
+        Reader { weights }.layer(layer, &Place::Group(path.into()), "", &mut new)?;
+        weights.check_leftovers(path)?;
+    }
+    set(layer, &new)
+}
+
+/// Checks the new weights, and then sets them.
+fn set<T: Float>(layer: &mut dyn Layer<T>, new: &New<T>) -> Found<()> {
+    check(layer, new)?;
     let views: Vec<_> = new.iter().map(|(name, array)| (name.as_str(), array.view())).collect();
     let name = layer.class_name();
     layer.set_weights(&views).map_err(|source| Problem::Layer { layer: name.into(), source })
@@ -57,15 +96,8 @@ fn check<T: Float>(layer: &dyn Layer<T>, new: &New<T>) -> Found<()> {
     Ok(())
 }
 
-/// The legacy format: all weights of all layers, in order.
-fn legacy<T: Float>(
-    weights: &Weights<'_>,
-    options: &Options,
-    root: &str,
-    layers: &[&str],
-    layer: &dyn Layer<T>,
-    new: &mut New<T>,
-) -> Found<()> {
+/// The legacy format: the tensors of all layers, in order.
+fn legacy_tensors(weights: &Weights<'_>, options: &Options, root: &str, layers: &[&str]) -> Found<Vec<String>> {
     let file = &weights.file;
     let mut tensors = Vec::new();
     for name in layers {
@@ -74,8 +106,19 @@ fn legacy<T: Float>(
         let names = list(file, found, "weight_names", options.limits.tensors)?.unwrap_or_default();
         tensors.extend(names.iter().map(|name| format!("{group}/{name}")));
     }
+    Ok(tensors)
+}
+
+/// The legacy format: a layer's weights are those tensors, in order.
+fn take<T: Float>(
+    weights: &Weights<'_>,
+    owner: &str,
+    tensors: Vec<String>,
+    layer: &dyn Layer<T>,
+    new: &mut New<T>,
+) -> Found<()> {
     let count = tensors.len();
-    let queue = Queue::new("the file", tensors, &vec![true; count]);
+    let queue = Queue::new(owner, tensors, &vec![true; count]);
     for (name, _) in layer.weights() {
         let last = last_name(&name);
         let read = weights.read::<T>(layer.class_name(), &Place::Queue(&queue), &[last])?;
@@ -91,40 +134,19 @@ fn last_name(path: &str) -> &'static str {
 }
 
 /// The file's one layer with weights.
-fn only_layer(weights: &Weights<'_>, options: &Options) -> Found<Place<'static>> {
-    let file = &weights.file;
-    let missing = |name: &str| Problem::MissingObject { what: "group", name: name.into() };
-    let group = file.find("layers")?.ok_or_else(|| missing("layers"))?;
-    let mut found = Vec::new();
-    for &(name, member) in file.members(group)?.iter() {
-        if name != "input_layer"
-            && !file.is_dataset(member)?
-            && holds_tensors(weights, options, &format!("layers/{name}"), 0)?
-        {
-            found.push(name.to_string());
-        }
+fn only_layer(weights: &Weights<'_>) -> Found<Place<'static>> {
+    let layers = weights.layout(None)?.group();
+    let mut found = BTreeSet::new();
+    for tensor in weights.tensors()? {
+        let name = tensor.path.strip_prefix(layers).and_then(|rest| rest.strip_prefix('/')?.split('/').next());
+        found.extend(name.map(String::from));
     }
+    let found: Vec<String> = found.into_iter().collect();
     match &found[..] {
-        [one] => Ok(Place::Group(format!("layers/{one}"))),
+        [one] => Ok(Place::Group(format!("{layers}/{one}"))),
         [] => Err(Problem::Incomplete { what: "weights", hint: "save the model once its layers are built" }),
         _ => Err(Problem::SeveralLayers { layers: found }),
     }
-}
-
-fn holds_tensors(weights: &Weights<'_>, options: &Options, path: &str, depth: usize) -> Found<bool> {
-    // Each level of layers takes a few groups.
-    within("depth", depth.div_ceil(4), options.limits.depth)?;
-    let file = &weights.file;
-    let Some(object) = file.find(path)? else { return Ok(false) };
-    if file.is_dataset(object)? {
-        return Ok(true);
-    }
-    for (name, _) in file.members(object)?.iter() {
-        if holds_tensors(weights, options, &format!("{path}/{name}"), depth + 1)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 struct Reader<'r, 'a> {
@@ -133,13 +155,21 @@ struct Reader<'r, 'a> {
 
 impl Reader<'_, '_> {
     /// The weights of a layer at a place; their names behind `prefix`.
-    fn layer<T: Float>(&self, layer: &dyn Layer<T>, place: &Place<'_>, prefix: &str, new: &mut New<T>) -> Found<()> {
+    fn layer<T: Float>(
+        &self,
+        layer: &dyn Layer<T>,
+        place: &Place<'static>,
+        prefix: &str,
+        new: &mut New<T>,
+    ) -> Found<()> {
         match layer.class_name() {
             "Sequential" => {
                 let parts = layer.parts();
-                let classes: Vec<&str> = parts.iter().map(|(_, part)| part.class_name()).collect();
-                let inner = place.child("layers");
-                for ((name, part), group) in parts.iter().zip(places::groups(classes.iter().copied())) {
+                let layout = self.weights.layout(None)?;
+                let classes =
+                    parts.iter().map(|(_, part)| (part.class_name(), layout.numbers(part.count_params() > 0)));
+                let inner = place.child(layout.group());
+                for ((name, part), group) in parts.iter().zip(places::groups(classes)) {
                     if part.count_params() > 0 {
                         self.layer(*part, &inner.child(&group), &format!("{prefix}{name}/"), new)?;
                     }
@@ -154,9 +184,22 @@ impl Reader<'_, '_> {
             }
             "Dense" => self.vars(layer, place, prefix, "", new),
             "TimeDistributed" => self.vars(layer, &place.child("layer"), prefix, "", new),
-            "RNN" => self.cells(layer, &place.child("cell"), prefix, "", new),
-            _ => self.vars(layer, &place.child("cell"), prefix, "", new),
+            "RNN" => self.cells(layer, &self.cell(place)?, prefix, "", new),
+            _ => self.vars(layer, &self.cell(place)?, prefix, "", new),
         }
+    }
+
+    /// The place of a layer's cell, which the place itself may be.
+    fn cell(&self, place: &Place<'static>) -> Found<Place<'static>> {
+        let cell = place.child("cell");
+        let (Place::Group(own), Place::Group(inner)) = (place, &cell) else { return Ok(cell) };
+        let file = &self.weights.file;
+        let holds = |path: &str| match file.find(path)? {
+            Some(group) if !file.is_dataset(group)? => Ok(!file.members(group)?.is_empty()),
+            _ => Ok(false),
+        };
+        let is_cell = !holds(inner)? && (holds(&format!("{own}/vars"))? || holds(&format!("{own}/cells"))?);
+        Ok(if is_cell { place.clone() } else { cell })
     }
 
     /// Those weights of a layer whose names begin with `within`, from one group.
@@ -236,6 +279,6 @@ impl Reader<'_, '_> {
         let Some(group) = file.find(path)? else { return Ok(vec![]) };
         let mut members = file.members(group)?.to_vec();
         members.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(usize::MAX));
-        members.into_iter().map(|(name, object)| Ok(file.tensor(name, object)?.shape)).collect()
+        members.into_iter().map(|(name, object)| Ok(file.dataset(name, object)?.shape)).collect()
     }
 }

@@ -21,11 +21,14 @@ pub mod coming_from_keras;
 mod container;
 mod cudnn;
 mod description;
+mod file;
 mod graph;
 mod hand_built;
 mod identity;
 mod json;
+mod options;
 mod places;
+mod policy;
 mod take_out;
 mod unsupported;
 #[cfg(doc)]
@@ -37,6 +40,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
+pub use self::file::{File, TensorInfo};
+pub use self::options::Options;
 pub use super::{Limits, LoadError, Problem};
 
 use self::classes::Reader;
@@ -45,45 +50,12 @@ use self::description::Described;
 use self::graph::ModelPlace;
 use self::json::Json;
 use self::version::Version;
-use self::weights::{Place, Weights};
+use self::weights::{Layout, Place, Weights, list};
 use super::error::Found;
 use super::hdf5::Hdf5;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::model::Model;
-
-/// How to read a file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Options {
-    limits: Limits,
-    sha256: Option<String>,
-    finite_only: bool,
-}
-
-impl Options {
-    /// The default limits, no expected digest, any numbers.
-    pub fn new() -> Self {
-        Options::default()
-    }
-
-    /// What the file may ask for.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The SHA-256 that the file must have, in hexadecimal digits: what `sha256sum` prints.
-    pub fn sha256(mut self, digest: impl Into<String>) -> Self {
-        self.sha256 = Some(digest.into());
-        self
-    }
-
-    /// Whether to refuse weights that are NaN or infinite.
-    pub fn refuse_non_finite(mut self, yes: bool) -> Self {
-        self.finite_only = yes;
-        self
-    }
-}
 
 /// Loads a whole model from a `.keras` or a legacy `.h5` file.
 ///
@@ -114,157 +86,21 @@ pub fn load_weights<T: Float>(path: impl AsRef<Path>, layer: &mut dyn Layer<T>) 
     File::open(path)?.weights_into(layer)
 }
 
-/// A file that was opened: what it holds, and layers taken out one by one.
-///
-/// ```no_run
-/// use recurrent::{Layer, keras};
-/// let file = keras::File::open("model.keras")?;
-/// println!("{:?}", file.layer_names()?);
-/// let lstm = file.layer::<f32>("lstm_1")?; // whatever else the model is made of
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct File {
-    name: String,
-    /// The file, or its weights alone if the description was given apart.
-    bytes: Vec<u8>,
-    config: Option<Vec<u8>>,
-    options: Options,
-}
-
-impl File {
-    /// Opens a file with the default options.
-    ///
-    /// # Errors
-    /// [`Problem::Io`], [`Problem::Format`], [`Problem::Limit`].
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, LoadError> {
-        Self::open_with(path, &Options::new())
-    }
-
-    /// Opens a file.
-    ///
-    /// # Errors
-    /// Those of [`open`](File::open), and [`Problem::Digest`].
-    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, LoadError> {
-        let name = path.as_ref().display().to_string();
-        let bytes = container::read(path.as_ref(), options).map_err(|problem| LoadError::new(&name, problem))?;
-        Self::from_bytes(&name, bytes, options)
-    }
-
-    /// A file in memory; `name` is for messages.
-    ///
-    /// # Errors
-    /// Those of [`open_with`](File::open_with).
-    pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
-        let check = || {
-            let (limit, given) = (options.limits.file_bytes, bytes.len() as u64);
-            if given > limit {
-                return Err(Problem::Limit { what: "file_bytes", limit, given });
-            }
-            container::check_digest(&bytes, options)?;
-            container::open(&bytes).map(drop)
-        };
-        check().map_err(|problem| LoadError::new(name, problem))?;
-        Ok(File { name: name.into(), bytes, config: None, options: options.clone() })
-    }
-
-    /// A `.keras` file that was taken apart: the text of its `config.json`, and the bytes of its `model.weights.h5`.
-    /// `name` is for messages.
-    ///
-    /// # Errors
-    /// [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights.
-    pub fn from_parts(name: &str, config: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
-        let (limit, given) = (options.limits.file_bytes, (config.len() as u64).saturating_add(weights.len() as u64));
-        if given > limit {
-            return Err(LoadError::new(name, Problem::Limit { what: "file_bytes", limit, given }));
-        }
-        container::check_digest(&weights, options).map_err(|problem| LoadError::new(name, problem))?;
-        Ok(File { name: name.into(), bytes: weights, config: Some(config), options: options.clone() })
-    }
-
-    fn parts(&self) -> Found<Parts<'_>> {
-        match &self.config {
-            Some(config) => Ok(Parts::Keras3 { metadata: None, config, weights: &self.bytes }),
-            None => container::open(&self.bytes),
-        }
-    }
-
-    /// The whole model.
-    ///
-    /// # Errors
-    /// Those of [`load`].
-    pub fn model<T: Float>(&self) -> Result<Model<T>, LoadError> {
-        self.within(|contents| contents.model())
-    }
-
-    /// The names of all layers, those of models within behind the model's: `encoder/lstm`.
-    ///
-    /// # Errors
-    /// Those of [`load`] as far as they concern the description.
-    pub fn layer_names(&self) -> Result<Vec<String>, LoadError> {
-        self.within(|contents| contents.layer_names())
-    }
-
-    /// The type that the model computes in, by its layers: `float32`, or `float64` if any of them says so.
-    ///
-    /// # Errors
-    /// Those of [`load`] as far as they concern the description.
-    pub fn dtype(&self) -> Result<&'static str, LoadError> {
-        self.within(|contents| Ok(if contents.has_dtype("float64") { "float64" } else { "float32" }))
-    }
-
-    /// One layer over time by its name (of a model within: by its path), whatever else the model is made of.
-    ///
-    /// # Errors
-    /// [`Problem::UnknownLayer`] lists the names; [`Problem::UnsupportedClass`] if that layer isn't one over time.
-    pub fn layer<T: Float>(&self, name: &str) -> Result<Box<dyn Layer<T>>, LoadError> {
-        self.within(|contents| contents.layer(name))
-    }
-
-    /// Loads the file's weights into a layer that was built by hand: see [`load_weights`].
-    ///
-    /// # Errors
-    /// Those of [`load_weights`].
-    pub fn weights_into<T: Float>(&self, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
-        let result = self.parts().and_then(|parts| {
-            let bytes = match parts {
-                Parts::Keras3 { weights, .. } => weights,
-                Parts::Hdf5(bytes) => bytes,
-            };
-            hand_built::load(&Weights::new(bytes, &self.options)?, &self.options, layer)
-        });
-        result.map_err(|problem| LoadError::new(&self.name, problem))
-    }
-
-    fn within<V>(&self, go: impl FnOnce(&Contents<'_>) -> Found<V>) -> Result<V, LoadError> {
-        self.parts()
-            .and_then(|parts| Contents::open(parts, &self.options))
-            .and_then(|contents| go(&contents))
-            .map_err(|problem| LoadError::new(&self.name, problem))
-    }
-}
-
 /// A file taken apart.
 struct Contents<'a> {
     version: Version,
     model: Value,
     weights: Weights<'a>,
+    layout: Layout,
     legacy: bool,
     options: &'a Options,
 }
 
-/// A file of weights, and what can be done with it: in Keras 3's layout the description can be given beside it.
-fn no_config(file: &Hdf5<'_>) -> Problem {
-    let legacy = file.strings(file.root(), "layer_names").is_ok_and(|names| names.is_some());
-    let hint = match legacy {
-        true => "it has weights only: load them into layers built by hand with keras::load_weights",
-        false => {
-            "it has weights only: give the text of model.to_json() and them to keras::File::from_parts, or load them into \
-             layers built by hand with keras::load_weights"
-        }
-    };
-    Problem::Incomplete { what: "configuration", hint }
-}
+const NO_CONFIG: Problem = Problem::Incomplete {
+    what: "configuration",
+    hint: "it has weights only: load them into a layer with keras::load_weights or keras::File::weights_below, or open \
+           it together with the text of model.to_json() by keras::File::open_parts (bytes: keras::File::from_parts)",
+};
 
 /// Where the layers' groups are in a legacy file: below `model_weights/`, or at the top of a file of weights.
 fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
@@ -272,47 +108,39 @@ fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
 }
 
 impl<'a> Contents<'a> {
-    fn open(parts: Parts<'a>, options: &'a Options) -> Found<Self> {
-        match parts {
-            Parts::Keras3 { metadata, config, weights } => {
-                // Keras can do without the metadata; it is then the version that the format is from.
-                let version = match metadata {
-                    None => Version::Keras3,
-                    Some(metadata) => {
-                        let metadata = container::json(metadata, "metadata.json", options)?;
-                        let version = Json::root(&metadata).glance("an object", |fields| {
-                            fields.need("keras_version", "a version")?.text("a version")
-                        })?;
-                        Version::parse(version, false)?
-                    }
-                };
-                let model = container::json(config, "config.json", options)?;
-                let weights = Weights::new(weights, options)?;
-                Ok(Contents { version, model, weights, legacy: false, options })
-            }
-            Parts::Hdf5(bytes) => {
-                let weights = Weights::new(bytes, options)?;
-                let file = &weights.file;
-                let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
-                let config = text("model_config")?.ok_or_else(|| no_config(file))?;
-                let version = text("keras_version")?;
-                let version = match version {
-                    Some(version) => Version::parse(version, true)?,
-                    None => {
-                        let hint = "it doesn't say by which version it was written, so its words can't be read";
-                        return Err(Problem::Version { version: "unknown".into(), hint });
-                    }
-                };
-                let model = container::json(config.as_bytes(), "model_config", options)?;
-                Ok(Contents { version, model, weights, legacy: true, options })
-            }
+    fn open(parts: &'a Parts, options: &'a Options) -> Found<Self> {
+        let weights = Weights::new(parts.weights(), options)?;
+        let file = &weights.file;
+        if let Some(config) = &parts.config {
+            let metadata = parts.metadata.as_ref();
+            let metadata = metadata.map(|text| container::json(text, "metadata.json", options)).transpose()?;
+            let mut model = container::json(config, "config.json", options)?;
+            let version = Version::of(metadata.as_ref(), &mut model)?;
+            let root = legacy_root(file)?;
+            let top = file.find(root)?.unwrap_or(file.root());
+            let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
+            let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_str);
+            let layout = weights.layout(text)?;
+            return Ok(Contents { version, model, weights, layout, legacy, options });
         }
+        let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
+        let config = text("model_config")?.ok_or(NO_CONFIG)?;
+        let version = match text("keras_version")? {
+            Some(version) => Version::parse(version)?,
+            None => {
+                let hint = "it doesn't say by which version it was written, so its words can't be read";
+                return Err(Problem::Version { version: "unknown".into(), hint });
+            }
+        };
+        let model = container::json(config.as_bytes(), "model_config", options)?;
+        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options })
     }
 
     /// The description of the model, whose kind must be one that is read.
     fn described(&self) -> Found<Described<'_>> {
         let model = Described::root(&Json::root(&self.model))?;
-        let hint = "models of the Sequential and the functional kind are read; load weights of others into layers";
+        let hint = "models of the Sequential and the functional kind are read whole; of others, keras::File::tensors lists \
+                    the tensors, and keras::File::weights_below loads those of a layer into one that you build";
         if model.is_model() { Ok(model) } else { Err(model.unsupported(hint)) }
     }
 
@@ -328,6 +156,7 @@ impl<'a> Contents<'a> {
             options: self.options,
             has_float64: self.has_dtype("float64"),
             has_float32: self.has_dtype("float32"),
+            layout: self.layout,
         }
     }
 

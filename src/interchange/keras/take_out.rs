@@ -52,7 +52,7 @@ impl Contents<'_> {
         let mut steps = Vec::new();
         loop {
             let layers = model.model()?.layers;
-            let groups = places::of_layers(model.is_sequential(), &layers, &place);
+            let groups = places::of_layers(model.is_sequential(), &layers, &place, self.layout)?;
             let leads = |layer: &Described<'_>| {
                 let rest = name.strip_prefix(layer.path());
                 rest == Some("") || layer.is_model() && rest.is_some_and(|rest| rest.starts_with('/'))

@@ -29,7 +29,7 @@
 //! let options = Options::new()
 //!     .sha256("9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08") // what sha256sum prints
 //!     .refuse_non_finite(true)
-//!     .limits(Limits { file_bytes: 50 << 20, ..Limits::default() });
+//!     .limits(Limits::new().file_bytes(50 << 20));
 //! let model = keras::load_with::<f32>("model.h5", &options)?;
 //! # Ok::<(), keras::LoadError>(())
 //! ```

@@ -1,5 +1,8 @@
 //! Which Keras wrote a file, and what its words mean.
 
+use serde_json::Value;
+
+use super::json::Json;
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::interchange::error::{Found, Problem};
@@ -15,12 +18,11 @@ pub(super) enum Version {
 
 impl Version {
     /// By the version in the file: `3.15.1`, `2.15.0`, `2.3.0-tf`.
-    pub(super) fn parse(text: &str, legacy: bool) -> Found<Self> {
+    pub(super) fn parse(text: &str) -> Found<Self> {
         let refuse = |hint| Err(Problem::Version { version: text.into(), hint });
         match text.split('.').next().unwrap_or_default() {
             "3" => Ok(Version::Keras3),
-            "2" if legacy => Ok(Version::Keras2),
-            "2" => refuse("its .keras files are laid out in another way; save the model as \"model.h5\" there"),
+            "2" => Ok(Version::Keras2),
             "0" | "1" => refuse("load it with Keras 2 and save it again"),
             _ => refuse("only versions 2 and 3 are known"),
         }
@@ -42,31 +44,66 @@ impl Version {
         }
     }
 
+    /// By what stands beside a description, or in it. Keras can do without `metadata.json`, and the text that `to_json()`
+    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras 2
+    /// has do.
+    pub(super) fn of(metadata: Option<&Value>, model: &mut Value) -> Found<Self> {
+        let mut own = None;
+        if let Some(object) = model.as_object_mut() {
+            own = object.remove("keras_version");
+            object.remove("backend");
+        }
+        let version = |json: Json<'_>| json.text("a version").and_then(Self::parse);
+        match (metadata, &own) {
+            (Some(metadata), _) => {
+                Json::root(metadata).glance("an object", |fields| version(fields.need("keras_version", "a version")?))
+            }
+            (None, Some(own)) => version(Json::root(own)),
+            (None, None) if has_words_of_keras_2(model) => Ok(Version::Keras2),
+            (None, None) => Ok(Version::Keras3),
+        }
+    }
+
     /// An activation by its name.
     pub(super) fn activation(self, name: &str) -> Result<Activation, Error> {
-        match (self, name) {
-            (Version::Keras2, "hard_sigmoid") => Ok(Activation::HARD_SIGMOID_KERAS_2),
-            (Version::Keras2, "leaky_relu") => {
-                // tf.nn's, with a slope of its own, by way of a serialized function.
-                Err(Error::UnknownActivation { name: name.into(), known: KERAS_2_NAMES.join(", ") })
-            }
-            (Version::Keras2, _) if !KERAS_2_NAMES.contains(&name) => {
-                Err(Error::UnknownActivation { name: name.into(), known: KERAS_2_NAMES.join(", ") })
-            }
-            _ => name.parse(),
+        match self {
+            Version::Keras3 => name.parse(),
+            Version::Keras2 => match name {
+                "hard_sigmoid" => Ok(Activation::HARD_SIGMOID_KERAS_2),
+                // Functions of TensorFlow are saved under names of their own.
+                "log_softmax_v2" => Ok(Activation::LogSoftmax),
+                "exp" => Ok(Activation::Exponential),
+                _ if KERAS_2_NAMES.contains(&name) => name.parse(),
+                _ => Err(Error::UnknownActivation { name: name.into(), known: KERAS_2_NAMES.join(", ") }),
+            },
         }
     }
 }
 
-/// The activations that Keras 2 has by name, and that mean the same in Keras 3 but for `hard_sigmoid`.
-const KERAS_2_NAMES: [&str; 15] = [
+fn has_words_of_keras_2(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => {
+            ["batch_input_shape", "time_major"].iter().any(|word| map.contains_key(*word))
+                || map.values().any(has_words_of_keras_2)
+        }
+        Value::Array(list) => list.iter().any(has_words_of_keras_2),
+        _ => false,
+    }
+}
+
+/// The activations that files of Keras 2 have by name, its own and functions of TensorFlow, and that mean the same in
+/// Keras 3 but for `hard_sigmoid`: `leaky_relu` has the slope 0.2 in both.
+const KERAS_2_NAMES: [&str; 18] = [
     "elu",
     "exponential",
     "gelu",
     "hard_sigmoid",
+    "leaky_relu",
     "linear",
+    "log_softmax",
     "mish",
     "relu",
+    "relu6",
     "selu",
     "sigmoid",
     "silu",

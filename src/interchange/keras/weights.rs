@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
 
-use super::Options;
+use super::{Options, TensorInfo};
 use crate::float::Float;
 use crate::interchange::error::{Found, Problem, within};
 use crate::interchange::hdf5::{Element, Hdf5, Object, Tensor};
@@ -82,6 +82,34 @@ fn short(path: &str) -> String {
     path.split_once('/').map_or(path, |(_, rest)| rest).into()
 }
 
+/// How the groups of a model's layers are named: by class, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Below `layers`.
+    Layers,
+    /// Keras 2.14: below `_layer_checkpoint_dependencies`.
+    Dependencies,
+    /// Keras 2.12 and 2.13: there, too, and a layer with weights counts twice, since it stands twice in that list.
+    CountedTwice,
+}
+
+const DEPENDENCIES: &str = "_layer_checkpoint_dependencies";
+
+impl Layout {
+    /// The group that holds the layers' groups.
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Layout::Layers => "layers",
+            Layout::Dependencies | Layout::CountedTwice => DEPENDENCIES,
+        }
+    }
+
+    /// The numbers that a layer takes of those of its class.
+    pub(super) fn numbers(self, has_weights: bool) -> usize {
+        if self == Layout::CountedTwice && has_weights { 2 } else { 1 }
+    }
+}
+
 impl<'q> Place<'q> {
     /// Something inside: a cell, a wrapped layer.
     pub(super) fn child(&self, name: &str) -> Place<'q> {
@@ -97,6 +125,23 @@ impl<'a> Weights<'a> {
     pub(super) fn new(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
         let file = Hdf5::new(bytes, &options.limits)?;
         Ok(Weights { file, used: RefCell::default(), options })
+    }
+
+    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names tell:
+    /// of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
+    pub(super) fn layout(&self, version: Option<&str>) -> Found<Layout> {
+        let root = self.file.members(self.file.root())?;
+        if !root.iter().any(|(name, _)| name.starts_with(DEPENDENCIES)) {
+            return Ok(Layout::Layers);
+        }
+        let twice = match version {
+            Some(version) => ["2.11.", "2.12.", "2.13."].iter().any(|old| version.starts_with(old)),
+            None => {
+                let second = |part: &str| part.ends_with("_1");
+                !self.tensors()?.iter().any(|tensor| tensor.path.split('/').any(second))
+            }
+        };
+        Ok(if twice { Layout::CountedTwice } else { Layout::Dependencies })
     }
 
     /// The weights of these names at a place; there must be those and no others.
@@ -171,30 +216,20 @@ impl<'a> Weights<'a> {
         used.insert(path.into());
         within("tensors", used.len(), self.options.limits.tensors)?;
         drop(used);
-        self.convert(layer, path, &tensor)
+        self.convert(layer, path, tensor)
     }
 
-    fn convert<T: Float>(&self, layer: &str, path: &str, tensor: &Tensor<'_>) -> Found<ArrayD<T>> {
-        let double = size_of::<T>() == 8;
-        match tensor.element {
-            Element::F32 => {}
-            Element::F64 if double => {}
-            Element::F64 => {
-                return Err(Problem::DType {
-                    layer: layer.into(),
-                    dtype: "float64".into(),
-                    hint: "load the model as f64",
-                });
-            }
-            other => {
-                let expected = if double { "float32 or float64" } else { "float32" };
-                return Err(Problem::TensorType { tensor: path.into(), expected, found: other.name() });
-            }
+    fn convert<T: Float>(&self, layer: &str, path: &str, mut tensor: Tensor<'_>) -> Found<ArrayD<T>> {
+        tensor.element = self.meant(tensor.element);
+        // As Keras does it: it casts whatever numbers it finds to the layer's type.
+        if !tensor.element.is_number() {
+            let (expected, found) = ("numbers", tensor.element.name());
+            return Err(Problem::TensorType { tensor: path.into(), expected, found });
         }
         let mut values: Vec<T> = Vec::new();
         // As many as there are bytes for.
         values.try_reserve_exact(tensor.len()).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
-        values.extend(tensor.floats().map(T::from_f64));
+        values.extend(tensor.numbers(size_of::<T>() == 4).map(T::from_f64));
         if self.options.finite_only
             && let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite())
         {
@@ -211,32 +246,67 @@ impl<'a> Weights<'a> {
         })
     }
 
+    /// What elements mean: legacy files have no word for bfloat16, whose bytes stand there without a meaning.
+    fn meant(&self, element: Element) -> Element {
+        if element == Element::Opaque(2) && self.options.half_as_f32 { Element::BF16 } else { element }
+    }
+
+    /// A tensor by its path in the file, for itself.
+    pub(super) fn tensor<T: Float>(&self, path: &str) -> Found<ArrayD<T>> {
+        let missing = || Problem::MissingObject { what: "dataset", name: path.into() };
+        let object = self.file.find(path)?.ok_or_else(missing)?;
+        if !self.file.is_dataset(object)? {
+            return Err(missing());
+        }
+        self.convert(path, path, self.file.tensor(path, object)?)
+    }
+
+    /// What tensors there are, sorted by path.
+    pub(super) fn tensors(&self) -> Found<Vec<TensorInfo>> {
+        let mut tensors = Vec::new();
+        self.walk("", self.file.root(), &mut |path, object| {
+            let dataset = self.file.dataset(&path, object)?;
+            within("tensors", tensors.len() + 1, self.options.limits.tensors)?;
+            let element = self.meant(dataset.element());
+            tensors.push(TensorInfo { path, shape: dataset.shape, dtype: element.name() });
+            Ok(())
+        })?;
+        tensors.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(tensors)
+    }
+
+    /// Calls a function for each dataset at or below an object.
+    fn walk(&self, path: &str, start: Object, found: &mut dyn FnMut(String, Object) -> Found<()>) -> Found<()> {
+        let mut waiting = vec![(path.trim_matches('/').to_string(), start, 0)];
+        while let Some((path, object, depth)) = waiting.pop() {
+            // Each level of a model within takes a few groups.
+            within("depth", depth, 4 * self.options.limits.depth)?;
+            if self.file.is_dataset(object)? {
+                found(path, object)?;
+                continue;
+            }
+            for &(name, member) in self.file.members(object)?.iter() {
+                // The walk may come by the same group again and again: it costs each time.
+                self.file.spend()?;
+                let name = name.replace('\\', "/");
+                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+                waiting.push((path, member, depth + 1));
+            }
+        }
+        Ok(())
+    }
+
     /// That every tensor below `root` has been read, but for what isn't part of the model: the optimizer, metrics, the
     /// state of random generators.
     pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
         let used = self.used.borrow();
         let Some(start) = self.file.find(root)? else { return Ok(()) };
-        let mut waiting = vec![(root.trim_matches('/').to_string(), start, 0_usize)];
-        while let Some((path, object, depth)) = waiting.pop() {
-            // Each level of a model within takes a few groups.
-            within("depth", depth.div_ceil(4), self.options.limits.depth)?;
-            if self.file.is_dataset(object)? {
-                if !used.contains(&path) {
-                    return Err(Problem::LeftoverTensor { tensor: path });
-                }
-                continue;
-            }
-            for &(name, member) in self.file.members(object)?.iter() {
-                let foreign = ["optimizer", "seed_generator", "metrics", "_metrics", "optimizer_weights"];
-                // The walk may come by the same group again and again: it costs each time.
-                self.file.spend()?;
-                if !foreign.contains(&name) {
-                    let path = if path.is_empty() { name.into() } else { format!("{path}/{name}") };
-                    waiting.push((path, member, depth + 1));
-                }
-            }
-        }
-        Ok(())
+        let foreign = ["optimizer", "seed_generator", "metrics", "_metrics", "optimizer_weights"];
+        self.walk(root, start, &mut |path, _| {
+            let own = path.get(root.len()..).unwrap_or("");
+            let known = used.contains(&path) || own.split('/').any(|part| foreign.contains(&part));
+            if known { Ok(()) } else { Err(Problem::LeftoverTensor { tensor: path }) }
+        })
     }
 }
 

@@ -131,7 +131,7 @@ fn stacked<T: Float>(
     reading.fields.only("reverse_state_order", &json!(false), "Keras 2's old order of states")?;
     let list = reading.fields.need("cells", "a list of cells")?.list("a list of cells")?;
     let cells = list.iter().map(|cell| Described::read(cell, reading.path())).collect::<Found<Vec<_>>>()?;
-    let groups = places::groups(cells.iter().map(Described::class));
+    let groups = places::groups(cells.iter().map(|cell| (cell.class(), 1)));
     let shared = || reading.refused(Error::SharedCell { cell: "RNN" });
     let mut builder = StackedCells::<T>::builder();
     for (i, (cell, group)) in cells.iter().zip(groups).enumerate() {

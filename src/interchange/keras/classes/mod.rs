@@ -26,7 +26,7 @@ use super::description::Described;
 use super::json::{Fields, Json};
 use super::unsupported::{self, TAKE_OUT};
 use super::version::Version;
-use super::weights::{Place, Weights};
+use super::weights::{Layout, Place, Weights};
 use crate::float::Float;
 use crate::interchange::error::{Found, within};
 use crate::model::op::Op;
@@ -169,6 +169,7 @@ pub(super) struct Reader<'r, 'a> {
     pub(super) has_float64: bool,
     /// Whether any layer computes in f32; an input's dtype is none.
     pub(super) has_float32: bool,
+    pub(super) layout: Layout,
 }
 
 /// A layer that was built.

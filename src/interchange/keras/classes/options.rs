@@ -2,6 +2,7 @@
 
 use super::super::identity::Identity;
 use super::super::json::{Fields, Json};
+use super::super::policy;
 use super::super::version::Version;
 use super::super::weights::{Place, Weight};
 use super::{Reader, Reading};
@@ -42,24 +43,18 @@ fn initializer(json: &Json<'_>) -> Found<()> {
     })
 }
 
-const MIXED: &str =
-    "the model has layers of float32 and of float64; set one dtype for all of them in Python and save it again";
-
 impl Reader<'_, '_> {
     /// Float types are honoured or refused: there is no arithmetic of 16 bits, and no silent loss of 64.
     pub(in super::super) fn check_dtype<T: Float>(&self, dtype: Option<&Json<'_>>) -> Found<()> {
         let Some(dtype) = dtype.filter(|dtype| !dtype.is_null()) else { return Ok(()) };
         let policy = match dtype.is_text() {
             true => Some(dtype.text("a type's name")?),
-            false => policy(dtype)?,
+            false => policy_of(dtype)?,
         };
-        let hint = match policy {
-            Some("float32") if size_of::<T>() == 8 && self.has_float64 => MIXED,
-            Some("float32") => return Ok(()),
-            Some("float64") if size_of::<T>() == 8 => return Ok(()),
-            Some("float64") if self.has_float32 => MIXED,
-            Some("float64") => "load the model as f64",
-            Some(_) => "set its policy to float32 in Python and save the model again",
+        let hint = match policy.map(|name| policy::check::<T>(name, [self.has_float32, self.has_float64], self.options))
+        {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(hint)) => hint,
             None => "it is quantized; save the model as it is before quantize() is called",
         };
         let (layer, dtype) = (dtype.layer(), policy.map_or_else(|| dtype.show(), String::from));
@@ -68,7 +63,7 @@ impl Reader<'_, '_> {
 }
 
 /// The name of a policy, if it is of the kind that has no more than a name.
-fn policy<'a>(dtype: &Json<'a>) -> Found<Option<&'a str>> {
+fn policy_of<'a>(dtype: &Json<'a>) -> Found<Option<&'a str>> {
     let expected = "a type's name or a policy";
     let identity = dtype.glance(expected, Identity::take)?;
     identity.keras(dtype.layer())?;

@@ -9,7 +9,7 @@ mod reference;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::node::Node;
-use self::reference::{Reference, references};
+use self::reference::{Reference, keys, references};
 use super::classes::{Class, Reader};
 use super::description::{Described, DescribedModel, join};
 use super::json::Json;
@@ -56,7 +56,7 @@ impl Reader<'_, '_> {
         let sequential = model.is_sequential();
         self.check_dtype::<T>(described.dtype.as_ref())?;
         let groups = match place {
-            ModelPlace::Group(place) => places::of_layers(sequential, &described.layers, place),
+            ModelPlace::Group(place) => places::of_layers(sequential, &described.layers, place, self.layout)?,
             ModelPlace::Legacy | ModelPlace::Queue(_) => vec![Place::Group(String::new()); described.layers.len()],
         };
         let mut graph = Graph {
@@ -86,6 +86,7 @@ impl Reader<'_, '_> {
             parts: vec![],
             calls: vec![],
             outputs: vec![],
+            output_names: vec![],
             tensors: vec![],
             stateful: vec![],
             batch: None,
@@ -210,13 +211,15 @@ impl<T: Float> Graph<'_, '_, T> {
             let part = self.add_part(layer, group, place, constant)?;
             parts.insert(layer.name, part);
         }
-        self.add_inputs(model, layers, &parts, inputs)?;
+        let names = described.input_layers.as_ref().map_or(Ok(vec![]), keys)?;
+        self.add_inputs(model, layers, &parts, inputs, names)?;
         self.add_calls(layers, &nodes)?;
         for mut reference in outputs {
             let stated = reference.clone();
             let tensor = rebase(&mut reference, &offsets.outer).and_then(|()| self.known.get(&reference).copied());
             self.model.outputs.push(tensor.ok_or_else(|| missing(&self.path_of("output_layers"), &stated))?);
         }
+        self.model.output_names = described.output_layers.as_ref().map_or(Ok(vec![]), keys)?;
         Ok(())
     }
 
@@ -249,13 +252,18 @@ impl<T: Float> Graph<'_, '_, T> {
         layers: &[Described<'_>],
         parts: &BTreeMap<&str, usize>,
         inputs: Vec<Reference>,
+        keys: Vec<String>,
     ) -> Found<()> {
+        let mut keys = keys.into_iter();
         for reference in inputs {
             let at = parts.get(reference.layer.as_str()).copied().filter(|&at| layers[at].is_input());
             // An input has one node with one tensor.
             let at = at.filter(|_| reference.node == 0 && reference.index == 0);
             let at = at.ok_or_else(|| missing(&join(model.path(), "input_layers"), &reference))?;
             let tensor = self.add_input(&layers[at], at)?;
+            if let (Some(key), Some(input)) = (keys.next(), self.model.inputs.last_mut()) {
+                input.name = key;
+            }
             if self.known.insert(reference, tensor).is_some() {
                 return Err(Problem::DuplicateLayer { name: layers[at].path().into() });
             }
@@ -299,6 +307,13 @@ impl<T: Float> Graph<'_, '_, T> {
         }
         if self.model.inputs.is_empty() || self.model.outputs.is_empty() {
             return Err(model.config.wrong("a model with inputs and outputs"));
+        }
+        let layer = |&output: &usize| {
+            let part = self.model.tensors.get(output).and_then(|tensor| self.model.parts.get(tensor.part));
+            part.map_or(String::new(), |part| part.name.clone())
+        };
+        if self.model.output_names.is_empty() {
+            self.model.output_names = self.model.outputs.iter().map(layer).collect();
         }
         // The inputs are the first tensors: that they are was their order of being added.
         Ok(self.model)

@@ -3,6 +3,7 @@
 use super::super::classes::{Built, is_operation, trained};
 use super::super::description::Described;
 use super::super::json::Json;
+use super::super::policy;
 use super::super::weights::{Place, Queue, list};
 use super::{Graph, ModelPlace};
 use crate::float::Float;
@@ -125,11 +126,9 @@ impl<T: Float> Graph<'_, '_, T> {
             "uint16" => int(0, u16::MAX.into()),
             "uint32" => int(0, u32::MAX.into()),
             "bool" => Ok(InputKind::Bool),
+            half if policy::is_widened(half, self.reader.options) => Ok(InputKind::Float { through_f32: false }),
             other => {
-                let hint = match other {
-                    "float64" => "load the model as f64",
-                    _ => "inputs of float32, float64, bool and integers of up to 64 bits are supported",
-                };
+                let hint = policy::input_hint(Some(other));
                 Err(Problem::DType { layer: dtype.layer().into(), dtype: dtype.show(), hint })
             }
         }

@@ -85,3 +85,13 @@ fn keras_tensor(json: &Json<'_>) -> Found<Reference> {
 pub(super) fn single(json: &Json<'_>) -> Found<Reference> {
     if json.is_list() { reference(json) } else { keras_tensor(json) }
 }
+
+/// The keys of a dictionary of tensors, sorted; none for what isn't one.
+pub(super) fn keys(json: &Json<'_>) -> Found<Vec<String>> {
+    if !json.is_object() || is_keras_tensor(json)? {
+        return Ok(vec![]);
+    }
+    let entries = json.dictionary(EXPECTED)?;
+    let flat = entries.iter().all(|(_, json)| json.list(EXPECTED).is_ok_and(|list| is_reference(&list)));
+    Ok(if flat { entries.into_iter().map(|(key, _)| key.into()).collect() } else { vec![] })
+}
