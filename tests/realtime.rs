@@ -47,6 +47,26 @@ fn sample<T: Float>(stream: &mut Stream<T, &dyn Layer<T>>, x: &[T]) -> Result<T>
     Ok(stream.step_one(x)?[0])
 }
 
+/// What an audio callback does with a stream that has had `reserve_steps`: a block, new weights, chunks with masks.
+#[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
+fn callback<T: Float>(
+    stream: &mut Stream<T, Box<dyn Layer<T>>>,
+    x: &ArrayView3<'_, T>,
+    mask: &Array2<bool>,
+    (input, output): (&[T], &mut [T]),
+    new: Box<dyn Layer<T>>,
+) -> Result<Box<dyn Layer<T>>> {
+    stream.process(input, output)?;
+    let old = stream.replace_layer(new)?;
+    stream.run_into(x, Run::new().mask(mask).resets(mask), OutputMut::new())?;
+    stream.process(input, output)?;
+    stream.flush_below(T::from_f64(1e-12));
+    if !stream.state().is_finite() {
+        stream.reset();
+    }
+    Ok(old)
+}
+
 /// A chunk of a size that the stream has seen.
 #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
 fn chunk<T: Float>(
@@ -118,6 +138,24 @@ fn steps<T: Float>() {
 fn steps_block_on_nothing() {
     steps::<f32>();
     steps::<f64>();
+}
+
+#[test]
+fn callbacks_block_on_nothing_from_the_first_one_on() {
+    fn check<T: Float>(batch: usize) {
+        for (layer, new) in layers::<T>().into_iter().zip(layers::<T>()) {
+            let all =
+                Array3::from_shape_fn((batch, 50, INPUT), |(i, j, k)| T::from_f64((i + j + k) as f64 / 30.0 - 0.5));
+            let mask = Array2::from_shape_fn((batch, 30), |(row, time)| (row + time) % 3 != 0);
+            let mut output = vec![T::zero(); batch * 50 * layer.output_size()];
+            let mut stream = Stream::new(layer, batch).unwrap();
+            stream.reserve_steps(30).unwrap();
+            let block = (all.as_slice().unwrap(), &mut output[..]);
+            drop(callback(&mut stream, &all.slice(s![.., 9..39, ..]), &mask, block, new).unwrap());
+        }
+    }
+    check::<f32>(1);
+    check::<f64>(3);
 }
 
 #[test]
