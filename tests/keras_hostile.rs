@@ -35,12 +35,16 @@ impl Rng {
 
 fn models() -> Vec<PathBuf> {
     let mut paths: Vec<PathBuf> = Vec::new();
-    for folder in ["models", "keras2", "forms", "versions"] {
+    for folder in ["models", "keras2", "versions", "others"] {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models").join(folder);
         let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
         paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "keras" || extension == "h5"));
+    // Those of own classes are no models.
+    paths.retain(|path| {
+        !path.display().to_string().contains("mine.") && !path.display().to_string().contains(".weights.")
+    });
     paths.sort();
     paths
 }
@@ -53,6 +57,11 @@ fn options() -> Options {
 
 fn load<T: recurrent::Float>(bytes: &[u8]) -> Result<Model<T>, LoadError> {
     File::from_bytes("damaged", bytes.to_vec(), &options())?.model()
+}
+
+/// [`load`], half precision included.
+fn load_any<T: recurrent::Float>(bytes: &[u8]) -> Result<Model<T>, LoadError> {
+    File::from_bytes("damaged", bytes.to_vec(), &options().half_as_f32(true))?.model()
 }
 
 /// What a file made of, and the runs of what loaded.
@@ -70,7 +79,7 @@ impl Tally {
     fn case(&mut self, what: &str, bytes: &[u8]) {
         let started = Instant::now();
         self.cases += 1;
-        match load::<f32>(bytes) {
+        match load_any::<f32>(bytes) {
             Ok(model) => {
                 self.loaded += 1;
                 // Of whatever shape it says that it reads; dimensions that are open get a small size.
@@ -192,6 +201,41 @@ fn change_at(value: &mut Value, at: &mut usize, rng: &mut Rng) -> bool {
     }
 }
 
+/// Damages of packed members, of chunks and filters, and of the newest forms of HDF5; and all that can be asked of a file.
+fn packed(tally: &mut Tally, rng: &mut Rng, rounds: usize) {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models/forms");
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let config = |name: &str| {
+        let parts = members(&std::fs::read(folder.join(name)).unwrap());
+        parts.into_iter().find(|(name, _)| name == "config.json").unwrap().1
+    };
+    let (deep, wide) = (config("deep.keras"), config("wide.keras"));
+    for path in paths {
+        let (bytes, name) = (std::fs::read(&path).unwrap(), path.display().to_string());
+        for round in 0..4 * rounds {
+            let damaged = damaged(&bytes, rng);
+            if name.ends_with(".keras") {
+                tally.case(&format!("{name}, {round}"), &damaged);
+                continue;
+            }
+            let started = Instant::now();
+            let config = if name.contains("wide") { &wide } else { &deep };
+            let file = File::from_parts("damaged", config.clone(), damaged, &options()).unwrap();
+            for problem in [file.model::<f32>().map(drop).err(), file.tensors().map(drop).err()] {
+                *tally.variants.entry(problem.map_or("none".into(), |error| variant(error.problem()))).or_default() +=
+                    1;
+            }
+            for tensor in file.tensors().unwrap_or_default() {
+                drop(file.tensor::<f64>(&tensor.path));
+            }
+            drop(file.weights_below("layers/lstm", &mut recurrent::Lstm::<f32>::new(3, 8)));
+            let time = started.elapsed();
+            assert!(time < Duration::from_secs(10), "{name}, {round} took {time:?}");
+        }
+    }
+}
+
 /// The child process of `damage`, and nothing by itself.
 #[test]
 fn damage_child() {
@@ -206,7 +250,7 @@ fn damage_child() {
         let name = path.display().to_string();
         // Undamaged files load.
         let double = File::from_bytes("it", bytes.clone(), &options()).and_then(|file| file.dtype()) == Ok("float64");
-        let sound = if double { load::<f64>(&bytes).map(drop) } else { load::<f32>(&bytes).map(drop) };
+        let sound = if double { load_any::<f64>(&bytes).map(drop) } else { load_any::<f32>(&bytes).map(drop) };
         sound.unwrap_or_else(|error| panic!("{name}: {error}"));
         for round in 0..rounds {
             tally.case(&format!("{name}, {round}"), &damaged(&bytes, &mut rng));
@@ -219,10 +263,10 @@ fn damage_child() {
                 let range = payload[rng.below(payload.len())].clone();
                 let mut bytes = bytes.clone();
                 bytes[range.start + rng.below(range.len())] ^= 1 << rng.below(8);
-                let problem = load::<f64>(&bytes).expect_err(&name);
+                let problem = load_any::<f64>(&bytes).expect_err(&name);
                 assert!(matches!(problem.problem(), Problem::Checksum { .. }), "{name}: {problem}");
             }
-            assert!(load::<f64>(&zip(&sound)).is_ok(), "{name}, rewritten");
+            assert!(load_any::<f64>(&zip(&sound)).is_ok(), "{name}, rewritten");
             for round in 0..rounds {
                 // Through the checksum: damaged weights, damaged descriptions.
                 let mut parts = sound.clone();
@@ -241,6 +285,7 @@ fn damage_child() {
             }
         }
     }
+    packed(&mut tally, &mut rng, rounds);
     println!("{} cases, {} loaded, {} ran, slowest {:?}", tally.cases, tally.loaded, tally.ran, tally.slowest);
     println!("{:#?}", tally.variants);
     assert!(tally.cases > 170 * rounds, "{} cases", tally.cases);

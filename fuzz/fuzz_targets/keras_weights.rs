@@ -12,5 +12,9 @@ fuzz_target!(|weights: &[u8]| {
     if let Ok(file) = File::from_parts("fuzz", config, weights.to_vec(), &common::options()) {
         common::use_file(&file);
         let _ = file.weights_into(&mut Lstm::<f32>::new(3, 4));
+        let _ = file.weights_below("layers/lstm", &mut Lstm::<f32>::new(3, 4));
+        for tensor in file.tensors().unwrap_or_default() {
+            let _ = file.tensor::<f32>(&tensor.path);
+        }
     }
 });

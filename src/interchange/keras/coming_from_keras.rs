@@ -6,13 +6,15 @@
 //! | `model.summary()` | `println!("{model}");` |
 //! | `y = model.predict(x)` | `let y = model.predict_one(&x)?;` |
 //! | `a, b = model.predict([x, ids])` | `let outputs = model.predict(&[(&x).into(), (&ids).into()])?;` |
-//! | `model.predict({"ids": ids, "x": x})` | inputs in the order of [`Model::inputs`](crate::Model::inputs): sorted by key |
+//! | `model.predict({"ids": ids, "x": x})` | `let outputs = model.predict_named(&[("ids", (&ids).into()), ("x", (&x).into())])?;`, and [`Model::output_names`](crate::Model::output_names) |
 //! | `model.get_layer("lstm").get_weights()` | `model.layer("lstm")?.weights()` |
 //! | `model.get_weights()`, `model.set_weights(..)` | by path: [`Model::weights`](crate::Model::weights), [`Model::set_weights`](crate::Model::set_weights)`(&[("encoder/lstm/kernel", kernel.view())])?` |
 //! | `with tf.GradientTape() as tape: y = model(x, training=False)` | `let y = model.record(&[(&x).into()], &mut tape)?;` with a [`ModelTape`](crate::ModelTape) |
 //! | `tape.gradient(loss, model.trainable_variables)` | [`Model::backward`](crate::Model::backward)`(&mut tape, &[&d_y], &mut gradients)?`, then `gradients.get("lstm/kernel")?`, `gradients.input(0)?` |
 //! | `optimizer.apply(..)` | `optimizer.step(&mut model, gradients.weights())?` with [`Adam`](crate::training::Adam) or [`Sgd`](crate::training::Sgd) |
 //! | `model.get_layer("lstm").trainable = False` | [`Model::set_trainable`](crate::Model::set_trainable)`("lstm", false)?` |
+//! | `keras.models.model_from_json(text)`, then `load_weights("w.weights.h5")` | [`File::open_parts`](super::File::open_parts)`("model.json", "w.weights.h5", &options)?.model()?` |
+//! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
 //! | `layer.reset_states()` | [`ModelState::reset`](crate::ModelState::reset) |
@@ -20,7 +22,9 @@
 //!
 //! # What is read
 //!
-//! `.keras` files of Keras 3; whole-model `.h5` files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files.
+//! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model `.h5`
+//! files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written anew by h5py, with chunks,
+//! gzip, LZF, shuffle and checksums, in its newest format, with other types of numbers, which are cast as Keras casts them.
 //! Sequential and functional models, with several inputs and outputs, shared layers, initial states and models within
 //! models, made of:
 //!
@@ -52,7 +56,9 @@
 //! # Types
 //!
 //! A model computes in the type that it is loaded with. One of float64 must be loaded as `f64`; one of float32 may be
-//! (its numbers are then more precise than Keras's). Mixed policies, float16, bfloat16 and quantized layers are refused.
+//! (its numbers are then more precise than Keras's). Mixed policies, float16 and bfloat16 are refused, unless
+//! [`Options::half_as_f32`](super::Options::half_as_f32) asks for them in f32; quantized layers are refused. Adapters
+//! (`enable_lora`) are part of the kernel in a `.keras` file, and are read as such.
 //!
 //! # Masks
 //!
@@ -65,9 +71,9 @@
 //! # Keras 2
 //!
 //! A file says which version wrote it, and its words mean what that version meant: `hard_sigmoid` is 0.2x + 0.5; the
-//! weights of `CuDNNLSTM` and `CuDNNGRU` are turned into those of an LSTM and a GRU; `time_major=True` is refused. A
-//! `.keras` file of Keras 2.12 to 2.15 is laid out in another way and refused: save the model as `.h5` there. So are a
-//! SavedModel, TensorFlow Lite and files of Keras 1.
+//! weights of `CuDNNLSTM` and `CuDNNGRU` are turned into those of an LSTM and a GRU; a GRU of the first versions, which don't
+//! know `reset_after`, resets before; functions of `tf.nn` that were given as activations are known by the names under which
+//! they are saved; `time_major=True` is refused. So are a SavedModel, TensorFlow Lite and files of Keras 1.
 //!
 //! # Step by step
 //!

@@ -187,7 +187,8 @@ impl File {
     ///
     /// The path is that of the layer's group as [`tensors`](File::tensors) shows it, without what stands for the parts
     /// of the layer itself: `encoder` for the tensors `encoder/cell/vars/0` and so on; the group of a cell,
-    /// `encoder/cell`, will do, too. In a legacy `.h5` file it is the layer's name, and the tensors below are taken in
+    /// `encoder/cell`, will do, too. Keras files a model that is an attribute by its class, `layers/sequential`; it goes
+    /// into a [`Stacked`](crate::Stacked). In a legacy `.h5` file it is the layer's name, and the tensors below are taken in
     /// the file's order.
     ///
     /// # Errors
