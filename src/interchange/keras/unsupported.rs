@@ -90,11 +90,16 @@ pub(super) fn check_classes(object: &Map<String, Value>, path: &str) -> Found<()
         let class = class_of(layer);
         let read = if is_operation(layer) { OPERATIONS.contains(&class) } else { LAYERS.contains(&class) };
         if !read {
-            let hint = if is_operation(layer) { operation(class) } else { layer_hint(class) };
+            let hint = way_out(class, is_operation(layer));
             return Err(Problem::UnsupportedClass { layer: path, class: class.into(), hint });
         }
     }
     Ok(())
+}
+
+/// What can be done about a class that isn't read, a layer's or that of an operation between layers.
+pub(super) fn way_out(class: &str, is_operation: bool) -> &'static str {
+    if is_operation { operation(class) } else { layer_hint(class) }
 }
 
 /// What stands in the place of an operation between layers.
