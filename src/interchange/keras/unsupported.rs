@@ -16,8 +16,13 @@ pub(super) const NOT_OVER_TIME: &str = "SimpleRNN, LSTM, GRU, RNN, Bidirectional
 pub(super) const A_MODEL: &str =
     "it is a model within: take out its layers by path, as keras::File::layer_names lists them";
 
+/// What can be done about a class that isn't read, a layer's or that of an operation between layers.
+pub(super) fn way_out(class: &str, is_operation: bool) -> &'static str {
+    if is_operation { operation(class) } else { layer(class) }
+}
+
 /// What stands in the place of an operation between layers.
-pub(super) fn operation(class: &str) -> &'static str {
+fn operation(class: &str) -> &'static str {
     match class {
         "Add" => "it is an operation between layers (a + b): call the layer keras.layers.Add instead",
         "Subtract" => "it is an operation between layers (a - b): call the layer keras.layers.Subtract instead",
@@ -36,7 +41,7 @@ pub(super) fn operation(class: &str) -> &'static str {
 }
 
 /// What can be done about a layer of a class that isn't read.
-pub(super) fn layer(class: &str) -> &'static str {
+fn layer(class: &str) -> &'static str {
     match class {
         "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" | "ClassMethod" | "InstanceMethod"
         | "InstanceProperty" => {

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use super::Options;
 use super::description::Described;
 use super::json::{Fields, Json};
-use super::unsupported::{self, TAKE_OUT};
+use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
 use crate::float::Float;
@@ -107,8 +107,7 @@ impl<T: Float> Class<T> {
         let fits =
             |class: &&Self| class.name == name && operation.is_none_or(|operation| operation == class.is_operation());
         Self::ALL.iter().copied().flatten().find(fits).ok_or_else(|| {
-            let hint = if operation == Some(true) { unsupported::operation(name) } else { unsupported::layer(name) };
-            layer.unsupported(hint)
+            layer.unsupported(way_out(name, operation == Some(true)))
         })
     }
 
@@ -219,7 +218,7 @@ impl<'a> Reader<'_, 'a> {
     /// Builds an operation that isn't a layer.
     pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, constant: Option<f64>) -> Found<Op<T>> {
         let Reads::Operation(read) = Class::<T>::of(operation)?.reads else {
-            return Err(operation.unsupported(unsupported::operation(operation.class())));
+            return Err(operation.unsupported(way_out(operation.class(), true)));
         };
         let place = Place::Group(String::new());
         operation.config.fields("an object", |fields| {
