@@ -76,7 +76,7 @@ fn prelu<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 }
 
 impl Reading<'_, '_> {
-    /// An activation by name, or the layer that stands in its place; null is linear.
+    /// An activation by name, or the layer that stands in its place.
     pub(super) fn activation<T: Float>(&self, key: &'static str, default: Activation) -> Found<Activation> {
         match self.fields.option(key, "an activation")? {
             Some(_) => self.needed_activation::<T>(key),
@@ -87,6 +87,10 @@ impl Reading<'_, '_> {
     /// An activation that has no default.
     pub(super) fn needed_activation<T: Float>(&self, key: &'static str) -> Found<Activation> {
         let value = self.fields.need(key, "an activation")?;
+        // By hand, `None` is linear; Keras writes its name.
+        if value.is_null() && self.fields.has("trainable") {
+            return Err(value.wrong("an activation: \"linear\" is none"));
+        }
         let activation = self.reader.activation::<T>(&value, self.depth)?;
         activation.validate().map_err(|source| self.refused(source))?;
         Ok(activation)

@@ -82,7 +82,11 @@ impl<'a> Call<'_, 'a> {
         let mut beside: Option<Json<'a>> = None;
         while let Some(json) = waiting.pop() {
             if json.is_object() {
-                waiting.extend(json.dictionary(CALLS)?.into_iter().rev().map(|(_, json)| json));
+                let entries = json.dictionary(CALLS)?;
+                if entries.is_empty() {
+                    return Err(json.wrong(CALLS));
+                }
+                waiting.extend(entries.into_iter().rev().map(|(_, json)| json));
                 continue;
             }
             let list = json.list(CALLS)?;
