@@ -3,6 +3,9 @@
 //! The work is done in a child process with a limit on its memory; what it refuses is counted by error variant.
 #![cfg(feature = "keras")]
 
+#[path = "golden/check/zip.rs"]
+mod zip_file;
+
 #[path = "golden/check/write_keras.rs"]
 mod write_keras;
 
@@ -16,6 +19,7 @@ use recurrent::keras::{File, Limits, LoadError, Options, Problem};
 use recurrent::{Input, Model};
 use serde_json::Value;
 use write_keras::zip;
+use zip_file::members;
 
 /// xorshift64*: the same cases in every run.
 struct Rng(u64);
@@ -137,22 +141,6 @@ fn members_at(bytes: &[u8]) -> Vec<std::ops::Range<usize>> {
     let all = members(bytes);
     let find = |data: &Vec<u8>| bytes.windows(data.len()).position(|window| window == data).unwrap();
     all.iter().map(|(_, data)| find(data)).zip(&all).map(|(start, (_, data))| start..start + data.len()).collect()
-}
-
-/// The members of a zip file that stores them.
-fn members(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let number =
-        |at: usize, width: usize| (0..width).rev().fold(0_usize, |number, i| number << 8 | usize::from(bytes[at + i]));
-    let mut members = Vec::new();
-    let mut at = 0;
-    while bytes.get(at..at + 4) == Some(b"PK\x03\x04") {
-        let (size, name, extra) = (number(at + 18, 4), number(at + 26, 2), number(at + 28, 2));
-        let start = at + 30 + name + extra;
-        let text = String::from_utf8(bytes[at + 30..at + 30 + name].to_vec()).unwrap();
-        members.push((text, bytes[start..start + size].to_vec()));
-        at = start + size;
-    }
-    members
 }
 
 /// Changes one place in the description of a model.
