@@ -7,6 +7,8 @@
 #[allow(dead_code)]
 #[macro_use]
 mod data;
+#[path = "golden/check/zip.rs"]
+mod zip_file;
 
 use std::collections::BTreeSet;
 
@@ -48,20 +50,8 @@ struct Golden {
     call: Value,
 }
 
-/// The members of a zip file that stores them.
 fn member(bytes: &[u8], wanted: &str) -> Vec<u8> {
-    let number =
-        |at: usize, width: usize| (0..width).rev().fold(0_usize, |number, i| number << 8 | usize::from(bytes[at + i]));
-    let mut at = 0;
-    while bytes.get(at..at + 4) == Some(b"PK\x03\x04") {
-        let (size, name, extra) = (number(at + 18, 4), number(at + 26, 2), number(at + 28, 2));
-        let start = at + 30 + name + extra;
-        if &bytes[at + 30..at + 30 + name] == wanted.as_bytes() {
-            return bytes[start..start + size].to_vec();
-        }
-        at = start + size;
-    }
-    panic!("no {wanted}")
+    zip_file::members(bytes).into_iter().find(|(name, _)| name == wanted).expect(wanted).1
 }
 
 /// The first whole JSON object in a file that is a model, and where it is.

@@ -3,6 +3,9 @@
 //! The work is done in a child process with a limit on its memory; what it refuses is counted by error variant.
 #![cfg(feature = "keras")]
 
+#[path = "golden/check/zip.rs"]
+mod zip_file;
+
 #[path = "golden/check/write_keras.rs"]
 mod write_keras;
 
@@ -15,7 +18,8 @@ use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, LoadError, Options, Problem};
 use recurrent::{Input, Model};
 use serde_json::Value;
-use write_keras::{members, zip};
+use write_keras::zip;
+use zip_file::members;
 
 /// xorshift64*: the same cases in every run.
 struct Rng(u64);
