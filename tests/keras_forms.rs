@@ -5,6 +5,8 @@
 #[path = "golden/check/data.rs"]
 #[allow(dead_code)]
 mod data;
+#[path = "golden/check/zip.rs"]
+mod zip_file;
 #[path = "golden/check/write_keras.rs"]
 mod write_keras;
 
@@ -32,7 +34,7 @@ fn bytes(path: &str) -> Vec<u8> {
 
 /// The members of a `.keras` file as Keras writes it.
 fn member(path: &str, wanted: &str) -> Vec<u8> {
-    let all = write_keras::members(&bytes(path));
+    let all = zip_file::members(&bytes(path));
     all.into_iter().find(|(name, _)| name == wanted).expect("a member").1
 }
 
@@ -248,7 +250,7 @@ fn adapters_and_parts() -> Outcome {
     // A folder with the members, as unzip leaves it.
     let folder = std::env::temp_dir().join(format!("unzipped-model-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    for (name, data) in write_keras::members(&bytes("others/lora.keras")) {
+    for (name, data) in zip_file::members(&bytes("others/lora.keras")) {
         std::fs::write(folder.join(name), data)?;
     }
     let model = keras::load::<f32>(&folder);

@@ -260,10 +260,10 @@ impl Whole<'_> {
         let mut at = vec![0; last];
         loop {
             let (mut from, mut to) = (0, 0);
-            for axis in 0..=last {
+            for (axis, &start) in corner.iter().enumerate() {
                 let inside = at.get(axis).copied().unwrap_or(0);
                 from = from * self.chunk[axis] + inside;
-                to = to * self.shape[axis] + corner[axis] + inside;
+                to = to * self.shape[axis] + start + inside;
             }
             let (from, to) = (from * self.element, to * self.element);
             out.get_mut(to..to + width)?.copy_from_slice(data.get(from..from + width)?);

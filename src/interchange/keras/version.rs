@@ -44,10 +44,12 @@ impl Version {
         }
     }
 
-    /// By what stands beside a description, or in it. Keras can do without `metadata.json`, and the text that `to_json()`
+    /// By what stands beside a description, or in it, which is brought into plain form. Keras can do without
+    /// `metadata.json`, and the text that `to_json()`
     /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras 2
     /// has do.
     pub(super) fn of(metadata: Option<&Value>, model: &mut Value) -> Found<Self> {
+        plain_numbers(model);
         let mut own = None;
         if let Some(object) = model.as_object_mut() {
             own = object.remove("keras_version");
@@ -77,6 +79,22 @@ impl Version {
                 _ => Err(Error::UnknownActivation { name: name.into(), known: KERAS_2_NAMES.join(", ") }),
             },
         }
+    }
+}
+
+/// Numbers of numpy's as plain ones: `{"class_name": "__numpy__", "config": {"value": 0.5, "dtype": "float32"}}`.
+fn plain_numbers(value: &mut Value) {
+    let number = (|| {
+        let object = value.as_object().filter(|object| object.len() == 2)?;
+        let config = object.get("config")?.as_object().filter(|config| config.len() == 2)?;
+        let known = object.get("class_name")? == "__numpy__" && config.get("dtype")?.is_string();
+        config.get("value").filter(|value| known && (value.is_number() || value.is_boolean())).cloned()
+    })();
+    match (number, value) {
+        (Some(number), value) => *value = number,
+        (None, Value::Object(map)) => map.values_mut().for_each(plain_numbers),
+        (None, Value::Array(list)) => list.iter_mut().for_each(plain_numbers),
+        _ => {}
     }
 }
 
