@@ -23,7 +23,7 @@
 //! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`).
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
-//! - **Why it is built as it is**: the page [`design`].
+//! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
 //!
 //! ## Masks, lengths, state
 //!
@@ -137,7 +137,7 @@
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
 //! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin that
 //!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins.
-//! - **Real time**: a step of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
+//! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!
 //! # The documented panics
@@ -205,6 +205,8 @@ pub mod math;
 mod model;
 mod output;
 mod random;
+#[cfg(doc)]
+pub mod real_time;
 mod room;
 mod rows;
 mod runner;

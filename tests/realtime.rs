@@ -13,8 +13,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Dense, Float, Gru, Layer, Lstm, OutputMut, Recurrent, Result, Run, Scratch, SimpleRnn, Stacked,
-    StackedCells, State, Stream, TimeDistributed,
+    Activation, Dense, Float, Gru, Layer, Lstm, OutputMut, Recurrent, ReplaceError, Result, Run, Scratch, SimpleRnn,
+    Stacked, StackedCells, State, Stream, TimeDistributed,
 };
 
 const INPUT: usize = 5;
@@ -57,7 +57,7 @@ fn callback<T: Float>(
     new: Box<dyn Layer<T>>,
 ) -> Result<Box<dyn Layer<T>>> {
     stream.process(input, output)?;
-    let old = stream.replace_layer(new)?;
+    let old = stream.replace_layer(new).map_err(ReplaceError::into_error)?;
     stream.run_into(x, Run::new().mask(mask).resets(mask), OutputMut::new())?;
     stream.process(input, output)?;
     stream.flush_below(T::from_f64(1e-12));

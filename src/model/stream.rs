@@ -24,7 +24,10 @@ use crate::runner::stream::Stream;
 /// The steps give what the whole run gives. An output that belongs to the whole sequence (of a layer that returns its
 /// last output only) is at each step what the run up to there would give.
 ///
-/// For a chain of layers that reads floats, a [`Stream`] over [`Model::into_layer`] does the same without allocating.
+/// Each step allocates its inputs, outputs and what goes from operation to operation, so it isn't for a thread that must
+/// not wait. For a chain of layers a [`Stream`] over [`Model::into_layer`] (which reads floats) or
+/// [`Model::into_embedding_and_layer`] (ids) does the same without allocating, takes blocks on plain slices, and has its
+/// weights swapped while it runs.
 ///
 /// ```no_run
 /// use ndarray::prelude::*;

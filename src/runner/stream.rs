@@ -31,6 +31,13 @@ use crate::state::State;
 /// the stream's, so many streams can use one layer, on many threads. [`new`](Stream::new) allocates all that is
 /// needed: from the first step on, a step that succeeds allocates nothing, takes no lock and makes no system call.
 ///
+/// Blocks on plain slices, as audio comes, are [`process`](Stream::process)ed; [`replace_layer`](Stream::replace_layer) swaps
+/// the weights while it runs. What to know where a thread must not wait, and what type to write where a stream stands
+/// in a struct (`Stream<f32, Arc<Lstm>>`, `Stream<f32, Box<dyn Layer<f32>>>`), is on the page [`real_time`](crate::real_time).
+///
+/// One NaN in an input stays in the state, and in all outputs, until a [`reset`](Stream::reset):
+/// [`State::is_finite`] sees it.
+///
 /// Steps and chunks of any sizes give the bits of one whole run. A stream also carries the previous output, which
 /// masked steps repeat: it follows from the state. A [`run`](Layer::run) with an initial state is Keras's call and
 /// begins with a previous output of zero; the two differ only where a call begins with masked steps.

@@ -2,8 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Bidirectional, Dense, Error, Gru, Layer, Lstm, OutputMut, Recurrent, Run, Stacked, StackedCells,
-    Stateful, Stream, TimeDistributed,
+    Activation, Bidirectional, Dense, Error, Gru, Layer, Lstm, OutputMut, Recurrent, ReplaceError, Run, Stacked,
+    StackedCells, Stateful, Stream, TimeDistributed,
 };
 
 use super::refusal;
@@ -218,9 +218,11 @@ fn dropout_and_boxes_are_no_structure() {
     let mut stream = Stream::new(Box::new(lstm(0.0)) as Box<dyn Layer<f32>>, 1).unwrap();
     stream.replace_layer(Box::new(lstm(0.5))).unwrap();
     stream.replace_layer(Box::new(Box::new(lstm(0.1)) as Box<dyn Layer<f32>>)).unwrap();
-    // As an error of this crate's, by `?`.
-    let refused = || Ok::<_, Error>(Stream::new(&lstm(0.0), 1)?.replace_layer(&Lstm::new(3, 5)).map(|_| ())?);
-    assert!(matches!(refusal(refused()), Error::LayerStructure { .. }));
+    // As an error of this crate's.
+    let first = lstm(0.0);
+    let wider = Lstm::new(3, 5);
+    let refused = Stream::new(&first, 1).unwrap().replace_layer(&wider).map(|_| ());
+    assert!(matches!(refusal(refused.map_err(ReplaceError::into_error)), Error::LayerStructure { .. }));
 }
 
 #[test]

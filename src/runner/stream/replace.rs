@@ -22,12 +22,12 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// free its memory isn't for a thread that must not wait.
     ///
     /// ```
-    /// use recurrent::{Lstm, Stream};
+    /// use recurrent::{Lstm, ReplaceError, Stream};
     /// use std::sync::Arc;
     /// let mut stream = Stream::new(Arc::new(Lstm::<f32>::new(2, 3)), 1)?;
     /// stream.step_one(&[0.5, -0.5])?;
     /// let retrained = Arc::new(Lstm::new(2, 3)); // made on another thread
-    /// let old: Arc<Lstm> = stream.replace_layer(retrained)?;
+    /// let old: Arc<Lstm> = stream.replace_layer(retrained).map_err(ReplaceError::into_error)?;
     /// stream.step_one(&[1.0, 2.0])?; // goes on from the old layer's state
     ///
     /// let wider = Arc::new(Lstm::new(2, 4));
@@ -54,7 +54,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
 /// A layer that can't take the place of a stream's, and why. See [`Stream::replace_layer`].
 ///
-/// It becomes an [`Error`] by `?`, which drops the layer.
+/// Where the layer isn't needed, `map_err(ReplaceError::into_error)?` makes an [`Error`] of it. (By `?` alone it would, had
+/// it a `From`; but with one the compiler could no longer tell in a closure which error `?` means.)
 pub struct ReplaceError<P> {
     layer: P,
     error: Error,
@@ -71,15 +72,14 @@ impl<P> ReplaceError<P> {
         self.layer
     }
 
+    /// Why it was refused, without the layer, which is dropped: for callers that hand on this crate's [`Error`].
+    pub fn into_error(self) -> Error {
+        self.error
+    }
+
     /// The layer that was refused, and why.
     pub fn into_parts(self) -> (P, Error) {
         (self.layer, self.error)
-    }
-}
-
-impl<P> From<ReplaceError<P>> for Error {
-    fn from(refused: ReplaceError<P>) -> Self {
-        refused.error
     }
 }
 

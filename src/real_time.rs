@@ -1,0 +1,102 @@
+//! Real time: what may be called where a thread must not wait, and what to know about silence, NaN and new weights.
+//!
+//! # What allocates nothing
+//!
+//! After [`Stream::new`](crate::Stream::new), on any thread, from the first call on, if the call succeeds: no allocation,
+//! no lock, no system call, no other thread.
+//!
+//! | call | |
+//! |---|---|
+//! | [`step`](crate::Stream::step), [`step_one`](crate::Stream::step_one), [`step_masked`](crate::Stream::step_masked) | always |
+//! | [`process`](crate::Stream::process): a block on plain slices | always, whatever the block's length |
+//! | [`run_into`](crate::Stream::run_into): a chunk with masks, lengths, resets | up to the steps of [`reserve_steps`](crate::Stream::reserve_steps) |
+//! | [`set_state`](crate::Stream::set_state), [`reset`](crate::Stream::reset), [`reset_row`](crate::Stream::reset_row), [`State::copy_from`](crate::State::copy_from) | always |
+//! | [`replace_layer`](crate::Stream::replace_layer) | always; a refusal allocates its message |
+//! | [`State::is_finite`](crate::State::is_finite), [`flush_below`](crate::Stream::flush_below) | always |
+//! | [`reserve_steps`](crate::Stream::reserve_steps), [`run`](crate::Stream::run), [`run_with`](crate::Stream::run_with), cloning a state | no: where the stream is made |
+//!
+//! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
+//! itself. A `ModelStream` (feature `keras`) allocates in each step; a model that is a chain of layers streams without,
+//! by `Model::into_layer` or, where it begins with ids, `Model::into_embedding_and_layer`.
+//!
+//! # A stream in a struct
+//!
+//! The type says how the layer is held: shared between streams, owned, or chosen while the program runs.
+//!
+//! ```
+//! use recurrent::{Dense, Layer, Lstm, Stacked, Stream};
+//! use std::sync::Arc;
+//!
+//! /// Many voices, one set of weights.
+//! struct Voice {
+//!     stream: Stream<f32, Arc<Lstm>>,
+//! }
+//!
+//! /// Any layer at all: a single one, a stack, one from a file.
+//! struct Plugin {
+//!     stream: Stream<f32, Box<dyn Layer<f32>>>,
+//! }
+//!
+//! /// Both: any layer, shared.
+//! struct Channel {
+//!     stream: Stream<f32, Arc<dyn Layer<f32>>>,
+//! }
+//!
+//! let lstm = Arc::new(Lstm::new(2, 8)); // f32, because the struct says so
+//! let mut voices: Vec<Voice> = Vec::new();
+//! for _ in 0..4 {
+//!     voices.push(Voice { stream: Stream::new(Arc::clone(&lstm), 1)? });
+//! }
+//! let stack = Stacked::builder()
+//!     .layer(Lstm::builder(2, 8).return_sequences(true).build()?)
+//!     .layer(Dense::new(8, 1))
+//!     .build()?;
+//! let mut plugin = Plugin { stream: Stream::new(Box::new(stack), 1)? };
+//! let mut channel = Channel { stream: Stream::new(lstm, 1)? };
+//! voices[0].stream.step_one(&[0.5, -0.5])?;
+//! plugin.stream.step_one(&[0.5, -0.5])?;
+//! channel.stream.step_one(&[0.5, -0.5])?;
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # An audio callback
+//!
+//! ```
+//! use recurrent::{Lstm, Stream};
+//! let lstm = Lstm::<f32>::new(1, 16);
+//! let mut stream = Stream::new(&lstm, 1)?;
+//! stream.reserve_steps(512)?; // the longest block: several steps at a time are quicker
+//! let mut callback = |input: &[f32], output: &mut [f32]| {
+//!     if stream.process(input, output).is_err() {
+//!         output.fill(0.0); // lengths that don't fit
+//!     }
+//!     if !stream.state().is_finite() {
+//!         stream.reset();
+//!     }
+//!     stream.flush_below(1e-12);
+//! };
+//! callback(&[0.5; 64], &mut [0.0; 16 * 64]);
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! The example `streaming` adds what belongs around it: weights that another thread makes and the callback swaps in, the
+//! old ones handed back to be freed elsewhere, and a snapshot that a later process goes on from.
+//!
+//! # NaN stays
+//!
+//! A single NaN in an input is in the state from then on, and with it in each output that follows; so is what comes of
+//! an infinite one. Nothing checks it in a step, where a branch would be felt. [`State::is_finite`](crate::State::is_finite)
+//! between two blocks is cheap; then [`reset`](crate::Stream::reset), or [`set_state`](crate::Stream::set_state) to a state
+//! that was saved while all was well.
+//!
+//! # Silence, and subnormal numbers
+//!
+//! After a signal the state dies away, and on its way to zero its products become *subnormal*, smaller than the smallest
+//! normal number (1.2e-38 in f32), with which many processors compute more slowly. Measured on a Zen 4, an LSTM with 16
+//! units and a forget bias of 0: up to 1.7 times slower for some 100 steps, then exactly zero and fast again. Gates that
+//! forget more slowly stay there longer.
+//!
+//! - To do nothing about it is often right: plan for the slower step.
+//! - [`flush_below`](crate::Stream::flush_below) between two blocks makes zeros of what nobody hears.
+//! - A host that sets the processor's flush-to-zero mode avoids it too, but gives up the same-bits promise: results may
+//!   differ in their last bits between machines, and between a step and a run. The crate never sets that mode.
