@@ -1,8 +1,10 @@
 """What Keras's `summary()` prints of layers and stacks, into the 80 columns of a terminal."""
 
+import json
+
 import keras
 from keras import layers as L
-from oracle import write
+from oracle import HERE, VERSIONS
 
 # A name; then the layers of a Sequential on (batch, timesteps, 3), as a function because their names are counted.
 CASES = [
@@ -40,7 +42,9 @@ def main():
         lines = []
         model.summary(print_fn=lambda line, line_break=False: lines.append(line))
         cases.append({"name": name, "summary": "\n".join(lines).rstrip("\n")})
-    write("summaries", cases)
+    # Texts with quotes and frames, which `oracle.write` has no need of.
+    text = json.dumps({"versions": VERSIONS, "cases": cases}, ensure_ascii=False, indent=1)
+    (HERE / "summaries.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":
