@@ -124,6 +124,8 @@
 //! flushed.
 //!
 //! A last digit may differ from Keras's: each multiply-add is rounded once here, and twice (or in another order) there.
+//! The error of a sum grows with its length, here and there: one of 100,000 products in f32 is off by up to 7e-4 of its
+//! value. Tests compare with Keras to 1e-5 at the sizes that layers usually have; f64 is the answer to longer sums.
 //!
 //! # What proves it
 //!

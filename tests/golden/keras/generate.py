@@ -15,6 +15,7 @@ TOPICS = [
     "dropout",
     "stateful",
     "companions",
+    "summaries",
 ]
 
 if __name__ == "__main__":
