@@ -5,10 +5,10 @@
 #[path = "golden/check/data.rs"]
 #[allow(dead_code)]
 mod data;
-#[path = "golden/check/zip.rs"]
-mod zip_file;
 #[path = "golden/check/write_keras.rs"]
 mod write_keras;
+#[path = "golden/check/zip.rs"]
+mod zip_file;
 
 use data::{Outcome, array, close, list, text_of};
 use ndarray::prelude::*;

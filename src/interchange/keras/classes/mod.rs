@@ -106,9 +106,12 @@ impl<T: Float> Class<T> {
         let operation = layer.identity.is_operation();
         let fits =
             |class: &&Self| class.name == name && operation.is_none_or(|operation| operation == class.is_operation());
-        Self::ALL.iter().copied().flatten().find(fits).ok_or_else(|| {
-            layer.unsupported(way_out(name, operation == Some(true)))
-        })
+        Self::ALL
+            .iter()
+            .copied()
+            .flatten()
+            .find(fits)
+            .ok_or_else(|| layer.unsupported(way_out(name, operation == Some(true))))
     }
 
     pub(super) fn is_operation(&self) -> bool {
