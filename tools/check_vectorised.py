@@ -5,7 +5,7 @@
     python3 tools/check_vectorised.py target/symbols/release/librecurrent.rlib
 
 The library itself is looked at, not a program: it has all kernels, whether a program calls them or not. With v0 mangling
-their names tell for what they are compiled: `dispatch::avx512::<blocks::Sums<f32, __m512, 4, false>>`. For x86-64; needs
+their names tell for what they are compiled: `token::avx512::<blocks::Sums<f32, __m512, 4, false>>`. For x86-64; needs
 objdump. See the traps in `src/kernels/mod.rs`, which are what this finds.
 """
 
@@ -134,7 +134,7 @@ def functions(library):
     function = None
     for line in text.splitlines():
         if start := re.match(r"[0-9a-f]+ <(.*)>:$", line):
-            name = re.search(r"isa::dispatch::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
+            name = re.search(r"isa::token::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
             function = name and Function(name.group(1), short(name.group(2)), [])
             if function:
                 yield function
@@ -235,7 +235,7 @@ def check_tails(function, most):
 def check_calls(function):
     one_row = any(function.kernel.startswith(kernel) for kernel in ONE_ROW) or function.kernel.startswith("blocks::Sums<")
     for callee in sorted(function.callees()):
-        allowed = "isa::dispatch::" in callee or re.match(ALWAYS_CALLED, callee)
+        allowed = "isa::token::" in callee or re.match(ALWAYS_CALLED, callee)
         allowed = allowed or (re.fullmatch(FILLS, callee) and (not one_row or "Unfused" in function.kernel))
         allowed = allowed or (re.match(CUTS, callee) and function.kernel.startswith("backward::"))
         if not allowed:

@@ -77,6 +77,7 @@ pub(super) trait Sink<T: Float> {
 /// sum of line 2 is handed over as line 3 once x is in it, and begins anew from `restart` for h.
 #[inline(always)]
 pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: bool>(
+    arch: A,
     panels: &Panels<T>,
     operands: &Operands<'_, T>,
     restart: &[T],
@@ -95,10 +96,10 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
             let rows = &rows[first..][..rows_in_block::<A>(G, rows.len() - first)];
             sink.prefetch(group, rows);
             if group.lanes == T::LANES {
-                dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
+                dispatch(arch.isa(), Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
                 sink.take::<A, T::Line>(group, first, rows, &mut z);
             } else {
-                dispatch(A::ISA, Sums::<T, T::HalfLine, G, PARK> { of_group, first, rows, z: &mut half_z });
+                dispatch(arch.isa(), Sums::<T, T::HalfLine, G, PARK> { of_group, first, rows, z: &mut half_z });
                 sink.take::<A, T::HalfLine>(group, first, rows, &mut half_z);
             }
             first += rows.len();
@@ -109,6 +110,7 @@ pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: b
 /// The sums of all groups of [`Grouping::Flat`](super::panels::Grouping::Flat).
 #[inline(always)]
 pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
+    arch: A,
     panels: &Panels<T>,
     operands: &Operands<'_, T>,
     rows: &[usize],
@@ -124,10 +126,10 @@ pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(group.lines, rows.len() - first)];
             match group.lines {
-                1 => dispatch(A::ISA, Sums::<T, T::Line, 1, false> { of_group, first, rows, z }),
-                2 => dispatch(A::ISA, Sums::<T, T::Line, 2, false> { of_group, first, rows, z }),
-                3 => dispatch(A::ISA, Sums::<T, T::Line, 3, false> { of_group, first, rows, z }),
-                _ => dispatch(A::ISA, Sums::<T, T::Line, 4, false> { of_group, first, rows, z }),
+                1 => dispatch(arch.isa(), Sums::<T, T::Line, 1, false> { of_group, first, rows, z }),
+                2 => dispatch(arch.isa(), Sums::<T, T::Line, 2, false> { of_group, first, rows, z }),
+                3 => dispatch(arch.isa(), Sums::<T, T::Line, 3, false> { of_group, first, rows, z }),
+                _ => dispatch(arch.isa(), Sums::<T, T::Line, 4, false> { of_group, first, rows, z }),
             }
             sink.take::<A, T::Line>(group, first, rows, z);
             first += rows.len();
@@ -173,7 +175,7 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         match self.rows.len() {
             1 => self.lines::<A, 1>(),
             2 => self.lines::<A, 2>(),

@@ -107,6 +107,7 @@ pub(super) fn mix<A: Arch, T: Float>(z: T, prev: T, candidate: T) -> T {
 /// step; `next` becomes h and c.
 #[inline(always)]
 pub(super) fn lstm_row<A: Arch, T: Float>(
+    arch: A,
     z: &mut [T],
     c: &[T],
     next: &mut [T],
@@ -116,9 +117,9 @@ pub(super) fn lstm_row<A: Arch, T: Float>(
     let units = c.len();
     let (if_, co) = z.split_at_mut(2 * units);
     let (g, o) = co.split_at_mut(units);
-    apply_to_gates::<A, T>(recurrent_activation, if_, units);
-    apply::<A, T>(activation, g);
-    apply::<A, T>(recurrent_activation, o);
+    apply_to_gates::<A, T>(arch, recurrent_activation, if_, units);
+    apply::<A, T>(arch, activation, g);
+    apply::<A, T>(arch, recurrent_activation, o);
     let (i, f) = if_.split_at(units);
     let (next_h, next_c) = next.split_at_mut(units);
     let (f, g, o, next_h, next_c) = (&f[..units], &g[..units], &o[..units], &mut next_h[..units], &mut next_c[..units]);
@@ -126,7 +127,7 @@ pub(super) fn lstm_row<A: Arch, T: Float>(
         next_c[u] = A::mul_add(f[u], c[u], i[u] * g[u]);
         next_h[u] = next_c[u];
     }
-    apply::<A, T>(activation, next_h);
+    apply::<A, T>(arch, activation, next_h);
     for u in 0..units {
         next_h[u] = o[u] * next_h[u];
     }
@@ -136,6 +137,7 @@ pub(super) fn lstm_row<A: Arch, T: Float>(
 /// become z, r, the candidate, its part of h.
 #[inline(always)]
 pub(super) fn gru_after_row<A: Arch, T: Float>(
+    arch: A,
     z: &mut [T],
     prev: &[T],
     next: &mut [T],
@@ -145,13 +147,13 @@ pub(super) fn gru_after_row<A: Arch, T: Float>(
     let units = prev.len();
     let (zr, xh) = z.split_at_mut(2 * units);
     let (n, h) = xh.split_at_mut(units);
-    apply_to_gates::<A, T>(recurrent_activation, zr, units);
+    apply_to_gates::<A, T>(arch, recurrent_activation, zr, units);
     let (z, r) = zr.split_at(units);
     let (z, r, h, next) = (&z[..units], &r[..units], &h[..units], &mut next[..units]);
     for u in 0..units {
         n[u] = A::mul_add(r[u], h[u], n[u]);
     }
-    apply::<A, T>(activation, n);
+    apply::<A, T>(arch, activation, n);
     for u in 0..units {
         next[u] = mix::<A, T>(z[u], prev[u], n[u]);
     }
@@ -159,12 +161,12 @@ pub(super) fn gru_after_row<A: Arch, T: Float>(
 
 /// Applies an activation to gates side by side, each a whole row for those activations that need one.
 #[inline(always)]
-pub(super) fn apply_to_gates<A: Arch, T: Float>(activation: &Activation, gates: &mut [T], units: usize) {
+pub(super) fn apply_to_gates<A: Arch, T: Float>(arch: A, activation: &Activation, gates: &mut [T], units: usize) {
     if activation.is_elementwise() {
-        apply::<A, T>(activation, gates);
+        apply::<A, T>(arch, activation, gates);
     } else {
         for gate in gates.chunks_exact_mut(units) {
-            apply::<A, T>(activation, gate);
+            apply::<A, T>(arch, activation, gate);
         }
     }
 }

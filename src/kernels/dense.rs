@@ -65,10 +65,10 @@ struct Forward<'a, T: Float> {
 impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        project::flat_units::<A, T>(self.panels, self.count, self.x, &mut self.out);
+    fn run<A: Arch>(mut self, arch: A) {
+        project::flat_units::<A, T>(arch, self.panels, self.count, self.x, &mut self.out);
         for row in 0..self.count {
-            apply::<A, T>(self.activation, self.out.row_mut(row));
+            apply::<A, T>(arch, self.activation, self.out.row_mut(row));
         }
     }
 }

@@ -33,7 +33,7 @@ struct Peak<T, const N: usize> {
 impl<T: Float, const N: usize> Kernel for Peak<T, N> {
     type Output = T;
     #[inline(always)]
-    fn run<A: Arch>(self) -> T {
+    fn run<A: Arch>(self, _: A) -> T {
         let mut sums = [T::Line::splat(self.start); N];
         let line = T::Line::splat(self.start);
         for _ in 0..self.rounds {
@@ -58,7 +58,7 @@ struct Read<'a, T, const N: usize> {
 impl<T: Float, const N: usize> Kernel for Read<'_, T, N> {
     type Output = T;
     #[inline(always)]
-    fn run<A: Arch>(self) -> T {
+    fn run<A: Arch>(self, _: A) -> T {
         let Read { data, block, times } = self;
         let count = data.len().div_ceil(block);
         let mut sums = [T::Line::splat(T::zero()); N];
@@ -101,7 +101,7 @@ struct Tanh<'a, T>(&'a mut [T]);
 impl<T: Float> Kernel for Tanh<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         for value in self.0 {
             *value = cells::tanh::<A, T>(*value);
         }

@@ -21,6 +21,7 @@ const ROWS: [usize; 24] = {
 /// `bias + x * kernel` of rows `0..count`, of a matrix whose tiles are groups of `G` lines.
 #[inline(always)]
 pub(super) fn gates<A: Arch, T: Float, const G: usize>(
+    arch: A,
     panels: &Panels<T>,
     count: usize,
     x: Rows<'_, T>,
@@ -29,23 +30,30 @@ pub(super) fn gates<A: Arch, T: Float, const G: usize>(
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
         let mut sink = ZRows(out.reborrow().skip(first));
-        blocks::gates::<A, T, _, G, false>(panels, &operands(panels, x.skip(first)), &[], rows, false, &mut sink);
+        blocks::gates::<A, T, _, G, false>(arch, panels, &operands(panels, x.skip(first)), &[], rows, false, &mut sink);
     }
 }
 
 /// The same of a matrix in flat groups.
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float>(panels: &Panels<T>, count: usize, x: Rows<'_, T>, out: &mut RowsMut<'_, T>) {
+pub(super) fn flat<A: Arch, T: Float>(
+    arch: A,
+    panels: &Panels<T>,
+    count: usize,
+    x: Rows<'_, T>,
+    out: &mut RowsMut<'_, T>,
+) {
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
         let mut sink = ZRows(out.reborrow().skip(first));
-        blocks::flat::<A, T, _>(panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
+        blocks::flat::<A, T, _>(arch, panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
     }
 }
 
 /// The same as rows of units, for a matrix of one gate.
 #[inline(always)]
 pub(super) fn flat_units<A: Arch, T: Float>(
+    arch: A,
     panels: &Panels<T>,
     count: usize,
     x: Rows<'_, T>,
@@ -54,7 +62,7 @@ pub(super) fn flat_units<A: Arch, T: Float>(
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
         let mut sink = UnitRows(out.reborrow().skip(first));
-        blocks::flat::<A, T, _>(panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
+        blocks::flat::<A, T, _>(arch, panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
     }
 }
 

@@ -108,6 +108,7 @@ fn preactivation<A: Arch, T: Float>(
 /// `h = activation(b + x K + h R)`.
 #[inline(always)]
 pub(super) fn simple_rnn<A: Arch, T: Float>(
+    arch: A,
     panels: &Panels<T>,
     input_size: usize,
     units: usize,
@@ -124,7 +125,7 @@ pub(super) fn simple_rnn<A: Arch, T: Float>(
                 *h = cells::tanh::<A, T>(*h);
             }
         } else {
-            apply::<A, T>(call.activation, next);
+            apply::<A, T>(arch, call.activation, next);
         }
     }
 }
@@ -140,6 +141,7 @@ mod lstm_gate {
 /// `i, f, o = recurrent_activation(..)`, `g = activation(..)`, `c = f c + i g`, `h = o activation(c)`.
 #[inline(always)]
 pub(super) fn lstm<A: Arch, T: Float>(
+    arch: A,
     panels: &Panels<T>,
     input_size: usize,
     units: usize,
@@ -164,10 +166,10 @@ pub(super) fn lstm<A: Arch, T: Float>(
         }
         if !default {
             let next = call.next.row_mut(row);
-            cells::lstm_row::<A, T>(gates, prev_c, next, call.activation, call.recurrent_activation);
+            cells::lstm_row::<A, T>(arch, gates, prev_c, next, call.activation, call.recurrent_activation);
         } else if call.saved.is_some() {
             for (gate, z) in gates.chunks_exact_mut(units).enumerate() {
-                apply::<A, T>(if gate == C { call.activation } else { call.recurrent_activation }, z);
+                apply::<A, T>(arch, if gate == C { call.activation } else { call.recurrent_activation }, z);
             }
         }
         if let Some(saved) = &mut call.saved {
@@ -187,6 +189,7 @@ pub(super) mod gru_gate {
 /// candidate's recurrent bias, one value a unit.
 #[inline(always)]
 pub(super) fn gru_after<A: Arch, T: Float>(
+    arch: A,
     panels: &Panels<T>,
     bias_h: &[T],
     input_size: usize,
@@ -215,14 +218,14 @@ pub(super) fn gru_after<A: Arch, T: Float>(
         }
         if !default {
             let z = &mut call.scratch[..4 * units];
-            cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+            cells::gru_after_row::<A, T>(arch, z, prev, next, call.activation, call.recurrent_activation);
         } else if call.saved.is_some() {
-            apply::<A, T>(call.recurrent_activation, z);
-            apply::<A, T>(call.recurrent_activation, r);
+            apply::<A, T>(arch, call.recurrent_activation, z);
+            apply::<A, T>(arch, call.recurrent_activation, r);
             for u in 0..units {
                 n[u] = A::mul_add(r[u], hh[u], n[u]);
             }
-            apply::<A, T>(call.activation, n);
+            apply::<A, T>(arch, call.activation, n);
         }
         if let Some(saved) = &mut call.saved {
             saved.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
@@ -234,6 +237,7 @@ pub(super) fn gru_after<A: Arch, T: Float>(
 /// candidate in another, for which a projected row holds the two z rows one after the other.
 #[inline(always)]
 pub(super) fn gru_before<A: Arch, T: Float>(
+    arch: A,
     gates: &Panels<T>,
     candidate: &Panels<T>,
     input_size: usize,
@@ -259,8 +263,8 @@ pub(super) fn gru_before<A: Arch, T: Float>(
                 r[u] = cells::sigmoid::<A, T>(r[u]);
             }
         } else {
-            apply::<A, T>(call.recurrent_activation, z);
-            apply::<A, T>(call.recurrent_activation, r);
+            apply::<A, T>(arch, call.recurrent_activation, z);
+            apply::<A, T>(arch, call.recurrent_activation, r);
             for (u, rh) in rh.iter_mut().enumerate() {
                 *rh = r[u] * h.get(H, u);
             }
@@ -279,7 +283,7 @@ pub(super) fn gru_before<A: Arch, T: Float>(
                 *n = cells::tanh::<A, T>(*n);
             }
         } else {
-            apply::<A, T>(call.activation, n);
+            apply::<A, T>(arch, call.activation, n);
         }
         let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
         for u in 0..units {

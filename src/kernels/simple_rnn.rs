@@ -140,8 +140,8 @@ struct Project<'a, T: Float> {
 impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        project::flat::<A, T>(self.panels, self.count, self.x, &mut self.out);
+    fn run<A: Arch>(mut self, arch: A) {
+        project::flat::<A, T>(arch, self.panels, self.count, self.x, &mut self.out);
     }
 }
 
@@ -156,8 +156,8 @@ struct Reference<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        reference::simple_rnn::<A, T>(self.panels, self.input_size, self.units, self.call);
+    fn run<A: Arch>(self, arch: A) {
+        reference::simple_rnn::<A, T>(arch, self.panels, self.input_size, self.units, self.call);
     }
 }
 
@@ -171,17 +171,17 @@ struct AnyRows<'a, 'c, T: Float> {
 impl<T: Float> Kernel for AnyRows<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let AnyRows { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let next = call.next.reborrow();
         if matches!(call.activation, Activation::Tanh) {
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut Cell(next));
+            blocks::flat::<A, T, _>(arch, panels, &operands, call.rows, call.odd_step, &mut Cell(next));
         } else {
             let mut sink = UnitRows(next);
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
+            blocks::flat::<A, T, _>(arch, panels, &operands, call.rows, call.odd_step, &mut sink);
             for &row in call.rows {
-                apply::<A, T>(call.activation, call.next.row_mut(row));
+                apply::<A, T>(arch, call.activation, call.next.row_mut(row));
             }
         }
     }
@@ -221,9 +221,9 @@ struct OnlyGroup<'a, 'c, T: Float, const G: usize> {
 impl<T: Float, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let OnlyGroup { panels, step } = self;
-        OneRow::<T, G, true> { panels, group: &panels.groups()[0], step }.run::<A>();
+        OneRow::<T, G, true> { panels, group: &panels.groups()[0], step }.run(arch);
     }
 }
 
@@ -237,7 +237,7 @@ struct OneRow<'a, 'c, T: Float, const G: usize, const TANH: bool> {
 impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, '_, T, G, TANH> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let OneRow { panels, group, step } = self;
         let (x, start) = step.input.operands(panels.bias());
         let mut sums = group_of_row::<A, T, G>(panels, group, start, x, step.prev);

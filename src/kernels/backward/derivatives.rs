@@ -22,7 +22,7 @@ pub(super) struct First<'a, 'c, T> {
 impl<T: Float> Kernel for First<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let First { form, units, call } = self;
         if let Some(Upstream { here, earlier }) = call.upstream {
             for &row in call.rows {
@@ -36,22 +36,22 @@ impl<T: Float> Kernel for First<'_, '_, T> {
         }
         let default = is_default(call.activation, call.recurrent_activation);
         match form {
-            Form::SimpleRnn => simple_rnn::<A, T>(units, call),
-            Form::Lstm if default => lstm_fused::<A, T>(units, call),
-            Form::Lstm => lstm::<A, T>(units, call),
-            Form::GruAfter if default => gru_after_fused::<A, T>(units, call),
-            Form::GruAfter => gru_after::<A, T>(units, call),
-            Form::GruBefore => gru_before::<A, T>(units, call),
+            Form::SimpleRnn => simple_rnn::<A, T>(arch, units, call),
+            Form::Lstm if default => lstm_fused::<T>(units, call),
+            Form::Lstm => lstm::<A, T>(arch, units, call),
+            Form::GruAfter if default => gru_after_fused::<T>(units, call),
+            Form::GruAfter => gru_after::<A, T>(arch, units, call),
+            Form::GruBefore => gru_before::<A, T>(arch, units, call),
         }
     }
 }
 
 #[inline(always)]
-fn simple_rnn<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn simple_rnn<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let (dz, y) = (call.dz.row_mut(row), &call.next.row(row)[..units]);
         dz.copy_from_slice(&call.d_next.row(row)[..units]);
-        activate_backward(A::ISA, call.activation, y, y, dz);
+        activate_backward(arch.isa(), call.activation, y, y, dz);
     }
 }
 
@@ -66,7 +66,7 @@ macro_rules! tiles {
 
 /// [`lstm`] with the default activations, whose slopes are `1 - y^2` and `y (1 - y)`.
 #[inline(always)]
-fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn lstm_fused<T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
     let one = T::one();
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {
@@ -110,7 +110,7 @@ fn lstm_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
 
 /// [`gru_after`] with the default activations.
 #[inline(always)]
-fn gru_after_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn gru_after_fused<T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
     let one = T::one();
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {
@@ -151,7 +151,7 @@ fn gru_after_fused<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, 
 
 /// `t = activation(c')`, `dc' += activation'(c') o dh'`, and from it the gates' gradients and `dc = dc' f`.
 #[inline(always)]
-fn lstm<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn lstm<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let saved = &call.saved.row(row)[..4 * units];
         let [i, f, g, o] = [0, 1, 2, 3].map(|gate| &saved[gate * units..][..units]);
@@ -166,12 +166,12 @@ fn lstm<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
 
         // t stands in df, and the gradient of c' in d_prev_c, until they are used up.
         df.copy_from_slice(next_c);
-        apply::<A, T>(call.activation, df);
+        apply::<A, T>(arch, call.activation, df);
         for u in 0..units {
             d_o[u] = d_h[u] * df[u];
             d_prev_c[u] = d_h[u] * o[u];
         }
-        activate_backward(A::ISA, call.activation, next_c, df, d_prev_c);
+        activate_backward(arch.isa(), call.activation, next_c, df, d_prev_c);
         for u in 0..units {
             let d = d_prev_c[u] + d_c[u];
             di[u] = d * g[u];
@@ -179,16 +179,16 @@ fn lstm<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
             dg[u] = d * i[u];
             d_prev_c[u] = d * f[u];
         }
-        activate_backward(A::ISA, call.recurrent_activation, i, i, di);
-        activate_backward(A::ISA, call.recurrent_activation, f, f, df);
-        activate_backward(A::ISA, call.activation, g, g, dg);
-        activate_backward(A::ISA, call.recurrent_activation, o, o, d_o);
+        activate_backward(arch.isa(), call.recurrent_activation, i, i, di);
+        activate_backward(arch.isa(), call.recurrent_activation, f, f, df);
+        activate_backward(arch.isa(), call.activation, g, g, dg);
+        activate_backward(arch.isa(), call.recurrent_activation, o, o, d_o);
     }
 }
 
 /// Parts n, z, r, m.
 #[inline(always)]
-fn gru_after<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn gru_after<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let saved = &call.saved.row(row)[..4 * units];
         let [z, r, g, m] = [0, 1, 2, 3].map(|part| &saved[part * units..][..units]);
@@ -203,19 +203,19 @@ fn gru_after<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
             dz[u] = d_next[u] * (h[u] - g[u]);
             d_prev[u] = d_next[u] * z[u];
         }
-        activate_backward(A::ISA, call.activation, g, g, dn);
+        activate_backward(arch.isa(), call.activation, g, g, dn);
         for u in 0..units {
             dr[u] = dn[u] * m[u];
             dm[u] = dn[u] * r[u];
         }
-        activate_backward(A::ISA, call.recurrent_activation, z, z, dz);
-        activate_backward(A::ISA, call.recurrent_activation, r, r, dr);
+        activate_backward(arch.isa(), call.recurrent_activation, z, z, dz);
+        activate_backward(arch.isa(), call.recurrent_activation, r, r, dr);
     }
 }
 
 /// Parts z and n; r waits for `q = dn Rh^T`.
 #[inline(always)]
-fn gru_before<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
+fn gru_before<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let saved = &call.saved.row(row)[..3 * units];
         let (z, g) = (&saved[..units], &saved[2 * units..]);
@@ -228,8 +228,8 @@ fn gru_before<A: Arch, T: Float>(units: usize, call: &mut BackwardStep<'_, T>) {
             dz[u] = d_next[u] * (h[u] - g[u]);
             d_prev[u] = d_next[u] * z[u];
         }
-        activate_backward(A::ISA, call.activation, g, g, dn);
-        activate_backward(A::ISA, call.recurrent_activation, z, z, dz);
+        activate_backward(arch.isa(), call.activation, g, g, dn);
+        activate_backward(arch.isa(), call.recurrent_activation, z, z, dz);
     }
 }
 
@@ -243,7 +243,7 @@ pub(super) struct Reset<'a, 'c, T> {
 impl<T: Float> Kernel for Reset<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Reset { units, call, q } = self;
         for &row in call.rows {
             let (q, h) = (&q.row(row)[..units], &call.prev.row(row)[..units]);
@@ -253,7 +253,7 @@ impl<T: Float> Kernel for Reset<'_, '_, T> {
                 dr[u] = q[u] * h[u];
                 d_prev[u] += q[u] * r[u];
             }
-            activate_backward(A::ISA, call.recurrent_activation, r, r, dr);
+            activate_backward(arch.isa(), call.recurrent_activation, r, r, dr);
         }
     }
 }

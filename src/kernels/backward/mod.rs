@@ -306,15 +306,15 @@ const ROWS_AT_ONCE: usize = 24;
 impl<T: Float, const ADD: bool> Kernel for Product<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Product { panels, x, rows, mut out } = self;
         let (start, h) = (Start::Same(panels.bias()), Rows::packed(&[], 0));
         let operands = Operands { start, x: Some(x), h, h_in_order: false };
         for rows in rows.chunks(ROWS_AT_ONCE) {
             if ADD {
-                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut AddedUnitRows(out.reborrow()));
+                blocks::flat::<A, T, _>(arch, panels, &operands, rows, false, &mut AddedUnitRows(out.reborrow()));
             } else {
-                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut UnitRows(out.reborrow()));
+                blocks::flat::<A, T, _>(arch, panels, &operands, rows, false, &mut UnitRows(out.reborrow()));
             }
         }
     }

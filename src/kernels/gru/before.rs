@@ -28,7 +28,7 @@ pub(super) struct AnyRows<'a, 'c, T: Float> {
 impl<T: Float> Kernel for AnyRows<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let AnyRows { before: Before { gates, candidate }, units, call } = self;
         let default = is_default(call.activation, call.recurrent_activation);
         let of_gates = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
@@ -37,17 +37,17 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
             let saved = call.saved.as_mut().map(|saved| saved.reborrow());
             if default {
                 let mut sink = GateCell { units, prev: call.prev, scratch: &mut *scratch, saved };
-                blocks::flat::<A, T, _>(gates, &of_gates, rows, false, &mut sink);
+                blocks::flat::<A, T, _>(arch, gates, &of_gates, rows, false, &mut sink);
             } else {
                 let mut sink = TwoGateRows { out: &mut *scratch, units };
-                blocks::flat::<A, T, _>(gates, &of_gates, rows, false, &mut sink);
-                reset::<A, T>(units, rows, scratch, call.prev, call.recurrent_activation, saved);
+                blocks::flat::<A, T, _>(arch, gates, &of_gates, rows, false, &mut sink);
+                reset::<A, T>(arch, units, rows, scratch, call.prev, call.recurrent_activation, saved);
             }
             let rh = Rows::new(scratch, units, 2 * units, units);
             let of_candidate = Operands::new(candidate, call.input, gates.z_len(), rh);
             let of_candidate = Operands { h_in_order: true, ..of_candidate };
             let mut next = UnitRows(call.next.reborrow());
-            blocks::flat::<A, T, _>(candidate, &of_candidate, rows, false, &mut next);
+            blocks::flat::<A, T, _>(arch, candidate, &of_candidate, rows, false, &mut next);
             for (&row, scratch) in rows.iter().zip(scratch.chunks_exact(2 * units)) {
                 let (prev, next) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 if default {
@@ -55,7 +55,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
                         *n = cells::tanh::<A, T>(*n);
                     }
                 } else {
-                    apply::<A, T>(call.activation, next);
+                    apply::<A, T>(arch, call.activation, next);
                 }
                 if let Some(saved) = &mut call.saved {
                     saved.row_mut(row)[2 * units..3 * units].copy_from_slice(next);
@@ -69,6 +69,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 /// Turns r into `r h` in the scratch of all rows, and leaves z, r and `r h` for the way back.
 #[inline(always)]
 fn reset<A: Arch, T: Float>(
+    arch: A,
     units: usize,
     rows: &[usize],
     scratch: &mut [T],
@@ -77,7 +78,7 @@ fn reset<A: Arch, T: Float>(
     mut saved: Option<RowsMut<'_, T>>,
 ) {
     for (&row, zr) in rows.iter().zip(scratch.chunks_exact_mut(2 * units)) {
-        cells::apply_to_gates::<A, T>(activation, zr, units);
+        cells::apply_to_gates::<A, T>(arch, activation, zr, units);
         if let Some(saved) = &mut saved {
             saved.row_mut(row)[..2 * units].copy_from_slice(zr);
         }
@@ -167,7 +168,7 @@ pub(super) struct GatesOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bo
 impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for GatesOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let GatesOfRow { before: Before { gates, .. }, group, step, scratch } = self;
         let (x, start) = step.input.operands(gates.bias());
         let sums = group_of_row::<A, T, G>(gates, group, start, x, step.prev);
@@ -200,7 +201,7 @@ pub(super) struct CandidateOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT
 impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let CandidateOfRow { before: Before { gates, candidate }, group, step, scratch } = self;
         let (x, start) = step.input.operands(candidate.bias());
         // A projected row has the gates' columns first.
@@ -238,15 +239,15 @@ pub(super) struct RestOfRow<'a, 'c, T: Float> {
 impl<T: Float> Kernel for RestOfRow<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let RestOfRow { step, scratch, activation, recurrent_activation, last } = self;
         let units = step.prev.len();
         let zr = &mut scratch[..2 * units];
         if last {
-            apply::<A, T>(activation, step.next);
+            apply::<A, T>(arch, activation, step.next);
             mix::<A, T>(&zr[..units], step.prev, step.next);
         } else {
-            cells::apply_to_gates::<A, T>(recurrent_activation, zr, units);
+            cells::apply_to_gates::<A, T>(arch, recurrent_activation, zr, units);
             for (r, &h) in zr[units..].iter_mut().zip(step.prev) {
                 *r *= h;
             }

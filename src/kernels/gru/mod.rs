@@ -229,14 +229,14 @@ struct Project<'a, T: Float> {
 impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Project { form, count, x, mut out } = self;
         match form {
-            Form::After(After { gates, .. }) => project::gates::<A, T, GATES>(gates, count, x, &mut out),
+            Form::After(After { gates, .. }) => project::gates::<A, T, GATES>(arch, gates, count, x, &mut out),
             Form::Before(Before { gates, candidate }) => {
-                project::flat::<A, T>(gates, count, x, &mut out);
+                project::flat::<A, T>(arch, gates, count, x, &mut out);
                 let z = gates.z_len();
-                project::flat::<A, T>(candidate, count, x, &mut out.columns(z..z + candidate.z_len()));
+                project::flat::<A, T>(arch, candidate, count, x, &mut out.columns(z..z + candidate.z_len()));
             }
         }
     }
@@ -253,14 +253,14 @@ struct Reference<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Reference { form, input_size, units, call } = self;
         match form {
             Form::After(After { gates, bias_h }) => {
-                reference::gru_after::<A, T>(gates, bias_h, input_size, units, call);
+                reference::gru_after::<A, T>(arch, gates, bias_h, input_size, units, call);
             }
             Form::Before(Before { gates, candidate }) => {
-                reference::gru_before::<A, T>(gates, candidate, input_size, units, call);
+                reference::gru_before::<A, T>(arch, gates, candidate, input_size, units, call);
             }
         }
     }

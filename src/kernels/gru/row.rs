@@ -19,7 +19,7 @@ pub(super) struct OneRow<'a, 'c, T: Float, const BACKWARDS: bool> {
 impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let OneRow { after: After { gates, bias_h }, step } = self;
         let (x, start) = step.input.operands(gates.bias());
         let rows = gates.rows();
@@ -47,7 +47,7 @@ pub(super) struct OnlyTile<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OnlyTile<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let OnlyTile { after: After { gates, bias_h }, step } = self;
         let (x, start) = step.input.operands(gates.bias());
         let weights = T::Line::arrays(gates.all_weights()).as_chunks::<GATES>().0;
@@ -69,7 +69,7 @@ pub(super) struct OneRowInPairs<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         if !A::ALL_LINES_AT_ONCE {
             return; // `Panels::in_pairs` doesn't ask for it, so it need not be compiled
         }
@@ -110,7 +110,7 @@ pub(super) struct LastTile<'a, 'c, T: Float> {
 impl<T: Float> Kernel for LastTile<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         if self.after.gates.units() % T::LANES <= T::HalfLine::LEN {
             self.tile::<A, T::HalfLine>();
         } else {
@@ -145,7 +145,7 @@ pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let OneRowUnfused { after: After { gates, bias_h }, step, around } = self;
         let (rows, units) = (gates.rows(), gates.units());
         let z = &mut around.scratch[..4 * units];
@@ -162,7 +162,7 @@ impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
                 sums_to_gates::<A, T, T::HalfLine>(weights, start, bias_h, x, step.prev, z, unit);
             }
         }
-        cells::gru_after_row::<A, T>(z, step.prev, step.next, around.activation, around.recurrent_activation);
+        cells::gru_after_row::<A, T>(arch, z, step.prev, step.next, around.activation, around.recurrent_activation);
     }
 }
 

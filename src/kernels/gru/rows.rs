@@ -20,11 +20,11 @@ pub(super) struct Fused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Fused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Fused { after: After { gates, bias_h }, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
+        blocks::gates::<A, T, _, GATES, true>(arch, gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -78,13 +78,13 @@ pub(super) struct Recorded<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Recorded<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Recorded { after: After { gates, bias_h }, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         let cell = Cell { prev: call.prev, next: call.next.reborrow() };
         let mut sink = RecordingCell { cell, units, saved: saved.reborrow() };
-        blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
+        blocks::gates::<A, T, _, GATES, true>(arch, gates, &operands, bias_h, call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -153,19 +153,19 @@ pub(super) struct Unfused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Unfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Unfused { after: After { gates, bias_h }, units, call } = self;
         let operands = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * 4 * units];
             let mut sink = TileRows::<T, 4> { out, units };
-            blocks::gates::<A, T, _, GATES, true>(gates, &operands, bias_h, rows, call.odd_step, &mut sink);
+            blocks::gates::<A, T, _, GATES, true>(arch, gates, &operands, bias_h, rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(4 * units)) {
                 // The sink has the candidate's sums as the matrix has them: h before x.
                 let (h, x) = z[2 * units..].split_at_mut(units);
                 h.swap_with_slice(x);
                 let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
-                cells::gru_after_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+                cells::gru_after_row::<A, T>(arch, z, prev, next, call.activation, call.recurrent_activation);
                 if let Some(saved) = &mut call.saved {
                     saved.row_mut(row)[..4 * units].copy_from_slice(z);
                 }

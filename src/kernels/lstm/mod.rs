@@ -143,8 +143,8 @@ struct Project<'a, T: Float> {
 impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        project::gates::<A, T, GATES>(self.panels, self.count, self.x, &mut self.out);
+    fn run<A: Arch>(mut self, arch: A) {
+        project::gates::<A, T, GATES>(arch, self.panels, self.count, self.x, &mut self.out);
     }
 }
 
@@ -159,7 +159,7 @@ struct Reference<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        reference::lstm::<A, T>(self.panels, self.input_size, self.units, self.call);
+    fn run<A: Arch>(self, arch: A) {
+        reference::lstm::<A, T>(arch, self.panels, self.input_size, self.units, self.call);
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct OneRow<'a, 'c, T: Float, const BACKWARDS: bool> {
 impl<T: Float, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, BACKWARDS> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let OneRow { panels, step } = self;
         let (x, start) = step.input.operands(panels.bias());
         let rows = panels.rows();
@@ -52,7 +52,7 @@ pub(super) struct OnlyTile<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OnlyTile<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let OnlyTile { panels, step } = self;
         let (x, start) = step.input.operands(panels.bias());
         let weights = T::Line::arrays(panels.all_weights()).as_chunks::<GATES>().0;
@@ -76,7 +76,7 @@ pub(super) struct OneRowInPairs<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OneRowInPairs<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         if !A::ALL_LINES_AT_ONCE {
             return; // `Panels::in_pairs` doesn't ask for it, so it need not be compiled
         }
@@ -118,7 +118,7 @@ pub(super) struct LastTile<'a, 'c, T: Float> {
 impl<T: Float> Kernel for LastTile<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         if self.panels.units() % T::LANES <= T::HalfLine::LEN {
             self.tile::<A, T::HalfLine>();
         } else {
@@ -155,7 +155,7 @@ pub(super) struct OneRowUnfused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let OneRowUnfused { panels, step, around } = self;
         let (rows, units) = (panels.rows(), panels.units());
         let z = &mut around.scratch[..GATES * units];
@@ -171,7 +171,7 @@ impl<T: Float> Kernel for OneRowUnfused<'_, '_, T> {
                 sums_to_gates::<A, T, T::HalfLine>(weights, start, x, h, z, unit);
             }
         }
-        cells::lstm_row::<A, T>(z, &c[..units], step.next, around.activation, around.recurrent_activation);
+        cells::lstm_row::<A, T>(arch, z, &c[..units], step.next, around.activation, around.recurrent_activation);
     }
 }
 

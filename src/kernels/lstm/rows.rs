@@ -20,11 +20,11 @@ pub(super) struct Fused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Fused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Fused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let mut sink = Cell { units, prev: call.prev, next: call.next.reborrow() };
-        blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
+        blocks::gates::<A, T, _, GATES, false>(arch, panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -82,13 +82,13 @@ pub(super) struct Recorded<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Recorded<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Recorded { panels, units, call } = self;
         let Some(saved) = &mut call.saved else { return };
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         let cell = Cell { units, prev: call.prev, next: call.next.reborrow() };
         let mut sink = RecordingCell { cell, saved: saved.reborrow() };
-        blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], call.rows, call.odd_step, &mut sink);
+        blocks::gates::<A, T, _, GATES, false>(arch, panels, &operands, &[], call.rows, call.odd_step, &mut sink);
     }
 }
 
@@ -155,16 +155,16 @@ pub(super) struct Unfused<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Unfused<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, arch: A) {
         let Unfused { panels, units, call } = self;
         let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
         for rows in call.rows.chunks(BATCH) {
             let out = &mut call.scratch[..rows.len() * GATES * units];
             let mut sink = TileRows::<T, GATES> { out, units };
-            blocks::gates::<A, T, _, GATES, false>(panels, &operands, &[], rows, call.odd_step, &mut sink);
+            blocks::gates::<A, T, _, GATES, false>(arch, panels, &operands, &[], rows, call.odd_step, &mut sink);
             for (&row, z) in rows.iter().zip(call.scratch.chunks_exact_mut(GATES * units)) {
                 let (prev, next) = (&call.prev.row(row)[units..2 * units], call.next.row_mut(row));
-                cells::lstm_row::<A, T>(z, prev, next, call.activation, call.recurrent_activation);
+                cells::lstm_row::<A, T>(arch, z, prev, next, call.activation, call.recurrent_activation);
                 if let Some(saved) = &mut call.saved {
                     saved.row_mut(row)[..GATES * units].copy_from_slice(z);
                 }
