@@ -1,10 +1,10 @@
 //! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost. For benches,
 //! on the instruction set that layers are built for. Not part of the public interface.
 
-use super::cells;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::{Lanes, add_scaled};
 use super::products::unrolled;
+use super::units::formulas;
 use crate::Float;
 
 /// The names of the instruction sets that this machine has, the best one first.
@@ -103,7 +103,7 @@ impl<T: Float> Kernel for Tanh<'_, T> {
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
         for value in self.0 {
-            *value = cells::tanh::<A, T>(*value);
+            *value = formulas::tanh::<A, T>(*value);
         }
     }
 }
