@@ -70,7 +70,7 @@ macro_rules! forms {
         }
 
         impl Form {
-            #[cfg(test)]
+            #[cfg(all(test, feature = "rayon"))]
             pub(super) const ALL: &[Form] = &[$(Form::$form),*];
 
             /// Which gradients belong to which weights.
