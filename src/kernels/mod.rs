@@ -57,6 +57,8 @@
 //!
 //! # Traps, each measured
 //!
+//! The lines that obey them name them: `Trap 7`.
+//!
 //! 1. Sums that a loop variable indexes stay in memory, at 2 to 3 times the time: hence the macro in `products`.
 //! 2. A vector that is an array between operations is 16 scalars to the compiler, which finds the vector again, mostly
 //!    (a third slower where it doesn't, half in one loop): hence `lanes`. A line of weights is made a vector before it
