@@ -41,7 +41,7 @@ macro_rules! functions {
             impl<T: Float> Kernel for One<T> {
                 type Output = T;
                 #[inline(always)]
-                fn run<A: Arch>(self) -> T {
+                fn run<A: Arch>(self, _: A) -> T {
                     let $x = self.0;
                     $call
                 }

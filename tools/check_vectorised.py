@@ -5,7 +5,7 @@
     python3 tools/check_vectorised.py target/symbols/release/librecurrent.rlib
 
 The library itself is looked at, not a program: it has all kernels, whether a program calls them or not. With v0 mangling
-their names tell for what they are compiled: `dispatch::avx512::<blocks::Sums<f32, __m512, 4, false>>`. For x86-64; needs
+their names tell for what they are compiled: `token::avx512::<blocks::Sums<f32, __m512, 4, false>>`. For x86-64; needs
 objdump. See the traps in `src/kernels/mod.rs`, which are what this finds.
 """
 
@@ -22,36 +22,33 @@ ROWS = {"avx512": [1, 2, 3, 4, 6, 8], "avx2": [1, 2, 3, 4, 6], "baseline": [1, 2
 
 # Kernels whose inner loops are products, by what their name begins with; the number of lines (and groups) in a loop.
 ONE_ROW = {
-    "lstm::row::OneRow<": 4,
-    "lstm::row::OneRowInPairs<": 8,
-    "lstm::row::OneRowUnfused<": 4,
-    "lstm::row::OnlyTile<": 4,
-    "lstm::row::LastTile<": 4,
-    "gru::row::OneRow<": 3,
-    "gru::row::OneRowInPairs<": 6,
-    "gru::row::OneRowUnfused<": 3,
-    "gru::row::OnlyTile<": 3,
-    "gru::row::LastTile<": 3,
-    "gru::before::GatesOfRow<": None,  # the number is in the name
-    "gru::before::CandidateOfRow<": None,
-    "simple_rnn::OneRow<": None,
-    "simple_rnn::OnlyGroup<": None,
+    "drive::one_row::OneRow<": None,  # the number of lines is in the name
+    "drive::one_row::OneRowInPairs<": None,
+    "drive::one_row::OneRowUnfused<": None,
+    "drive::one_row::OnlyTile<": None,
+    "drive::one_row::LastTile<": None,
+    "drive::reset_before::GatesOfRow<": None,
+    "drive::reset_before::CandidateOfRow<": None,
+    "drive::flat::OneRow<": None,
+    "drive::flat::OnlyGroup<": None,
 }
+# The units that the drivers of tiles are compiled for.
+UNITS = ["units::lstm::Lstm", "units::gru_after::GruAfter"]
 # Functions of a unit over whole vectors: no scalar is left over.
-WHOLE_VECTORS = ["lstm::rows::Fused<", "lstm::rows::Recorded<", "gru::rows::Fused<", "gru::rows::Recorded<", "simple_rnn::AnyRows<"]
+WHOLE_VECTORS = ["drive::rows::Fused<", "drive::rows::Recorded<", "drive::flat::AnyRows<"]
 # Loops over rows of any length, the last elements of which are scalars: how many times as many operations there are on
 # scalars at most. A loop of few operations has its rest unrolled.
 ANY_LENGTH = {
     "activate::Forward<": 1.1,
     "activate::Backward<": 1.1,
-    "backward::derivatives::": 3,
+    "backward::slopes::": 3,
     "backward::outer::Flush<": 5,
     "backward::outer::Outer<": 0.1,
     "backward::outer::Sum<": 1,
-    "gru::before::AnyRows<": 1.1,
-    "gru::before::RestOfRow<": 2,
-    "gru::rows::Unfused<": 1.1,
-    "lstm::rows::Unfused<": 3,
+    "drive::reset_before::AnyRows<": 1.1,
+    "drive::reset_before::RestOfRow<": 2,
+    "drive::rows::Unfused<": 3,
+    "units::gru_before::Reset<": 3,
 }
 # The largest block of sums of outer products, by set.
 OUTER = {"avx512": 24, "avx2": 12, "baseline": 24}
@@ -134,7 +131,7 @@ def functions(library):
     function = None
     for line in text.splitlines():
         if start := re.match(r"[0-9a-f]+ <(.*)>:$", line):
-            name = re.search(r"isa::dispatch::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
+            name = re.search(r"isa::token::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
             function = name and Function(name.group(1), short(name.group(2)), [])
             if function:
                 yield function
@@ -179,7 +176,7 @@ def elsewhere(instruction_set, kernel):
 
 def check_one_row(function, lines):
     if lines is None:
-        lines = int(re.search(r", (\d)", function.kernel).group(1))
+        lines = int(re.search(r", (\d)", function.kernel).group(1)) * (2 if "InPairs" in function.kernel else 1)
     width, registers = LINE[function.set]
     counts = [fused(loop)[width] for loop in function.products()]
     if elsewhere(function.set, function.kernel):
@@ -235,7 +232,7 @@ def check_tails(function, most):
 def check_calls(function):
     one_row = any(function.kernel.startswith(kernel) for kernel in ONE_ROW) or function.kernel.startswith("blocks::Sums<")
     for callee in sorted(function.callees()):
-        allowed = "isa::dispatch::" in callee or re.match(ALWAYS_CALLED, callee)
+        allowed = "isa::token::" in callee or re.match(ALWAYS_CALLED, callee)
         allowed = allowed or (re.fullmatch(FILLS, callee) and (not one_row or "Unfused" in function.kernel))
         allowed = allowed or (re.match(CUTS, callee) and function.kernel.startswith("backward::"))
         if not allowed:
@@ -273,6 +270,10 @@ def main():
                 there = any(kernel.startswith(prefix) and f"<{element}" in kernel for kernel in kernels)
                 if not there and not elsewhere(instruction_set, prefix):
                     wrong.append(f"{instruction_set}: no {prefix}{element}..> is there")
+                for unit in UNITS if "drive::one_row::" in prefix or "drive::rows::" in prefix else []:
+                    there = any(kernel.startswith(f"{prefix}{element}, {unit}") for kernel in kernels)
+                    if not there and not elsewhere(instruction_set, prefix):
+                        wrong.append(f"{instruction_set}: no {prefix}{element}, {unit}..> is there")
         if (sums := sum(kernel.startswith("blocks::Sums<") for kernel in kernels)) < 16:
             wrong.append(f"{instruction_set}: {sums} kinds of blocks::Sums, not 16")
         for function in found[instruction_set]:

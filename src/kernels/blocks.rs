@@ -5,27 +5,31 @@
 //! for group (forwards or backwards):
 //!     for block of rows:
 //!         z = start, + x * kernel, + h * recurrent          in registers, then on the stack
-//!         the cell takes z                                  activations, or another buffer
+//!         the epilogue consumes z                           activations, or another buffer
 //! ```
 //!
-//! The sums are dumped before the cell takes them: a loop over rows that begins while they are still in registers would
+//! Trap 1: the sums are dumped before the epilogue consumes them: a loop over rows that begins while they are still in registers would
 //! make the compiler keep them in memory all the time.
 
 use super::isa::{Arch, Kernel, dispatch};
 use super::lanes::Lanes;
-use super::panels::{Group, Panels};
+use super::packed::{Group, PackedMatrix};
 use super::products::{add_products, unrolled};
+use super::units::SUMS;
 use crate::Float;
 use crate::rows::{Input, Rows};
+
+/// The line that parks: the third gate of a unit.
+pub(super) const PARKED: usize = 2;
 
 /// The most rows in a block.
 pub(super) const MOST_ROWS: usize = 8;
 
 /// The sums of a block: `z[line][row]`. With a parked line there are four in a group of three.
-pub(super) type Block<V> = [[V; MOST_ROWS]; 4];
+pub(super) type Block<V> = [[V; MOST_ROWS]; SUMS];
 
 fn block<T: Float, V: Lanes<T>>() -> Block<V> {
-    [[V::splat(T::zero()); MOST_ROWS]; 4]
+    [[V::splat(T::zero()); MOST_ROWS]; SUMS]
 }
 
 /// What the sums of a step are made of.
@@ -50,92 +54,94 @@ pub(super) enum Start<'a, T> {
 impl<'a, T: Float> Operands<'a, T> {
     /// Those of a step. `z` is the place of the matrix's columns in a projected row.
     #[inline(always)]
-    pub(super) fn new(panels: &'a Panels<T>, input: Input<'a, T>, z: usize, h: Rows<'a, T>) -> Self {
+    pub(super) fn new(matrix: &'a PackedMatrix<T>, input: Input<'a, T>, z: usize, h: Rows<'a, T>) -> Self {
         match input {
-            Input::Raw(x) => Operands { start: Start::Same(panels.bias()), x: Some(x), h, h_in_order: false },
+            Input::Raw(x) => Operands { start: Start::Same(matrix.bias()), x: Some(x), h, h_in_order: false },
             Input::Projected(rows) => {
-                let start = Start::Each(rows.columns(z..z + panels.z_len()));
+                let start = Start::Each(rows.columns(z..z + matrix.z_len()));
                 Operands { start, x: None, h, h_in_order: false }
             }
         }
     }
 }
 
-/// What a cell does with sums.
-pub(super) trait Sink<T: Float> {
-    /// Takes the sums of a block of rows, the first of which is the `first` of all that the call has, and may overwrite
+/// What is done with sums.
+pub(super) trait Epilogue<T: Float> {
+    /// Consumes the sums of a block of rows, the first of which is the `first` of all that the call has, and may overwrite
     /// them.
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>);
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>);
 
-    /// Asks for what [`take`](Self::take) will touch of a block, while the sums are computed: worth it for memory that no
+    /// Asks for what [`consume`](Self::consume) will touch of a block, while the sums are computed: worth it for memory that no
     /// step before this one has had near.
     #[inline(always)]
     fn prefetch(&self, _group: &Group, _rows: &[usize]) {}
 }
 
-/// The sums of all groups of [`Grouping::Gates`](super::panels::Grouping::Gates), `G` lines in each. With `PARK`, the
-/// sum of line 2 is handed over as line 3 once x is in it, and begins anew from `restart` for h.
+/// The sums of all groups of [`Grouping::Gates`](super::packed::Grouping::Gates), `G` lines in each. With `PARK`, the
+/// sum of line 2 is handed over once x is in it, and begins again from `restart` for h, whose sum is line 3.
 #[inline(always)]
-pub(super) fn gates<A: Arch, T: Float, S: Sink<T>, const G: usize, const PARK: bool>(
-    panels: &Panels<T>,
+pub(super) fn gates<A: Arch, T: Float, S: Epilogue<T>, const G: usize, const PARK: bool>(
+    arch: A,
+    matrix: &PackedMatrix<T>,
     operands: &Operands<'_, T>,
     restart: &[T],
     rows: &[usize],
     backwards: bool,
-    sink: &mut S,
+    epilogue: &mut S,
 ) {
-    let groups = panels.groups();
+    let groups = matrix.groups();
     let (mut z, mut half_z) = (block::<T, T::Line>(), block::<T, T::HalfLine>());
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
         let restart = if PARK { &restart[group.z / G..] } else { restart };
-        let of_group = OfGroup { weights: panels.weights(group), z: group.z, restart, operands };
+        let of_group = OfGroup { weights: matrix.weights(group), z: group.z, restart, operands };
         let mut first = 0;
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(G, rows.len() - first)];
-            sink.prefetch(group, rows);
+            epilogue.prefetch(group, rows);
             if group.lanes == T::LANES {
-                dispatch(A::ISA, Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
-                sink.take::<A, T::Line>(group, first, rows, &mut z);
+                dispatch(arch.isa(), Sums::<T, T::Line, G, PARK> { of_group, first, rows, z: &mut z });
+                epilogue.consume::<A, T::Line>(group, first, rows, &mut z);
             } else {
-                dispatch(A::ISA, Sums::<T, T::HalfLine, G, PARK> { of_group, first, rows, z: &mut half_z });
-                sink.take::<A, T::HalfLine>(group, first, rows, &mut half_z);
+                dispatch(arch.isa(), Sums::<T, T::HalfLine, G, PARK> { of_group, first, rows, z: &mut half_z });
+                epilogue.consume::<A, T::HalfLine>(group, first, rows, &mut half_z);
             }
             first += rows.len();
         }
     }
 }
 
-/// The sums of all groups of [`Grouping::Flat`](super::panels::Grouping::Flat).
+/// The sums of all groups of [`Grouping::Flat`](super::packed::Grouping::Flat).
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float, S: Sink<T>>(
-    panels: &Panels<T>,
+pub(super) fn flat<A: Arch, T: Float, S: Epilogue<T>>(
+    arch: A,
+    matrix: &PackedMatrix<T>,
     operands: &Operands<'_, T>,
     rows: &[usize],
     backwards: bool,
-    sink: &mut S,
+    epilogue: &mut S,
 ) {
-    let groups = panels.groups();
+    let groups = matrix.groups();
     let z = &mut block::<T, T::Line>();
     for i in 0..groups.len() {
         let group = &groups[if backwards { groups.len() - 1 - i } else { i }];
-        let of_group = OfGroup { weights: panels.weights(group), z: group.z, restart: &[], operands };
+        let of_group = OfGroup { weights: matrix.weights(group), z: group.z, restart: &[], operands };
         let mut first = 0;
         while first < rows.len() {
             let rows = &rows[first..][..rows_in_block::<A>(group.lines, rows.len() - first)];
             match group.lines {
-                1 => dispatch(A::ISA, Sums::<T, T::Line, 1, false> { of_group, first, rows, z }),
-                2 => dispatch(A::ISA, Sums::<T, T::Line, 2, false> { of_group, first, rows, z }),
-                3 => dispatch(A::ISA, Sums::<T, T::Line, 3, false> { of_group, first, rows, z }),
-                _ => dispatch(A::ISA, Sums::<T, T::Line, 4, false> { of_group, first, rows, z }),
+                1 => dispatch(arch.isa(), Sums::<T, T::Line, 1, false> { of_group, first, rows, z }),
+                2 => dispatch(arch.isa(), Sums::<T, T::Line, 2, false> { of_group, first, rows, z }),
+                3 => dispatch(arch.isa(), Sums::<T, T::Line, 3, false> { of_group, first, rows, z }),
+                _ => dispatch(arch.isa(), Sums::<T, T::Line, 4, false> { of_group, first, rows, z }),
             }
-            sink.take::<A, T::Line>(group, first, rows, z);
+            epilogue.consume::<A, T::Line>(group, first, rows, z);
             first += rows.len();
         }
     }
 }
 
-/// How many of the rows that are left make the next block: few sizes, each of which is compiled, and no block of one
+/// Trap 8. How many of the rows that are left make the next block: few sizes, each of which is compiled, and no block of one
 /// row after large ones.
 #[inline(always)]
 fn rows_in_block<A: Arch>(lines: usize, left: usize) -> usize {
@@ -155,7 +161,7 @@ struct OfGroup<'a, T> {
     weights: &'a [T],
     /// The place of its columns in a z row.
     z: usize,
-    /// The bias that line 2 begins anew from, if it does.
+    /// What the parked line begins again from, if there is one.
     restart: &'a [T],
     operands: &'a Operands<'a, T>,
 }
@@ -173,7 +179,7 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         match self.rows.len() {
             1 => self.lines::<A, 1>(),
             2 => self.lines::<A, 2>(),
@@ -189,7 +195,8 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, 
     #[inline(always)]
     fn lines<A: Arch, const M: usize>(self) {
         if M > A::most_rows(G) {
-            // `rows_in_block` doesn't ask for it, so it need not be compiled.
+            // Trap 8: `rows_in_block` doesn't ask for it, so it need not be compiled.
+            unreachable!("more rows than registers");
         } else if A::ALL_LINES_AT_ONCE || M == 1 {
             self.lines_at_once::<A, G, M>();
         } else {
@@ -222,17 +229,20 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, 
                 unrolled!(J in 0..N => { sums[I][J] = V::of(start[first + J]); });
             });
             sums = add_products::<A, T, V, G, N, M>(sums, wx, first, x);
-            if PARK && first <= 2 && 2 < first + N {
+            if PARK && first <= PARKED && PARKED < first + N {
                 let restart = V::of(V::arrays(&restart[..V::LEN])[0]);
                 unrolled!(I in 0..M => {
                     // The line is the only one, or the third.
-                    z[3][I] = sums[I][if N == 1 { 0 } else { 2 }];
-                    sums[I][if N == 1 { 0 } else { 2 }] = restart;
+                    z[PARKED][I] = sums[I][if N == 1 { 0 } else { PARKED }];
+                    sums[I][if N == 1 { 0 } else { PARKED }] = restart;
                 });
             }
             sums = add_products::<A, T, V, G, N, M>(sums, wh, first, h);
             unrolled!(I in 0..M => {
-                unrolled!(J in 0..N => { z[first + J][I] = sums[I][J]; });
+                unrolled!(J in 0..N => {
+                    let line = if PARK && first + J == PARKED { SUMS - 1 } else { first + J };
+                    z[line][I] = sums[I][J];
+                });
             });
         }
     }

@@ -8,63 +8,107 @@ use super::activate;
 use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork};
 use super::isa::Isa;
 use super::paths;
-use super::{Around, DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
+use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
 use crate::rows::{RowStep, Rows, RowsMut};
 use crate::{Activation, Float};
 
+/// The trait of all entries, what `f32` and `f64` do for it, and the methods of kernels that lead there: those that the
+/// kernels of cells share are written once, for each of a list.
 macro_rules! entries {
-    (@for $float:ident: $(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*) => {
-        #[allow(private_interfaces)]
-        impl Compiled for $float {
-            $(fn $name($($arg: $type),*) { $call })*
-        }
-    };
-    ($(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*) => {
+    (
+        $(cell $kernel:ident: $step:ident $step_row:ident $project:ident;)*
+        $(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*
+    ) => {
         /// The entries of the kernels for one element type.
         #[allow(private_interfaces)]
         pub trait Compiled: Sized {
+            $(
+                #[doc(hidden)]
+                fn $step(kernel: &$kernel<Self>, call: &mut KernelStep<'_, Self>) where Self: Float;
+                #[doc(hidden)]
+                fn $step_row(
+                    kernel: &$kernel<Self>,
+                    step: &mut RowStep<'_, Self>,
+                    activation: &Activation,
+                    recurrent_activation: &Activation,
+                    odd_step: bool,
+                    scratch: &mut [Self],
+                ) where Self: Float;
+                #[doc(hidden)]
+                fn $project(kernel: &$kernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
+                where Self: Float;
+            )*
             $(#[doc(hidden)] fn $name($($arg: $type),*) where Self: Float;)*
         }
 
-        entries!(@for f32: $(fn $name($($arg: $type),*) = $call;)*);
-        entries!(@for f64: $(fn $name($($arg: $type),*) = $call;)*);
+        entries!(@for f32: $(cell $kernel $step $step_row $project;)* $(fn $name($($arg: $type),*) = $call;)*);
+        entries!(@for f64: $(cell $kernel $step $step_row $project;)* $(fn $name($($arg: $type),*) = $call;)*);
+
+        $(
+            impl<T: Float> $kernel<T> {
+                /// One step of the rows in `call`.
+                #[inline]
+                pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
+                    paths::note_step(call.rows.len(), &call.input);
+                    T::$step(self, &mut call);
+                }
+
+                /// One step of one row. Trap 6: not a [`StepContext`]; so many arguments stay in registers.
+                #[inline]
+                pub(crate) fn step_row(
+                    &self,
+                    step: &mut RowStep<'_, T>,
+                    activation: &Activation,
+                    recurrent_activation: &Activation,
+                    odd_step: bool,
+                    scratch: &mut [T],
+                ) {
+                    paths::note_row(&step.input);
+                    T::$step_row(self, step, activation, recurrent_activation, odd_step, scratch);
+                }
+
+                /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
+                pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+                    paths::note_projection();
+                    T::$project(self, count, x, out);
+                }
+            }
+        )*
+    };
+    (
+        @for $float:ident:
+        $(cell $kernel:ident $step:ident $step_row:ident $project:ident;)*
+        $(fn $name:ident($($arg:ident: $type:ty),*) = $call:expr;)*
+    ) => {
+        #[allow(private_interfaces)]
+        impl Compiled for $float {
+            $(
+                fn $step(kernel: &$kernel<Self>, call: &mut KernelStep<'_, Self>) {
+                    kernel.step_here(call);
+                }
+                fn $step_row(
+                    kernel: &$kernel<Self>,
+                    step: &mut RowStep<'_, Self>,
+                    activation: &Activation,
+                    recurrent_activation: &Activation,
+                    odd_step: bool,
+                    scratch: &mut [Self],
+                ) {
+                    kernel.step_row_here(step, StepContext { scratch, odd_step, activation, recurrent_activation });
+                }
+                fn $project(kernel: &$kernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>) {
+                    kernel.project_here(count, x, out);
+                }
+            )*
+            $(fn $name($($arg: $type),*) { $call })*
+        }
     };
 }
 
 entries! {
-    fn simple_rnn_step(kernel: &SimpleRnnKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
-    fn simple_rnn_step_row(
-        kernel: &SimpleRnnKernel<Self>,
-        step: &mut RowStep<'_, Self>,
-        activation: &Activation,
-        recurrent_activation: &Activation,
-        odd_step: bool,
-        scratch: &mut [Self]
-    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
-    fn simple_rnn_project(kernel: &SimpleRnnKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
-        = kernel.project_here(count, x, out);
-    fn lstm_step(kernel: &LstmKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
-    fn lstm_step_row(
-        kernel: &LstmKernel<Self>,
-        step: &mut RowStep<'_, Self>,
-        activation: &Activation,
-        recurrent_activation: &Activation,
-        odd_step: bool,
-        scratch: &mut [Self]
-    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
-    fn lstm_project(kernel: &LstmKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
-        = kernel.project_here(count, x, out);
-    fn gru_step(kernel: &GruKernel<Self>, call: &mut KernelStep<'_, Self>) = kernel.step_here(call);
-    fn gru_step_row(
-        kernel: &GruKernel<Self>,
-        step: &mut RowStep<'_, Self>,
-        activation: &Activation,
-        recurrent_activation: &Activation,
-        odd_step: bool,
-        scratch: &mut [Self]
-    ) = kernel.step_row_here(step, Around { scratch, odd_step, activation, recurrent_activation });
-    fn gru_project(kernel: &GruKernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
-        = kernel.project_here(count, x, out);
+    cell SimpleRnnKernel: simple_rnn_step simple_rnn_step_row simple_rnn_project;
+    cell LstmKernel: lstm_step lstm_step_row lstm_project;
+    cell GruKernel: gru_step gru_step_row gru_project;
     fn dense(
         kernel: &DenseKernel<Self>,
         count: usize,
@@ -81,45 +125,6 @@ entries! {
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);
-}
-
-macro_rules! steps {
-    ($($kernel:ident $step:ident $step_row:ident $project:ident;)*) => {$(
-        impl<T: Float> $kernel<T> {
-            /// One step of the rows in `call`.
-            #[inline]
-            pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
-                paths::note_step(call.rows.len(), &call.input);
-                T::$step(self, &mut call);
-            }
-
-            /// One step of one row. Not an [`Around`]: so many arguments stay in registers.
-            #[inline]
-            pub(crate) fn step_row(
-                &self,
-                step: &mut RowStep<'_, T>,
-                activation: &Activation,
-                recurrent_activation: &Activation,
-                odd_step: bool,
-                scratch: &mut [T],
-            ) {
-                paths::note_row(&step.input);
-                T::$step_row(self, step, activation, recurrent_activation, odd_step, scratch);
-            }
-
-            /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
-            pub(crate) fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-                paths::note_projection();
-                T::$project(self, count, x, out);
-            }
-        }
-    )*};
-}
-
-steps! {
-    SimpleRnnKernel simple_rnn_step simple_rnn_step_row simple_rnn_project;
-    LstmKernel lstm_step lstm_step_row lstm_project;
-    GruKernel gru_step gru_step_row gru_project;
 }
 
 impl<T: Float> BackwardKernel<T> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::activate::apply;
 use super::isa::{Arch, Isa, Kernel, dispatch};
-use super::panels::{Grouping, Panels};
+use super::packed::{Grouping, PackedMatrix};
 use super::project;
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
@@ -15,13 +15,13 @@ pub(crate) struct DenseKernel<T: Float> {
     isa: Isa,
     input_size: usize,
     units: usize,
-    panels: Panels<T>,
+    matrix: PackedMatrix<T>,
 }
 
 impl<T: Float> DenseKernel<T> {
     /// The elements of the packed weights, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
-        Panels::<T>::packed_len(input_size, 1, units)
+        PackedMatrix::<T>::packed_len(input_size, 1, units)
     }
 
     /// A kernel with weights of zero. Both sizes must be at least 1 and have a [`packed_len`](Self::packed_len).
@@ -31,20 +31,20 @@ impl<T: Float> DenseKernel<T> {
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
-        DenseKernel { isa, input_size, units, panels: Panels::new(input_size, 1, units, Grouping::Flat) }
+        DenseKernel { isa, input_size, units, matrix: PackedMatrix::new(input_size, 1, units, Grouping::Flat) }
     }
 
     /// Takes Keras's weights: `kernel` (input_size, units), `bias` (units). Allocates nothing.
     pub(crate) fn pack(&mut self, kernel: &[T], bias: Option<&[T]>) {
         assert_eq!(kernel.len(), self.input_size * self.units);
         assert!(bias.is_none_or(|b| b.len() == self.units));
-        self.panels.pack(kernel, self.units, 0, 0, 0);
-        self.panels.set_bias(0, bias);
+        self.matrix.pack(kernel, self.units, 0, 0, 0);
+        self.matrix.set_bias(0, bias);
     }
 
     /// `activation(bias + x * kernel)` of rows `0..count`.
     pub(super) fn forward_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
-        dispatch(self.isa, Forward { panels: &self.panels, count, x, out, activation });
+        dispatch(self.isa, Forward { matrix: &self.matrix, count, x, out, activation });
     }
 }
 
@@ -55,7 +55,7 @@ impl<T: Float> fmt::Debug for DenseKernel<T> {
 }
 
 struct Forward<'a, T: Float> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -65,10 +65,10 @@ struct Forward<'a, T: Float> {
 impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        project::flat_units::<A, T>(self.panels, self.count, self.x, &mut self.out);
+    fn run<A: Arch>(mut self, arch: A) {
+        project::flat_units::<A, T>(arch, self.matrix, self.count, self.x, &mut self.out);
         for row in 0..self.count {
-            apply::<A, T>(self.activation, self.out.row_mut(row));
+            apply::<A, T>(arch, self.activation, self.out.row_mut(row));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! over numbers that don't depend on one another, which the compiler makes one instruction (or two, or four) of the
 //! widest vector unit that the function may use. No instruction set is named here.
 //!
-//! Trap: between the operations the value must not be an array. Kept as arrays, sums that live across a loop are 16
+//! Trap 2: between the operations the value must not be an array. Kept as arrays, sums that live across a loop are 16
 //! scalars to the compiler; mostly it finds the vectors again, but now and then it misses one, and a small step takes
 //! a third longer. So the type of the value is the processor's vector type, where there is one.
 
@@ -179,7 +179,7 @@ pub(super) fn prefetch_line<T>(values: &[T]) {
     let _ = values;
 }
 
-/// Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.
+/// Trap 5. Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.
 #[inline(always)]
 fn copy_few<T: Copy>(mut from: &[T], mut to: &mut [T]) {
     macro_rules! copy {

@@ -1,10 +1,10 @@
 //! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost. For benches,
 //! on the instruction set that layers are built for. Not part of the public interface.
 
-use super::cells;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::{Lanes, add_scaled};
 use super::products::unrolled;
+use super::units::formulas;
 use crate::Float;
 
 /// The names of the instruction sets that this machine has, the best one first.
@@ -33,7 +33,7 @@ struct Peak<T, const N: usize> {
 impl<T: Float, const N: usize> Kernel for Peak<T, N> {
     type Output = T;
     #[inline(always)]
-    fn run<A: Arch>(self) -> T {
+    fn run<A: Arch>(self, _: A) -> T {
         let mut sums = [T::Line::splat(self.start); N];
         let line = T::Line::splat(self.start);
         for _ in 0..self.rounds {
@@ -58,7 +58,7 @@ struct Read<'a, T, const N: usize> {
 impl<T: Float, const N: usize> Kernel for Read<'_, T, N> {
     type Output = T;
     #[inline(always)]
-    fn run<A: Arch>(self) -> T {
+    fn run<A: Arch>(self, _: A) -> T {
         let Read { data, block, times } = self;
         let count = data.len().div_ceil(block);
         let mut sums = [T::Line::splat(T::zero()); N];
@@ -101,9 +101,9 @@ struct Tanh<'a, T>(&'a mut [T]);
 impl<T: Float> Kernel for Tanh<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         for value in self.0 {
-            *value = cells::tanh::<A, T>(*value);
+            *value = formulas::tanh::<A, T>(*value);
         }
     }
 }

@@ -24,7 +24,7 @@
 //!
 //! Each sum is one chain: bias, x in order, h in order, one fused multiply-add for each. Tiles, blocks, projected input and
 //! vector widths change which sums are computed together, never a sum. The functions of a unit are one sequence of
-//! operations per cell (`cells`), the same for a vector of any width. `reference` is the specification: plain loops that
+//! operations per cell (`units`), the same for a vector of any width. `drive::reference` is the specification: plain loops that
 //! every other path must match bit for bit, which `tests` check.
 //!
 //! # Weights in memory
@@ -39,27 +39,32 @@
 //!            one after the other, ---> then the next tile, --->
 //! ```
 //!
-//! The layout doesn't depend on the instruction set. `panels` says more.
+//! The layout doesn't depend on the instruction set. `packed` says more.
 //!
 //! # Where to read on
 //!
 //! - `isa` - the instruction sets, and the call that leads into each
 //! - `lanes` - a vector value in safe code; `products` - the register tile
-//! - `panels` - the packed matrix
-//! - `cells` - a unit's functions, fused; `reference` - the specification
-//! - `blocks` - many rows; `row` - one row; `sinks` - sums that go to rows; `project` - the input's product
-//! - `lstm`, `gru`, `simple_rnn`, `dense` - what cells and layers call; `compiled` - their entries
-//! - `backward` - the way back; `activate`, `math` - activations and elementary functions
+//! - `packed` - the packed matrix
+//! - `units` - what each cell computes of a unit, a file each: equation, fused formula, specification, tape, slopes
+//! - `drive` - how rows and tiles are gone through, once for all cells of one shape: one row, rows in blocks, recorded,
+//!   unfused, as specified
+//! - `blocks` - the sums of many rows; `flat_row` - of one; `epilogue` - sums that go to rows; `project` - the input's
+//!   product
+//! - `dense` - a layer's product; `compiled` - the entries of all kernels
+//! - `backward` - the backward pass; `activate`, `math` - activations and elementary functions
 //! - `limits` - what the machine does at most, for `benches/cells`, which measures all this against it
 //!
 //! # Traps, each measured
+//!
+//! The lines that obey them name them: `Trap 7`.
 //!
 //! 1. Sums that a loop variable indexes stay in memory, at 2 to 3 times the time: hence the macro in `products`.
 //! 2. A vector that is an array between operations is 16 scalars to the compiler, which finds the vector again, mostly
 //!    (a third slower where it doesn't, half in one loop): hence `lanes`. A line of weights is made a vector before it
 //!    meets the rows.
 //! 3. What isn't `#[inline(always)]` isn't compiled for the instruction set; a fused multiply-add is then a call.
-//! 4. Two limits of a value side by side become four slow instructions: see `cells`.
+//! 4. Two limits of a value side by side become four slow instructions: see `units::formulas`.
 //! 5. A copy of a few elements of unknown number becomes a call of `memcpy`: see `lanes`.
 //! 6. The processor overlaps a small step with the next one only until 64 stores wait: 22 ns of 65 were lost to a
 //!    struct of arguments. Hence [`RowStep`], and two pointers into a kernel, not ten words.
@@ -70,36 +75,33 @@
 pub(crate) mod activate;
 pub(crate) mod backward;
 mod blocks;
-mod cells;
 pub(crate) mod compiled;
 mod dense;
-mod gru;
+mod drive;
+mod epilogue;
+mod flat_row;
 pub(crate) mod isa;
 mod lanes;
 #[doc(hidden)]
 pub mod limits;
-mod lstm;
 pub(crate) mod math;
-mod panels;
+mod packed;
 pub mod paths;
 mod products;
 mod project;
-mod reference;
-mod row;
-mod simple_rnn;
-mod sinks;
-mod tiles;
+mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use dense::DenseKernel;
-pub(crate) use gru::GruKernel;
-pub(crate) use lstm::LstmKernel;
-pub(crate) use simple_rnn::SimpleRnnKernel;
+pub(crate) use drive::flat::SimpleRnnKernel;
+pub(crate) use units::LstmKernel;
+pub(crate) use units::gru::GruKernel;
 
 use crate::Activation;
 use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
+use drive::Activations;
 
 mod sealed {
     pub trait Sealed {}
@@ -143,13 +145,19 @@ pub(crate) struct KernelStep<'a, T> {
 }
 
 impl<'a, T: Copy> KernelStep<'a, T> {
+    /// Both activations.
+    #[inline(always)]
+    fn activations(&self) -> Activations<'a> {
+        Activations { candidate: self.activation, gates: self.recurrent_activation }
+    }
+
     /// The step of the only row, if it is one that a [`RowStep`] can do.
     #[inline(always)]
-    fn single_row(&mut self) -> Option<(RowStep<'_, T>, Around<'_, T>)> {
+    fn single_row(&mut self) -> Option<(RowStep<'_, T>, StepContext<'_, T>)> {
         match *self.rows {
             [row] if self.dropout.is_none() && self.saved.is_none() => Some((
                 RowStep { input: self.input.row(row), prev: self.prev.row(row), next: self.next.row_mut(row) },
-                Around {
+                StepContext {
                     scratch: self.scratch,
                     odd_step: self.odd_step,
                     activation: self.activation,
@@ -163,18 +171,17 @@ impl<'a, T: Copy> KernelStep<'a, T> {
 
 /// What the step of one row needs beside its row: each as in [`KernelStep`].
 #[derive(Debug)]
-pub(crate) struct Around<'a, T> {
+pub(crate) struct StepContext<'a, T> {
     pub scratch: &'a mut [T],
     pub odd_step: bool,
     pub activation: &'a Activation,
     pub recurrent_activation: &'a Activation,
 }
 
-/// The rows that an unfused step keeps in the scratch at a time.
-const BATCH: usize = 32;
-
-/// Whether the activations are those for which each cell has its own formulas.
-#[inline(always)]
-fn is_default(activation: &Activation, recurrent_activation: &Activation) -> bool {
-    matches!((activation, recurrent_activation), (Activation::Tanh, Activation::Sigmoid))
+impl<'a, T> StepContext<'a, T> {
+    /// Both activations.
+    #[inline(always)]
+    fn activations(&self) -> Activations<'a> {
+        Activations { candidate: self.activation, gates: self.recurrent_activation }
+    }
 }

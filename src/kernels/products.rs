@@ -13,7 +13,7 @@ use super::isa::Arch;
 use super::lanes::{Lanes, add_scaled};
 use crate::Float;
 
-/// `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay in
+/// Trap 1. `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay in
 /// memory, at 2 to 3 times the time.
 macro_rules! unrolled {
     ($i:ident in 0..$count:expr => $body:block) => {
@@ -44,6 +44,7 @@ pub(super) fn add_products<A: Arch, T: Float, V: Lanes<T>, const G: usize, const
     unrolled!(I in 0..M => { rows[I] = &rows[I][..count]; });
     let mut lines = [V::splat(T::zero()); N];
     for k in 0..count {
+        // Trap 2: a line of weights is a vector before it meets the rows.
         unrolled!(J in 0..N => { lines[J] = V::of(weights[k][first + J]); });
         unrolled!(I in 0..M => {
             let factor = rows[I][k];

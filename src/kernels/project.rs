@@ -1,9 +1,9 @@
 //! The input's product by itself, for many rows at once: batch rows, or the time steps of one.
 
 use super::blocks::{self, Operands, Start};
+use super::epilogue::{UnitRows, ZRows};
 use super::isa::Arch;
-use super::panels::Panels;
-use super::sinks::{UnitRows, ZRows};
+use super::packed::PackedMatrix;
 use crate::Float;
 use crate::rows::{Rows, RowsMut};
 
@@ -21,44 +21,60 @@ const ROWS: [usize; 24] = {
 /// `bias + x * kernel` of rows `0..count`, of a matrix whose tiles are groups of `G` lines.
 #[inline(always)]
 pub(super) fn gates<A: Arch, T: Float, const G: usize>(
-    panels: &Panels<T>,
+    arch: A,
+    matrix: &PackedMatrix<T>,
     count: usize,
     x: Rows<'_, T>,
     out: &mut RowsMut<'_, T>,
 ) {
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
-        let mut sink = ZRows(out.reborrow().skip(first));
-        blocks::gates::<A, T, _, G, false>(panels, &operands(panels, x.skip(first)), &[], rows, false, &mut sink);
+        let mut epilogue = ZRows(out.reborrow().skip(first));
+        blocks::gates::<A, T, _, G, false>(
+            arch,
+            matrix,
+            &operands(matrix, x.skip(first)),
+            &[],
+            rows,
+            false,
+            &mut epilogue,
+        );
     }
 }
 
 /// The same of a matrix in flat groups.
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float>(panels: &Panels<T>, count: usize, x: Rows<'_, T>, out: &mut RowsMut<'_, T>) {
+pub(super) fn flat<A: Arch, T: Float>(
+    arch: A,
+    matrix: &PackedMatrix<T>,
+    count: usize,
+    x: Rows<'_, T>,
+    out: &mut RowsMut<'_, T>,
+) {
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
-        let mut sink = ZRows(out.reborrow().skip(first));
-        blocks::flat::<A, T, _>(panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
+        let mut epilogue = ZRows(out.reborrow().skip(first));
+        blocks::flat::<A, T, _>(arch, matrix, &operands(matrix, x.skip(first)), rows, false, &mut epilogue);
     }
 }
 
 /// The same as rows of units, for a matrix of one gate.
 #[inline(always)]
 pub(super) fn flat_units<A: Arch, T: Float>(
-    panels: &Panels<T>,
+    arch: A,
+    matrix: &PackedMatrix<T>,
     count: usize,
     x: Rows<'_, T>,
     out: &mut RowsMut<'_, T>,
 ) {
     for first in (0..count).step_by(ROWS.len()) {
         let rows = &ROWS[..ROWS.len().min(count - first)];
-        let mut sink = UnitRows(out.reborrow().skip(first));
-        blocks::flat::<A, T, _>(panels, &operands(panels, x.skip(first)), rows, false, &mut sink);
+        let mut epilogue = UnitRows(out.reborrow().skip(first));
+        blocks::flat::<A, T, _>(arch, matrix, &operands(matrix, x.skip(first)), rows, false, &mut epilogue);
     }
 }
 
 #[inline(always)]
-fn operands<'a, T: Float>(panels: &'a Panels<T>, x: Rows<'a, T>) -> Operands<'a, T> {
-    Operands { start: Start::Same(panels.bias()), x: Some(x), h: Rows::packed(&[], 0), h_in_order: false }
+fn operands<'a, T: Float>(matrix: &'a PackedMatrix<T>, x: Rows<'a, T>) -> Operands<'a, T> {
+    Operands { start: Start::Same(matrix.bias()), x: Some(x), h: Rows::packed(&[], 0), h_in_order: false }
 }

@@ -62,8 +62,8 @@ pub(super) fn activate_backward_here<T: Float>(isa: Isa, activation: &Activation
 
 /// [`activate`] from within a kernel.
 #[inline(always)]
-pub(crate) fn apply<A: Arch, T: Float>(activation: &Activation, row: &mut [T]) {
-    activate_here(A::ISA, activation, row);
+pub(crate) fn apply<A: Arch, T: Float>(arch: A, activation: &Activation, row: &mut [T]) {
+    activate_here(arch.isa(), activation, row);
 }
 
 /// Whether the way back needs the preactivations, or the activations alone will do.
@@ -166,7 +166,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let row = self.row;
         by_kind!(self.activation, |f| each::<A, T, _>(f, row),
             Activation::Linear => {}
@@ -183,7 +183,7 @@ impl<T: Float> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let Backward { activation, z, y, dy } = self;
         by_kind!(activation, |f| each_backward::<A, T, _>(f, z, y, dy),
             Activation::Linear => {}

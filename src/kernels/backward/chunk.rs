@@ -4,7 +4,7 @@ use super::super::isa::{Isa, dispatch};
 use super::outer::Outer;
 #[cfg(feature = "rayon")]
 use super::outer::{MOST_K, block_width};
-use super::{Columns, Form};
+use super::{Columns, Form, GradientLayout};
 use crate::Float;
 use crate::rows::Rows;
 
@@ -46,17 +46,17 @@ impl OuterProduct {
     }
 }
 
-impl Form {
+impl GradientLayout {
     /// All outer products of a cell, in the order of their sums.
-    pub(super) fn outer_products(self, input_size: usize, units: usize) -> impl Iterator<Item = OuterProduct> {
+    pub(super) fn outer_products(&'static self, input_size: usize, units: usize) -> impl Iterator<Item = OuterProduct> {
         let outer = move |operand, operand_size, part: Columns| OuterProduct {
             operand,
             part,
             size: (operand_size, part.count * units),
         };
-        let of_kernel = self.of_kernel().iter().map(move |&part| outer(Operand::X, input_size, part));
-        let of_h = std::iter::once(outer(Operand::H, units, self.of_recurrent()));
-        let of_candidate = self.of_candidate().map(|part| outer(Operand::ResetH, units, part));
+        let of_kernel = self.kernel.iter().map(move |&part| outer(Operand::X, input_size, part));
+        let of_h = std::iter::once(outer(Operand::H, units, self.recurrent));
+        let of_candidate = self.candidate.map(|part| outer(Operand::ResetH, units, part));
         of_kernel.chain(of_h).chain(of_candidate)
     }
 }
@@ -80,7 +80,7 @@ impl<T: Float> ChunkWork<'_, T> {
     pub(crate) fn run_here(self) {
         let ChunkWork { isa, form, sizes: (input_size, units), call, first, mut sums } = self;
         let (mut at, end) = (0, first + sums.len());
-        for product in form.outer_products(input_size, units) {
+        for product in form.layout().outer_products(input_size, units) {
             let from = first.max(at);
             let to = end.min(at + product.len());
             if from < to {
@@ -112,7 +112,7 @@ impl<T: Float> ChunkWork<'_, T> {
         let middle = self.first + self.sums.len() / 2;
         let (input_size, units) = self.sizes;
         let mut at = 0;
-        for OuterProduct { size: (operand, columns), .. } in self.form.outer_products(input_size, units) {
+        for OuterProduct { size: (operand, columns), .. } in self.form.layout().outer_products(input_size, units) {
             let mut column = 0;
             while column < columns {
                 let width = block_width::<T>(self.isa.all_lines_at_once(), columns - column);
@@ -172,14 +172,14 @@ mod tests {
             dz: Rows::packed(&dz, 4 * units),
         };
         for isa in Isa::available() {
-            for form in [Form::SimpleRnn, Form::Lstm, Form::GruAfter, Form::GruBefore] {
-                let len = form.outer_products(input_size, units).map(|outer| outer.len()).sum();
+            for form in Form::ALL.iter().copied() {
+                let len = form.layout().outer_products(input_size, units).map(|outer| outer.len()).sum();
                 let (mut whole, mut shared, mut shares) = (vec![0.0; len], vec![0.0; len], 0);
                 let work = |sums| ChunkWork { isa, form, sizes: (input_size, units), call, first: 0, sums };
                 work(&mut whole[..]).run_here();
                 run_in_shares(work(&mut shared[..]), &mut shares);
                 assert_eq!(shared, whole, "{form:?} on {isa:?}");
-                assert!(shares > form.gates() * units / 16, "{form:?}: only {shares} shares");
+                assert!(shares > form.layout().gates * units / 16, "{form:?}: only {shares} shares");
                 assert!(whole.iter().all(|&sum| sum != 0.0));
             }
         }

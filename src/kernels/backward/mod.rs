@@ -1,8 +1,8 @@
-//! The way back through many steps of many rows.
+//! The backward pass through many steps of many rows.
 //!
 //! ```text
 //! begin:        R^T and K^T are packed, as the matrices of products
-//! per step:     dz = derivatives(d_next, what the step left)           elementwise, in `derivatives`
+//! per step:     dz = derivatives(d_next, what the step left)           elementwise, in `slopes`
 //!               d_prev = (direct part) + dz R^T,  dx += dz K^T         products, like a dense layer's
 //! per chunk     dK += x^T dz,  dR += h^T dz,  db += sum of dz          outer products, in `outer`
 //! of steps:
@@ -25,85 +25,50 @@
 //! `h R`; in this order both products find what they need side by side.
 
 mod chunk;
-mod derivatives;
 mod outer;
+pub(super) mod slopes;
 
 pub(crate) use chunk::{BackwardChunk, ChunkWork};
 
 use self::chunk::Operand;
 use super::blocks::{self, Operands, Start};
+use super::drive::Activations;
+use super::epilogue::{AddedUnitRows, UnitRows};
 use super::isa::{Arch, Isa, Kernel, dispatch};
-use super::panels::{Grouping, Panels};
-use super::sinks::{AddedUnitRows, UnitRows};
+use super::packed::{Grouping, PackedMatrix};
+pub(crate) use super::units::Form;
+use super::units::gru_before::Reset;
 use crate::aligned::Aligned;
 use crate::rows::{Rows, RowsMut};
 use crate::{Activation, Float};
 
-/// Which cell goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    SimpleRnn,
-    Lstm,
-    GruAfter,
-    GruBefore,
-}
-
 /// Columns of dz and the columns of a weight that they are the gradients of, in units.
 #[derive(Debug, Clone, Copy)]
-struct Columns {
+pub(super) struct Columns {
     dz: usize,
     weight: usize,
     count: usize,
 }
 
-const fn columns(dz: usize, weight: usize, count: usize) -> Columns {
+pub(super) const fn columns(dz: usize, weight: usize, count: usize) -> Columns {
     Columns { dz, weight, count }
 }
 
-impl Form {
+/// Which gradients of preactivations belong to which weights. A row of dz begins with those of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GradientLayout {
     /// Gates in the kernels' columns.
-    fn gates(self) -> usize {
-        match self {
-            Form::SimpleRnn => 1,
-            Form::Lstm => 4,
-            Form::GruAfter | Form::GruBefore => 3,
-        }
-    }
-
+    pub gates: usize,
     /// Parts in a row of dz.
-    fn parts(self) -> usize {
-        if self == Form::GruAfter { 4 } else { self.gates() }
-    }
-
-    /// Those of the kernel and of the (first) bias. They begin a row of dz.
-    fn of_kernel(self) -> &'static [Columns] {
-        match self {
-            Form::SimpleRnn => const { &[columns(0, 0, 1)] },
-            Form::Lstm => const { &[columns(0, 0, 4)] },
-            Form::GruAfter => const { &[columns(0, 2, 1), columns(1, 0, 2)] },
-            Form::GruBefore => const { &[columns(0, 0, 3)] },
-        }
-    }
-
+    pub parts: usize,
+    /// Those of the kernel and of the (first) bias.
+    pub kernel: &'static [Columns],
     /// Those of the recurrent kernel whose operand is h, and of a second bias.
-    fn of_recurrent(self) -> Columns {
-        match self {
-            Form::SimpleRnn => columns(0, 0, 1),
-            Form::Lstm => columns(0, 0, 4),
-            Form::GruAfter => columns(1, 0, 3),
-            Form::GruBefore => columns(0, 0, 2),
-        }
-    }
-
-    /// Whether a part of the old h goes into the new one as it is: its gradient is there before that of the product.
-    fn mixes_h(self) -> bool {
-        matches!(self, Form::GruAfter | Form::GruBefore)
-    }
-
+    pub recurrent: Columns,
     /// Those whose operand is r h.
-    fn of_candidate(self) -> Option<Columns> {
-        (self == Form::GruBefore).then_some(columns(2, 2, 1))
-    }
+    pub candidate: Option<Columns>,
+    /// Whether a part of the old h goes into the new one as it is: its gradient is there before that of the product.
+    pub mixes_h: bool,
 }
 
 /// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
@@ -113,7 +78,7 @@ pub(crate) struct Upstream<'a, T> {
     pub earlier: Rows<'a, T>,
 }
 
-/// One step's way back.
+/// One step's backward pass.
 #[derive(Debug)]
 pub(crate) struct BackwardStep<'a, T> {
     /// The live rows, as indices into all that follows.
@@ -140,7 +105,15 @@ pub(crate) struct BackwardStep<'a, T> {
     pub recurrent_activation: &'a Activation,
 }
 
-/// The transposed weights of a cell, packed for the way back, and its scratch.
+impl<'a, T> BackwardStep<'a, T> {
+    /// Both activations.
+    #[inline(always)]
+    pub(super) fn activations(&self) -> Activations<'a> {
+        Activations { candidate: self.activation, gates: self.recurrent_activation }
+    }
+}
+
+/// The transposed weights of a cell, packed for the backward pass, and its scratch.
 #[derive(Clone)]
 pub(crate) struct BackwardKernel<T: Float> {
     isa: Isa,
@@ -148,24 +121,25 @@ pub(crate) struct BackwardKernel<T: Float> {
     input_size: usize,
     units: usize,
     /// dz to h, and dz to r h.
-    recurrent: Panels<T>,
-    candidate: Option<Panels<T>>,
+    recurrent: PackedMatrix<T>,
+    candidate: Option<PackedMatrix<T>>,
     /// dz to x, if that is wanted.
-    input: Option<Panels<T>>,
+    input: Option<PackedMatrix<T>>,
     /// The weights' gradients since `begin`, in the order in which `outer` sums them.
     sums: Aligned<T>,
 }
 
 impl<T: Float> BackwardKernel<T> {
     pub(crate) fn new(form: Form, input_size: usize, units: usize) -> Self {
-        let matrix = |parts: usize, width| Panels::new(parts * units, 1, width, Grouping::Flat);
+        let matrix = |parts: usize, width| PackedMatrix::new(parts * units, 1, width, Grouping::Flat);
+        let layout = form.layout();
         BackwardKernel {
             isa: Isa::detect(),
             form,
             input_size,
             units,
-            recurrent: matrix(form.of_recurrent().count, units),
-            candidate: form.of_candidate().map(|columns| matrix(columns.count, units)),
+            recurrent: matrix(layout.recurrent.count, units),
+            candidate: layout.candidate.map(|columns| matrix(columns.count, units)),
             input: None,
             sums: Aligned::default(),
         }
@@ -178,7 +152,7 @@ impl<T: Float> BackwardKernel<T> {
 
     /// The elements of a row of dz.
     pub(crate) fn dz_len(form: Form, units: usize) -> usize {
-        form.parts() * units
+        form.layout().parts * units
     }
 
     /// How far apart rows of dz should lie: a line more than they are long, since rows a power of two apart would share
@@ -194,54 +168,55 @@ impl<T: Float> BackwardKernel<T> {
 
     /// Takes Keras's weights. `input` says whether the gradient of x is wanted.
     pub(crate) fn pack(&mut self, kernel: &[T], recurrent_kernel: &[T], input: bool) {
-        let (form, units, columns) = (self.form, self.units, self.form.gates() * self.units);
-        let pack = |panels: &mut Panels<T>, weights: &[T], parts: &[Columns]| {
+        let (layout, units) = (self.form.layout(), self.units);
+        let columns = layout.gates * units;
+        let pack = |matrix: &mut PackedMatrix<T>, weights: &[T], parts: &[Columns]| {
             // Row j of the transposed matrix is the weights' column that dz's column j belongs to.
             let mut row = 0;
             for part in parts {
-                panels.pack_transposed(weights, columns, part.weight * units, row, part.count * units);
+                matrix.pack_transposed(weights, columns, part.weight * units, row, part.count * units);
                 row += part.count * units;
             }
         };
-        pack(&mut self.recurrent, recurrent_kernel, &[form.of_recurrent()]);
-        if let (Some(panels), Some(part)) = (&mut self.candidate, form.of_candidate()) {
-            pack(panels, recurrent_kernel, &[part]);
+        pack(&mut self.recurrent, recurrent_kernel, &[layout.recurrent]);
+        if let (Some(matrix), Some(part)) = (&mut self.candidate, layout.candidate) {
+            pack(matrix, recurrent_kernel, &[part]);
         }
         if input {
-            let (gates, width) = (form.gates() * units, self.input_size);
-            let panels = self.input.get_or_insert_with(|| Panels::new(gates, 1, width, Grouping::Flat));
-            pack(panels, kernel, form.of_kernel());
+            let (gates, width) = (layout.gates * units, self.input_size);
+            let matrix = self.input.get_or_insert_with(|| PackedMatrix::new(gates, 1, width, Grouping::Flat));
+            pack(matrix, kernel, layout.kernel);
         }
     }
 
     /// One step of the rows in `call`.
     pub(crate) fn step_here(&self, mut call: BackwardStep<'_, T>) {
         let (units, isa) = (self.units, self.isa);
-        dispatch(isa, derivatives::First { form: self.form, units, call: &mut call });
-        if let (Some(panels), Some(part)) = (&self.candidate, self.form.of_candidate()) {
+        dispatch(isa, slopes::First { form: self.form, units, call: &mut call });
+        if let (Some(matrix), Some(part)) = (&self.candidate, self.form.layout().candidate) {
             let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
             let scratch = std::mem::take(&mut call.scratch);
             let out = RowsMut::packed(&mut *scratch, units);
-            dispatch(isa, Product::<T, false> { panels, x: dz, rows: call.rows, out });
-            dispatch(isa, derivatives::Reset { units, call: &mut call, q: Rows::packed(scratch, units) });
+            dispatch(isa, Product::<T, false> { matrix, x: dz, rows: call.rows, out });
+            dispatch(isa, Reset { units, call: &mut call, q: Rows::packed(scratch, units) });
         }
-        let part = self.form.of_recurrent();
+        let part = self.form.layout().recurrent;
         let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
-        let (panels, rows, out) = (&self.recurrent, call.rows, call.d_prev.columns(0..units));
-        if self.form.mixes_h() {
-            dispatch(isa, Product::<T, true> { panels, x: dz, rows, out });
+        let (matrix, rows, out) = (&self.recurrent, call.rows, call.d_prev.columns(0..units));
+        if self.form.layout().mixes_h {
+            dispatch(isa, Product::<T, true> { matrix, x: dz, rows, out });
         } else {
-            dispatch(isa, Product::<T, false> { panels, x: dz, rows, out });
+            dispatch(isa, Product::<T, false> { matrix, x: dz, rows, out });
         }
-        if let (Some(panels), Some(out)) = (&self.input, call.d_x) {
-            let dz = call.dz.as_rows().columns(0..self.form.gates() * units);
-            dispatch(isa, Product::<T, true> { panels, x: dz, rows, out });
+        if let (Some(matrix), Some(out)) = (&self.input, call.d_x) {
+            let dz = call.dz.as_rows().columns(0..self.form.layout().gates * units);
+            dispatch(isa, Product::<T, true> { matrix, x: dz, rows, out });
         }
     }
 
     /// Forgets the sums of the chunks so far.
     pub(crate) fn begin(&mut self) {
-        let len = self.form.outer_products(self.input_size, self.units).map(|outer| outer.len()).sum();
+        let len = self.form.layout().outer_products(self.input_size, self.units).map(|outer| outer.len()).sum();
         self.sums.take(len).fill(T::zero());
     }
 
@@ -259,24 +234,24 @@ impl<T: Float> BackwardKernel<T> {
 
     /// Adds a chunk's sums to the gradient of the bias.
     pub(crate) fn bias_here(&self, call: BackwardChunk<'_, T>, bias: &mut [T]) {
-        let (units, form) = (self.units, self.form);
-        let (first, second) = bias.split_at_mut(form.gates() * units);
+        let (units, layout) = (self.units, self.form.layout());
+        let (first, second) = bias.split_at_mut(layout.gates * units);
         let add = |part: Columns, sums: &mut [T]| {
             let sums = &mut sums[part.weight * units..][..part.count * units];
             let dz = call.dz.columns(part.dz * units..(part.dz + part.count) * units);
             dispatch(self.isa, outer::Sum { dz, rows: call.rows, sums });
         };
-        form.of_kernel().iter().for_each(|&part| add(part, first));
+        layout.kernel.iter().for_each(|&part| add(part, first));
         if !second.is_empty() {
-            add(form.of_recurrent(), second);
+            add(layout.recurrent, second);
         }
     }
 
     /// Adds the sums of all chunks since [`begin`](Self::begin) to the gradients, in Keras's shapes.
     pub(crate) fn finish_here(&mut self, kernel: &mut [T], recurrent_kernel: &mut [T]) {
-        let (units, columns) = (self.units, self.form.gates() * self.units);
+        let (units, columns) = (self.units, self.form.layout().gates * self.units);
         let mut rest = &self.sums[..];
-        for outer in self.form.outer_products(self.input_size, units) {
+        for outer in self.form.layout().outer_products(self.input_size, units) {
             let (sums, others) = rest.split_at(outer.len());
             rest = others;
             let gradient = if outer.operand == Operand::X { &mut *kernel } else { &mut *recurrent_kernel };
@@ -294,7 +269,7 @@ impl<T: Float> std::fmt::Debug for BackwardKernel<T> {
 
 /// `out = x * matrix` for some rows, or with `ADD` `out += x * matrix`.
 struct Product<'a, T: Float, const ADD: bool> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     x: Rows<'a, T>,
     rows: &'a [usize],
     out: RowsMut<'a, T>,
@@ -306,15 +281,15 @@ const ROWS_AT_ONCE: usize = 24;
 impl<T: Float, const ADD: bool> Kernel for Product<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        let Product { panels, x, rows, mut out } = self;
-        let (start, h) = (Start::Same(panels.bias()), Rows::packed(&[], 0));
+    fn run<A: Arch>(self, arch: A) {
+        let Product { matrix, x, rows, mut out } = self;
+        let (start, h) = (Start::Same(matrix.bias()), Rows::packed(&[], 0));
         let operands = Operands { start, x: Some(x), h, h_in_order: false };
         for rows in rows.chunks(ROWS_AT_ONCE) {
             if ADD {
-                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut AddedUnitRows(out.reborrow()));
+                blocks::flat::<A, T, _>(arch, matrix, &operands, rows, false, &mut AddedUnitRows(out.reborrow()));
             } else {
-                blocks::flat::<A, T, _>(panels, &operands, rows, false, &mut UnitRows(out.reborrow()));
+                blocks::flat::<A, T, _>(arch, matrix, &operands, rows, false, &mut UnitRows(out.reborrow()));
             }
         }
     }

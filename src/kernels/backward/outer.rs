@@ -43,7 +43,7 @@ pub(super) fn block_width<T: Float>(all_lines: bool, left: usize) -> usize {
 impl<T: Float> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let Outer { operand, dz, rows, skip, sums } = self;
         let (mut first, mut skipped) = (0, 0);
         let width_at = |column| block_width::<T>(A::ALL_LINES_AT_ONCE, dz.width() - column);
@@ -138,7 +138,7 @@ pub(super) struct Flush<'a, T> {
 impl<T: Float> Kernel for Flush<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let Flush { sums, mut out } = self;
         let columns = out.width();
         let count = sums.len() / columns;
@@ -167,7 +167,7 @@ pub(super) struct Sum<'a, T> {
 impl<T: Float> Kernel for Sum<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
+    fn run<A: Arch>(self, _: A) {
         let Sum { dz, rows, sums } = self;
         let width = sums.len();
         let mut column = 0;

@@ -83,7 +83,7 @@ fn fractions_stay_between_zero_and_one() {
     impl<T: Float> Kernel for Fractions<T> {
         type Output = [T; 5];
         #[inline(always)]
-        fn run<A: Arch>(self) -> [T; 5] {
+        fn run<A: Arch>(self, _: A) -> [T; 5] {
             let (t, s) = (tanh_fraction::<A, T>(self.0), sigmoid_fraction::<A, T>(self.0));
             let (same, rest) = sigmoid_and_rest::<A, T>(self.0);
             assert!(same.numerator == s.numerator && same.denominator == s.denominator);

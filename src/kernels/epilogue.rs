@@ -1,18 +1,19 @@
-//! Where sums go that no cell takes while they are near: into rows.
+//! Where sums go that no cell consumes while they are near: into rows.
 
-use super::blocks::{Block, Sink};
+use super::blocks::{Block, Epilogue};
 use super::isa::Arch;
 use super::lanes::{Lanes, add, prefetch_line};
-use super::panels::Group;
+use super::packed::Group;
+use super::units::SUMS;
 use crate::Float;
 use crate::rows::RowsMut;
 
 /// Writes z rows: columns in the order of the matrix, from its first column on.
 pub(super) struct ZRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Sink<T> for ZRows<'_, T> {
+impl<T: Float> Epilogue<T> for ZRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..][..group.lines * V::LEN];
             for (out, z) in out.chunks_exact_mut(V::LEN).zip(&*z) {
@@ -25,9 +26,9 @@ impl<T: Float> Sink<T> for ZRows<'_, T> {
 /// Writes rows of one value a unit, of a matrix with one gate in flat groups.
 pub(super) struct UnitRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Sink<T> for UnitRows<'_, T> {
+impl<T: Float> Epilogue<T> for UnitRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..];
             for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
@@ -40,9 +41,9 @@ impl<T: Float> Sink<T> for UnitRows<'_, T> {
 /// Adds to rows of one value a unit, of a matrix with one gate in flat groups.
 pub(super) struct AddedUnitRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Sink<T> for AddedUnitRows<'_, T> {
+impl<T: Float> Epilogue<T> for AddedUnitRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
             let out = &mut self.0.row_mut(row)[group.z..];
             for (out, z) in out.chunks_mut(V::LEN).zip(&z[..group.lines]) {
@@ -53,20 +54,19 @@ impl<T: Float> Sink<T> for AddedUnitRows<'_, T> {
     }
 }
 
-/// Writes rows of `GATES` x units, in the order of the call's rows, of a matrix whose tiles are groups. A parked sum
-/// counts as a gate.
-pub(super) struct TileRows<'a, T, const GATES: usize> {
+/// Writes rows of [`SUMS`] x units, in the order of the call's rows, of a matrix whose tiles are groups.
+pub(super) struct TileRows<'a, T> {
     pub out: &'a mut [T],
     pub units: usize,
 }
 
-impl<T: Float, const GATES: usize> Sink<T> for TileRows<'_, T, GATES> {
+impl<T: Float> Epilogue<T> for TileRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, unit) = (self.units, group.z / group.lines);
-        let rows_out = self.out.chunks_exact_mut(GATES * units).skip(first);
+        let rows_out = self.out.chunks_exact_mut(SUMS * units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {
-            for (out, z) in out.chunks_exact_mut(units).zip(&z[..GATES]) {
+            for (out, z) in out.chunks_exact_mut(units).zip(&*z) {
                 z[i].store(&mut out[unit..]);
             }
         }
@@ -79,9 +79,9 @@ pub(super) struct TwoGateRows<'a, T> {
     pub units: usize,
 }
 
-impl<T: Float> Sink<T> for TwoGateRows<'_, T> {
+impl<T: Float> Epilogue<T> for TwoGateRows<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let units = self.units;
         let rows_out = self.out.chunks_exact_mut(2 * units).skip(first);
         for (i, (out, _)) in rows_out.zip(rows).enumerate() {

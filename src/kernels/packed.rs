@@ -22,8 +22,9 @@
 //! A *z row* holds one value per column in the order of the lines: the bias, `bias + x * kernel` of a row of x
 //! ([`Input::Projected`](crate::rows::Input)), or preactivations.
 
+use std::ops::Range;
+
 use super::isa::Isa;
-use super::tiles::split;
 use crate::Float;
 use crate::aligned::Aligned;
 
@@ -57,7 +58,7 @@ const NEAREST_CACHE: usize = 32 << 10;
 
 /// A packed matrix and the bias, in the same order.
 #[derive(Clone)]
-pub(super) struct Panels<T: Float> {
+pub(super) struct PackedMatrix<T: Float> {
     rows: usize,
     units: usize,
     gates: usize,
@@ -69,7 +70,7 @@ pub(super) struct Panels<T: Float> {
     bias: Aligned<T>,
 }
 
-impl<T: Float> Panels<T> {
+impl<T: Float> PackedMatrix<T> {
     /// The elements of the weights and the bias, or `None` if they could not be addressed.
     pub(super) fn packed_len(rows: usize, gates: usize, units: usize) -> Option<usize> {
         let columns = units.checked_next_multiple_of(T::LANES)?.checked_mul(gates)?;
@@ -100,7 +101,7 @@ impl<T: Float> Panels<T> {
         }
         let near = units >= 2 * lanes && rows * z * size_of::<T>() <= NEAREST_CACHE;
         let (weights, bias) = (Aligned::zeros(rows * z), Aligned::zeros(z));
-        Panels { rows, units, gates, z_len: z, grouping, near, groups, weights, bias }
+        PackedMatrix { rows, units, gates, z_len: z, grouping, near, groups, weights, bias }
     }
 
     /// The number of elements of a z row.
@@ -239,4 +240,12 @@ impl<T: Float> Panels<T> {
             }
         }
     }
+}
+
+/// Cuts `0..count` into the fewest pieces of at most `most`, as equal as can be: 32 rows by 6 are 6, 6, 5, 5, 5, 5.
+fn split(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let pieces = count.div_ceil(most);
+    let (small, larger) = (count / pieces.max(1), count % pieces.max(1));
+    let start = move |i: usize| i * small + i.min(larger);
+    (0..pieces).map(move |i| start(i)..start(i + 1))
 }

@@ -2,20 +2,20 @@
 
 use super::isa::Arch;
 use super::lanes::{Lanes, Vectors};
-use super::panels::{Group, Panels};
+use super::packed::{Group, PackedMatrix};
 use super::products::{add_products_of_row, unrolled};
 use crate::Float;
 
 /// `start + x * kernel + h * recurrent`, of `G` lines, in registers. `x` is empty if `start` has its products already.
 #[inline(always)]
 pub(super) fn group_of_row<A: Arch, T: Float, const G: usize>(
-    panels: &Panels<T>,
+    matrix: &PackedMatrix<T>,
     group: &Group,
     start: &[T],
     x: &[T],
     h: &[T],
 ) -> [<T as Vectors>::Line; G] {
-    let weights = T::Line::arrays(panels.weights(group)).as_chunks::<G>().0;
+    let weights = T::Line::arrays(matrix.weights(group)).as_chunks::<G>().0;
     let start = &T::Line::arrays(&start[group.z..])[..G];
     let mut sums = [T::Line::splat(T::zero()); G];
     unrolled!(I in 0..G => { sums[I] = T::Line::of(start[I]); });

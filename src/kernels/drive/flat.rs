@@ -1,16 +1,17 @@
-//! The SimpleRNN's step.
+//! The SimpleRNN's step: groups of columns that need nothing of one another.
 
 use std::fmt;
 
-use super::activate::{activate_here, apply};
-use super::blocks::{self, Block, Operands, Sink};
-use super::isa::{Arch, Isa, Kernel, dispatch};
-use super::lanes::Lanes;
-use super::panels::{Group, Grouping, Panels};
-use super::products::unrolled;
-use super::row::group_of_row;
-use super::sinks::UnitRows;
-use super::{Around, KernelStep, cells, project, reference};
+use super::super::activate::{activate_here, apply};
+use super::super::blocks::{self, Block, Epilogue, Operands};
+use super::super::epilogue::UnitRows;
+use super::super::flat_row::group_of_row;
+use super::super::isa::{Arch, Isa, Kernel, dispatch};
+use super::super::lanes::Lanes;
+use super::super::packed::{Group, Grouping, PackedMatrix};
+use super::super::products::unrolled;
+use super::super::units::{formulas, simple_rnn};
+use super::super::{KernelStep, StepContext, project};
 use crate::rows::{RowStep, Rows, RowsMut};
 use crate::{Activation, Float};
 
@@ -20,13 +21,13 @@ pub(crate) struct SimpleRnnKernel<T: Float> {
     isa: Isa,
     input_size: usize,
     units: usize,
-    panels: Panels<T>,
+    matrix: PackedMatrix<T>,
 }
 
 impl<T: Float> SimpleRnnKernel<T> {
     /// The elements of the packed weights, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
-        Panels::<T>::packed_len(input_size.checked_add(units)?, 1, units)
+        PackedMatrix::<T>::packed_len(input_size.checked_add(units)?, 1, units)
     }
 
     /// A kernel with weights of zero. Both sizes must be at least 1 and have a [`packed_len`](Self::packed_len).
@@ -36,8 +37,8 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// The same on a given instruction set, one of [`Isa::available`].
     pub(crate) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
-        let panels = Panels::new(input_size + units, 1, units, Grouping::Flat);
-        SimpleRnnKernel { isa, input_size, units, panels }
+        let matrix = PackedMatrix::new(input_size + units, 1, units, Grouping::Flat);
+        SimpleRnnKernel { isa, input_size, units, matrix }
     }
 
     /// Takes Keras's weights: `kernel` (input_size, units), `recurrent_kernel` (units, units), `bias` (units).
@@ -47,19 +48,19 @@ impl<T: Float> SimpleRnnKernel<T> {
         assert_eq!(kernel.len(), self.input_size * units);
         assert_eq!(recurrent_kernel.len(), units * units);
         assert!(bias.is_none_or(|b| b.len() == units));
-        self.panels.pack(kernel, units, 0, 0, 0);
-        self.panels.pack(recurrent_kernel, units, 0, self.input_size, 0);
-        self.panels.set_bias(0, bias);
+        self.matrix.pack(kernel, units, 0, 0, 0);
+        self.matrix.pack(recurrent_kernel, units, 0, self.input_size, 0);
+        self.matrix.set_bias(0, bias);
     }
 
     /// The elements of a row of [`project`](Self::project)'s result.
     pub(crate) fn projected_len(&self) -> usize {
-        self.panels.z_len()
+        self.matrix.z_len()
     }
 
     /// `bias + x * kernel` of rows `0..count`, in the order in which [`step`](Self::step) takes it.
-    pub(super) fn project_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        dispatch(self.isa, Project { panels: &self.panels, count, x, out });
+    pub(in crate::kernels) fn project_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        dispatch(self.isa, Project { matrix: &self.matrix, count, x, out });
     }
 
     /// The elements that backward needs of each row and step, beyond the states: none.
@@ -75,29 +76,29 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// One step of one row; the recurrent activation is not looked at.
     #[inline(always)]
-    pub(super) fn step_row_here(&self, step: &mut RowStep<'_, T>, around: Around<'_, T>) {
-        let (panels, activation) = (&self.panels, around.activation);
-        let groups = panels.groups();
+    pub(in crate::kernels) fn step_row_here(&self, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
+        let (matrix, activation) = (&self.matrix, context.activation);
+        let groups = matrix.groups();
         if let ([group], Activation::Tanh) = (groups, activation) {
             return match group.lines {
-                1 => dispatch(self.isa, OnlyGroup::<T, 1> { panels, step }),
-                2 => dispatch(self.isa, OnlyGroup::<T, 2> { panels, step }),
-                3 => dispatch(self.isa, OnlyGroup::<T, 3> { panels, step }),
-                _ => dispatch(self.isa, OnlyGroup::<T, 4> { panels, step }),
+                1 => dispatch(self.isa, OnlyGroup::<T, 1> { matrix, step }),
+                2 => dispatch(self.isa, OnlyGroup::<T, 2> { matrix, step }),
+                3 => dispatch(self.isa, OnlyGroup::<T, 3> { matrix, step }),
+                _ => dispatch(self.isa, OnlyGroup::<T, 4> { matrix, step }),
             };
         }
         for i in 0..groups.len() {
-            let group = &groups[if around.odd_step { groups.len() - 1 - i } else { i }];
+            let group = &groups[if context.odd_step { groups.len() - 1 - i } else { i }];
             let step = &mut *step;
             match (activation, group.lines) {
-                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { panels, group, step }),
-                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { panels, group, step }),
-                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { panels, group, step }),
-                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { panels, group, step }),
-                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { panels, group, step }),
-                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { panels, group, step }),
-                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { panels, group, step }),
-                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { panels, group, step }),
+                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { matrix, group, step }),
+                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { matrix, group, step }),
+                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { matrix, group, step }),
+                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { matrix, group, step }),
+                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { matrix, group, step }),
+                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { matrix, group, step }),
+                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { matrix, group, step }),
+                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { matrix, group, step }),
             }
         }
         if !matches!(activation, Activation::Tanh) {
@@ -107,19 +108,19 @@ impl<T: Float> SimpleRnnKernel<T> {
 
     /// One step of the rows in `call`; `call.recurrent_activation` is not looked at.
     #[inline(always)]
-    pub(super) fn step_here(&self, call: &mut KernelStep<'_, T>) {
+    pub(in crate::kernels) fn step_here(&self, call: &mut KernelStep<'_, T>) {
         match call.single_row() {
-            Some((mut step, around)) => self.step_row_here(&mut step, around),
+            Some((mut step, context)) => self.step_row_here(&mut step, context),
             None => self.step_rows(call),
         }
     }
 
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
-        let (panels, input_size, units) = (&self.panels, self.input_size, self.units);
+        let (matrix, input_size, units) = (&self.matrix, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa.narrow(), Reference { panels, input_size, units, call });
+            dispatch(self.isa.narrow(), Reference { matrix, input_size, units, call });
         } else {
-            dispatch(self.isa, AnyRows { panels, units, call });
+            dispatch(self.isa, AnyRows { matrix, units, call });
         }
     }
 }
@@ -131,7 +132,7 @@ impl<T: Float> fmt::Debug for SimpleRnnKernel<T> {
 }
 
 struct Project<'a, T: Float> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
@@ -140,14 +141,14 @@ struct Project<'a, T: Float> {
 impl<T: Float> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self) {
-        project::flat::<A, T>(self.panels, self.count, self.x, &mut self.out);
+    fn run<A: Arch>(mut self, arch: A) {
+        project::flat::<A, T>(arch, self.matrix, self.count, self.x, &mut self.out);
     }
 }
 
 /// Any step, as the specification has it.
 struct Reference<'a, 'c, T: Float> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     input_size: usize,
     units: usize,
     call: &'a mut KernelStep<'c, T>,
@@ -156,14 +157,14 @@ struct Reference<'a, 'c, T: Float> {
 impl<T: Float> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        reference::simple_rnn::<A, T>(self.panels, self.input_size, self.units, self.call);
+    fn run<A: Arch>(self, arch: A) {
+        simple_rnn::reference::<A, T>(arch, self.matrix, self.input_size, self.units, self.call);
     }
 }
 
 /// A step of any rows.
 struct AnyRows<'a, 'c, T: Float> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     units: usize,
     call: &'a mut KernelStep<'c, T>,
 }
@@ -171,17 +172,17 @@ struct AnyRows<'a, 'c, T: Float> {
 impl<T: Float> Kernel for AnyRows<'_, '_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        let AnyRows { panels, units, call } = self;
-        let operands = Operands::new(panels, call.input, 0, call.prev.columns(0..units));
+    fn run<A: Arch>(self, arch: A) {
+        let AnyRows { matrix, units, call } = self;
+        let operands = Operands::new(matrix, call.input, 0, call.prev.columns(0..units));
         let next = call.next.reborrow();
         if matches!(call.activation, Activation::Tanh) {
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut Cell(next));
+            blocks::flat::<A, T, _>(arch, matrix, &operands, call.rows, call.odd_step, &mut Cell(next));
         } else {
-            let mut sink = UnitRows(next);
-            blocks::flat::<A, T, _>(panels, &operands, call.rows, call.odd_step, &mut sink);
+            let mut epilogue = UnitRows(next);
+            blocks::flat::<A, T, _>(arch, matrix, &operands, call.rows, call.odd_step, &mut epilogue);
             for &row in call.rows {
-                apply::<A, T>(call.activation, call.next.row_mut(row));
+                apply::<A, T>(arch, call.activation, call.next.row_mut(row));
             }
         }
     }
@@ -190,15 +191,15 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 /// Takes the sums of a group to the state.
 struct Cell<'a, T>(RowsMut<'a, T>);
 
-impl<T: Float> Sink<T> for Cell<'_, T> {
+impl<T: Float> Epilogue<T> for Cell<'_, T> {
     #[inline(always)]
-    fn take<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
+    fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         for line in &mut z[..group.lines] {
             for z in &mut line[..rows.len()] {
                 *z = finish::<A, T, V>(*z);
             }
         }
-        UnitRows(self.0.reborrow()).take::<A, V>(group, first, rows, z);
+        UnitRows(self.0.reborrow()).consume::<A, V>(group, first, rows, z);
     }
 }
 
@@ -207,29 +208,29 @@ impl<T: Float> Sink<T> for Cell<'_, T> {
 fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
     let mut h = z.array();
     for h in h.as_mut() {
-        *h = cells::tanh::<A, T>(*h);
+        *h = formulas::tanh::<A, T>(*h);
     }
     V::of(h)
 }
 
-/// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to.
+/// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to. Trap 6: two pointers.
 struct OnlyGroup<'a, 'c, T: Float, const G: usize> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     step: &'a mut RowStep<'c, T>,
 }
 
 impl<T: Float, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        let OnlyGroup { panels, step } = self;
-        OneRow::<T, G, true> { panels, group: &panels.groups()[0], step }.run::<A>();
+    fn run<A: Arch>(self, arch: A) {
+        let OnlyGroup { matrix, step } = self;
+        OneRow::<T, G, true> { matrix, group: &matrix.groups()[0], step }.run(arch);
     }
 }
 
 /// A step of one row and one group, in registers.
 struct OneRow<'a, 'c, T: Float, const G: usize, const TANH: bool> {
-    panels: &'a Panels<T>,
+    matrix: &'a PackedMatrix<T>,
     group: &'a Group,
     step: &'a mut RowStep<'c, T>,
 }
@@ -237,10 +238,10 @@ struct OneRow<'a, 'c, T: Float, const G: usize, const TANH: bool> {
 impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, '_, T, G, TANH> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(self) {
-        let OneRow { panels, group, step } = self;
-        let (x, start) = step.input.operands(panels.bias());
-        let mut sums = group_of_row::<A, T, G>(panels, group, start, x, step.prev);
+    fn run<A: Arch>(self, _: A) {
+        let OneRow { matrix, group, step } = self;
+        let (x, start) = step.input.operands(matrix.bias());
+        let mut sums = group_of_row::<A, T, G>(matrix, group, start, x, step.prev);
         if TANH {
             unrolled!(I in 0..G => { sums[I] = finish::<A, T, T::Line>(sums[I]); });
         }

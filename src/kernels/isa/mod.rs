@@ -1,0 +1,37 @@
+//! The door to the vector units: which instruction set runs, chosen once, and the only `unsafe` that it takes.
+//!
+//! A kernel is written once, as a value that implements [`Kernel`], in safe code over arrays of lanes. [`dispatch`]
+//! compiles it for each instruction set by inlining it into a function with that set's `#[target_feature]`:
+//!
+//! ```text
+//! dispatch(isa, kernel) ─┬─ avx512(kernel) ── kernel.run(Avx512)     512-bit, fused multiply-add
+//!                        ├─ avx2(kernel) ──── kernel.run(Avx2)       256-bit, fused multiply-add
+//!                        └─ baseline(kernel)─ kernel.run(Baseline)   what the target has by itself
+//! ```
+//!
+//! An [`Isa`], and the [`Arch`] that a kernel gets, is the proof that the machine has the set: see `token`.
+//!
+//! Trap 3: everything that a kernel calls must be `#[inline(always)]`, closures included (so: no closures); else it is
+//! compiled without the features, and a fused multiply-add becomes a call into the C library.
+
+mod token;
+
+pub(crate) use token::{Arch, Isa};
+
+/// Work that is compiled once per instruction set. `run` and all that it calls must be `#[inline(always)]`.
+pub(crate) trait Kernel {
+    type Output;
+
+    /// The work. `arch` is for what it dispatches itself.
+    fn run<A: Arch>(self, arch: A) -> Self::Output;
+}
+
+/// Runs a kernel on an instruction set.
+#[inline(always)]
+pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        Isa::Avx512(arch) => arch.run(kernel),
+        Isa::Avx2(arch) => arch.run(kernel),
+        Isa::Baseline(arch) => arch.run(kernel),
+    }
+}

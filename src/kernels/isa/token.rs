@@ -1,0 +1,279 @@
+//! Proof that the machine has an instruction set: a value of a type that nothing but detection, in this file, can make.
+//!
+//! Calling code that is compiled for AVX-512 on a machine without it is undefined behaviour, so [`Avx512`]'s and
+//! [`Avx2`]'s fields are private: whoever holds one has it from [`Isa::available`], by whatever way, and the only
+//! `unsafe` that a kernel takes, in [`run`](Avx512::run), rests on the type alone. Kernels hand their token on to what
+//! they call; a type parameter by itself proves nothing.
+
+use std::sync::OnceLock;
+
+use super::Kernel;
+use crate::float::Float;
+
+/// An instruction set that the kernels are compiled for and this machine has.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isa {
+    /// x86-64 with AVX-512 (F, BW, DQ, VL).
+    Avx512(Avx512),
+    /// x86-64 with AVX2 and FMA.
+    Avx2(Avx2),
+    /// What every machine of the target has: NEON on aarch64, SSE2 on x86-64, scalars elsewhere.
+    Baseline(Baseline),
+}
+
+/// An instruction set as a type, so that a kernel can be compiled for it; a value is the proof that the machine has it.
+pub(crate) trait Arch: Copy + 'static {
+    /// Whether the vector registers hold the sums of several rows for all lines of a group (or of one row for two groups); else one line at a time.
+    const ALL_LINES_AT_ONCE: bool;
+
+    /// The same as a value that can be dispatched on.
+    fn isa(self) -> Isa;
+
+    /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers.
+    fn most_rows(lines: usize) -> usize;
+
+    /// `a * b + c`: one rounding where the machine has fused multiply-add, else two.
+    fn mul_add<T: Float>(a: T, b: T, c: T) -> T;
+}
+
+/// What a token holds: nothing, or where no processor has the set, what there is no value of.
+#[cfg(target_arch = "x86_64")]
+type Proof = ();
+#[cfg(not(target_arch = "x86_64"))]
+type Proof = std::convert::Infallible;
+
+/// The token of a set, what detects it and what is compiled for it: one list of features serves both.
+macro_rules! token {
+    ($(#[$doc:meta])* $token:ident, $compiled:ident: $($feature:tt)+) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) struct $token(Proof);
+
+        #[cfg(target_arch = "x86_64")]
+        impl $token {
+            /// The features that kernels are compiled for.
+            #[cfg(test)]
+            pub(super) const FEATURES: &[&str] = &[$($feature),+];
+
+            /// The proof, if the processor says so.
+            fn detect() -> Option<Self> {
+                ($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))
+            }
+
+            /// Runs a kernel.
+            #[inline(always)]
+            #[allow(unsafe_code)]
+            pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+                // SAFETY: the function needs nothing but that the processor has the features that it enables. `self`
+                // proves that: its field is private to this file, where only `detect` makes one (and `narrow`, from
+                // the proof of a wider set), after it has asked the processor for each feature of the same list.
+                unsafe { $compiled(kernel, self) }
+            }
+        }
+
+        #[cfg(not(target_arch = "x86_64"))]
+        impl $token {
+            /// Never called: there is no token.
+            pub(super) fn run<K: Kernel>(self, _: K) -> K::Output {
+                match self.0 {}
+            }
+        }
+
+        // Never inlined: a rare path that a kernel calls through here stays out of its common one.
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature($(enable = $feature),+)]
+        #[inline(never)]
+        fn $compiled<K: Kernel>(kernel: K, arch: $token) -> K::Output {
+            kernel.run(arch)
+        }
+    };
+}
+
+token! {
+    /// 512-bit vectors.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Avx512, avx512: "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx2" "fma"
+}
+
+token! {
+    /// 256-bit vectors.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Avx2, avx2: "avx2" "fma"
+}
+
+impl Avx512 {
+    /// AVX2 and FMA are among the features that this proves.
+    fn narrow(self) -> Avx2 {
+        Avx2(self.0)
+    }
+}
+
+/// Whatever the target has by itself: nothing to prove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Baseline;
+
+impl Arch for Avx512 {
+    const ALL_LINES_AT_ONCE: bool = true;
+    #[inline(always)]
+    fn isa(self) -> Isa {
+        Isa::Avx512(self)
+    }
+    // Of 32 registers 24 are sums; others hold the lines and what is broadcast.
+    #[inline(always)]
+    fn most_rows(lines: usize) -> usize {
+        if lines == 4 { 6 } else { 8 }
+    }
+    #[inline(always)]
+    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
+    }
+}
+
+impl Arch for Avx2 {
+    const ALL_LINES_AT_ONCE: bool = false;
+    #[inline(always)]
+    fn isa(self) -> Isa {
+        Isa::Avx2(self)
+    }
+    // A line is two registers: of 16, 12 are sums.
+    #[inline(always)]
+    fn most_rows(_lines: usize) -> usize {
+        6
+    }
+    #[inline(always)]
+    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
+    }
+}
+
+#[inline(never)]
+fn baseline<K: Kernel>(kernel: K, arch: Baseline) -> K::Output {
+    kernel.run(arch)
+}
+
+impl Baseline {
+    const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+    /// Runs a kernel.
+    #[inline(always)]
+    pub(super) fn run<K: Kernel>(self, kernel: K) -> K::Output {
+        // Elsewhere there is no other set, and nothing to keep apart.
+        if cfg!(target_arch = "x86_64") { baseline(kernel, self) } else { kernel.run(self) }
+    }
+}
+
+impl Arch for Baseline {
+    const ALL_LINES_AT_ONCE: bool = false;
+    #[inline(always)]
+    fn isa(self) -> Isa {
+        Isa::Baseline(self)
+    }
+    // A line is four registers of 128 bits: of 32 (aarch64), 24 are sums; of 16, 8.
+    #[inline(always)]
+    fn most_rows(_lines: usize) -> usize {
+        if cfg!(target_arch = "aarch64") { 6 } else { 2 }
+    }
+    #[inline(always)]
+    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+        if Baseline::FUSED { a.mul_add(b, c) } else { a * b + c }
+    }
+}
+
+impl Isa {
+    /// The instruction sets of this machine, the best one first.
+    pub(crate) fn available() -> Vec<Isa> {
+        let mut found = Vec::with_capacity(3);
+        #[cfg(target_arch = "x86_64")]
+        {
+            found.extend(Avx512::detect().map(Isa::Avx512));
+            found.extend(Avx2::detect().map(Isa::Avx2));
+        }
+        found.push(Isa::Baseline(Baseline));
+        found
+    }
+
+    /// Its name, as in the environment variable `RECURRENT_ISA`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Isa::Avx512(_) => "avx512",
+            Isa::Avx2(_) => "avx2",
+            Isa::Baseline(_) => "baseline",
+        }
+    }
+
+    /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled twice.
+    #[inline(always)]
+    pub(crate) fn narrow(self) -> Isa {
+        match self {
+            Isa::Avx512(wide) => Isa::Avx2(wide.narrow()),
+            other => other,
+        }
+    }
+
+    /// [`Arch::ALL_LINES_AT_ONCE`].
+    #[inline(always)]
+    pub(crate) fn all_lines_at_once(self) -> bool {
+        match self {
+            Isa::Avx512(_) => Avx512::ALL_LINES_AT_ONCE,
+            Isa::Avx2(_) => Avx2::ALL_LINES_AT_ONCE,
+            Isa::Baseline(_) => Baseline::ALL_LINES_AT_ONCE,
+        }
+    }
+
+    /// Whether it multiplies and adds with one rounding: all that do give the same bits.
+    #[cfg(test)]
+    pub(crate) fn is_fused(self) -> bool {
+        !matches!(self, Isa::Baseline(_)) || Baseline::FUSED
+    }
+
+    /// The instruction set that layers are built for: the best that the machine has, or the one that the environment
+    /// variable `RECURRENT_ISA` names. The variable is for tests, and read once.
+    ///
+    /// Panics if the machine doesn't have what the variable names: a test of it must not pass on something else.
+    pub(crate) fn detect() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let available = Isa::available();
+            match std::env::var("RECURRENT_ISA") {
+                Ok(name) => match available.iter().find(|isa| isa.name() == name) {
+                    Some(&isa) => isa,
+                    None => panic!("RECURRENT_ISA={name}: this machine has {available:?}"),
+                },
+                Err(_) => available[0],
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the proof of the narrower set needs is among what the wider one asks for, or [`Isa::narrow`] would make one
+    /// from nothing.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn a_wider_set_proves_a_narrower_one() {
+        assert!(Avx2::FEATURES.iter().all(|feature| Avx512::FEATURES.contains(feature)));
+        assert!(Avx512::detect().is_none() || Avx2::detect().is_some());
+    }
+
+    /// Tokens are made where this file says, and nowhere else: a constructor more would be a proof of nothing.
+    #[test]
+    fn tokens_are_made_by_detection_only() {
+        let source = include_str!("token.rs");
+        let (code, _) = source.split_once("#[cfg(test)]\nmod tests").expect("the tests are at the end");
+        let makes = |line: &&str| {
+            let made = ["$token(", "Avx512(", "Avx2("].iter().any(|token| line.replace("Isa::Avx", "").contains(token));
+            made && !line.starts_with("//") && !["Avx512(Avx512),", "Avx2(Avx2),"].contains(line)
+        };
+        let made: Vec<&str> = code.lines().map(str::trim).filter(makes).collect();
+        let expected = [
+            "pub(crate) struct $token(Proof);",
+            "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))",
+            "Avx2(self.0)",
+        ];
+        assert_eq!(made, expected);
+    }
+}
