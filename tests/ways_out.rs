@@ -77,7 +77,8 @@ fn sequential(layers: &[Value]) -> Value {
     let mut layers = layers.to_vec();
     for layer in &mut layers {
         let object = layer.as_object_mut().expect("an object");
-        (object.remove("inbound_nodes"), object.remove("name"));
+        object.remove("inbound_nodes");
+        object.remove("name");
     }
     json!({"module": "keras", "class_name": "Sequential", "registered_name": null,
         "config": {"name": "chain", "trainable": true, "layers": layers}})

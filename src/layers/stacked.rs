@@ -358,9 +358,9 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
         room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, between[0]]);
         room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, between[1]]);
-        for buffer in 0..2 {
+        for (buffer, &width) in within.iter().enumerate() {
             let inner = held.in_scratch(|scratch| scratch.chunk_outputs[buffer].len());
-            room.buffer::<T>(inner, &[batch, within[buffer]]);
+            room.buffer::<T>(inner, &[batch, width]);
         }
         room.buffer::<T>(held.in_scratch(|scratch| scratch.chunk_states.len()), &[batch, states]);
     }

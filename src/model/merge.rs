@@ -184,13 +184,16 @@ impl<A: Copy> Compared<A> {
     }
 }
 
+/// The inputs of Multiply as they are multiplied, and the mask of the result.
+type Factors<A> = (Vec<ArrayD<A>>, Option<ArrayD<bool>>);
+
 /// The inputs of Multiply: masked elements count as one. And the mask of the result, if every input has one: what is
 /// masked in all of them becomes zero.
 pub(super) fn without_masked<A: Copy>(
     inputs: &[ArrayD<A>],
     masks: &[Option<ArrayD<bool>>],
     one: A,
-) -> Result<(Vec<ArrayD<A>>, Option<ArrayD<bool>>)> {
+) -> Result<Factors<A>> {
     let one = ArrayD::from_elem(vec![1; inputs.first().map_or(0, ArrayD::ndim)], one);
     let mut factors = Vec::new();
     let mut all: Option<ArrayD<bool>> = None;
