@@ -126,8 +126,16 @@ def float_mask(r):
         r.masked(3, 4, 3), mask * 2]
 
 
+def own_mask(r):
+    """A chain with a mask that isn't what a layer attaches."""
+    x = keras.Input((5, 3))
+    real = keras.ops.any(keras.ops.not_equal(x, 0.25), axis=-1)
+    return keras.Model(x, L.GRU(2)(L.LSTM(3, return_sequences=True)(x, mask=real))), [r.masked(3, 5, 3, value=0.25)]
+
+
 if not KERAS_2:
     case(float_mask)
+    case(own_mask)
 
 
 @case
