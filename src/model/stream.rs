@@ -74,13 +74,13 @@ impl<T: Float> ModelStream<T> {
     ///
     /// # Errors
     /// [`Error::CannotStream`] names the layer that needs the whole sequence: one that goes backwards, or works along
-    /// the time axis, or begins with a state from the graph.
+    /// the time axis, or begins with a state from the graph, or with that of its other call.
     pub fn new(model: &Model<T>, batch: usize) -> Result<Self> {
         let mut model = model.clone();
         let inputs = model.input_kinds();
         let mut layers = Vec::new();
         let outputs = plan(&mut model, &inputs, &mut layers)?;
-        let list = layers.into_iter().map(|layer| Stream::new(layer, batch)).collect::<Result<_>>()?;
+        let list = layers.into_iter().map(|(layer, _)| Stream::new(layer, batch)).collect::<Result<_>>()?;
         let streams = Streams { list, next: 0 };
         Ok(ModelStream { model, batch, streams, inputs, outputs, scratch: Scratch::new() })
     }
@@ -232,7 +232,7 @@ pub(super) fn check_stream<T: Float>(model: &Model<T>) -> Result<()> {
 fn plan<T: Float>(
     model: &mut Model<T>,
     inputs: &[Kind],
-    layers: &mut Vec<Arc<Box<dyn Layer<T>>>>,
+    layers: &mut Vec<(Arc<Box<dyn Layer<T>>>, Option<usize>)>,
 ) -> Result<Vec<Kind>> {
     let mut kinds = vec![Kind::Steady; model.tensors.len()];
     for ((kind, &input), spec) in kinds.iter_mut().zip(inputs).zip(&mut model.inputs) {
@@ -256,7 +256,13 @@ fn plan<T: Float>(
         let kind = if sequence { Kind::Sequence } else { Kind::Steady };
         let outputs = match op {
             Op::Model(inner) => plan(inner, &read, layers)?,
-            Op::Recurrent { layer, .. } => {
+            Op::Recurrent { layer, slot } => {
+                if slot.is_some() && layers.iter().any(|(_, other)| other == slot) {
+                    return Err(cannot(
+                        name,
+                        "it is stateful and called again: each call goes on where the other ended",
+                    ));
+                }
                 if !call.initial_state.is_empty() {
                     return Err(cannot(name, "its initial state comes from the graph"));
                 }
@@ -267,7 +273,7 @@ fn plan<T: Float>(
                     Error::CannotStream { reason, .. } => cannot(name, reason),
                     other => other,
                 })?;
-                layers.push(Arc::clone(layer));
+                layers.push((Arc::clone(layer), *slot));
                 let mut outputs = vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }];
                 outputs.resize(call.outputs.len(), Kind::Steady);
                 outputs
