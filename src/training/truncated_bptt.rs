@@ -118,6 +118,7 @@ impl<T: Float> TruncatedBptt<T> {
         let run = run.initial_state(&self.state).record(&mut self.tape);
         execute(layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
         std::mem::swap(&mut self.state, &mut self.next);
+        self.scratch.call.reserve_copies(x.dim());
         match state {
             Some(state) => state.copy_from(&self.state),
             None => Ok(()),
