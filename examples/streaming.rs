@@ -40,12 +40,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (mut played, mut swapped_at) = (0, None);
     let mut callback = move |input: &[f32], output: &mut [f32]| {
         // New weights, if there are any. The old ones are laid aside: to free them isn't for this thread.
-        if let Ok(mut mailbox) = from_callback.try_lock() {
-            if let Some(new) = mailbox.new.take() {
-                match stream.replace_layer(new) {
-                    Ok(old) => (mailbox.old, swapped_at) = (Some(old), Some(played)),
-                    Err(refused) => mailbox.old = Some(refused.into_layer()),
-                }
+        if let Ok(mut mailbox) = from_callback.try_lock()
+            && let Some(new) = mailbox.new.take()
+        {
+            match stream.replace_layer(new) {
+                Ok(old) => (mailbox.old, swapped_at) = (Some(old), Some(played)),
+                Err(refused) => mailbox.old = Some(refused.into_layer()),
             }
         }
         // One output for each sample, and no allocation. The lengths are the host's own, so they fit.
@@ -59,10 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         stream.flush_below(1e-12);
         played += input.len();
         // A snapshot is a copy into memory that is there.
-        if let Ok(mut mailbox) = from_callback.try_lock() {
-            if mailbox.state.copy_from(stream.state()).is_ok() {
-                mailbox.played = played;
-            }
+        if let Ok(mut mailbox) = from_callback.try_lock()
+            && mailbox.state.copy_from(stream.state()).is_ok()
+        {
+            mailbox.played = played;
         }
         swapped_at
     };

@@ -384,6 +384,7 @@ fn predict_one() -> Outcome {
     let expected = model.predict_one(&ids)?;
     // Whatever array it is: views by value and by reference, slices, other integers, other dimensions.
     let wide = array![[0_u8, 1, 2, 3, 4], [0, 4, 3, 2, 1]];
+    #[allow(clippy::needless_borrows_for_generic_args)] // they are what is tried
     for same in [
         model.predict_one(ids.view())?,
         model.predict_one(&ids.view())?,

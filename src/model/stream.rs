@@ -227,13 +227,12 @@ pub(super) fn check_stream<T: Float>(model: &Model<T>) -> Result<()> {
     plan(&mut model.clone(), &model.input_kinds(), &mut Vec::new()).map(drop)
 }
 
+/// A recurrent layer of a stream, and the place of its state among the model's if it is stateful.
+type StreamedLayer<T> = (Arc<Box<dyn Layer<T>>>, Option<usize>);
+
 /// Checks that each call works step by step, collects the recurrent layers in the order of their calls, and forgets
 /// fixed numbers of time steps. Returns what the outputs are.
-fn plan<T: Float>(
-    model: &mut Model<T>,
-    inputs: &[Kind],
-    layers: &mut Vec<(Arc<Box<dyn Layer<T>>>, Option<usize>)>,
-) -> Result<Vec<Kind>> {
+fn plan<T: Float>(model: &mut Model<T>, inputs: &[Kind], layers: &mut Vec<StreamedLayer<T>>) -> Result<Vec<Kind>> {
     let mut kinds = vec![Kind::Steady; model.tensors.len()];
     for ((kind, &input), spec) in kinds.iter_mut().zip(inputs).zip(&mut model.inputs) {
         *kind = input;

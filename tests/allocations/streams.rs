@@ -96,7 +96,7 @@ fn chunks_of_a_stream_into_arrays_allocate_nothing_after_the_first() {
     for (name, layer) in streaming::<f32>() {
         let (batch, timesteps) = (2, 30);
         let x = numbers::<f32, _>((batch, timesteps, INPUT));
-        let mask = Array2::from_shape_fn((batch, timesteps), |(row, time)| (row + time) % 3 != 0);
+        let mask = Array2::from_shape_fn((batch, timesteps), |(row, time)| !(row + time).is_multiple_of(3));
         let mut sequence = Array3::zeros((batch, timesteps, layer.output_size()));
         let mut last = Array2::zeros((batch, layer.output_size()));
         let mut state = layer.initial_state(batch);
@@ -156,7 +156,7 @@ fn chunks_with_room_allocate_nothing_from_the_first_one_on() {
                 let x = all.slice(s![.., ..steps, ..]).to_owned();
                 let columns = numbers::<T, _>((batch, steps, INPUT).f());
                 let one = numbers::<T, _>((batch, 1, INPUT));
-                let every = |row: usize, time: usize| (row + time) % 3 != 0;
+                let every = |row: usize, time: usize| !(row + time).is_multiple_of(3);
                 let mask = Array2::from_shape_fn((batch, steps), |(row, time)| every(row, time));
                 let turned = Array2::from_shape_fn((batch, steps).f(), |(row, time)| every(row, time));
                 let lengths: Vec<usize> = (0..batch).map(|row| row % (steps + 1)).collect();
