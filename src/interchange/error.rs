@@ -91,8 +91,8 @@ pub enum Problem {
         member: &'static str,
     },
 
-    /// A member that is compressed or encrypted, which Keras never does.
-    #[error("{member} is compressed or encrypted in the zip container; Keras stores it as it is")]
+    /// A member that is packed by another method than deflate, or encrypted.
+    #[error("{member} is encrypted in the zip container, or packed by another method than deflate; zip the members anew")]
     CompressedMember {
         /// The member's name.
         member: String,
@@ -119,7 +119,7 @@ pub enum Problem {
     },
 
     /// An HDF5 file that makes use of something that Keras doesn't.
-    #[error("{object}: {feature} of HDF5 isn't supported; Keras doesn't write it")]
+    #[error("{object}: {feature} isn't read in HDF5; Keras doesn't write it: save the file again from Keras")]
     Hdf5Feature {
         /// The group or dataset.
         object: String,
