@@ -203,7 +203,7 @@ fn step_by_step() {
         ("dense_head", "flatten"),
         ("encoder_decoder", "decoder"),
         ("repeat_vector_autoencoder", "repeat_vector"),
-        ("normalization", "layer_normalization_1"),
+        ("normalization", "batch_normalization_1"),
         ("softmax_with_mask", "softmax"),
         ("masks_lost_in_layers", "reshape"),
     ] {

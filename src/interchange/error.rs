@@ -92,7 +92,9 @@ pub enum Problem {
     },
 
     /// A member that is packed by another method than deflate, or encrypted.
-    #[error("{member} is encrypted in the zip container, or packed by another method than deflate; zip the members anew")]
+    #[error(
+        "{member} is encrypted in the zip container, or packed by another method than deflate; zip the members anew"
+    )]
     CompressedMember {
         /// The member's name.
         member: String,

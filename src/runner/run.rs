@@ -464,10 +464,6 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     if let Some(array) = last.filter(|array| !array.is_standard_layout()) {
         array.iter_mut().zip(last_copy.iter()).for_each(|(to, from)| *to = *from);
     }
-    // The next call of this size may have arrays that lie in other ways.
-    scratch.call.reserve_copies(x.dim());
-    reserve(&mut copies[0], (batch * timesteps).saturating_mul(outputs));
-    reserve(&mut copies[1], batch * outputs);
     scratch.copies = copies;
     Ok(())
 }

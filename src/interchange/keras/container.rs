@@ -92,7 +92,7 @@ impl Parts {
             // A flatbuffer's identifier stands behind the offset of its root.
             [_, _, _, _, b'T', b'F', b'L', b'3', ..] => "a TensorFlow Lite file",
             [b'{', ..] => {
-                let hint = "open it together with its weights by keras::File::open_parts, or save the whole model in Python \
+                let hint = "open it together with its weights by keras::File::open_parts (bytes: keras::File::from_parts), or save the whole model in Python \
                             with model.save(\"model.keras\")";
                 return Err(Problem::Format { found: "JSON text without weights", hint });
             }

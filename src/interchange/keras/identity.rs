@@ -17,7 +17,7 @@ pub(super) struct Identity<'a> {
 }
 
 /// What to do about a class that isn't Keras's.
-const FOREIGN: &str = "it isn't Keras's own class; build its layer by hand and load the weights into it, or take \
+pub(super) const FOREIGN: &str = "it isn't Keras's own class; build its layer by hand and load the weights into it, or take \
                        other layers out of the file with keras::File::layer";
 
 impl<'a> Identity<'a> {

@@ -48,6 +48,7 @@ use self::classes::Reader;
 use self::container::Parts;
 use self::description::Described;
 use self::graph::ModelPlace;
+use self::identity::FOREIGN;
 use self::json::Json;
 use self::version::Version;
 use self::weights::{Layout, Place, Weights, list};
@@ -141,7 +142,14 @@ impl<'a> Contents<'a> {
         let model = Described::root(&Json::root(&self.model))?;
         let hint = "models of the Sequential and the functional kind are read whole; of others, keras::File::tensors lists \
                     the tensors, and keras::File::weights_below loads those of a layer into one that you build";
-        if model.is_model() { Ok(model) } else { Err(model.unsupported(hint)) }
+        if model.is_model() {
+            return Ok(model);
+        }
+        Err(match model.unsupported(hint) {
+            // Whosever class it is.
+            Problem::UnsupportedClass { layer, class, .. } => Problem::UnsupportedClass { layer, class, hint },
+            other => other,
+        })
     }
 
     /// Whether any layer is of this type.
@@ -171,7 +179,9 @@ impl<'a> Contents<'a> {
     /// A hint at [`File::layer`] only where the file has a layer that can be taken out.
     fn true_hint<T: Float>(&self, problem: Problem) -> Problem {
         match problem {
-            Problem::UnsupportedClass { layer, class, hint } if hint.contains("keras::File::layer") => {
+            Problem::UnsupportedClass { layer, class, hint }
+                if hint.contains("keras::File::layer") && hint != FOREIGN =>
+            {
                 let names = self.layer_names().unwrap_or_default();
                 // Files of many layers that can't be taken out aren't worth more.
                 let some = names.iter().take(256).any(|name| self.layer::<T>(name).is_ok());

@@ -53,6 +53,10 @@ impl Reader<'_, '_> {
     ) -> Found<Model<T>> {
         within("depth", depth, self.options.limits.depth)?;
         let described = model.model()?;
+        // What is wrong with a class is said before anything about its calls or its inputs.
+        for layer in described.layers.iter().filter(|layer| !layer.is_model()) {
+            Class::<T>::of(layer)?;
+        }
         let sequential = model.is_sequential();
         self.check_dtype::<T>(described.dtype.as_ref())?;
         let groups = match place {
@@ -223,13 +227,10 @@ impl<T: Float> Graph<'_, '_, T> {
         Ok(())
     }
 
-    /// The calls of each layer, whose class must be known before they are.
+    /// The calls of each layer.
     fn nodes(&self, layers: &[Described<'_>]) -> Found<Vec<Vec<Node>>> {
         let mut nodes: Vec<Vec<Node>> = Vec::new();
         let mut total = 0_usize;
-        for layer in layers.iter().filter(|layer| !layer.is_model()) {
-            Class::<T>::of(layer)?;
-        }
         for layer in layers {
             let own = Node::all(layer)?;
             if layer.is_input() && !own.is_empty() {

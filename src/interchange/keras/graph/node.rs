@@ -130,7 +130,8 @@ impl<'a> Call<'_, 'a> {
         self.given.push(name);
         let compared = self.layer.class() == "NotEqual";
         match name {
-            "mask" | "initial_state" | "training" if value.is_null() => {}
+            "mask" | "initial_state" | "training" | "constants" if value.is_null() => {}
+            "constants" => return Err(self.refuse(name, value, SUPPORTED)),
             "mask" => self.mask(value)?,
             "initial_state" => self.node.initial_state = references(value)?,
             "training" if value.flag()? => {
