@@ -51,8 +51,9 @@
 //!     .layer(Lstm::builder(2, 8).return_sequences(true).build()?)
 //!     .layer(Dense::new(8, 1))
 //!     .build()?;
-//! let mut plugin = Plugin { stream: Stream::new(Box::new(stack), 1)? };
-//! let mut channel = Channel { stream: Stream::new(lstm, 1)? };
+//! let (owned, shared): (Box<dyn Layer<f32>>, Arc<dyn Layer<f32>>) = (Box::new(stack), lstm);
+//! let mut plugin = Plugin { stream: Stream::new(owned, 1)? };
+//! let mut channel = Channel { stream: Stream::new(shared, 1)? };
 //! voices[0].stream.step_one(&[0.5, -0.5])?;
 //! plugin.stream.step_one(&[0.5, -0.5])?;
 //! channel.stream.step_one(&[0.5, -0.5])?;

@@ -203,10 +203,11 @@ fn a_layer_prints_as_in_kerass_summary() -> Outcome {
 │ time_distributed                │ (None, None, 2)        │            10 │
 │ (TimeDistributed)               │                        │               │
 │ bidirectional (Bidirectional)   │ (None, 8)              │            56 │
-│ dense (Dense)                   │ (None, 2)              │            18 │
-│ dense_1 (Dense)                 │ (None, 3)              │             9 │
+│ dense_1 (Dense)                 │ (None, 2)              │            18 │
+│ dense_2 (Dense)                 │ (None, 3)              │             9 │
 │ lstm (LSTM)                     │ (None, 4)              │           128 │";
-    assert_eq!(lines.join("\n"), expected);
+    let rows: Vec<&str> = lines.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with('│')).collect();
+    assert_eq!(rows.join("\n"), expected);
     Ok(())
 }
 
@@ -316,7 +317,9 @@ fn f32_and_f64_layers_convert() -> Outcome {
             assert_eq!(double.returns_state(), single.returns_state());
             assert_eq!(double.goes_backwards(), single.goes_backwards());
             assert_eq!(double.seeds(), single.seeds());
-            assert_eq!(format!("{double}"), format!("{single}"));
+            // But for the memory that they take.
+            let rows = |table: String| table.split(" Total").next().map(String::from);
+            assert_eq!(rows(double.to_string()), rows(single.to_string()));
             // There and back again loses nothing.
             let back = $layer::<f32>::from(&double);
             assert_eq!(back.forward(&x())?, single.forward(&x())?);

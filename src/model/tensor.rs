@@ -15,12 +15,8 @@ use crate::float::Float;
 /// use ndarray::prelude::*;
 /// use recurrent::Input;
 /// let x = Array3::<f32>::ones((4, 5, 3));
-/// let inputs: [Input<'_, f32>; 4] = [
-///     (&x).into(),
-///     x.view().into(),
-///     (&x.slice(s![1..3, .., ..])).into(),
-///     (&array![[3, 1, 4]]).into(), // ids
-/// ];
+/// let (some, ids) = (x.slice(s![1..3, .., ..]), array![[3, 1, 4]]);
+/// let inputs: [Input<'_, f32>; 4] = [(&x).into(), x.view().into(), (&some).into(), (&ids).into()];
 /// assert_eq!(inputs[2].shape(), [2, 5, 3]);
 /// ```
 #[derive(Debug, Clone)]
