@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::sealed::Sealed;
 use super::{Layer, summary};
-use crate::cells::Cell;
+use crate::cells::{Cell, check_output};
 use crate::error::{Error, Result};
 use crate::room::{Call, CallBack, Held, Room};
 use crate::rows::{RowStep, Rows, RowsMut};
@@ -210,7 +210,8 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn ready(&self) -> Result<()> {
-        self.cell.checked_output(self.layout.width()).map(|_| ())
+        // Asked before each call: of the layer's own copies, since the cell would make its layout anew.
+        check_output(self.class_name(), self.output.clone(), self.layout.width()).map(|_| ())
     }
 
     fn depth(&self) -> usize {
