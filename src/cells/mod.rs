@@ -152,16 +152,6 @@ pub trait Cell: Debug + Send + Sync + 'static {
         None
     }
 
-    /// The columns of the state that are the output, if they are such.
-    #[doc(hidden)]
-    fn checked_output(&self, width: usize) -> Result<Range<usize>> {
-        let output = self.output();
-        if output.start <= output.end && output.end <= width {
-            return Ok(output);
-        }
-        Err(Error::CellOutput { cell: self.class_name(), output, width })
-    }
-
     /// How many cells stand within each other here, this one included.
     #[doc(hidden)]
     fn depth(&self) -> usize {
@@ -449,6 +439,12 @@ impl CellDropout {
             recurrent: (self.recurrent_masks > 0).then(|| all.columns(input..end)),
         }
     }
+}
+
+/// The columns that are a cell's output, if they are columns of its state.
+pub(crate) fn check_output(cell: &'static str, output: Range<usize>, width: usize) -> Result<Range<usize>> {
+    let fits = output.start <= output.end && output.end <= width;
+    if fits { Ok(output) } else { Err(Error::CellOutput { cell, output, width }) }
 }
 
 /// A slice in four equal parts.

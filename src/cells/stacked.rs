@@ -1,6 +1,6 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows};
+use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows, check_output};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -87,7 +87,7 @@ impl<T: Float> StackedCells<T> {
         let (mut state, mut masks, mut tape, mut weights) = (0, 0, 0, 0);
         let mut parts = Vec::with_capacity(cells.len());
         for (i, (cell, layout)) in cells.into_iter().zip(&layouts).enumerate() {
-            let output = cell.checked_output(layout.width())?;
+            let output = check_output(cell.class_name(), cell.output(), layout.width())?;
             let (state_start, masks_start, tape_start, weights_start) = (state, masks, tape, weights);
             state = room::add_width("state", state, layout.width())?;
             let (own_masks, _) = mask_widths(cell.dropout());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::sealed::Sealed;
 use super::{Layer, summary, unrolled};
-use crate::cells::Cell;
+use crate::cells::{Cell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::room::{Call, CallBack, Held, Room};
@@ -264,11 +264,8 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn ready(&self) -> Result<()> {
-        // Asked once, when the layer was made: a cell says its layout by a value that allocates.
-        if self.output.start <= self.output.end && self.output.end <= self.layout.width() {
-            return Ok(());
-        }
-        Err(Error::CellOutput { cell: self.cell.class_name(), output: self.output.clone(), width: self.layout.width() })
+        // Asked before each call: of the layer's own copies, since the cell would make its layout anew.
+        check_output(self.class_name(), self.output.clone(), self.layout.width()).map(|_| ())
     }
 
     fn depth(&self) -> usize {
