@@ -222,9 +222,8 @@ fn a_chunk_that_is_copied_needs_no_more_room_than_one_that_was_not() {
     free("a slice in time", || stream.run_into(&slice, Run::new(), OutputMut::new())).unwrap();
     free("a mask in columns", || stream.run_into(&slice, Run::new().mask(&columns), OutputMut::new())).unwrap();
     let mut scratch = Scratch::new();
-    let mut last = Array2::zeros((3, UNITS));
     let mut turned = Array2::zeros((3, UNITS).f());
-    lstm.run_into(&whole, Run::new(), OutputMut::new().last(&mut last), &mut scratch).unwrap();
+    lstm.run_into(&whole, Run::new(), OutputMut::new().last(&mut turned), &mut scratch).unwrap();
     free("a whole call", || lstm.run_into(&slice, Run::new(), OutputMut::new().last(&mut turned), &mut scratch))
         .unwrap();
 }

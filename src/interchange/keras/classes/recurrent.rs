@@ -15,8 +15,7 @@ use crate::layers::recurrent::Recurrent;
 use crate::model::op::Op;
 
 /// What the calls of layers over time take.
-/// (Keras 2 writes `constants`, inputs of a cell besides the sequence, which must be null.)
-pub(super) const ARGUMENTS: &[&str] = &["sequences", "initial_state", "mask", "training", "constants"];
+pub(super) const ARGUMENTS: &[&str] = &["sequences", "initial_state", "mask", "training"];
 
 impl<T: Float> Class<T> {
     pub(super) const RECURRENT: &'static [Self] = &[

@@ -72,7 +72,12 @@ impl Reader<'_, '_> {
             model: self.empty(described.name.unwrap_or(if sequential { "sequential" } else { "model" }), sequential),
         };
         if described.layers.is_empty() {
-            return Err(model.config.wrong("a model of at least one layer"));
+            return Err(Problem::Config {
+                layer: model.path().into(),
+                option: "layers".into(),
+                expected: "at least one layer".into(),
+                found: "[]".into(),
+            });
         }
         if sequential {
             graph.sequential(model, &described, &groups, place)?;

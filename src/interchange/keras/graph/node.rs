@@ -25,7 +25,10 @@ impl Node {
         let Some(calls) = &layer.calls else { return Ok(vec![]) };
         let arguments = if layer.is_model() { ARGUMENTS_OF_A_MODEL } else { Class::<f32>::of(layer)?.arguments };
         let calls = calls.list("a list of calls")?;
-        calls.iter().map(|call| Call { layer, arguments, given: vec![], node: Node::default() }.read(call)).collect()
+        calls
+            .iter()
+            .map(|call| Call { layer, arguments, given: vec![], old: false, node: Node::default() }.read(call))
+            .collect()
     }
 
     /// All tensors that it waits for.
@@ -45,6 +48,8 @@ struct Call<'c, 'a> {
     arguments: &'static [&'static str],
     /// Which of them have been given.
     given: Vec<&'a str>,
+    /// Whether it is in the form of Keras 2, which writes `constants`, inputs of a cell besides the sequence, too.
+    old: bool,
     node: Node,
 }
 
@@ -53,6 +58,7 @@ impl<'a> Call<'_, 'a> {
         if call.is_object() {
             self.keras3(call)?;
         } else {
+            self.old = true;
             self.keras2(call)?;
         }
         if self.node.inputs.is_empty() {
@@ -123,7 +129,8 @@ impl<'a> Call<'_, 'a> {
 
     /// One argument of a call.
     fn argument(&mut self, name: &'a str, value: &Json<'a>) -> Found<()> {
-        let known = self.arguments.contains(&name) || ["mask", "training"].contains(&name);
+        let known =
+            self.arguments.contains(&name) || ["mask", "training"].contains(&name) || self.old && name == "constants";
         if !known || self.given.contains(&name) {
             return Err(self.refuse(name, value, SUPPORTED));
         }
