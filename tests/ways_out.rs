@@ -227,7 +227,7 @@ fn texts_types_and_empty_models() -> Outcome {
         &["null"],
     );
     let subclass = json!({"module": null, "class_name": "Sub", "registered_name": "my>Sub", "config": {"units": 4}});
-    says(&refused(file(&subclass, &weights(false))?.model::<f32>()), &["the model: its class Sub"], &["unnamed"]);
+    says(&refused(file(&subclass, &weights(false))?.model::<f32>()), &["the model: its class my>Sub"], &["unnamed"]);
     Ok(())
 }
 

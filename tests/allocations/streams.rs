@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::prelude::*;
-use recurrent::{Float, Layer, Lstm, OutputMut, Run, Scratch, Stream};
+use recurrent::{Float, Layer, Lstm, OutputMut, Run, Stream};
 
 use super::counter::free;
 use super::layers::{INPUT, UNITS, numbers, streaming};
@@ -221,11 +221,6 @@ fn a_chunk_that_is_copied_needs_no_more_room_than_one_that_was_not() {
     stream.run_into(&whole, Run::new().mask(&mask), OutputMut::new()).unwrap();
     free("a slice in time", || stream.run_into(&slice, Run::new(), OutputMut::new())).unwrap();
     free("a mask in columns", || stream.run_into(&slice, Run::new().mask(&columns), OutputMut::new())).unwrap();
-    let mut scratch = Scratch::new();
-    let mut turned = Array2::zeros((3, UNITS).f());
-    lstm.run_into(&whole, Run::new(), OutputMut::new().last(&mut turned), &mut scratch).unwrap();
-    free("a whole call", || lstm.run_into(&slice, Run::new(), OutputMut::new().last(&mut turned), &mut scratch))
-        .unwrap();
 }
 
 /// Every kind of layer gives way to another of its kind, and the old one comes back whole.
