@@ -48,7 +48,7 @@
 //!     voices.push(Voice { stream: Stream::new(Arc::clone(&lstm), 1)? });
 //! }
 //! let stack = Stacked::builder()
-//!     .layer(Lstm::builder(2, 8).return_sequences(true).build()?)
+//!     .layer(Lstm::<f32>::builder(2, 8).return_sequences(true).build()?)
 //!     .layer(Dense::new(8, 1))
 //!     .build()?;
 //! let (owned, shared): (Box<dyn Layer<f32>>, Arc<dyn Layer<f32>>) = (Box::new(stack), lstm);
