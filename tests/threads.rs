@@ -61,9 +61,13 @@ fn large_calls_are_split_and_small_ones_are_not() {
     let x = input(9, 10, 2);
     let whole = on_threads(1, || layer.forward(&x)).unwrap();
     assert_eq!(seen(), 1);
-    let split = on_threads(3, || layer.forward(&x)).unwrap();
-    assert!(seen() > 1, "a large call runs on one thread only");
-    assert_eq!(whole, split);
+    // Whether another thread is in time for a share is the scheduler's: on a busy machine it may miss a call.
+    let shared = (0..100).any(|_| {
+        let split = on_threads(3, || layer.forward(&x)).unwrap();
+        assert_eq!(whole, split);
+        seen() > 1
+    });
+    assert!(shared, "a large call runs on one thread only");
     assert_eq!(whole.last()[[8, 1]], x.slice(s![8, .., 1]).iter().fold(0.0, |sum, x| sum + x));
     on_threads(3, || layer.forward(&x.slice(s![.., ..1, ..]))).unwrap();
     assert_eq!(seen(), 1, "a single step is split");
@@ -126,9 +130,12 @@ fn recorded_steps_of_many_rows_are_split() {
     let one = on_threads(1, || layer.run(&x, Run::new().record(&mut tape))).unwrap();
     assert_eq!(seen(), 1);
     for threads in [2, 4] {
-        let more = on_threads(threads, || layer.run(&x, Run::new().record(&mut tape))).unwrap();
-        assert!(seen() > 1, "a large recorded call runs on one thread only");
-        assert_eq!(more, one);
+        let shared = (0..100).any(|_| {
+            let more = on_threads(threads, || layer.run(&x, Run::new().record(&mut tape))).unwrap();
+            assert_eq!(more, one);
+            seen() > 1
+        });
+        assert!(shared, "a large recorded call runs on one thread only");
     }
 }
 
