@@ -203,6 +203,8 @@ pub mod design;
 mod error;
 mod float;
 mod gradients;
+#[cfg(feature = "keras")]
+mod graph;
 mod initializers;
 #[cfg(feature = "keras")]
 mod interchange;
@@ -210,8 +212,6 @@ mod kernels;
 mod layers;
 mod mask;
 pub mod math;
-#[cfg(feature = "keras")]
-mod model;
 mod output;
 mod random;
 #[cfg(doc)]
@@ -235,6 +235,8 @@ pub use cells::{Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
+#[cfg(feature = "keras")]
+pub use graph::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
 #[cfg(feature = "keras")]
 pub use interchange::keras;
@@ -253,8 +255,6 @@ pub use layers::simple_rnn::SimpleRnn;
 pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
-#[cfg(feature = "keras")]
-pub use model::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};

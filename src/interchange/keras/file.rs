@@ -8,9 +8,9 @@ use super::container::{self, Parts};
 use super::weights::Weights;
 use super::{Contents, LoadError, Options, Problem, hand_built};
 use crate::float::Float;
+use crate::graph::Model;
 use crate::interchange::error::Found;
 use crate::layers::Layer;
-use crate::model::Model;
 
 /// A file that was opened: what it holds, and layers taken out one by one.
 ///

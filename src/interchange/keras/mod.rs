@@ -55,8 +55,8 @@ use self::weights::{Layout, Place, Weights, list};
 use super::error::Found;
 use super::hdf5::Hdf5;
 use crate::float::Float;
+use crate::graph::Model;
 use crate::layers::Layer;
-use crate::model::Model;
 
 /// Loads a whole model from a `.keras` or a legacy `.h5` file.
 ///

@@ -6,10 +6,10 @@ use super::unsupported::{A_MODEL, NOT_OVER_TIME};
 use super::weights::{Place, Queue, list};
 use super::{Contents, legacy_root, places};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::{Found, Problem};
 use crate::layers::Layer;
 use crate::layers::time_distributed::TimeDistributed;
-use crate::model::op::Op;
 
 /// A layer that was found, and the layers that it stands behind.
 struct Way<'a> {

@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::json::Json;
 use crate::activation::Activation;
 use crate::error::Error;
+use crate::graph::merge::MaskRule;
+use crate::graph::op::SoftmaxMask;
 use crate::interchange::error::{Found, Problem};
-use crate::model::merge::MaskRule;
-use crate::model::op::SoftmaxMask;
 
 /// The meaning of a file's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

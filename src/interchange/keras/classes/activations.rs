@@ -8,8 +8,8 @@ use super::{Built, Class, Holds, INPUTS, Reader, Reading, options};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::{Found, Problem};
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const ACTIVATIONS: &'static [Self] = &[

@@ -6,10 +6,10 @@ use super::super::json::Fields;
 use super::{Built, Class, Holds, INPUTS_AND_TRAINING, Reading, options};
 use crate::activation::Activation;
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::initializers::Initializer;
 use crate::interchange::error::Found;
 use crate::layers::dense::Dense;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const DENSE: &'static [Self] =

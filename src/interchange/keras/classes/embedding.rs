@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::{Built, Class, Holds, INPUTS, Reading, options};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::initializers::Initializer;
 use crate::interchange::error::Found;
 use crate::layers::embedding::Embedding;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const EMBEDDING: &'static [Self] =

@@ -2,8 +2,8 @@
 
 use super::{Built, Class, Holds, INPUTS};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::layers::masking::Masking;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const MASKING: &'static [Self] = &[Class::layer("Masking", INPUTS, Holds::Nothing, |reading| {

@@ -2,8 +2,8 @@
 
 use super::{Built, Class, Holds, INPUTS, Reading};
 use crate::float::Float;
-use crate::model::merge::MergeOp;
-use crate::model::op::Op;
+use crate::graph::merge::MergeOp;
+use crate::graph::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const MERGING: &'static [Self] = &[

@@ -28,8 +28,8 @@ use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::{Found, within};
-use crate::model::op::Op;
 use crate::state::StateLayout;
 
 pub(super) use self::cells::CellKind;

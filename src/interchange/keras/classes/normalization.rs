@@ -7,9 +7,9 @@ use super::super::json::Fields;
 use super::super::weights::Weight;
 use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options};
 use crate::float::Float;
+use crate::graph::normalization::{Normalization, Statistics};
+use crate::graph::op::Op;
 use crate::interchange::error::Found;
-use crate::model::normalization::{Normalization, Statistics};
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const NORMALIZATION: &'static [Self] = &[

@@ -6,9 +6,9 @@ use serde_json::json;
 use super::super::json::Json;
 use super::{Class, Holds, Reading, Reads};
 use crate::float::Float;
+use crate::graph::merge::MaskRule;
+use crate::graph::op::Op;
 use crate::interchange::error::{Found, Problem};
-use crate::model::merge::MaskRule;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const OPERATIONS: &'static [Self] = &[

@@ -9,10 +9,10 @@ use super::super::weights::Place;
 use super::cells::{self, Any, any};
 use super::{Built, CellKind, Class, Holds, Reading, Reads};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::Found;
 use crate::layers::Layer;
 use crate::layers::recurrent::Recurrent;
-use crate::model::op::Op;
 
 /// What the calls of layers over time take.
 pub(super) const ARGUMENTS: &[&str] = &["sequences", "initial_state", "mask", "training"];

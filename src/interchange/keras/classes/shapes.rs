@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::{Built, Class, Holds, INPUTS, Reading};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::Found;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const SHAPES: &'static [Self] = &[

@@ -5,8 +5,8 @@ use super::super::graph::ModelPlace;
 use super::super::weights::Place;
 use super::{Built, Class, Holds, INPUTS_TRAINING_MASK, Reader, Reading};
 use crate::float::Float;
+use crate::graph::op::Op;
 use crate::interchange::error::Found;
-use crate::model::op::Op;
 
 impl<T: Float> Class<T> {
     pub(super) const TIME_DISTRIBUTED: &'static [Self] =

@@ -2,11 +2,11 @@
 
 use super::Graph;
 use crate::float::Float;
+use crate::graph::CallSpec;
+use crate::graph::TensorSpec;
+use crate::graph::op::Op;
+use crate::graph::shape::{Shape, display};
 use crate::interchange::error::{Found, Problem, within};
-use crate::model::CallSpec;
-use crate::model::TensorSpec;
-use crate::model::op::Op;
-use crate::model::shape::{Shape, display};
 
 impl<T: Float> Graph<'_, '_, T> {
     /// Adds a call of a layer; returns the numbers of its outputs.

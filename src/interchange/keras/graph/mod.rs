@@ -17,8 +17,8 @@ use super::places;
 use super::version::Version;
 use super::weights::{Place, Queue};
 use crate::float::Float;
+use crate::graph::{CallSpec, InputKind, Model, Part};
 use crate::interchange::error::{Found, Problem, within};
-use crate::model::{CallSpec, InputKind, Model, Part};
 use crate::stamp::Stamp;
 
 /// Where the weights of a model's layers are.

@@ -7,8 +7,8 @@ use super::node::Node;
 use super::reference::Reference;
 use super::{Graph, missing};
 use crate::float::Float;
+use crate::graph::CallSpec;
 use crate::interchange::error::{Found, Problem};
-use crate::model::CallSpec;
 
 /// A call: the number of its layer, which of the layer's calls.
 type At = (usize, usize);

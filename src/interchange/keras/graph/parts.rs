@@ -7,10 +7,10 @@ use super::super::policy;
 use super::super::weights::{Place, Queue, list};
 use super::{Graph, ModelPlace};
 use crate::float::Float;
+use crate::graph::op::Op;
+use crate::graph::shape::{Shape, product};
+use crate::graph::{InputKind, InputSpec, Model, Part, TensorSpec};
 use crate::interchange::error::{Found, Problem, within};
-use crate::model::op::Op;
-use crate::model::shape::{Shape, product};
-use crate::model::{InputKind, InputSpec, Model, Part, TensorSpec};
 
 impl<T: Float> Graph<'_, '_, T> {
     /// Adds a layer with its weights.

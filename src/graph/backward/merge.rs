@@ -6,10 +6,10 @@ use super::shapes::reshaped;
 use super::{Flow, summed_to};
 use crate::error::Result;
 use crate::float::Float;
-use crate::model::merge::{Compared, MaskRule, MergeOp, choose, inside, of_one_rank, wide, without_masked};
-use crate::model::op::misfit;
-use crate::model::tape::Record;
-use crate::model::tensor::Tensor;
+use crate::graph::merge::{Compared, MaskRule, MergeOp, choose, inside, of_one_rank, wide, without_masked};
+use crate::graph::op::misfit;
+use crate::graph::tape::Record;
+use crate::graph::tensor::Tensor;
 
 /// Several inputs that became one: each one's gradient, summed where it was spread. What a mask replaced gets none.
 pub(super) fn merge<T: Float>(how: MergeOp, rule: MaskRule, record: &Record<T>, d: ArrayD<T>) -> Result<Vec<Flow<T>>> {

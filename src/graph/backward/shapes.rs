@@ -5,10 +5,10 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use super::Flow;
 use crate::error::Result;
 use crate::float::Float;
-use crate::model::normalization::back;
-use crate::model::op::{misfit, mismatch};
-use crate::model::shape::axis_at;
-use crate::model::tensor::Value;
+use crate::graph::normalization::back;
+use crate::graph::op::{misfit, mismatch};
+use crate::graph::shape::axis_at;
+use crate::graph::tensor::Value;
 
 /// The elements in row order in another shape.
 pub(super) fn reshaped<T: Float>(d: ArrayD<T>, shape: &[usize]) -> Result<ArrayD<T>> {

@@ -9,13 +9,13 @@ use super::shapes::reshaped;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
+use crate::graph::gradients::Sums;
+use crate::graph::op::{Op, misfit};
+use crate::graph::tape::Record;
+use crate::graph::tensor::{Value, in_row_order};
 use crate::layers::Layer;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
-use crate::model::gradients::Sums;
-use crate::model::op::{Op, misfit};
-use crate::model::tape::Record;
-use crate::model::tensor::{Value, in_row_order};
 use crate::state::State;
 
 /// A layer over time: outputs are the sequence or the last step, of each direction if they aren't merged, then the

@@ -5,10 +5,10 @@ use ndarray::{ArrayD, Axis, Slice};
 use super::Flow;
 use crate::activation::Activation;
 use crate::float::Float;
+use crate::graph::shape::axis_at;
+use crate::graph::tensor::{Value, in_row_order};
 use crate::kernels::activate::activate_backward;
 use crate::kernels::isa::Isa;
-use crate::model::shape::axis_at;
-use crate::model::tensor::{Value, in_row_order};
 
 /// An activation over the last axis.
 pub(super) fn activation<T: Float>(
