@@ -529,6 +529,39 @@ pub enum Error {
         vocabulary: usize,
     },
 
+    /// A model that is built of nothing.
+    #[error("model {model:?} needs at least one layer and one output")]
+    EmptyModel {
+        /// The model's name.
+        model: String,
+    },
+
+    /// A chain of layers of which none says what it reads.
+    #[error("model {model:?}: its first layers don't say what they read: say input_shape(..)")]
+    InputUnknown {
+        /// The model's name.
+        model: String,
+    },
+
+    /// A part of a graph that no output depends on.
+    #[error("{what} {name:?} is never used: no output of the model depends on it")]
+    Unused {
+        /// `"input"` or `"layer"`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+
+    /// A tensor of one builder that is given to another.
+    #[error(
+        "{} a tensor of another builder: a graph is made of its own inputs and calls",
+        if layer.is_empty() { "an output is".into() } else { format!("layer {layer:?} is called on") }
+    )]
+    ForeignNode {
+        /// The layer that was to be called; empty if it was to be an output.
+        layer: String,
+    },
+
     /// Another number of inputs than a model's.
     #[error("the model has {expected} inputs, got {given}")]
     ModelInputs {
@@ -722,7 +755,6 @@ impl Error {
 
     /// The same error, with the layer of the model where it happened.
     #[cold]
-    #[cfg(feature = "keras")]
     pub(crate) fn in_layer(self, name: &str) -> Self {
         match self {
             Error::ModelCall { layer, expected, given } if layer.is_empty() => {

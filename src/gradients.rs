@@ -12,9 +12,7 @@ pub(crate) use self::slices::Slices;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::trainable::Trainable;
-use crate::state::State;
-#[cfg(feature = "keras")]
-use crate::state::StateLayout;
+use crate::state::{State, StateLayout};
 use crate::weights::WeightVisitor;
 
 /// The gradients that [`Layer::backward`](crate::Layer::backward) makes, reused from call to call.
@@ -60,14 +58,12 @@ impl<T: Float> Gradients<T> {
     }
 
     /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own way back.
-    #[cfg(feature = "keras")]
     pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: &Arc<StateLayout>) -> Self {
         let input = Some(Array3::zeros((0, 0, 0)));
         Gradients { names: Vec::new(), weights, slices, input, state: State::zeros(Arc::clone(layout), 0) }
     }
 
     /// Adds the gradients of the weights of the same model.
-    #[cfg(feature = "keras")]
     pub(crate) fn add(&mut self, other: &Self) {
         self.weights.iter_mut().zip(&other.weights).for_each(|(sum, other)| *sum += other);
         self.slices.iter_mut().zip(&other.slices).for_each(|(sum, other)| sum.extend(other));

@@ -203,7 +203,6 @@ pub mod design;
 mod error;
 mod float;
 mod gradients;
-#[cfg(feature = "keras")]
 mod graph;
 mod initializers;
 #[cfg(feature = "keras")]
@@ -212,6 +211,7 @@ mod kernels;
 mod layers;
 mod mask;
 pub mod math;
+pub mod ops;
 mod output;
 mod random;
 #[cfg(doc)]
@@ -235,8 +235,10 @@ pub use cells::{Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
-#[cfg(feature = "keras")]
-pub use graph::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
+pub use graph::{
+    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelGradients, ModelState, ModelStream,
+    ModelTape, Node, Sequential, SequentialBuilder,
+};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
 #[cfg(feature = "keras")]
 pub use interchange::keras;

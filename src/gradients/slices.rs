@@ -31,7 +31,6 @@ impl<T: Float> Slices<T> {
     }
 
     /// Adds those of the same table that came later.
-    #[cfg(feature = "keras")]
     pub(super) fn extend(&mut self, other: &Self) {
         self.rows.extend(&other.rows);
         self.values.extend(&other.values);

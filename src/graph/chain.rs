@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Model;
 use super::masked::Masked;
-use super::op::Op;
+use super::operation::{Op, Role};
 use super::per_step::PerStep;
 use super::stream::check_stream;
 use crate::error::{Error, Result};
@@ -33,10 +33,12 @@ impl<T: Float> Model<T> {
 
     fn as_one_layer(&self) -> Result<Box<dyn Layer<T>>> {
         let chain = self.chain(&mut None, "")?;
-        if let Some((Link { name, op: Op::Embedding(table) }, rest)) = chain.split_first() {
+        if let Some((first, rest)) = chain.split_first()
+            && let Role::Embedding(table) = first.op.role()
+        {
             // What is behind it may be what can't be done.
             link(rest, Some(table.embeddings().ncols()), table.masks_zero())?;
-            return Err(cannot(name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
+            return Err(cannot(first.name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
         }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
         link(&chain, features, false)
@@ -54,14 +56,16 @@ impl<T: Float> Model<T> {
 
     fn as_table_and_layer(&self) -> Result<(Embedding<T>, Box<dyn Layer<T>>)> {
         let chain = self.chain(&mut None, "")?;
-        let Some((Link { op: Op::Embedding(table), .. }, rest)) = chain.split_first() else {
-            // That into_layer takes it is to be true.
-            self.as_one_layer()?;
-            let name = chain.first().map_or("", |link| link.name);
-            return Err(cannot(name, "the model doesn't begin with an Embedding: use into_layer"));
-        };
-        let width = table.embeddings().ncols();
-        Ok(((**table).clone(), link(rest, Some(width), table.masks_zero())?))
+        if let Some((first, rest)) = chain.split_first()
+            && let Role::Embedding(table) = first.op.role()
+        {
+            let width = table.embeddings().ncols();
+            return Ok((table.clone(), link(rest, Some(width), table.masks_zero())?));
+        }
+        // That into_layer takes it is to be true.
+        self.as_one_layer()?;
+        let name = chain.first().map_or("", |link| link.name);
+        Err(cannot(name, "the model doesn't begin with an Embedding: use into_layer"))
     }
 
     /// A refusal that names a [`ModelStream`](super::ModelStream) only if that can run the model; if that can't either,
@@ -93,12 +97,11 @@ impl<T: Float> Model<T> {
             let Some(part) = self.parts.get(call.part) else { continue };
             let Some(op) = &part.op else { continue };
             let named = |of: usize, value: f64| format!("{path}{of} != {value}");
-            let made = match op {
-                Op::NotEqual(value) => Some(named(call.inputs.first().copied().unwrap_or(0), *value)),
-                Op::Any { axes, keepdims } => {
-                    let of = call.inputs.first().and_then(|input| flags.get(input));
-                    let last = axes.as_deref() == Some(&[-1]) && !keepdims;
-                    Some(of.filter(|_| last).map_or(String::new(), |of| format!("any {of}")))
+            let made = match op.role() {
+                Role::NotEqual(value) => Some(named(call.inputs[0], value)),
+                Role::Any { along_the_last } => {
+                    let of = flags.get(&call.inputs[0]).filter(|_| along_the_last);
+                    Some(of.map_or(String::new(), |of| format!("any {of}")))
                 }
                 _ => None,
             };
@@ -114,14 +117,14 @@ impl<T: Float> Model<T> {
             if call.masks.iter().flatten().any(own) {
                 return Err(cannot(&part.name, "its mask isn't the one of its input: use a ModelStream"));
             }
-            match op {
-                Op::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{}/", part.name))?),
-                op => chain.push(Link { name: &part.name, op }),
-            }
-            match op {
-                Op::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
-                Op::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
+            match op.role() {
+                Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{}/", part.name))?),
+                Role::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
+                Role::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
                 _ => {}
+            }
+            if !matches!(op.role(), Role::Model(_)) {
+                chain.push(Link { name: &part.name, op });
             }
             tensor = call.outputs.first().copied().unwrap_or(tensor);
         }
@@ -151,31 +154,25 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>, masked: bool) 
     let mut empty = true;
     for (at, Link { name, op }) in chain.iter().enumerate() {
         let known = || width.ok_or_else(|| cannot(name, "the number of its features isn't known"));
-        let layer: Box<dyn Layer<T>> = match op {
+        let layer: Box<dyn Layer<T>> = match op.role() {
             // Each is a stack in a box in the one before.
-            Op::Masking(_)
-                if chain.iter().filter(|link| matches!(link.op, Op::Masking(_))).count() * 3 > MOST_NESTED =>
-            {
+            Role::Masking(_) if maskings(chain) * 3 > MOST_NESTED => {
                 return Err(Error::NestedTooDeep { most: MOST_NESTED });
             }
-            Op::Masking(value) => {
-                let rest = chain.get(at + 1..).unwrap_or(&[]);
-                let inner = link(rest, width, true)?;
-                let layer = Masked::new(*value, inner);
+            Role::Masking(value) => {
+                let inner = link(&chain[at + 1..], width, true)?;
+                let layer = Masked::new(value, inner);
                 stack = stack.layer(layer);
                 return stack.build().map(|stack| Box::new(stack) as Box<dyn Layer<T>>);
             }
-            op if masked && reads_or_loses_mask(op) => {
+            _ if masked && op.reads_or_loses_mask() => {
                 return Err(cannot(name, "it does something else with the mask: use a ModelStream"));
             }
-            Op::Identity | Op::WithoutMask if !(empty && at + 1 == chain.len()) => continue,
-            Op::Recurrent { layer, .. } => (**layer).clone(),
-            Op::Dense(layer) => Box::new((**layer).clone()),
-            Op::TimeDistributed(inner) => match &**inner {
-                Op::Dense(layer) => Box::new((**layer).clone()),
-                inner => Box::new(PerStep::new(inner, known()?).ok_or_else(|| cannot(name, WHOLE))?),
+            Role::Same { .. } if !(empty && at + 1 == chain.len()) => continue,
+            _ => match op.as_layer() {
+                Some(layer) => layer.boxed_clone(),
+                None => Box::new(PerStep::new(&***op, known()?).ok_or_else(|| cannot(name, WHOLE))?),
             },
-            op => Box::new(PerStep::new(op, known()?).ok_or_else(|| cannot(name, WHOLE))?),
         };
         layer.can_stream().map_err(|error| match error {
             Error::CannotStream { reason, .. } => cannot(name, reason),
@@ -192,13 +189,9 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>, masked: bool) 
     Ok(Box::new(stack.build()?))
 }
 
-/// Whether a mask makes a difference for an operation that as a layer knows nothing of it.
-fn reads_or_loses_mask<T: Float>(op: &Op<T>) -> bool {
-    match op {
-        Op::Softmax { .. } | Op::WithoutMask => true,
-        Op::TimeDistributed(inner) => reads_or_loses_mask(inner),
-        _ => false,
-    }
+/// How many layers of a chain hide steps.
+fn maskings<T: Float>(chain: &[Link<'_, T>]) -> usize {
+    chain.iter().filter(|link| matches!(link.op.role(), Role::Masking(_))).count()
 }
 
 pub(super) const WHOLE: &str = "it works on the whole time axis, or isn't made for one step";

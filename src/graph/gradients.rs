@@ -106,7 +106,7 @@ impl<T: Float> ModelGradients<T> {
 }
 
 /// The gradients of the weights of one part of a model, to be added to; none if the part isn't trained.
-pub(super) struct Sums<'a, T> {
+pub(crate) struct Sums<'a, T> {
     weights: &'a mut [ArrayD<T>],
     slices: &'a mut [Slices<T>],
 }

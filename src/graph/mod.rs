@@ -4,19 +4,21 @@
 //! call reads some tensors and writes new ones; a part that is called twice is a shared layer. Masks travel with the
 //! tensors as Keras attaches them: see [`run`]. Gradients go the calls' way back: see [`backward`].
 
+pub(crate) mod assembly;
 mod backward;
+mod builder;
 mod chain;
 mod gradients;
+mod layer;
 mod masked;
-pub(crate) mod merge;
 mod named;
-pub(crate) mod normalization;
-pub(crate) mod op;
+pub(crate) mod operation;
+pub(crate) mod ops;
 mod order;
 mod per_step;
 mod predict_one;
-mod prelu;
 mod run;
+mod sequential;
 pub(crate) mod shape;
 mod stream;
 mod summary;
@@ -28,13 +30,16 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+pub use self::builder::{CallOptions, ModelBuilder, Node};
 pub use self::gradients::ModelGradients;
+pub use self::layer::AnyLayer;
 pub use self::run::ModelState;
+pub use self::sequential::{Sequential, SequentialBuilder};
 pub use self::stream::ModelStream;
 pub use self::tape::ModelTape;
 pub use self::tensor::{Input, InputElement};
 
-use self::op::Op;
+use self::operation::{Op, Role};
 use self::shape::{Misfit, Shape};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -145,6 +150,11 @@ pub(crate) struct TensorSpec {
     pub(crate) shape: Shape,
 }
 
+impl InputKind {
+    /// Any integers.
+    pub(crate) const IDS: InputKind = InputKind::Int { min: i64::MIN, max: i64::MAX };
+}
+
 impl<T: Float> Model<T> {
     /// The model's name.
     pub fn name(&self) -> &str {
@@ -181,14 +191,15 @@ impl<T: Float> Model<T> {
 
     fn find_layer(&self, name: &str) -> Option<&dyn Layer<T>> {
         for part in &self.parts {
-            match &part.op {
-                Some(Op::Model(model)) => {
+            let Some(op) = &part.op else { continue };
+            match op.role() {
+                Role::Model(model) => {
                     let inner = name.strip_prefix(part.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
                     if let Some(found) = inner.and_then(|inner| model.find_layer(inner)) {
                         return Some(found);
                     }
                 }
-                Some(op) if part.name == name => return op.as_layer(),
+                _ if part.name == name => return op.as_layer(),
                 _ => {}
             }
         }
@@ -197,9 +208,10 @@ impl<T: Float> Model<T> {
 
     fn collect_layers(&self, prefix: &str, names: &mut Vec<String>) {
         for part in &self.parts {
-            match &part.op {
-                Some(Op::Model(model)) => model.collect_layers(&format!("{prefix}{}/", part.name), names),
-                Some(op) if op.as_layer().is_some() => names.push(format!("{prefix}{}", part.name)),
+            let Some(op) = &part.op else { continue };
+            match op.role() {
+                Role::Model(model) => model.collect_layers(&format!("{prefix}{}/", part.name), names),
+                _ if op.as_layer().is_some() => names.push(format!("{prefix}{}", part.name)),
                 _ => {}
             }
         }
@@ -218,10 +230,11 @@ impl<T: Float> Model<T> {
         ) -> Option<&'m Embedding<T>> {
             for part in &model.parts {
                 let path = format!("{prefix}{}", part.name);
-                match &part.op {
-                    Some(Op::Embedding(table)) if path == name => return Some(table),
-                    Some(Op::Embedding(_)) => known.push(path),
-                    Some(Op::Model(inner)) => {
+                let Some(op) = &part.op else { continue };
+                match op.role() {
+                    Role::Embedding(table) if path == name => return Some(table),
+                    Role::Embedding(_) => known.push(path),
+                    Role::Model(inner) => {
                         if let Some(found) = find(inner, &format!("{path}/"), name, known) {
                             return Some(found);
                         }
@@ -323,17 +336,5 @@ impl InputSpec {
             i == 0 || own.is_none() || given.is_none() || own == given
         };
         (shape.len() == rank && self.shape.iter().zip(&shape).enumerate().all(fits)).then_some(shape)
-    }
-}
-
-impl<T: Float> Op<T> {
-    /// The layer over time that it is.
-    fn as_layer(&self) -> Option<&dyn Layer<T>> {
-        match self {
-            Op::Recurrent { layer, .. } => Some(&***layer),
-            Op::Dense(layer) => Some(&**layer),
-            Op::TimeDistributed(inner) if matches!(**inner, Op::Dense(_)) => inner.as_layer(),
-            _ => None,
-        }
     }
 }

@@ -11,12 +11,11 @@
 
 use std::collections::HashMap;
 
-use super::{CallSpec, Model};
+use super::{CallSpec, Model, Part};
 use crate::float::Float;
 
 impl<T: Float> Model<T> {
     /// Puts the calls in Keras's order; calls that no output depends on come last.
-    #[cfg(feature = "keras")]
     pub(crate) fn order_calls(&mut self) {
         let depths = self.depths();
         let mut calls: Vec<Option<CallSpec>> = std::mem::take(&mut self.calls).into_iter().map(Some).collect();
@@ -27,12 +26,68 @@ impl<T: Float> Model<T> {
         self.calls.extend(calls.into_iter().flatten());
     }
 
-    /// The calls that outputs depend on, in the order in which their depths were first spoken of, with these.
-    fn depths(&self) -> Vec<(usize, usize)> {
+    /// Puts the layers in the order in which Keras lists those of a functional model: the deepest first, among equals those
+    /// first that are found first from the outputs on.
+    pub(super) fn order_parts(&mut self) {
+        let mut depths = vec![0; self.parts.len()];
+        let mut met: Vec<usize> = Vec::new();
+        let makers = self.makers();
+        let mut waiting: Vec<usize> = self.outputs.iter().rev().copied().collect();
+        let mut seen = vec![false; self.tensors.len()];
+        while let Some(tensor) = waiting.pop() {
+            if std::mem::replace(&mut seen[tensor], true) {
+                continue;
+            }
+            met.push(self.tensors[tensor].part);
+            if let Some(call) = makers[tensor] {
+                let before: Vec<usize> = reads(&self.calls[call]).collect();
+                waiting.extend(before.into_iter().rev());
+            }
+        }
+        for (call, depth) in self.depths() {
+            let part = self.calls[call].part;
+            depths[part] = depth.max(depths[part]);
+            for input in reads(&self.calls[call]).filter(|&tensor| makers[tensor].is_none()) {
+                let part = self.tensors[input].part;
+                depths[part] = depths[part].max(depth + 1);
+            }
+        }
+        let place = |part: usize| met.iter().position(|&other| other == part).unwrap_or(usize::MAX);
+        let mut order: Vec<usize> = (0..self.parts.len()).collect();
+        order.sort_by_key(|&part| (std::cmp::Reverse(depths[part]), place(part)));
+        let mut numbers = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(new, &old)| numbers[old] = new);
+        let mut parts: Vec<Option<Part<T>>> = std::mem::take(&mut self.parts).into_iter().map(Some).collect();
+        self.parts = order.iter().filter_map(|&old| parts[old].take()).collect();
+        self.calls.iter_mut().for_each(|call| call.part = numbers[call.part]);
+        self.tensors.iter_mut().for_each(|tensor| tensor.part = numbers[tensor.part]);
+    }
+
+    /// A part that no output depends on.
+    pub(super) fn unused_part(&self) -> Option<&Part<T>> {
+        let makers = self.makers();
+        let mut used = vec![false; self.parts.len()];
+        self.outputs.iter().for_each(|&output| used[self.tensors[output].part] = true);
+        for (call, _) in self.depths() {
+            used[self.calls[call].part] = true;
+            let inputs = reads(&self.calls[call]).filter(|&tensor| makers[tensor].is_none());
+            inputs.for_each(|input| used[self.tensors[input].part] = true);
+        }
+        self.parts.iter().zip(used).find(|(_, used)| !used).map(|(part, _)| part)
+    }
+
+    /// Of each tensor the call that makes it; none for inputs.
+    fn makers(&self) -> Vec<Option<usize>> {
         let mut makers: Vec<Option<usize>> = vec![None; self.tensors.len()];
         for (at, call) in self.calls.iter().enumerate() {
             call.outputs.iter().for_each(|&output| makers[output] = Some(at));
         }
+        makers
+    }
+
+    /// The calls that outputs depend on, in the order in which their depths were first spoken of, with these.
+    fn depths(&self) -> Vec<(usize, usize)> {
+        let makers = self.makers();
         let read: Vec<Vec<usize>> =
             self.calls.iter().map(|call| reads(call).filter_map(|tensor| makers[tensor]).collect()).collect();
         let found = self.found(&makers, &read);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::normalization::{Normalization, Sums};
-use super::op::Op;
-use super::prelu;
+use super::operation::Operation;
+use super::ops::normalization::{Normalization, Sums};
+use super::ops::prelu;
 use crate::activation::Activation;
 use crate::error::Result;
 use crate::float::Float;
@@ -37,8 +37,9 @@ pub(super) struct PerStep<T: Float> {
     layout: Arc<StateLayout>,
 }
 
+/// What an operation does to the features of one step.
 #[derive(Debug, Clone)]
-enum Map<T: Float> {
+pub(crate) enum Map<T: Float> {
     Same,
     Activation(Activation),
     PRelu(ArrayD<T>),
@@ -52,20 +53,8 @@ impl<T: Float> PerStep<T> {
     }
 
     /// `None` for an operation that looks at more than one step's features.
-    pub(super) fn new(op: &Op<T>, features: usize) -> Option<Self> {
-        let map = match op {
-            Op::Identity | Op::WithoutMask => Map::Same,
-            Op::Activation(activation) if !activation.changes_width() => Map::Activation(activation.clone()),
-            Op::Softmax { axis: -1, .. } => Map::Activation(Activation::Softmax),
-            Op::PRelu(alpha) if alpha.len() == features && alpha.shape().last() == Some(&features) => {
-                Map::PRelu(alpha.clone())
-            }
-            // The last of three axes; 1 is the last of two, where the time axis is gone.
-            Op::Normalize(normalization) if matches!(normalization.axes[..], [-1 | 2]) => {
-                Map::Normalize(normalization.clone())
-            }
-            _ => return None,
-        };
+    pub(super) fn new(operation: &dyn Operation<T>, features: usize) -> Option<Self> {
+        let map = operation.per_step(features)?;
         Some(PerStep { features, map, stamp: Stamp::new(), layout: Arc::default() })
     }
 
@@ -93,7 +82,7 @@ impl<T: Float> PerStep<T> {
             Map::PRelu(alpha) => {
                 let sums = gradients.slice(0).iter_mut();
                 for (((sum, &alpha), &x), d) in sums.zip(alpha).zip(x).zip(d) {
-                    *sum += prelu::backward(x, alpha, d);
+                    *sum += prelu::value_backward(x, alpha, d);
                 }
             }
             Map::Normalize(normalization) => {
@@ -292,6 +281,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::gradients::{Gradients, OutputGradient};
+    use crate::graph::ops::prelu::PRelu;
     use crate::layers::gru::Gru;
     use crate::layers::lstm::Lstm;
     use crate::layers::stacked::Stacked;
@@ -303,7 +293,7 @@ mod tests {
     #[test]
     fn slopes() -> Result<()> {
         let alpha = array![[0.3, -0.7, 0.2, 1.4]];
-        let slopes = PerStep::new(&Op::PRelu(alpha.clone().into_dyn()), 4);
+        let slopes = PerStep::new(&PRelu(alpha.clone().into_dyn()), 4);
         let mut seeds = SeedSource::keras(5);
         let lstm = Lstm::<f64>::builder(3, 4).return_sequences(true).seeds(&mut seeds).build()?;
         let mut chain = Stacked::builder()

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::op::{Call, Op};
+use super::operation::{Call, Op, Role};
 use super::shape::{Shape, display};
 use super::stream::Streams;
 use super::tape::Frame;
@@ -157,7 +157,10 @@ impl<T: Float> Model<T> {
 
     /// Attaches the masks that a call of a model names to its inputs, wherever else these are.
     fn attach(&self, call: &CallSpec, tensors: &mut [Option<Tensor<T>>]) -> Result<()> {
-        let is_model = self.parts.get(call.part).is_some_and(|part| matches!(part.op, Some(Op::Model(_))));
+        let is_model = self
+            .parts
+            .get(call.part)
+            .is_some_and(|part| part.op.as_ref().is_some_and(|op| matches!(op.role(), Role::Model(_))));
         if !is_model || call.masks.iter().all(Option::is_none) {
             return Ok(());
         }

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use ndarray::{ArrayD, Axis};
 
 use super::chain::{WHOLE, cannot};
-use super::op::Op;
+use super::operation::{Role, SharedLayer};
 use super::run::ModelState;
-use super::shape::axis_at;
 use super::tensor::{Given, Input, Tensor, Value, in_row_order};
 use super::{CallSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::runner::scratch::Scratch;
 use crate::runner::stream::Stream;
 
@@ -52,7 +50,7 @@ pub struct ModelStream<T: Float> {
 }
 
 /// A stream that shares a layer of the model.
-type OwnStream<T> = Stream<T, Arc<Box<dyn Layer<T>>>>;
+type OwnStream<T> = Stream<T, SharedLayer<T>>;
 
 /// The streams of the recurrent layers, one for each call, in the order in which calls are done.
 pub(crate) struct Streams<T: Float> {
@@ -194,11 +192,11 @@ impl<T: Float> Model<T> {
         for call in self.calls.iter().rev() {
             call.masks.iter().flatten().for_each(|&mask| masks[mask] = true);
             let makes_mask = call.outputs.iter().any(|&output| masks[output]);
-            match self.parts.get(call.part).and_then(|part| part.op.as_ref()) {
-                Some(Op::NotEqual(_) | Op::LogicalOr | Op::Identity) if makes_mask => {
+            match self.parts.get(call.part).and_then(|part| part.op.as_ref()).map(|op| op.role()) {
+                Some(Role::NotEqual(_) | Role::LogicalOr | Role::Same { keeps_mask: true }) if makes_mask => {
                     call.inputs.iter().for_each(|&input| masks[input] = true);
                 }
-                Some(Op::Model(inner)) => {
+                Some(Role::Model(inner)) => {
                     for (i, &tensor) in call.inputs.iter().enumerate() {
                         masks[tensor] |= inner.reads_mask_from(i);
                     }
@@ -211,13 +209,14 @@ impl<T: Float> Model<T> {
 
     /// Whether an Embedding reads this input.
     fn reads_ids_from(&self, input: usize) -> bool {
-        let reads = |call: &CallSpec| match self.parts.get(call.part).and_then(|part| part.op.as_ref()) {
-            Some(Op::Embedding(_)) => call.inputs.contains(&input),
-            Some(Op::Model(inner)) => {
-                call.inputs.iter().enumerate().any(|(i, &tensor)| tensor == input && inner.reads_ids_from(i))
-            }
-            _ => false,
-        };
+        let reads =
+            |call: &CallSpec| match self.parts.get(call.part).and_then(|part| part.op.as_ref()).map(|op| op.role()) {
+                Some(Role::Embedding(_)) => call.inputs.contains(&input),
+                Some(Role::Model(inner)) => {
+                    call.inputs.iter().enumerate().any(|(i, &tensor)| tensor == input && inner.reads_ids_from(i))
+                }
+                _ => false,
+            };
         self.calls.iter().any(reads)
     }
 }
@@ -228,7 +227,7 @@ pub(super) fn check_stream<T: Float>(model: &Model<T>) -> Result<()> {
 }
 
 /// A recurrent layer of a stream, and the place of its state among the model's if it is stateful.
-type StreamedLayer<T> = (Arc<Box<dyn Layer<T>>>, Option<usize>);
+type StreamedLayer<T> = (SharedLayer<T>, Option<usize>);
 
 /// Checks that each call works step by step, collects the recurrent layers in the order of their calls, and forgets
 /// fixed numbers of time steps. Returns what the outputs are.
@@ -245,18 +244,23 @@ fn plan<T: Float>(model: &mut Model<T>, inputs: &[Kind], layers: &mut Vec<Stream
         let Some(op) = &mut part.op else { continue };
         let name = part.name.as_str();
         let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
-        let sequence = read.contains(&Kind::Sequence);
-        if sequence && read.contains(&Kind::Steady) && !matches!(op, Op::Model(_)) {
+        let (sequence, is_model) = (read.contains(&Kind::Sequence), matches!(op.role(), Role::Model(_)));
+        if sequence && read.contains(&Kind::Steady) && !is_model {
             return Err(cannot(name, "it joins a sequence with what belongs to the whole sequence"));
         }
         if call.masks.iter().flatten().any(|&mask| (kinds[mask] == Kind::Sequence) != sequence) {
             return Err(cannot(name, "its mask and its input aren't both sequences"));
         }
         let kind = if sequence { Kind::Sequence } else { Kind::Steady };
-        let outputs = match op {
-            Op::Model(inner) => plan(inner, &read, layers)?,
-            Op::Recurrent { layer, slot } => {
-                if slot.is_some() && layers.iter().any(|(_, other)| other == slot) {
+        if let Some(inner) = op.model_mut().filter(|_| is_model) {
+            for (&output, kind) in call.outputs.iter().zip(plan(inner, &read, layers)?) {
+                kinds[output] = kind;
+            }
+            continue;
+        }
+        let outputs = match op.role() {
+            Role::Recurrent { layer, slot } => {
+                if slot.is_some() && layers.iter().any(|(_, other)| *other == slot) {
                     return Err(cannot(
                         name,
                         "it is stateful and called again: each call goes on where the other ended",
@@ -272,16 +276,16 @@ fn plan<T: Float>(model: &mut Model<T>, inputs: &[Kind], layers: &mut Vec<Stream
                     Error::CannotStream { reason, .. } => cannot(name, reason),
                     other => other,
                 })?;
-                layers.push((Arc::clone(layer), *slot));
+                layers.push((Arc::clone(layer), slot));
                 let mut outputs = vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }];
                 outputs.resize(call.outputs.len(), Kind::Steady);
                 outputs
             }
-            op => {
-                if sequence && !steps_alone(op) {
+            role => {
+                if sequence && !op.steps_alone() {
                     return Err(cannot(name, WHOLE));
                 }
-                if let (Op::RepeatVector(_), false) = (&op, sequence) {
+                if let (Role::Repeat, false) = (&role, sequence) {
                     return Err(cannot(name, "it repeats what belongs to the whole sequence"));
                 }
                 vec![kind]
@@ -292,30 +296,4 @@ fn plan<T: Float>(model: &mut Model<T>, inputs: &[Kind], layers: &mut Vec<Stream
         }
     }
     Ok(model.outputs.iter().map(|&output| kinds[output]).collect())
-}
-
-/// Whether an operation on (batch, timesteps, ..) treats each step by itself. Ranks aren't known here: an axis counted
-/// from the end is taken as one of three.
-fn steps_alone<T: Float>(op: &Op<T>) -> bool {
-    let beyond_time = |axis: i64| axis_at(axis, 3).is_none_or(|at| at > 1);
-    match op {
-        Op::Embedding(_)
-        | Op::Dense(_)
-        | Op::TimeDistributed(_)
-        | Op::Masking(_)
-        | Op::Identity
-        | Op::WithoutMask
-        | Op::Activation(_)
-        | Op::Merge { .. }
-        | Op::NotEqual(_)
-        | Op::LogicalOr
-        | Op::Flags(_) => true,
-        Op::Softmax { axis, .. } | Op::Concatenate { axis, .. } => beyond_time(*axis),
-        Op::PRelu(alpha) => alpha.shape().first() == Some(&1),
-        Op::Normalize(normalization) => normalization.axes.iter().all(|&axis| beyond_time(axis)),
-        Op::Any { axes, .. } => axes.as_ref().is_some_and(|axes| axes.iter().all(|&axis| beyond_time(axis))),
-        Op::ExpandDims(axis) => *axis == -1 || *axis > 1,
-        Op::Flatten | Op::Reshape(_) | Op::Permute(_) | Op::RepeatVector(_) => false,
-        Op::Recurrent { .. } | Op::Model(_) => false,
-    }
 }

@@ -1,11 +1,8 @@
 //! A model's weights: by path name, read, replaced, and trained.
 
-use std::sync::Arc;
-
 use ndarray::ArrayViewD;
 
-use super::normalization::Statistics;
-use super::op::Op;
+use super::operation::{Op, Which};
 use super::{Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -14,14 +11,6 @@ use crate::layers::sealed::Weighted;
 use crate::layers::trainable::Trainable;
 use crate::stamp::Mark;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
-
-/// Which of the weights.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Which {
-    All,
-    /// Without moving statistics, and without layers that aren't trainable.
-    Trained,
-}
 
 impl<T: Float> Model<T> {
     /// The weights with their names, in the order of the layers. A name is the layer's in the model, then the weight's
@@ -85,7 +74,7 @@ impl<T: Float> Model<T> {
                 return true;
             }
             let inner = layer.strip_prefix(part.name.as_str()).and_then(|rest| rest.strip_prefix('/'));
-            if let (Some(inner), Some(model)) = (inner, part.op.as_mut().and_then(Op::model_mut))
+            if let (Some(inner), Some(model)) = (inner, part.op.as_mut().and_then(|op| op.model_mut()))
                 && model.try_set_trainable(inner, yes)
             {
                 part.count_those_within();
@@ -104,31 +93,31 @@ impl<T: Float> Model<T> {
         }
     }
 
-    fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+    pub(super) fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
         for part in &self.parts {
             if let Some(op) = part.op.as_ref().filter(|_| part.is_among(which)) {
-                visitor.nested(&part.name, |visitor| op.show(which, visitor));
+                visitor.nested(&part.name, |visitor| op.visit_weights(which, visitor));
             }
         }
     }
 
     /// The only way to the weights of the parts, whatever they are.
-    fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+    pub(super) fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.stamp.renew();
         for part in &mut self.parts {
             let among = part.is_among(which);
             if let Some(op) = part.op.as_mut().filter(|_| among) {
-                visitor.nested(&part.name, |visitor| op.change(which, visitor))?;
+                visitor.nested(&part.name, |visitor| op.visit_weights_mut(which, visitor))?;
             }
         }
         Ok(())
     }
 
-    fn own(&mut self, which: Which) -> Result<()> {
+    pub(super) fn own(&mut self, which: Which) -> Result<()> {
         for part in &mut self.parts {
             let among = part.is_among(which);
             if let Some(op) = part.op.as_mut().filter(|_| among) {
-                op.own(which)?;
+                op.unshare(which)?;
             }
         }
         Ok(())
@@ -141,13 +130,13 @@ impl<T: Float> Part<T> {
     }
 
     fn set_trainable(&mut self, yes: bool) {
-        if let Some(model) = self.op.as_mut().and_then(Op::model_mut) {
+        if let Some(model) = self.op.as_mut().and_then(|op| op.model_mut()) {
             model.parts.iter_mut().for_each(|part| part.set_trainable(yes));
             return self.count_those_within();
         }
         let (all, mut learned) = (self.trainable + self.non_trainable, 0);
         if let Some(op) = self.op.as_ref().filter(|_| yes) {
-            op.show(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
+            op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
         }
         (self.trainable, self.non_trainable) = (learned, all - learned);
     }
@@ -164,79 +153,9 @@ impl<T: Float> Part<T> {
     pub(super) fn trained_weights(&self) -> usize {
         let mut count = 0;
         if let Some(op) = self.op.as_ref().filter(|_| self.is_among(Which::Trained)) {
-            op.show(Which::Trained, &mut WeightVisitor::new(&mut |_, _| count += 1));
+            op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, _| count += 1));
         }
         count
-    }
-}
-
-impl<T: Float> Op<T> {
-    /// The model that it is, or has inside.
-    fn model(&self) -> Option<&Model<T>> {
-        match self {
-            Op::Model(model) => Some(model),
-            Op::TimeDistributed(inner) => inner.model(),
-            _ => None,
-        }
-    }
-
-    fn model_mut(&mut self) -> Option<&mut Model<T>> {
-        match self {
-            Op::Model(model) => Some(model),
-            Op::TimeDistributed(inner) => inner.model_mut(),
-            _ => None,
-        }
-    }
-
-    fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        match self {
-            Op::Recurrent { layer, .. } => layer.visit_weights(visitor),
-            Op::Embedding(table) => table.show_weights(visitor),
-            Op::Dense(layer) => layer.show_weights(visitor),
-            Op::TimeDistributed(inner) => inner.show(which, visitor),
-            Op::Model(model) => model.show(which, visitor),
-            Op::PRelu(alpha) => visitor.weight("alpha", alpha),
-            Op::Normalize(normalization) => {
-                normalization.show_weights(visitor);
-                if let (Statistics::Moving(moving), Which::All) = (&normalization.statistics, which) {
-                    visitor.weight("moving_mean", &moving.mean);
-                    visitor.weight("moving_variance", &moving.variance);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// In the same order as [`show`](Op::show).
-    fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
-        match self {
-            Op::Recurrent { layer, .. } => return Arc::make_mut(layer).visit_weights_mut(visitor),
-            Op::Embedding(table) => return Arc::make_mut(table).change_weights(visitor),
-            Op::Dense(layer) => return Arc::make_mut(layer).change_weights(visitor),
-            Op::TimeDistributed(inner) => return inner.change(which, visitor),
-            Op::Model(model) => return model.change(which, visitor),
-            Op::PRelu(alpha) => visitor.weight("alpha", alpha),
-            Op::Normalize(normalization) => {
-                normalization.change_weights(visitor);
-                if let (Statistics::Moving(moving), Which::All) = (&mut normalization.statistics, which) {
-                    visitor.weight("moving_mean", &mut moving.mean);
-                    visitor.weight("moving_variance", &mut moving.variance);
-                    normalization.fold();
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Makes sure that the weights belong to this model alone: streams and clones share them until they change.
-    fn own(&mut self, which: Which) -> Result<()> {
-        match self {
-            Op::Recurrent { layer, .. } => Arc::make_mut(layer).unshare(),
-            Op::TimeDistributed(inner) => inner.own(which),
-            Op::Model(model) => model.own(which),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -22,7 +22,6 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::{Scratch, take};
 use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
-#[cfg(feature = "keras")]
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutState;
 use crate::stamp::{Mark, Stamp};
@@ -146,7 +145,6 @@ impl<T: Float> Dense<T> {
     }
 
     /// Records what [`forward_rows`](Dense::forward_rows) was given, as a call of one step.
-    #[cfg(feature = "keras")]
     pub(crate) fn record_rows(&self, x: &ArrayRef2<T>, tape: &mut Tape<T>) {
         let x = x.as_standard_layout();
         if let Some(values) = x.as_slice() {

@@ -31,6 +31,11 @@ impl<T: Float> Masking<T> {
         if mask_value.is_nan() { Err(Error::MaskValue) } else { Ok(Masking { mask_value }) }
     }
 
+    /// The value that masks a step.
+    pub fn mask_value(&self) -> T {
+        self.mask_value
+    }
+
     /// The mask alone, (batch, timesteps): true where any feature differs from the mask value.
     ///
     /// # Errors

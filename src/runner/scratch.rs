@@ -40,7 +40,6 @@ pub struct Scratch<T> {
     /// Lists of rows, for parts of a step.
     pub(crate) indices: Vec<usize>,
     /// Which steps are real, where a layer finds out by itself.
-    #[cfg(feature = "keras")]
     pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
@@ -100,7 +99,6 @@ impl<T> Scratch<T> {
             dropout: Vec::new(),
             rows: Vec::new(),
             indices: Vec::new(),
-            #[cfg(feature = "keras")]
             flags: Vec::new(),
             resets: Vec::new(),
             chunk_outputs: [Vec::new(), Vec::new()],
@@ -125,7 +123,6 @@ impl<T> Scratch<T> {
         let values = values + [state, dz, projected].map(|buffer| buffer.len()).iter().sum::<usize>();
         let rows = self.rows.capacity() + self.indices.capacity() + self.all_rows.len() + self.chunk.capacity();
         let own = values * size_of::<T>() + rows * size_of::<usize>() + self.resets.capacity() + 2 * lag.capacity();
-        #[cfg(feature = "keras")]
         let own = own + self.flags.capacity();
         let others = self.children.iter();
         #[cfg(feature = "rayon")]

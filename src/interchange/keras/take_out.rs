@@ -6,7 +6,7 @@ use super::unsupported::{A_MODEL, NOT_OVER_TIME};
 use super::weights::{Place, Queue, list};
 use super::{Contents, legacy_root, places};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::operation::Role;
 use crate::interchange::error::{Found, Problem};
 use crate::layers::Layer;
 use crate::layers::time_distributed::TimeDistributed;
@@ -84,11 +84,11 @@ impl Contents<'_> {
             }
             Err(problem) => return Err(problem),
         };
-        match op {
-            Op::Recurrent { layer, .. } => Ok((*layer).clone()),
-            Op::Dense(layer) => Ok(Box::new((*layer).clone())),
-            Op::TimeDistributed(inner) => match *inner {
-                Op::Dense(layer) => Ok(Box::new(TimeDistributed::new((*layer).clone()))),
+        match op.role() {
+            Role::Recurrent { layer, .. } => Ok((**layer).clone()),
+            Role::Dense(layer) => Ok(Box::new(layer.clone())),
+            Role::TimeDistributed(inner) => match inner.role() {
+                Role::Dense(layer) => Ok(Box::new(TimeDistributed::new(layer.clone()))),
                 _ => {
                     let inner = layer.config.glance("an object", |fields| {
                         Described::read(&fields.need("layer", "a layer")?, layer.path())

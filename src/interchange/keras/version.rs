@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::json::Json;
 use crate::activation::Activation;
 use crate::error::Error;
-use crate::graph::merge::MaskRule;
-use crate::graph::op::SoftmaxMask;
+use crate::graph::ops::merge::MaskRule;
+use crate::graph::ops::softmax::SoftmaxMask;
 use crate::interchange::error::{Found, Problem};
 
 /// The meaning of a file's words.

@@ -8,13 +8,14 @@ use super::{Built, Class, Holds, INPUTS, Reader, Reading, options};
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops::prelu::PRelu;
+use crate::graph::ops::softmax::Softmax;
 use crate::interchange::error::{Found, Problem};
 
 impl<T: Float> Class<T> {
     pub(super) const ACTIVATIONS: &'static [Self] = &[
         Class::layer("Activation", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(Op::Activation(reading.needed_activation::<T>("activation")?), 0))
+            Ok(Built::with(reading.needed_activation::<T>("activation")?, 0))
         }),
         Class::layer("ReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, relu)),
         Class::layer("LeakyReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, leaky_relu)),
@@ -29,7 +30,7 @@ impl<T: Float> Class<T> {
 fn of_layer<T: Float>(reading: &Reading<'_, '_>, read: fn(&Reading<'_, '_>) -> Found<Activation>) -> Found<Built<T>> {
     let activation = read(reading)?;
     activation.validate().map_err(|source| reading.refused(source))?;
-    Ok(Built::with(Op::Activation(activation), 0))
+    Ok(Built::with(activation, 0))
 }
 
 fn relu(reading: &Reading<'_, '_>) -> Found<Activation> {
@@ -61,7 +62,7 @@ fn thresholded_relu(reading: &Reading<'_, '_>) -> Found<Activation> {
 
 fn softmax<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let axis = reading.axis()?;
-    Ok(Built::with(Op::Softmax { axis, masks: reading.reader.version.softmax_mask() }, 0))
+    Ok(Built::with(Softmax { axis, masks: reading.reader.version.softmax_mask() }, 0))
 }
 
 fn prelu<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -72,7 +73,7 @@ fn prelu<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         .loose(&["shared_axes"], "whole numbers or null", |json| json.is_null() || json.integers().is_ok())?;
     let weights = reading.tensors(reading.place, &["alpha"])?;
     let count = options::count(&weights);
-    Ok(Built::with(Op::PRelu(weights[0].array.as_standard_layout().into_owned()), count))
+    Ok(Built::with(PRelu(weights[0].array.as_standard_layout().into_owned()), count))
 }
 
 impl Reading<'_, '_> {

@@ -1,12 +1,10 @@
 //! Dense.
 
-use std::sync::Arc;
-
 use super::super::json::Fields;
 use super::{Built, Class, Holds, INPUTS_AND_TRAINING, Reading, options};
 use crate::activation::Activation;
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops;
 use crate::initializers::Initializer;
 use crate::interchange::error::Found;
 use crate::layers::dense::Dense;
@@ -34,5 +32,5 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         .build()
         .map_err(|source| reading.refused(source))?;
     reading.set(&mut layer, &weights)?;
-    Ok(Built::with(Op::Dense(Arc::new(layer)), options::count(&weights)))
+    Ok(Built::with(ops::dense::Dense::new(layer), options::count(&weights)))
 }

@@ -1,10 +1,8 @@
 //! Embedding.
 
-use std::sync::Arc;
-
 use super::{Built, Class, Holds, INPUTS, Reading, options};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops;
 use crate::initializers::Initializer;
 use crate::interchange::error::Found;
 use crate::layers::embedding::Embedding;
@@ -31,5 +29,5 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         .build()
         .map_err(refused)?;
     layer.set_embeddings(weights[0].array.view()).map_err(refused)?;
-    Ok(Built::with(Op::Embedding(Arc::new(layer)), options::count(&weights)))
+    Ok(Built::with(ops::embedding::Embedding::new(layer), options::count(&weights)))
 }

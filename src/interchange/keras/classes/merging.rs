@@ -2,8 +2,8 @@
 
 use super::{Built, Class, Holds, INPUTS, Reading};
 use crate::float::Float;
-use crate::graph::merge::MergeOp;
-use crate::graph::op::Op;
+use crate::graph::ops::concatenate::Concatenate;
+use crate::graph::ops::merge::{Merge, MergeOp};
 
 impl<T: Float> Class<T> {
     pub(super) const MERGING: &'static [Self] = &[
@@ -15,11 +15,11 @@ impl<T: Float> Class<T> {
         Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum))),
         Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
             let masks = reading.reader.version.mask_rule();
-            Ok(Built::with(Op::Concatenate { axis: reading.axis()?, masks }, 0))
+            Ok(Built::with(Concatenate { axis: reading.axis()?, masks }, 0))
         }),
     ];
 }
 
 fn merge<T: Float>(reading: &Reading<'_, '_>, how: MergeOp) -> Built<T> {
-    Built::with(Op::Merge { how, masks: reading.reader.version.mask_rule() }, 0)
+    Built::with(Merge { how, masks: reading.reader.version.mask_rule() }, 0)
 }

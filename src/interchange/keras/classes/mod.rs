@@ -28,7 +28,7 @@ use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::operation::{Op, Operation};
 use crate::interchange::error::{Found, within};
 use crate::state::StateLayout;
 
@@ -185,8 +185,8 @@ pub(super) struct Built<T: Float> {
 
 impl<T: Float> Built<T> {
     /// A layer with `trainable` elements of weights.
-    fn with(op: Op<T>, trainable: usize) -> Self {
-        Built { op, trainable, non_trainable: 0, stateful: None }
+    fn with(operation: impl Operation<T>, trainable: usize) -> Self {
+        Built { op: Op::new(operation), trainable, non_trainable: 0, stateful: None }
     }
 }
 

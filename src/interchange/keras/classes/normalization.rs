@@ -7,8 +7,7 @@ use super::super::json::Fields;
 use super::super::weights::Weight;
 use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options};
 use crate::float::Float;
-use crate::graph::normalization::{Normalization, Statistics};
-use crate::graph::op::Op;
+use crate::graph::ops::normalization::{Normalization, Statistics};
 use crate::interchange::error::Found;
 
 impl<T: Float> Class<T> {
@@ -45,7 +44,7 @@ fn layer_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let (gamma, beta) = (take(&weights, "gamma"), take(&weights, "beta"));
     let statistics = Statistics::Own { epsilon: fields.default_number("epsilon", 1e-3)? };
     let normalization = Normalization { axes, shape, gamma, beta, statistics };
-    Ok(Built::with(Op::Normalize(Box::new(normalization)), options::count(&weights)))
+    Ok(Built::with(normalization, options::count(&weights)))
 }
 
 fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -65,7 +64,7 @@ fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let mut normalization = Normalization { axes: vec![axis], shape: vec![width], gamma, beta, statistics };
     normalization.fold();
     let (all, fixed) = (options::count(&weights), 2 * width);
-    Ok(Built { non_trainable: fixed, ..Built::with(Op::Normalize(Box::new(normalization)), all - fixed) })
+    Ok(Built { non_trainable: fixed, ..Built::with(normalization, all - fixed) })
 }
 
 /// What matters in training only; renormalization among it.

@@ -6,20 +6,23 @@ use serde_json::json;
 use super::super::json::Json;
 use super::{Class, Holds, Reading, Reads};
 use crate::float::Float;
-use crate::graph::merge::MaskRule;
-use crate::graph::op::Op;
+use crate::graph::operation::Op;
+use crate::graph::ops::concatenate::Concatenate;
+use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};
+use crate::graph::ops::merge::MaskRule;
+use crate::graph::ops::shapes::ExpandDims;
 use crate::interchange::error::{Found, Problem};
 
 impl<T: Float> Class<T> {
     pub(super) const OPERATIONS: &'static [Self] = &[
         Self::operation("NotEqual", &["x1", "x2"], not_equal),
-        Self::operation("LogicalOr", &["x1", "x2"], |_| Ok(Op::LogicalOr)),
+        Self::operation("LogicalOr", &["x1", "x2"], |_| Ok(Op::new(LogicalOr))),
         Self::operation("Any", &["x"], any),
-        Self::operation("ExpandDims", &["x"], |reading| Ok(Op::ExpandDims(reading.fields.integer("axis")?))),
+        Self::operation("ExpandDims", &["x"], |reading| Ok(Op::new(ExpandDims(reading.fields.integer("axis")?)))),
         Self::operation("ZerosLike", &["x"], |reading| flags(reading, false)),
         Self::operation("OnesLike", &["x"], |reading| flags(reading, true)),
         Self::operation("Concatenate", &["xs"], |reading| {
-            Ok(Op::Concatenate { axis: reading.fields.integer("axis")?, masks: MaskRule::None })
+            Ok(Op::new(Concatenate { axis: reading.fields.integer("axis")?, masks: MaskRule::None }))
         }),
     ];
 
@@ -33,7 +36,7 @@ impl<T: Float> Class<T> {
 }
 
 fn not_equal<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
-    reading.constant.map(Op::NotEqual).ok_or_else(|| Problem::UnsupportedClass {
+    reading.constant.map(|number| Op::new(NotEqual(number))).ok_or_else(|| Problem::UnsupportedClass {
         layer: reading.path().into(),
         class: "NotEqual".into(),
         hint: "it is supported as a comparison with a number, which masks are made with",
@@ -43,11 +46,11 @@ fn not_equal<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
 fn any<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     let axes = reading.fields.need("axis", "whole numbers or null")?.given();
     let axes = axes.map(|axes: Json<'_>| axes.integers()).transpose()?;
-    Ok(Op::Any { axes, keepdims: reading.fields.flag("keepdims")? })
+    Ok(Op::new(Any { axes, keepdims: reading.fields.flag("keepdims")? }))
 }
 
 fn flags<T: Float>(reading: &Reading<'_, '_>, value: bool) -> Found<Op<T>> {
     let dtype = reading.fields.need("dtype", "\"bool\"")?;
     dtype.only(&json!("bool"), "as part of a mask only")?;
-    Ok(Op::Flags(value))
+    Ok(Op::new(Flags(value)))
 }

@@ -9,7 +9,7 @@ use super::super::weights::Place;
 use super::cells::{self, Any, any};
 use super::{Built, CellKind, Class, Holds, Reading, Reads};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops;
 use crate::interchange::error::Found;
 use crate::layers::Layer;
 use crate::layers::recurrent::Recurrent;
@@ -110,6 +110,5 @@ fn with_flags<C: crate::cells::Cell>(layer: Recurrent<C>, flags: Flags) -> Recur
 pub(super) fn finish<T: Float>(layer: impl Layer<T>, flags: &Flags) -> Built<T> {
     let stateful = flags.stateful.then(|| Arc::clone(layer.state_layout()));
     let trainable = layer.count_params();
-    let op = Op::Recurrent { layer: Arc::new(Box::new(layer)), slot: None };
-    Built { stateful, ..Built::with(op, trainable) }
+    Built { stateful, ..Built::with(ops::recurrent::Recurrent::new(layer), trainable) }
 }

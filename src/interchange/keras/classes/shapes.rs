@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Built, Class, Holds, INPUTS, Reading};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops::shapes::{Flatten, Permute, RepeatVector, Reshape};
 use crate::interchange::error::Found;
 
 impl<T: Float> Class<T> {
@@ -13,7 +13,7 @@ impl<T: Float> Class<T> {
         Class::layer("Reshape", INPUTS, Holds::Nothing, reshape),
         Class::layer("Permute", INPUTS, Holds::Nothing, permute),
         Class::layer("RepeatVector", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(Op::RepeatVector(reading.size("n")?), 0))
+            Ok(Built::with(RepeatVector(reading.size("n")?), 0))
         }),
     ];
 }
@@ -21,7 +21,7 @@ impl<T: Float> Class<T> {
 fn flatten<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     // The first versions had no such option, and no other way.
     reading.fields.only("data_format", &json!("channels_last"), "only channels_last is supported")?;
-    Ok(Built::with(Op::Flatten, 0))
+    Ok(Built::with(Flatten, 0))
 }
 
 fn reshape<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -31,7 +31,7 @@ fn reshape<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     if open > 1 || target.iter().any(|&size| size < -1) || !option.is_list() {
         return Err(option.wrong("sizes, one of which may be -1"));
     }
-    Ok(Built::with(Op::Reshape(target.iter().map(|&size| usize::try_from(size).ok()).collect()), 0))
+    Ok(Built::with(Reshape(target.iter().map(|&size| usize::try_from(size).ok()).collect()), 0))
 }
 
 fn permute<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -44,5 +44,5 @@ fn permute<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     if sorted.is_empty() || !option.is_list() || sorted.iter().enumerate().any(|(i, &dim)| dim != i + 1) {
         return Err(wrong());
     }
-    Ok(Built::with(Op::Permute(dims), 0))
+    Ok(Built::with(Permute(dims), 0))
 }

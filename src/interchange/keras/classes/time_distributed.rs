@@ -5,7 +5,9 @@ use super::super::graph::ModelPlace;
 use super::super::weights::Place;
 use super::{Built, Class, Holds, INPUTS_TRAINING_MASK, Reader, Reading};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::operation::Op;
+use crate::graph::ops::nested::Nested;
+use crate::graph::ops::time_distributed::TimeDistributed;
 use crate::interchange::error::Found;
 
 impl<T: Float> Class<T> {
@@ -24,7 +26,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     if built.stateful.is_some() {
         return Err(option.unsupported("a stateful layer inside TimeDistributed; set stateful=False in Python"));
     }
-    Ok(Built { op: Op::TimeDistributed(Box::new(built.op)), ..built })
+    Ok(Built { op: Op::new(TimeDistributed(built.op)), ..built })
 }
 
 impl Reader<'_, '_> {
@@ -34,11 +36,12 @@ impl Reader<'_, '_> {
             Place::Queue(queue) => ModelPlace::Queue(queue),
         };
         let model = self.model::<T>(model, &place, depth)?;
+        let (trainable, non_trainable) = model.counts();
         Ok(Built {
-            trainable: model.parts.iter().map(|part| part.trainable).sum(),
-            non_trainable: model.parts.iter().map(|part| part.non_trainable).sum(),
+            trainable,
+            non_trainable,
             stateful: model.stateful.first().cloned(),
-            op: Op::Model(Box::new(model)),
+            op: Op::new(Nested(Box::new(model))),
         })
     }
 }

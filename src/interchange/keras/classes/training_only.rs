@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Built, Class, Holds, INPUTS, INPUTS_AND_TRAINING, Reading};
 use crate::float::Float;
-use crate::graph::op::Op;
+use crate::graph::ops::identity::Identity;
 use crate::interchange::error::Found;
 
 impl<T: Float> Class<T> {
@@ -18,10 +18,10 @@ impl<T: Float> Class<T> {
         Class::layer("AlphaDropout", INPUTS_AND_TRAINING, Holds::Nothing, noise),
         Class::layer("ActivityRegularization", INPUTS, Holds::Nothing, |reading| {
             reading.fields.loose_numbers(&["l1", "l2"])?;
-            Ok(Built::with(Op::Identity, 0))
+            Ok(Built::with(Identity { keeps_mask: true }, 0))
         }),
         Class::layer("Identity", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(if reading.is_keras2() { Op::WithoutMask } else { Op::Identity }, 0))
+            Ok(Built::with(Identity { keeps_mask: !reading.is_keras2() }, 0))
         }),
     ];
 }
@@ -35,5 +35,5 @@ fn noise<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     fields.loose(&["data_format"], "channels_last, channels_first or null", |json| {
         formats.iter().any(|format| json.only(format, "").is_ok())
     })?;
-    Ok(Built::with(Op::Identity, 0))
+    Ok(Built::with(Identity { keeps_mask: true }, 0))
 }

@@ -1,6 +1,5 @@
 //! From the description of a model to its graph: `Sequential`, and functional models with nodes.
 
-mod calls;
 mod node;
 mod order;
 mod parts;
@@ -17,9 +16,10 @@ use super::places;
 use super::version::Version;
 use super::weights::{Place, Queue};
 use crate::float::Float;
-use crate::graph::{CallSpec, InputKind, Model, Part};
+use crate::graph::assembly::{Assembly, Most, Refusal};
+use crate::graph::{CallSpec, InputKind, Model};
 use crate::interchange::error::{Found, Problem, within};
-use crate::stamp::Stamp;
+use crate::interchange::limits::Limits;
 
 /// Where the weights of a model's layers are.
 pub(super) enum ModelPlace<'q> {
@@ -36,7 +36,7 @@ struct Graph<'r, 'a, T: Float> {
     reader: &'r Reader<'r, 'a>,
     path: String,
     depth: usize,
-    model: Model<T>,
+    assembly: Assembly<T>,
     /// The names of the parts.
     names: BTreeSet<String>,
     /// The numbers of the tensors.
@@ -69,7 +69,8 @@ impl Reader<'_, '_> {
             depth,
             names: BTreeSet::new(),
             known: BTreeMap::new(),
-            model: self.empty(described.name.unwrap_or(if sequential { "sequential" } else { "model" }), sequential),
+            assembly: self
+                .assembly(described.name.unwrap_or(if sequential { "sequential" } else { "model" }), sequential),
         };
         if described.layers.is_empty() {
             return Err(Problem::Config {
@@ -79,31 +80,19 @@ impl Reader<'_, '_> {
                 found: "[]".into(),
             });
         }
-        if sequential {
-            graph.sequential(model, &described, &groups, place)?;
-        } else {
-            graph.functional(model, &described, &groups, place)?;
+        let (outputs, names) = match sequential {
+            true => (graph.sequential(model, &described, &groups, place)?, vec![]),
+            false => graph.functional(model, &described, &groups, place)?,
+        };
+        if graph.assembly.model.inputs.is_empty() || outputs.is_empty() {
+            return Err(model.config.wrong("a model with inputs and outputs"));
         }
-        graph.finish(model)
+        Ok(graph.assembly.finish(outputs, names))
     }
 
-    fn empty<T: Float>(&self, name: &str, sequential: bool) -> Model<T> {
-        Model {
-            name: name.into(),
-            sequential,
-            inputs: vec![],
-            parts: vec![],
-            calls: vec![],
-            outputs: vec![],
-            output_names: vec![],
-            tensors: vec![],
-            stateful: vec![],
-            batch: None,
-            cost: 0,
-            elements: self.options.limits.elements,
-            keras_2: self.version == Version::Keras2,
-            stamp: Stamp::new(),
-        }
+    fn assembly<T: Float>(&self, name: &str, sequential: bool) -> Assembly<T> {
+        let Limits { calls, elements, .. } = self.options.limits;
+        Assembly::new(name, sequential, self.version == Version::Keras2, Most { calls, elements })
     }
 }
 
@@ -128,7 +117,7 @@ impl<T: Float> Graph<'_, '_, T> {
         described: &DescribedModel<'_>,
         groups: &[Place<'static>],
         place: &ModelPlace<'_>,
-    ) -> Found<()> {
+    ) -> Found<Vec<usize>> {
         let layers = &described.layers;
         let stated = described.build_input_shape.clone().and_then(Json::given);
         let built_for = stated.map(|shape| shape.shape()).transpose()?;
@@ -153,14 +142,13 @@ impl<T: Float> Graph<'_, '_, T> {
                 outputs: vec![],
                 drops: vec![],
             };
-            previous = self.add_call(part, 0, call)?;
+            previous = self.add_call(0, call)?;
             if previous.len() != 1 && i + 1 < layers.len() {
                 let (expected, found) = ("one output".to_string(), format!("{} outputs", previous.len()));
                 return Err(Problem::Call { layer: layer.path().into(), expected, found });
             }
         }
-        self.model.outputs = previous;
-        Ok(())
+        Ok(previous)
     }
 
     /// The input of a Sequential that has no layer for it: of the shape that its first layer or itself says.
@@ -184,9 +172,9 @@ impl<T: Float> Graph<'_, '_, T> {
             found: "nothing".into(),
         })?;
         let through_f32 = first.class() != "Embedding" && size_of::<T>() == 8 && self.reader.has_float64;
-        let (name, class) = ("input".to_string(), "InputLayer".into());
-        self.model.parts.push(Part { name: name.clone(), class, op: None, trainable: 0, non_trainable: 0 });
-        self.add_input_spec(name, shape, InputKind::Float { through_f32 }, 0)
+        let part = self.assembly.add_input_layer("input");
+        let input = self.assembly.add_input("input".into(), shape, InputKind::Float { through_f32 }, part);
+        input.map_err(|refusal| self.refused(part, refusal))
     }
 
     fn functional(
@@ -195,7 +183,7 @@ impl<T: Float> Graph<'_, '_, T> {
         described: &DescribedModel<'_>,
         groups: &[Place<'static>],
         place: &ModelPlace<'_>,
-    ) -> Found<()> {
+    ) -> Found<(Vec<usize>, Vec<String>)> {
         let layers = &described.layers;
         let structure = |json: &Option<Json<'_>>, option: &str| match json {
             Some(json) => references(json),
@@ -223,13 +211,13 @@ impl<T: Float> Graph<'_, '_, T> {
         let names = described.input_layers.as_ref().map_or(Ok(vec![]), keys)?;
         self.add_inputs(model, layers, &parts, inputs, names)?;
         self.add_calls(layers, &nodes)?;
+        let mut tensors = Vec::new();
         for mut reference in outputs {
             let stated = reference.clone();
             let tensor = rebase(&mut reference, &offsets.outer).and_then(|()| self.known.get(&reference).copied());
-            self.model.outputs.push(tensor.ok_or_else(|| missing(&self.path_of("output_layers"), &stated))?);
+            tensors.push(tensor.ok_or_else(|| missing(&self.path_of("output_layers"), &stated))?);
         }
-        self.model.output_names = described.output_layers.as_ref().map_or(Ok(vec![]), keys)?;
-        Ok(())
+        Ok((tensors, described.output_layers.as_ref().map_or(Ok(vec![]), keys)?))
     }
 
     /// The calls of each layer.
@@ -267,7 +255,7 @@ impl<T: Float> Graph<'_, '_, T> {
             let at = at.filter(|_| reference.node == 0 && reference.index == 0);
             let at = at.ok_or_else(|| missing(&join(model.path(), "input_layers"), &reference))?;
             let tensor = self.add_input(&layers[at], at)?;
-            if let (Some(key), Some(input)) = (keys.next(), self.model.inputs.last_mut()) {
+            if let (Some(key), Some(input)) = (keys.next(), self.assembly.model.inputs.last_mut()) {
                 input.name = key;
             }
             if self.known.insert(reference, tensor).is_some() {
@@ -301,28 +289,16 @@ impl<T: Float> Graph<'_, '_, T> {
         offsets
     }
 
-    /// What each call may forget: tensors that no later call reads and that aren't outputs.
-    fn finish(mut self, model: &Described<'_>) -> Found<Model<T>> {
-        self.model.order_calls();
-        let mut seen: BTreeSet<usize> = self.model.outputs.iter().copied().collect();
-        for call in self.model.calls.iter_mut().rev() {
-            let masks = call.masks.iter().flatten();
-            let read: Vec<usize> =
-                call.inputs.iter().chain(masks).chain(&call.initial_state).chain(&call.outputs).copied().collect();
-            call.drops = read.into_iter().filter(|&tensor| seen.insert(tensor)).collect();
+    /// A refusal of a layer's call as a problem of the file.
+    fn refused(&self, part: usize, refusal: Refusal) -> Problem {
+        match refusal {
+            Refusal::Call(misfit) => Problem::Call {
+                layer: self.path_of(&self.assembly.model.parts[part].name),
+                expected: misfit.expected,
+                found: misfit.found,
+            },
+            Refusal::TooMany { what, given, most } => Problem::Limit { what, limit: most as u64, given: given as u64 },
         }
-        if self.model.inputs.is_empty() || self.model.outputs.is_empty() {
-            return Err(model.config.wrong("a model with inputs and outputs"));
-        }
-        let layer = |&output: &usize| {
-            let part = self.model.tensors.get(output).and_then(|tensor| self.model.parts.get(tensor.part));
-            part.map_or(String::new(), |part| part.name.clone())
-        };
-        if self.model.output_names.is_empty() {
-            self.model.output_names = self.model.outputs.iter().map(layer).collect();
-        }
-        // The inputs are the first tensors: that they are was their order of being added.
-        Ok(self.model)
     }
 }
 

@@ -31,7 +31,7 @@ impl<T: Float> Graph<'_, '_, T> {
             done += 1;
             let layer = &layers[part];
             let call = self.call(layer, part, &nodes[part][index])?;
-            let outputs = self.add_call(part, index, call)?;
+            let outputs = self.add_call(index, call)?;
             for (output, tensor) in outputs.into_iter().enumerate() {
                 self.known.insert(Reference { layer: layer.name.into(), node: index, index: output }, tensor);
             }
@@ -50,6 +50,12 @@ impl<T: Float> Graph<'_, '_, T> {
         let left = queue.counts.iter().filter(|(_, count)| **count > 0);
         let left: BTreeSet<String> = left.map(|((part, _), _)| layers[*part].name.to_string()).collect();
         Err(Problem::Cycle { layers: left.into_iter().take(16).collect() })
+    }
+
+    /// Adds a call; returns the numbers of its outputs.
+    pub(super) fn add_call(&mut self, node: usize, call: CallSpec) -> Found<Vec<usize>> {
+        let part = call.part;
+        self.assembly.add_call(node, call).map_err(|refusal| self.refused(part, refusal))
     }
 
     fn queue_of_calls<'l>(&self, layers: &[Described<'l>], nodes: &'l [Vec<Node>]) -> Found<Queue<'l>> {

@@ -7,10 +7,10 @@ use super::super::policy;
 use super::super::weights::{Place, Queue, list};
 use super::{Graph, ModelPlace};
 use crate::float::Float;
-use crate::graph::op::Op;
-use crate::graph::shape::{Shape, product};
-use crate::graph::{InputKind, InputSpec, Model, Part, TensorSpec};
-use crate::interchange::error::{Found, Problem, within};
+use crate::graph::operation::Op;
+use crate::graph::ops::nested::Nested;
+use crate::graph::{InputKind, Part};
+use crate::interchange::error::{Found, Problem};
 
 impl<T: Float> Graph<'_, '_, T> {
     /// Adds a layer with its weights.
@@ -43,8 +43,7 @@ impl<T: Float> Graph<'_, '_, T> {
                 queue.finish()?;
             }
         }
-        self.model.parts.push(part);
-        Ok(self.model.parts.len() - 1)
+        Ok(self.assembly.add_part(part))
     }
 
     /// Builds a layer or a model within.
@@ -56,18 +55,15 @@ impl<T: Float> Graph<'_, '_, T> {
             };
             let mut inner = self.reader.model::<T>(layer, &place, self.depth + 1)?;
             // The states of the stateful layers within are this model's.
-            shift_slots(&mut inner, self.model.stateful.len());
-            self.model.stateful.append(&mut inner.stateful);
-            part.trainable = inner.parts.iter().map(|part| part.trainable).sum();
-            part.non_trainable = inner.parts.iter().map(|part| part.non_trainable).sum();
-            part.op = Some(Op::Model(Box::new(inner)));
+            let states = std::mem::take(&mut inner.stateful);
+            (part.trainable, part.non_trainable) = inner.counts();
+            let mut op = Op::new(Nested(Box::new(inner)));
+            self.assembly.keep_states(&mut op, states);
+            part.op = Some(op);
             return Ok(());
         }
         let Built { mut op, trainable, non_trainable, stateful } = self.reader.layer::<T>(layer, place, self.depth)?;
-        if let (Op::Recurrent { slot, .. }, Some(layout)) = (&mut op, stateful) {
-            *slot = Some(self.model.stateful.len());
-            self.model.stateful.push(layout);
-        }
+        self.assembly.keep_states(&mut op, stateful.into_iter().collect());
         (part.op, part.trainable, part.non_trainable) = (Some(op), trainable, non_trainable);
         Ok(())
     }
@@ -106,7 +102,8 @@ impl<T: Float> Graph<'_, '_, T> {
             }
             Ok((shape.shape()?, self.kind(fields.option("dtype", "a type's name")?)?))
         })?;
-        self.add_input_spec(input.name.into(), shape, kind, part)
+        let added = self.assembly.add_input(input.name.into(), shape, kind, part);
+        added.map_err(|refusal| self.refused(part, refusal))
     }
 
     /// What an input takes.
@@ -131,39 +128,6 @@ impl<T: Float> Graph<'_, '_, T> {
                 let hint = policy::input_hint(Some(other));
                 Err(Problem::DType { layer: dtype.layer().into(), dtype: dtype.show(), hint })
             }
-        }
-    }
-
-    pub(super) fn add_input_spec(&mut self, name: String, shape: Shape, kind: InputKind, part: usize) -> Found<usize> {
-        let batch = shape.first().copied().flatten();
-        self.model.batch = self.model.batch.or(batch);
-        let tensor = self.add_tensor(TensorSpec { part, node: 0, index: 0, shape: shape.clone() })?;
-        self.model.inputs.push(InputSpec { name, shape, kind });
-        Ok(tensor)
-    }
-
-    pub(super) fn add_tensor(&mut self, tensor: TensorSpec) -> Found<usize> {
-        let limits = &self.reader.options.limits;
-        if let Some(elements) = product(tensor.shape.get(1..).unwrap_or(&[])) {
-            within("elements", elements, limits.elements)?;
-        } else if tensor.shape.iter().skip(1).all(Option::is_some) {
-            within("elements", usize::MAX, limits.elements)?;
-        }
-        for &size in tensor.shape.iter().skip(1).flatten() {
-            within("elements", size, limits.elements)?;
-        }
-        self.model.tensors.push(tensor);
-        Ok(self.model.tensors.len() - 1)
-    }
-}
-
-/// Moves the places of states behind those of the outer model.
-fn shift_slots<T: Float>(model: &mut Model<T>, by: usize) {
-    for part in &mut model.parts {
-        match &mut part.op {
-            Some(Op::Recurrent { slot: Some(slot), .. }) => *slot += by,
-            Some(Op::Model(inner)) => shift_slots(inner, by),
-            _ => {}
         }
     }
 }

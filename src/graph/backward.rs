@@ -6,31 +6,20 @@
 //!                           d of each tensor that it read += d_inputs, d_states
 //! ```
 //!
-//! Layers over time, Dense and Embedding go back by themselves; the other operations are in the files beside this one.
-//! A gradient that isn't there is zero, and nothing is computed for it.
-
-mod elementwise;
-mod layers;
-mod merge;
-mod shapes;
+//! Each operation goes back by itself: see [`ops`](super::ops). A gradient that isn't there is zero, and nothing is computed for it.
 
 use ndarray::{ArrayD, ArrayRefD, Axis};
 
 use super::gradients::{ModelGradients, Sums};
-use super::normalization;
-use super::op::{Op, misfit};
-use super::prelu;
+use super::operation::{Back, Flow};
+use super::ops::shapes::reshaped_gradient;
 use super::run::ModelState;
-use super::tape::{Frame, ModelTape, Record};
-use super::tensor::{Input, in_row_order};
+use super::tape::{Frame, ModelTape};
+use super::tensor::Input;
 use super::{CallSpec, InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::Layer;
-
-/// A gradient, if anything has come.
-type Flow<T> = Option<ArrayD<T>>;
 
 impl<T: Float> Model<T> {
     /// [`predict`](Model::predict), recorded for [`backward`](Model::backward). What the tape held before is forgotten.
@@ -134,7 +123,7 @@ impl<T: Float> Model<T> {
     }
 
     /// The gradients of those inputs that are wanted.
-    fn go_back(
+    pub(super) fn go_back(
         &self,
         frame: &mut Frame<T>,
         upstream: Vec<Flow<T>>,
@@ -164,7 +153,7 @@ impl<T: Float> Model<T> {
             let read = || call.inputs.iter().chain(&call.initial_state).copied();
             let wants: Vec<bool> = read().map(|tensor| wanted[tensor]).collect();
             let (start, count) = places[call.part];
-            let back = op.go_back(record, upstream, &wants, sums.part(start, count));
+            let back = op.backward(Back { record, upstream, wanted: &wants }, sums.part(start, count));
             for (tensor, flow) in read().zip(back.map_err(|error| error.in_layer(name))?) {
                 if wanted[tensor] {
                     join(&mut flows[tensor], flow);
@@ -186,67 +175,9 @@ impl<T: Float> Model<T> {
         leading
     }
 
-    fn can_train(&self) -> Result<()> {
+    pub(super) fn can_train(&self) -> Result<()> {
         let mut parts = self.parts.iter().filter_map(|part| Some((part, part.op.as_ref()?)));
         parts.try_for_each(|(part, op)| op.can_train().map_err(|error| error.in_layer(&part.name)))
-    }
-}
-
-impl<T: Float> Op<T> {
-    fn can_train(&self) -> Result<()> {
-        match self {
-            Op::Recurrent { layer, .. } => layer.can_train(),
-            Op::Dense(layer) => layer.can_train(),
-            Op::Activation(activation) => activation.check_derivative(),
-            Op::TimeDistributed(inner) => inner.can_train(),
-            Op::Model(model) => model.can_train(),
-            _ => Ok(()),
-        }
-    }
-
-    /// From the gradients of the outputs to those of the inputs, then of the initial state; the weights' are added to
-    /// `sums`. What isn't wanted may be left out.
-    fn go_back(
-        &self,
-        record: &mut Record<T>,
-        upstream: Vec<Flow<T>>,
-        wanted: &[bool],
-        mut sums: Sums<'_, T>,
-    ) -> Result<Vec<Flow<T>>> {
-        match self {
-            Op::Model(model) => return model.go_back(&mut record.inner, upstream, wanted, sums),
-            Op::Recurrent { layer, .. } => return layers::recurrent(&***layer, record, upstream, wanted, sums),
-            _ => {}
-        }
-        let (Some(d), Some(x)) = (upstream.into_iter().next().flatten(), record.inputs.first().cloned()) else {
-            return Ok(Vec::new());
-        };
-        let d = if d.is_standard_layout() { d } else { d.as_standard_layout().into_owned() };
-        let floats = || in_row_order(&x.floats());
-        let sure = |flow: Flow<T>| flow.map(Some).ok_or_else(misfit);
-        Ok(vec![match self {
-            Op::Model(_) | Op::Recurrent { .. } => None,
-            Op::Merge { how, masks } => return merge::merge(*how, *masks, record, d),
-            Op::Concatenate { axis, .. } => return shapes::split(&record.inputs, *axis, &d),
-            Op::Embedding(table) => layers::embedding(table, &x, d, sums)?,
-            Op::Dense(layer) => layers::dense(layer, record, x.shape(), d, wanted, sums)?,
-            Op::TimeDistributed(inner) => layers::time_distributed(inner, record, x.shape(), d, wanted, sums)?,
-            Op::Masking(mask_value) => Some(elementwise::masking(*mask_value, &floats(), d)),
-            Op::Identity | Op::WithoutMask => Some(d),
-            Op::Activation(activation) => sure(elementwise::activation(activation, &floats(), &record.outputs, d))?,
-            Op::Softmax { axis, .. } => sure(elementwise::softmax(*axis, &record.outputs, d))?,
-            Op::PRelu(alpha) => sure(prelu::values_backward(&floats(), alpha, d, sums.iter_mut().next()))?,
-            Op::Normalize(normalization) => {
-                let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
-                let sums = normalization::Sums::new(normalization, sums);
-                Some(normalization.backward(floats(), d, sums))
-            }
-            Op::Flatten | Op::Reshape(_) | Op::ExpandDims(_) => Some(shapes::reshaped(d, x.shape())?),
-            Op::Permute(dims) => Some(shapes::permuted_back(d, dims)),
-            Op::RepeatVector(_) => Some(d.sum_axis(Axis(1))),
-            // Flags have no gradient.
-            Op::NotEqual(_) | Op::Any { .. } | Op::LogicalOr | Op::Flags(_) => None,
-        }])
     }
 }
 
@@ -258,7 +189,7 @@ impl InputSpec {
             // Keras casts it as it casts the input.
             d.mapv_inplace(|d| T::from_f64((d.into_f64() as f32).into()));
         }
-        shapes::reshaped(d, shape).map(Some)
+        reshaped_gradient(d, shape).map(Some)
     }
 }
 

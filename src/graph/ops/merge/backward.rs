@@ -1,38 +1,17 @@
-//! The way back through merging layers.
+//! The way back through merging layers that compare or multiply.
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn, Zip};
 
-use super::shapes::reshaped;
-use super::{Flow, summed_to};
+use super::{Compared, MaskRule, choose, inside, wide, without_masked};
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::merge::{Compared, MaskRule, MergeOp, choose, inside, of_one_rank, wide, without_masked};
-use crate::graph::op::misfit;
+use crate::graph::backward::summed_to;
+use crate::graph::operation::misfit;
 use crate::graph::tape::Record;
 use crate::graph::tensor::Tensor;
 
-/// Several inputs that became one: each one's gradient, summed where it was spread. What a mask replaced gets none.
-pub(super) fn merge<T: Float>(how: MergeOp, rule: MaskRule, record: &Record<T>, d: ArrayD<T>) -> Result<Vec<Flow<T>>> {
-    let inputs = of_one_rank(record.inputs.iter().map(|input| input.floats()))?;
-    let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
-    let count = inputs.len();
-    let parts: Vec<ArrayD<T>> = match how {
-        MergeOp::Add => vec![d; count],
-        MergeOp::Average => {
-            let by = T::from_f64(count as f64);
-            vec![d.mapv(|d| d / by); count]
-        }
-        MergeOp::Subtract => (0..count).map(|i| if i == 0 { d.clone() } else { d.mapv(|d| -d) }).collect(),
-        MergeOp::Multiply => product(&inputs, masks(rule, record)?, d)?,
-        MergeOp::Maximum => choice(inputs, masks(rule, record)?, d, |a, b| a >= b)?,
-        MergeOp::Minimum => choice(inputs, masks(rule, record)?, d, |a, b| a <= b)?,
-    };
-    let each = parts.into_iter().zip(&shapes).zip(&record.inputs);
-    each.map(|((d, shape), input)| reshaped(summed_to(d, shape), input.shape()).map(Some)).collect()
-}
-
 /// The masks that the layer read.
-fn masks<T: Float>(rule: MaskRule, record: &Record<T>) -> Result<Vec<Option<ArrayD<bool>>>> {
+pub(super) fn masks<T: Float>(rule: MaskRule, record: &Record<T>) -> Result<Vec<Option<ArrayD<bool>>>> {
     let each = record.inputs.iter().zip(&record.masks);
     let tensors: Vec<Tensor<T>> =
         each.map(|(value, mask)| Tensor { value: value.clone(), mask: mask.clone() }).collect();
@@ -44,7 +23,12 @@ fn kept<T: Float>(mask: &ArrayD<bool>, d: &ArrayD<T>) -> Result<ArrayD<T>> {
     choose(mask, d, &ArrayD::from_elem(vec![1; d.ndim()], T::zero()))
 }
 
-fn product<T: Float>(inputs: &[ArrayD<T>], masks: Vec<Option<ArrayD<bool>>>, d: ArrayD<T>) -> Result<Vec<ArrayD<T>>> {
+/// The way back through a product.
+pub(super) fn product<T: Float>(
+    inputs: &[ArrayD<T>],
+    masks: Vec<Option<ArrayD<bool>>>,
+    d: ArrayD<T>,
+) -> Result<Vec<ArrayD<T>>> {
     let (factors, mask) = without_masked(inputs, &masks, T::one())?;
     let d = match &mask {
         Some(mask) => kept(mask, &d)?,
@@ -66,7 +50,7 @@ fn product<T: Float>(inputs: &[ArrayD<T>], masks: Vec<Option<ArrayD<bool>>>, d: 
 
 /// Of inputs that were compared one after another: of two the first gets the gradient if `first` says so, as in
 /// TensorFlow, where equal ones go to the first.
-fn choice<T: Float>(
+pub(super) fn choice<T: Float>(
     inputs: Vec<ArrayD<T>>,
     masks: Vec<Option<ArrayD<bool>>>,
     d: ArrayD<T>,

@@ -1,12 +1,96 @@
-//! Several inputs that become one: merging layers and Concatenate, with what each version of Keras does about masks.
+//! Merging layers: several inputs that become one, with what each version of Keras does about masks.
+
+mod backward;
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Zip};
 
-use super::op::{misfit, mismatch, reshaped};
-use super::shape::{axis_at, pad};
-use super::tensor::{Mask, Shared, Tensor, Value};
+use super::flags::{any, either};
+use super::shapes::reshaped_gradient;
 use crate::error::Result;
 use crate::float::Float;
+use crate::graph::backward::summed_to;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
+use crate::graph::shape::{self, Misfit, Shape, broadcast, pad};
+use crate::graph::tensor::{Mask, Shared, Tensor, Value};
+
+/// A merging layer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Merge {
+    pub(crate) how: MergeOp,
+    pub(crate) masks: MaskRule,
+}
+
+impl<T: Float> Operation<T> for Merge {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        if self.how == MergeOp::Subtract && inputs.len() != 2 {
+            return shape::misfit("two inputs", inputs);
+        }
+        shape::first_of(inputs, 1)?;
+        match broadcast(inputs) {
+            Some(merged) => Ok(vec![merged]),
+            None => shape::misfit("shapes that fit each other", inputs),
+        }
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        Ok(vec![merged(self.how, self.masks, inputs)?])
+    }
+
+    /// Each input's gradient, summed where it was spread. What a mask replaced gets none.
+    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let (d, rule) = (back.of_output()?, self.masks);
+        let record = &*back.record;
+        let inputs = of_one_rank(record.inputs.iter().map(|input| input.floats()))?;
+        let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+        let count = inputs.len();
+        let parts: Vec<ArrayD<T>> = match self.how {
+            MergeOp::Add => vec![d; count],
+            MergeOp::Average => {
+                let by = T::from_f64(count as f64);
+                vec![d.mapv(|d| d / by); count]
+            }
+            MergeOp::Subtract => (0..count).map(|i| if i == 0 { d.clone() } else { d.mapv(|d| -d) }).collect(),
+            MergeOp::Multiply => backward::product(&inputs, backward::masks(rule, record)?, d)?,
+            MergeOp::Maximum => backward::choice(inputs, backward::masks(rule, record)?, d, |a, b| a >= b)?,
+            MergeOp::Minimum => backward::choice(inputs, backward::masks(rule, record)?, d, |a, b| a <= b)?,
+        };
+        let each = parts.into_iter().zip(&shapes).zip(&record.inputs);
+        each.map(|((d, shape), input)| reshaped_gradient(summed_to(d, shape), input.shape()).map(Some)).collect()
+    }
+
+    fn steps_alone(&self) -> bool {
+        true
+    }
+}
+
+/// A type for each merging layer, under Keras's name.
+macro_rules! layers {
+    ($($(#[doc = $text:literal])* $layer:ident)*) => {$(
+        $(#[doc = $text])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $layer;
+    )*};
+}
+
+layers! {
+    /// The sum of its inputs, element by element. Inputs of fewer dimensions spread over the others.
+    Add
+    /// The mean of its inputs, element by element.
+    Average
+    /// The largest of its inputs, element by element.
+    Maximum
+    /// The smallest of its inputs, element by element.
+    Minimum
+    /// The product of its inputs, element by element.
+    Multiply
+    /// The first of two inputs less the second.
+    Subtract
+}
 
 /// How several inputs become one, element by element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +146,7 @@ fn combine_integers(how: MergeOp, a: i64, b: i64) -> i64 {
 }
 
 /// A merging layer. Integers stay integers, but for their average; flags can't be merged.
-pub(super) fn merged<T: Float>(how: MergeOp, rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
+fn merged<T: Float>(how: MergeOp, rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<Tensor<T>> {
     let flags = |value: &Value<T>| matches!(value, Value::Bool(_));
     if inputs.iter().all(|input| flags(&input.value)) {
         let shape = inputs.first().map_or(&[][..], |input| input.shape());
@@ -100,7 +184,7 @@ pub(super) fn merged<T: Float>(how: MergeOp, rule: MaskRule, inputs: &[&Tensor<T
 /// The masks that a merging layer reads with its inputs, each spread over the features of its own input.
 ///
 /// An input that gets further dimensions, because others have more, loses its mask on the way, as in Keras.
-pub(super) fn inside<T: Float>(rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<Vec<Option<ArrayD<bool>>>> {
+fn inside<T: Float>(rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<Vec<Option<ArrayD<bool>>>> {
     let rank = inputs.iter().map(|input| input.shape().len()).max().unwrap_or(0);
     let one = |input: &&Tensor<T>| match &input.mask {
         Some(mask) if rule == MaskRule::Any && input.shape().len() == rank => spread(mask, input.shape()).map(Some),
@@ -110,14 +194,14 @@ pub(super) fn inside<T: Float>(rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<
 }
 
 /// A mask with a last dimension of one, over a shape.
-fn spread(mask: &Mask, shape: &[usize]) -> Result<ArrayD<bool>> {
+pub(super) fn spread(mask: &Mask, shape: &[usize]) -> Result<ArrayD<bool>> {
     let wide = mask.view().insert_axis(Axis(mask.ndim()));
     let wide = wide.broadcast(shape).ok_or_else(|| mismatch(format!("a mask for {shape:?}"), mask.shape()))?;
     Ok(wide.to_owned())
 }
 
 /// `of` where the mask says so, `other` elsewhere; all spread over each other.
-pub(super) fn choose<A: Copy>(mask: &ArrayD<bool>, of: &ArrayD<A>, other: &ArrayD<A>) -> Result<ArrayD<A>> {
+fn choose<A: Copy>(mask: &ArrayD<bool>, of: &ArrayD<A>, other: &ArrayD<A>) -> Result<ArrayD<A>> {
     let shape = wide([mask.shape(), of.shape(), other.shape()].into_iter());
     let mut chosen = spread_over(of, &shape)?.to_owned();
     let (mask, other) = (spread_over(mask, &shape)?, spread_over(other, &shape)?);
@@ -134,7 +218,7 @@ fn spread_over<'a, A>(array: &'a ArrayD<A>, shape: &[usize]) -> Result<ArrayView
 }
 
 /// The shape that several arrays of one rank are spread over.
-pub(super) fn wide<'s>(shapes: impl Iterator<Item = &'s [usize]>) -> Vec<usize> {
+fn wide<'s>(shapes: impl Iterator<Item = &'s [usize]>) -> Vec<usize> {
     let mut all: Vec<usize> = Vec::new();
     for shape in shapes {
         all.resize(all.len().max(shape.len()), 1);
@@ -143,7 +227,7 @@ pub(super) fn wide<'s>(shapes: impl Iterator<Item = &'s [usize]>) -> Vec<usize> 
     all
 }
 
-fn either_of(a: &ArrayD<bool>, b: &ArrayD<bool>) -> Result<ArrayD<bool>> {
+pub(super) fn either_of(a: &ArrayD<bool>, b: &ArrayD<bool>) -> Result<ArrayD<bool>> {
     let shape = wide([a.shape(), b.shape()].into_iter());
     let mut all = spread_over(a, &shape)?.to_owned();
     all.zip_mut_with(&spread_over(b, &shape)?, |a, &b| *a |= b);
@@ -152,17 +236,17 @@ fn either_of(a: &ArrayD<bool>, b: &ArrayD<bool>) -> Result<ArrayD<bool>> {
 
 /// What one input of Maximum or Minimum, and what had been chosen before it, are compared as: a masked element of either
 /// is replaced by the other's.
-pub(super) struct Compared<A> {
-    pub(super) before: ArrayD<A>,
-    pub(super) next: ArrayD<A>,
+struct Compared<A> {
+    before: ArrayD<A>,
+    next: ArrayD<A>,
     /// The masks that were read: of what had been chosen, of the input.
-    pub(super) masks: [Option<ArrayD<bool>>; 2],
+    masks: [Option<ArrayD<bool>>; 2],
     /// The mask of what is chosen now.
-    pub(super) mask: Option<ArrayD<bool>>,
+    mask: Option<ArrayD<bool>>,
 }
 
 impl<A: Copy> Compared<A> {
-    pub(super) fn new(
+    fn new(
         before: ArrayD<A>,
         before_mask: Option<ArrayD<bool>>,
         next: ArrayD<A>,
@@ -189,11 +273,7 @@ type Factors<A> = (Vec<ArrayD<A>>, Option<ArrayD<bool>>);
 
 /// The inputs of Multiply: masked elements count as one. And the mask of the result, if every input has one: what is
 /// masked in all of them becomes zero.
-pub(super) fn without_masked<A: Copy>(
-    inputs: &[ArrayD<A>],
-    masks: &[Option<ArrayD<bool>>],
-    one: A,
-) -> Result<Factors<A>> {
+fn without_masked<A: Copy>(inputs: &[ArrayD<A>], masks: &[Option<ArrayD<bool>>], one: A) -> Result<Factors<A>> {
     let one = ArrayD::from_elem(vec![1; inputs.first().map_or(0, ArrayD::ndim)], one);
     let mut factors = Vec::new();
     let mut all: Option<ArrayD<bool>> = None;
@@ -262,7 +342,7 @@ impl<A: Copy> Arithmetic<A> {
 }
 
 /// Inputs in row order, those of fewer dimensions with ones behind the batch.
-pub(super) fn of_one_rank<A: Clone>(inputs: impl Iterator<Item = Shared<A>>) -> Result<Vec<ArrayD<A>>> {
+fn of_one_rank<A: Clone>(inputs: impl Iterator<Item = Shared<A>>) -> Result<Vec<ArrayD<A>>> {
     let inputs: Vec<_> = inputs.collect();
     let rank = inputs.iter().map(|input| input.ndim()).max().unwrap_or(0);
     let one = |input: &Shared<A>| {
@@ -295,101 +375,4 @@ fn joined_mask<T: Float>(rule: MaskRule, inputs: &[&Tensor<T>]) -> Result<Option
             Ok(Some(Mask::of(all.into_shared())))
         }
     }
-}
-
-/// Concatenate. Flags and integers stay what they are.
-pub(super) fn concatenated<'a, T: Float>(inputs: impl Iterator<Item = &'a Value<T>>, axis: i64) -> Result<Value<T>> {
-    fn join<A: Clone>(arrays: &[Shared<A>], axis: i64) -> Result<Shared<A>> {
-        let rank = arrays.first().map_or(0, |array| array.ndim());
-        let axis = Axis(axis_at(axis, rank).ok_or_else(misfit)?);
-        let views: Vec<ArrayViewD<'_, A>> = arrays.iter().map(|array| array.view()).collect();
-        Ok(ndarray::concatenate(axis, &views).map_err(|_| misfit())?.into_shared())
-    }
-    let inputs: Vec<&Value<T>> = inputs.collect();
-    if inputs.iter().all(|value| matches!(value, Value::Bool(_))) {
-        let arrays: Vec<_> = inputs.iter().map(|value| value.flags()).collect();
-        return Ok(Value::Bool(join(&arrays, axis)?));
-    }
-    if !inputs.iter().any(|value| matches!(value, Value::Float(_))) {
-        let arrays: Vec<_> = inputs.iter().map(|value| value.integers()).collect();
-        return Ok(Value::Int(join(&arrays, axis)?));
-    }
-    let arrays: Vec<_> = inputs.iter().map(|value| value.floats()).collect();
-    Ok(Value::Float(join(&arrays, axis)?))
-}
-
-/// Each mask with the features of its input, joined like the inputs; a step is real if any feature is (Keras 3), or if all
-/// are (Keras 2, where a mask counts as one feature).
-pub(super) fn concatenated_mask<T: Float>(rule: MaskRule, inputs: &[&Tensor<T>], axis: i64) -> Result<Option<Mask>> {
-    if rule == MaskRule::None || inputs.iter().all(|input| input.mask.is_none()) {
-        return Ok(None);
-    }
-    let mut masks: Vec<Value<T>> = Vec::new();
-    for input in inputs {
-        let shape = input.shape();
-        masks.push(Value::Bool(match &input.mask {
-            None => ArrayD::from_elem(shape, true).into_shared(),
-            Some(mask) if mask.ndim() < shape.len() && rule == MaskRule::Any => spread(mask, shape)?.into_shared(),
-            Some(mask) if mask.ndim() < shape.len() => mask.flags().clone().insert_axis(Axis(mask.ndim())),
-            Some(mask) => mask.flags().clone(),
-        }));
-    }
-    let joined = match concatenated(masks.iter(), axis) {
-        Ok(joined) => joined.flags(),
-        Err(_) => {
-            let shapes: Vec<_> = masks.iter().map(|mask| format!("{:?}", mask.shape())).collect();
-            let given = inputs.first().map_or(&[][..], |input| input.shape());
-            return Err(mismatch(format!("masks that can be joined, not {}", shapes.join(" and ")), given));
-        }
-    };
-    Ok(Some(Mask::of(match rule {
-        MaskRule::All => every(&joined),
-        _ => any(&joined, Some(&[-1]), false),
-    })))
-}
-
-/// Whether all along the last axis are true.
-fn every(flags: &Shared<bool>) -> Shared<bool> {
-    let last = Axis(flags.ndim().saturating_sub(1));
-    flags.map_axis(last, |along| along.iter().all(|&flag| flag)).into_shared()
-}
-
-pub(super) fn either(flags: &[Shared<bool>]) -> Result<Shared<bool>> {
-    let Some((first, rest)) = flags.split_first() else { return Err(misfit()) };
-    let mut all = first.to_owned();
-    for flags in rest {
-        let rank = all.ndim().max(flags.ndim());
-        let (a, b) = (lead(all.shape(), rank), lead(flags.shape(), rank));
-        let refuse = |_| mismatch(format!("masks that fit {a:?}"), flags.shape());
-        let [a, b] = [(&all.clone().into_shared(), &a), (flags, &b)].map(|(array, shape)| {
-            let Value::<f32>::Bool(array) = reshaped(&Value::Bool(array.clone()), shape)? else { return Err(misfit()) };
-            Ok(array.to_owned())
-        });
-        all = either_of(&a?, &b?).map_err(refuse)?;
-    }
-    Ok(all.into_shared())
-}
-
-/// numpy's broadcasting: ones in front.
-fn lead(shape: &[usize], rank: usize) -> Vec<usize> {
-    std::iter::repeat_n(1, rank - shape.len()).chain(shape.iter().copied()).collect()
-}
-
-pub(super) fn any(flags: &Shared<bool>, axes: Option<&[i64]>, keepdims: bool) -> Shared<bool> {
-    let rank = flags.ndim();
-    let mut reduced: Vec<usize> = match axes {
-        None => (0..rank).collect(),
-        Some(axes) => axes.iter().filter_map(|&axis| axis_at(axis, rank)).collect(),
-    };
-    // From the last axis on, so that the places of the others stay.
-    reduced.sort_unstable_by(|a, b| b.cmp(a));
-    reduced.dedup();
-    let mut result = flags.to_owned();
-    for axis in reduced {
-        result = result.map_axis(Axis(axis), |along| along.iter().any(|&flag| flag));
-        if keepdims {
-            result.insert_axis_inplace(Axis(axis));
-        }
-    }
-    result.into_shared()
 }

@@ -2,8 +2,14 @@
 
 use ndarray::ArrayD;
 
-use super::shape::axis_at;
+use super::shapes::inverse;
+use crate::error::Result;
 use crate::float::Float;
+use crate::graph::gradients;
+use crate::graph::operation::{Back, Call, Flow, Operation, Which, mismatch};
+use crate::graph::per_step::Map;
+use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
+use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -39,16 +45,85 @@ pub(crate) struct Moving<T> {
 }
 
 /// Where the gradients of a normalization's weights add up, for those that it has and that are trained.
-pub(super) struct Sums<'a, T> {
-    pub(super) gamma: Option<&'a mut [T]>,
-    pub(super) beta: Option<&'a mut [T]>,
+pub(in crate::graph) struct Sums<'a, T> {
+    pub(in crate::graph) gamma: Option<&'a mut [T]>,
+    pub(in crate::graph) beta: Option<&'a mut [T]>,
 }
 
 impl<'a, T: Float> Sums<'a, T> {
     /// The gradients of the weights that there are, in order; none if they aren't trained.
-    pub(super) fn new(normalization: &Normalization<T>, mut sums: impl Iterator<Item = &'a mut [T]>) -> Self {
+    pub(in crate::graph) fn new(normalization: &Normalization<T>, mut sums: impl Iterator<Item = &'a mut [T]>) -> Self {
         let mut next = |weight: &Option<ArrayD<T>>| if weight.is_some() { sums.next() } else { None };
         Sums { gamma: next(&normalization.gamma), beta: next(&normalization.beta) }
+    }
+}
+
+impl<T: Float> Operation<T> for Normalization<T> {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let x = shape::only(inputs)?;
+        for (&axis, &width) in self.axes.iter().zip(&self.shape) {
+            let fits = axis_at(axis, x.len()).is_some_and(|at| fit(x[at], Some(width)));
+            if !fits {
+                return shape::misfit(format!("{width} elements along axis {axis}"), inputs);
+            }
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn takes_mask(&self) -> bool {
+        self.is_batch()
+    }
+
+    fn takes_any_mask(&self) -> bool {
+        true
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let (x, rank) = (&inputs[0].value, inputs[0].shape().len());
+        if let Some(mask) = call.mask.as_ref().filter(|_| self.is_batch())
+            && mask.ndim() + 1 != rank
+        {
+            return Err(mismatch(format!("a mask of {} dimensions", rank - 1), mask.shape()));
+        }
+        let normalized = self.apply(in_row_order(&x.floats()));
+        call.passing(Value::Float(normalized.into_shared()))
+    }
+
+    fn backward(&self, mut back: Back<'_, T>, mut sums: gradients::Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let (d, x) = (back.of_output()?, back.input()?);
+        let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
+        Ok(vec![Some(self.apply_backward(in_row_order(&x.floats()), d, Sums::new(self, sums)))])
+    }
+
+    fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.show_weights(visitor);
+        if let (Statistics::Moving(moving), Which::All) = (&self.statistics, which) {
+            visitor.weight("moving_mean", &moving.mean);
+            visitor.weight("moving_variance", &moving.variance);
+        }
+    }
+
+    fn visit_weights_mut(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.change_weights(visitor);
+        if let (Statistics::Moving(moving), Which::All) = (&mut self.statistics, which) {
+            visitor.weight("moving_mean", &mut moving.mean);
+            visitor.weight("moving_variance", &mut moving.variance);
+            self.fold();
+        }
+        Ok(())
+    }
+
+    fn steps_alone(&self) -> bool {
+        self.axes.iter().all(|&axis| is_beyond_time(axis))
+    }
+
+    /// The last of three axes; 1 is the last of two, where the time axis is gone.
+    fn per_step(&self, _features: usize) -> Option<Map<T>> {
+        matches!(self.axes[..], [-1 | 2]).then(|| Map::Normalize(Box::new(self.clone())))
     }
 }
 
@@ -66,7 +141,7 @@ impl<T: Float> Moving<T> {
 
 impl<T: Float> Normalization<T> {
     /// What isn't a weight. Moving statistics are values as weights are.
-    pub(super) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+    pub(in crate::graph) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("axes", &self.axes);
         match &self.statistics {
             Statistics::Own { epsilon } => visitor.value("epsilon", epsilon),
@@ -87,7 +162,7 @@ impl<T: Float> Normalization<T> {
     }
 
     /// What is learned; not the moving statistics.
-    pub(super) fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+    pub(in crate::graph) fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         for (name, weight) in [("gamma", &self.gamma), ("beta", &self.beta)] {
             if let Some(weight) = weight {
                 visitor.weight(name, weight);
@@ -95,7 +170,7 @@ impl<T: Float> Normalization<T> {
         }
     }
 
-    pub(super) fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
+    pub(in crate::graph) fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
         for (name, weight) in [("gamma", &mut self.gamma), ("beta", &mut self.beta)] {
             if let Some(weight) = weight {
                 visitor.weight(name, weight);
@@ -105,7 +180,7 @@ impl<T: Float> Normalization<T> {
     }
 
     /// Whether it is a BatchNormalization.
-    pub(super) fn is_batch(&self) -> bool {
+    pub(in crate::graph) fn is_batch(&self) -> bool {
         matches!(self.statistics, Statistics::Moving(_))
     }
 
@@ -116,22 +191,22 @@ impl<T: Float> Normalization<T> {
         if let Some(values) = x.as_slice_mut() {
             values.chunks_exact_mut(width.max(1)).for_each(|row| self.row(row));
         }
-        moved(x, &back(&order))
+        moved(x, &inverse(&order))
     }
 
     /// The way back through [`apply`](Normalization::apply): from the gradient of the result to that of `x`.
-    pub(super) fn backward(&self, x: ArrayD<T>, d: ArrayD<T>, mut sums: Sums<'_, T>) -> ArrayD<T> {
+    fn apply_backward(&self, x: ArrayD<T>, d: ArrayD<T>, mut sums: Sums<'_, T>) -> ArrayD<T> {
         let (order, width) = self.order(x.shape());
         let (x, mut d) = (moved(x, &order), moved(d, &order));
         if let (Some(x), Some(d)) = (x.as_slice(), d.as_slice_mut()) {
             let rows = x.chunks_exact(width.max(1)).zip(d.chunks_exact_mut(width.max(1)));
             rows.for_each(|(x, d)| self.row_backward(x, d, &mut sums));
         }
-        moved(d, &back(&order))
+        moved(d, &inverse(&order))
     }
 
     /// Normalizes the elements that lie along the axes.
-    pub(super) fn row(&self, row: &mut [T]) {
+    pub(in crate::graph) fn row(&self, row: &mut [T]) {
         match &self.statistics {
             Statistics::Moving(moving) => {
                 for ((x, &scale), &shift) in row.iter_mut().zip(&moving.scale).zip(&moving.shift) {
@@ -155,7 +230,7 @@ impl<T: Float> Normalization<T> {
     /// own statistics:     dx = inverse (g - mean(g) - n mean(g n))
     /// moving statistics:  dx = inverse g
     /// ```
-    pub(super) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut Sums<'_, T>) {
+    pub(in crate::graph) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut Sums<'_, T>) {
         if let Some(beta) = &mut sums.beta {
             beta.iter_mut().zip(&*d).for_each(|(sum, &d)| *sum += d);
         }
@@ -209,13 +284,6 @@ impl<T: Float> Normalization<T> {
 fn moved<T: Float>(x: ArrayD<T>, order: &[usize]) -> ArrayD<T> {
     let x = x.permuted_axes(order);
     if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned() }
-}
-
-/// The order that undoes another.
-pub(super) fn back(order: &[usize]) -> Vec<usize> {
-    let mut back = vec![0; order.len()];
-    order.iter().enumerate().for_each(|(at, &axis)| back[axis] = at);
-    back
 }
 
 fn at<T: Float>(weight: &Option<ArrayD<T>>, index: usize) -> Option<T> {

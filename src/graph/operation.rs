@@ -1,0 +1,283 @@
+//! The contract of an operation: all that a model asks of what its calls compute.
+//!
+//! Each operation is a file in [`ops`](super::ops), with the shapes that come out, the run, the way back, weights, and
+//! what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a graph
+//! must know of some of them.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use super::Model;
+use super::gradients::Sums;
+use super::per_step::Map;
+use super::shape::{Misfit, Shape};
+use super::stream::Streams;
+use super::tape::Record;
+use super::tensor::{Mask, Tensor, Value};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::layers::dense::Dense;
+use crate::layers::embedding::Embedding;
+use crate::runner::scratch::Scratch;
+use crate::state::State;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A gradient, if anything has come.
+pub(crate) type Flow<T> = Option<ArrayD<T>>;
+
+/// A layer over time that streams and clones share.
+pub(crate) type SharedLayer<T> = Arc<Box<dyn Layer<T>>>;
+
+/// What a call of a model computes.
+pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
+    /// The same operation in a box of its own; what is large is shared.
+    fn boxed_clone(&self) -> Box<dyn Operation<T>>;
+
+    /// The shapes of the outputs: at making with unknown dimensions, and before each call with known ones.
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit>;
+
+    /// Whether the layer's `call` has a `mask` argument, which Keras fills with the input's mask.
+    fn takes_mask(&self) -> bool {
+        false
+    }
+
+    /// Whether it takes a mask of any shape, and so one of a single step.
+    fn takes_any_mask(&self) -> bool {
+        false
+    }
+
+    /// Whether a mask makes a difference for what as a layer of a chain knows nothing of it.
+    fn reads_or_loses_mask(&self) -> bool {
+        false
+    }
+
+    /// The outputs. Inputs and their number fit: [`infer`](Operation::infer) has said so.
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>>;
+
+    /// From the gradients of the outputs to those of the inputs, then of the initial state; the weights' are added to
+    /// `sums`. What isn't wanted may be left out. At least one of the outputs has a gradient.
+    fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>>;
+
+    /// Whether it can be trained through.
+    fn can_train(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Shows each weight, in order.
+    fn visit_weights<'a>(&'a self, _which: Which, _visitor: &mut WeightVisitor<'_, 'a, T>) {}
+
+    /// Hands each weight to the visitor, in the same order.
+    fn visit_weights_mut(&mut self, _which: Which, _visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes sure that the weights belong to this model alone: streams and clones share them until they change.
+    fn unshare(&mut self, _which: Which) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether it treats each step of (batch, timesteps, ..) by itself. Ranks aren't known here: an axis counted from the
+    /// end is taken as one of three.
+    fn steps_alone(&self) -> bool {
+        false
+    }
+
+    /// What it does to the features of one step, if it looks at nothing else.
+    fn per_step(&self, _features: usize) -> Option<Map<T>> {
+        None
+    }
+
+    /// What the graph must know of it.
+    fn role(&self) -> Role<'_, T> {
+        Role::Plain
+    }
+
+    /// The model that it is, or has inside.
+    fn model_mut(&mut self) -> Option<&mut Model<T>> {
+        None
+    }
+
+    /// A stateful layer's place among the model's states.
+    fn keep_state_at(&mut self, _slot: usize) {}
+
+    /// Moves the places of states behind those of an outer model.
+    fn move_slots(&mut self, _by: usize) {}
+}
+
+/// What the graph must know of an operation.
+pub(crate) enum Role<'a, T: Float> {
+    /// Nothing.
+    Plain,
+    /// It is a layer over time with a state. `slot`: the place of a stateful layer's state among the model's.
+    Recurrent { layer: &'a SharedLayer<T>, slot: Option<usize> },
+    /// It is a layer over time whose steps are alone.
+    Dense(&'a Dense<T>),
+    /// Another operation for each step.
+    TimeDistributed(&'a dyn Operation<T>),
+    /// It reads ids.
+    Embedding(&'a Embedding<T>),
+    /// It hides the steps of this value.
+    Masking(T),
+    /// It hands on what it is given; the mask, too, if it is kept.
+    Same { keeps_mask: bool },
+    /// It compares with a number, which masks are made with.
+    NotEqual(f64),
+    /// Whether any is true, which masks are made with: along the last axis alone?
+    Any { along_the_last: bool },
+    /// Any of several flags, which masks are made with.
+    LogicalOr,
+    /// It repeats what has no time axis.
+    Repeat,
+    /// A model within the model.
+    Model(&'a Model<T>),
+}
+
+/// Which of the weights.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Which {
+    All,
+    /// Without moving statistics, and without layers that aren't trainable.
+    Trained,
+}
+
+/// What a call hands to an operation besides its inputs.
+#[derive(Debug)]
+pub(crate) struct Call<'a, T: Float> {
+    /// The mask that the operation reads: the one that the call names, or the input's.
+    pub(crate) mask: Option<Mask>,
+    /// The mask that goes on with the outputs, where the layer lets it.
+    pub(crate) passes: Option<Mask>,
+    /// The parts of an initial state.
+    pub(crate) initial: Vec<&'a Tensor<T>>,
+    /// The states of the model's stateful layers.
+    pub(crate) states: &'a mut [State<T>],
+    pub(crate) scratch: &'a mut Scratch<T>,
+    /// Where a step is taken instead of a whole run: the recurrent layers' states.
+    pub(crate) streams: Option<&'a mut Streams<T>>,
+    /// Keras 2: a stateful layer goes on from the state that it keeps, unless that is zero, whatever it is given.
+    pub(crate) kept_state_wins: bool,
+    /// What the way back is to read.
+    pub(crate) record: Option<&'a mut Record<T>>,
+}
+
+impl<T: Float> Call<'_, T> {
+    /// One output, with the mask that goes on.
+    pub(crate) fn passing(self, value: Value<T>) -> Result<Vec<Tensor<T>>> {
+        Ok(vec![Tensor { value, mask: self.passes }])
+    }
+}
+
+/// What the way back through one call reads.
+pub(crate) struct Back<'a, T> {
+    pub(crate) record: &'a mut Record<T>,
+    /// The gradients of the outputs.
+    pub(crate) upstream: Vec<Flow<T>>,
+    /// Of the inputs, then of the initial state, which gradients are asked for.
+    pub(crate) wanted: &'a [bool],
+}
+
+impl<T: Float> Back<'_, T> {
+    /// The gradient of the one output, in row order.
+    pub(crate) fn of_output(&mut self) -> Result<ArrayD<T>> {
+        let d = self.upstream.first_mut().and_then(Option::take).ok_or_else(misfit)?;
+        Ok(if d.is_standard_layout() { d } else { d.as_standard_layout().into_owned() })
+    }
+
+    /// What the call read as its first input.
+    pub(crate) fn input(&self) -> Result<Value<T>> {
+        self.record.inputs.first().cloned().ok_or_else(misfit)
+    }
+
+    /// What the call gave as its first output.
+    pub(crate) fn output(&self) -> Result<Value<T>> {
+        self.record.outputs.first().cloned().ok_or_else(misfit)
+    }
+
+    /// Whether the gradient of the first input is asked for.
+    pub(crate) fn wants_input(&self) -> bool {
+        self.wanted.first().is_some_and(|&wanted| wanted)
+    }
+}
+
+/// An operation of a model.
+pub(crate) struct Op<T: Float>(Box<dyn Operation<T>>);
+
+impl<T: Float> Op<T> {
+    pub(crate) fn new(operation: impl Operation<T>) -> Self {
+        Op(Box::new(operation))
+    }
+
+    /// [`run`](Operation::run), recorded if there is where to.
+    pub(crate) fn apply(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let Some(record) = call.record.take() else { return self.run(inputs, call) };
+        record.keep_inputs(inputs, call.initial.len());
+        let outputs = self.run(inputs, Call { record: Some(&mut *record), ..call })?;
+        record.keep_outputs(&outputs);
+        Ok(outputs)
+    }
+
+    /// The layer over time that it is.
+    pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
+        match self.role() {
+            Role::Recurrent { layer, .. } => Some(&***layer),
+            Role::Dense(layer) => Some(layer),
+            Role::TimeDistributed(inner) => match inner.role() {
+                Role::Dense(layer) => Some(layer),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The model that it is, or has inside.
+    pub(super) fn model(&self) -> Option<&Model<T>> {
+        fn find<T: Float>(operation: &dyn Operation<T>) -> Option<&Model<T>> {
+            match operation.role() {
+                Role::Model(model) => Some(model),
+                Role::TimeDistributed(inner) => find(inner),
+                _ => None,
+            }
+        }
+        find(&*self.0)
+    }
+}
+
+impl<T: Float> Deref for Op<T> {
+    type Target = dyn Operation<T>;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+impl<T: Float> DerefMut for Op<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut *self.0
+    }
+}
+
+impl<T: Float> Clone for Op<T> {
+    fn clone(&self) -> Self {
+        Op(self.boxed_clone())
+    }
+}
+
+impl<T: Float> fmt::Debug for Op<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A shape error of what [`infer`](Operation::infer) can't know: masks.
+pub(super) fn mismatch(expected: String, given: &[usize]) -> Error {
+    Error::ModelCall { layer: String::new(), expected, given: format!("{given:?}") }
+}
+
+/// What can't happen once shapes are inferred, as an error all the same.
+pub(super) fn misfit() -> Error {
+    mismatch("another shape".into(), &[])
+}

@@ -1,0 +1,80 @@
+//! Ids to vectors.
+
+use std::sync::Arc;
+
+use ndarray::{Array1, Axis, Ix3, IxDyn};
+
+use super::shapes;
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
+use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
+use crate::layers::embedding::Embedding as Table;
+use crate::layers::trainable::Trainable;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A table of vectors, over ids of any shape.
+#[derive(Debug, Clone)]
+pub(crate) struct Embedding<T: Float> {
+    table: Arc<Table<T>>,
+}
+
+impl<T: Float> Embedding<T> {
+    pub(crate) fn new(table: Table<T>) -> Self {
+        Embedding { table: Arc::new(table) }
+    }
+}
+
+impl<T: Float> Operation<T> for Embedding<T> {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        Ok(vec![[&shape::only(inputs)?[..], &[Some(self.table.embeddings().ncols())]].concat()])
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let x = &inputs[0].value;
+        let ids = x.integers();
+        let rows = in_row_order(&ids).into_shape_with_order((1, ids.len())).map_err(|_| misfit())?;
+        let (vectors, _) = self.table.forward(&rows)?;
+        let width = vectors.dim().2;
+        let shape: Vec<usize> = ids.shape().iter().copied().chain([width]).collect();
+        let vectors = vectors.into_shape_with_order(IxDyn(&shape)).map_err(|_| misfit())?;
+        // Keras compares the input as it is, before it becomes an integer.
+        let mask = self.table.masks_zero().then(|| Mask::of(x.flags()));
+        Ok(vec![Tensor { value: Value::Float(vectors.into_shared()), mask }])
+    }
+
+    /// Ids have no gradient.
+    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        if !sums.is_empty() {
+            let (d, ids) = (back.of_output()?, back.input()?);
+            let ids: Array1<i64> = in_row_order(&ids.integers()).into_iter().collect();
+            let d = shapes::reshaped_gradient(d, &[1, ids.len(), self.table.embeddings().ncols()])?;
+            let d = d.into_dimensionality::<Ix3>().map_err(|_| misfit())?;
+            let table = &*self.table;
+            sums.lend(table, false, |lent| table.backward(&ids.insert_axis(Axis(0)), &d, lent))?;
+        }
+        Ok(vec![None])
+    }
+
+    fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.table.show_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, _which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        Arc::make_mut(&mut self.table).change_weights(visitor)
+    }
+
+    fn steps_alone(&self) -> bool {
+        true
+    }
+
+    fn role(&self) -> Role<'_, T> {
+        Role::Embedding(&self.table)
+    }
+}

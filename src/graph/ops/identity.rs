@@ -1,0 +1,50 @@
+//! What hands on what it is given: in inference that is Dropout and its kin.
+
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, Role};
+use crate::graph::per_step::Map;
+use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::tensor::Tensor;
+
+/// The same out as in; the mask goes on, but for Keras 2's layer Identity, which loses it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Identity {
+    pub(crate) keeps_mask: bool,
+}
+
+impl<T: Float> Operation<T> for Identity {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        Ok(vec![shape::only(inputs)?.clone()])
+    }
+
+    fn reads_or_loses_mask(&self) -> bool {
+        !self.keeps_mask
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let value = inputs[0].value.clone();
+        if self.keeps_mask { call.passing(value) } else { Ok(vec![Tensor::unmasked(value)]) }
+    }
+
+    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        Ok(vec![Some(back.of_output()?)])
+    }
+
+    fn steps_alone(&self) -> bool {
+        true
+    }
+
+    fn per_step(&self, _features: usize) -> Option<Map<T>> {
+        Some(Map::Same)
+    }
+
+    fn role(&self) -> Role<'_, T> {
+        Role::Same { keeps_mask: self.keeps_mask }
+    }
+}

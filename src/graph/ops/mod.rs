@@ -1,0 +1,18 @@
+//! The operations that models are made of, each in one file: the shapes that come out, the run, the way back, weights,
+//! masks and steps.
+
+pub(crate) mod activation;
+pub(crate) mod concatenate;
+pub(crate) mod dense;
+pub(crate) mod embedding;
+pub(crate) mod flags;
+pub(crate) mod identity;
+pub(crate) mod masking;
+pub(crate) mod merge;
+pub(crate) mod nested;
+pub(crate) mod normalization;
+pub(crate) mod prelu;
+pub(crate) mod recurrent;
+pub(crate) mod shapes;
+pub(crate) mod softmax;
+pub(crate) mod time_distributed;

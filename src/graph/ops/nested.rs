@@ -1,0 +1,65 @@
+//! A model within the model.
+
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::Model;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which};
+use crate::graph::shape::{Misfit, Shape};
+use crate::graph::tensor::Tensor;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A model as a layer. The slots of its stateful layers are places among the outermost model's states.
+#[derive(Debug, Clone)]
+pub(crate) struct Nested<T: Float>(pub(crate) Box<Model<T>>);
+
+impl<T: Float> Operation<T> for Nested<T> {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        self.0.infer(inputs)
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        self.0.execute_nested(inputs, call)
+    }
+
+    fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let Back { record, upstream, wanted } = back;
+        self.0.go_back(&mut record.inner, upstream, wanted, sums)
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.0.can_train()
+    }
+
+    fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.0.show(which, visitor);
+    }
+
+    fn visit_weights_mut(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.0.change(which, visitor)
+    }
+
+    fn unshare(&mut self, which: Which) -> Result<()> {
+        self.0.own(which)
+    }
+
+    fn role(&self) -> Role<'_, T> {
+        Role::Model(&self.0)
+    }
+
+    fn model_mut(&mut self) -> Option<&mut Model<T>> {
+        Some(&mut self.0)
+    }
+
+    fn move_slots(&mut self, by: usize) {
+        self.0.parts.iter_mut().filter_map(|part| part.op.as_mut()).for_each(|op| op.move_slots(by));
+    }
+}

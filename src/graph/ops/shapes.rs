@@ -1,0 +1,251 @@
+//! Operations that move elements and change none: Flatten, Reshape, Permute, RepeatVector, ExpandDims.
+
+use ndarray::{ArrayD, Axis, IxDyn};
+
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit, mismatch};
+use crate::graph::shape::{self, Misfit, Shape, axis_at, product};
+use crate::graph::tensor::{Shared, Tensor, Value};
+
+/// All dimensions behind the batch as one: Keras's `Flatten`.
+#[derive(Debug, Clone, Copy)]
+pub struct Flatten;
+
+/// The elements in row order in another shape: Keras's `Reshape`.
+#[derive(Debug, Clone)]
+pub struct Reshape(pub(crate) Vec<Option<usize>>);
+
+/// Another order of the axes: Keras's `Permute`.
+#[derive(Debug, Clone)]
+pub struct Permute(pub(crate) Vec<usize>);
+
+/// So many times the same, as steps: Keras's `RepeatVector`.
+#[derive(Debug, Clone, Copy)]
+pub struct RepeatVector(pub(crate) usize);
+
+impl Reshape {
+    /// To this shape, without the batch; one size may be `None`, which is what is left.
+    pub fn new(shape: impl AsRef<[Option<usize>]>) -> Self {
+        Reshape(shape.as_ref().to_vec())
+    }
+}
+
+impl Permute {
+    /// In this order: 1, 2, .. without the batch, each once.
+    pub fn new(order: impl AsRef<[usize]>) -> Self {
+        Permute(order.as_ref().to_vec())
+    }
+}
+
+impl RepeatVector {
+    /// `n` times.
+    pub fn new(n: usize) -> Self {
+        RepeatVector(n)
+    }
+}
+
+/// A new dimension of one at this axis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ExpandDims(pub(crate) i64);
+
+impl<T: Float> Operation<T> for Flatten {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let x = shape::only(inputs)?;
+        if x.len() == 1 {
+            return Ok(vec![vec![x[0], Some(1)]]);
+        }
+        match product(&x[1..]) {
+            None if x[1..].iter().all(Option::is_some) => shape::misfit("fewer elements", inputs),
+            flat => Ok(vec![vec![x[0], flat]]),
+        }
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let x = &inputs[0].value;
+        let (batch, rest) = x.shape().split_first().map_or((0, 1), |(&batch, rest)| (batch, rest.iter().product()));
+        Ok(vec![Tensor::unmasked(reshaped(x, &[batch, rest])?)])
+    }
+
+    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        in_the_input_shape(back)
+    }
+}
+
+impl<T: Float> Operation<T> for Reshape {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let (x, target) = (shape::only(inputs)?, &self.0);
+        let (from, known) = (&x[1..], target.iter().filter_map(|&n| n).try_fold(1_usize, |all, n| all.checked_mul(n)));
+        let refuse = || shape::misfit(format!("what can take the shape {}", shape::display(target)), inputs);
+        let Some(known) = known else { return refuse() };
+        let open = target.iter().filter(|size| size.is_none()).count();
+        if open > 1 {
+            return shape::misfit("one size at most that is left open", inputs);
+        }
+        let open = open == 1;
+        let fill = match (product(from), from.iter().all(Option::is_some)) {
+            (None, true) => return refuse(),
+            (None, false) => None,
+            (Some(all), _) if open && known > 0 && all % known == 0 => Some(all / known),
+            (Some(all), _) if !open && all == known => None,
+            (Some(_), _) => return refuse(),
+        };
+        Ok(vec![std::iter::once(x[0]).chain(target.iter().map(|&dimension| dimension.or(fill))).collect()])
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let x = &inputs[0].value;
+        let shapes = Operation::<T>::infer(self, &[shape::known(x.shape())]).map_err(|_| misfit())?;
+        let target: Option<Vec<usize>> = shapes[0].iter().copied().collect();
+        Ok(vec![Tensor::unmasked(reshaped(x, &target.ok_or_else(misfit)?)?)])
+    }
+
+    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        in_the_input_shape(back)
+    }
+}
+
+impl Permute {
+    fn axes(&self) -> Vec<usize> {
+        std::iter::once(0).chain(self.0.iter().copied()).collect()
+    }
+}
+
+impl<T: Float> Operation<T> for Permute {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let x = shape::only(inputs)?;
+        if self.0.len() + 1 != x.len() {
+            return shape::misfit(format!("{} dimensions", self.0.len() + 1), inputs);
+        }
+        if (1..x.len()).any(|axis| !self.0.contains(&axis)) {
+            return shape::misfit("each of 1, 2, .. once in the order of the axes", inputs);
+        }
+        Ok(vec![self.axes().into_iter().map(|axis| x[axis]).collect()])
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let axes = self.axes();
+        Ok(vec![Tensor::unmasked(match &inputs[0].value {
+            Value::Float(x) => Value::Float(x.clone().permuted_axes(axes)),
+            Value::Int(x) => Value::Int(x.clone().permuted_axes(axes)),
+            Value::Bool(x) => Value::Bool(x.clone().permuted_axes(axes)),
+        })])
+    }
+
+    /// The axes where they were before.
+    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let d = back.of_output()?.permuted_axes(inverse(&self.axes()));
+        Ok(vec![Some(d.as_standard_layout().into_owned())])
+    }
+}
+
+impl<T: Float> Operation<T> for RepeatVector {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        match shape::only(inputs)?[..] {
+            [batch, features] => Ok(vec![vec![batch, Some(self.0), features]]),
+            _ => shape::misfit("(batch, features)", inputs),
+        }
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        fn repeat<A: Clone>(x: &Shared<A>, n: usize) -> Result<Shared<A>> {
+            let [batch, features] = x.shape() else { return Err(misfit()) };
+            let wide = x.view().insert_axis(Axis(1));
+            let wide = wide.broadcast(IxDyn(&[*batch, n, *features])).ok_or_else(misfit)?;
+            Ok(wide.to_owned().into_shared())
+        }
+        Ok(vec![Tensor::unmasked(match &inputs[0].value {
+            Value::Float(x) => Value::Float(repeat(x, self.0)?),
+            Value::Int(x) => Value::Int(repeat(x, self.0)?),
+            Value::Bool(x) => Value::Bool(repeat(x, self.0)?),
+        })])
+    }
+
+    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        Ok(vec![Some(back.of_output()?.sum_axis(Axis(1)))])
+    }
+
+    fn role(&self) -> Role<'_, T> {
+        Role::Repeat
+    }
+}
+
+impl<T: Float> Operation<T> for ExpandDims {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let mut expanded = shape::only(inputs)?.clone();
+        let Some(at) = axis_at(self.0, expanded.len() + 1) else {
+            return shape::misfit(format!("an axis {}", self.0), inputs);
+        };
+        expanded.insert(at, Some(1));
+        Ok(vec![expanded])
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let x = &inputs[0].value;
+        let at = axis_at(self.0, x.shape().len() + 1).ok_or_else(misfit)?;
+        let mut shape = x.shape().to_vec();
+        shape.insert(at, 1);
+        Ok(vec![Tensor::unmasked(reshaped(x, &shape)?)])
+    }
+
+    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        in_the_input_shape(back)
+    }
+
+    fn steps_alone(&self) -> bool {
+        self.0 == -1 || self.0 > 1
+    }
+}
+
+/// The elements in row order in another shape.
+pub(in crate::graph) fn reshaped<T: Float>(x: &Value<T>, shape: &[usize]) -> Result<Value<T>> {
+    fn go<A: Clone>(x: &Shared<A>, shape: &[usize]) -> Result<Shared<A>> {
+        let reshaped = x.to_shape(IxDyn(shape)).map_err(|_| mismatch(format!("{shape:?}"), x.shape()))?;
+        Ok(reshaped.into_owned().into_shared())
+    }
+    Ok(match x {
+        Value::Float(x) => Value::Float(go(x, shape)?),
+        Value::Int(x) => Value::Int(go(x, shape)?),
+        Value::Bool(x) => Value::Bool(go(x, shape)?),
+    })
+}
+
+/// The same of a gradient.
+pub(in crate::graph) fn reshaped_gradient<T: Float>(d: ArrayD<T>, shape: &[usize]) -> Result<ArrayD<T>> {
+    let refuse = mismatch(format!("{shape:?}"), d.shape());
+    let d = d.as_standard_layout().into_owned();
+    d.into_shape_with_order(IxDyn(shape)).map_err(|_| refuse)
+}
+
+fn in_the_input_shape<T: Float>(mut back: Back<'_, T>) -> Result<Vec<Flow<T>>> {
+    let (d, x) = (back.of_output()?, back.input()?);
+    Ok(vec![Some(reshaped_gradient(d, x.shape())?)])
+}
+
+/// The order that undoes another.
+pub(super) fn inverse(order: &[usize]) -> Vec<usize> {
+    let mut back = vec![0; order.len()];
+    order.iter().enumerate().for_each(|(at, &axis)| back[axis] = at);
+    back
+}

@@ -1,0 +1,120 @@
+//! Keras's Softmax layer, which is more than the activation: any axis, and masks.
+
+use ndarray::Axis;
+
+use crate::activation::Activation;
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::gradients::Sums;
+use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
+use crate::graph::per_step::Map;
+use crate::graph::shape::{self, Misfit, Shape, axis_at, is_beyond_time};
+use crate::graph::tensor::{Tensor, Value, in_row_order};
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
+
+/// A softmax along an axis, which leaves out what is masked: Keras's layer of that name.
+#[derive(Debug, Clone, Copy)]
+pub struct Softmax {
+    pub(crate) axis: i64,
+    pub(crate) masks: SoftmaxMask,
+}
+
+/// What a Softmax makes of a mask, where it has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SoftmaxMask {
+    /// Keras 3: masked elements count for nothing and come out as zero.
+    Replaces,
+    /// Keras 2: a large negative number is added to them.
+    Adds,
+}
+
+impl Softmax {
+    /// Along this axis, counted from the end if it is negative; Keras's default is -1, the features.
+    pub fn new(axis: i64) -> Self {
+        Softmax { axis, masks: SoftmaxMask::Replaces }
+    }
+}
+
+impl<T: Float> Operation<T> for Softmax {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(*self)
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let x = shape::only(inputs)?;
+        match axis_at(self.axis, x.len()) {
+            Some(_) => Ok(vec![x.clone()]),
+            None => shape::misfit(format!("an axis {}", self.axis), inputs),
+        }
+    }
+
+    fn takes_mask(&self) -> bool {
+        true
+    }
+
+    fn reads_or_loses_mask(&self) -> bool {
+        true
+    }
+
+    /// The mask spreads as numpy does it.
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let x = inputs[0].value.floats();
+        let axis = Axis(axis_at(self.axis, x.ndim()).ok_or_else(misfit)?);
+        let mut x = in_row_order(&x);
+        let mask = match &call.mask {
+            None => None,
+            Some(mask) if mask.is_graded() => {
+                let expected = "a mask of zeros and ones, or flags: Softmax reads other numbers in a way of its own";
+                return Err(mismatch(expected.into(), mask.shape()));
+            }
+            Some(mask) => match mask.broadcast(x.raw_dim()) {
+                Some(wide) => Some(wide.to_owned()),
+                None => return Err(mismatch(format!("a mask that spreads to {:?}", x.shape()), mask.shape())),
+            },
+        };
+        if let Some(mask) = &mask {
+            // Keras's large negative number.
+            let low = T::from_f64(-1e9);
+            match self.masks {
+                SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { low }),
+                SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &real| *x += if real { T::zero() } else { low }),
+            }
+        }
+        let mut lane = Vec::new();
+        for mut along in x.lanes_mut(axis) {
+            lane.clear();
+            lane.extend(along.iter().copied());
+            activate(Isa::detect(), &Activation::Softmax, &mut lane);
+            along.iter_mut().zip(&lane).for_each(|(to, &from)| *to = from);
+        }
+        if let (Some(mask), SoftmaxMask::Replaces) = (&mask, self.masks) {
+            x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::zero() });
+        }
+        call.passing(Value::Float(x.into_shared()))
+    }
+
+    /// What was masked came out as zero, and so it gets and gives nothing.
+    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let (mut d, y) = (back.of_output()?, back.output()?.floats());
+        let axis = Axis(axis_at(self.axis, y.ndim()).ok_or_else(misfit)?);
+        let (mut along_y, mut along_d) = (Vec::new(), Vec::new());
+        for (y, mut d) in y.lanes(axis).into_iter().zip(d.lanes_mut(axis)) {
+            along_y.clear();
+            along_y.extend(y.iter().copied());
+            along_d.clear();
+            along_d.extend(d.iter().copied());
+            activate_backward(Isa::detect(), &Activation::Softmax, &along_y, &along_y, &mut along_d);
+            d.iter_mut().zip(&along_d).for_each(|(to, &from)| *to = from);
+        }
+        Ok(vec![Some(d)])
+    }
+
+    fn steps_alone(&self) -> bool {
+        is_beyond_time(self.axis)
+    }
+
+    fn per_step(&self, _features: usize) -> Option<Map<T>> {
+        (self.axis == -1).then_some(Map::Activation(Activation::Softmax))
+    }
+}

@@ -1,0 +1,22 @@
+//! Operations of a [`Model`](crate::Model) that aren't layers by themselves, under Keras's names: what merges several
+//! inputs, and what moves elements. They go into [`ModelBuilder::call`](crate::ModelBuilder::call) and
+//! [`SequentialBuilder::layer`](crate::SequentialBuilder::layer).
+//!
+//! Masks go through merging layers as in Keras 3: a step of the result is real where it is in any of the inputs.
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Gru, Model, ops};
+//! let mut graph = Model::<f32>::builder("residual");
+//! let x = graph.input("x", [None, Some(4)])?;
+//! let y = graph.call("gru", Gru::builder(4, 4).return_sequences(true).build()?, &[x])?;
+//! let sum = graph.call("sum", ops::Add, &[x, y[0]])?;
+//! let model = graph.build(&sum)?;
+//! assert_eq!(model.predict_one(&Array3::<f32>::ones((2, 5, 4)))?.shape(), [2, 5, 4]);
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+
+pub use crate::graph::ops::concatenate::Concatenate;
+pub use crate::graph::ops::merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
+pub use crate::graph::ops::shapes::{Flatten, Permute, RepeatVector, Reshape};
+pub use crate::graph::ops::softmax::Softmax;
