@@ -140,6 +140,13 @@ pub enum Error {
     #[error("a stream goes on from its own state: say set_state instead of giving an initial state")]
     StreamInitialState,
 
+    /// A step of a decoder that hasn't been given what it begins with.
+    #[error("the stream hasn't started: give {} by start(..) before the first step", inputs.join(", "))]
+    StreamNotStarted {
+        /// The names of the inputs that it begins with.
+        inputs: Vec<String>,
+    },
+
     /// A layer that needs the whole sequence at once.
     #[error("can't run step by step: {layer}: {reason}")]
     CannotStream {

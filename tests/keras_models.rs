@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use data::{Element, Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
-use recurrent::{Error, Gru, Input, Layer, Model, ModelStream, State, Stream, keras};
+use recurrent::{Error, Gru, Input, Layer, Model, State, Stream, keras};
 use serde_json::Value;
 
 fn folder() -> String {
@@ -153,7 +153,7 @@ fn step_by_step() {
         let model = keras::load::<f32>(format!("{}/models/{name}.keras", folder()))?;
         let call = &case["calls"][0];
         let arrays = given::<f32>(call);
-        let mut stream = match ModelStream::new(&model, arrays.first().map_or(0, rows)) {
+        let mut stream = match model.stream(arrays.first().map_or(0, rows)) {
             Ok(stream) => stream,
             Err(Error::CannotStream { layer, .. }) => {
                 refused.borrow_mut().insert(name.to_string(), layer);
@@ -161,6 +161,14 @@ fn step_by_step() {
             }
             Err(error) => return Err(error.into()),
         };
+        // A decoder is given the encoder's inputs whole, before its first step.
+        let starts: Vec<String> = stream.start_inputs().map(String::from).collect();
+        let is_start: Vec<bool> = model.input_names().map(|name| starts.iter().any(|start| start == name)).collect();
+        let (whole, arrays): (Vec<_>, Vec<_>) = arrays.into_iter().zip(is_start).partition(|(_, is_start)| *is_start);
+        let arrays: Vec<Given<f32>> = arrays.into_iter().map(|(array, _)| array).collect();
+        if !whole.is_empty() {
+            stream.start(&whole.iter().map(|(array, _)| Input::from(array)).collect::<Vec<_>>())?;
+        }
         let lengths: Vec<usize> = arrays.iter().map(steps).filter(|&steps| steps > 0).collect();
         let steps = lengths.first().copied().unwrap_or(0);
         if lengths.iter().any(|&length| length != steps) {
@@ -201,7 +209,6 @@ fn step_by_step() {
         ("bidirectional_concat", "bidirectional"),
         ("lstm_options", "lstm"),
         ("dense_head", "flatten"),
-        ("encoder_decoder", "decoder"),
         ("repeat_vector_autoencoder", "repeat_vector"),
         ("normalization", "batch_normalization_1"),
         ("softmax_with_mask", "softmax"),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ndarray::prelude::*;
 use recurrent::keras::{File, LoadError, Options, Problem};
 use recurrent::{
-    Bidirectional, Dense, Error, Gru, Layer, Lstm, Merge, Model, ModelStream, Run, Stacked, Stream, keras,
+    Bidirectional, Dense, Error, Gru, Layer, Lstm, Merge, Model, Run, Stacked, Stream, keras,
 };
 use serde_json::{Value, json};
 use write_keras::{Node, zip};
@@ -292,7 +292,7 @@ fn models_step_by_step() -> Outcome {
         for refusal in refusals.into_iter().flatten().map(|refusal| refusal.to_string()) {
             let what = format!("{}: {refusal}", path.display());
             if refusal.contains("ModelStream") {
-                assert!(ModelStream::new(&model, 2).is_ok(), "{what}");
+                assert!(model.stream(2).is_ok(), "{what}");
                 streams += 1;
             }
             if refusal.contains("use into_embedding_and_layer") {

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, Options};
-use recurrent::{Input, ModelStream};
+use recurrent::Input;
 
 /// Small limits, so that the fuzzer spends its time on reading.
 #[allow(dead_code)]
@@ -20,7 +20,7 @@ pub fn use_file(file: &File) {
     let arrays: Vec<ArrayD<f32>> = shapes.map(ArrayD::ones).collect();
     let inputs: Vec<Input<'_, f32>> = arrays.iter().map(Input::from).collect();
     let _ = model.predict(&inputs);
-    if let Ok(mut stream) = ModelStream::new(&model, 1) {
+    if let Ok(mut stream) = model.stream(1) {
         let _ = stream.step(&inputs);
     }
     let _ = model.into_layer();

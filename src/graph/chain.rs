@@ -6,7 +6,6 @@ use super::Model;
 use super::masked::Masked;
 use super::operation::{Op, Role};
 use super::per_step::PerStep;
-use super::stream::check_stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -71,7 +70,7 @@ impl<T: Float> Model<T> {
     /// A refusal that names a [`ModelStream`](super::ModelStream) only if that can run the model; if that can't either,
     /// what keeps it from doing so is the true cause.
     fn with_a_way_out(&self, refusal: Error) -> Error {
-        match (check_stream(self), refusal) {
+        match (self.check_stream(), refusal) {
             (Err(cause), _) => cause,
             (Ok(()), Error::CannotStream { layer, reason }) if !reason.contains(": use ") => {
                 cannot(&layer, "it can't be part of a layer: use a ModelStream")

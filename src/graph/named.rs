@@ -11,7 +11,7 @@ impl<T: Float> Model<T> {
     ///
     /// A model that was made of a dictionary has its keys for names, and they are sorted, as Keras sorts them: the order
     /// isn't that of the script. Any other has the names of its input layers.
-    pub fn input_names(&self) -> impl Iterator<Item = &str> {
+    pub fn input_names(&self) -> impl Iterator<Item = &str> + Clone {
         self.inputs.iter().map(|input| input.name.as_str())
     }
 
@@ -39,26 +39,35 @@ impl<T: Float> Model<T> {
     /// [`Error::UnknownName`], [`Error::DuplicateName`], [`Error::MissingInput`] where the names aren't those of
     /// [`input_names`](Model::input_names), each once; those of [`predict`](Model::predict).
     pub fn predict_named(&self, inputs: &[(&str, Input<'_, T>)]) -> Result<Vec<ArrayD<T>>> {
-        self.predict(&self.sorted(inputs)?)
+        self.predict(&sorted(self.input_names(), inputs)?)
     }
+}
 
-    /// The inputs in the model's order.
-    fn sorted<'i>(&self, given: &[(&str, Input<'i, T>)]) -> Result<Vec<Input<'i, T>>> {
-        for (i, (name, _)) in given.iter().enumerate() {
-            if !self.input_names().any(|known| known == *name) {
-                return Err(Error::unknown_name("input", name, self.input_names().map(String::from)));
-            }
-            if given[..i].iter().any(|(before, _)| before == name) {
-                return Err(Error::DuplicateName { what: "input", name: (*name).into() });
-            }
+/// That each name is one of these, once.
+pub(super) fn check<'n, T, N: Iterator<Item = &'n str>>(
+    names: impl Fn() -> N,
+    given: &[(&str, Input<'_, T>)],
+) -> Result<()> {
+    for (i, (name, _)) in given.iter().enumerate() {
+        if !names().any(|known| known == *name) {
+            return Err(Error::unknown_name("input", name, names().map(String::from)));
         }
-        let find = |name: &str| {
-            let found = given.iter().find(|(given, _)| *given == name);
-            let known = || self.input_names().map(String::from).collect();
-            found
-                .map(|(_, input)| input.clone())
-                .ok_or_else(|| Error::MissingInput { name: name.into(), known: known() })
-        };
-        self.input_names().map(find).collect()
+        if given[..i].iter().any(|(before, _)| before == name) {
+            return Err(Error::DuplicateName { what: "input", name: (*name).into() });
+        }
     }
+    match names().find(|known| !given.iter().any(|(name, _)| name == known)) {
+        None => Ok(()),
+        Some(missing) => Err(Error::MissingInput { name: missing.into(), known: names().map(String::from).collect() }),
+    }
+}
+
+/// The inputs in the order of these names.
+pub(super) fn sorted<'n, 'i, T: Float>(
+    names: impl Iterator<Item = &'n str> + Clone,
+    given: &[(&str, Input<'i, T>)],
+) -> Result<Vec<Input<'i, T>>> {
+    check(|| names.clone(), given)?;
+    let inputs = names.filter_map(|name| given.iter().find(|(given, _)| *given == name));
+    Ok(inputs.map(|(_, input)| input.clone()).collect())
 }

@@ -14,7 +14,7 @@ use super::Model;
 use super::gradients::Sums;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
-use super::stream::Streams;
+use super::stream::{Step, Trace};
 use super::tape::Record;
 use super::tensor::{Mask, Tensor, Value};
 use crate::error::{Error, Result};
@@ -61,6 +61,10 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     /// From the gradients of the outputs to those of the inputs, then of the initial state; the weights' are added to
     /// `sums`. What isn't wanted may be left out. At least one of the outputs has a gradient.
     fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>>;
+
+    /// The same as [`run`](Operation::run) for one step of a stream, into arrays that are there. What holds other operations
+    /// is never asked: they are.
+    fn step(&self, step: Step<'_, T>) -> Result<()>;
 
     /// Whether it can be trained through.
     fn can_train(&self) -> Result<()> {
@@ -156,8 +160,8 @@ pub(crate) struct Call<'a, T: Float> {
     /// The states of the model's stateful layers.
     pub(crate) states: &'a mut [State<T>],
     pub(crate) scratch: &'a mut Scratch<T>,
-    /// Where a step is taken instead of a whole run: the recurrent layers' states.
-    pub(crate) streams: Option<&'a mut Streams<T>>,
+    /// Where a step is tried instead of a whole run.
+    pub(crate) trace: Option<&'a mut Trace<T>>,
     /// Keras 2: a stateful layer goes on from the state that it keeps, unless that is zero, whatever it is given.
     pub(crate) kept_state_wins: bool,
     /// What the way back is to read.
@@ -211,12 +215,33 @@ impl<T: Float> Op<T> {
         Op(Box::new(operation))
     }
 
-    /// [`run`](Operation::run), recorded if there is where to.
+    /// A copy of an operation.
+    pub(super) fn of(operation: &dyn Operation<T>) -> Self {
+        Op(operation.boxed_clone())
+    }
+
+    /// [`run`](Operation::run), recorded and written down if there is where to.
     pub(crate) fn apply(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
-        let Some(record) = call.record.take() else { return self.run(inputs, call) };
-        record.keep_inputs(inputs, call.initial.len());
-        let outputs = self.run(inputs, Call { record: Some(&mut *record), ..call })?;
-        record.keep_outputs(&outputs);
+        let (mut record, mut trace) = (call.record.take(), call.trace.take());
+        let mask = call.mask.clone();
+        if let Some(record) = &mut record {
+            record.keep_inputs(inputs, call.initial.len());
+        }
+        let (of_run, trace_of_run) = (record.as_deref_mut(), trace.as_deref_mut());
+        let outputs = self.run(inputs, Call { record: of_run, trace: trace_of_run, ..call })?;
+        if let Some(record) = record {
+            record.keep_outputs(&outputs);
+        }
+        if let Some(trace) = trace {
+            match self.role() {
+                // What is inside has been written down.
+                Role::Model(_) | Role::TimeDistributed(_) => {}
+                role => {
+                    let streams = matches!(role, Role::Recurrent { .. });
+                    trace.call(&**self, inputs, mask.as_ref(), streams, &outputs)?;
+                }
+            }
+        }
         Ok(outputs)
     }
 

@@ -17,11 +17,11 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::operation::{Call, Op, Role};
+use super::operation::{Call, Op, Role, misfit};
 use super::shape::{Shape, display};
-use super::stream::Streams;
+use super::stream::Trace;
 use super::tape::Frame;
-use super::tensor::{Given, Input, Mask, Tensor, Value, in_row_order};
+use super::tensor::{Input, Mask, Tensor, Value, in_row_order};
 use super::{CallSpec, InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -85,6 +85,23 @@ impl<T: Float> ModelState<T> {
     }
 }
 
+/// What calls are run with, besides tensors.
+pub(super) struct Context<'a, T: Float> {
+    /// The states of the model's stateful layers.
+    pub(super) states: &'a mut [State<T>],
+    pub(super) scratch: &'a mut Scratch<T>,
+    /// Where a step is tried instead of a whole run.
+    pub(super) trace: Option<&'a mut Trace<T>>,
+    /// What the way back is to read; for a run of all calls.
+    pub(super) frame: Option<&'a mut Frame<T>>,
+}
+
+impl<'a, T: Float> Context<'a, T> {
+    pub(super) fn new(states: &'a mut [State<T>], scratch: &'a mut Scratch<T>) -> Self {
+        Context { states, scratch, trace: None, frame: None }
+    }
+}
+
 impl<T: Float> Model<T> {
     pub(super) fn run(
         &self,
@@ -116,7 +133,8 @@ impl<T: Float> Model<T> {
         let mut tape = tape;
         let frame = tape.as_deref_mut().map(|tape| tape.begin(inputs.iter().map(|input| input.shape().to_vec())));
         let mut scratch = T::lend_scratch();
-        let outputs = self.execute(tensors, &mut next, &mut scratch, None, frame);
+        let context = Context { frame, ..Context::new(&mut next, &mut scratch) };
+        let outputs = self.execute(tensors, context);
         T::give_back_scratch(scratch);
         let outputs = outputs?;
         if let Some(tape) = tape {
@@ -138,12 +156,7 @@ impl<T: Float> Model<T> {
         room.check(largest.unwrap_or(&[]))?;
         let mut tensors: Vec<Tensor<T>> = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
-            let value = match &input.0 {
-                Given::Float(array) => Value::Float(array.to_owned().into_shared()),
-                Given::Int(array) => Value::Int(array.to_owned().into_shared()),
-                Given::Bool(array) => Value::Bool(array.to_owned().into_shared()),
-            };
-            let tensor = Tensor::unmasked(spec.convert(value)?);
+            let tensor = Tensor::unmasked(spec.convert(input.value())?);
             if let Some(first) = tensors.first()
                 && first.shape().first() != tensor.shape().first()
             {
@@ -156,23 +169,23 @@ impl<T: Float> Model<T> {
     }
 
     /// Attaches the masks that a call of a model names to its inputs, wherever else these are.
-    fn attach(&self, call: &CallSpec, tensors: &mut [Option<Tensor<T>>]) -> Result<()> {
-        let is_model = self
-            .parts
-            .get(call.part)
-            .is_some_and(|part| part.op.as_ref().is_some_and(|op| matches!(op.role(), Role::Model(_))));
+    fn attach(
+        &self,
+        call: &CallSpec,
+        tensors: &mut [Option<Tensor<T>>],
+        mut trace: Option<&mut Trace<T>>,
+    ) -> Result<()> {
+        let is_model = self.parts[call.part].op.as_ref().is_some_and(|op| matches!(op.role(), Role::Model(_)));
         if !is_model || call.masks.iter().all(Option::is_none) {
             return Ok(());
         }
         for (place, &input) in call.inputs.iter().enumerate() {
-            let named = call.masks.get(place).copied().flatten();
-            let mask = named.and_then(|mask| tensors.get(mask)?.as_ref()).map(|mask| Mask::named(&mask.value));
+            let named = call.masks.get(place).copied().flatten().map(|mask| there(tensors, mask)).transpose()?;
+            let mask = named.map(|named| name(&named.value, trace.as_deref_mut())).transpose()?;
             if mask.is_none() && !self.keras_2 {
                 continue;
             }
-            let Some(value) = tensors.get(input).and_then(Option::as_ref).map(|tensor| tensor.value.clone()) else {
-                continue;
-            };
+            let value = there(tensors, input)?.value.clone();
             // Layers that hand on what they get (Dropout) hand on the same tensor.
             for tensor in tensors.iter_mut().flatten().filter(|tensor| tensor.value.is(&value)) {
                 tensor.mask.clone_from(&mask);
@@ -182,7 +195,7 @@ impl<T: Float> Model<T> {
     }
 
     /// This model as a layer of another one: inputs keep their masks, or get those that the call names.
-    pub(super) fn execute_nested(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    pub(super) fn execute_nested(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
         }
@@ -192,56 +205,59 @@ impl<T: Float> Model<T> {
         });
         let mut tensors = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
-            tensors.push(Tensor { value: spec.convert(input.value.clone())?, mask: input.mask.clone() });
+            let value = spec.convert(input.value.clone())?;
+            if let Some(trace) = call.trace.as_deref_mut() {
+                trace.converted(spec, &input.value, &value)?;
+            }
+            tensors.push(Tensor { value, mask: input.mask.clone() });
         }
-        self.execute(tensors, call.states, call.scratch, call.streams, frame)
+        self.execute(tensors, Context { states: call.states, scratch: call.scratch, trace: call.trace, frame })
     }
 
-    /// Runs the calls one after another.
-    pub(super) fn execute(
-        &self,
-        inputs: Vec<Tensor<T>>,
-        states: &mut [State<T>],
-        scratch: &mut Scratch<T>,
-        mut streams: Option<&mut Streams<T>>,
-        mut frame: Option<&mut Frame<T>>,
-    ) -> Result<Vec<Tensor<T>>> {
-        if let Some(frame) = &mut frame {
+    /// Runs all calls on the inputs, and returns the outputs.
+    fn execute(&self, inputs: Vec<Tensor<T>>, mut context: Context<'_, T>) -> Result<Vec<Tensor<T>>> {
+        if let Some(frame) = &mut context.frame {
             frame.make_room(self.calls.len());
         }
         let mut tensors: Vec<Option<Tensor<T>>> = inputs.into_iter().map(Some).collect();
         tensors.resize(self.tensors.len(), None);
-        for (place, call) in self.calls.iter().enumerate() {
-            self.attach(call, &mut tensors)?;
-            let Some(part) = self.parts.get(call.part) else { continue };
-            let Some(op) = &part.op else { continue };
-            let at = |index: &usize| {
-                let tensor = tensors.get(*index).and_then(Option::as_ref);
-                tensor.ok_or_else(|| Error::UnknownName { what: "tensor", name: index.to_string(), known: vec![] })
-            };
+        self.run_calls(&self.calls, &mut tensors, context)?;
+        self.outputs.iter().map(|&output| there(&tensors, output).cloned()).collect()
+    }
+
+    /// Runs calls one after another.
+    pub(super) fn run_calls(
+        &self,
+        calls: &[CallSpec],
+        tensors: &mut [Option<Tensor<T>>],
+        context: Context<'_, T>,
+    ) -> Result<()> {
+        let Context { states, scratch, mut trace, mut frame } = context;
+        for (place, call) in calls.iter().enumerate() {
+            self.attach(call, tensors, trace.as_deref_mut())?;
+            let part = &self.parts[call.part];
+            let op = part.op.as_ref().ok_or_else(misfit)?;
+            let at = |&index: &usize| there(tensors, index);
             let arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
             let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
-            let masks: Vec<Option<_>> =
-                call.masks.iter().map(|mask| mask.as_ref().map(at).transpose()).collect::<Result<_>>()?;
-            let masks: Vec<Option<_>> = masks.iter().map(|mask| mask.map(|mask| Mask::named(&mask.value))).collect();
-
+            let mut named = None;
+            if let Some(Some(mask)) = call.masks.first() {
+                named = Some(name(&at(mask)?.value, trace.as_deref_mut())?);
+            }
             let attached = arguments.first().and_then(|first| first.mask.clone());
-            let named = masks.first().cloned().flatten();
             let passes = named.clone().or_else(|| attached.clone());
             let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || self.keras_2)));
 
             self.check_call(&part.name, op, &arguments)?;
-            let streams = streams.as_deref_mut();
-            let record = frame.as_deref_mut().and_then(|frame| frame.records.get_mut(place));
             let context = Call {
                 mask,
                 passes,
                 initial,
                 states: &mut *states,
                 scratch: &mut *scratch,
-                streams,
+                trace: trace.as_deref_mut(),
                 kept_state_wins: self.keras_2,
-                record,
+                record: frame.as_deref_mut().map(|frame| &mut frame.records[place]),
             };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
             for (&to, output) in call.outputs.iter().zip(outputs) {
@@ -251,11 +267,7 @@ impl<T: Float> Model<T> {
                 tensors[index] = None;
             }
         }
-        let output = |&index: &usize| {
-            let tensor = tensors.get(index).cloned().flatten();
-            tensor.ok_or_else(|| Error::UnknownName { what: "tensor", name: index.to_string(), known: vec![] })
-        };
-        self.outputs.iter().map(output).collect()
+        Ok(())
     }
 
     /// That a layer can read what it is called on, and that the result isn't too large.
@@ -276,6 +288,22 @@ impl<T: Float> Model<T> {
         }
         Ok(())
     }
+}
+
+/// A tensor that is there by now.
+fn there<T: Float>(tensors: &[Option<Tensor<T>>], index: usize) -> Result<&Tensor<T>> {
+    let tensor = tensors[index].as_ref();
+    debug_assert!(tensor.is_some(), "calls stand behind those that they read from");
+    tensor.ok_or_else(misfit)
+}
+
+/// The mask that a tensor is when a call names it.
+fn name<T: Float>(value: &Value<T>, trace: Option<&mut Trace<T>>) -> Result<Mask> {
+    let mask = Mask::named(value);
+    if let Some(trace) = trace {
+        trace.named(value, &mask)?;
+    }
+    Ok(mask)
 }
 
 impl InputSpec {
@@ -319,7 +347,7 @@ impl InputSpec {
         })
     }
 
-    fn refuse(&self, expected: String, given: &[usize]) -> Error {
+    pub(super) fn refuse(&self, expected: String, given: &[usize]) -> Error {
         Error::ModelInput { input: self.name.clone(), expected, given: format!("{given:?}") }
     }
 }

@@ -26,8 +26,44 @@ pub struct Input<'a, T>(pub(super) Given<'a, T>);
 #[derive(Debug, Clone)]
 pub(super) enum Given<'a, T> {
     Float(ArrayViewD<'a, T>),
-    Int(ArrayD<i64>),
+    Int(Integers<'a>),
     Bool(ArrayViewD<'a, bool>),
+}
+
+impl<T: Float> Given<'_, T> {
+    /// Each value as a float, with its place in row order.
+    pub(super) fn each_float(&self, mut each: impl FnMut(usize, T)) {
+        match self {
+            Given::Float(array) => array.iter().enumerate().for_each(|(at, &value)| each(at, value)),
+            Given::Int(array) => array.each(|at, id| each(at, T::from_f64(id as f64))),
+            Given::Bool(array) => {
+                array.iter().enumerate().for_each(|(at, &flag)| each(at, if flag { T::one() } else { T::zero() }));
+            }
+        }
+    }
+
+    /// Each value as an integer, with its place.
+    pub(super) fn each_integer(&self, mut each: impl FnMut(usize, i64)) {
+        match self {
+            Given::Float(array) => array.iter().enumerate().for_each(|(at, x)| each(at, whole(x.into_f64()))),
+            Given::Int(array) => array.each(each),
+            Given::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag.into())),
+        }
+    }
+
+    /// Whether each value isn't zero, with its place.
+    pub(super) fn each_flag(&self, mut each: impl FnMut(usize, bool)) {
+        match self {
+            Given::Float(array) => array.iter().enumerate().for_each(|(at, &x)| each(at, x != T::zero())),
+            Given::Int(array) => array.each(|at, id| each(at, id != 0)),
+            Given::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag)),
+        }
+    }
+}
+
+/// A number truncated to an integer as TensorFlow casts it; what has no integer is -1, which is no id.
+pub(super) fn whole(value: f64) -> i64 {
+    if value.is_nan() { -1 } else { value as i64 }
 }
 
 impl<T> Input<'_, T> {
@@ -37,6 +73,17 @@ impl<T> Input<'_, T> {
             Given::Float(array) => array.shape(),
             Given::Int(array) => array.shape(),
             Given::Bool(array) => array.shape(),
+        }
+    }
+}
+
+impl<T: Float> Input<'_, T> {
+    /// The array as a model's own.
+    pub(super) fn value(&self) -> Value<T> {
+        match &self.0 {
+            Given::Float(array) => Value::Float(array.to_owned().into_shared()),
+            Given::Int(array) => Value::Int(array.to_owned().into_shared()),
+            Given::Bool(array) => Value::Bool(array.to_owned().into_shared()),
         }
     }
 }
@@ -64,18 +111,47 @@ impl<T: Float> InputElement<T> for bool {
 }
 
 macro_rules! integers {
-    ($($integer:ty)*) => {$(
-        impl<T: Float> InputElement<T> for $integer {
-            /// Ids: a copy, because models compute with one integer type. What doesn't fit is as large as can be, and
-            /// so no id.
-            fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
-                Input(Given::Int(array.map(|&id| id.try_into().unwrap_or(i64::MAX)).into_dyn()))
+    ($($integer:ty, $name:ident;)*) => {
+        /// Integers as they were given: models compute with one type of them. What doesn't fit is as large as can be, and
+        /// so no id.
+        #[derive(Debug, Clone)]
+        pub(super) enum Integers<'a> {
+            $($name(ArrayViewD<'a, $integer>),)*
+        }
+
+        impl Integers<'_> {
+            fn shape(&self) -> &[usize] {
+                match self {
+                    $(Integers::$name(array) => array.shape(),)*
+                }
+            }
+
+            fn each(&self, mut each: impl FnMut(usize, i64)) {
+                match self {
+                    $(Integers::$name(array) => {
+                        array.iter().enumerate().for_each(|(at, &id)| each(at, id.try_into().unwrap_or(i64::MAX)));
+                    })*
+                }
+            }
+
+            fn to_owned(&self) -> ArrayD<i64> {
+                match self {
+                    $(Integers::$name(array) => array.map(|&id| id.try_into().unwrap_or(i64::MAX)),)*
+                }
             }
         }
-    )*};
+
+        $(impl<T: Float> InputElement<T> for $integer {
+            fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
+                Input(Given::Int(Integers::$name(array.into_dyn())))
+            }
+        })*
+    };
 }
 
-integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
+integers! {
+    i8, I8; i16, I16; i32, I32; i64, I64; isize, Isize; u8, U8; u16, U16; u32, U32; u64, U64; usize, Usize;
+}
 
 impl<'a, T, S, D> From<&'a ArrayBase<S, D>> for Input<'a, T>
 where
@@ -130,7 +206,6 @@ impl<T: Float> Value<T> {
 
     /// The numbers as integers, truncated as TensorFlow casts them; what has no integer is -1, which is no id.
     pub(crate) fn integers(&self) -> Shared<i64> {
-        let whole = |value: f64| if value.is_nan() { -1 } else { value as i64 };
         match self {
             Value::Float(array) => array.map(|&value| whole(value.into_f64())).into_shared(),
             Value::Int(array) => array.clone(),
@@ -140,9 +215,6 @@ impl<T: Float> Value<T> {
 
     /// Whether two values are one array.
     pub(super) fn is(&self, other: &Self) -> bool {
-        fn same<A>(a: &Shared<A>, b: &Shared<A>) -> bool {
-            a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
-        }
         match (self, other) {
             (Value::Float(a), Value::Float(b)) => same(a, b),
             (Value::Int(a), Value::Int(b)) => same(a, b),
@@ -159,6 +231,11 @@ impl<T: Float> Value<T> {
             Value::Bool(array) => array.clone(),
         }
     }
+}
+
+/// Whether two arrays are one.
+fn same<A>(a: &Shared<A>, b: &Shared<A>) -> bool {
+    a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
 }
 
 /// Which elements are real.
@@ -186,6 +263,11 @@ impl Mask {
 
     pub(crate) fn flags(&self) -> &Shared<bool> {
         &self.flags
+    }
+
+    /// Whether two masks are one array.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        same(&self.flags, &other.flags)
     }
 
     pub(super) fn is_graded(&self) -> bool {

@@ -116,6 +116,18 @@ impl<T: Float> Dense<T> {
         Ok(out)
     }
 
+    /// [`forward_rows`](Dense::forward_rows) on rows that lie one after another, into the caller's memory.
+    pub(crate) fn forward_into(&self, x: &[T], out: &mut [T]) {
+        let (features, units) = self.kernel.dim();
+        debug_assert_eq!(x.len() / features, out.len() / units, "as many rows go out as come in");
+        self.packed.forward(
+            x.len() / features,
+            Rows::packed(x, features),
+            RowsMut::packed(out, units),
+            &self.activation,
+        );
+    }
+
     /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64).
     pub fn cast<U: Float>(&self) -> Dense<U> {
         let cast = |&value: &T| U::from_f64(value.into_f64());

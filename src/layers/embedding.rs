@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayViewD, Axis};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView1, ArrayView2, ArrayViewD, Axis};
 
 use super::{builder, or_panic};
 use crate::error::{Error, Result};
@@ -175,6 +175,11 @@ impl<T: Float> Embedding<T> {
         let vocabulary = self.embeddings.nrows();
         let index = id.try_into().ok().filter(|&index| index < vocabulary);
         index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })
+    }
+
+    /// The vector of the id at this place of a row of ids.
+    pub(crate) fn row(&self, place: usize, id: i64) -> Result<ArrayView1<'_, T>> {
+        Ok(self.embeddings.row(self.index(0, place, id)?))
     }
 
     pub(crate) fn table(&self) -> &Array2<T> {

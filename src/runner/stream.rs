@@ -287,6 +287,15 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         Ok(())
     }
 
+    /// Begins with a state as a run does: the previous outputs are zero. Allocates nothing.
+    pub(crate) fn begin_with(&mut self, state: &State<T>) -> Result<()> {
+        self.set_state(state)?;
+        for row in 0..self.batch {
+            self.forget_output(row);
+        }
+        Ok(())
+    }
+
     /// Begins anew, with the layer's initial state. Allocates nothing.
     pub fn reset(&mut self) {
         for row in 0..self.batch {

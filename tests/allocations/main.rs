@@ -4,5 +4,6 @@
 mod calls;
 mod counter;
 mod layers;
+mod models;
 mod streams;
 mod training;

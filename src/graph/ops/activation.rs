@@ -9,9 +9,11 @@ use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
+use crate::runner::scratch::take;
 
 impl<T: Float> Operation<T> for Activation {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
@@ -70,6 +72,29 @@ impl<T: Float> Operation<T> for Activation {
             rows.for_each(|((x, y), d)| activate_backward(Isa::detect(), self, x, y, d));
         }
         Ok(vec![Some(d)])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let isa = Isa::detect();
+        let width = step.input(0).shape().last().copied().unwrap_or(0);
+        if !self.changes_width() {
+            let values = step.copied()?;
+            if self.is_elementwise() {
+                activate(isa, self, values);
+            } else if width > 0 {
+                values.chunks_exact_mut(width).for_each(|row| activate(isa, self, row));
+            }
+            return Ok(());
+        }
+        let input = step.input(0);
+        let wide = take(&mut step.work.floats, input.len());
+        input.each_float(|at, value| wide[at] = value);
+        wide.chunks_exact_mut(width.max(1)).for_each(|row| activate(isa, self, row));
+        let output = step.outputs[0].as_floats()?;
+        for (to, from) in output.chunks_exact_mut((width / 2).max(1)).zip(wide.chunks_exact(width.max(1))) {
+            to.copy_from_slice(&from[..width / 2]);
+        }
+        Ok(())
     }
 
     fn can_train(&self) -> Result<()> {

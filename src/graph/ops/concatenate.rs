@@ -9,6 +9,7 @@ use crate::float::Float;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
+use crate::graph::stream::{Buffer, MaskBuffer, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 
 /// Inputs side by side along an axis: Keras's `Concatenate`.
@@ -77,12 +78,81 @@ impl<T: Float> Operation<T> for Concatenate {
         Ok(parts.collect())
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let inputs = step.inputs();
+        let at = axis_at(self.axis, step.output().shape().len()).ok_or_else(misfit)?;
+        let outer: usize = step.output().shape()[..at].iter().product();
+        // How many elements of one row of the result come before an input's.
+        let mut start = 0;
+        let row = step.output().len() / outer.max(1);
+        for (input, _) in inputs.clone() {
+            let own = input.len() / outer.max(1);
+            let place = |i: usize| i / own * row + start + i % own;
+            match step.output() {
+                Buffer::Float(to) => {
+                    let to = to.as_slice_mut().ok_or_else(misfit)?;
+                    input.each_float(|i, value| to[place(i)] = value);
+                }
+                Buffer::Int(to) => {
+                    let to = to.as_slice_mut().ok_or_else(misfit)?;
+                    input.each_integer(|i, value| to[place(i)] = value);
+                }
+                Buffer::Bool(to) => {
+                    let to = to.as_slice_mut().ok_or_else(misfit)?;
+                    input.each_flag(|i, value| to[place(i)] = value);
+                }
+            }
+            start += own;
+        }
+        let rank = step.output().shape().len();
+        match step.made {
+            Some(made) => self.step_mask(made, inputs, at, rank),
+            None => Ok(()),
+        }
+    }
+
     fn steps_alone(&self) -> bool {
         is_beyond_time(self.axis)
     }
 }
 
 impl Concatenate {
+    /// [`mask`](Concatenate::mask) for one step.
+    fn step_mask<'a, T: Float>(
+        &self,
+        made: &mut MaskBuffer,
+        inputs: impl Iterator<Item = (&'a Buffer<T>, Option<&'a MaskBuffer>)>,
+        at: usize,
+        rank: usize,
+    ) -> Result<()> {
+        let all = self.masks == MaskRule::All;
+        let beside = at + 1 == rank;
+        made.flags.fill(all);
+        let mut start = 0;
+        for (input, mask) in inputs {
+            let steps = if beside { 0..made.flags.len_of(Axis(0)) } else { start..start + input.shape()[at] };
+            let axis = if beside { Axis(0) } else { Axis(at) };
+            let mut own = made.flags.slice_axis_mut(axis, Slice::from(steps.clone()));
+            start = steps.end;
+            let join = |to: &mut bool, real: bool| *to = if all { *to && real } else { *to || real };
+            match mask {
+                None => own.iter_mut().for_each(|to| join(to, true)),
+                // A step is what its features are.
+                Some(mask) if mask.flags.ndim() == rank => {
+                    let lanes = mask.flags.lanes(Axis(rank - 1));
+                    for (to, lane) in own.iter_mut().zip(lanes) {
+                        join(to, if all { lane.iter().all(|&real| real) } else { lane.iter().any(|&real| real) });
+                    }
+                }
+                Some(mask) => {
+                    let wide = mask.flags.broadcast(own.raw_dim()).ok_or_else(misfit)?;
+                    own.iter_mut().zip(&wide).for_each(|(to, &real)| join(to, real));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Each mask with the features of its input, joined like the inputs; a step is real if any feature is (Keras 3), or if
     /// all are (Keras 2, where a mask counts as one feature).
     fn mask<T: Float>(&self, inputs: &[&Tensor<T>]) -> Result<Option<Mask>> {

@@ -11,6 +11,7 @@ use crate::gradients::OutputGradient;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
 use crate::layers::dense::Dense as Layers;
@@ -68,6 +69,13 @@ impl<T: Float> Operation<T> for Dense<T> {
         let layer = &*self.layer;
         let found = sums.lend(layer, with_input, |lent| layer.backward(&mut back.record.tape, upstream, lent))?;
         Ok(vec![found.input.map(|input| shapes::reshaped_gradient(input.into_dyn(), x.shape())).transpose()?])
+    }
+
+    fn step(&self, step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        let x = input.floats(&mut step.work.floats)?;
+        self.layer.forward_into(x, step.outputs[0].as_floats()?);
+        Ok(())
     }
 
     fn can_train(&self) -> Result<()> {

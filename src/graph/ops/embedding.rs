@@ -10,6 +10,7 @@ use crate::float::Float;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
 use crate::layers::embedding::Embedding as Table;
 use crate::layers::trainable::Trainable;
@@ -60,6 +61,21 @@ impl<T: Float> Operation<T> for Embedding<T> {
             sums.lend(table, false, |lent| table.backward(&ids.insert_axis(Axis(0)), &d, lent))?;
         }
         Ok(vec![None])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let (input, width) = (step.input(0), self.table.embeddings().ncols());
+        let vectors = step.output().as_floats()?;
+        let mut refused = None;
+        input.each_integer(|at, id| match self.table.row(at, id) {
+            Ok(row) => vectors[at * width..][..width].iter_mut().zip(row).for_each(|(to, &from)| *to = from),
+            Err(error) => refused = Some(error),
+        });
+        if let Some(made) = step.made {
+            let flags = made.flags.as_slice_mut().ok_or_else(misfit)?;
+            input.each_flag(|at, flag| flags[at] = flag);
+        }
+        refused.map_or(Ok(()), Err)
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

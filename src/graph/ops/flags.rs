@@ -9,6 +9,7 @@ use crate::float::Float;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, broadcast, is_beyond_time};
+use crate::graph::stream::{Buffer, Spread, Step};
 use crate::graph::tensor::{Shared, Tensor, Value};
 
 /// Which elements aren't this number.
@@ -51,6 +52,16 @@ impl<T: Float> Operation<T> for NotEqual {
         }))])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let (input, NotEqual(number)) = (step.input(0), *self);
+        let flags = step.output().as_flags()?;
+        match input {
+            Buffer::Float(_) => input.each_float(|at, x| flags[at] = x != T::from_f64(number)),
+            _ => input.each_integer(|at, x| flags[at] = x as f64 != number),
+        }
+        Ok(())
+    }
+
     fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
@@ -91,6 +102,22 @@ impl<T: Float> Operation<T> for Any {
         Ok(vec![Tensor::unmasked(Value::Bool(flags))])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        let rank = input.shape().len();
+        let is_reduced = |axis: usize| match &self.axes {
+            None => true,
+            Some(axes) => axes.iter().any(|&own| axis_at(own, rank) == Some(axis)),
+        };
+        // The result with ones where axes were reduced, spread over what was read.
+        let sizes = input.shape().iter().enumerate().map(|(axis, &size)| if is_reduced(axis) { 1 } else { size });
+        let place = Spread::new(sizes, input.shape());
+        let flags = step.output().as_flags()?;
+        flags.fill(false);
+        input.each_flag(|at, flag| flags[place.at(at)] |= flag);
+        Ok(())
+    }
+
     fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
@@ -122,6 +149,25 @@ impl<T: Float> Operation<T> for LogicalOr {
         Ok(vec![Tensor::unmasked(Value::Bool(either(&flags)?))])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let inputs = step.inputs();
+        let Buffer::Bool(all) = step.output() else { return Err(misfit()) };
+        all.fill(false);
+        for (input, _) in inputs {
+            let place = lead_over(input.shape(), all.shape());
+            let flags = all.as_slice_mut().ok_or_else(misfit)?;
+            match input {
+                Buffer::Bool(own) => {
+                    let own = own.as_slice().ok_or_else(misfit)?;
+                    flags.iter_mut().enumerate().for_each(|(at, flag)| *flag |= own[place.at(at)]);
+                }
+                _ if input.len() == flags.len() => input.each_flag(|at, flag| flags[at] |= flag),
+                _ => return Err(misfit()),
+            }
+        }
+        Ok(())
+    }
+
     fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
@@ -146,6 +192,11 @@ impl<T: Float> Operation<T> for Flags {
 
     fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         Ok(vec![Tensor::unmasked(Value::Bool(ArrayD::from_elem(inputs[0].shape(), self.0).into_shared()))])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        step.output().as_flags()?.fill(self.0);
+        Ok(())
     }
 
     fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
@@ -182,6 +233,12 @@ pub(super) fn either(flags: &[Shared<bool>]) -> Result<Shared<bool>> {
         all = either_of(&a?, &b?).map_err(refuse)?;
     }
     Ok(all.into_shared())
+}
+
+/// How an array is spread over another by numpy's broadcasting.
+pub(super) fn lead_over(shape: &[usize], over: &[usize]) -> Spread {
+    let ones = over.len().saturating_sub(shape.len());
+    Spread::new((0..over.len()).map(|axis| if axis < ones { 1 } else { shape[axis - ones] }), over)
 }
 
 /// numpy's broadcasting: ones in front.

@@ -6,6 +6,7 @@ use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 
 /// The same out as in; the mask goes on, but for Keras 2's layer Identity, which loses it.
@@ -34,6 +35,11 @@ impl<T: Float> Operation<T> for Identity {
 
     fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         Ok(vec![Some(back.of_output()?)])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        step.output().copy_from(input)
     }
 
     fn steps_alone(&self) -> bool {

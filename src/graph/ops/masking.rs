@@ -5,8 +5,9 @@ use ndarray::Axis;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::Sums;
-use crate::graph::operation::{Back, Call, Flow, Operation, Role};
+use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
 
 /// The steps that differ from this value in any feature are real; the others are read as zeros.
@@ -46,6 +47,21 @@ impl<T: Float> Operation<T> for Masking<T> {
             }
         }
         Ok(vec![Some(d)])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let width = step.input(0).shape().last().copied().unwrap_or(0).max(1);
+        let values = step.copied()?;
+        for row in values.chunks_exact_mut(width) {
+            if row.iter().all(|&value| value == self.0) {
+                row.fill(T::zero());
+            }
+        }
+        let input = step.input(0);
+        let made = step.made.ok_or_else(misfit)?.flags.as_slice_mut().ok_or_else(misfit)?;
+        made.fill(false);
+        input.each_float(|at, value| made[at / width] |= value != self.0);
+        Ok(())
     }
 
     fn steps_alone(&self) -> bool {

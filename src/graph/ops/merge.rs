@@ -1,6 +1,7 @@
 //! Merging layers: several inputs that become one, with what each version of Keras does about masks.
 
 mod backward;
+mod step;
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Zip};
 
@@ -12,6 +13,7 @@ use crate::graph::backward::summed_to;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, broadcast, pad};
+use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 
 /// A merging layer.
@@ -61,6 +63,10 @@ impl<T: Float> Operation<T> for Merge {
         };
         let each = parts.into_iter().zip(&shapes).zip(&record.inputs);
         each.map(|((d, shape), input)| reshaped_gradient(summed_to(d, shape), input.shape()).map(Some)).collect()
+    }
+
+    fn step(&self, step: Step<'_, T>) -> Result<()> {
+        step::step(self.how, self.masks, step)
     }
 
     fn steps_alone(&self) -> bool {

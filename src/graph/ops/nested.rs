@@ -4,8 +4,9 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::Model;
 use crate::graph::gradients::Sums;
-use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which};
+use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -33,6 +34,11 @@ impl<T: Float> Operation<T> for Nested<T> {
     fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         let Back { record, upstream, wanted } = back;
         self.0.go_back(&mut record.inner, upstream, wanted, sums)
+    }
+
+    fn step(&self, _step: Step<'_, T>) -> Result<()> {
+        debug_assert!(false, "what is inside takes steps by itself");
+        Err(misfit())
     }
 
     fn can_train(&self) -> Result<()> {

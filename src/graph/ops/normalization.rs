@@ -1,15 +1,17 @@
 //! Layer and batch normalization, in inference, and the way back through them.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients;
-use crate::graph::operation::{Back, Call, Flow, Operation, Which, mismatch};
+use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
+use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
+use crate::runner::scratch::take;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -97,6 +99,30 @@ impl<T: Float> Operation<T> for Normalization<T> {
         let (d, x) = (back.of_output()?, back.input()?);
         let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
         Ok(vec![Some(self.apply_backward(in_row_order(&x.floats()), d, Sums::new(self, sums)))])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        let rank = input.shape().len();
+        let width: usize = self.shape.iter().product::<usize>().max(1);
+        let is_normalized = |axis: usize| self.axes.iter().any(|&own| axis_at(own, rank) == Some(axis));
+        let count = (0..rank).filter(|&axis| is_normalized(axis)).count();
+        if (rank - count..rank).all(is_normalized) {
+            step.copied()?.chunks_exact_mut(width).for_each(|row| self.row(row));
+            return Ok(());
+        }
+        // The axes that are normalized, last.
+        let order =
+            || (0..rank).filter(|&axis| !is_normalized(axis)).chain((0..rank).filter(|&axis| is_normalized(axis)));
+        let Work { floats, more } = &mut *step.work;
+        let x = ArrayView::from_shape(IxDyn(input.shape()), input.floats(floats)?).map_err(|_| misfit())?;
+        let rows = take(more, x.len());
+        rows.iter_mut().zip(permuted(x, order())).for_each(|(to, &from)| *to = from);
+        rows.chunks_exact_mut(width).for_each(|row| self.row(row));
+        let Buffer::Float(output) = &mut step.outputs[0] else { return Err(misfit()) };
+        let mut back = permuted_mut(output.view_mut(), order());
+        back.iter_mut().zip(&step.work.more).for_each(|(to, &from)| *to = from);
+        Ok(())
     }
 
     fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

@@ -9,6 +9,7 @@ use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::stream::{Buffer, Step};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -54,6 +55,16 @@ impl<T: Float> Operation<T> for PRelu<T> {
             sum.iter_mut().zip(&of_alpha).for_each(|(sum, &of_alpha)| *sum += of_alpha);
         }
         Ok(vec![Some(d)])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        step.copied()?;
+        let Buffer::Float(x) = step.output() else { return Err(misfit()) };
+        for mut row in x.outer_iter_mut() {
+            let alpha = self.0.broadcast(row.raw_dim()).ok_or_else(misfit)?;
+            row.zip_mut_with(&alpha, |x, &alpha| *x = value(*x, alpha));
+        }
+        Ok(())
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

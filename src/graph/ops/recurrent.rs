@@ -1,9 +1,8 @@
 //! Layers over time, wrappers included.
 
-use std::ops::Deref;
 use std::sync::Arc;
 
-use ndarray::{Array2, ArrayD, ArrayView3, Axis, Ix2, Ix3, concatenate};
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, concatenate};
 
 use crate::error::Result;
 use crate::float::Float;
@@ -11,11 +10,10 @@ use crate::gradients::OutputGradient;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, Which, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, fit};
-use crate::graph::stream::Streams;
+use crate::graph::stream::{MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 use crate::layers::Layer;
 use crate::runner::run::{Run, check_input, produce};
-use crate::runner::stream::Stream;
 use crate::state::State;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -71,8 +69,8 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         check_input(layer, &x)?;
         let (batch, timesteps, _) = x.dim();
         let mask = call.mask.as_ref().map(|mask| time_mask(mask.flags(), batch, timesteps)).transpose()?;
-        if let Some(stream) = call.streams.and_then(Streams::next) {
-            return step(layer, stream, &x, mask.as_ref(), call.passes);
+        if let Some(trace) = call.trace {
+            return try_step(layer, trace.stream(&self.layer, &call.initial)?, &x, mask.as_ref(), call.passes);
         }
         let mut run = Run::new().mask_if(mask.as_ref());
         let mut given = match call.initial.is_empty() {
@@ -147,6 +145,26 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         Ok(back)
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let (input, mask) = (step.input(0), step.mask());
+        let mut work = std::mem::take(&mut step.work.floats);
+        let stream = step.stream()?;
+        let done = step_of(stream, self.layer.input_size(), input.floats(&mut work)?, mask);
+        step.work.floats = work;
+        done?;
+        let returns_state = self.layer.returns_state();
+        let (Some(stream), [first, states @ ..]) = (step.stream, &mut *step.outputs) else { return Err(misfit()) };
+        let output = first.as_floats()?;
+        output.iter_mut().zip(&stream.output()).for_each(|(to, &from)| *to = from);
+        if returns_state {
+            let state = stream.state();
+            for (name, to) in state.names().zip(states) {
+                to.as_floats()?.iter_mut().zip(&state.get(name)?).for_each(|(to, &from)| *to = from);
+            }
+        }
+        Ok(())
+    }
+
     fn can_train(&self) -> Result<()> {
         self.layer.can_train()
     }
@@ -195,10 +213,20 @@ fn keep<T: Float>(layer: &dyn Layer<T>, given: &mut State<T>, kept: &State<T>) -
     Ok(wins)
 }
 
-/// One step of a recurrent layer that goes on from its own state.
-fn step<T: Float, P: Deref<Target: Layer<T>>>(
+/// One step of a recurrent layer that goes on from its own state; what isn't masked is true in the mask.
+fn step_of<T: Float>(stream: &mut OwnStream<T>, features: usize, x: &[T], mask: Option<&MaskBuffer>) -> Result<()> {
+    let x = ArrayView2::from_shape((stream.batch(), features), x).map_err(|_| misfit())?;
+    match mask {
+        Some(mask) => stream.step_masked(&x, mask.flags.as_slice().ok_or_else(misfit)?)?,
+        None => stream.step(&x)?,
+    };
+    Ok(())
+}
+
+/// A step that is tried.
+fn try_step<T: Float>(
     layer: &dyn Layer<T>,
-    stream: &mut Stream<T, P>,
+    stream: &mut OwnStream<T>,
     x: &ArrayView3<'_, T>,
     mask: Option<&Array2<bool>>,
     passes: Option<Mask>,

@@ -1,12 +1,13 @@
 //! Operations that move elements and change none: Flatten, Reshape, Permute, RepeatVector, ExpandDims.
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, product};
+use crate::graph::stream::{Buffer, Step, permuted};
 use crate::graph::tensor::{Shared, Tensor, Value};
 
 /// All dimensions behind the batch as one: Keras's `Flatten`.
@@ -72,6 +73,11 @@ impl<T: Float> Operation<T> for Flatten {
         Ok(vec![Tensor::unmasked(reshaped(x, &[batch, rest])?)])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        step.output().copy_from(input)
+    }
+
     fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         in_the_input_shape(back)
     }
@@ -107,6 +113,11 @@ impl<T: Float> Operation<T> for Reshape {
         let shapes = Operation::<T>::infer(self, &[shape::known(x.shape())]).map_err(|_| misfit())?;
         let target: Option<Vec<usize>> = shapes[0].iter().copied().collect();
         Ok(vec![Tensor::unmasked(reshaped(x, &target.ok_or_else(misfit)?)?)])
+    }
+
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        step.output().copy_from(input)
     }
 
     fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
@@ -145,6 +156,17 @@ impl<T: Float> Operation<T> for Permute {
         })])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let axes = || std::iter::once(0).chain(self.0.iter().copied());
+        match (step.input(0), step.output()) {
+            (Buffer::Float(from), Buffer::Float(to)) => fill(to, permuted(from.view(), axes())),
+            (Buffer::Int(from), Buffer::Int(to)) => fill(to, permuted(from.view(), axes())),
+            (Buffer::Bool(from), Buffer::Bool(to)) => fill(to, permuted(from.view(), axes())),
+            _ => return Err(misfit()),
+        }
+        Ok(())
+    }
+
     /// The axes where they were before.
     fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         let d = back.of_output()?.permuted_axes(inverse(&self.axes()));
@@ -178,6 +200,18 @@ impl<T: Float> Operation<T> for RepeatVector {
         })])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let [batch, features] = *step.input(0).shape() else { return Err(misfit()) };
+        let of = move |i: usize| i / (features * self.0) * features + i % features;
+        debug_assert_eq!(step.output().len(), batch * features * self.0);
+        match (step.input(0), step.output()) {
+            (Buffer::Float(from), Buffer::Float(to)) => repeat_into(to, from, of),
+            (Buffer::Int(from), Buffer::Int(to)) => repeat_into(to, from, of),
+            (Buffer::Bool(from), Buffer::Bool(to)) => repeat_into(to, from, of),
+            _ => Err(misfit()),
+        }
+    }
+
     fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         Ok(vec![Some(back.of_output()?.sum_axis(Axis(1)))])
     }
@@ -209,6 +243,11 @@ impl<T: Float> Operation<T> for ExpandDims {
         Ok(vec![Tensor::unmasked(reshaped(x, &shape)?)])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        step.output().copy_from(input)
+    }
+
     fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         in_the_input_shape(back)
     }
@@ -236,6 +275,17 @@ pub(in crate::graph) fn reshaped_gradient<T: Float>(d: ArrayD<T>, shape: &[usize
     let refuse = mismatch(format!("{shape:?}"), d.shape());
     let d = d.as_standard_layout().into_owned();
     d.into_shape_with_order(IxDyn(shape)).map_err(|_| refuse)
+}
+
+fn fill<A: Copy>(to: &mut ArrayD<A>, from: ArrayViewD<'_, A>) {
+    to.iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
+}
+
+/// Each element of a larger array, by its place in a smaller one.
+fn repeat_into<A: Copy>(to: &mut ArrayD<A>, from: &ArrayD<A>, of: impl Fn(usize) -> usize) -> Result<()> {
+    let from = from.as_slice().ok_or_else(misfit)?;
+    to.iter_mut().enumerate().for_each(|(i, to)| *to = from[of(i)]);
+    Ok(())
 }
 
 fn in_the_input_shape<T: Float>(mut back: Back<'_, T>) -> Result<Vec<Flow<T>>> {

@@ -1,17 +1,19 @@
 //! Keras's Softmax layer, which is more than the activation: any axis, and masks.
 
-use ndarray::Axis;
+use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use crate::activation::Activation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, is_beyond_time};
+use crate::graph::stream::{Buffer, Step};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
+use crate::runner::scratch::take;
 
 /// A softmax along an axis, which leaves out what is masked: Keras's layer of that name.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +35,23 @@ impl Softmax {
     /// Along this axis, counted from the end if it is negative; Keras's default is -1, the features.
     pub fn new(axis: i64) -> Self {
         Softmax { axis, masks: SoftmaxMask::Replaces }
+    }
+
+    /// Makes masked elements count for nothing.
+    fn hide<T: Float>(&self, mut x: ArrayViewMutD<'_, T>, mask: &ArrayViewD<'_, bool>) {
+        // Keras's large negative number.
+        let low = T::from_f64(-1e9);
+        match self.masks {
+            SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { low }),
+            SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &real| *x += if real { T::zero() } else { low }),
+        }
+    }
+
+    /// Makes zeros of them, once all is done.
+    fn clear<T: Float>(&self, mut x: ArrayViewMutD<'_, T>, mask: &ArrayViewD<'_, bool>) {
+        if self.masks == SoftmaxMask::Replaces {
+            x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::zero() });
+        }
     }
 }
 
@@ -64,22 +83,14 @@ impl<T: Float> Operation<T> for Softmax {
         let mut x = in_row_order(&x);
         let mask = match &call.mask {
             None => None,
-            Some(mask) if mask.is_graded() => {
-                let expected = "a mask of zeros and ones, or flags: Softmax reads other numbers in a way of its own";
-                return Err(mismatch(expected.into(), mask.shape()));
-            }
+            Some(mask) if mask.is_graded() => return Err(graded(mask.shape())),
             Some(mask) => match mask.broadcast(x.raw_dim()) {
                 Some(wide) => Some(wide.to_owned()),
                 None => return Err(mismatch(format!("a mask that spreads to {:?}", x.shape()), mask.shape())),
             },
         };
         if let Some(mask) = &mask {
-            // Keras's large negative number.
-            let low = T::from_f64(-1e9);
-            match self.masks {
-                SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { low }),
-                SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &real| *x += if real { T::zero() } else { low }),
-            }
+            self.hide(x.view_mut(), &mask.view());
         }
         let mut lane = Vec::new();
         for mut along in x.lanes_mut(axis) {
@@ -88,8 +99,8 @@ impl<T: Float> Operation<T> for Softmax {
             activate(Isa::detect(), &Activation::Softmax, &mut lane);
             along.iter_mut().zip(&lane).for_each(|(to, &from)| *to = from);
         }
-        if let (Some(mask), SoftmaxMask::Replaces) = (&mask, self.masks) {
-            x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::zero() });
+        if let Some(mask) = &mask {
+            self.clear(x.view_mut(), &mask.view());
         }
         call.passing(Value::Float(x.into_shared()))
     }
@@ -110,6 +121,30 @@ impl<T: Float> Operation<T> for Softmax {
         Ok(vec![Some(d)])
     }
 
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        let mask = step.mask();
+        if let Some(mask) = mask.filter(|mask| mask.graded) {
+            return Err(graded(mask.flags.shape()));
+        }
+        step.copied()?;
+        let Step { outputs: [Buffer::Float(x), ..], work, .. } = &mut step else { return Err(misfit()) };
+        let mask = mask.map(|mask| mask.flags.broadcast(x.raw_dim()).ok_or_else(misfit)).transpose()?;
+        if let Some(mask) = &mask {
+            self.hide(x.view_mut(), mask);
+        }
+        let axis = Axis(axis_at(self.axis, x.ndim()).ok_or_else(misfit)?);
+        let lane = take(&mut work.floats, x.len_of(axis));
+        for mut along in x.lanes_mut(axis) {
+            lane.iter_mut().zip(&along).for_each(|(to, &from)| *to = from);
+            activate(Isa::detect(), &Activation::Softmax, lane);
+            along.iter_mut().zip(&*lane).for_each(|(to, &from)| *to = from);
+        }
+        if let Some(mask) = &mask {
+            self.clear(x.view_mut(), mask);
+        }
+        Ok(())
+    }
+
     fn steps_alone(&self) -> bool {
         is_beyond_time(self.axis)
     }
@@ -117,4 +152,10 @@ impl<T: Float> Operation<T> for Softmax {
     fn per_step(&self, _features: usize) -> Option<Map<T>> {
         (self.axis == -1).then_some(Map::Activation(Activation::Softmax))
     }
+}
+
+#[cold]
+fn graded(mask: &[usize]) -> Error {
+    let expected = "a mask of zeros and ones, or flags: Softmax reads other numbers in a way of its own";
+    mismatch(expected.into(), mask)
 }

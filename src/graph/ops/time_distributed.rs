@@ -8,6 +8,7 @@ use crate::graph::gradients::Sums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
+use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -52,12 +53,19 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         }
         let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
         let record = call.record.map(|record| record.inner.only());
-        let passes = call.passes;
-        let call = Call { mask: None, passes: None, streams: None, record, ..call };
+        let (passes, mut trace) = (call.passes, call.trace);
+        if let Some(trace) = trace.as_deref_mut() {
+            trace.reshaped(x, &rows)?;
+        }
+        let call = Call { mask: None, passes: None, trace: trace.as_deref_mut(), record, ..call };
         let outputs = self.0.apply(&[&Tensor::unmasked(rows)], call)?;
         let Some(output) = outputs.into_iter().next() else { return Err(misfit()) };
         let shape = [&[*batch, *timesteps], output.shape().get(1..).ok_or_else(misfit)?].concat();
-        Ok(vec![Tensor { value: reshaped(&output.value, &shape)?, mask: passes }])
+        let value = reshaped(&output.value, &shape)?;
+        if let Some(trace) = trace {
+            trace.reshaped(&output.value, &value)?;
+        }
+        Ok(vec![Tensor { value, mask: passes }])
     }
 
     fn backward(&self, mut back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
@@ -69,6 +77,11 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         let inner = self.0.backward(Back { record, upstream: vec![Some(d)], wanted: back.wanted }, sums)?;
         let d = inner.into_iter().next().flatten();
         Ok(vec![d.map(|d| reshaped_gradient(d, x.shape())).transpose()?])
+    }
+
+    fn step(&self, _step: Step<'_, T>) -> Result<()> {
+        debug_assert!(false, "what is inside takes steps by itself");
+        Err(misfit())
     }
 
     fn can_train(&self) -> Result<()> {

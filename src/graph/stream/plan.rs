@@ -1,0 +1,224 @@
+//! Which models run step by step, and what of them runs before the first step.
+
+use super::super::chain::{WHOLE, cannot};
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::graph::operation::Role;
+use crate::graph::{CallSpec, Model};
+
+/// What a tensor is while steps are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// (batch, timesteps, ..): one step of it.
+    Sequence,
+    /// Without a time axis: as it is up to here.
+    Steady,
+    /// Without a time axis, and the same in all steps.
+    Constant,
+}
+
+/// The plan of a stream.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Of each tensor of the model, whether it is there before the first step.
+    pub(super) once: Vec<bool>,
+    pub(super) inputs: Vec<Kind>,
+    pub(super) outputs: Vec<Kind>,
+    /// The calls that run before the first step, and those that each step does.
+    pub(super) before: Vec<CallSpec>,
+    pub(super) each: Vec<CallSpec>,
+}
+
+impl<T: Float> Model<T> {
+    /// The plan, and the model with the fixed numbers of time steps of what is stepped forgotten.
+    ///
+    /// # Errors
+    /// [`Error::CannotStream`] names the layer that needs the whole sequence.
+    pub(super) fn plan(&self) -> Result<(Plan, Model<T>)> {
+        let mut model = self.clone();
+        let once = model.needed_before();
+        let keep = |wanted: bool| {
+            let calls = model.calls.iter().filter(|call| call.outputs.iter().any(|&output| once[output]) == wanted);
+            // Whatever a step reads stays for the next one.
+            calls.map(|call| CallSpec { drops: vec![], ..call.clone() }).collect::<Vec<_>>()
+        };
+        let (before, each) = (keep(true), keep(false));
+        let mut kinds = vec![Kind::Constant; model.tensors.len()];
+        let stepped = model.input_kinds();
+        for (input, kind) in stepped.iter().enumerate().filter(|&(input, _)| !once[input]) {
+            kinds[input] = *kind;
+        }
+        let tainted = model.of_whole_sequences(&before, &stepped);
+        for call in &each {
+            let read = call.inputs.iter().chain(call.masks.iter().flatten());
+            if read.copied().any(|tensor| once[tensor] && tainted[tensor]) {
+                let name = &model.parts[call.part].name;
+                return Err(cannot(name, "it reads in each step what belongs to a whole sequence of before"));
+            }
+        }
+        let mut slots = Vec::new();
+        walk(&mut model, &each, &mut kinds, &mut slots)?;
+        let inputs = kinds[..model.inputs.len()].to_vec();
+        let outputs: Vec<Kind> = model.outputs.iter().map(|&output| kinds[output]).collect();
+        if model.outputs.iter().any(|&output| once[output]) {
+            return Err(cannot(&model.name, "an output is there before the first step: build a model of it alone"));
+        }
+        if !inputs.iter().any(|kind| *kind != Kind::Constant) {
+            return Err(cannot(
+                &model.name,
+                "nothing is left to be stepped: all inputs are read before the first step",
+            ));
+        }
+        Ok((Plan { once, inputs, outputs, before, each }, model))
+    }
+
+    /// The tensors that must be there before the first step: what initial states are made of.
+    fn needed_before(&self) -> Vec<bool> {
+        let mut once = vec![false; self.tensors.len()];
+        for call in self.calls.iter().rev() {
+            call.initial_state.iter().for_each(|&part| once[part] = true);
+            if let Some(Role::Model(inner)) = self.parts[call.part].op.as_ref().map(|op| op.role()) {
+                let needed = inner.needed_before();
+                call.inputs.iter().zip(needed).for_each(|(&input, needed)| once[input] |= needed);
+            }
+            if call.outputs.iter().any(|&output| once[output]) {
+                let masks = call.masks.iter().flatten();
+                call.outputs.iter().chain(&call.inputs).chain(masks).for_each(|&tensor| once[tensor] = true);
+            }
+        }
+        once
+    }
+
+    /// The tensors that are made of sequences by calls that run before the first step.
+    fn of_whole_sequences(&self, before: &[CallSpec], inputs: &[Kind]) -> Vec<bool> {
+        let mut made = vec![false; self.tensors.len()];
+        made.iter_mut().zip(inputs).for_each(|(made, kind)| *made = *kind == Kind::Sequence);
+        for call in before {
+            let read = call.inputs.iter().chain(call.masks.iter().flatten()).chain(&call.initial_state);
+            let any = read.copied().any(|tensor| made[tensor]);
+            call.outputs.iter().for_each(|&output| made[output] = any);
+        }
+        made
+    }
+
+    /// Which inputs are sequences: those of three dimensions or more, ids for an Embedding, and masks.
+    fn input_kinds(&self) -> Vec<Kind> {
+        let is_sequence = |input: usize| {
+            let rank = self.inputs[input].shape.len();
+            rank >= 3 || rank == 2 && (self.reads_ids_from(input) || self.reads_mask_from(input))
+        };
+        (0..self.inputs.len()).map(|input| if is_sequence(input) { Kind::Sequence } else { Kind::Steady }).collect()
+    }
+
+    /// Whether this input is a call's mask, or what one is made of.
+    fn reads_mask_from(&self, input: usize) -> bool {
+        let mut masks = vec![false; self.tensors.len()];
+        for call in self.calls.iter().rev() {
+            call.masks.iter().flatten().for_each(|&mask| masks[mask] = true);
+            let makes_mask = call.outputs.iter().any(|&output| masks[output]);
+            match self.parts[call.part].op.as_ref().map(|op| op.role()) {
+                Some(Role::NotEqual(_) | Role::LogicalOr | Role::Same { keeps_mask: true }) if makes_mask => {
+                    call.inputs.iter().for_each(|&input| masks[input] = true);
+                }
+                Some(Role::Model(inner)) => {
+                    for (i, &tensor) in call.inputs.iter().enumerate() {
+                        masks[tensor] |= inner.reads_mask_from(i);
+                    }
+                }
+                _ => {}
+            }
+        }
+        masks[input]
+    }
+
+    /// Whether an Embedding reads this input.
+    fn reads_ids_from(&self, input: usize) -> bool {
+        let reads = |call: &CallSpec| match self.parts[call.part].op.as_ref().map(|op| op.role()) {
+            Some(Role::Embedding(_)) => call.inputs.contains(&input),
+            Some(Role::Model(inner)) => {
+                call.inputs.iter().enumerate().any(|(i, &tensor)| tensor == input && inner.reads_ids_from(i))
+            }
+            _ => false,
+        };
+        self.calls.iter().any(reads)
+    }
+}
+
+/// Checks that each call works step by step, and finds out what its outputs are. `slots`: the places of the states of
+/// stateful layers that were called before.
+fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], slots: &mut Vec<usize>) -> Result<()> {
+    for (spec, kind) in model.inputs.iter_mut().zip(&*kinds) {
+        if let (Kind::Sequence, Some(steps)) = (kind, spec.shape.get_mut(1)) {
+            *steps = None;
+        }
+    }
+    for call in calls {
+        let part = &mut model.parts[call.part];
+        let Some(op) = &mut part.op else { continue };
+        let name = part.name.as_str();
+        let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
+        let (sequence, is_model) = (read.contains(&Kind::Sequence), matches!(op.role(), Role::Model(_)));
+        if sequence && read.iter().any(|kind| *kind != Kind::Sequence) && !is_model {
+            return Err(cannot(name, "it joins a sequence with what belongs to the whole sequence"));
+        }
+        if call.masks.iter().flatten().any(|&mask| (kinds[mask] == Kind::Sequence) != sequence) {
+            return Err(cannot(name, "its mask and its input aren't both sequences"));
+        }
+        if call.initial_state.iter().any(|&part| kinds[part] != Kind::Constant) {
+            return Err(cannot(name, "its initial state comes from what is stepped"));
+        }
+        let outputs = match op.model_mut().filter(|_| is_model) {
+            Some(inner) => within(inner, &read, slots)?,
+            None => outputs_of(name, &op.role(), op.steps_alone(), &read, slots)?,
+        };
+        for (at, &output) in call.outputs.iter().enumerate() {
+            // What stands behind the first output of a layer over time is its state.
+            kinds[output] = outputs.get(at).copied().unwrap_or(Kind::Steady);
+        }
+    }
+    Ok(())
+}
+
+/// The outputs of a model within.
+fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>) -> Result<Vec<Kind>> {
+    let mut kinds = vec![Kind::Steady; inner.tensors.len()];
+    kinds[..read.len()].copy_from_slice(read);
+    let calls = inner.calls.clone();
+    walk(inner, &calls, &mut kinds, slots)?;
+    Ok(inner.outputs.iter().map(|&output| kinds[output]).collect())
+}
+
+/// The outputs of any other operation.
+fn outputs_of<T: Float>(
+    name: &str,
+    role: &Role<'_, T>,
+    steps_alone: bool,
+    read: &[Kind],
+    slots: &mut Vec<usize>,
+) -> Result<Vec<Kind>> {
+    let sequence = read.contains(&Kind::Sequence);
+    match role {
+        Role::Recurrent { layer, slot } => {
+            if let Some(slot) = *slot {
+                if slots.contains(&slot) {
+                    let reason = "it is stateful and called again: each call goes on where the other ended";
+                    return Err(cannot(name, reason));
+                }
+                slots.push(slot);
+            }
+            if !sequence {
+                return Err(cannot(name, "its input belongs to the whole sequence"));
+            }
+            layer.can_stream().map_err(|error| match error {
+                Error::CannotStream { reason, .. } => cannot(name, reason),
+                other => other,
+            })?;
+            Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
+        }
+        _ if sequence && !steps_alone => Err(cannot(name, WHOLE)),
+        Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
+        _ if sequence => Ok(vec![Kind::Sequence]),
+        _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant]),
+        _ => Ok(vec![Kind::Steady]),
+    }
+}

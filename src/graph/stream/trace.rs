@@ -1,0 +1,256 @@
+//! From one step that was tried to the list of what each step does.
+//!
+//! The model runs a step on zeros, as it runs everything; each call is written down with the tensors that it read and
+//! made. Tensors are known again by their arrays, which are kept until the list is done: an operation that hands on what it
+//! is given makes no tensor and needs no entry. What doesn't depend on any step is done once, when the stream starts.
+
+use super::buffers::{Buffer, MaskBuffer, Step, Work};
+use super::{Instruction, OwnStream, What};
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::InputSpec;
+use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
+use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::runner::stream::Stream;
+
+/// A step that is being tried.
+#[derive(Debug)]
+pub(crate) struct Trace<T: Float> {
+    batch: usize,
+    values: Vec<Value<T>>,
+    masks: Vec<Mask>,
+    /// Of each value and of each mask, whether it may be another one in the next step.
+    values_change: Vec<bool>,
+    masks_change: Vec<bool>,
+    instructions: Vec<Instruction<T>>,
+    streams: Vec<Started<T>>,
+}
+
+/// A recurrent layer's own state.
+#[derive(Debug)]
+pub(super) struct Started<T: Float> {
+    pub(super) stream: OwnStream<T>,
+    /// The values that it begins with, if they come from the graph.
+    pub(super) initial: Vec<usize>,
+}
+
+/// The list.
+#[derive(Debug)]
+pub(super) struct Program<T: Float> {
+    pub(super) values: Vec<Buffer<T>>,
+    masks: Vec<MaskBuffer>,
+    instructions: Vec<Instruction<T>>,
+    pub(super) streams: Vec<Started<T>>,
+    work: Work<T>,
+    /// Whether a step may be refused when a state has changed already.
+    pub(super) may_fail_late: bool,
+}
+
+impl<T: Float> Trace<T> {
+    pub(super) fn new(batch: usize) -> Self {
+        Trace {
+            batch,
+            values: vec![],
+            masks: vec![],
+            values_change: vec![],
+            masks_change: vec![],
+            instructions: vec![],
+            streams: vec![],
+        }
+    }
+
+    /// A tensor that nothing makes: an input of the stream.
+    pub(super) fn given(&mut self, value: &Value<T>, changes: bool) -> usize {
+        self.values.push(value.clone());
+        self.values_change.push(changes);
+        self.values.len() - 1
+    }
+
+    /// The number of a tensor.
+    pub(super) fn number(&self, value: &Value<T>) -> Result<usize> {
+        self.values.iter().rposition(|known| known.is(value)).ok_or_else(misfit)
+    }
+
+    fn mask_number(&self, mask: &Mask) -> Option<usize> {
+        self.masks.iter().rposition(|known| known.is(mask))
+    }
+
+    /// A mask that is made of a tensor which a call names.
+    pub(crate) fn named(&mut self, value: &Value<T>, mask: &Mask) -> Result<()> {
+        let from = self.number(value)?;
+        if self.mask_number(mask).is_none() {
+            let to = self.add_mask(mask, self.values_change[from]);
+            self.push(What::Named { from, to }, self.values_change[from]);
+        }
+        Ok(())
+    }
+
+    /// A tensor in another shape, its elements in the same order.
+    pub(crate) fn reshaped(&mut self, from: &Value<T>, to: &Value<T>) -> Result<()> {
+        let from = self.number(from)?;
+        let changes = self.values_change[from];
+        let to = self.given(to, changes);
+        self.push(What::Copy { from, to }, changes);
+        Ok(())
+    }
+
+    /// What an input of a model within makes of a tensor.
+    pub(crate) fn converted(&mut self, spec: &InputSpec, from: &Value<T>, to: &Value<T>) -> Result<()> {
+        if from.is(to) {
+            return Ok(());
+        }
+        let from = self.number(from)?;
+        let changes = self.values_change[from];
+        let to = self.given(to, changes);
+        self.push(What::Convert { spec: spec.clone(), from, to }, changes);
+        Ok(())
+    }
+
+    /// The stream of the next recurrent layer, which begins with tensors of the graph if there are any.
+    pub(crate) fn stream(&mut self, layer: &SharedLayer<T>, initial: &[&Tensor<T>]) -> Result<&mut OwnStream<T>> {
+        let stream = Stream::new(SharedLayer::clone(layer), self.batch)?;
+        let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<_>>()?;
+        self.streams.push(Started { stream, initial });
+        self.streams.last_mut().map(|started| &mut started.stream).ok_or_else(misfit)
+    }
+
+    /// A call. `streams`: whether the latest stream is its own.
+    pub(crate) fn call(
+        &mut self,
+        op: &dyn Operation<T>,
+        inputs: &[&Tensor<T>],
+        mask: Option<&Mask>,
+        streams: bool,
+        outputs: &[Tensor<T>],
+    ) -> Result<()> {
+        let numbers = inputs.iter().map(|input| self.number(&input.value)).collect::<Result<Vec<_>>>()?;
+        let attached = inputs.iter().map(|input| input.mask.as_ref().map(|mask| self.mask_number(mask)));
+        let attached: Vec<Option<usize>> = attached.map(Option::flatten).collect();
+        let mask = mask.and_then(|mask| self.mask_number(mask));
+        let changes = streams
+            || numbers.iter().any(|&input| self.values_change[input])
+            || attached.iter().chain([&mask]).flatten().any(|&mask| self.masks_change[mask]);
+        let first = self.values.len();
+        for output in outputs {
+            // An operation that hands on what it is given has one output.
+            if self.number(&output.value).is_err() || outputs.len() > 1 {
+                self.given(&output.value, changes);
+            }
+        }
+        let made = match outputs.first().and_then(|output| output.mask.as_ref()) {
+            Some(mask) if self.mask_number(mask).is_none() => Some(self.add_mask(mask, changes)),
+            _ => None,
+        };
+        let outputs = first..self.values.len();
+        if outputs.is_empty() && made.is_none() {
+            return Ok(());
+        }
+        let stream = streams.then(|| self.streams.len() - 1);
+        let op = Op::of(op);
+        self.push(What::Call { op, inputs: numbers, attached, mask, outputs, made, stream }, changes);
+        Ok(())
+    }
+
+    fn add_mask(&mut self, mask: &Mask, changes: bool) -> usize {
+        self.masks.push(mask.clone());
+        self.masks_change.push(changes);
+        self.masks.len() - 1
+    }
+
+    fn push(&mut self, what: What<T>, each_step: bool) {
+        self.instructions.push(Instruction { what, each_step });
+    }
+
+    /// The list of what was tried.
+    pub(super) fn finish(self) -> Program<T> {
+        let values: Vec<Buffer<T>> = self.values.iter().map(Buffer::of).collect();
+        let masks = self.masks.iter().map(MaskBuffer::like).collect();
+        let is_stream = |instruction: &Instruction<T>| matches!(instruction.what, What::Call { stream: Some(_), .. });
+        let mut late = self.instructions.iter().skip_while(|instruction| !is_stream(instruction));
+        let may_fail_late = late.any(|instruction| match &instruction.what {
+            What::Call { inputs, mask, .. } => mask.is_some() || inputs.iter().any(|&input| !values[input].is_float()),
+            What::Convert { .. } | What::Named { .. } => true,
+            What::Copy { .. } => false,
+        });
+        let (instructions, streams) = (self.instructions, self.streams);
+        Program { values, masks, instructions, streams, work: Work::default(), may_fail_late }
+    }
+}
+
+impl<T: Float> Program<T> {
+    /// Does what is to be done once, when all that doesn't change is there; then all streams begin.
+    pub(super) fn start(&mut self) -> Result<()> {
+        self.run(false)?;
+        for Started { stream, initial } in &mut self.streams {
+            stream.reset();
+            if initial.is_empty() {
+                continue;
+            }
+            let mut state = stream.state().clone();
+            let names: Vec<String> = state.names().map(String::from).collect();
+            for (name, &part) in names.iter().zip(&*initial) {
+                let mut floats = Vec::new();
+                let floats = self.values[part].floats(&mut floats)?;
+                let width = floats.len() / stream.batch().max(1);
+                let part = ndarray::ArrayView2::from_shape((stream.batch(), width), floats).map_err(|_| misfit())?;
+                state.set(name, &part)?;
+            }
+            stream.begin_with(&state)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a step; allocates nothing if it succeeds.
+    pub(super) fn step(&mut self) -> Result<()> {
+        self.run(true)
+    }
+
+    fn run(&mut self, each_step: bool) -> Result<()> {
+        let Program { values, masks, instructions, streams, work, .. } = self;
+        for Instruction { what, .. } in instructions.iter().filter(|instruction| instruction.each_step == each_step) {
+            match what {
+                What::Copy { from, to } => {
+                    let (before, after) = values.split_at_mut(*to);
+                    after[0].copy_from(&before[*from])?;
+                }
+                What::Convert { spec, from, to } => {
+                    let (before, after) = values.split_at_mut(*to);
+                    spec.convert_step(&before[*from], &mut after[0])?;
+                }
+                What::Named { from, to } => masks[*to].name(&values[*from])?,
+                What::Call { op, inputs, attached, mask, outputs, made, stream } => {
+                    let (values, after) = values.split_at_mut(outputs.start);
+                    let before = made.unwrap_or(masks.len());
+                    let (masks, made_masks) = masks.split_at_mut(before);
+                    let step = Step {
+                        values,
+                        masks,
+                        inputs,
+                        attached,
+                        mask: *mask,
+                        outputs: &mut after[..outputs.len()],
+                        made: made.and_then(|_| made_masks.first_mut()),
+                        stream: stream.map(|stream| &mut streams[stream].stream),
+                        work,
+                    };
+                    op.step(step)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl MaskBuffer {
+    /// The mask that a tensor is when a call names it.
+    fn name<T: Float>(&mut self, value: &Buffer<T>) -> Result<()> {
+        let flags = self.flags.as_slice_mut().ok_or_else(misfit)?;
+        value.each_flag(|at, flag| flags[at] = flag);
+        self.graded = match value {
+            Buffer::Bool(_) => false,
+            Buffer::Int(array) => array.iter().any(|&number| number != 0 && number != 1),
+            Buffer::Float(array) => array.iter().any(|&number| number != T::zero() && number != T::one()),
+        };
+        Ok(())
+    }
+}
