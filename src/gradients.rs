@@ -42,10 +42,23 @@ pub struct Gradients<T> {
     pub(crate) slices: Vec<Slices<T>>,
     pub(crate) input: Option<Array3<T>>,
     pub(crate) state: State<T>,
+    /// Those of a model's inputs.
+    inputs: Vec<InputGradient<T>>,
+}
+
+/// The gradient of one input of a model.
+#[derive(Debug, Clone, PartialEq)]
+struct InputGradient<T> {
+    name: String,
+    /// `None` for ids and flags.
+    gradient: Option<ArrayD<T>>,
 }
 
 impl<T: Float> Gradients<T> {
-    /// Zeros for each weight of a layer, or of an [`Embedding`](crate::Embedding).
+    /// Zeros for each weight of a layer, of an [`Embedding`](crate::Embedding), or of a [`Model`](crate::Model): the latter
+    /// are named by path, as [`Model::weights`](crate::Model::weights) names them, `encoder/lstm/kernel`. There are none for
+    /// the moving statistics of a BatchNormalization and for layers that aren't
+    /// [trainable](crate::Model::set_trainable), as in Keras.
     pub fn new(layer: &(impl Trainable<T> + ?Sized)) -> Self {
         let (mut names, mut weights) = (Vec::new(), Vec::new());
         layer.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
@@ -54,13 +67,19 @@ impl<T: Float> Gradients<T> {
         }));
         let state = State::zeros(Arc::clone(layer.layout_of_state()), 0);
         let slices = weights.iter().map(|_| Slices::new()).collect();
-        Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state }
+        let mut inputs = Vec::new();
+        layer.show_inputs(&mut |name, rank, has_gradient| {
+            let gradient = has_gradient.then(|| ArrayD::zeros(vec![0; rank]));
+            inputs.push(InputGradient { name: name.into(), gradient });
+        });
+        Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state, inputs }
     }
 
     /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own way back.
     pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: &Arc<StateLayout>) -> Self {
         let input = Some(Array3::zeros((0, 0, 0)));
-        Gradients { names: Vec::new(), weights, slices, input, state: State::zeros(Arc::clone(layout), 0) }
+        let state = State::zeros(Arc::clone(layout), 0);
+        Gradients { names: Vec::new(), weights, slices, input, state, inputs: Vec::new() }
     }
 
     /// Adds the gradients of the weights of the same model.
@@ -69,7 +88,8 @@ impl<T: Float> Gradients<T> {
         self.slices.iter_mut().zip(&other.slices).for_each(|(sum, other)| sum.extend(other));
     }
 
-    /// Leaves out the gradient of the input, which a first layer needs for nothing and which takes time.
+    /// Leaves out the gradient of the input (of a model, of all inputs), which training needs for nothing and which takes
+    /// time.
     pub fn without_input(mut self) -> Self {
         self.input = None;
         self
@@ -128,6 +148,37 @@ impl<T: Float> Gradients<T> {
         Ok(input.view())
     }
 
+    /// The gradient of the latest call's input of this place, for a [`Model`](crate::Model), in the shape in which it was
+    /// given; a layer's one input has place 0.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] for a place that there is no input at, [`Error::NoInputGradient`] for an input of integers or
+    /// flags, [`Error::NotRequested`] after [`without_input`](Gradients::without_input).
+    pub fn input_at(&self, place: usize) -> Result<ArrayViewD<'_, T>> {
+        if self.inputs.is_empty() && place == 0 {
+            return Ok(self.input()?.into_dyn());
+        }
+        let Some(InputGradient { name, gradient }) = self.inputs.get(place) else {
+            let known = self.inputs.iter().enumerate().map(|(place, input)| format!("{place} ({})", input.name));
+            return Err(Error::unknown_name("input", &place.to_string(), known));
+        };
+        let hint = "make the gradients with the inputs': without without_input()";
+        match gradient {
+            None => Err(Error::NoInputGradient { input: name.clone() }),
+            Some(_) if self.input.is_none() => Err(Error::NotRequested { what: "inputs' gradients", hint }),
+            Some(gradient) => Ok(gradient.view()),
+        }
+    }
+
+    /// Which inputs' gradients a model's way back is to find.
+    pub(crate) fn wanted_inputs(&self) -> Vec<bool> {
+        self.inputs.iter().map(|input| self.input.is_some() && input.gradient.is_some()).collect()
+    }
+
+    pub(crate) fn set_input(&mut self, place: usize, gradient: ArrayD<T>) {
+        self.inputs[place].gradient = Some(gradient);
+    }
+
     /// The gradient of the latest call's initial state.
     pub fn initial_state(&self) -> &State<T> {
         &self.state
@@ -142,7 +193,11 @@ impl<T: Float> Gradients<T> {
             fits &= self.names.get(index).is_none_or(|name| path.matches(name));
             index += 1;
         }));
-        fits && index == self.weights.len()
+        let mut inputs = self.inputs.iter();
+        layer.show_inputs(&mut |_, _, has_gradient| {
+            fits &= inputs.next().is_some_and(|input| input.gradient.is_some() == has_gradient);
+        });
+        fits && index == self.weights.len() && inputs.next().is_none()
     }
 
     /// Memory for a call of this size, zeros in it.

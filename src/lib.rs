@@ -99,7 +99,7 @@
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
-//! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, gradients.weights())?` |
+//! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, &gradients)?` |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
@@ -236,8 +236,8 @@ pub use error::{Error, Result};
 pub use float::Float;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use graph::{
-    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelGradients, ModelState, ModelStream,
-    ModelTape, Node, Sequential, SequentialBuilder,
+    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelState, ModelStream, Network, Node,
+    Sequential, SequentialBuilder,
 };
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
 #[cfg(feature = "keras")]

@@ -10,16 +10,17 @@
 
 use ndarray::{ArrayD, ArrayRefD, Axis};
 
-use super::gradients::{ModelGradients, Sums};
+use super::gradients::Sums;
 use super::operation::{Back, Flow};
 use super::ops::shapes::reshaped_gradient;
 use super::run::ModelState;
-use super::tape::{Frame, ModelTape};
+use super::tape::{Frame, Recording};
 use super::tensor::Input;
 use super::{CallSpec, InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
+use crate::runner::tape::Tape;
 
 impl<T: Float> Model<T> {
     /// [`predict`](Model::predict), recorded for [`backward`](Model::backward). What the tape held before is forgotten.
@@ -28,29 +29,31 @@ impl<T: Float> Model<T> {
     /// its moving statistics and leaves them (Keras's `model(x, training=False)` under a `tf.GradientTape`). Only the
     /// layers that [`into_layer`](Model::into_layer) makes, and those built here, train with dropout.
     ///
-    /// ```no_run
+    /// ```
     /// use ndarray::prelude::*;
-    /// use recurrent::training::{Adam, Loss, Optimizer};
-    /// use recurrent::{ModelGradients, ModelTape, keras};
-    /// let mut model = keras::load::<f32>("model.keras")?; // reads ids and floats, has one output
-    /// let (ids, x) = (array![[3, 1, 4], [1, 5, 0]], Array2::<f32>::ones((2, 8)));
-    /// let target = Array2::<f32>::zeros((2, 1)).into_dyn();
-    /// let (mut tape, mut gradients, mut optimizer) = (ModelTape::new(), ModelGradients::new(&model), Adam::new(1e-3));
+    /// use recurrent::{Dense, Embedding, Gradients, Lstm, Sequential, training::*};
+    /// let mut model = Sequential::<f32>::builder("score")
+    ///     .layer(Embedding::new(10, 3))
+    ///     .layer(Lstm::new(3, 4))
+    ///     .layer(Dense::new(4, 1))
+    ///     .build()?;
+    /// let (ids, target) = (array![[3, 1, 4], [1, 5, 0]], Array2::<f32>::zeros((2, 1)).into_dyn());
+    /// let (mut tape, mut gradients, mut optimizer) = (Tape::new(), Gradients::new(&model), Adam::new(1e-3));
     /// for _ in 0..10 {
-    ///     let outputs = model.record(&[(&ids).into(), (&x).into()], &mut tape)?;
+    ///     let outputs = model.record(&[(&ids).into()], &mut tape)?;
     ///     let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], &target)?;
     ///     gradients.clear();
     ///     model.backward(&mut tape, &[&d_output], &mut gradients)?;
-    ///     optimizer.step(&mut model, gradients.weights())?;
-    ///     println!("{loss}: {}, {}", gradients.get("lstm/kernel")?, gradients.input(1)?);
+    ///     optimizer.step(&mut model, &gradients)?;
+    ///     println!("{loss}: {}", gradients.get("lstm/kernel")?);
     /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok::<(), recurrent::Error>(())
     /// ```
     ///
     /// # Errors
     /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. If a layer refuses
     /// its input the tape is empty afterwards.
-    pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut ModelTape<T>) -> Result<Vec<ArrayD<T>>> {
+    pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>) -> Result<Vec<ArrayD<T>>> {
         self.can_train()?;
         self.run(None, inputs, Some(tape))
     }
@@ -66,7 +69,7 @@ impl<T: Float> Model<T> {
         &self,
         state: &mut ModelState<T>,
         inputs: &[Input<'_, T>],
-        tape: &mut ModelTape<T>,
+        tape: &mut Tape<T>,
     ) -> Result<Vec<ArrayD<T>>> {
         self.can_train()?;
         self.run(Some(state), inputs, Some(tape))
@@ -82,20 +85,16 @@ impl<T: Float> Model<T> {
     /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another model, or of this one before
     /// [`set_trainable`](Model::set_trainable) or with other weights; [`Error::GradientsLayer`] for another model's gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for
     /// gradients of other outputs. `gradients` are as before then, and the tape is still good.
-    pub fn backward(
-        &self,
-        tape: &mut ModelTape<T>,
-        upstream: &[&ArrayRefD<T>],
-        gradients: &mut ModelGradients<T>,
-    ) -> Result<()> {
+    pub fn backward(&self, tape: &mut Tape<T>, upstream: &[&ArrayRefD<T>], gradients: &mut Gradients<T>) -> Result<()> {
         tape.check(self)?;
         if !gradients.fit(self) {
             return Err(Error::GradientsLayer);
         }
-        if upstream.len() != tape.outputs.len() {
-            return Err(Error::ModelOutputs { expected: tape.outputs.len(), given: upstream.len() });
+        let Recording { frame, outputs, sums } = Recording::on(tape);
+        if upstream.len() != outputs.len() {
+            return Err(Error::ModelOutputs { expected: outputs.len(), given: upstream.len() });
         }
-        for (place, (upstream, shape)) in upstream.iter().zip(&tape.outputs).enumerate() {
+        for (place, (upstream, shape)) in upstream.iter().zip(&*outputs).enumerate() {
             if upstream.shape() != shape {
                 let output = self.outputs().nth(place).map_or("", |(name, _)| name).into();
                 let (expected, given) = (shape.clone(), upstream.shape().to_vec());
@@ -103,20 +102,19 @@ impl<T: Float> Model<T> {
             }
         }
         // What fails in the middle has added nothing yet.
-        let mut sums = tape.sums.take().filter(|sums| sums.fit(self)).unwrap_or_else(|| Gradients::new(self));
-        sums.clear();
+        let mut own = sums.take().filter(|sums| sums.fit(self)).unwrap_or_else(|| Gradients::new(self));
+        own.clear();
         let upstream = upstream.iter().map(|&upstream| Some(upstream.as_standard_layout().into_owned())).collect();
-        let wanted: Vec<bool> =
-            gradients.inputs.iter().map(|i| gradients.with_inputs && i.gradient.is_some()).collect();
-        let inputs = self.go_back(&mut tape.frame, upstream, &wanted, Sums::of(&mut sums));
-        let shapes = std::mem::take(&mut tape.frame.inputs);
+        let wanted = gradients.wanted_inputs();
+        let inputs = self.go_back(frame, upstream, &wanted, Sums::of(&mut own));
+        let shapes = std::mem::take(&mut frame.inputs);
+        frame.forget();
+        let inputs = inputs.inspect(|_| gradients.add(&own));
+        *sums = Some(own);
         tape.spend();
-        let inputs = inputs?;
-        gradients.weights.add(&sums);
-        tape.sums = Some(sums);
-        for (((own, new), shape), wanted) in gradients.inputs.iter_mut().zip(inputs).zip(shapes).zip(wanted) {
-            if wanted {
-                own.gradient = Some(new.unwrap_or_else(|| ArrayD::zeros(shape)));
+        for (place, (new, shape)) in inputs?.into_iter().zip(shapes).enumerate() {
+            if wanted[place] {
+                gradients.set_input(place, new.unwrap_or_else(|| ArrayD::zeros(shape)));
             }
         }
         Ok(())

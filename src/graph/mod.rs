@@ -12,6 +12,7 @@ mod gradients;
 mod layer;
 mod masked;
 mod named;
+mod network;
 pub(crate) mod operation;
 pub(crate) mod ops;
 mod order;
@@ -31,12 +32,11 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 pub use self::builder::{CallOptions, ModelBuilder, Node};
-pub use self::gradients::ModelGradients;
 pub use self::layer::AnyLayer;
+pub use self::network::Network;
 pub use self::run::ModelState;
 pub use self::sequential::{Sequential, SequentialBuilder};
 pub use self::stream::ModelStream;
-pub use self::tape::ModelTape;
 pub use self::tensor::{Input, InputElement};
 
 use self::operation::{Op, Role};

@@ -20,13 +20,14 @@ use ndarray::ArrayD;
 use super::operation::{Call, Op, Role, misfit};
 use super::shape::{Shape, display};
 use super::stream::Trace;
-use super::tape::Frame;
+use super::tape::{Frame, Recording};
 use super::tensor::{Input, Mask, Tensor, Value, in_row_order};
-use super::{CallSpec, InputKind, InputSpec, Model, ModelTape};
+use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::room::{self, Room};
 use crate::runner::scratch::Scratch;
+use crate::runner::tape::Tape;
 use crate::state::{State, StateLayout};
 
 /// The state of a model's stateful layers, kept by the caller from call to call. Clone it to save it.
@@ -107,7 +108,7 @@ impl<T: Float> Model<T> {
         &self,
         state: Option<&mut ModelState<T>>,
         inputs: &[Input<'_, T>],
-        tape: Option<&mut ModelTape<T>>,
+        tape: Option<&mut Tape<T>>,
     ) -> Result<Vec<ArrayD<T>>> {
         let tensors = self.accept(inputs)?;
         let batch = tensors.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
@@ -131,14 +132,15 @@ impl<T: Float> Model<T> {
         // A call that fails in the middle leaves the caller's states as they were.
         let mut next = states.states.clone();
         let mut tape = tape;
-        let frame = tape.as_deref_mut().map(|tape| tape.begin(inputs.iter().map(|input| input.shape().to_vec())));
+        let shapes = inputs.iter().map(|input| input.shape().to_vec());
+        let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
         let mut scratch = T::lend_scratch();
         let context = Context { frame, ..Context::new(&mut next, &mut scratch) };
         let outputs = self.execute(tensors, context);
         T::give_back_scratch(scratch);
         let outputs = outputs?;
         if let Some(tape) = tape {
-            tape.recorded(self, &outputs);
+            Recording::recorded(tape, self, &outputs);
         }
         states.states = next;
         Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())

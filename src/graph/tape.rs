@@ -4,19 +4,15 @@ use std::fmt;
 
 use super::Model;
 use super::tensor::{Mask, Tensor, Value};
-use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::runner::tape::Tape;
 
-/// A recorded run of a model: made by [`Model::record`](crate::Model::record), spent by
-/// [`Model::backward`](crate::Model::backward).
+/// What a recorded run of a model leaves on a [`Tape`].
 ///
-/// It starts empty and is reused from run to run: layers over time record into the same memory again. What all the others
-/// have read it holds without a copy, and lets go of it when it is spent.
-pub struct ModelTape<T> {
-    /// Whether there is a run, and whose; nothing else is on it.
-    status: Tape<T>,
+/// Layers over time record into the same memory again from run to run. What all the others have read it holds without a
+/// copy, and lets go of it when the tape is spent.
+pub(super) struct Recording<T> {
     pub(super) frame: Frame<T>,
     /// The shapes of the outputs.
     pub(super) outputs: Vec<Vec<usize>>,
@@ -46,33 +42,28 @@ pub(crate) struct Record<T> {
     pub(crate) inner: Frame<T>,
 }
 
-impl<T: Float> ModelTape<T> {
-    /// Empty: it grows when it is recorded.
-    pub fn new() -> Self {
-        ModelTape { status: Tape::new(), frame: Frame::default(), outputs: Vec::new(), sums: None }
+impl<T: Float> Recording<T> {
+    /// What is on a tape; nothing has been recorded on a new one.
+    pub(super) fn on(tape: &mut Tape<T>) -> &mut Self {
+        if !tape.graph.as_ref().is_some_and(|graph| graph.is::<Self>()) {
+            tape.graph = Some(Box::new(Recording::<T> { frame: Frame::default(), outputs: vec![], sums: None }));
+        }
+        let graph = tape.graph.as_mut().and_then(|graph| graph.downcast_mut());
+        graph.expect("a recording was put there just now")
     }
 
     /// The frame to record on; what was recorded is forgotten.
-    pub(super) fn begin(&mut self, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
-        self.status.begin();
-        self.frame.inputs = inputs.collect();
-        &mut self.frame
+    pub(super) fn begin(tape: &mut Tape<T>, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
+        tape.begin();
+        let recording = Self::on(tape);
+        recording.frame.inputs = inputs.collect();
+        &mut recording.frame
     }
 
     /// Marks the run of a model as recorded.
-    pub(super) fn recorded(&mut self, model: &Model<T>, outputs: &[Tensor<T>]) {
-        self.status.recorded(model);
-        self.outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
-    }
-
-    /// That there is a run of this model to go back through.
-    pub(super) fn check(&self, model: &Model<T>) -> Result<()> {
-        self.status.check(model)
-    }
-
-    pub(super) fn spend(&mut self) {
-        self.status.spend();
-        self.frame.forget();
+    pub(super) fn recorded(tape: &mut Tape<T>, model: &Model<T>, outputs: &[Tensor<T>]) {
+        tape.recorded(model);
+        Self::on(tape).outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
     }
 }
 
@@ -90,7 +81,7 @@ impl<T> Frame<T> {
     }
 
     /// Lets go of the values; the layers' own memory stays for the next run.
-    fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         for record in &mut self.records {
             record.inputs.clear();
             record.outputs.clear();
@@ -128,18 +119,6 @@ impl<T> Default for Record<T> {
             tape: Tape::new(),
             inner: Frame::default(),
         }
-    }
-}
-
-impl<T: Float> Default for ModelTape<T> {
-    fn default() -> Self {
-        ModelTape::new()
-    }
-}
-
-impl<T> fmt::Debug for ModelTape<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ModelTape").field("status", &self.status).finish_non_exhaustive()
     }
 }
 

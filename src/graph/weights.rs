@@ -3,7 +3,7 @@
 use ndarray::ArrayViewD;
 
 use super::operation::{Op, Which};
-use super::{Model, Part};
+use super::{InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::check_new_weights;
@@ -172,6 +172,12 @@ impl<T: Float> Trainable<T> for Model<T> {
 
     fn own_weights(&mut self) -> Result<()> {
         self.own(Which::Trained)
+    }
+
+    fn show_inputs(&self, show: &mut dyn FnMut(&str, usize, bool)) {
+        for InputSpec { name, shape, kind } in &self.inputs {
+            show(name, shape.len(), matches!(kind, InputKind::Float { .. }));
+        }
     }
 
     fn show_marks(&self, show: &mut dyn FnMut(Mark)) {

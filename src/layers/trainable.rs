@@ -35,6 +35,10 @@ pub trait Trainable<T: Float>: Weighted {
         stateless()
     }
 
+    /// Shows the inputs of a model: the name, the rank, whether there is a gradient.
+    #[doc(hidden)]
+    fn show_inputs(&self, _show: &mut dyn FnMut(&str, usize, bool)) {}
+
     /// Shows the marks of what has weights: see [`Layer::visit_marks`].
     #[doc(hidden)]
     fn show_marks(&self, show: &mut dyn FnMut(Mark));

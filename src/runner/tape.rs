@@ -12,7 +12,8 @@ use crate::gradients::Kept;
 use crate::layers::trainable::Trainable;
 use crate::stamp::{Difference, Marks};
 
-/// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
+/// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward); of a
+/// model by [`Model::record`](crate::Model::record) and [`Model::backward`](crate::Model::backward).
 ///
 /// It starts empty, grows at its first use, and is reused from run to run. It holds a copy of the input, so that
 /// `backward` can't be given another one, and for each row and step what the cells need.
@@ -30,6 +31,8 @@ pub struct Tape<T> {
     pub(crate) scratch: Scratch<T>,
     /// The gradients before a way back that may be refused.
     pub(crate) kept: Kept<T>,
+    /// What the calls of a model have left.
+    pub(crate) graph: Option<Box<dyn Any + Send + Sync>>,
 }
 
 enum Status {
@@ -76,6 +79,7 @@ impl<T> Tape<T> {
             node: Node::default(),
             scratch: Scratch::new(),
             kept: Kept::default(),
+            graph: None,
         }
     }
 

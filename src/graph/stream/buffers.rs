@@ -186,7 +186,9 @@ impl<'a, T: Float> Step<'a, T> {
     }
 
     /// All inputs, with their masks.
-    pub(crate) fn inputs(&self) -> impl ExactSizeIterator<Item = (&'a Buffer<T>, Option<&'a MaskBuffer>)> + Clone + use<'a, T> {
+    pub(crate) fn inputs(
+        &self,
+    ) -> impl ExactSizeIterator<Item = (&'a Buffer<T>, Option<&'a MaskBuffer>)> + Clone + use<'a, T> {
         let (values, masks) = (self.values, self.masks);
         let attached = self.attached.iter().map(move |mask| mask.map(|mask| &masks[mask]));
         self.inputs.iter().map(move |&input| &values[input]).zip(attached)
