@@ -99,7 +99,7 @@ pub(crate) use drive::flat::SimpleRnnKernel;
 pub(crate) use units::LstmKernel;
 pub(crate) use units::gru::GruKernel;
 
-use crate::Activation;
+use crate::activation::Activation;
 use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
 use drive::Activations;
 
@@ -110,10 +110,39 @@ mod sealed {
 }
 
 /// What the kernels need of an element type. Implemented by `f32` and `f64` only.
-pub trait Element: sealed::Sealed + lanes::Vectors + Copy + Send + Sync + 'static {}
+pub trait Element:
+    sealed::Sealed + ndarray::NdFloat + Default + lanes::Vectors + compiled::Compiled + math::Elementary
+{
+    /// The nearest value of this type.
+    #[doc(hidden)]
+    fn narrowed(value: f64) -> Self;
 
-impl Element for f32 {}
-impl Element for f64 {}
+    /// The value as an `f64`, exactly.
+    #[doc(hidden)]
+    fn widened(self) -> f64;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn narrowed(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn widened(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Element for f64 {
+    #[inline(always)]
+    fn narrowed(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn widened(self) -> f64 {
+        self
+    }
+}
 
 /// One time step of some rows.
 ///

@@ -38,9 +38,10 @@ use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::packed::{Grouping, PackedMatrix};
 pub(crate) use super::units::Form;
 use super::units::gru_before::Reset;
+use crate::activation::Activation;
 use crate::aligned::Aligned;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
-use crate::{Activation, Float};
 
 /// Columns of dz and the columns of a weight that they are the gradients of, in units.
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +116,7 @@ impl<'a, T> BackwardStep<'a, T> {
 
 /// The transposed weights of a cell, packed for the backward pass, and its scratch.
 #[derive(Clone)]
-pub(crate) struct BackwardKernel<T: Float> {
+pub(crate) struct BackwardKernel<T: Element> {
     isa: Isa,
     form: Form,
     input_size: usize,
@@ -129,7 +130,7 @@ pub(crate) struct BackwardKernel<T: Float> {
     sums: Aligned<T>,
 }
 
-impl<T: Float> BackwardKernel<T> {
+impl<T: Element> BackwardKernel<T> {
     pub(crate) fn new(form: Form, input_size: usize, units: usize) -> Self {
         let matrix = |parts: usize, width| PackedMatrix::new(parts * units, 1, width, Grouping::Flat);
         let layout = form.layout();
@@ -261,14 +262,14 @@ impl<T: Float> BackwardKernel<T> {
     }
 }
 
-impl<T: Float> std::fmt::Debug for BackwardKernel<T> {
+impl<T: Element> std::fmt::Debug for BackwardKernel<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BackwardKernel({:?}, {} -> {}, {:?})", self.form, self.input_size, self.units, self.isa)
     }
 }
 
 /// `out = x * matrix` for some rows, or with `ADD` `out += x * matrix`.
-struct Product<'a, T: Float, const ADD: bool> {
+struct Product<'a, T: Element, const ADD: bool> {
     matrix: &'a PackedMatrix<T>,
     x: Rows<'a, T>,
     rows: &'a [usize],
@@ -278,7 +279,7 @@ struct Product<'a, T: Float, const ADD: bool> {
 /// Rows that are multiplied before the next ones are looked at: what they hold stays in the near cache.
 const ROWS_AT_ONCE: usize = 24;
 
-impl<T: Float, const ADD: bool> Kernel for Product<'_, T, ADD> {
+impl<T: Element, const ADD: bool> Kernel for Product<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

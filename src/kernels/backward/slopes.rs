@@ -8,7 +8,7 @@ use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, prefetch};
 use super::super::units::{SUMS, Unit};
 use super::{BackwardStep, Form, Upstream};
-use crate::Float;
+use crate::kernels::Element;
 
 /// Every part of dz, but what a GRU with the reset before the product learns of r only after a product.
 pub(super) struct First<'a, 'c, T> {
@@ -17,7 +17,7 @@ pub(super) struct First<'a, 'c, T> {
     pub call: &'a mut BackwardStep<'c, T>,
 }
 
-impl<T: Float> Kernel for First<'_, '_, T> {
+impl<T: Element> Kernel for First<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -65,7 +65,7 @@ macro_rules! tiles {
 
 /// The slopes of a [`Unit`] with the default activations.
 #[inline(always)]
-pub(in crate::kernels) fn fused<T: Float, U: Unit<G>, const G: usize>(units: usize, call: &mut BackwardStep<'_, T>) {
+pub(in crate::kernels) fn fused<T: Element, U: Unit<G>, const G: usize>(units: usize, call: &mut BackwardStep<'_, T>) {
     let last = (U::STATES - 1) * units;
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {

@@ -15,7 +15,7 @@ use super::super::isa::{Arch, Kernel};
 use super::super::packed::PackedMatrix;
 use super::super::units::{SUMS, Unit};
 use super::TileWeights;
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::{Input, Rows};
 
 /// The operand of a product: values, and masks that multiply them first.
@@ -25,7 +25,7 @@ pub(in crate::kernels) struct Operand<'a, T> {
     mask: Option<&'a [T]>,
 }
 
-impl<'a, T: Float> Operand<'a, T> {
+impl<'a, T: Element> Operand<'a, T> {
     /// Values without masks.
     pub(in crate::kernels) fn plain(values: &'a [T]) -> Self {
         Operand { values, mask: None }
@@ -53,7 +53,7 @@ impl<'a, T: Float> Operand<'a, T> {
 
 /// `sum + operand * weights`, in the operand's order. `mask_gate` chooses the mask.
 #[inline(always)]
-pub(in crate::kernels) fn add_products<'a, A: Arch, T: Float>(
+pub(in crate::kernels) fn add_products<'a, A: Arch, T: Element>(
     mut sum: T,
     weights: impl Iterator<Item = &'a T>,
     operand: &Operand<'_, T>,
@@ -67,7 +67,7 @@ pub(in crate::kernels) fn add_products<'a, A: Arch, T: Float>(
 
 /// `bias + x * kernel` of a column, or what was projected.
 #[inline(always)]
-pub(in crate::kernels) fn input_part<A: Arch, T: Float>(
+pub(in crate::kernels) fn input_part<A: Arch, T: Element>(
     matrix: &PackedMatrix<T>,
     gate: usize,
     unit: usize,
@@ -88,7 +88,7 @@ pub(in crate::kernels) enum InputRow<'a, T> {
 }
 
 /// The input of row `row`.
-pub(in crate::kernels) fn input_row<'a, T: Float>(call: &KernelStep<'a, T>, row: usize) -> InputRow<'a, T> {
+pub(in crate::kernels) fn input_row<'a, T: Element>(call: &KernelStep<'a, T>, row: usize) -> InputRow<'a, T> {
     match call.input {
         Input::Raw(x) => InputRow::Raw(Operand::of_row(x.row(row), call.dropout.and_then(|d| d.input), row)),
         Input::Projected(z) => InputRow::Projected(z.row(row)),
@@ -96,7 +96,7 @@ pub(in crate::kernels) fn input_row<'a, T: Float>(call: &KernelStep<'a, T>, row:
 }
 
 /// The recurrent operand of row `row`.
-pub(in crate::kernels) fn state_row<'a, T: Float>(
+pub(in crate::kernels) fn state_row<'a, T: Element>(
     call: &KernelStep<'a, T>,
     units: usize,
     row: usize,
@@ -106,7 +106,7 @@ pub(in crate::kernels) fn state_row<'a, T: Float>(
 
 /// A preactivation of one column.
 #[inline(always)]
-pub(in crate::kernels) fn preactivation<A: Arch, T: Float>(
+pub(in crate::kernels) fn preactivation<A: Arch, T: Element>(
     matrix: &PackedMatrix<T>,
     input_size: usize,
     gate: usize,
@@ -119,20 +119,20 @@ pub(in crate::kernels) fn preactivation<A: Arch, T: Float>(
 }
 
 /// Any step of any cell whose gates are the lines of a tile.
-pub(super) struct Reference<'a, 'c, T: Float, U, const G: usize> {
+pub(super) struct Reference<'a, 'c, T: Element, U, const G: usize> {
     weights: &'a TileWeights<T>,
     input_size: usize,
     call: &'a mut KernelStep<'c, T>,
     unit: PhantomData<U>,
 }
 
-impl<'a, 'c, T: Float, U, const G: usize> Reference<'a, 'c, T, U, G> {
+impl<'a, 'c, T: Element, U, const G: usize> Reference<'a, 'c, T, U, G> {
     pub(super) fn new(weights: &'a TileWeights<T>, input_size: usize, call: &'a mut KernelStep<'c, T>) -> Self {
         Reference { weights, input_size, call, unit: PhantomData }
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for Reference<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for Reference<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

@@ -17,7 +17,7 @@ pub(super) mod simple_rnn;
 use super::backward::{BackwardStep, Columns, GradientLayout, columns};
 use super::drive::{Activations, TileKernel};
 use super::isa::Arch;
-use crate::Float;
+use crate::kernels::Element;
 
 /// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
 pub(crate) type LstmKernel<T> = TileKernel<T, lstm::Lstm, 4>;
@@ -43,21 +43,21 @@ pub(crate) trait Unit<const G: usize>: 'static {
 
     /// The new state of a unit with the default activations, tanh and sigmoid, from its sums and the old state's last
     /// part. Of a state with one part the second number isn't looked at.
-    fn step<A: Arch, T: Float>(sums: [T; SUMS], prev: T) -> [T; 2];
+    fn step<A: Arch, T: Element>(sums: [T; SUMS], prev: T) -> [T; 2];
 
     /// What the backward pass needs of a unit, with the default activations.
-    fn tape<A: Arch, T: Float>(sums: [T; SUMS]) -> [T; SUMS];
+    fn tape<A: Arch, T: Element>(sums: [T; SUMS]) -> [T; SUMS];
 
     /// A row's sums, part after part, become its tape, with any activations: the equations, first half.
-    fn tape_of_row<A: Arch, T: Float>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>);
+    fn tape_of_row<A: Arch, T: Element>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>);
 
     /// The new state of a row from its tape and the old state's last part: the equations, second half.
-    fn state_of_row<A: Arch, T: Float>(arch: A, tape: &[T], prev: &[T], next: &mut [T], activations: Activations<'_>);
+    fn state_of_row<A: Arch, T: Element>(arch: A, tape: &[T], prev: &[T], next: &mut [T], activations: Activations<'_>);
 
     /// With the default activations: the gradients of the sums, in the order of [`GradientLayout`], and that of the old
     /// state's last part (of a h, what doesn't come by way of the products). `next_h` is the new h, `d_next` the gradients
     /// of the new state's first and last part.
-    fn slopes<T: Float>(tape: [T; SUMS], prev: T, next_h: T, d_next: [T; 2]) -> ([T; SUMS], T);
+    fn slopes<T: Element>(tape: [T; SUMS], prev: T, next_h: T, d_next: [T; 2]) -> ([T; SUMS], T);
 }
 
 /// The list of all cells that have kernels, for the backward pass.
@@ -82,7 +82,7 @@ macro_rules! forms {
 
             /// From the gradient of a step's result to those of its preactivations.
             #[inline(always)]
-            pub(super) fn slopes<A: Arch, T: Float>(self, arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
+            pub(super) fn slopes<A: Arch, T: Element>(self, arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
                 match self {
                     $(Form::$form => $module::slopes(arch, units, call),)*
                 }
