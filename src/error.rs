@@ -732,3 +732,12 @@ impl Error {
         }
     }
 }
+
+/// The result of a function that is documented to panic where its twin returns an error: at the caller's line.
+#[track_caller]
+pub(crate) fn or_panic<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
+    }
+}

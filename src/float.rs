@@ -2,14 +2,13 @@
 
 use crate::kernels::{Element, math};
 use crate::random::Draw;
-use crate::runner::scratch::LendScratch;
 
 /// The element type of a layer: `f32` or `f64`. Sealed.
 ///
 /// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
 /// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
-pub trait Float: ndarray::NdFloat + Default + Element + Draw + LendScratch {
+pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
     fn sigmoid(self) -> Self {
         math::scalar::sigmoid(self)

@@ -197,6 +197,7 @@
 
 mod activation;
 mod aligned;
+mod buffers;
 mod cells;
 #[cfg(doc)]
 pub mod design;
@@ -213,6 +214,7 @@ pub mod math;
 #[cfg(feature = "keras")]
 mod model;
 mod output;
+mod parameters;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
@@ -222,6 +224,7 @@ mod runner;
 mod seeds;
 mod stamp;
 mod state;
+mod stream;
 mod structure;
 pub mod training;
 mod weights;
@@ -256,13 +259,14 @@ pub use layers::time_distributed::TimeDistributed;
 #[cfg(feature = "keras")]
 pub use model::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
+pub use parameters::Parameters;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;
-pub use runner::stream::{ReplaceError, Stream};
 pub use seeds::{DropoutState, Seeds};
 pub use state::{State, StateLayout};
+pub use stream::{ReplaceError, Stream};
 pub use weights::{Path, WeightVisitor, WeightVisitorMut};
 
 /// The code in the README, as tests.

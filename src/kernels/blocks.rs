@@ -15,7 +15,7 @@ use super::isa::{Arch, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::packed::{Group, PackedMatrix};
 use super::products::{add_products, unrolled};
-use super::units::SUMS;
+use super::unit::SUMS;
 use crate::kernels::Element;
 use crate::rows::{Input, Rows};
 

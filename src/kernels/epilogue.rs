@@ -4,7 +4,7 @@ use super::blocks::{Block, Epilogue};
 use super::isa::Arch;
 use super::lanes::{Lanes, add, prefetch_line};
 use super::packed::Group;
-use super::units::SUMS;
+use super::unit::SUMS;
 use crate::kernels::Element;
 use crate::rows::RowsMut;
 

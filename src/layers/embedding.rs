@@ -1,17 +1,21 @@
 //! Ids to vectors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayViewD, Axis};
 
-use super::{builder, or_panic};
-use crate::error::{Error, Result};
+use super::builder;
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::initializers::Initializer;
+use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
 use crate::random::SeedSource;
 use crate::room::{self, Room};
 use crate::stamp::{Mark, Stamp};
+use crate::state::StateLayout;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
 /// with `mask_zero` its mask.
@@ -262,3 +266,30 @@ impl<T: Float> fmt::Debug for Embedding<T> {
             .finish_non_exhaustive()
     }
 }
+
+impl<T: Float> Sealed for Embedding<T> {}
+
+impl<T: Float> Parameters<T> for Embedding<T> {
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        visitor.weight("embeddings", self.table());
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        visitor.weight("embeddings", self.table_mut());
+        Ok(())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn layout(&self) -> &Arc<StateLayout> {
+        stateless()
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.mark());
+    }
+}
+
+own_parameters!([T: Float] Embedding<T>, T);

@@ -4,16 +4,19 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::sealed::Sealed;
 use super::{Layer, summary, unrolled};
+use crate::buffers::take;
 use crate::cells::{Cell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
-use crate::room::{Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::room::Room;
 use crate::rows::{RowStep, Rows, RowsMut};
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
 use crate::stamp::{Mark, Stamp};
@@ -170,36 +173,46 @@ impl<C: Cell> Drop for Change<'_, C> {
 
 impl<C: Cell> Sealed for Recurrent<C> {}
 
-impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
-    fn input_size(&self) -> usize {
-        self.cell.input_size()
-    }
-
-    fn output_size(&self) -> usize {
-        self.output.len()
-    }
-
-    fn returns_sequences(&self) -> bool {
-        self.options.return_sequences
-    }
-
-    fn returns_state(&self) -> bool {
-        self.options.return_state
-    }
-
-    fn turns_time(&self) -> bool {
-        self.options.go_backwards
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
     }
 
-    fn work(&self) -> usize {
-        self.params
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, C::Elem>) {
+        self.cell.visit_weights(visitor);
     }
 
-    fn can_stream(&self) -> Result<()> {
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
+        self.change()?.0.visit_weights_mut(visitor);
+        Ok(())
+    }
+
+    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
+        show(self.stamp.mark(self.class_name(), self.options.as_number()));
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        self.own_cell().map(|_| ())
+    }
+}
+
+impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
+    fn spec(&self) -> LayerSpec {
+        let cell = &*self.cell;
+        LayerSpec {
+            returns_sequences: self.options.return_sequences,
+            returns_state: self.options.return_state,
+            reverses_time: self.options.go_backwards,
+            output_columns: Some(self.output.clone()),
+            work: self.params,
+            generators: cell.dropout().len(),
+            depth: cell.depth().saturating_add(1),
+            may_fail_backward: cell.may_fail_backward(),
+            ..LayerSpec::new(cell.class_name(), cell.input_size(), self.output.len())
+        }
+    }
+
+    fn streams(&self) -> Result<()> {
         self.ready()?;
         if self.options.go_backwards {
             return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
@@ -209,14 +222,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
-    }
-
-    fn generators(&self) -> usize {
-        self.cell.dropout().len()
-    }
-
-    fn class_name(&self) -> &'static str {
-        self.cell.class_name()
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
@@ -232,27 +237,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.cell.visit_structure(visitor);
     }
 
-    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, C::Elem>) {
-        self.cell.visit_weights(visitor);
-    }
-
-    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
-        self.change()?.0.visit_weights_mut(visitor);
-        Ok(())
-    }
-
-    fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), self.options.as_number()));
-    }
-
-    fn unshare(&mut self) -> Result<()> {
-        self.own_cell().map(|_| ())
-    }
-
     fn fill_initial_state(&self, row: &mut [C::Elem]) {
         self.cell.initial_state(row);
     }
@@ -266,10 +250,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     fn ready(&self) -> Result<()> {
         // Asked before each call: of the layer's own copies, since the cell would make its layout anew.
         check_output(self.class_name(), self.output.clone(), self.layout.width()).map(|_| ())
-    }
-
-    fn depth(&self) -> usize {
-        self.cell.depth().saturating_add(1)
     }
 
     fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
@@ -302,10 +282,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
     }
 
-    fn output_columns(&self) -> Option<Range<usize>> {
-        Some(self.output.clone())
-    }
-
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
         let work = take(&mut scratch.work, self.cell.rows_scratch_len(1));
@@ -314,10 +290,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn can_train(&self) -> Result<()> {
         self.cell.can_train()
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        self.cell.may_fail_backward()
     }
 
     fn backward_into(
@@ -332,6 +304,18 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
                 unrolled::backward(node, zeros, pass, |node, pass| self.recurrence().backward(node, pass, scratch))
             }
         }
+    }
+}
+
+own_parameters!([C: Cell] Recurrent<C>, C::Elem);
+
+impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
+    fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
+        Box::new(self.clone())
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<C::Elem>)> {
+        Vec::new()
     }
 }
 

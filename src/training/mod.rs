@@ -80,7 +80,6 @@ mod truncated_bptt;
 #[cfg(doc)]
 use crate::error::Error;
 
-pub use crate::layers::trainable::Trainable;
 pub use crate::runner::tape::Tape;
 pub use adam::Adam;
 pub use loss::Loss;

@@ -70,7 +70,7 @@ impl<T: Float> TruncatedBptt<T> {
     /// is memory for.
     pub fn new(layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let (width, carry_width) = (layer.state_layout().width(), layer.carry_width());
+        let (width, carry_width) = (layer.state_layout().width(), layer.spec().carry_width);
         // The state twice, and the outputs; rows of no width are counted too.
         let row = [width, width, carry_width, 1].into_iter().try_fold(0, usize::checked_add);
         room::check::<T>(row.and_then(|row| room::product(&[batch, row])), &[batch, width.max(carry_width)])?;
@@ -175,12 +175,12 @@ impl<T: Float> TruncatedBptt<T> {
     pub fn set_state(&mut self, layer: &(impl Layer<T> + ?Sized), state: &State<T>) -> Result<()> {
         self.check_layer(layer)?;
         self.state.copy_from(state)?;
-        layer.recall(state.batch(), self.state.rows(), RowsMut::packed(&mut self.carry, layer.carry_width()));
+        layer.recall(state.batch(), self.state.rows(), RowsMut::packed(&mut self.carry, layer.spec().carry_width));
         Ok(())
     }
 
     fn fill_row(&mut self, layer: &(impl Layer<T> + ?Sized), row: usize) {
-        let (width, carry) = (layer.state_layout().width(), layer.carry_width());
+        let (width, carry) = (layer.state_layout().width(), layer.spec().carry_width);
         layer.fill_initial_state(&mut self.state.as_mut_slice()[row * width..][..width]);
         self.carry[row * carry..][..carry].fill(T::zero());
     }

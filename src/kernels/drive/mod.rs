@@ -9,29 +9,32 @@
 //! ```
 //!
 //! What is computed of a unit stands in `units`. Cells of another shape have drivers of their own: `flat` for the
-//! SimpleRNN, `reset_before` for the GRU with the reset before the product.
+//! SimpleRNN, `reset_before` for the GRU with the reset before the product; `gru` is the GRU in both forms.
 
 pub(super) mod flat;
+pub(super) mod gru;
 mod one_row;
-pub(super) mod reference;
-pub(super) mod reset_before;
+mod reference;
+mod reset_before;
 mod rows;
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::activate::apply;
 use super::blocks::PARKED;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::packed::{Grouping, PackedMatrix};
-use super::units::{SUMS, Unit};
+use super::unit::{SUMS, Unit};
+use super::units::lstm::Lstm;
 use super::{KernelStep, StepContext, project};
-use crate::activation::Activation;
 use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
 use one_row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use reference::Reference;
 use rows::{Fused, Recorded, Unfused};
+
+/// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
+pub(crate) type LstmKernel<T> = TileKernel<T, Lstm, 4>;
 
 /// The rows that an unfused step keeps in the scratch at a time.
 pub(super) const BATCH: usize = 32;
@@ -190,34 +193,5 @@ impl<T: Element, const G: usize> Kernel for Project<'_, T, G> {
     #[inline(always)]
     fn run<A: Arch>(mut self, arch: A) {
         project::gates::<A, T, G>(arch, self.matrix, self.count, self.x, &mut self.out);
-    }
-}
-
-/// The activations of a cell.
-#[derive(Clone, Copy)]
-pub(crate) struct Activations<'a> {
-    /// That of the candidate and, in an LSTM, of the cell state.
-    pub candidate: &'a Activation,
-    /// The recurrent one.
-    pub gates: &'a Activation,
-}
-
-impl Activations<'_> {
-    /// Whether they are those for which each cell has its own formulas.
-    #[inline(always)]
-    pub(super) fn are_default(self) -> bool {
-        matches!((self.candidate, self.gates), (Activation::Tanh, Activation::Sigmoid))
-    }
-}
-
-/// Applies an activation to gates side by side, each a whole row for those activations that need one.
-#[inline(always)]
-pub(super) fn apply_to_gates<A: Arch, T: Element>(arch: A, activation: &Activation, gates: &mut [T], units: usize) {
-    if activation.is_elementwise() {
-        apply::<A, T>(arch, activation, gates);
-    } else {
-        for gate in gates.chunks_exact_mut(units) {
-            apply::<A, T>(arch, activation, gate);
-        }
     }
 }

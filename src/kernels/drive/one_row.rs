@@ -10,7 +10,7 @@ use super::super::blocks::PARKED;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two, unrolled};
-use super::super::units::{SUMS, Unit};
+use super::super::unit::{SUMS, Unit};
 use super::TileWeights;
 use super::rows::step_of_lines;
 use crate::kernels::Element;

@@ -8,7 +8,7 @@ use super::super::epilogue::{TileRows, prefetch_tile};
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::packed::Group;
-use super::super::units::{SUMS, Unit};
+use super::super::unit::{SUMS, Unit};
 use super::{BATCH, TileWeights};
 use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};

@@ -11,15 +11,11 @@
 //! The tape holds z, r, g and the part `h R + b'`.
 
 use super::super::activate::{activate_backward, apply};
-use super::super::backward::slopes::{fused, parts, parts_mut};
-use super::super::drive::{Activations, TileKernel, apply_to_gates};
 use super::super::isa::Arch;
+use super::super::slopes::{BackwardStep, Columns, GradientLayout, columns, fused, parts, parts_mut};
+use super::super::unit::{Activations, SUMS, Unit, apply_to_gates};
 use super::formulas::{mix, one_plus_exp_minus, sigmoid, tanh, tanh_fraction};
-use super::{BackwardStep, Columns, GradientLayout, SUMS, Unit, columns};
 use crate::kernels::Element;
-
-/// The packed weights and what can be computed with them. A state row is h.
-pub(super) type GruAfterKernel<T> = TileKernel<T, GruAfter, 3>;
 
 /// See the module.
 pub(crate) struct GruAfter;

@@ -10,13 +10,12 @@
 
 use super::super::KernelStep;
 use super::super::activate::{activate_backward, apply};
-use super::super::drive::reference::{
-    InputRow, Operand, add_products, input_part, input_row, preactivation, state_row,
-};
 use super::super::isa::{Arch, Kernel};
 use super::super::packed::PackedMatrix;
+use super::super::slopes::{BackwardStep, GradientLayout, columns};
+use super::super::specified::{InputRow, Operand, add_products, input_part, input_row, preactivation, state_row};
+use super::formulas;
 use super::formulas::one_plus_exp_minus;
-use super::{BackwardStep, GradientLayout, columns, formulas};
 use crate::kernels::Element;
 use crate::rows::Rows;
 

@@ -15,11 +15,10 @@
 //! The tape holds i, f, g, o.
 
 use super::super::activate::{activate_backward, apply};
-use super::super::backward::slopes::{fused, parts, parts_mut};
-use super::super::drive::{Activations, apply_to_gates};
 use super::super::isa::Arch;
+use super::super::slopes::{BackwardStep, Columns, GradientLayout, columns, fused, parts, parts_mut};
+use super::super::unit::{Activations, SUMS, Unit, apply_to_gates};
 use super::formulas::{one_plus_exp_minus, sigmoid, tanh, tanh_fraction};
-use super::{BackwardStep, Columns, GradientLayout, SUMS, Unit, columns};
 use crate::kernels::Element;
 
 /// See the module.

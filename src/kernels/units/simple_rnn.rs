@@ -2,10 +2,11 @@
 
 use super::super::KernelStep;
 use super::super::activate::{activate_backward, apply};
-use super::super::drive::reference::{input_row, preactivation, state_row};
 use super::super::isa::Arch;
 use super::super::packed::PackedMatrix;
-use super::{BackwardStep, GradientLayout, columns, formulas};
+use super::super::slopes::{BackwardStep, GradientLayout, columns};
+use super::super::specified::{input_row, preactivation, state_row};
+use super::formulas;
 use crate::activation::Activation;
 use crate::kernels::Element;
 

@@ -1,11 +1,15 @@
 //! The GRU in both forms as one kernel: with the reset after the product or before it.
 
-use super::super::drive::reset_before::GruBeforeKernel;
 use super::super::isa::Isa;
+use super::super::units::gru_after::GruAfter;
 use super::super::{KernelStep, StepContext};
-use super::gru_after::GruAfterKernel;
+use super::TileKernel;
+use super::reset_before::GruBeforeKernel;
 use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
+
+/// The form with the reset after the product: its packed weights and what can be computed with them. A state row is h.
+type GruAfterKernel<T> = TileKernel<T, GruAfter, 3>;
 
 /// The packed weights of a GRU and what can be computed with them. A state row is h.
 #[derive(Debug, Clone)]
