@@ -40,7 +40,7 @@
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
-//! activation aligned buffers error mask room rows stamp structure weights  leaves that all may use
+//! activation aligned buffers error marks mask room rows stamp structure weights  leaves that all may use
 //! ```
 //!
 //! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:

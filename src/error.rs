@@ -643,7 +643,7 @@ pub enum Error {
     TapeOptions,
 
     /// A way back with other weights than those of the run: an optimizer's step, or
-    /// [`set_weights`](crate::Layer::set_weights), came in between. Go back through every recorded run before the weights
+    /// [`set_weights`](crate::Parameters::set_weights), came in between. Go back through every recorded run before the weights
     /// change, or record again afterwards.
     #[error(
         "the weights have changed since the tape was recorded: go back before an optimizer's step or set_weights, or \

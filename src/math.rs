@@ -12,7 +12,11 @@
 //! assert_eq!(math::sigmoid(f64::INFINITY), 1.0);
 //! ```
 
+use crate::activation::Activation;
+use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::kernels::activate::activate;
+use crate::kernels::isa::Isa;
 use crate::kernels::math::scalar;
 
 /// The largest error in `f32`, in units in the last place, where the true value is a normal number. Below that the error
@@ -56,4 +60,30 @@ functions! {
     softplus;
     /// The hyperbolic tangent: odd, in [-1, 1], 1 at infinity.
     tanh;
+}
+
+impl Activation {
+    /// Applies the activation to one row and returns the result: the row itself, or its first half for `glu`.
+    ///
+    /// ```
+    /// use recurrent::Activation;
+    ///
+    /// let mut row = [1.0_f32, 2.0, 3.0];
+    /// Activation::Softmax.apply(&mut row)?;
+    /// assert_eq!(row, [0.09003057, 0.24472848, 0.66524094]);
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`validate`](Activation::validate), and [`Error::OddWidth`].
+    pub fn apply<'a, T: Float>(&self, row: &'a mut [T]) -> Result<&'a mut [T]> {
+        self.validate()?;
+        let halved = matches!(self, Activation::Glu);
+        if halved && !row.len().is_multiple_of(2) {
+            return Err(Error::OddWidth { activation: "glu", width: row.len() });
+        }
+        activate(Isa::detect(), self, row);
+        let width = if halved { row.len() / 2 } else { row.len() };
+        Ok(&mut row[..width])
+    }
 }

@@ -6,8 +6,8 @@ use ndarray::ArrayViewD;
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Implemented by this crate's types only, so that [`Parameters`] can grow.
@@ -51,10 +51,9 @@ pub trait Parameters<T: Float>: Sealed {
     #[doc(hidden)]
     fn layout(&self) -> &Arc<StateLayout>;
 
-    /// Shows the mark of this one, then those of the layers inside: by them a tape knows whose run it holds, and an
-    /// optimizer whose weights it remembers. Options that can be changed after the layer was made belong to its mark.
+    /// Describes this one but for the values of its weights: class, sizes, options, and the same of what is inside.
     #[doc(hidden)]
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>);
 
     /// The weights with their names, in Keras's order and shapes.
     fn weights(&self) -> Vec<(String, ArrayViewD<'_, T>)> {

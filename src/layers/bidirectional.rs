@@ -21,9 +21,8 @@ use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// How the outputs of the two directions become one.
@@ -236,10 +235,11 @@ impl<T: Float> Parameters<T> for Bidirectional<T> {
         visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.merge as u64));
-        self.forward.visit_marks(show);
-        self.backward.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("merge_mode", self.merge as u64, self.merge);
+        visitor.nested("forward", |visitor| self.forward.visit_structure(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -283,13 +283,6 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         self.forward.visit_generators(show);
         self.backward.visit_generators(show);
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("merge_mode", self.merge);
-        visitor.nested("forward", |visitor| self.forward.visit_structure(visitor));
-        visitor.nested("backward", |visitor| self.backward.visit_structure(visitor));
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {

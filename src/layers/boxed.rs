@@ -16,7 +16,6 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -41,8 +40,8 @@ impl<T: Float, L: Parameters<T> + ?Sized> Parameters<T> for Box<L> {
         (**self).visit_weights_mut(visitor)
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        (**self).visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        (**self).visit_structure(visitor);
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -87,10 +86,6 @@ impl<T: Float, L: LayerCore<T> + ?Sized> LayerCore<T> for Box<L> {
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         (**self).visit_generators(show);
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        (**self).visit_structure(visitor);
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {

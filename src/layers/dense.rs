@@ -28,9 +28,9 @@ use crate::runner::tape::Node;
 #[cfg(feature = "keras")]
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `activation(x kernel + bias)` at each time step: Keras's `Dense` (and `TimeDistributed(Dense)`).
@@ -238,8 +238,9 @@ impl<T: Float> Parameters<T> for Dense<T> {
         Ok(())
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), 0));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), Some(self.stamp));
+        visitor.value("activation", &self.activation);
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -262,11 +263,6 @@ impl<T: Float> LayerCore<T> for Dense<T> {
     }
 
     fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("activation", &self.activation);
-    }
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 

@@ -13,8 +13,9 @@ use crate::initializers::Initializer;
 use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
 use crate::random::SeedSource;
 use crate::room::{self, Room};
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
@@ -190,10 +191,6 @@ impl<T: Float> Embedding<T> {
         &mut self.embeddings
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        self.stamp.mark("Embedding", self.mask_zero.into())
-    }
-
     /// The table: (input_dim, output_dim).
     pub fn embeddings(&self) -> ArrayView2<'_, T> {
         self.embeddings.view()
@@ -287,8 +284,9 @@ impl<T: Float> Parameters<T> for Embedding<T> {
         stateless()
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.mark());
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer("Embedding", Some(self.stamp));
+        visitor.option("mask_zero", self.mask_zero.into(), self.mask_zero);
     }
 }
 

@@ -19,9 +19,9 @@ use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
@@ -152,16 +152,6 @@ impl<C: Cell> Recurrent<C> {
     }
 }
 
-impl RunOptions {
-    /// All options as one number.
-    fn as_number(self) -> u64 {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self;
-        [return_sequences, return_state, go_backwards, zero_output_for_mask, unroll]
-            .into_iter()
-            .fold(0, |number, flag| 2 * number + u64::from(flag))
-    }
-}
-
 /// A cell whose weights are being changed. They are packed anew when it goes, so also when a visitor panics.
 struct Change<'c, C: Cell>(&'c mut C);
 
@@ -187,8 +177,21 @@ impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
         Ok(())
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), self.options.as_number()));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
+        visitor.layer(self.class_name(), Some(self.stamp));
+        for (name, yes) in [
+            ("return_sequences", return_sequences),
+            ("return_state", return_state),
+            ("go_backwards", go_backwards),
+            ("zero_output_for_mask", zero_output_for_mask),
+            ("unroll", unroll),
+        ] {
+            visitor.option(name, yes.into(), yes);
+        }
+        visitor.value("input_size", self.cell.input_size());
+        visitor.value("output", &self.output);
+        self.cell.visit_structure(visitor);
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -222,19 +225,6 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("return_sequences", return_sequences);
-        visitor.value("return_state", return_state);
-        visitor.value("go_backwards", go_backwards);
-        visitor.value("zero_output_for_mask", zero_output_for_mask);
-        visitor.value("unroll", unroll);
-        visitor.value("input_size", self.cell.input_size());
-        visitor.value("output", &self.output);
-        self.cell.visit_structure(visitor);
     }
 
     fn fill_initial_state(&self, row: &mut [C::Elem]) {

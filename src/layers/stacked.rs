@@ -19,9 +19,8 @@ use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers one after another, each with its own options: what a Keras `Sequential` of recurrent layers is.
@@ -232,9 +231,13 @@ impl<T: Float> Parameters<T> for Stacked<T> {
             .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.parts.len() as u64));
-        self.parts.iter().for_each(|part| part.layer.visit_marks(show));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("layers", self.parts.len() as u64, self.parts.len());
+        visitor.value("return_state", self.spec.returns_state);
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_structure(visitor));
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -260,15 +263,6 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         self.parts.iter().for_each(|part| part.layer.visit_generators(show));
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("layers", self.parts.len());
-        visitor.value("return_state", self.spec.returns_state);
-        for part in &self.parts {
-            visitor.nested(&part.name, |visitor| part.layer.visit_structure(visitor));
-        }
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {

@@ -16,9 +16,8 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A [`Dense`] layer applied to each time step: Keras's `TimeDistributed(Dense(..))`.
@@ -64,9 +63,9 @@ impl<T: Float> Parameters<T> for TimeDistributed<T> {
         self.layer.visit_weights_mut(visitor)
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), 0));
-        self.layer.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -84,11 +83,6 @@ impl<T: Float> LayerCore<T> for TimeDistributed<T> {
     }
 
     fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
-    }
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 

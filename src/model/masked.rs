@@ -19,9 +19,8 @@ use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
@@ -56,9 +55,10 @@ impl<T: Float> Parameters<T> for Masked<T> {
         self.layer.visit_weights_mut(visitor)
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.mask_value.into_f64().to_bits()));
-        self.layer.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("mask_value", self.mask_value.into_f64().to_bits(), self.mask_value);
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -83,12 +83,6 @@ impl<T: Float> LayerCore<T> for Masked<T> {
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
         self.layer.visit_generators(show);
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("mask_value", self.mask_value);
-        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {

@@ -26,9 +26,9 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A layer that maps the features of each step by themselves.
@@ -139,8 +139,14 @@ impl<T: Float> Parameters<T> for PerStep<T> {
         Ok(())
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), 0));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), Some(self.stamp));
+        visitor.value("features", self.features);
+        match &self.map {
+            Map::Same | Map::PRelu(_) => {}
+            Map::Activation(activation) => visitor.value("activation", activation),
+            Map::Normalize(normalization) => normalization.visit_structure(visitor),
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {
@@ -170,16 +176,6 @@ impl<T: Float> LayerCore<T> for PerStep<T> {
     }
 
     fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("features", self.features);
-        match &self.map {
-            Map::Same | Map::PRelu(_) => {}
-            Map::Activation(activation) => visitor.value("activation", activation),
-            Map::Normalize(normalization) => normalization.visit_structure(visitor),
-        }
-    }
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 

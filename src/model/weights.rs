@@ -10,8 +10,8 @@ use super::{Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::parameters::{Parameters, Sealed, check_new_weights, stateless};
-use crate::stamp::Mark;
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Which of the weights.
@@ -266,13 +266,18 @@ impl<T: Float> Parameters<T> for Model<T> {
         stateless()
     }
 
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark("Functional", self.parts.len() as u64));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer("Functional", Some(self.stamp));
+        visitor.option("layers", self.parts.len() as u64, self.parts.len());
         for part in &self.parts {
-            show(Mark::wrapper("trainable", part.is_among(Which::Trained).into()));
-            if let Some(model) = part.op.as_ref().and_then(Op::model) {
-                model.visit_marks(show);
-            }
+            let trained = part.is_among(Which::Trained);
+            visitor.nested(&part.name, |visitor| {
+                visitor.layer("trainable", None);
+                visitor.option("trainable", trained.into(), trained);
+                if let Some(model) = part.op.as_ref().and_then(Op::model) {
+                    model.visit_structure(visitor);
+                }
+            });
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::parameters::Parameters;
 use crate::room::Room;
 use crate::rows::{RowInput, RowStep, Rows, RowsMut};
 use crate::seeds::DropoutState;
-use crate::structure::StructureVisitor;
 
 /// Sizes and flags of a layer. A wrapper says what differs from the layer inside: `LayerSpec { work, ..inner }`.
 #[doc(hidden)]
@@ -90,9 +89,6 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
 
     /// Shows each generator of `Layer::seeds`, as new.
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutState));
-
-    /// Shows what the layer is but for its weights: class, options, and the same of what is inside.
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>);
 
     /// Writes one row of the state that a call begins with.
     fn fill_initial_state(&self, row: &mut [T]);

@@ -9,8 +9,8 @@ use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Kept;
+use crate::marks::{Difference, Marks};
 use crate::parameters::Parameters;
-use crate::stamp::{Difference, Marks};
 
 /// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
 ///
@@ -91,7 +91,7 @@ impl<T> Tape<T> {
         T: Float,
     {
         self.marks.clear();
-        self.marks.keep(|show| layer.visit_marks(show));
+        self.marks.keep(|visitor| layer.visit_structure(visitor));
         self.status = Status::Recorded;
     }
 
@@ -103,7 +103,7 @@ impl<T> Tape<T> {
         match &self.status {
             Status::Empty => Err(Error::TapeEmpty),
             Status::Spent => Err(Error::TapeSpent),
-            Status::Recorded => match self.marks.compare(|show| layer.visit_marks(show)) {
+            Status::Recorded => match self.marks.compare(|visitor| layer.visit_structure(visitor)) {
                 Difference::None => Ok(()),
                 Difference::Weights => Err(Error::TapeStale),
                 Difference::Options => Err(Error::TapeOptions),

@@ -109,7 +109,7 @@ fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl 
 
 /// Each line of a layer's structure: its options, then its weights.
 fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&Path<'_>, &dyn Debug)) {
-    layer.visit_structure(&mut StructureVisitor::new(each));
+    layer.visit_structure(&mut StructureVisitor::new(&mut |path, told| each(path, &told)));
     each(&Path::new(None, "state"), &DebugText(layer.state_layout()));
     layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight| each(path, &weight.shape())));
 }

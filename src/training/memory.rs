@@ -4,8 +4,8 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::marks::{Difference, Marks};
 use crate::parameters::Parameters;
-use crate::stamp::{Difference, Marks};
 use crate::weights::WeightVisitor;
 
 /// The layers that an optimizer works on: those of its first step, as Keras's optimizers are built for their variables.
@@ -26,9 +26,9 @@ impl Owners {
             return Ok(());
         }
         let (mut index, mut fits) = (0, true);
-        let difference = self.marks.compare(|show| {
+        let difference = self.marks.compare(|visitor| {
             for part in parts {
-                part.visit_marks(show);
+                part.visit_structure(visitor);
                 part.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
                     fits &= self.names.get(index).is_some_and(|name| path.matches(name));
                     fits &= self.shapes.get(index).is_some_and(|shape| shape == weight.shape());
@@ -47,7 +47,7 @@ impl Owners {
             return;
         }
         for part in parts {
-            self.marks.keep(|show| part.visit_marks(show));
+            self.marks.keep(|visitor| part.visit_structure(visitor));
             part.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
                 self.names.push(path.to_string());
                 self.shapes.push(weight.shape().to_vec());

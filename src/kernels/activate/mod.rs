@@ -21,7 +21,6 @@ mod smooth;
 mod tests;
 
 use crate::activation::{Activation, CustomActivation};
-use crate::error::{Error, Result};
 use crate::kernels::Element;
 use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
 
@@ -70,32 +69,6 @@ pub(crate) fn apply<A: Arch, T: Element>(arch: A, activation: &Activation, row: 
 pub(crate) fn reads_preactivation(activation: &Activation) -> bool {
     use Activation::*;
     !matches!(activation, Linear | Relu | Tanh | Sigmoid | Exponential | Softmax | LogSoftmax)
-}
-
-impl Activation {
-    /// Applies the activation to one row and returns the result: the row itself, or its first half for `glu`.
-    ///
-    /// ```
-    /// use recurrent::Activation;
-    ///
-    /// let mut row = [1.0_f32, 2.0, 3.0];
-    /// Activation::Softmax.apply(&mut row)?;
-    /// assert_eq!(row, [0.09003057, 0.24472848, 0.66524094]);
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of [`validate`](Activation::validate), and [`Error::OddWidth`].
-    pub fn apply<'a, T: Element>(&self, row: &'a mut [T]) -> Result<&'a mut [T]> {
-        self.validate()?;
-        let halved = matches!(self, Activation::Glu);
-        if halved && !row.len().is_multiple_of(2) {
-            return Err(Error::OddWidth { activation: "glu", width: row.len() });
-        }
-        activate(Isa::detect(), self, row);
-        let width = if halved { row.len() / 2 } else { row.len() };
-        Ok(&mut row[..width])
-    }
 }
 
 struct Forward<'a, T> {
