@@ -27,7 +27,7 @@
 //!
 //! ```text
 //! real_time  a page of the documentation
-//! interchange  files of other frameworks: readers that build what stands below, through its builders
+//! formats  files of other frameworks: readers that build what stands below, through its builders
 //! model training  a graph of layers, with several inputs and outputs; losses, optimizers and their rules
 //! stream  a layer step by step, in real time
 //! layers  what a user holds: options, weights, defaults; Bidirectional, Stacked, other wrappers
@@ -62,8 +62,8 @@
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
 //! | How does a gradient go through both directions? | `layers/bidirectional.rs`, `backward_into` | `runner/backward/mod.rs`: what waits at masked steps |
-//! | How does an option get from a file to a layer? | `interchange/keras/classes/NAME.rs`, a class's entry and its reader | the layer's builder in `layers` |
-//! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `interchange/error.rs` for files |
+//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | the layer's builder in `layers` |
+//! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!
 //! # Where something new goes
@@ -75,9 +75,9 @@
 //! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,rows}.rs` | the table in `kernels/activate/mod.rs` |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
-//! | an operation of a model | `model/NAME.rs`, an `Op` in `model/op.rs` with shape, run, backward and weights | `interchange/keras/classes` |
-//! | a class of Keras's | `interchange/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `interchange/keras/classes/mod.rs` |
-//! | another file format | a folder `interchange/NAME`, beside `keras`, with its page; limits and errors: `interchange/{limits,error}.rs` | `interchange/mod.rs`, a feature in `Cargo.toml` |
+//! | an operation of a model | `model/NAME.rs`, an `Op` in `model/op.rs` with shape, run, backward and weights | `formats/keras/classes` |
+//! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
+//! | another file format | a folder `formats/NAME`, beside `keras`, with its page; limits and errors: `formats/{limits,error}.rs` | `formats/mod.rs`, a feature in `Cargo.toml` |
 //! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
 //! | a loop of training (`fit`) | `training`: it needs no more than `Layer::run`, `Layer::backward` and an `Optimizer` | `training/mod.rs` |
 //!
