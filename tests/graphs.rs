@@ -9,7 +9,8 @@ mod data;
 
 use data::{Outcome, array, every_case, list, text_of, within};
 use ndarray::prelude::*;
-use recurrent::{Error, Input, Model, ModelGradients, ModelTape, keras};
+use recurrent::training::Tape;
+use recurrent::{Error, Gradients, Input, Model, keras};
 use serde_json::Value;
 
 enum Given {
@@ -70,7 +71,7 @@ fn outputs(model: &Model<f32>, case: &Value) -> Outcome {
 }
 
 fn gradients(model: &Model<f32>, case: &Value) -> Outcome {
-    let (mut tape, mut gradients, theirs) = (ModelTape::new(), ModelGradients::new(model), &case["gradients"]);
+    let (mut tape, mut gradients, theirs) = (Tape::new(), Gradients::new(model), &case["gradients"]);
     let given: Vec<Given> = list(&case["calls"][0]["inputs"]).iter().map(Given::of).collect();
     model.record(&given.iter().map(Input::from).collect::<Vec<_>>(), &mut tape)?;
     let upstream: Vec<ArrayD<f32>> = list(&theirs["upstream"]).iter().map(array).collect();
@@ -80,7 +81,7 @@ fn gradients(model: &Model<f32>, case: &Value) -> Outcome {
         near(name, gradients.get(name)?, &array(&weight["array"]), 1e-4)?;
     }
     for (i, input) in list(&theirs["inputs"]).iter().enumerate().filter(|(_, input)| !input.is_null()) {
-        near(&format!("input {i}"), gradients.input(i)?, &array(input), 1e-4)?;
+        near(&format!("input {i}"), gradients.input_at(i)?, &array(input), 1e-4)?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ mod data;
 use data::{Element, Outcome, array, every_case, float, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
-use recurrent::{Error, Gradients, Input, Model, ModelGradients, ModelTape, OutputGradient, Run, keras};
+use recurrent::{Error, Gradients, Input, Layer, Model, OutputGradient, Run, keras};
 use serde_json::Value;
 
 fn load<T: Element>(file: &str) -> Outcome<Model<T>> {
@@ -76,7 +76,7 @@ fn of_keras_files() {
         for before in list(&case["before"]) {
             model.predict_stateful(&mut state, &inputs(&given(before, case)))?;
         }
-        let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
         let mut plain = state.clone();
         let expected = model.predict_stateful(&mut plain, &inputs(&given_now))?;
         let outputs = model.record_stateful(&mut state, &inputs(&given_now), &mut tape)?;
@@ -94,8 +94,8 @@ fn of_keras_files() {
         }
         for (i, input) in list(&theirs["inputs"]).iter().enumerate() {
             match input.is_null() {
-                true => assert!(matches!(gradients.input(i), Err(Error::NoInputGradient { .. })), "input {i}"),
-                false => near(&format!("input {i}"), gradients.input(i)?, &array(input))?,
+                true => assert!(matches!(gradients.input_at(i), Err(Error::NoInputGradient { .. })), "input {i}"),
+                false => near(&format!("input {i}"), gradients.input_at(i)?, &array(input))?,
             }
         }
         Ok(())
@@ -122,7 +122,7 @@ fn runs() {
         let mut model = load::<T>(text_of(&case["file"]))?;
         let before = model.clone();
         let mut optimizer = optimizer::<T>(case);
-        let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model).without_inputs());
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model).without_input());
         for (i, step) in list(&case["steps"]).iter().enumerate() {
             let given_now = given::<T>(&step["inputs"], case);
             let outputs = model.record(&inputs(&given_now), &mut tape)?;
@@ -136,7 +136,7 @@ fn runs() {
             near("loss", arr0(loss).view().into_dyn(), &theirs).map_err(|error| format!("step {i}: {error}"))?;
             gradients.clear();
             model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
-            optimizer.step(&mut model, gradients.weights())?;
+            optimizer.step(&mut model, &gradients)?;
         }
         let trained: Vec<&str> = list(&case["trained"]).iter().map(|weight| text_of(&weight["name"])).collect();
         for weight in list(&case["trained"]) {
@@ -185,7 +185,7 @@ fn differences() -> Outcome {
     };
     for name in ["normalizations", "shared_everything", "normalization", "activation_layers"] {
         let (mut model, mut given, upstream) = prepared(name)?;
-        let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
         model.record(&inputs(&given), &mut tape)?;
         model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
         for (weight, of_weight) in gradients.iter() {
@@ -213,7 +213,7 @@ fn differences() -> Outcome {
                 moved(-step)?;
                 close(
                     &format!("{name}, input {place}"),
-                    *gradients.input(place)?.iter().nth(at).expect("one"),
+                    *gradients.input_at(place)?.iter().nth(at).expect("one"),
                     low,
                     high,
                 );
@@ -242,7 +242,7 @@ fn along_a_line() -> Outcome {
                 .iter()
                 .map(|input| Given::of(input, text_of(&input["dtype"])))
                 .collect();
-            let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+            let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
             let outputs = model.record(&inputs(&given), &mut tape)?;
             let some = |shape: &[usize], at: f64| -> ArrayD<f64> {
                 let mut angle = at;
@@ -265,7 +265,7 @@ fn along_a_line() -> Outcome {
                 })
                 .collect();
             for (place, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
-                ours += (line * &gradients.input(place)?).sum();
+                ours += (line * &gradients.input_at(place)?).sum();
             }
             let mut moved = |by: f64| -> Outcome<f64> {
                 let weights: Vec<_> = (line.iter())
@@ -295,13 +295,13 @@ fn along_a_line() -> Outcome {
 /// Weights' gradients add up over calls, inputs' are the latest; one tape serves one model after another.
 #[test]
 fn adding_up() -> Outcome {
-    let mut tape = ModelTape::new();
+    let mut tape = Tape::new();
     for name in ["translator", "sentences", "shared_everything", "nested", "translator"] {
         let (model, given, upstream) = prepared(name)?;
-        let mut once = ModelGradients::new(&model);
+        let mut once = Gradients::new(&model);
         model.record(&inputs(&given), &mut tape)?;
         model.backward(&mut tape, &refs(&upstream), &mut once)?;
-        let mut thrice = ModelGradients::new(&model).without_inputs();
+        let mut thrice = Gradients::new(&model).without_input();
         for factor in [1.0, 2.0] {
             let upstream: Vec<_> = upstream.iter().map(|d| d * factor).collect();
             // A clone's run is the model's.
@@ -327,7 +327,7 @@ fn as_a_layer() -> Outcome {
     let (model, given, upstream) = prepared("masks_through_layers")?;
     let Given::Int(ids) = &given[0] else { panic!("ids") };
     let ids = ids.clone().into_dimensionality()?;
-    let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+    let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
     model.record(&[(&ids).into()], &mut tape)?;
     model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
     let (table, layer) = model.into_embedding_and_layer()?;
@@ -350,13 +350,13 @@ fn as_a_layer() -> Outcome {
 fn refused() -> Outcome {
     let (model, given, upstream) = prepared("translator")?;
     let (other, ..) = prepared("shared_everything")?;
-    let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+    let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
     let untouched = gradients.clone();
     let upstream = refs(&upstream);
     assert_eq!(model.backward(&mut tape, &upstream, &mut gradients), Err(Error::TapeEmpty));
     model.record(&inputs(&given), &mut tape)?;
-    assert_eq!(other.backward(&mut tape, &upstream, &mut ModelGradients::new(&other)), Err(Error::TapeLayer));
-    assert_eq!(model.backward(&mut tape, &upstream, &mut ModelGradients::new(&other)), Err(Error::GradientsLayer));
+    assert_eq!(other.backward(&mut tape, &upstream, &mut Gradients::new(&other)), Err(Error::TapeLayer));
+    assert_eq!(model.backward(&mut tape, &upstream, &mut Gradients::new(&other)), Err(Error::GradientsLayer));
     let error = model.backward(&mut tape, &upstream[..1], &mut gradients).unwrap_err();
     assert_eq!(error.to_string(), "the model has 2 outputs, got gradients of 1");
     let error = model.backward(&mut tape, &[upstream[0], upstream[0]], &mut gradients).unwrap_err();
@@ -377,16 +377,16 @@ fn refused() -> Outcome {
     assert_eq!(model.backward(&mut tape, &upstream, &mut gradients), Err(Error::TapeEmpty));
     assert_eq!(gradients, once);
 
-    let error = gradients.input(0).unwrap_err();
+    let error = gradients.input_at(0).unwrap_err();
     assert_eq!(error.to_string(), r#"input "source" of the model holds integers or flags, which have no gradient"#);
-    let error = gradients.input(2).unwrap_err();
+    let error = gradients.input_at(2).unwrap_err();
     assert_eq!(error.to_string(), "there is no input \"2\": the names are 0 (source), 1 (target)");
     assert!(matches!(gradients.get("table/kernel"), Err(Error::UnknownName { .. })));
-    let others = ModelGradients::new(&other).without_inputs();
-    assert!(matches!(others.input(0), Err(Error::NotRequested { .. })));
+    let others = Gradients::new(&other).without_input();
+    assert!(matches!(others.input_at(0), Err(Error::NotRequested { .. })));
 
     let mut trained = model.clone();
-    let error = Adam::new(0.1).step(&mut trained, others.weights()).unwrap_err();
+    let error = Adam::new(0.1).step(&mut trained, &others).unwrap_err();
     assert_eq!(error, Error::GradientsLayer);
     assert_eq!(trained.weights(), model.weights());
     Ok(())
@@ -398,13 +398,13 @@ fn tapes_of_other_weights() -> Outcome {
     for name in ["translator", "sentences", "shared_everything", "normalizations", "directions", "spread", "nested"] {
         let (mut model, given, upstream) = prepared(name)?;
         let (twin, upstream) = (prepared(name)?.0, refs(&upstream));
-        let record = |model: &Model<f64>| -> Outcome<ModelTape<f64>> {
-            let mut tape = ModelTape::new();
+        let record = |model: &Model<f64>| -> Outcome<Tape<f64>> {
+            let mut tape = Tape::new();
             model.record(&inputs(&given), &mut tape)?;
             Ok(tape)
         };
-        let back = |model: &Model<f64>, tape: &mut ModelTape<f64>| {
-            let mut gradients = ModelGradients::new(model);
+        let back = |model: &Model<f64>, tape: &mut Tape<f64>| {
+            let mut gradients = Gradients::new(model);
             model.backward(tape, &upstream, &mut gradients).map(|()| gradients)
         };
         let expected = back(&model, &mut record(&model)?)?;
@@ -423,27 +423,27 @@ fn tapes_of_other_weights() -> Outcome {
         }
         // An optimizer's step; the gradients of a file that was loaded twice are of the same weights.
         let mut tape = record(&model)?;
-        let (mut adam, gradients) = (Adam::new(0.01), ModelGradients::new(&twin));
-        adam.step(&mut model, gradients.weights())?;
+        let (mut adam, gradients) = (Adam::new(0.01), Gradients::new(&twin));
+        adam.step(&mut model, &gradients)?;
         assert_eq!(back(&model, &mut tape), Err(Error::TapeStale));
-        assert_eq!(adam.step(&mut twin.clone(), gradients.weights()), Err(Error::GradientsLayer));
-        adam.step(&mut model.clone(), gradients.weights())?;
+        assert_eq!(adam.step(&mut twin.clone(), &gradients), Err(Error::GradientsLayer));
+        adam.step(&mut model.clone(), &gradients)?;
         // The way out.
         model.record(&inputs(&given), &mut tape)?;
         assert_ne!(back(&model, &mut tape)?, expected);
     }
     let (mut model, given, upstream) = prepared("nested")?;
-    let mut tape = ModelTape::new();
+    let mut tape = Tape::new();
     model.record(&inputs(&given), &mut tape)?;
     let before = model.clone();
     model.set_trainable("inner/gru", true)?; // as it is
-    before.backward(&mut tape, &refs(&upstream), &mut ModelGradients::new(&before))?;
+    before.backward(&mut tape, &refs(&upstream), &mut Gradients::new(&before))?;
     before.record(&inputs(&given), &mut tape)?;
     model.set_trainable("inner/gru", false)?;
-    let mut gradients = ModelGradients::new(&model);
+    let mut gradients = Gradients::new(&model);
     assert_eq!(model.backward(&mut tape, &refs(&upstream), &mut gradients), Err(Error::TapeOptions));
     model.set_trainable("inner/gru", true)?;
-    model.backward(&mut tape, &refs(&upstream), &mut ModelGradients::new(&model))?;
+    model.backward(&mut tape, &refs(&upstream), &mut Gradients::new(&model))?;
     Ok(())
 }
 
@@ -481,14 +481,14 @@ fn no_rows() -> Outcome {
                 Given::Bool(x) => Given::Bool(ArrayD::from_elem(none(x.shape()), true)),
             })
             .collect();
-        let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
         let outputs = model.record(&inputs(&given), &mut tape)?;
         assert!(outputs.iter().zip(&upstream).all(|(ours, full)| ours.shape() == none(full.shape())));
         model.backward(&mut tape, &refs(&outputs), &mut gradients)?;
         assert!(gradients.iter().all(|(_, gradient)| gradient.iter().all(|&g| g == 0.0)), "{name}");
         for (place, given) in given.iter().enumerate() {
             if let Given::Float(x) = given {
-                assert_eq!(gradients.input(place)?.shape(), x.shape(), "{name}");
+                assert_eq!(gradients.input_at(place)?.shape(), x.shape(), "{name}");
             }
         }
     }
@@ -499,12 +499,12 @@ fn no_rows() -> Outcome {
 #[test]
 fn set_trainable() -> Outcome {
     let names = |model: &Model<f64>| -> Vec<String> {
-        ModelGradients::new(model).iter().map(|(name, _)| name.to_string()).collect()
+        Gradients::new(model).iter().map(|(name, _)| name.to_string()).collect()
     };
     let (mut model, given, upstream) = prepared("nested")?;
     let free = names(&model);
     assert!(free.contains(&"inner/gru/kernel".into()) && !free.contains(&"tail/lstm/kernel".into()), "{free:?}");
-    let (mut tape, mut gradients) = (ModelTape::new(), ModelGradients::new(&model));
+    let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model));
     model.record(&inputs(&given), &mut tape)?;
     model.backward(&mut tape, &refs(&upstream), &mut gradients)?;
 
@@ -522,11 +522,11 @@ fn set_trainable() -> Outcome {
     assert_eq!(names(&model), expected);
     model.record(&inputs(&given), &mut tape)?;
     assert_eq!(model.backward(&mut tape, &refs(&upstream), &mut gradients), Err(Error::GradientsLayer));
-    let mut others = ModelGradients::new(&model);
+    let mut others = Gradients::new(&model);
     model.backward(&mut tape, &refs(&upstream), &mut others)?;
     let shared = "tail/dense_1/kernel";
     assert_eq!(others.get(shared)?, gradients.get(shared)?);
-    assert_eq!(others.input(0)?, gradients.input(0)?, "what is frozen is gone back through");
+    assert_eq!(others.input_at(0)?, gradients.input_at(0)?, "what is frozen is gone back through");
     assert!(others.get("tail/lstm/kernel")?.iter().all(|&g| g != 0.0));
 
     let before = model.count_params();
@@ -550,7 +550,7 @@ fn weights_by_path() -> Outcome {
         assert!(names.iter().any(|other| other == name), "{name} in {names:?}");
         model.weight(name)?;
     }
-    let gradients = ModelGradients::new(&model);
+    let gradients = Gradients::new(&model);
     assert!(gradients.get("batch_normalization/gamma").is_ok());
     for fixed in
         ["batch_normalization/moving_mean", "batch_normalization_1/gamma", "time_distributed_1/moving_variance"]

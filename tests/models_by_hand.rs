@@ -2,8 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, AnyLayer, Bidirectional, Dense, Embedding, Error, Gru, Input, Layer, Lstm, Masking, Model, Run, Sequential,
-    Stacked, ops,
+    Activation, AnyLayer, Bidirectional, Dense, Embedding, Error, Gru, Input, Layer, Lstm, Masking, Model, Run,
+    Sequential, Stacked, ops,
 };
 
 type Outcome<V = ()> = Result<V, Box<dyn std::error::Error>>;
@@ -168,7 +168,9 @@ fn mistakes() -> Outcome {
     let x = graph.input("x", [None, Some(3)])?;
     assert!(matches!(graph.input("x", [None]), Err(Error::DuplicateName { what: "input", .. })));
     assert!(matches!(graph.call("x", Lstm::new(3, 4), &[x]), Err(Error::DuplicateName { what: "layer", .. })));
-    assert!(matches!(graph.call("wide", Lstm::new(5, 4), &[x]), Err(Error::ModelCall { layer, .. }) if layer == "wide"));
+    assert!(
+        matches!(graph.call("wide", Lstm::new(5, 4), &[x]), Err(Error::ModelCall { layer, .. }) if layer == "wide")
+    );
     assert!(matches!(graph.call_again("gone", &[x]), Err(Error::UnknownName { what: "layer", .. })));
     let mut other = Model::<f32>::builder("other");
     let foreign = other.input("x", [None, Some(3)])?;

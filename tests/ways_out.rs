@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use ndarray::prelude::*;
 use recurrent::keras::{File, LoadError, Options, Problem};
-use recurrent::{
-    Bidirectional, Dense, Error, Gru, Layer, Lstm, Merge, Model, Run, Stacked, Stream, keras,
-};
+use recurrent::{Bidirectional, Dense, Error, Gru, Layer, Lstm, Merge, Model, Run, Stacked, Stream, keras};
 use serde_json::{Value, json};
 use write_keras::{Node, zip};
 

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::{Gradients, Slices};
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 
 /// The gradients of the weights of one part of a model, to be added to; none if the part isn't trained.
 pub(crate) struct Sums<'a, T> {
@@ -37,7 +37,7 @@ impl<'a, T: Float> Sums<'a, T> {
     /// initial state is in those that are returned. A layer that isn't trained gets others, which are forgotten.
     pub(super) fn lend(
         &mut self,
-        layer: &(impl Trainable<T> + ?Sized),
+        layer: &(impl Parameters<T> + ?Sized),
         with_input: bool,
         back: impl FnOnce(&mut Gradients<T>) -> Result<()>,
     ) -> Result<Gradients<T>> {
@@ -46,7 +46,7 @@ impl<'a, T: Float> Sums<'a, T> {
             false => {
                 let weights = self.weights.iter_mut().map(std::mem::take).collect();
                 let slices = self.slices.iter_mut().map(std::mem::take).collect();
-                Gradients::lent(weights, slices, layer.layout_of_state())
+                Gradients::lent(weights, slices, layer.layout())
             }
         };
         if !with_input {

@@ -4,11 +4,17 @@ use ndarray::{ArrayD, ArrayRefD, Ix2, Ix3};
 
 use super::tensor::Given;
 use super::{Input, Model};
+use crate::cells::Cell;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::layers::Layer;
-use crate::layers::trainable::Trainable;
+use crate::layers::bidirectional::Bidirectional;
+use crate::layers::dense::Dense;
+use crate::layers::recurrent::Recurrent;
+use crate::layers::stacked::Stacked;
+use crate::layers::time_distributed::TimeDistributed;
+use crate::parameters::Parameters;
 use crate::runner::run::Run;
 use crate::runner::tape::Tape;
 use crate::seeds::Seeds;
@@ -42,7 +48,7 @@ use crate::seeds::Seeds;
 /// assert!(train(&mut model, (&x).into(), &target)?[4] < 1.0);
 /// # Ok::<(), recurrent::Error>(())
 /// ```
-pub trait Network<T: Float>: Trainable<T> {
+pub trait Network<T: Float>: Parameters<T> {
     /// Runs on arrays, in the order of the inputs, and records; returns an array for each output. With `seeds` it runs as
     /// in training: dropout is on. (A model's layers have none: see [`Model::record`].)
     ///
@@ -62,47 +68,88 @@ pub trait Network<T: Float>: Trainable<T> {
     fn dropout_seeds(&self) -> Seeds;
 }
 
-impl<T: Float, L: Layer<T> + ?Sized> Network<T> for L {
-    fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>, seeds: Option<&mut Seeds>) -> Result<Vec<ArrayD<T>>> {
-        let [Input(given)] = inputs else { return Err(Error::ModelInputs { expected: 1, given: inputs.len() }) };
-        let refuse = |given: &[usize]| Error::ModelInput {
-            input: "input".into(),
-            expected: format!("floats of shape (batch, timesteps, {})", self.input_size()),
-            given: format!("{given:?}"),
-        };
-        let Given::Float(x) = given else { return Err(refuse(inputs[0].shape())) };
-        let x = x.view().into_dimensionality::<Ix3>().map_err(|_| refuse(inputs[0].shape()))?;
-        let mut run = Run::new().record(tape);
-        if let Some(seeds) = seeds {
-            run = run.training(seeds);
-        }
-        let output = self.run(&x, run)?;
-        Ok(vec![match self.returns_sequences() {
-            true => output.into_sequence()?.into_dyn(),
-            false => output.into_last().into_dyn(),
-        }])
-    }
+/// [`Network`] of each layer. (One for all that is a [`Layer`] could not stand beside that of models.)
+macro_rules! layers {
+    ($([$($generics:tt)*] $layer:ty, $elem:ty;)*) => {$(
+        impl<$($generics)*> Network<$elem> for $layer {
+            fn record(
+                &self,
+                inputs: &[Input<'_, $elem>],
+                tape: &mut Tape<$elem>,
+                seeds: Option<&mut Seeds>,
+            ) -> Result<Vec<ArrayD<$elem>>> {
+                record(self, inputs, tape, seeds)
+            }
 
-    fn backpropagate(
-        &self,
-        tape: &mut Tape<T>,
-        upstream: &[&ArrayRefD<T>],
-        gradients: &mut Gradients<T>,
-    ) -> Result<()> {
-        let [upstream] = upstream else { return Err(Error::ModelOutputs { expected: 1, given: upstream.len() }) };
-        let refuse =
-            |what: &'static str| Error::OutputShape { what, expected: vec![], given: upstream.shape().to_vec() };
-        if self.returns_sequences() {
-            let all = upstream.view().into_dimensionality::<Ix3>().map_err(|_| refuse("sequence"))?;
-            return self.backward(tape, OutputGradient::new().sequence(&all), gradients);
-        }
-        let last = upstream.view().into_dimensionality::<Ix2>().map_err(|_| refuse("last"))?;
-        self.backward(tape, OutputGradient::new().last(&last), gradients)
-    }
+            fn backpropagate(
+                &self,
+                tape: &mut Tape<$elem>,
+                upstream: &[&ArrayRefD<$elem>],
+                gradients: &mut Gradients<$elem>,
+            ) -> Result<()> {
+                backpropagate(self, tape, upstream, gradients)
+            }
 
-    fn dropout_seeds(&self) -> Seeds {
-        self.seeds()
+            fn dropout_seeds(&self) -> Seeds {
+                Layer::seeds(self)
+            }
+        }
+    )*};
+}
+
+layers! {
+    [C: Cell] Recurrent<C>, C::Elem;
+    [T: Float] Bidirectional<T>, T;
+    [T: Float] Dense<T>, T;
+    [T: Float] Stacked<T>, T;
+    [T: Float] TimeDistributed<T>, T;
+    [T: Float] Box<dyn Layer<T>>, T;
+}
+
+fn record<T: Float>(
+    layer: &impl Layer<T>,
+    inputs: &[Input<'_, T>],
+    tape: &mut Tape<T>,
+    seeds: Option<&mut Seeds>,
+) -> Result<Vec<ArrayD<T>>> {
+    let [input] = inputs else { return Err(Error::ModelInputs { expected: 1, given: inputs.len() }) };
+    let refuse = || Error::ModelInput {
+        input: "input".into(),
+        expected: format!("floats of shape (batch, timesteps, {})", layer.input_size()),
+        given: format!("{:?}", input.shape()),
+    };
+    let Given::Float(x) = &input.0 else { return Err(refuse()) };
+    let x = x.view().into_dimensionality::<Ix3>().map_err(|_| refuse())?;
+    let mut run = Run::new().record(tape);
+    if let Some(seeds) = seeds {
+        run = run.training(seeds);
     }
+    let output = layer.run(&x, run)?;
+    Ok(vec![match layer.returns_sequences() {
+        true => output.into_sequence()?.into_dyn(),
+        false => output.into_last().into_dyn(),
+    }])
+}
+
+fn backpropagate<T: Float>(
+    layer: &impl Layer<T>,
+    tape: &mut Tape<T>,
+    upstream: &[&ArrayRefD<T>],
+    gradients: &mut Gradients<T>,
+) -> Result<()> {
+    let [upstream] = upstream else { return Err(Error::ModelOutputs { expected: 1, given: upstream.len() }) };
+    let refuse = |expected: &str| Error::ModelInput {
+        input: "gradient of the output".into(),
+        expected: expected.into(),
+        given: format!("{:?}", upstream.shape()),
+    };
+    if layer.returns_sequences() {
+        let all = upstream.view().into_dimensionality::<Ix3>();
+        let all = all.map_err(|_| refuse("(batch, timesteps, features)"))?;
+        return layer.backward(tape, OutputGradient::new().sequence(&all), gradients);
+    }
+    let last = upstream.view().into_dimensionality::<Ix2>().map_err(|_| refuse("(batch, features)"))?;
+    layer.backward(tape, OutputGradient::new().last(&last), gradients)
 }
 
 impl<T: Float> Network<T> for Model<T> {

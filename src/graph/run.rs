@@ -26,7 +26,7 @@ use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::room::{self, Room};
-use crate::runner::scratch::Scratch;
+use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::runner::tape::Tape;
 use crate::state::{State, StateLayout};
 
@@ -134,11 +134,8 @@ impl<T: Float> Model<T> {
         let mut tape = tape;
         let shapes = inputs.iter().map(|input| input.shape().to_vec());
         let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
-        let mut scratch = T::lend_scratch();
-        let context = Context { frame, ..Context::new(&mut next, &mut scratch) };
-        let outputs = self.execute(tensors, context);
-        T::give_back_scratch(scratch);
-        let outputs = outputs?;
+        let outputs =
+            with_own_scratch(|scratch| self.execute(tensors, Context { frame, ..Context::new(&mut next, scratch) }))?;
         if let Some(tape) = tape {
             Recording::recorded(tape, self, &outputs);
         }

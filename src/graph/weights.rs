@@ -1,15 +1,16 @@
 //! A model's weights: by path name, read, replaced, and trained.
 
+use std::sync::Arc;
+
 use ndarray::ArrayViewD;
 
 use super::operation::{Op, Which};
 use super::{InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::check_new_weights;
-use crate::layers::sealed::Weighted;
-use crate::layers::trainable::Trainable;
-use crate::stamp::Mark;
+use crate::parameters::{Parameters, Sealed, check_new_weights, stateless};
+use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 impl<T: Float> Model<T> {
@@ -159,19 +160,31 @@ impl<T: Float> Part<T> {
     }
 }
 
-impl<T: Float> Weighted for Model<T> {}
+impl<T: Float> Sealed for Model<T> {}
 
-impl<T: Float> Trainable<T> for Model<T> {
-    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+impl<T: Float> Parameters<T> for Model<T> {
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.show(Which::All, visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.change(Which::All, visitor)
+    }
+
+    fn visit_trained<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         self.show(Which::Trained, visitor);
     }
 
-    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+    fn visit_trained_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.change(Which::Trained, visitor)
     }
 
-    fn own_weights(&mut self) -> Result<()> {
-        self.own(Which::Trained)
+    fn unshare(&mut self) -> Result<()> {
+        self.own(Which::All)
+    }
+
+    fn layout(&self) -> &Arc<StateLayout> {
+        stateless()
     }
 
     fn show_inputs(&self, show: &mut dyn FnMut(&str, usize, bool)) {
@@ -180,13 +193,18 @@ impl<T: Float> Trainable<T> for Model<T> {
         }
     }
 
-    fn show_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark("Functional", self.parts.len() as u64));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer("Functional", Some(self.stamp));
+        visitor.option("layers", self.parts.len() as u64, self.parts.len());
         for part in &self.parts {
-            show(Mark::wrapper("trainable", part.is_among(Which::Trained).into()));
-            if let Some(model) = part.op.as_ref().and_then(Op::model) {
-                model.show_marks(show);
-            }
+            let trained = part.is_among(Which::Trained);
+            visitor.nested(&part.name, |visitor| {
+                visitor.layer("trainable", None);
+                visitor.option("trainable", trained.into(), trained);
+                if let Some(model) = part.op.as_ref().and_then(Op::model) {
+                    model.visit_structure(visitor);
+                }
+            });
         }
     }
 }

@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, Axis, Slice};
 
 use crate::activation::Activation;
+use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::Sums;
@@ -13,7 +14,6 @@ use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
-use crate::runner::scratch::take;
 
 impl<T: Float> Operation<T> for Activation {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {

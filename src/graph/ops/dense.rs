@@ -15,7 +15,8 @@ use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
 use crate::layers::dense::Dense as Layers;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
+use crate::runner::layer::LayerCore;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A dense layer over the last axis of any array.
@@ -83,11 +84,11 @@ impl<T: Float> Operation<T> for Dense<T> {
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.layer.show_weights(visitor);
+        self.layer.visit_weights(visitor);
     }
 
     fn visit_weights_mut(&mut self, _which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
-        Arc::make_mut(&mut self.layer).change_weights(visitor)
+        Arc::make_mut(&mut self.layer).visit_weights_mut(visitor)
     }
 
     fn steps_alone(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
 use crate::layers::embedding::Embedding as Table;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A table of vectors, over ids of any shape.
@@ -79,11 +79,11 @@ impl<T: Float> Operation<T> for Embedding<T> {
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.table.show_weights(visitor);
+        self.table.visit_weights(visitor);
     }
 
     fn visit_weights_mut(&mut self, _which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
-        Arc::make_mut(&mut self.table).change_weights(visitor)
+        Arc::make_mut(&mut self.table).visit_weights_mut(visitor)
     }
 
     fn steps_alone(&self) -> bool {

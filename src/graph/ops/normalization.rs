@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
+use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients;
@@ -11,7 +12,6 @@ use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
-use crate::runner::scratch::take;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 

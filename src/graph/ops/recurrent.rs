@@ -46,7 +46,7 @@ impl<T: Float> Operation<T> for Recurrent<T> {
             true => vec![x[0], x[1], Some(width)],
             false => vec![x[0], Some(width)],
         };
-        let mut shapes = match layer.unmerged() {
+        let mut shapes = match layer.spec().unmerged {
             Some(forward) => vec![output(forward), output(layer.output_size() - forward)],
             None => vec![output(layer.output_size())],
         };
@@ -116,7 +116,7 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         let Back { record, upstream, .. } = back;
         let mut upstream = upstream.into_iter();
         let mut output = upstream.next().flatten();
-        if layer.unmerged().is_some() {
+        if layer.spec().unmerged.is_some() {
             output = side_by_side([output, upstream.next().flatten()], &record.outputs)?;
         }
         let state = state_of_parts(layer, upstream.collect())?;

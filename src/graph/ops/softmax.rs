@@ -3,6 +3,7 @@
 use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use crate::activation::Activation;
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::Sums;
@@ -13,7 +14,6 @@ use crate::graph::stream::{Buffer, Step};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
-use crate::runner::scratch::take;
 
 /// A softmax along an axis, which leaves out what is masked: Keras's layer of that name.
 #[derive(Debug, Clone, Copy)]

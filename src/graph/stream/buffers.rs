@@ -3,11 +3,11 @@
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewMut, Dimension, IxDyn};
 
 use super::OwnStream;
+use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::operation::misfit;
 use crate::graph::tensor::{Given, Mask, Value, whole};
-use crate::runner::scratch::take;
 
 /// The most dimensions that a tensor of a stream may have. Up to four of them are written down without an allocation.
 pub(crate) const MOST_AXES: usize = 8;

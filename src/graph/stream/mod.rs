@@ -22,8 +22,8 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::room::Room;
 use crate::runner::scratch::Scratch;
-use crate::runner::stream::Stream;
 use crate::state::State;
+use crate::stream::Stream;
 
 /// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own state.
 /// Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all possible; where a

@@ -11,7 +11,7 @@ use crate::float::Float;
 use crate::graph::InputSpec;
 use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
 use crate::graph::tensor::{Mask, Tensor, Value};
-use crate::runner::stream::Stream;
+use crate::stream::Stream;
 
 /// A step that is being tried.
 #[derive(Debug)]
