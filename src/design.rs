@@ -28,7 +28,8 @@
 //! ```text
 //! real_time  a page of the documentation
 //! formats  files of other frameworks: readers that build what stands below, through its builders
-//! model training  a graph of layers, with several inputs and outputs; losses, optimizers and their rules
+//! ops  the public names of a graph's operations
+//! graph training  models: layers and operations called one after another; losses, optimizers and their rules
 //! stream  a layer step by step, in real time
 //! layers  what a user holds: options, weights, defaults; Bidirectional, Stacked, other wrappers
 //! runner  time: direction, mask, lengths, resets, outputs, the backward pass; knows any cell, and of a layer its core
@@ -75,7 +76,7 @@
 //! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,rows}.rs` | the table in `kernels/activate/mod.rs` |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
-//! | an operation of a model | `model/NAME.rs`, an `Op` in `model/op.rs` with shape, run, backward and weights | `formats/keras/classes` |
+//! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights and step; its `From` in `graph/layer.rs` | `ops.rs`, `formats/keras/classes` |
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | another file format | a folder `formats/NAME`, beside `keras`, with its page; limits and errors: `formats/{limits,error}.rs` | `formats/mod.rs`, a feature in `Cargo.toml` |
 //! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
@@ -113,6 +114,11 @@
 //! [`Layer::backward`](crate::Layer::backward) reads it, once. Tape, gradients and optimizer are the caller's values,
 //! reused from call to call; a loop of one's own has nothing to fight. A loaded model is the same with several inputs and
 //! outputs: it goes back through its calls, and each layer through its own tape.
+//!
+//! **A model is a graph of calls**, and knows no file format: a file's reader and a builder put it together by the same
+//! steps (`graph/assembly.rs`). What a call computes is one [operation](crate::ops), a file with all that a model asks of
+//! it. A stream of a model is a list of steps over memory of their own: the model runs one step on zeros as it runs
+//! everything, each call is written down with what it read and made, and that list is what a step does.
 //!
 //! **What belongs together knows it.** Whatever holds weights has a stamp: a number drawn when it is made, and one drawn anew
 //! where its weights are packed anew. Clones have the same stamp until one of them changes. A tape keeps the stamps and the

@@ -96,6 +96,8 @@
 //! | `Masking(0.)`, `Embedding(10, 3, mask_zero=True)` | [`Masking`], [`Embedding`]: they return the input and the mask |
 //! | `Bidirectional(LSTM(4), merge_mode="sum")` | `Bidirectional::new(Lstm::builder(3, 4))?.merge_mode(Merge::Sum)` |
 //! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
+//! | `Sequential([Embedding(10, 3, mask_zero=True), LSTM(4)])` | `Sequential::<f32>::builder("m").layer(..).layer(..).build()?`, a [`Model`] |
+//! | `x = Input((None, 3)); y = LSTM(4)(x); Model(x, y)` | `let x = graph.input("x", [None, Some(3)])?; let y = graph.call("lstm", Lstm::new(3, 4), &[x])?; graph.build(&y)?` with `let mut graph = Model::<f32>::builder("m")` |
 //! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
@@ -120,7 +122,7 @@
 //! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
 //! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | a loaded model (feature `keras`) | yes | masks, as in Keras | each layer's own | of stateful layers | if all its layers can | none | its own weights | yes |
+//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`], if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
@@ -163,7 +165,7 @@
 //! | [`Layer::initial_state`] | there is no memory for so many rows | [`Layer::try_initial_state`] |
 //! | [`State::zeros`] | the same | [`State::try_zeros`] |
 //! | [`Stateful::new`] | the same | [`Stateful::try_new`] |
-//! | `Model::initial_state` (feature `keras`) | the same | `Model::try_initial_state` |
+//! | [`Model::initial_state`] | the same | [`Model::try_initial_state`] |
 //!
 //! Besides, whatever builds a layer panics if the environment variable `RECURRENT_ISA`, which is for tests, names an
 //! instruction set that the machine hasn't got. A panic of a cell, activation, derivative or initializer of your own is

@@ -17,6 +17,10 @@
 //! ```
 
 pub use crate::graph::ops::concatenate::Concatenate;
+pub use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};
+pub use crate::graph::ops::identity::Identity;
 pub use crate::graph::ops::merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
-pub use crate::graph::ops::shapes::{Flatten, Permute, RepeatVector, Reshape};
+pub use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization};
+pub use crate::graph::ops::prelu::PRelu;
+pub use crate::graph::ops::shapes::{ExpandDims, Flatten, Permute, RepeatVector, Reshape};
 pub use crate::graph::ops::softmax::Softmax;

@@ -16,8 +16,10 @@
 //! | [`reserve_steps`](crate::Stream::reserve_steps), [`run`](crate::Stream::run), [`run_with`](crate::Stream::run_with), cloning a state | no: where the stream is made |
 //!
 //! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
-//! itself. A `ModelStream` (feature `keras`) allocates in each step; a model that is a chain of layers streams without,
-//! by `Model::into_layer` or, where it begins with ids, `Model::into_embedding_and_layer`.
+//! itself. A [`ModelStream`](crate::ModelStream) keeps it in [`step`](crate::ModelStream::step),
+//! [`step_named`](crate::ModelStream::step_named) and [`outputs`](crate::ModelStream::outputs), whatever the graph, as long
+//! as no tensor has more than four dimensions; [`start`](crate::ModelStream::start), `reset` of a decoder, and what clones
+//! states allocate.
 //!
 //! # A stream in a struct
 //!

@@ -40,6 +40,7 @@ pub(crate) enum Refusal {
     /// A layer can't read what it is called on.
     Call(Misfit),
     /// There are too many `"calls"` or `"elements"`.
+    #[cfg_attr(not(feature = "keras"), expect(dead_code, reason = "readers of files say all of it"))]
     TooMany { what: &'static str, given: usize, most: usize },
 }
 

@@ -37,7 +37,7 @@ impl<T: Float> Model<T> {
         {
             // What is behind it may be what can't be done.
             link(rest, Some(table.embeddings().ncols()), table.masks_zero())?;
-            return Err(cannot(first.name, "it reads ids: use into_embedding_and_layer, or a ModelStream"));
+            return Err(cannot(first.name, "it reads ids: use into_embedding_and_layer, or Model::stream"));
         }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
         link(&chain, features, false)
@@ -73,7 +73,7 @@ impl<T: Float> Model<T> {
         match (self.check_stream(), refusal) {
             (Err(cause), _) => cause,
             (Ok(()), Error::CannotStream { layer, reason }) if !reason.contains(": use ") => {
-                cannot(&layer, "it can't be part of a layer: use a ModelStream")
+                cannot(&layer, "it can't be part of a layer: use Model::stream")
             }
             (Ok(()), other) => other,
         }
@@ -85,7 +85,7 @@ impl<T: Float> Model<T> {
         if self.inputs.len() != 1 || self.outputs.len() != 1 {
             return Err(cannot(
                 &self.name,
-                "it has several inputs or outputs, and so isn't a layer: use a ModelStream",
+                "it has several inputs or outputs, and so isn't a layer: use Model::stream",
             ));
         }
         let mut chain = Vec::new();
@@ -109,12 +109,12 @@ impl<T: Float> Model<T> {
                 continue;
             }
             if call.inputs != [tensor] || !call.initial_state.is_empty() {
-                return Err(cannot(&part.name, "it isn't part of a chain: use a ModelStream"));
+                return Err(cannot(&part.name, "it isn't part of a chain: use Model::stream"));
             }
             // Masks that are computed in the graph are mostly those that Embedding and Masking attach.
             let own = |named: &usize| mask.is_none() || flags.get(named) != mask.as_ref();
             if call.masks.iter().flatten().any(own) {
-                return Err(cannot(&part.name, "its mask isn't the one of its input: use a ModelStream"));
+                return Err(cannot(&part.name, "its mask isn't the one of its input: use Model::stream"));
             }
             match op.role() {
                 Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{}/", part.name))?),
@@ -128,7 +128,7 @@ impl<T: Float> Model<T> {
             tensor = call.outputs.first().copied().unwrap_or(tensor);
         }
         if self.outputs != [tensor] {
-            return Err(cannot(&self.name, "its output isn't the last layer's: use a ModelStream"));
+            return Err(cannot(&self.name, "its output isn't the last layer's: use Model::stream"));
         }
         Ok(chain)
     }
@@ -165,7 +165,7 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>, masked: bool) 
                 return stack.build().map(|stack| Box::new(stack) as Box<dyn Layer<T>>);
             }
             _ if masked && op.reads_or_loses_mask() => {
-                return Err(cannot(name, "it does something else with the mask: use a ModelStream"));
+                return Err(cannot(name, "it does something else with the mask: use Model::stream"));
             }
             Role::Same { .. } if !(empty && at + 1 == chain.len()) => continue,
             _ => match op.as_layer() {

@@ -184,6 +184,32 @@ operations! {
     ops::shapes::RepeatVector, "RepeatVector", Unknown;
     ops::shapes::Reshape, "Reshape", Unknown;
     ops::softmax::Softmax, "Softmax", AsTheNext;
+    ops::shapes::ExpandDims, "ExpandDims", Unknown;
+    ops::identity::Identity, "Identity", AsTheNext;
+    ops::flags::NotEqual, "NotEqual", Unknown;
+    ops::flags::Any, "Any", Unknown;
+    ops::flags::LogicalOr, "LogicalOr", Unknown;
+    ops::flags::Flags, "OnesLike", Unknown;
+}
+
+impl<T: Float> From<ops::prelu::PRelu<T>> for AnyLayer<T> {
+    fn from(layer: ops::prelu::PRelu<T>) -> Self {
+        AnyLayer::new("PReLU", layer, Reads::Unknown)
+    }
+}
+
+impl<T: Float> From<ops::normalization::LayerNormalization<T>> for AnyLayer<T> {
+    fn from(layer: ops::normalization::LayerNormalization<T>) -> Self {
+        let reads = Reads::Features(layer.0.shape[0]);
+        AnyLayer::new("LayerNormalization", layer.0, reads)
+    }
+}
+
+impl<T: Float> From<ops::normalization::BatchNormalization<T>> for AnyLayer<T> {
+    fn from(layer: ops::normalization::BatchNormalization<T>) -> Self {
+        let reads = Reads::Features(layer.0.shape[0]);
+        AnyLayer::new("BatchNormalization", layer.0, reads)
+    }
 }
 
 /// A `From` for each merging layer.

@@ -12,6 +12,7 @@ use ndarray::ArrayD;
 
 use super::Model;
 use super::gradients::Sums;
+use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
 use super::stream::{Step, Trace};
@@ -63,7 +64,7 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>>;
 
     /// The same as [`run`](Operation::run) for one step of a stream, into arrays that are there. What holds other operations
-    /// is never asked: they are.
+    /// is not asked: they are.
     fn step(&self, step: Step<'_, T>) -> Result<()>;
 
     /// Whether it can be trained through.
@@ -235,7 +236,8 @@ impl<T: Float> Op<T> {
         if let Some(trace) = trace {
             match self.role() {
                 // What is inside has been written down.
-                Role::Model(_) | Role::TimeDistributed(_) => {}
+                Role::Model(_) => {}
+                Role::TimeDistributed(inner) if !runs_anew(inner) => {}
                 role => {
                     let streams = matches!(role, Role::Recurrent { .. });
                     trace.call(&**self, inputs, mask.as_ref(), streams, &outputs)?;

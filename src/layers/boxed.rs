@@ -40,6 +40,10 @@ impl<T: Float, L: Parameters<T> + ?Sized> Parameters<T> for Box<L> {
         (**self).visit_weights_mut(visitor)
     }
 
+    fn show_inputs(&self, show: &mut dyn FnMut(&str, usize, bool)) {
+        (**self).show_inputs(show);
+    }
+
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         (**self).visit_structure(visitor);
     }

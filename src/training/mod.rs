@@ -47,7 +47,8 @@
 //! - **From ids**: [`Embedding::backward`](crate::Embedding::backward).
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
 //! - **Dropout**: [`Run::training`](crate::Run::training).
-//! - **A model of Keras**, from its file: `Model::record` (feature `keras`), with the same optimizers.
+//! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients and
+//!   optimizers. A loop for layers and models alike is written for a [`Network`](crate::Network).
 //!
 //! # Keras's optimizers, option by option
 //!

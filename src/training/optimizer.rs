@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 /// Every number of an optimizer is checked before anything is changed. Gradients aren't: where they are NaN or infinite the
 /// weights become so, as in Keras.
 pub trait Optimizer<T: Float> {
-    /// One update of a layer (or an embedding, or a loaded model).
+    /// One update of a layer (or an embedding, or a model).
     ///
     /// # Errors
     /// Those of [`step_all`](Optimizer::step_all).

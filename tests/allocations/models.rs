@@ -37,7 +37,7 @@ fn steps_of_graphs() {
         for ids in [&ids, &masked, &ids] {
             free("a graph", || stream.step(&[(&x).into(), ids.into(), (&fixed).into()]).map(|_| ())).unwrap();
         }
-        let zeros = Array2::zeros((batch, 3));
+        let zeros = Array2::<f32>::zeros((batch, 3));
         let mut named = || {
             let inputs = [("fixed", (&fixed).into()), ("x", (&zeros).into()), ("ids", (&ids).into())];
             stream.step_named(&inputs).map(|_| ())

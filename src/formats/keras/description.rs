@@ -4,6 +4,9 @@ use super::identity::Identity;
 use super::json::{Fields, Json};
 use crate::formats::error::{Found, Problem};
 
+/// The class of a model of one layer after another.
+pub(super) const SEQUENTIAL: &str = "Sequential";
+
 /// A layer, an operation or a model as the description has it.
 #[derive(Debug, Clone)]
 pub(super) struct Described<'a> {
@@ -65,11 +68,11 @@ impl<'a> Described<'a> {
     }
 
     pub(super) fn is_model(&self) -> bool {
-        matches!(self.class(), "Sequential" | "Functional" | "Model") && !self.identity.is_foreign()
+        matches!(self.class(), SEQUENTIAL | "Functional" | "Model") && !self.identity.is_foreign()
     }
 
     pub(super) fn is_sequential(&self) -> bool {
-        self.class() == "Sequential"
+        self.class() == SEQUENTIAL
     }
 
     pub(super) fn is_input(&self) -> bool {

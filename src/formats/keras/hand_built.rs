@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use ndarray::ArrayD;
 
 use super::Options;
+use super::classes::{CellKind, Class, DIRECTIONS, Holds, Reads};
+use super::description::SEQUENTIAL;
 use super::places;
 use super::weights::{Place, Queue, Weights, list};
 use crate::float::Float;
@@ -26,7 +28,7 @@ pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Options, layer: &m
         weights.check_leftovers(root)?;
     } else {
         let place = Place::Group(String::new());
-        if layer.class_name() == "Sequential" {
+        if layer.class_name() == SEQUENTIAL {
             Reader { weights }.layer(layer, &place, "", &mut new)?;
         } else {
             Reader { weights }.layer(layer, &only_layer(weights)?, "", &mut new)?;
@@ -162,29 +164,30 @@ impl Reader<'_, '_> {
         prefix: &str,
         new: &mut New<T>,
     ) -> Found<()> {
-        match layer.class_name() {
-            "Sequential" => {
-                let parts = layer.parts();
-                let layout = self.weights.layout(None)?;
-                let classes =
-                    parts.iter().map(|(_, part)| (part.class_name(), layout.numbers(part.count_params() > 0)));
-                let inner = place.child(layout.group());
-                for ((name, part), group) in parts.iter().zip(places::groups(classes)) {
-                    if part.count_params() > 0 {
-                        self.layer(*part, &inner.child(&group), &format!("{prefix}{name}/"), new)?;
-                    }
+        if layer.class_name() == SEQUENTIAL {
+            let parts = layer.parts();
+            let layout = self.weights.layout(None)?;
+            let classes = parts.iter().map(|(_, part)| (part.class_name(), layout.numbers(part.count_params() > 0)));
+            let inner = place.child(layout.group());
+            for ((name, part), group) in parts.iter().zip(places::groups(classes)) {
+                if part.count_params() > 0 {
+                    self.layer(*part, &inner.child(&group), &format!("{prefix}{name}/"), new)?;
                 }
-                Ok(())
             }
-            "Bidirectional" => {
-                for ((name, part), group) in layer.parts().iter().zip(["forward_layer", "backward_layer"]) {
+            return Ok(());
+        }
+        let class = Class::<T>::named(layer.class_name()).map(|class| (&class.reads, class.holds));
+        match class {
+            Some((_, Holds::Directions)) => {
+                for ((name, part), group) in layer.parts().iter().zip(DIRECTIONS) {
                     self.layer(*part, &place.child(group), &format!("{prefix}{name}/"), new)?;
                 }
                 Ok(())
             }
-            "Dense" => self.vars(layer, place, prefix, "", new),
-            "TimeDistributed" => self.vars(layer, &place.child("layer"), prefix, "", new),
-            "RNN" => self.cells(layer, &self.cell(place)?, prefix, "", new),
+            Some((Reads::Recurrent(CellKind::InOption), _)) => self.cells(layer, &self.cell(place)?, prefix, "", new),
+            Some((Reads::Layer(_), Holds::Layer(inside))) => self.vars(layer, &place.child(inside), prefix, "", new),
+            Some((Reads::Layer(_), _)) => self.vars(layer, place, prefix, "", new),
+            // A layer of one cell, which may be one of the user's own.
             _ => self.vars(layer, &self.cell(place)?, prefix, "", new),
         }
     }

@@ -12,24 +12,45 @@ use crate::graph::shape::{self, Misfit, Shape, axis_at, broadcast, is_beyond_tim
 use crate::graph::stream::{Buffer, Spread, Step};
 use crate::graph::tensor::{Shared, Tensor, Value};
 
-/// Which elements aren't this number.
+/// Which elements aren't a number, to be a mask: Keras's `ops.not_equal`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct NotEqual(pub(crate) f64);
+pub struct NotEqual(pub(crate) f64);
 
-/// Whether any is true along axes, or along all.
+/// Whether any is true along axes, to be a mask: Keras's `ops.any`.
 #[derive(Debug, Clone)]
-pub(crate) struct Any {
+pub struct Any {
     pub(crate) axes: Option<Vec<i64>>,
     pub(crate) keepdims: bool,
 }
 
-/// Which are true in any of the inputs.
+/// Which are true in any of the inputs: Keras's `ops.logical_or`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LogicalOr;
+pub struct LogicalOr;
 
-/// All true or all false, in the shape of the input.
+/// All true or all false, in the shape of the input: Keras's `ops.ones_like(x, dtype="bool")` and `ops.zeros_like`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Flags(pub(crate) bool);
+pub struct Flags(pub(crate) bool);
+
+impl NotEqual {
+    /// Not this number.
+    pub fn new(number: f64) -> Self {
+        NotEqual(number)
+    }
+}
+
+impl Any {
+    /// Along this axis, counted from the end if it is negative: of features, which steps have any.
+    pub fn new(axis: i64) -> Self {
+        Any { axes: Some(vec![axis]), keepdims: false }
+    }
+}
+
+impl Flags {
+    /// All of them are this.
+    pub fn new(flag: bool) -> Self {
+        Flags(flag)
+    }
+}
 
 impl<T: Float> Operation<T> for NotEqual {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {

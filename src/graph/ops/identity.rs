@@ -9,10 +9,24 @@ use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 
-/// The same out as in; the mask goes on, but for Keras 2's layer Identity, which loses it.
+/// The same out as in, the mask with it: Keras's `Identity`, and what Dropout is in inference.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Identity {
+pub struct Identity {
+    /// Not in Keras 2.
     pub(crate) keeps_mask: bool,
+}
+
+impl Identity {
+    /// It has no options.
+    pub fn new() -> Self {
+        Identity { keeps_mask: true }
+    }
+}
+
+impl Default for Identity {
+    fn default() -> Self {
+        Identity::new()
+    }
 }
 
 impl<T: Float> Operation<T> for Identity {

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
 use crate::buffers::take;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismatch};
@@ -12,6 +12,7 @@ use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
+use crate::room;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -25,6 +26,55 @@ pub(crate) struct Normalization<T> {
     pub(crate) gamma: Option<ArrayD<T>>,
     pub(crate) beta: Option<ArrayD<T>>,
     pub(crate) statistics: Statistics<T>,
+}
+
+/// Each step's features, normalized: Keras's `LayerNormalization` over the last axis. Its weights, `gamma` of ones and
+/// `beta` of zeros, are the model's.
+#[derive(Debug, Clone)]
+pub struct LayerNormalization<T>(pub(in crate::graph) Normalization<T>);
+
+/// Each feature, normalized by the mean and the variance that training elsewhere has left: Keras's `BatchNormalization`
+/// over the last axis. Its weights, `gamma`, `beta`, `moving_mean` and `moving_variance`, are the model's.
+#[derive(Debug, Clone)]
+pub struct BatchNormalization<T>(pub(in crate::graph) Normalization<T>);
+
+impl<T: Float> LayerNormalization<T> {
+    /// Of so many features, with Keras's epsilon of 0.001.
+    ///
+    /// # Errors
+    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    pub fn new(features: usize) -> Result<Self> {
+        Normalization::over_features(features, Statistics::Own { epsilon: EPSILON }).map(LayerNormalization)
+    }
+
+    /// The number that is added to the variance.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.0.statistics = Statistics::Own { epsilon };
+        self
+    }
+}
+
+impl<T: Float> BatchNormalization<T> {
+    /// Of so many features, with Keras's epsilon of 0.001, a mean of zero and a variance of one.
+    ///
+    /// # Errors
+    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    pub fn new(features: usize) -> Result<Self> {
+        check_features::<T>(features)?;
+        let (mean, variance) = (ArrayD::zeros(vec![features]), ArrayD::ones(vec![features]));
+        let statistics = Statistics::moving(mean, variance, T::from_f64(EPSILON));
+        Normalization::over_features(features, statistics).map(BatchNormalization)
+    }
+}
+
+/// Keras's.
+const EPSILON: f64 = 1e-3;
+
+fn check_features<T>(features: usize) -> Result<()> {
+    match features {
+        0 => Err(Error::ZeroSize { what: "features" }),
+        _ => room::check::<T>(features.checked_mul(6), &[features]),
+    }
 }
 
 /// The mean and the variance.
@@ -166,6 +216,14 @@ impl<T: Float> Moving<T> {
 }
 
 impl<T: Float> Normalization<T> {
+    fn over_features(features: usize, statistics: Statistics<T>) -> Result<Self> {
+        check_features::<T>(features)?;
+        let (gamma, beta) = (Some(ArrayD::ones(vec![features])), Some(ArrayD::zeros(vec![features])));
+        let mut normalization = Normalization { axes: vec![-1], shape: vec![features], gamma, beta, statistics };
+        normalization.fold();
+        Ok(normalization)
+    }
+
     /// What isn't a weight. Moving statistics are values as weights are.
     pub(in crate::graph) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("axes", &self.axes);

@@ -13,9 +13,16 @@ use crate::graph::stream::{Buffer, Step};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// The operation, with its alpha, which spreads to each row.
+/// `x` where it is positive, `alpha x` where it is negative; alpha is learned: Keras's `PReLU`.
 #[derive(Debug, Clone)]
-pub(crate) struct PRelu<T>(pub(crate) ArrayD<T>);
+pub struct PRelu<T>(pub(crate) ArrayD<T>);
+
+impl<T: Float> PRelu<T> {
+    /// With this alpha, which has the shape of the input without the batch; a size of one spreads over that axis.
+    pub fn new(alpha: ArrayD<T>) -> Self {
+        PRelu(alpha.as_standard_layout().into_owned())
+    }
+}
 
 impl<T: Float> Operation<T> for PRelu<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {

@@ -47,9 +47,16 @@ impl RepeatVector {
     }
 }
 
-/// A new dimension of one at this axis.
+/// A new dimension of one: Keras's `ops.expand_dims`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ExpandDims(pub(crate) i64);
+pub struct ExpandDims(pub(crate) i64);
+
+impl ExpandDims {
+    /// At this axis, counted from the end if it is negative.
+    pub fn new(axis: i64) -> Self {
+        ExpandDims(axis)
+    }
+}
 
 impl<T: Float> Operation<T> for Flatten {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {

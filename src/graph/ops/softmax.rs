@@ -28,6 +28,7 @@ pub(crate) enum SoftmaxMask {
     /// Keras 3: masked elements count for nothing and come out as zero.
     Replaces,
     /// Keras 2: a large negative number is added to them.
+    #[cfg_attr(not(feature = "keras"), expect(dead_code, reason = "only old files have it"))]
     Adds,
 }
 

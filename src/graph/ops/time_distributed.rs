@@ -10,11 +10,23 @@ use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
+use crate::runner::scratch::Scratch;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// The inner operation with time as more rows of the batch.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeDistributed<T: Float>(pub(crate) Op<T>);
+
+/// Whether there is a layer over time inside, which runs over what is a sequence to it alone, from its beginning, in each
+/// step of the outer one.
+pub(in crate::graph) fn runs_anew<T: Float>(inner: &dyn Operation<T>) -> bool {
+    match inner.role() {
+        Role::Recurrent { .. } => true,
+        Role::TimeDistributed(inner) => runs_anew(inner),
+        Role::Model(model) => model.parts.iter().filter_map(|part| part.op.as_ref()).any(|op| runs_anew(&**op)),
+        _ => false,
+    }
+}
 
 impl<T: Float> Operation<T> for TimeDistributed<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
@@ -53,7 +65,7 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         }
         let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
         let record = call.record.map(|record| record.inner.only());
-        let (passes, mut trace) = (call.passes, call.trace);
+        let (passes, mut trace) = (call.passes, call.trace.filter(|_| !runs_anew(&*self.0)));
         if let Some(trace) = trace.as_deref_mut() {
             trace.reshaped(x, &rows)?;
         }
@@ -79,9 +91,21 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         Ok(vec![d.map(|d| reshaped_gradient(d, x.shape())).transpose()?])
     }
 
-    fn step(&self, _step: Step<'_, T>) -> Result<()> {
-        debug_assert!(false, "what is inside takes steps by itself");
-        Err(misfit())
+    fn step(&self, mut step: Step<'_, T>) -> Result<()> {
+        debug_assert!(runs_anew(&*self.0), "what is inside takes steps by itself");
+        let x = Tensor::unmasked(step.input(0).value());
+        let call = Call {
+            mask: None,
+            passes: None,
+            initial: vec![],
+            states: &mut [],
+            scratch: &mut Scratch::new(),
+            trace: None,
+            kept_state_wins: false,
+            record: None,
+        };
+        let outputs = self.run(&[&x], call)?;
+        step.output().set(&outputs.first().ok_or_else(misfit)?.value)
     }
 
     fn can_train(&self) -> Result<()> {

@@ -113,6 +113,20 @@ impl<T: Float> Buffer<T> {
         }
     }
 
+    /// A copy, as whole runs read it.
+    pub(crate) fn value(&self) -> Value<T> {
+        match self {
+            Buffer::Float(array) => Value::Float(array.to_shared()),
+            Buffer::Int(array) => Value::Int(array.to_shared()),
+            Buffer::Bool(array) => Value::Bool(array.to_shared()),
+        }
+    }
+
+    /// What a whole run has made.
+    pub(crate) fn set(&mut self, value: &Value<T>) -> Result<()> {
+        self.copy_from(&Buffer::of(value))
+    }
+
     /// The values as this one's, which has as many.
     pub(crate) fn copy_from(&mut self, other: &Buffer<T>) -> Result<()> {
         match (self, other) {

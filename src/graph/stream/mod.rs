@@ -1,22 +1,23 @@
 //! A model that is run one time step at a time, whatever its graph.
 
 mod buffers;
+mod inputs;
 mod plan;
 mod trace;
 
 use std::fmt;
-use std::ops::Range;
 
 use ndarray::{ArrayD, ArrayViewD};
 
+use self::buffers::MOST_AXES;
 pub(crate) use self::buffers::{Buffer, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 use self::plan::{Kind, Plan};
 pub(crate) use self::trace::Trace;
 use self::trace::{Program, Started};
-use super::operation::{Op, SharedLayer, misfit};
+use super::chain::cannot;
+use super::operation::{SharedLayer, misfit};
 use super::run::{Context, ModelState};
-use super::shape::display;
-use super::tensor::{Given, Input, Tensor, Value};
+use super::tensor::{Input, Tensor, Value};
 use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -35,7 +36,7 @@ use crate::stream::Stream;
 /// steps.
 ///
 /// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (tensors of more than
-/// four dimensions aside). For a chain of layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on
+/// four dimensions aside, and a layer over time within TimeDistributed, which runs anew in each step). For a chain of layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on
 /// plain slices, and has its weights swapped while it runs.
 ///
 /// ```
@@ -74,44 +75,6 @@ pub struct ModelStream<T: Float> {
 /// A stream that shares a layer of the model.
 pub(crate) type OwnStream<T> = Stream<T, SharedLayer<T>>;
 
-/// A part of a step.
-#[derive(Debug)]
-struct Instruction<T: Float> {
-    what: What<T>,
-    /// Or once, when the stream starts.
-    each_step: bool,
-}
-
-/// What is done, with the numbers of values and masks.
-#[derive(Debug)]
-enum What<T: Float> {
-    Call {
-        op: Op<T>,
-        inputs: Vec<usize>,
-        /// The mask of each input.
-        attached: Vec<Option<usize>>,
-        /// The mask that the operation reads.
-        mask: Option<usize>,
-        outputs: Range<usize>,
-        /// The mask that it makes.
-        made: Option<usize>,
-        stream: Option<usize>,
-    },
-    Copy {
-        from: usize,
-        to: usize,
-    },
-    Convert {
-        spec: InputSpec,
-        from: usize,
-        to: usize,
-    },
-    Named {
-        from: usize,
-        to: usize,
-    },
-}
-
 impl<T: Float> Model<T> {
     /// A stream of `batch` rows: see [`ModelStream`]. It shares the model's weights.
     ///
@@ -132,9 +95,10 @@ impl<T: Float> Model<T> {
 impl<T: Float> ModelStream<T> {
     fn new(model: &Model<T>, batch: usize) -> Result<Self> {
         let (plan, model) = model.plan()?;
-        let trial = |place: usize, steps: usize| -> Result<Value<T>> {
+        // One step of each input, and of what is not stepped a sequence of one.
+        let trial = |place: usize| -> Result<Value<T>> {
             let InputSpec { shape, kind, .. } = &model.inputs[place];
-            let shape: Vec<usize> = [batch].into_iter().chain(shape[1..].iter().map(|n| n.unwrap_or(steps))).collect();
+            let shape: Vec<usize> = [batch].into_iter().chain(shape[1..].iter().map(|n| n.unwrap_or(1))).collect();
             let mut room = Room::default();
             room.array::<f64>(&shape);
             room.check(&shape)?;
@@ -146,8 +110,8 @@ impl<T: Float> ModelStream<T> {
         };
         let mut scratch = Scratch::new();
         let mut tensors: Vec<Option<Tensor<T>>> = vec![None; model.tensors.len()];
-        for place in 0..model.inputs.len() {
-            tensors[place] = Some(Tensor::unmasked(trial(place, 1)?));
+        for (place, tensor) in tensors.iter_mut().enumerate().take(model.inputs.len()) {
+            *tensor = Some(Tensor::unmasked(trial(place)?));
         }
         model.run_before(&plan.before, &mut tensors, batch, &mut scratch)?;
         let mut trace = Trace::new(batch);
@@ -163,6 +127,9 @@ impl<T: Float> ModelStream<T> {
         let results =
             model.outputs.iter().map(|output| trace.number(&of(output)?.value)).collect::<Result<Vec<_>>>()?;
         let program = trace.finish();
+        if program.values.iter().any(|value| value.shape().len() > MOST_AXES) {
+            return Err(cannot(&model.name, "one of its tensors has more than eight dimensions"));
+        }
         let outputs = results.iter().zip(&plan.outputs).map(|(&number, kind)| {
             let mut shape = program.values[number].shape().to_vec();
             if *kind == Kind::Sequence {
@@ -367,82 +334,12 @@ impl<T: Float> Model<T> {
     fn run_before(
         &self,
         calls: &[CallSpec],
-        tensors: &mut Vec<Option<Tensor<T>>>,
+        tensors: &mut [Option<Tensor<T>>],
         batch: usize,
         scratch: &mut Scratch<T>,
     ) -> Result<()> {
         let mut states = self.try_initial_state(batch)?;
         self.run_calls(calls, tensors, Context::new(states.states_mut(), scratch))
-    }
-}
-
-impl InputSpec {
-    /// [`convert`](InputSpec::convert) for one step of an input, into an array that is there.
-    fn write_step<T: Float>(&self, input: &Input<'_, T>, sequence: bool, to: &mut Buffer<T>) -> Result<()> {
-        let fits = |given: &[usize], own: &[usize]| {
-            // (batch, features) for (batch, 1, features); Keras adds or takes away a last dimension of one.
-            let own_without_time = own.iter().enumerate().filter(|&(axis, _)| !(sequence && axis == 1));
-            let without_time = own_without_time.map(|(_, &size)| size);
-            let rank = own.len() - usize::from(sequence);
-            match given.len() {
-                n if n == rank => given.iter().copied().eq(without_time),
-                n if n == rank + 1 => given[rank] == 1 && given[..rank].iter().copied().eq(without_time),
-                n if n + 1 == rank => own.last() == Some(&1) && given.iter().copied().eq(without_time.take(n)),
-                _ => false,
-            }
-        };
-        if !fits(input.shape(), to.shape()) {
-            let mut shape = self.shape.clone();
-            if sequence {
-                shape.remove(1);
-            }
-            return Err(self.refuse(display(&shape), input.shape()));
-        }
-        let through_f32 = self.kind == InputKind::Float { through_f32: true };
-        if let InputKind::Int { .. } = self.kind {
-            if let Given::Float(floats) = &input.0
-                && let Some(odd) = floats.iter().find(|value| !value.is_finite())
-            {
-                return Err(self.refuse(format!("numbers, not {odd}"), input.shape()));
-            }
-        }
-        buffers::write(&input.0, to, through_f32)?;
-        self.check_range(to)
-    }
-
-    /// The same for what a model within is called on.
-    fn convert_step<T: Float>(&self, from: &Buffer<T>, to: &mut Buffer<T>) -> Result<()> {
-        match (&mut *to, self.kind) {
-            (Buffer::Float(to), InputKind::Float { through_f32 }) => {
-                let to = to.as_slice_mut().ok_or_else(misfit)?;
-                let round = |x: T| if through_f32 { T::from_f64((x.into_f64() as f32).into()) } else { x };
-                from.each_float(|at, value| to[at] = round(value));
-            }
-            (Buffer::Int(to), InputKind::Int { .. }) => {
-                if let Buffer::Float(floats) = from
-                    && let Some(odd) = floats.iter().find(|value| !value.is_finite())
-                {
-                    return Err(self.refuse(format!("numbers, not {odd}"), from.shape()));
-                }
-                let to = to.as_slice_mut().ok_or_else(misfit)?;
-                from.each_integer(|at, value| to[at] = value);
-            }
-            (Buffer::Bool(to), InputKind::Bool) => {
-                let to = to.as_slice_mut().ok_or_else(misfit)?;
-                from.each_flag(|at, value| to[at] = value);
-            }
-            _ => return Err(misfit()),
-        }
-        self.check_range(to)
-    }
-
-    fn check_range<T: Float>(&self, value: &Buffer<T>) -> Result<()> {
-        if let (InputKind::Int { min, max }, Buffer::Int(ids)) = (self.kind, value)
-            && let Some(odd) = ids.iter().find(|&&id| id < min || id > max)
-        {
-            return Err(self.refuse(format!("integers from {min} to {max}, not {odd}"), value.shape()));
-        }
-        Ok(())
     }
 }
 

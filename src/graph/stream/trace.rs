@@ -4,14 +4,54 @@
 //! made. Tensors are known again by their arrays, which are kept until the list is done: an operation that hands on what it
 //! is given makes no tensor and needs no entry. What doesn't depend on any step is done once, when the stream starts.
 
+use std::ops::Range;
+
+use super::OwnStream;
 use super::buffers::{Buffer, MaskBuffer, Step, Work};
-use super::{Instruction, OwnStream, What};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::InputSpec;
 use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
 use crate::graph::tensor::{Mask, Tensor, Value};
 use crate::stream::Stream;
+
+/// A part of a step.
+#[derive(Debug)]
+struct Instruction<T: Float> {
+    what: What<T>,
+    /// Or once, when the stream starts.
+    each_step: bool,
+}
+
+/// What is done, with the numbers of values and masks.
+#[derive(Debug)]
+enum What<T: Float> {
+    Call {
+        op: Op<T>,
+        inputs: Vec<usize>,
+        /// The mask of each input.
+        attached: Vec<Option<usize>>,
+        /// The mask that the operation reads.
+        mask: Option<usize>,
+        outputs: Range<usize>,
+        /// The mask that it makes.
+        made: Option<usize>,
+        stream: Option<usize>,
+    },
+    Copy {
+        from: usize,
+        to: usize,
+    },
+    Convert {
+        spec: InputSpec,
+        from: usize,
+        to: usize,
+    },
+    Named {
+        from: usize,
+        to: usize,
+    },
+}
 
 /// A step that is being tried.
 #[derive(Debug)]
@@ -124,21 +164,23 @@ impl<T: Float> Trace<T> {
         outputs: &[Tensor<T>],
     ) -> Result<()> {
         let numbers = inputs.iter().map(|input| self.number(&input.value)).collect::<Result<Vec<_>>>()?;
-        let attached = inputs.iter().map(|input| input.mask.as_ref().map(|mask| self.mask_number(mask)));
-        let attached: Vec<Option<usize>> = attached.map(Option::flatten).collect();
-        let mask = mask.and_then(|mask| self.mask_number(mask));
+        let known = |mask: &Mask| self.mask_number(mask).ok_or_else(misfit);
+        let attached = inputs.iter().map(|input| input.mask.as_ref().map(known).transpose());
+        let attached = attached.collect::<Result<Vec<_>>>()?;
+        let mask = mask.map(known).transpose()?;
         let changes = streams
             || numbers.iter().any(|&input| self.values_change[input])
             || attached.iter().chain([&mask]).flatten().any(|&mask| self.masks_change[mask]);
         let first = self.values.len();
         for output in outputs {
-            // An operation that hands on what it is given has one output.
-            if self.number(&output.value).is_err() || outputs.len() > 1 {
+            // An operation that hands on what it is given has one output. Arrays of no elements can't be told apart.
+            let is_new = self.number(&output.value).is_err() || outputs.len() > 1;
+            if is_new || output.shape().contains(&0) {
                 self.given(&output.value, changes);
             }
         }
         let made = match outputs.first().and_then(|output| output.mask.as_ref()) {
-            Some(mask) if self.mask_number(mask).is_none() => Some(self.add_mask(mask, changes)),
+            Some(mask) if self.mask_number(mask).is_none() || mask.is_empty() => Some(self.add_mask(mask, changes)),
             _ => None,
         };
         let outputs = first..self.values.len();

@@ -12,6 +12,9 @@ use crate::formats::error::{Found, Problem};
 use crate::layers::bidirectional::{Bidirectional, Merge};
 use crate::runner::layer::LayerCore;
 
+/// Where the weights of the two directions are.
+pub(in super::super) const DIRECTIONS: [&str; 2] = ["forward_layer", "backward_layer"];
+
 impl<T: Float> Class<T> {
     pub(super) const BIDIRECTIONAL: &'static [Self] =
         &[Class::layer("Bidirectional", ARGUMENTS, Holds::Directions, read)];
@@ -31,11 +34,11 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
             None
         }
     };
-    let (forward_layer, forward_flags) = direction::<T>(reading, &forward, "forward_layer", false)?;
+    let (forward_layer, forward_flags) = direction::<T>(reading, &forward, DIRECTIONS[0], false)?;
     // Keras makes it of the forward one.
     let mirrored = backward.is_none();
     let backward = backward.as_ref().unwrap_or(&forward);
-    let (backward_layer, backward_flags) = direction::<T>(reading, backward, "backward_layer", mirrored)?;
+    let (backward_layer, backward_flags) = direction::<T>(reading, backward, DIRECTIONS[1], mirrored)?;
     if forward_flags.stateful != backward_flags.stateful {
         return Err(Problem::Config {
             layer: backward.path().into(),

@@ -32,6 +32,7 @@ use crate::formats::error::{Found, within};
 use crate::graph::operation::{Op, Operation};
 use crate::state::StateLayout;
 
+pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
 
 /// A class of Keras's.
@@ -112,6 +113,11 @@ impl<T: Float> Class<T> {
             .flatten()
             .find(fits)
             .ok_or_else(|| layer.unsupported(way_out(name, operation == Some(true))))
+    }
+
+    /// A class that is a layer, by its name.
+    pub(super) fn named(name: &str) -> Option<&'static Self> {
+        Self::ALL.iter().copied().flatten().find(|class| class.name == name && !class.is_operation())
     }
 
     pub(super) fn is_operation(&self) -> bool {
