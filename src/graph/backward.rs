@@ -16,7 +16,7 @@ use super::ops::shapes::reshaped_gradient;
 use super::run::ModelState;
 use super::tape::{Frame, Recording};
 use super::tensor::Input;
-use super::{CallSpec, InputKind, InputSpec, Model, Part};
+use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -142,7 +142,7 @@ impl<T: Float> Model<T> {
             join(&mut flows[output], upstream);
         }
         for (call, record) in self.calls.iter().zip(&mut frame.records).rev() {
-            let Some(Part { name, op: Some(op), .. }) = self.parts.get(call.part) else { continue };
+            let (name, op) = self.called(call)?;
             let upstream: Vec<Flow<T>> = call.outputs.iter().map(|&output| flows[output].take()).collect();
             let leads = call.outputs.iter().any(|&output| wanted[output]);
             if !leads || upstream.iter().all(Option::is_none) {

@@ -93,8 +93,7 @@ impl<T: Float> Model<T> {
         // How the flags that masks are made of are made.
         let mut flags: HashMap<usize, String> = HashMap::new();
         for call in &self.calls {
-            let Some(part) = self.parts.get(call.part) else { continue };
-            let Some(op) = &part.op else { continue };
+            let (name, op) = self.called(call)?;
             let named = |of: usize, value: f64| format!("{path}{of} != {value}");
             let made = match op.role() {
                 Role::NotEqual(value) => Some(named(call.inputs[0], value)),
@@ -109,21 +108,21 @@ impl<T: Float> Model<T> {
                 continue;
             }
             if call.inputs != [tensor] || !call.initial_state.is_empty() {
-                return Err(cannot(&part.name, "it isn't part of a chain: use Model::stream"));
+                return Err(cannot(name, "it isn't part of a chain: use Model::stream"));
             }
             // Masks that are computed in the graph are mostly those that Embedding and Masking attach.
             let own = |named: &usize| mask.is_none() || flags.get(named) != mask.as_ref();
             if call.masks.iter().flatten().any(own) {
-                return Err(cannot(&part.name, "its mask isn't the one of its input: use Model::stream"));
+                return Err(cannot(name, "its mask isn't the one of its input: use Model::stream"));
             }
             match op.role() {
-                Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{}/", part.name))?),
+                Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{name}/"))?),
                 Role::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
                 Role::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
                 _ => {}
             }
             if !matches!(op.role(), Role::Model(_)) {
-                chain.push(Link { name: &part.name, op });
+                chain.push(Link { name, op });
             }
             tensor = call.outputs.first().copied().unwrap_or(tensor);
         }

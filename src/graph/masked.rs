@@ -133,7 +133,7 @@ impl<T: Float> LayerCore<T> for Masked<T> {
             node.live.clone_from(&flags);
             node.children(1).first_mut()
         });
-        let [child] = scratch.children(1) else { return };
+        let child = &mut scratch.children(1)[0];
         self.layer.process(
             Pass {
                 batch,
@@ -166,7 +166,7 @@ impl<T: Float> LayerCore<T> for Masked<T> {
         // Taken at the first step already, so that a later one allocates nothing.
         take(&mut scratch.outputs, batch * self.layer.input_size());
         if (0..batch).all(|row| self.is_real(x.row(row))) {
-            let [child] = scratch.children(1) else { return };
+            let child = &mut scratch.children(1)[0];
             return self.layer.step_into(batch, x, prev, next, carry, child);
         }
         // As a whole call of one step, which knows of masks.

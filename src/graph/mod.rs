@@ -39,7 +39,7 @@ pub use self::sequential::{Sequential, SequentialBuilder};
 pub use self::stream::ModelStream;
 pub use self::tensor::{Input, InputElement};
 
-use self::operation::{Op, Role};
+use self::operation::{Op, Role, misfit};
 use self::shape::{Misfit, Shape};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
@@ -167,7 +167,7 @@ impl<T: Float> Model<T> {
 
     /// The names of the outputs ([`output_names`](Model::output_names)), and their shapes with the batch first.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
-        self.output_names().zip(self.outputs.iter().filter_map(|&output| Some(&self.tensors.get(output)?.shape[..])))
+        self.output_names().zip(self.outputs.iter().map(|&output| &self.tensors[output].shape[..]))
     }
 
     /// The names of the layers, in the file's order.
@@ -294,6 +294,13 @@ impl<T: Float> Model<T> {
         self.parts.iter().map(|part| part.trainable + part.non_trainable).sum()
     }
 
+    /// The layer that a call is of.
+    pub(super) fn called(&self, call: &CallSpec) -> Result<(&str, &Op<T>)> {
+        let Part { name, op, .. } = &self.parts[call.part];
+        debug_assert!(op.is_some(), "an input layer isn't called");
+        Ok((name, op.as_ref().ok_or_else(misfit)?))
+    }
+
     /// The shapes of the outputs, from those of the inputs.
     pub(crate) fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         let refuse = || {
@@ -310,7 +317,7 @@ impl<T: Float> Model<T> {
         for call in &self.calls {
             let inputs: Option<Vec<Shape>> =
                 call.inputs.iter().map(|&input| shapes.get(input).cloned().flatten()).collect();
-            let Some(op) = self.parts.get(call.part).and_then(|part| part.op.as_ref()) else { continue };
+            let (_, op) = self.called(call).map_err(|_| refuse())?;
             let outputs = op.infer(&inputs.ok_or_else(refuse)?)?;
             for (&to, shape) in call.outputs.iter().zip(outputs) {
                 shapes[to] = Some(shape);

@@ -234,8 +234,7 @@ impl<T: Float> Model<T> {
         let Context { states, scratch, mut trace, mut frame } = context;
         for (place, call) in calls.iter().enumerate() {
             self.attach(call, tensors, trace.as_deref_mut())?;
-            let part = &self.parts[call.part];
-            let op = part.op.as_ref().ok_or_else(misfit)?;
+            let (layer, op) = self.called(call)?;
             let at = |&index: &usize| there(tensors, index);
             let arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
             let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
@@ -247,7 +246,7 @@ impl<T: Float> Model<T> {
             let passes = named.clone().or_else(|| attached.clone());
             let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || self.keras_2)));
 
-            self.check_call(&part.name, op, &arguments)?;
+            self.check_call(layer, op, &arguments)?;
             let context = Call {
                 mask,
                 passes,
@@ -258,7 +257,7 @@ impl<T: Float> Model<T> {
                 kept_state_wins: self.keras_2,
                 record: frame.as_deref_mut().map(|frame| &mut frame.records[place]),
             };
-            let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(&part.name))?;
+            let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(layer))?;
             for (&to, output) in call.outputs.iter().zip(outputs) {
                 tensors[to] = Some(output);
             }

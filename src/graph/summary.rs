@@ -58,16 +58,15 @@ impl<T: Float> Model<T> {
 
     fn connections(&self, calls: &[&CallSpec]) -> String {
         let mut calls = calls.to_vec();
-        calls.sort_by_key(|call| call.outputs.first().and_then(|&output| self.tensors.get(output)).map(|t| t.node));
+        calls.sort_by_key(|call| call.outputs.first().map(|&output| self.tensors[output].node));
         let read = |call: &CallSpec| {
             let all =
                 call.inputs.iter().chain(&call.initial_state).copied().chain(call.masks.iter().flatten().copied());
             all.collect::<Vec<usize>>()
         };
-        let names = calls.into_iter().flat_map(read).filter_map(|tensor| {
-            let tensor = self.tensors.get(tensor)?;
-            let name = &self.parts.get(tensor.part)?.name;
-            Some(format!("{name}[{}][{}]", tensor.node, tensor.index))
+        let names = calls.into_iter().flat_map(read).map(|tensor| {
+            let tensor = &self.tensors[tensor];
+            format!("{}[{}][{}]", self.parts[tensor.part].name, tensor.node, tensor.index)
         });
         let names: Vec<String> = names.collect();
         if names.is_empty() { "-".into() } else { names.join(", ") }

@@ -1,7 +1,7 @@
 //! Streams of models: nothing from the first step on, whatever the graph.
 
 use ndarray::prelude::*;
-use recurrent::{AnyLayer, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, ops};
+use recurrent::{Activation, AnyLayer, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, ops};
 
 use super::counter::free;
 use super::layers::numbers;
@@ -23,7 +23,7 @@ fn graph() -> Result<Model<f32>> {
     let last = graph.call("tail", tail, &[lstm[0]])?;
     let both = graph.call("both", ops::Concatenate::new(-1), &[last[0], fixed, lstm[1]])?;
     let each = graph.call("each", AnyLayer::from(Dense::new(4, 2)).for_each_step(), &[lstm[0]])?;
-    let shares = graph.call("shares", ops::Softmax::new(-1), &each)?;
+    let shares = graph.call("shares", Activation::Softmax, &each)?;
     graph.build(&[shares[0], both[0]])
 }
 

@@ -3,7 +3,7 @@
 use super::super::chain::{WHOLE, cannot};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::operation::Role;
+use crate::graph::operation::{Role, misfit};
 use crate::graph::{CallSpec, Model};
 
 /// What a tensor is while steps are taken.
@@ -154,7 +154,7 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
     }
     for call in calls {
         let part = &mut model.parts[call.part];
-        let Some(op) = &mut part.op else { continue };
+        let op = part.op.as_mut().ok_or_else(misfit)?;
         let name = part.name.as_str();
         let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
         let (sequence, is_model) = (read.contains(&Kind::Sequence), matches!(op.role(), Role::Model(_)));
