@@ -30,6 +30,8 @@
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
 //! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
+//! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
+//!   [`Model::stream`].
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`).
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
