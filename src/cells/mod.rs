@@ -15,13 +15,13 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use crate::activation::Activation;
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::activate::reads_preactivation;
 use crate::kernels::backward::Form;
 use crate::rows::{DropoutRows, Input, RowInput, RowStep, Rows, RowsMut};
-use crate::runner::scratch::take;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -439,6 +439,12 @@ impl CellDropout {
             recurrent: (self.recurrent_masks > 0).then(|| all.columns(input..end)),
         }
     }
+}
+
+/// The width of all masks of a row side by side, and that of the widest: room is asked for both.
+pub(crate) fn mask_widths(generators: &[CellDropout]) -> (usize, usize) {
+    let width = generators.iter().fold(0, |sum: usize, generator| sum.saturating_add(generator.width()));
+    (width, generators.iter().map(|generator| generator.input_size.max(generator.units)).max().unwrap_or(0))
 }
 
 /// The columns that are a cell's output, if they are columns of its state.

@@ -1,12 +1,11 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows, check_output};
+use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows, check_output, mask_widths};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::room;
 use crate::rows::{Input, RowInput, RowStep};
-use crate::runner::dropout::mask_widths;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};

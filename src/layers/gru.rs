@@ -45,7 +45,7 @@ impl<T: Float> Recurrent<GruCell<T>> {
     /// known to be sound.
     #[track_caller]
     pub fn new(input_size: usize, units: usize) -> Self {
-        super::or_panic(Self::builder(input_size, units).build())
+        crate::error::or_panic(Self::builder(input_size, units).build())
     }
 
     /// A builder for a layer of `units` units over `input_size` features.

@@ -171,7 +171,7 @@ fn output(sequence: bool, width: usize) -> String {
 
 /// The shape of the output, `(None, 4)`, or a list of all that Keras returns: outputs, then states.
 fn shapes<T: Float, L: Layer<T> + ?Sized>(layer: &L, sequence: bool) -> String {
-    let outputs = match layer.unmerged() {
+    let outputs = match layer.spec().unmerged {
         Some(forward) => vec![forward, layer.output_size() - forward],
         None => vec![layer.output_size()],
     };

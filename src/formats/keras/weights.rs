@@ -27,6 +27,16 @@ pub(super) struct Weight<T> {
     pub(super) array: ArrayD<T>,
 }
 
+/// Where the weights of a model's layers are.
+pub(super) enum ModelPlace<'q> {
+    /// Keras 3: below this group.
+    Group(Place<'static>),
+    /// Legacy, the whole model: a group for each layer.
+    Legacy,
+    /// Legacy, a model within: the next ones in the queue of the layer that it is.
+    Queue(&'q Queue),
+}
+
 /// Where a layer's weights are.
 #[derive(Clone)]
 pub(super) enum Place<'q> {

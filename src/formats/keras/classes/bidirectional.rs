@@ -9,8 +9,8 @@ use super::recurrent::{self, ARGUMENTS, Flags};
 use super::{Built, Class, Holds, Reading, Reads};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
-use crate::layers::Layer;
 use crate::layers::bidirectional::{Bidirectional, Merge};
+use crate::runner::layer::LayerCore;
 
 impl<T: Float> Class<T> {
     pub(super) const BIDIRECTIONAL: &'static [Self] =

@@ -1,8 +1,7 @@
 //! TimeDistributed.
 
 use super::super::description::Described;
-use super::super::graph::ModelPlace;
-use super::super::weights::Place;
+use super::super::weights::{ModelPlace, Place};
 use super::{Built, Class, Holds, INPUTS_TRAINING_MASK, Reader, Reading};
 use crate::float::Float;
 use crate::formats::error::Found;

@@ -15,21 +15,11 @@ use super::description::{Described, DescribedModel, join};
 use super::json::Json;
 use super::places;
 use super::version::Version;
-use super::weights::{Place, Queue};
+use super::weights::{ModelPlace, Place};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
 use crate::model::{CallSpec, InputKind, Model, Part};
 use crate::stamp::Stamp;
-
-/// Where the weights of a model's layers are.
-pub(super) enum ModelPlace<'q> {
-    /// Keras 3: below this group.
-    Group(Place<'static>),
-    /// Legacy, the whole model: a group for each layer.
-    Legacy,
-    /// Legacy, a model within: the next ones in the queue of the layer that it is.
-    Queue(&'q Queue),
-}
 
 /// Builds the graph call by call.
 struct Graph<'r, 'a, T: Float> {

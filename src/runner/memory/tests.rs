@@ -3,6 +3,7 @@
 use ndarray::prelude::*;
 
 use super::*;
+use crate::room::Room;
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Tape;
 use crate::{
@@ -71,7 +72,7 @@ fn check_all() {
                     layer.run_into(&x, run, out, &mut scratch).unwrap();
                     assert!(said(&*layer, call, &scratch, &tape) < SLACK + 512 * batch, "{case}"); // lists of rows, for threads
                 }
-                let own = batch * (layer.carry_width() + layer.state_layout().width()) * 4;
+                let own = batch * (layer.spec().carry_width + layer.state_layout().width()) * 4;
                 let taken = scratch.bytes() + tape.node.bytes();
                 assert!(taken <= asked + own + SLACK, "{case}: {taken}, said {asked}");
 

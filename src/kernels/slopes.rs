@@ -4,41 +4,86 @@
 //! of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default activations
 //! nothing is called: all that a unit needs is read once, tile by tile.
 
-use super::super::isa::{Arch, Kernel};
-use super::super::lanes::{Lanes, prefetch};
-use super::super::units::{SUMS, Unit};
-use super::{BackwardStep, Form, Upstream};
-use crate::Float;
+use super::lanes::{Lanes, prefetch};
+use super::unit::{Activations, SUMS, Unit};
+use crate::activation::Activation;
+use crate::kernels::Element;
+use crate::rows::{Rows, RowsMut};
 
-/// Every part of dz, but what a GRU with the reset before the product learns of r only after a product.
-pub(super) struct First<'a, 'c, T> {
-    pub form: Form,
-    pub units: usize,
-    pub call: &'a mut BackwardStep<'c, T>,
+/// Columns of dz and the columns of a weight that they are the gradients of, in units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    pub dz: usize,
+    pub weight: usize,
+    pub count: usize,
 }
 
-impl<T: Float> Kernel for First<'_, '_, T> {
-    type Output = ();
+pub(super) const fn columns(dz: usize, weight: usize, count: usize) -> Columns {
+    Columns { dz, weight, count }
+}
+
+/// Which gradients of preactivations belong to which weights. A row of dz begins with those of the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GradientLayout {
+    /// Gates in the kernels' columns.
+    pub gates: usize,
+    /// Parts in a row of dz.
+    pub parts: usize,
+    /// Those of the kernel and of the (first) bias.
+    pub kernel: &'static [Columns],
+    /// Those of the recurrent kernel whose operand is h, and of a second bias.
+    pub recurrent: Columns,
+    /// Those whose operand is r h.
+    pub candidate: Option<Columns>,
+    /// Whether a part of the old h goes into the new one as it is: its gradient is there before that of the product.
+    pub mixes_h: bool,
+}
+
+/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upstream<'a, T> {
+    pub here: Rows<'a, T>,
+    pub earlier: Rows<'a, T>,
+}
+
+/// One step's backward pass.
+#[derive(Debug)]
+pub(crate) struct BackwardStep<'a, T> {
+    /// The live rows, as indices into all that follows.
+    pub rows: &'a [usize],
+    /// The states before the step.
+    pub prev: Rows<'a, T>,
+    /// The states after it.
+    pub next: Rows<'a, T>,
+    /// What the step left.
+    pub saved: Rows<'a, T>,
+    /// The gradient of the states after the step.
+    pub d_next: RowsMut<'a, T>,
+    /// What is first to be added to that of h.
+    pub upstream: Option<Upstream<'a, T>>,
+    /// The gradient of the states before it, to be written.
+    pub d_prev: RowsMut<'a, T>,
+    /// The gradients of the preactivations, to be written.
+    pub dz: RowsMut<'a, T>,
+    /// The gradient of x, to be added to.
+    pub d_x: Option<RowsMut<'a, T>>,
+    /// As many elements as the kernel's `scratch_len` says.
+    pub scratch: &'a mut [T],
+    pub activation: &'a Activation,
+    pub recurrent_activation: &'a Activation,
+}
+
+impl<'a, T> BackwardStep<'a, T> {
+    /// Both activations.
     #[inline(always)]
-    fn run<A: Arch>(self, arch: A) {
-        let First { form, units, call } = self;
-        if let Some(Upstream { here, earlier }) = call.upstream {
-            for &row in call.rows {
-                prefetch(earlier.row(row)); // rows of a batch lie far apart
-                let d_h = &mut call.d_next.row_mut(row)[..units];
-                d_h.iter_mut().zip(here.row(row)).for_each(|(sum, &value)| *sum += value);
-            }
-        }
-        if let Some(d_x) = &call.d_x {
-            call.rows.iter().for_each(|&row| prefetch(d_x.row(row))); // needed last, and as far apart
-        }
-        form.slopes(arch, units, call);
+    pub(super) fn activations(&self) -> Activations<'a> {
+        Activations { candidate: self.activation, gates: self.recurrent_activation }
     }
 }
 
 /// The parts of a row of [`SUMS`] x units.
 #[inline(always)]
-pub(in crate::kernels) fn parts<T>(row: &[T], units: usize) -> [&[T]; SUMS] {
+pub(super) fn parts<T>(row: &[T], units: usize) -> [&[T]; SUMS] {
     let (a, rest) = row.split_at(units);
     let (b, rest) = rest.split_at(units);
     let (c, rest) = rest.split_at(units);
@@ -47,7 +92,7 @@ pub(in crate::kernels) fn parts<T>(row: &[T], units: usize) -> [&[T]; SUMS] {
 
 /// The same, to write.
 #[inline(always)]
-pub(in crate::kernels) fn parts_mut<T>(row: &mut [T], units: usize) -> [&mut [T]; SUMS] {
+pub(super) fn parts_mut<T>(row: &mut [T], units: usize) -> [&mut [T]; SUMS] {
     let (a, rest) = row.split_at_mut(units);
     let (b, rest) = rest.split_at_mut(units);
     let (c, rest) = rest.split_at_mut(units);
@@ -65,7 +110,7 @@ macro_rules! tiles {
 
 /// The slopes of a [`Unit`] with the default activations.
 #[inline(always)]
-pub(in crate::kernels) fn fused<T: Float, U: Unit<G>, const G: usize>(units: usize, call: &mut BackwardStep<'_, T>) {
+pub(super) fn fused<T: Element, U: Unit<G>, const G: usize>(units: usize, call: &mut BackwardStep<'_, T>) {
     let last = (U::STATES - 1) * units;
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {

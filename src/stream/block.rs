@@ -4,9 +4,6 @@ use std::ops::Deref;
 
 use ndarray::{Array2, Array3, s};
 
-use super::super::pass::Pass;
-use super::super::run::{Run, Slices, check_call, execute};
-use super::super::sequence::{Sequence, SequenceMut};
 use super::{Sizes, Stream, in_turn};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -14,6 +11,10 @@ use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::room::Room;
 use crate::rows::{Rows, RowsMut, copy_rows};
+use crate::runner::layer::LayerCore;
+use crate::runner::pass::Pass;
+use crate::runner::run::{Run, Slices, check_call, execute};
+use crate::runner::sequence::{Sequence, SequenceMut};
 
 /// Steps of a block that are run as one chunk: a few times what cells project together, and little enough to stay in
 /// the cache in a stack, where it goes from layer to layer.
@@ -53,7 +54,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         if self.batch == 0 {
             return Ok(());
         }
-        let longest = if self.layer.can_write_sequence() { self.reserved.min(CHUNK) } else { 0 };
+        let longest = if self.layer.spec().writes_sequence { self.reserved.min(CHUNK) } else { 0 };
         let mut step = 0;
         while step < steps {
             let count = longest.min(steps - step);
@@ -111,7 +112,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             return Err(Error::TensorTooLarge { shape: vec![batch, steps, input] });
         };
         let layer = &*self.layer;
-        let writes = layer.can_write_sequence();
+        let writes = layer.spec().writes_sequence;
         let mut own = Room::default();
         own.array::<T>(&[batch, steps, if writes { output } else { 0 }]);
         own.array::<T>(&[batch, carry]);

@@ -1,5 +1,5 @@
 //! Layers give the same bits on every instruction set of the machine that has fused multiply-add, and nearly the same
-//! numbers without it.
+//! numbers without it. What the bits are is written down in `bits.txt`, see [`bits`].
 //!
 //! The instruction set is chosen once in a process, so each has its own: this program, started again with `RECURRENT_ISA`,
 //! prints the numbers of all cases, and the one that started it compares them.
@@ -11,6 +11,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 
 use ndarray::prelude::*;
 use recurrent::limits::{instruction_set, instruction_sets};
@@ -21,8 +22,11 @@ use recurrent::{
 };
 
 #[allow(dead_code)] // the laws draw more kinds of numbers
-#[path = "laws/numbers.rs"]
+#[path = "../laws/numbers.rs"]
 mod numbers;
+
+mod bits;
+mod programs;
 
 use numbers::{Numbers, odd_number};
 
@@ -39,19 +43,29 @@ struct Numbered {
     bits: Vec<u64>,
 }
 
+/// An instruction set's name, whether it rounds a multiply-add once, and what it computed.
+type Set = (String, bool, Vec<Numbered>);
+
+/// All sets of the machine, the best first.
+fn sets() -> &'static [Set] {
+    static SETS: OnceLock<Vec<Set>> = OnceLock::new();
+    SETS.get_or_init(|| {
+        let all = instruction_sets().into_iter();
+        all.map(|set| (set.into(), set != "baseline" || BASELINE_IS_FUSED, parse(&successful(forced(set))))).collect()
+    })
+}
+
 #[test]
 fn all_sets_of_the_machine_agree() {
-    let mut sets: Vec<(String, bool, Vec<Numbered>)> = Vec::new();
-    for set in instruction_sets() {
-        let fused = set != "baseline" || BASELINE_IS_FUSED;
-        sets.push((set.into(), fused, parse(&successful(forced(set)))));
-    }
+    let mut sets: Vec<&Set> = sets().iter().collect();
+    let other;
     if let Ok(file) = std::env::var("RECURRENT_NUMBERS") {
         let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
-        sets.push((file, true, parse(&text)));
+        other = (file, true, parse(&text));
+        sets.push(&other);
     }
     // With a fused set first, if there is one.
-    let (first, first_fused, expected) = &sets[0];
+    let (first, first_fused, expected) = sets[0];
     assert!(expected.len() > 400, "only {} cases", expected.len());
     let mut report = format!("{} cases on {first}", expected.len());
     for (set, fused, found) in &sets[1..] {
@@ -181,6 +195,8 @@ fn numbers_of_one_set() {
     activations::<f64>();
     wrappers::<f32>();
     wrappers::<f64>();
+    programs::programs::<f32>();
+    programs::programs::<f64>();
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,15 +1,19 @@
 //! The GRU in both forms as one kernel: with the reset after the product or before it.
 
-use super::super::drive::reset_before::GruBeforeKernel;
 use super::super::isa::Isa;
+use super::super::units::gru_after::GruAfter;
 use super::super::{KernelStep, StepContext};
-use super::gru_after::GruAfterKernel;
-use crate::Float;
+use super::TileKernel;
+use super::reset_before::GruBeforeKernel;
+use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
+
+/// The form with the reset after the product: its packed weights and what can be computed with them. A state row is h.
+type GruAfterKernel<T> = TileKernel<T, GruAfter, 3>;
 
 /// The packed weights of a GRU and what can be computed with them. A state row is h.
 #[derive(Debug, Clone)]
-pub(crate) enum GruKernel<T: Float> {
+pub(crate) enum GruKernel<T: Element> {
     After(GruAfterKernel<T>),
     Before(GruBeforeKernel<T>),
 }
@@ -24,7 +28,7 @@ macro_rules! either {
     };
 }
 
-impl<T: Float> GruKernel<T> {
+impl<T: Element> GruKernel<T> {
     /// The elements of the packed weights in the larger form, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
         GruAfterKernel::<T>::packed_len(input_size, units)

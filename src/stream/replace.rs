@@ -9,6 +9,7 @@ use super::Stream;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
+use crate::runner::layer::LayerSpec;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{Path, WeightVisitor};
 
@@ -101,17 +102,14 @@ impl<P> std::error::Error for ReplaceError<P> {}
 /// That two layers differ in the values of their weights at most. Allocates nothing if it is so.
 fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl Layer<T> + ?Sized)) -> Result<()> {
     // Whatever the numbers below say, no step may read beyond a state.
-    let same_sizes = expected.state_layout() == given.state_layout()
-        && expected.input_size() == given.input_size()
-        && expected.output_size() == given.output_size()
-        && expected.carry_width() == given.carry_width()
-        && expected.output_columns() == given.output_columns();
+    let sizes = |spec: LayerSpec| (spec.input_size, spec.output_size, spec.carry_width, spec.output_columns);
+    let same_sizes = expected.state_layout() == given.state_layout() && sizes(expected.spec()) == sizes(given.spec());
     if same_sizes && fingerprint(expected) == fingerprint(given) { Ok(()) } else { Err(difference(expected, given)) }
 }
 
 /// Each line of a layer's structure: its options, then its weights.
 fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&Path<'_>, &dyn Debug)) {
-    layer.visit_structure(&mut StructureVisitor::new(each));
+    layer.visit_structure(&mut StructureVisitor::new(&mut |path, told| each(path, &told)));
     each(&Path::new(None, "state"), &DebugText(layer.state_layout()));
     layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight| each(path, &weight.shape())));
 }

@@ -11,18 +11,20 @@ pub use self::replace::ReplaceError;
 
 use ndarray::{Array2, ArrayRef2, ArrayRef3, ArrayView2, s};
 
-use super::pass::Pass;
-use super::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
-use super::scratch::Scratch;
-use super::sequence::Sequence;
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::output::Output;
-use crate::room::{Call, Held, Room};
+use crate::room::Room;
 use crate::rows::{RowInput, RowStep, Rows, RowsMut};
+use crate::runner::layer::LayerCore;
+use crate::runner::memory::{Call, Held};
+use crate::runner::pass::Pass;
+use crate::runner::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
+use crate::runner::scratch::Scratch;
+use crate::runner::sequence::Sequence;
 use crate::state::State;
 
 /// A layer, its state and its working memory: one time step in, one output out.
@@ -95,12 +97,13 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn new(layer: P, batch: usize) -> Result<Self> {
         layer.can_stream()?;
+        let spec = layer.spec();
         let sizes = Sizes {
-            input: layer.input_size(),
+            input: spec.input_size,
             state: layer.state_layout().width(),
-            carry: layer.carry_width(),
-            output: layer.output_size(),
-            output_in_state: layer.output_columns().map(|columns| columns.start),
+            carry: spec.carry_width,
+            output: spec.output_size,
+            output_in_state: spec.output_columns.map(|columns| columns.start),
         };
         // The states, the outputs and the inputs twice each, and as much again in scratch.
         let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
