@@ -106,7 +106,6 @@ token! {
 
 impl Avx512 {
     /// AVX2 and FMA are among the features that this proves.
-    #[allow(clippy::unit_arg)] // on other targets it is no unit
     fn narrow(self) -> Avx2 {
         Avx2(self.0)
     }
