@@ -22,7 +22,7 @@ use crate::kernels::math::scalar;
 /// The largest error in `f32`, in units in the last place, where the true value is a normal number. Below that the error
 /// is less than the smallest normal number.
 ///
-/// It holds for the functions of this module and for every [`Activation`](crate::Activation) but a few, which round as
+/// It holds for the functions of this module and for every [`Activation`] but a few, which round as
 /// Keras's equations do: where a parameter is subtracted (`soft_shrink`, the lower part of `relu` with a threshold, the
 /// hard sigmoid with a slope and an offset) and `sparsemax`. Softmax and its logarithm keep it up to a width of 100.
 ///

@@ -110,6 +110,9 @@ macro_rules! with_cell {
 
 type Named<T> = (String, Box<dyn Layer<T>>);
 
+/// Some steps: the input, which are real, and where rows begin anew.
+type Piece<T> = (Array3<T>, Option<Array2<bool>>, Option<Array2<bool>>);
+
 fn any_layer<T: Float>(numbers: &mut Numbers, inputs: usize) -> Named<T> {
     match numbers.below(10) {
         0..=4 => over_time(numbers, inputs, None),
@@ -257,7 +260,7 @@ impl<T: Float> Program<T> {
         case.print(&format!("{name}, ({batch}, {timesteps}, {inputs})"));
     }
 
-    /// What a call gets, for the steps of `time`.
+    /// What a call over some steps gets.
     fn run<'a>(&'a self, mask: Option<&'a Array2<bool>>, resets: Option<&'a Array2<bool>>) -> Run<'a, T> {
         let run = Run::new().mask_if(mask);
         match resets {
@@ -281,7 +284,7 @@ impl<T: Float> Program<T> {
     }
 
     /// Pieces of at most `longest` steps: what each is called with.
-    fn pieces(&mut self, longest: usize) -> Vec<(Array3<T>, Option<Array2<bool>>, Option<Array2<bool>>)> {
+    fn pieces(&mut self, longest: usize) -> Vec<Piece<T>> {
         let (mut pieces, mut at, end) = (Vec::new(), 0, self.x.dim().1);
         while at < end {
             let to = (at + 1 + self.numbers.below(longest)).min(end);
