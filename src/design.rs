@@ -34,7 +34,7 @@
 //! Arrows never go up. State, masks, stamps, activations' names, errors and the element type are leaves that all may use.
 //!
 //! **A reader's order**: `state.rs` (what flows), `cells/mod.rs` (the contract), `cells/simple_rnn.rs` (the smallest
-//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `layers/lstm.rs`, then the kernels.
+//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `layers/recurrent.rs`, then the kernels.
 //!
 //! # Decisions
 //!
@@ -42,7 +42,13 @@
 //! for `Recurrent<LstmCell>`: a cell of a user's own gets the same runner, and three layers don't repeat each other.
 //!
 //! **A cell sees one row of one step**, never a batch, a mask, a direction or a time, and so it gets all of them right.
-//! The built-in cells also have hooks that take many rows at once; those are hidden until they have proved themselves.
+//! The built-in cells also have hooks that take many rows at once, in a trait of their own; those are hidden until they
+//! have proved themselves.
+//!
+//! **A built-in cell is one file and a line in a list.** The file has its equations in words, the same as plain loops (the
+//! specification that its kernel is compared with, and what runs where it has none), the backward pass, the list of its
+//! weights, its options. A builder fills any list of weights, in Keras's order of seeds; layers, names, conversions follow
+//! from the list of cells.
 //!
 //! **The output is a part of the state.** A cell whose output isn't keeps it as one more part. So there is one array to
 //! carry, and outputs are copies of some of its columns.

@@ -1,21 +1,18 @@
 //! The LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000).
 
-use std::fmt;
-
-use super::gate::GatesBackward;
-use super::weights::CellWeights;
-use super::{BackwardPlan, Cell, CellDropout, DropoutRows, RowStep, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::builder::{Builder, Recipe};
+use super::built_in::{BuiltInCell, CellOptions, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::fused::ByKernel;
+use super::gates::{Gates, GatesBackward, apply, parts};
+use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
-use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::LstmKernel;
+use crate::kernels::activate::activate_backward;
 use crate::kernels::backward::Form;
 use crate::kernels::isa::Isa;
-use crate::kernels::{KernelStep, LstmKernel};
 use crate::state::StateLayout;
-use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
 ///
@@ -27,138 +24,102 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// c' = f c + i g
 /// h' = o activation(c')
 /// ```
+///
+/// Weights: `kernel` (input_size, 4 units), `recurrent_kernel` (units, 4 units), `bias` (4 units). As a layer it is
+/// [`Lstm`](crate::Lstm), Keras's `LSTM`, with its defaults:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Initializer, Layer, Lstm};
+/// let lstm = Lstm::<f32>::builder(1, 1)
+///     .kernel_initializer(Initializer::Ones)
+///     .recurrent_initializer(Initializer::Zeros)
+///     .activation("linear".parse()?)
+///     .build()?;
+/// let h = lstm.forward(&Array3::ones((1, 4, 1)))?.into_last();
+/// assert!((h[[0, 0]] - 1.7850124).abs() < 1e-6); // what Keras prints
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct LstmCell<T: Float = f32> {
-    pub(crate) weights: CellWeights<T>,
-    pub(crate) activation: Activation,
-    pub(crate) recurrent_activation: Activation,
-    pub(crate) dropout: Vec<CellDropout>,
+    parts: CellParts<T, LstmOptions>,
     /// The weights again, in the order in which a step reads them.
-    packed: LstmKernel<T>,
+    kernel: LstmKernel<T>,
 }
 
-impl<T: Float> LstmCell<T> {
-    pub(crate) fn new(
-        weights: CellWeights<T>,
-        activation: Activation,
-        recurrent_activation: Activation,
-        dropout: Vec<CellDropout>,
-    ) -> Self {
-        let packed = LstmKernel::new(weights.input_size(), weights.units());
-        let mut cell = LstmCell { weights, activation, recurrent_activation, dropout, packed };
-        cell.weights_changed();
-        cell
-    }
+/// What only an LSTM's builder has.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct LstmOptions {
+    recurrent_activation: Activation,
+    unit_forget_bias: bool,
+}
 
-    /// One step by the kernel.
-    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
-        self.packed.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: call.tape,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: &self.activation,
-            recurrent_activation: &self.recurrent_activation,
-        });
+impl Default for LstmOptions {
+    fn default() -> Self {
+        LstmOptions { recurrent_activation: Activation::Sigmoid, unit_forget_bias: true }
     }
 }
 
-impl<T: Float> Cell for LstmCell<T> {
-    type Elem = T;
+impl CellOptions for LstmOptions {
+    fn recurrent_activation(&self) -> Option<&Activation> {
+        Some(&self.recurrent_activation)
+    }
+}
 
-    fn input_size(&self) -> usize {
-        self.weights.input_size()
+impl<T: Float> Builder<'_, LstmCell<T>> {
+    /// The activation of the gates.
+    pub fn recurrent_activation(self, activation: Activation) -> Self {
+        self.with(|options| options.recurrent_activation = activation)
     }
 
-    fn state_layout(&self) -> StateLayout {
-        StateLayout::new([("h", self.weights.units()), ("c", self.weights.units())])
+    /// Whether the forget gate's bias starts at one (Jozefowicz et al. 2015). The other gates' bias is what the bias
+    /// initializer says, as Keras does it (and not zeros, as Keras documents it).
+    pub fn unit_forget_bias(self, yes: bool) -> Self {
+        self.with(|options| options.unit_forget_bias = yes)
+    }
+}
+
+const I: usize = 0;
+const F: usize = 1;
+const C: usize = 2;
+const O: usize = 3;
+
+impl<T: Float> BuiltInCell for LstmCell<T> {
+    type Options = LstmOptions;
+
+    fn gates(_: &LstmOptions) -> usize {
+        4
     }
 
-    fn step(&self, step: Step<'_, T>) {
-        let mut own = Vec::new();
-        let Some((call, dropout)) = step.into_rows(self, &mut own) else { return };
-        self.advance(call, dropout);
+    fn spec(input_size: usize, units: usize, _: &LstmOptions) -> CellSpec {
+        let state = StateLayout::new([("h", units), ("c", units)]);
+        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 4 * units }
     }
 
-    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.weights.visit(visitor);
+    fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
+        let units = recipe.units;
+        let forget = recipe.options.unit_forget_bias.then(|| units..units.saturating_mul(2));
+        let bias = recipe.bias(&[units.saturating_mul(4)]);
+        vec![recipe.kernel(4), recipe.recurrent_kernel(units, 4), bias.ones(forget)]
     }
 
-    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        self.weights.visit_mut(visitor);
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.packed.scratch_len(1)
-    }
-
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        self.packed.scratch_len(batch)
-    }
-
-    fn dropout(&self) -> &[CellDropout] {
-        &self.dropout
-    }
-
-    fn class_name(&self) -> &'static str {
-        "LSTM"
-    }
-
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("activation", &self.activation);
-        visitor.value("recurrent_activation", &self.recurrent_activation);
-    }
-
-    fn weights_changed(&mut self) {
-        let (kernel, recurrent_kernel, bias) = self.weights.slices();
-        self.packed.pack(kernel, recurrent_kernel, bias);
-    }
-
-    fn projected_len(&self) -> usize {
-        self.packed.projected_len()
-    }
-
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        self.packed.project(count, x, out);
-    }
-
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        self.packed.step_row(step, &self.activation, &self.recurrent_activation, odd, scratch);
-    }
-
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        let dropout = super::only_masks(&self.dropout, call.dropout);
-        self.advance(call, dropout);
-    }
-
-    fn tape_len(&self) -> usize {
-        self.packed.saved_len()
-    }
-
-    fn can_train(&self) -> Result<()> {
-        self.activation.check_derivative()?;
-        self.recurrent_activation.check_derivative()
-    }
-
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        BackwardPlan::new(Form::Lstm, &self.weights, &self.activation, &self.recurrent_activation)
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        false
-    }
-
-    fn backward_scratch_len(&self) -> usize {
-        4 * self.weights.units()
+    fn forward(&self, step: Step<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let (h, c) = step.prev.split_at(*units);
+        let (h_next, c_next) = step.next.split_at_mut(*units);
+        let gates = Gates::new(weights, *units, step.x, h, step.dropout);
+        let [i, f, g, o] = parts(step.tape.unwrap_or(step.scratch), *units);
+        for (gate, y) in [(I, &mut *i), (F, &mut *f), (C, &mut *g), (O, &mut *o)] {
+            gates.preactivation(gate, y);
+            apply(if gate == C { activation } else { &options.recurrent_activation }, y);
+        }
+        for unit in 0..*units {
+            c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
+        }
+        h_next.copy_from_slice(c_next);
+        apply(activation, h_next);
+        h_next.iter_mut().zip(o).for_each(|(h, &mut o)| *h *= o);
     }
 
     /// ```text
@@ -168,40 +129,30 @@ impl<T: Float> Cell for LstmCell<T> {
     /// ```
     /// then for each gate, with `dz` the gradient of its preactivation: `dh += dz R^T`, `dx += dz K^T`, `dK += x dz`,
     /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o.
-    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        const I: usize = 0;
-        const F: usize = 1;
-        const C: usize = 2;
-        const O: usize = 3;
-        let units = self.weights.units();
+    fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let units = *units;
         let (h, c) = step.prev.split_at(units);
         let (d_h_next, d_c_next) = step.d_next.split_at(units);
         let c_next = &step.next[units..];
         let gate = |gate: usize| &step.tape[gate * units..][..units];
         let (d_h, d_c) = step.d_prev.split_at_mut(units);
-        let [t, dc_next, d, buffer] = super::quarters(&mut step.scratch[..4 * units]);
+        let [t, dc_next, d, buffer] = parts(step.scratch, units);
 
         t.copy_from_slice(c_next);
-        activate(Isa::detect(), &self.activation, t);
+        apply(activation, t);
         for (unit, dc_next) in dc_next.iter_mut().enumerate() {
             *dc_next = d_h_next[unit] * gate(O)[unit];
         }
-        activate_backward(Isa::detect(), &self.activation, c_next, t, dc_next);
+        activate_backward(Isa::detect(), activation, c_next, t, dc_next);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
             d_c[unit] = dc_next[unit] * gate(F)[unit];
         }
         step.d_x.fill(T::zero());
         d_h.fill(T::zero());
-        let mut gates = GatesBackward {
-            weights: &self.weights,
-            x: step.x,
-            h,
-            dropout: step.dropout,
-            d_x: step.d_x,
-            d_h,
-            gradients,
-        };
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
         for at in [I, F, C, O] {
             for (unit, d) in d.iter_mut().enumerate() {
                 *d = match at {
@@ -211,21 +162,56 @@ impl<T: Float> Cell for LstmCell<T> {
                     _ => d_h_next[unit] * t[unit],
                 };
             }
-            let activation = if at == C { &self.activation } else { &self.recurrent_activation };
+            let activation = if at == C { activation } else { &options.recurrent_activation };
             gates.gate(at, activation, gate(at), d, buffer);
         }
-        Ok(())
+    }
+
+    fn packed_len(recipe: &Recipe<LstmOptions>) -> Option<usize> {
+        LstmKernel::<T>::packed_len(recipe.input_size, recipe.units)
+    }
+
+    fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
+        let kernel = LstmKernel::new(parts.spec.input_size, parts.units);
+        debug_assert_eq!(kernel.saved_len(), parts.spec.tape);
+        let mut cell = LstmCell { parts, kernel };
+        cell.pack();
+        cell
+    }
+
+    fn pack(&mut self) {
+        let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
+        self.kernel.pack(kernel, recurrent_kernel, bias);
+    }
+
+    fn parts(&self) -> &CellParts<T, LstmOptions> {
+        &self.parts
     }
 }
 
-impl<T: Float> fmt::Debug for LstmCell<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LstmCell")
-            .field("input_size", &self.weights.input_size())
-            .field("units", &self.weights.units())
-            .field("activation", &self.activation)
-            .field("recurrent_activation", &self.recurrent_activation)
-            .field("use_bias", &self.weights.bias.is_some())
-            .finish_non_exhaustive()
+impl<T: Float> LstmCell<T> {
+    #[inline]
+    fn by_kernel(&self) -> ByKernel<'_, Self, LstmKernel<T>> {
+        let CellParts { weights, activation, options, .. } = &self.parts;
+        let (form, recurrent_activation) = (Form::Lstm, &options.recurrent_activation);
+        ByKernel { cell: self, kernel: &self.kernel, form, weights, activation, recurrent_activation }
     }
 }
+
+impl<T: Float> Cell for LstmCell<T> {
+    cell_methods!();
+
+    fn step(&self, step: Step<'_, T>) {
+        let mut own = Vec::new();
+        if let Some(step) = step.fitted(self, self.parts.spec.state.width(), &mut own) {
+            self.by_kernel().step(step);
+        }
+    }
+
+    #[inline]
+    fn fused(&self) -> impl FusedCell<Elem = T> {
+        self.by_kernel()
+    }
+}
+
+debug_cell!(LstmCell);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::sealed::Sealed;
 use super::{Layer, summary, unrolled};
-use crate::cells::{Cell, check_output};
+use crate::cells::builder::RunOptions;
+use crate::cells::{Cell, FusedCell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::room::{Call, CallBack, Held, Room};
@@ -35,17 +36,6 @@ pub struct Recurrent<C: Cell> {
     /// The elements of all weights.
     params: usize,
     options: RunOptions,
-}
-
-/// The options of Keras's `RNN` itself: the same for every cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RunOptions {
-    pub(crate) return_sequences: bool,
-    pub(crate) return_state: bool,
-    pub(crate) go_backwards: bool,
-    pub(crate) zero_output_for_mask: bool,
-    /// Keras's `unroll`, as far as it changes numbers: see [`unrolled`].
-    pub(crate) unroll: bool,
 }
 
 impl<C: Cell> Recurrent<C> {
@@ -140,32 +130,6 @@ impl<C: Cell> Recurrent<C> {
         }
         Arc::get_mut(&mut self.cell).ok_or(Error::SharedCell { cell: "RNN" })
     }
-
-    /// The cell, for its weights to be changed.
-    fn change(&mut self) -> Result<Change<'_, C>> {
-        self.own_cell()?;
-        self.stamp.renew();
-        Ok(Change(self.own_cell()?))
-    }
-}
-
-impl RunOptions {
-    /// All options as one number.
-    fn as_number(self) -> u64 {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self;
-        [return_sequences, return_state, go_backwards, zero_output_for_mask, unroll]
-            .into_iter()
-            .fold(0, |number, flag| 2 * number + u64::from(flag))
-    }
-}
-
-/// A cell whose weights are being changed. They are packed anew when it goes, so also when a visitor panics.
-struct Change<'c, C: Cell>(&'c mut C);
-
-impl<C: Cell> Drop for Change<'_, C> {
-    fn drop(&mut self) {
-        self.0.weights_changed();
-    }
 }
 
 impl<C: Cell> Sealed for Recurrent<C> {}
@@ -237,7 +201,9 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
-        self.change()?.0.visit_weights_mut(visitor);
+        self.own_cell()?;
+        self.stamp.renew();
+        self.own_cell()?.visit_weights_mut(visitor);
         Ok(())
     }
 
@@ -308,8 +274,8 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
-        let work = take(&mut scratch.work, self.cell.rows_scratch_len(1));
-        self.cell.step_row(step, work, scratch.odd);
+        let work = take(&mut scratch.work, self.cell.fused().rows_scratch_len(1));
+        self.cell.fused().step_row(step, work, scratch.odd);
     }
 
     fn can_train(&self) -> Result<()> {
@@ -317,7 +283,7 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     }
 
     fn may_fail_backward(&self) -> bool {
-        self.cell.may_fail_backward()
+        self.cell.fused().may_fail_backward()
     }
 
     fn backward_into(

@@ -292,8 +292,8 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::gradients::{Gradients, OutputGradient};
-    use crate::layers::gru::Gru;
-    use crate::layers::lstm::Lstm;
+    use crate::layers::names::Gru;
+    use crate::layers::names::Lstm;
     use crate::layers::stacked::Stacked;
     use crate::random::SeedSource;
     use crate::runner::run::Run;

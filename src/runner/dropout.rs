@@ -1,7 +1,7 @@
 //! Draws the dropout masks of one call: Keras's numbers, in Keras's order.
 
 use super::scratch::take;
-use crate::cells::CellDropout;
+use crate::cells::{CellDropout, mask_widths};
 use crate::float::Float;
 use crate::random::stateless::dropout_mask;
 use crate::rows::{Rows, RowsMut};
@@ -36,12 +36,6 @@ pub(crate) fn draw_masks<'b, T: Float>(
         }
     }
     Rows::packed(masks, width)
-}
-
-/// The width of all masks of a row side by side, and that of the widest: room is asked for both.
-pub(crate) fn mask_widths(generators: &[CellDropout]) -> (usize, usize) {
-    let width = generators.iter().fold(0, |sum: usize, generator| sum.saturating_add(generator.width()));
-    (width, generators.iter().map(|generator| generator.input_size.max(generator.units)).max().unwrap_or(0))
 }
 
 /// One mask. A rate of exactly 0 or 1 draws nothing in Keras either.

@@ -3,7 +3,7 @@
 //! What a spec says and this file doesn't know is a panic, so that no option is skipped.
 
 use recurrent::{
-    Activation, Bidirectional, Builder, Dense, Embedding, FanMode, Gru, GruCell, Initializer, Kind, Layer, Lstm,
+    Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, Initializer, Layer, Lstm,
     LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked,
     StackedCells, TimeDistributed,
 };
@@ -159,7 +159,7 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
 }
 
 /// The options that all three have.
-fn common<C: Kind>(mut builder: Builder<'static, C>, config: Config) -> Outcome<Builder<'static, C>> {
+fn common<C: BuiltInCell>(mut builder: Builder<'static, C>, config: Config) -> Outcome<Builder<'static, C>> {
     for (key, value) in config.0 {
         builder = match key.as_str() {
             "activation" => builder.activation(activation(&value)?),
