@@ -19,7 +19,8 @@ ACTIVATIONS = {
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
     "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
-    "hard_sigmoid": torch.nn.functional.hardsigmoid,
+    # PyTorch's own has a slope of f32's 1/6 in f64, too.
+    "hard_sigmoid": lambda x: (x / 6 + 0.5).clamp(0, 1),
     "elu": torch.nn.functional.elu,
     "softsign": torch.nn.functional.softsign,
     "softplus": torch.nn.functional.softplus,
@@ -73,14 +74,14 @@ class Draw:
 
     def __init__(self, name):
         rng = np.random.default_rng(zlib.crc32(name.encode()))
-        grid = np.concatenate([np.arange(-9999, 0), np.arange(1, 10000)])
+        grid = np.concatenate([np.arange(-5000, 0), np.arange(1, 5001)])
         self.left = rng.permutation(grid)
 
     def __call__(self, shape, scale):
         count = int(np.prod(shape))
         taken, self.left = self.left[:count], self.left[count:]
         assert taken.size == count, "enough numbers"
-        return (taken.reshape(shape) * (scale / 1e4)).round(5)
+        return (taken.reshape(shape) * (scale / 5e3)).round(5)
 
 
 def row_lengths(batch, timesteps):
@@ -218,8 +219,8 @@ class Made:
         self.state = {part: draw(shape, 0.8) if with_state else np.zeros(shape) for part, shape in parts.items()}
         sequences = one_config(spec)["return_sequences"]
         width = state_sizes["h"] * len(paths(spec))
-        self.into_output = draw((batch, timesteps, width) if sequences else (batch, width), 1.0)
-        self.into_states = {part: draw(shape, 1.0) for part, shape in parts.items()}
+        self.into_output = draw((batch, timesteps, width) if sequences else (batch, width), 1.0).round(2)
+        self.into_states = {part: draw(shape, 1.0).round(2) for part, shape in parts.items()}
 
     def tensors(self, dtype, grad=True):
         def turn(array):
@@ -293,5 +294,66 @@ def same_results(a, b, name, tolerance):
 
 
 def well_conditioned(made, make_step):
-    """That f32 and f64 agree, so a case lies off kinks and amplifies nothing."""
-    same_results(made.by_equations(make_step, "float32"), made.by_equations(make_step, "float64"), made.name, 3e-6)
+    """That f32 and f64 agree within a third of the tests' tolerances, so a case lies off kinks and amplifies little."""
+    narrow, wide = (made.by_equations(make_step, dtype) for dtype in ("float32", "float64"))
+    for (what, a), (_, b) in zip(flat(narrow), flat(wide), strict=True):
+        is_result = what.startswith(("output", "states"))
+        bound = 3e-6 * np.maximum(1, np.abs(b)) if is_result else 3e-6 + 3e-5 * np.abs(b)
+        assert (np.abs(a - b) <= bound).all(), f"{made.name}: {what} {np.abs(a - b).max():.1e} apart"
+
+
+def by_module(made, module, maps):
+    """Results and gradients of one of PyTorch's own layers, which also agree with the equations.
+
+    `maps` says for each weight of ours the module's key, and how an array or its gradient gets into that key's layout and
+    out of it. PyTorch adds two biases in each gate; the first is ours, the second zero.
+    """
+    weights, x, state = made.tensors(made.dtype, grad=False)
+    suffix = {"": "_l0", "forward/": "_l0", "backward/": "_l0_reverse"}
+    for key, parameter in module.named_parameters():
+        if "bias_hh" in key:
+            torch.nn.init.zeros_(parameter)
+    for path in paths(made.spec):
+        for key, (theirs, into, _) in maps.items():
+            if path + key in weights:
+                getattr(module, theirs + suffix[path]).data = into(weights[path + key]).contiguous()
+    config, timesteps = one_config(made.spec), x.shape[1]
+    x.requires_grad_()
+    parts = [part for part in ("h", "c") if paths(made.spec)[0] + part in state]
+    initial = [torch.stack([state[path + part] for path in paths(made.spec)]).requires_grad_() for part in parts]
+    given = x.flip(1) if config.get("go_backwards") else x
+    if made.lengths is not None:
+        assert not config.get("go_backwards"), "PyTorch can't go backwards alone over rows of several lengths"
+        given = torch.nn.utils.rnn.pack_padded_sequence(given, made.lengths, batch_first=True)
+    output, final = module(given, tuple(initial) if len(parts) == 2 else initial[0])
+    if made.lengths is not None:
+        output, _ = torch.nn.utils.rnn.pad_packed_sequence(output, batch_first=True, total_length=timesteps)
+    final = final if len(parts) == 2 else (final,)
+    if not config["return_sequences"]:
+        output = torch.cat(list(final[0]), -1)
+
+    def by_path(arrays):
+        return {path + part: of[i] for i, path in enumerate(paths(made.spec)) for part, of in zip(parts, arrays, strict=True)}
+
+    made.loss(output, by_path(final)).backward()
+    gradients = {}
+    for name in made.weights:
+        path, _, key = name.rpartition("/")
+        path = path and path + "/"
+        theirs, _, out = maps[key]
+        gradients[name] = out(getattr(module, theirs + suffix[path]).grad).numpy()
+    return {
+        "output": output.detach().numpy(),
+        "states": {k: v.detach().numpy() for k, v in by_path(final).items()},
+        "input": x.grad.numpy(),
+        "initial_state": {k: v.numpy() for k, v in by_path([i.grad for i in initial]).items()},
+        "weights": gradients,
+    }
+
+
+def transposed(tensor):
+    return tensor.T
+
+
+def unchanged(tensor):
+    return tensor
