@@ -18,7 +18,6 @@ ACTIVATIONS = {
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
     "relu": torch.relu,
-    "leaky_relu": lambda x: torch.nn.functional.leaky_relu(x, 0.2),
     # PyTorch's own has a slope of f32's 1/6 in f64, too.
     "hard_sigmoid": lambda x: (x / 6 + 0.5).clamp(0, 1),
     "elu": torch.nn.functional.elu,
