@@ -261,7 +261,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         if C::DROPOUT_SEED_FIRST {
             dropout = Some(self.draw_dropout_seed()?);
         }
-        for spec in &mut specs {
+        for spec in specs.iter_mut().filter(|spec| spec.drawn) {
             spec.initializer = with_seed(spec.initializer.clone(), &mut self.seeds)?;
         }
         let dropout = match dropout {

@@ -113,11 +113,20 @@ pub struct WeightSpec {
     pub(super) ones: Option<Range<usize>>,
     /// Whether the cell has it. Keras draws the seed of an initializer whose weight is left out.
     pub(super) exists: bool,
+    /// Whether the seed is drawn.
+    pub(super) drawn: bool,
 }
 
 impl WeightSpec {
     pub(super) fn new(name: &'static str, shape: &[usize], initializer: &Initializer) -> Self {
-        WeightSpec { name, shape: shape.to_vec(), initializer: initializer.clone(), ones: None, exists: true }
+        WeightSpec {
+            name,
+            shape: shape.to_vec(),
+            initializer: initializer.clone(),
+            ones: None,
+            exists: true,
+            drawn: true,
+        }
     }
 
     /// Elements of a vector that start at one, whatever the initializer says.
@@ -125,9 +134,14 @@ impl WeightSpec {
         WeightSpec { ones, ..self }
     }
 
-    /// Left out unless an option says so.
+    /// Left out unless an option says so; its seed is drawn all the same.
     pub(super) fn only_if(self, exists: bool) -> Self {
         WeightSpec { exists, ..self }
+    }
+
+    /// Nothing at all, not even a seed, unless an option says so.
+    pub(super) fn only_with(self, option: bool) -> Self {
+        WeightSpec { exists: option, drawn: option, ..self }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The runner asks a cell for [`Cell::fused`] and speaks to that alone. A cell without kernels is [`ByRow`], which goes
 //! through [`Cell::step`] row by row; a cell with a kernel of its own is [`ByKernel`]. Which of the two it is, is known
-//! when the program is compiled.
+//! when the program is compiled, or (of a cell with options that no kernel has) by one comparison.
 
 use super::dropout::{only_masks, step_dropout};
 use super::weights::{KERNEL, RECURRENT_KERNEL, Weights};
@@ -68,6 +68,12 @@ impl<'c, C: Cell> ByRow<'c, C> {
     #[inline]
     pub(super) fn fallible(cell: &'c C) -> Self {
         ByRow { cell, may_fail: true }
+    }
+
+    /// Of a cell whose backward pass never is one.
+    #[inline]
+    pub(super) fn infallible(cell: &'c C) -> Self {
+        ByRow { cell, may_fail: false }
     }
 }
 
@@ -230,6 +236,65 @@ impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> FusedCell for ByKernel<'_, C
         let &ByKernel { form, weights, activation, recurrent_activation, .. } = self;
         let keeps = !reads_preactivation(activation) && !reads_preactivation(recurrent_activation);
         keeps.then_some(BackwardPlan { form, weights, activation, recurrent_activation })
+    }
+}
+
+/// A cell that has a kernel for some of its options.
+#[derive(Debug)]
+pub(super) enum KernelOrRows<'c, C: Cell, K> {
+    Kernel(ByKernel<'c, C, K>),
+    Rows(ByRow<'c, C>),
+}
+
+macro_rules! either {
+    ($self:ident, $way:ident => $call:expr) => {
+        match $self {
+            KernelOrRows::Kernel($way) => $call,
+            KernelOrRows::Rows($way) => $call,
+        }
+    };
+}
+
+impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> FusedCell for KernelOrRows<'_, C, K> {
+    type Elem = T;
+
+    fn projected_len(&self) -> usize {
+        either!(self, way => way.projected_len())
+    }
+
+    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
+        either!(self, way => way.project(count, x, out));
+    }
+
+    #[inline]
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        either!(self, way => way.rows_scratch_len(batch))
+    }
+
+    #[inline]
+    fn step_rows(&self, call: StepRows<'_, T>) {
+        either!(self, way => way.step_rows(call));
+    }
+
+    #[inline]
+    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
+        either!(self, way => way.step_row(step, scratch, odd));
+    }
+
+    fn rows_backward_scratch_len(&self, batch: usize) -> usize {
+        either!(self, way => way.rows_backward_scratch_len(batch))
+    }
+
+    fn step_rows_backward(&self, call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
+        either!(self, way => way.step_rows_backward(call, gradients))
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        false
+    }
+
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
+        either!(self, way => way.backward_plan())
     }
 }
 

@@ -1,18 +1,20 @@
 //! The LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000).
 
 use super::builder::{Builder, Recipe};
-use super::built_in::{BuiltInCell, CellOptions, CellSpec, WeightSpec, cell_methods, debug_cell};
-use super::fused::ByKernel;
-use super::gates::{Gates, GatesBackward, apply, parts};
-use super::{Cell, CellParts, FusedCell, Step, StepBackward};
+use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::fused::{ByKernel, ByRow, KernelOrRows};
+use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
+use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::initializers::Initializer;
 use crate::kernels::LstmKernel;
 use crate::kernels::activate::activate_backward;
 use crate::kernels::backward::Form;
 use crate::kernels::isa::Isa;
 use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 
 /// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
 ///
@@ -40,11 +42,29 @@ use crate::state::StateLayout;
 /// assert!((h[[0, 0]] - 1.7850124).abs() < 1e-6); // what Keras prints
 /// # Ok::<(), recurrent::Error>(())
 /// ```
+///
+/// An option that Keras hasn't got; a cell with it runs by the equations, without a kernel:
+///
+/// ```text
+/// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
+/// ```
+///
+/// Its weight stands behind the others: `peephole_kernel` (3 units), i, f, o.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm};
+/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).build()?;
+/// let output = lstm.forward(&Array3::ones((2, 5, 3)))?;
+/// assert_eq!(output.last().dim(), (2, 8));
+/// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [24]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct LstmCell<T: Float = f32> {
     parts: CellParts<T, LstmOptions>,
-    /// The weights again, in the order in which a step reads them.
-    kernel: LstmKernel<T>,
+    /// The weights again, in the order in which a step reads them; none with options that the kernel hasn't got.
+    kernel: Option<LstmKernel<T>>,
 }
 
 /// What only an LSTM's builder has.
@@ -53,17 +73,40 @@ pub struct LstmCell<T: Float = f32> {
 pub struct LstmOptions {
     recurrent_activation: Activation,
     unit_forget_bias: bool,
+    peephole: bool,
+    peephole_initializer: Initializer,
 }
 
 impl Default for LstmOptions {
     fn default() -> Self {
-        LstmOptions { recurrent_activation: Activation::Sigmoid, unit_forget_bias: true }
+        LstmOptions {
+            recurrent_activation: Activation::Sigmoid,
+            unit_forget_bias: true,
+            peephole: false,
+            peephole_initializer: Initializer::GlorotUniform { seed: None },
+        }
+    }
+}
+
+impl LstmOptions {
+    /// Whether there is none that the kernel hasn't got.
+    fn is_plain(&self) -> bool {
+        !self.peephole
+    }
+
+    /// The place of a gate's peephole: the candidate has none.
+    fn peephole_place(&self, gate: usize) -> Option<usize> {
+        (gate != C).then(|| gate - usize::from(gate > C))
     }
 }
 
 impl CellOptions for LstmOptions {
     fn recurrent_activation(&self) -> Option<&Activation> {
         Some(&self.recurrent_activation)
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("peephole", self.peephole);
     }
 }
 
@@ -78,12 +121,25 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     pub fn unit_forget_bias(self, yes: bool) -> Self {
         self.with(|options| options.unit_forget_bias = yes)
     }
+
+    /// Whether the gates see the cell state: i and f the old one, o the new one, unit by unit. ONNX's input `P`.
+    pub fn peephole(self, yes: bool) -> Self {
+        self.with(|options| options.peephole = yes)
+    }
+
+    /// How `peephole_kernel` is filled, if there is one: by default `glorot_uniform`.
+    pub fn peephole_initializer(self, initializer: Initializer) -> Self {
+        self.with(|options| options.peephole_initializer = initializer)
+    }
 }
 
 const I: usize = 0;
 const F: usize = 1;
 const C: usize = 2;
 const O: usize = 3;
+
+/// The place of the weight behind the bias.
+const PEEPHOLE_KERNEL: usize = 3;
 
 impl<T: Float> BuiltInCell for LstmCell<T> {
     type Options = LstmOptions;
@@ -94,29 +150,37 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
     fn spec(input_size: usize, units: usize, _: &LstmOptions) -> CellSpec {
         let state = StateLayout::new([("h", units), ("c", units)]);
-        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 4 * units }
+        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 7 * units }
     }
 
     fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
-        let units = recipe.units;
-        let forget = recipe.options.unit_forget_bias.then(|| units..units.saturating_mul(2));
-        let bias = recipe.bias(&[units.saturating_mul(4)]);
-        vec![recipe.kernel(4), recipe.recurrent_kernel(units, 4), bias.ones(forget)]
+        let Recipe { units, options, .. } = recipe;
+        let gates = 4;
+        let of_gates = |gates: usize| units.saturating_mul(gates);
+        let forget = options.unit_forget_bias.then(|| *units..of_gates(2));
+        let peephole = WeightSpec::new("peephole_kernel", &[of_gates(gates - 1)], &options.peephole_initializer);
+        vec![
+            recipe.kernel(gates),
+            recipe.recurrent_kernel(*units, gates),
+            recipe.bias(&[of_gates(gates)]).ones(forget),
+            peephole.only_with(options.peephole),
+        ]
     }
 
     fn forward(&self, step: Step<'_, T>) {
-        let CellParts { units, weights, activation, options, .. } = &self.parts;
-        let (h, c) = step.prev.split_at(*units);
-        let (h_next, c_next) = step.next.split_at_mut(*units);
-        let gates = Gates::new(weights, *units, step.x, h, step.dropout);
-        let [i, f, g, o] = parts(step.tape.unwrap_or(step.scratch), *units);
-        for (gate, y) in [(I, &mut *i), (F, &mut *f), (C, &mut *g), (O, &mut *o)] {
-            gates.preactivation(gate, y);
-            apply(if gate == C { activation } else { &options.recurrent_activation }, y);
-        }
-        for unit in 0..*units {
+        let CellParts { units, weights, activation, .. } = &self.parts;
+        let units = *units;
+        let (h, c) = step.prev.split_at(units);
+        let (h_next, c_next) = step.next.split_at_mut(units);
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        let [i, f, g, o] = parts(step.tape.unwrap_or(step.scratch), units);
+        self.gate(&gates, I, c, i);
+        self.gate(&gates, F, c, f);
+        self.gate(&gates, C, c, g);
+        for unit in 0..units {
             c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
         }
+        self.gate(&gates, O, c_next, o);
         h_next.copy_from_slice(c_next);
         apply(activation, h_next);
         h_next.iter_mut().zip(o).for_each(|(h, &mut o)| *h *= o);
@@ -128,60 +192,71 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     /// di = dc' g,   df = dc' c,   dg = dc' i,   dc = dc' f
     /// ```
     /// then for each gate, with `dz` the gradient of its preactivation: `dh += dz R^T`, `dx += dz K^T`, `dK += x dz`,
-    /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o.
+    /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o. With options:
+    ///
+    /// ```text
+    /// peephole          dc' += dzo Po,  dPo += dzo c',  dc += dzi Pi + dzf Pf,  dPi += dzi c,  dPf += dzf c
+    /// ```
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
-        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let CellParts { units, weights, activation, .. } = &self.parts;
         let units = *units;
         let (h, c) = step.prev.split_at(units);
         let (d_h_next, d_c_next) = step.d_next.split_at(units);
         let c_next = &step.next[units..];
-        let gate = |gate: usize| &step.tape[gate * units..][..units];
+        let value = |gate: usize| &step.tape[gate * units..][..units];
         let (d_h, d_c) = step.d_prev.split_at_mut(units);
-        let [t, dc_next, d, buffer] = parts(step.scratch, units);
+        let [t, dc_next, di, df, dg, d_o, buffer] = parts(step.scratch, units);
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        let mut through = |gate, c: &[T], d: &mut [T]| self.through(&gates, gate, c, value(gate), d, buffer);
 
         t.copy_from_slice(c_next);
         apply(activation, t);
-        for (unit, dc_next) in dc_next.iter_mut().enumerate() {
-            *dc_next = d_h_next[unit] * gate(O)[unit];
+        for unit in 0..units {
+            dc_next[unit] = d_h_next[unit] * value(O)[unit];
+            d_o[unit] = d_h_next[unit] * t[unit];
         }
         activate_backward(Isa::detect(), activation, c_next, t, dc_next);
+        through(O, c_next, d_o);
+        self.peephole_backward(O, c_next, d_o, dc_next, gradients);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
-            d_c[unit] = dc_next[unit] * gate(F)[unit];
+            di[unit] = dc_next[unit] * value(C)[unit];
+            df[unit] = dc_next[unit] * c[unit];
+            dg[unit] = dc_next[unit] * value(I)[unit];
+            d_c[unit] = dc_next[unit] * value(F)[unit];
         }
+        for (gate, d) in [(I, &mut *di), (F, &mut *df)] {
+            through(gate, c, d);
+            self.peephole_backward(gate, c, d, d_c, gradients);
+        }
+        through(C, c, dg);
+
         step.d_x.fill(T::zero());
         d_h.fill(T::zero());
-        let gates = Gates::new(weights, units, step.x, h, step.dropout);
         let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
-        for at in [I, F, C, O] {
-            for (unit, d) in d.iter_mut().enumerate() {
-                *d = match at {
-                    I => dc_next[unit] * gate(C)[unit],
-                    F => dc_next[unit] * c[unit],
-                    C => dc_next[unit] * gate(I)[unit],
-                    _ => d_h_next[unit] * t[unit],
-                };
-            }
-            let activation = if at == C { activation } else { &options.recurrent_activation };
-            gates.gate(at, activation, gate(at), d, buffer);
+        for (gate, dz) in [(I, di), (F, df), (C, dg), (O, d_o)] {
+            gates.products(gate, dz);
         }
     }
 
     fn packed_len(recipe: &Recipe<LstmOptions>) -> Option<usize> {
-        LstmKernel::<T>::packed_len(recipe.input_size, recipe.units)
+        let plain = recipe.options.is_plain();
+        if plain { LstmKernel::<T>::packed_len(recipe.input_size, recipe.units) } else { Some(0) }
     }
 
     fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
-        let kernel = LstmKernel::new(parts.spec.input_size, parts.units);
-        debug_assert_eq!(kernel.saved_len(), parts.spec.tape);
+        let kernel = parts.options.is_plain().then(|| LstmKernel::new(parts.spec.input_size, parts.units));
+        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.saved_len() == parts.spec.tape));
         let mut cell = LstmCell { parts, kernel };
         cell.pack();
         cell
     }
 
     fn pack(&mut self) {
-        let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
-        self.kernel.pack(kernel, recurrent_kernel, bias);
+        if let Some(packed) = &mut self.kernel {
+            let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
+            packed.pack(kernel, recurrent_kernel, bias);
+        }
     }
 
     fn parts(&self) -> &CellParts<T, LstmOptions> {
@@ -190,11 +265,54 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 }
 
 impl<T: Float> LstmCell<T> {
+    fn activation(&self, gate: usize) -> &Activation {
+        if gate == C { &self.parts.activation } else { &self.parts.options.recurrent_activation }
+    }
+
+    /// A gate's peepholes, if it has any.
+    fn peephole(&self, gate: usize) -> Option<(usize, &[T])> {
+        let CellParts { weights, units, options, .. } = &self.parts;
+        let start = options.peephole_place(gate)? * units;
+        Some((start, &weights.get(PEEPHOLE_KERNEL)?[start..][..*units]))
+    }
+
+    /// The preactivation of a gate that looks at `c`.
+    fn preactivation(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], z: &mut [T]) {
+        gates.preactivation(gate, z);
+        if let Some((_, peephole)) = self.peephole(gate) {
+            z.iter_mut().zip(peephole.iter().zip(c)).for_each(|(z, (&p, &c))| *z += p * c);
+        }
+    }
+
+    /// The value of a gate that looks at `c`.
+    fn gate(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], y: &mut [T]) {
+        self.preactivation(gates, gate, c, y);
+        apply(self.activation(gate), y);
+    }
+
+    /// The gradient of a gate's value, `d`, becomes that of its preactivation.
+    fn through(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], y: &[T], d: &mut [T], buffer: &mut [T]) {
+        through_activation(self.activation(gate), y, d, buffer, |z| self.preactivation(gates, gate, c, z));
+    }
+
+    /// Back through the peepholes of a gate that looks at `c`, whose gradient is added to.
+    fn peephole_backward(&self, gate: usize, c: &[T], dz: &[T], d_c: &mut [T], gradients: &mut WeightGradients<'_, T>) {
+        let place = self.parts.weights.gradient(PEEPHOLE_KERNEL);
+        if let (Some((start, peephole)), Some(place)) = (self.peephole(gate), place) {
+            let gradient = &mut gradients.slice(place)[start..];
+            for (unit, &dz) in dz.iter().enumerate() {
+                d_c[unit] += dz * peephole[unit];
+                gradient[unit] += dz * c[unit];
+            }
+        }
+    }
+
     #[inline]
-    fn by_kernel(&self) -> ByKernel<'_, Self, LstmKernel<T>> {
+    fn by_kernel(&self) -> Option<ByKernel<'_, Self, LstmKernel<T>>> {
         let CellParts { weights, activation, options, .. } = &self.parts;
         let (form, recurrent_activation) = (Form::Lstm, &options.recurrent_activation);
-        ByKernel { cell: self, kernel: &self.kernel, form, weights, activation, recurrent_activation }
+        let kernel = self.kernel.as_ref()?;
+        Some(ByKernel { cell: self, kernel, form, weights, activation, recurrent_activation })
     }
 }
 
@@ -204,13 +322,19 @@ impl<T: Float> Cell for LstmCell<T> {
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
         if let Some(step) = step.fitted(self, self.parts.spec.state.width(), &mut own) {
-            self.by_kernel().step(step);
+            match self.by_kernel() {
+                Some(kernel) => kernel.step(step),
+                None => self.forward(step),
+            }
         }
     }
 
     #[inline]
     fn fused(&self) -> impl FusedCell<Elem = T> {
-        self.by_kernel()
+        match self.by_kernel() {
+            Some(kernel) => KernelOrRows::Kernel(kernel),
+            None => KernelOrRows::Rows(ByRow::infallible(self)),
+        }
     }
 }
 

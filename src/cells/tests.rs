@@ -174,6 +174,12 @@ fn lstm() {
 }
 
 #[test]
+fn lstm_with_options() {
+    let lstm = || Lstm::<f64>::builder(3, 4);
+    check_with_dropout!("peephole", lstm().peephole(true));
+}
+
+#[test]
 fn gru() {
     check_with_dropout!("GRU", Gru::<f64>::builder(3, 4));
     check_with_dropout!("GRU, reset before", Gru::<f64>::builder(3, 4).reset_after(false));

@@ -142,6 +142,7 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             if let Some(gates) = gates {
                 builder = builder.recurrent_activation(gates);
             }
+            builder = builder.peephole(config.flag("peephole"));
             Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
