@@ -43,21 +43,22 @@ use crate::structure::StructureVisitor;
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 ///
-/// An option that Keras hasn't got; a cell with it runs by the equations, without a kernel:
+/// Options that Keras hasn't got, in any combination; a cell with one of them runs by the equations, without a kernel:
 ///
 /// ```text
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
+/// input_forget      f  = 1 - i, and no weight has columns of f                            (Greff et al. 2017)
 /// ```
 ///
-/// Its weight stands behind the others: `peephole_kernel` (3 units), i, f, o.
+/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o.
 ///
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Layer, Lstm};
-/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).build()?;
+/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).build()?;
 /// let output = lstm.forward(&Array3::ones((2, 5, 3)))?;
 /// assert_eq!(output.last().dim(), (2, 8));
-/// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [24]);
+/// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [16]);
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Clone)]
@@ -75,6 +76,7 @@ pub struct LstmOptions {
     unit_forget_bias: bool,
     peephole: bool,
     peephole_initializer: Initializer,
+    input_forget: bool,
 }
 
 impl Default for LstmOptions {
@@ -84,6 +86,7 @@ impl Default for LstmOptions {
             unit_forget_bias: true,
             peephole: false,
             peephole_initializer: Initializer::GlorotUniform { seed: None },
+            input_forget: false,
         }
     }
 }
@@ -91,12 +94,22 @@ impl Default for LstmOptions {
 impl LstmOptions {
     /// Whether there is none that the kernel hasn't got.
     fn is_plain(&self) -> bool {
-        !self.peephole
+        !self.peephole && !self.input_forget
+    }
+
+    /// The place of a gate's columns: with `input_forget` there are none of f.
+    fn columns(&self, gate: usize) -> Option<usize> {
+        match (self.input_forget, gate) {
+            (true, F) => None,
+            (true, C | O) => Some(gate - 1),
+            _ => Some(gate),
+        }
     }
 
     /// The place of a gate's peephole: the candidate has none.
     fn peephole_place(&self, gate: usize) -> Option<usize> {
-        (gate != C).then(|| gate - usize::from(gate > C))
+        let before = usize::from(gate > C);
+        self.columns(gate).filter(|_| gate != C).map(|place| place - before)
     }
 }
 
@@ -107,6 +120,7 @@ impl CellOptions for LstmOptions {
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("peephole", self.peephole);
+        visitor.value("input_forget", self.input_forget);
     }
 }
 
@@ -117,7 +131,7 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     }
 
     /// Whether the forget gate's bias starts at one (Jozefowicz et al. 2015). The other gates' bias is what the bias
-    /// initializer says, as Keras does it (and not zeros, as Keras documents it).
+    /// initializer says, as Keras does it (and not zeros, as Keras documents it). With `input_forget` there is none.
     pub fn unit_forget_bias(self, yes: bool) -> Self {
         self.with(|options| options.unit_forget_bias = yes)
     }
@@ -130,6 +144,11 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     /// How `peephole_kernel` is filled, if there is one: by default `glorot_uniform`.
     pub fn peephole_initializer(self, initializer: Initializer) -> Self {
         self.with(|options| options.peephole_initializer = initializer)
+    }
+
+    /// Whether the forget gate is what the input gate leaves, `f = 1 - i`: ONNX's attribute of this name.
+    pub fn input_forget(self, yes: bool) -> Self {
+        self.with(|options| options.input_forget = yes)
     }
 }
 
@@ -144,8 +163,8 @@ const PEEPHOLE_KERNEL: usize = 3;
 impl<T: Float> BuiltInCell for LstmCell<T> {
     type Options = LstmOptions;
 
-    fn gates(_: &LstmOptions) -> usize {
-        4
+    fn gates(options: &LstmOptions) -> usize {
+        if options.input_forget { 3 } else { 4 }
     }
 
     fn spec(input_size: usize, units: usize, _: &LstmOptions) -> CellSpec {
@@ -155,9 +174,9 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
     fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
         let Recipe { units, options, .. } = recipe;
-        let gates = 4;
+        let gates = Self::gates(options);
         let of_gates = |gates: usize| units.saturating_mul(gates);
-        let forget = options.unit_forget_bias.then(|| *units..of_gates(2));
+        let forget = (options.unit_forget_bias && !options.input_forget).then(|| *units..of_gates(2));
         let peephole = WeightSpec::new("peephole_kernel", &[of_gates(gates - 1)], &options.peephole_initializer);
         vec![
             recipe.kernel(gates),
@@ -168,14 +187,18 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     }
 
     fn forward(&self, step: Step<'_, T>) {
-        let CellParts { units, weights, activation, .. } = &self.parts;
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
         let units = *units;
         let (h, c) = step.prev.split_at(units);
         let (h_next, c_next) = step.next.split_at_mut(units);
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
         let [i, f, g, o] = parts(step.tape.unwrap_or(step.scratch), units);
         self.gate(&gates, I, c, i);
-        self.gate(&gates, F, c, f);
+        if options.input_forget {
+            f.iter_mut().zip(&*i).for_each(|(f, &i)| *f = T::one() - i);
+        } else {
+            self.gate(&gates, F, c, f);
+        }
         self.gate(&gates, C, c, g);
         for unit in 0..units {
             c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
@@ -196,9 +219,10 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     ///
     /// ```text
     /// peephole          dc' += dzo Po,  dPo += dzo c',  dc += dzi Pi + dzf Pf,  dPi += dzi c,  dPf += dzf c
+    /// input_forget      di = dc' (g - c)
     /// ```
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
-        let CellParts { units, weights, activation, .. } = &self.parts;
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
         let units = *units;
         let (h, c) = step.prev.split_at(units);
         let (d_h_next, d_c_next) = step.d_next.split_at(units);
@@ -220,14 +244,17 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         self.peephole_backward(O, c_next, d_o, dc_next, gradients);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
-            di[unit] = dc_next[unit] * value(C)[unit];
+            let candidate = value(C)[unit];
+            di[unit] = dc_next[unit] * if options.input_forget { candidate - c[unit] } else { candidate };
             df[unit] = dc_next[unit] * c[unit];
             dg[unit] = dc_next[unit] * value(I)[unit];
             d_c[unit] = dc_next[unit] * value(F)[unit];
         }
         for (gate, d) in [(I, &mut *di), (F, &mut *df)] {
-            through(gate, c, d);
-            self.peephole_backward(gate, c, d, d_c, gradients);
+            if options.columns(gate).is_some() {
+                through(gate, c, d);
+                self.peephole_backward(gate, c, d, d_c, gradients);
+            }
         }
         through(C, c, dg);
 
@@ -235,7 +262,9 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         d_h.fill(T::zero());
         let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
         for (gate, dz) in [(I, di), (F, df), (C, dg), (O, d_o)] {
-            gates.products(gate, dz);
+            if let Some(columns) = options.columns(gate) {
+                gates.products(columns, dz);
+            }
         }
     }
 
@@ -278,7 +307,9 @@ impl<T: Float> LstmCell<T> {
 
     /// The preactivation of a gate that looks at `c`.
     fn preactivation(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], z: &mut [T]) {
-        gates.preactivation(gate, z);
+        if let Some(columns) = self.parts.options.columns(gate) {
+            gates.preactivation(columns, z);
+        }
         if let Some((_, peephole)) = self.peephole(gate) {
             z.iter_mut().zip(peephole.iter().zip(c)).for_each(|(z, (&p, &c))| *z += p * c);
         }

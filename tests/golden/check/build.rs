@@ -142,7 +142,7 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             if let Some(gates) = gates {
                 builder = builder.recurrent_activation(gates);
             }
-            builder = builder.peephole(config.flag("peephole"));
+            builder = builder.peephole(config.flag("peephole")).input_forget(config.flag("coupled_input_forget"));
             Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
