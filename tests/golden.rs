@@ -32,6 +32,11 @@ fn stacked() {
 }
 
 #[test]
+fn cells_of_other_frameworks() {
+    every_case("cells/lstm_options", 27, |case| by_dtype!(run_and_check, case));
+}
+
+#[test]
 fn bidirectional() {
     fn check<T: Element>(case: &Value) -> Outcome {
         if case["refused"].is_null() {

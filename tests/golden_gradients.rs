@@ -117,6 +117,11 @@ fn one_layer() {
 }
 
 #[test]
+fn cells_of_other_frameworks() {
+    every_case("cells/lstm_options", 27, |case| by_dtype!(check_gradients, case));
+}
+
+#[test]
 fn wrappers() {
     every_case("gradients/wrappers", 220, |case| by_dtype!(check_gradients, case));
 }

@@ -6,6 +6,7 @@ use super::fused::{ByKernel, ByRow, KernelOrRows};
 use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
 use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::initializers::Initializer;
@@ -48,6 +49,7 @@ use crate::structure::StructureVisitor;
 /// ```text
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
 /// input_forget      f  = 1 - i, and no weight has columns of f                            (Greff et al. 2017)
+/// clip(b)           each sum is brought to the nearer end of [-b, b] before its activation (ONNX's clip)
 /// ```
 ///
 /// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o.
@@ -55,7 +57,7 @@ use crate::structure::StructureVisitor;
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Layer, Lstm};
-/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).build()?;
+/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).clip(3.0).build()?;
 /// let output = lstm.forward(&Array3::ones((2, 5, 3)))?;
 /// assert_eq!(output.last().dim(), (2, 8));
 /// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [16]);
@@ -77,6 +79,7 @@ pub struct LstmOptions {
     peephole: bool,
     peephole_initializer: Initializer,
     input_forget: bool,
+    clip: Option<f64>,
 }
 
 impl Default for LstmOptions {
@@ -87,6 +90,7 @@ impl Default for LstmOptions {
             peephole: false,
             peephole_initializer: Initializer::GlorotUniform { seed: None },
             input_forget: false,
+            clip: None,
         }
     }
 }
@@ -94,7 +98,8 @@ impl Default for LstmOptions {
 impl LstmOptions {
     /// Whether there is none that the kernel hasn't got.
     fn is_plain(&self) -> bool {
-        !self.peephole && !self.input_forget
+        let LstmOptions { peephole, input_forget, clip, .. } = self;
+        !peephole && !input_forget && clip.is_none()
     }
 
     /// The place of a gate's columns: with `input_forget` there are none of f.
@@ -118,9 +123,19 @@ impl CellOptions for LstmOptions {
         Some(&self.recurrent_activation)
     }
 
+    fn check(&self) -> Result<()> {
+        match self.clip {
+            Some(given) if given.is_nan() || given <= 0.0 => {
+                Err(Error::OptionNumber { option: "clip", expected: "above zero", given })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("peephole", self.peephole);
         visitor.value("input_forget", self.input_forget);
+        visitor.value("clip", self.clip);
     }
 }
 
@@ -150,6 +165,12 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     pub fn input_forget(self, yes: bool) -> Self {
         self.with(|options| options.input_forget = yes)
     }
+
+    /// The bound of what goes into the activations of the gates and the candidate: ONNX's attribute of this name. What
+    /// goes into the activation of c is not bounded, as in ONNX Runtime. Beyond the bound the gradient is zero.
+    pub fn clip(self, bound: f64) -> Self {
+        self.with(|options| options.clip = Some(bound))
+    }
 }
 
 const I: usize = 0;
@@ -169,7 +190,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
     fn spec(input_size: usize, units: usize, _: &LstmOptions) -> CellSpec {
         let state = StateLayout::new([("h", units), ("c", units)]);
-        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 7 * units }
+        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 8 * units }
     }
 
     fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
@@ -220,6 +241,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     /// ```text
     /// peephole          dc' += dzo Po,  dPo += dzo c',  dc += dzi Pi + dzf Pf,  dPi += dzi c,  dPf += dzf c
     /// input_forget      di = dc' (g - c)
+    /// clip              dz = 0 beyond the bound
     /// ```
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
         let CellParts { units, weights, activation, options, .. } = &self.parts;
@@ -229,9 +251,9 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         let c_next = &step.next[units..];
         let value = |gate: usize| &step.tape[gate * units..][..units];
         let (d_h, d_c) = step.d_prev.split_at_mut(units);
-        let [t, dc_next, di, df, dg, d_o, buffer] = parts(step.scratch, units);
+        let [t, dc_next, di, df, dg, d_o, buffer, inside] = parts(step.scratch, units);
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
-        let mut through = |gate, c: &[T], d: &mut [T]| self.through(&gates, gate, c, value(gate), d, buffer);
+        let mut through = |gate, c: &[T], d: &mut [T]| self.through(&gates, gate, c, value(gate), d, [buffer, inside]);
 
         t.copy_from_slice(c_next);
         apply(activation, t);
@@ -305,7 +327,7 @@ impl<T: Float> LstmCell<T> {
         Some((start, &weights.get(PEEPHOLE_KERNEL)?[start..][..*units]))
     }
 
-    /// The preactivation of a gate that looks at `c`.
+    /// The preactivation of a gate that looks at `c`, before the clip.
     fn preactivation(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], z: &mut [T]) {
         if let Some(columns) = self.parts.options.columns(gate) {
             gates.preactivation(columns, z);
@@ -318,12 +340,33 @@ impl<T: Float> LstmCell<T> {
     /// The value of a gate that looks at `c`.
     fn gate(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], y: &mut [T]) {
         self.preactivation(gates, gate, c, y);
+        if let Some(clip) = self.parts.options.clip.map(T::from_f64) {
+            y.iter_mut().for_each(|z| *z = bound(*z, clip));
+        }
         apply(self.activation(gate), y);
     }
 
     /// The gradient of a gate's value, `d`, becomes that of its preactivation.
-    fn through(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], y: &[T], d: &mut [T], buffer: &mut [T]) {
-        through_activation(self.activation(gate), y, d, buffer, |z| self.preactivation(gates, gate, c, z));
+    fn through(
+        &self,
+        gates: &Gates<'_, T>,
+        gate: usize,
+        c: &[T],
+        y: &[T],
+        d: &mut [T],
+        [buffer, inside]: [&mut [T]; 2],
+    ) {
+        let Some(clip) = self.parts.options.clip.map(T::from_f64) else {
+            return through_activation(self.activation(gate), y, d, buffer, |z| self.preactivation(gates, gate, c, z));
+        };
+        self.preactivation(gates, gate, c, buffer);
+        for (z, inside) in buffer.iter_mut().zip(&mut *inside) {
+            let bounded = bound(*z, clip);
+            *inside = if bounded == *z { T::one() } else { T::zero() };
+            *z = bounded;
+        }
+        activate_backward(Isa::detect(), self.activation(gate), buffer, y, d);
+        d.iter_mut().zip(inside).for_each(|(d, &mut inside)| *d *= inside);
     }
 
     /// Back through the peepholes of a gate that looks at `c`, whose gradient is added to.
@@ -344,6 +387,17 @@ impl<T: Float> LstmCell<T> {
         let (form, recurrent_activation) = (Form::Lstm, &options.recurrent_activation);
         let kernel = self.kernel.as_ref()?;
         Some(ByKernel { cell: self, kernel, form, weights, activation, recurrent_activation })
+    }
+}
+
+/// `z`, or the nearer end of [-clip, clip]; NaN stays.
+fn bound<T: Float>(z: T, clip: T) -> T {
+    if z > clip {
+        clip
+    } else if z < -clip {
+        -clip
+    } else {
+        z
     }
 }
 

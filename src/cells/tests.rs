@@ -178,6 +178,7 @@ fn lstm_with_options() {
     let lstm = || Lstm::<f64>::builder(3, 4);
     check_with_dropout!("peephole", lstm().peephole(true));
     check_with_dropout!("input_forget", lstm().input_forget(true));
+    check_with_dropout!("clip", lstm().clip(0.4));
 }
 
 #[test]

@@ -143,6 +143,9 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
                 builder = builder.recurrent_activation(gates);
             }
             builder = builder.peephole(config.flag("peephole")).input_forget(config.flag("coupled_input_forget"));
+            if let Some(value) = config.take("clip") {
+                builder = builder.clip(float(&value));
+            }
             Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
