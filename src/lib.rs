@@ -112,6 +112,7 @@
 //! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
 //! |---|---|---|---|---|---|---|---|---|
 //! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
 //! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
 //! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
 //! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |

@@ -34,6 +34,7 @@ fn stacked() {
 #[test]
 fn cells_of_other_frameworks() {
     every_case("cells/lstm_options", 27, |case| by_dtype!(run_and_check, case));
+    every_case("cells/projection", 11, |case| by_dtype!(run_and_check, case));
 }
 
 #[test]

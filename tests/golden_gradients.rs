@@ -119,6 +119,7 @@ fn one_layer() {
 #[test]
 fn cells_of_other_frameworks() {
     every_case("cells/lstm_options", 27, |case| by_dtype!(check_gradients, case));
+    every_case("cells/projection", 11, |case| by_dtype!(check_gradients, case));
 }
 
 #[test]

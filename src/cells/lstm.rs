@@ -3,7 +3,7 @@
 use super::builder::{Builder, Recipe};
 use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
 use super::fused::{ByKernel, ByRow, KernelOrRows};
-use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
+use super::gates::{Gates, GatesBackward, add_scaled, apply, dot, parts, through_activation};
 use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -50,16 +50,18 @@ use crate::structure::StructureVisitor;
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
 /// input_forget      f  = 1 - i, and no weight has columns of f                            (Greff et al. 2017)
 /// clip(b)           each sum is brought to the nearer end of [-b, b] before its activation (ONNX's clip)
+/// projection_units  h' = (o activation(c')) Q                                             (Sak et al. 2014)
 /// ```
 ///
-/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o.
+/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o;
+/// `projection_kernel` (units, projection_units). With a projection the recurrent kernel is (projection_units, 4 units).
 ///
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Layer, Lstm};
-/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).clip(3.0).build()?;
+/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).clip(3.0).projection_units(4).build()?;
 /// let output = lstm.forward(&Array3::ones((2, 5, 3)))?;
-/// assert_eq!(output.last().dim(), (2, 8));
+/// assert_eq!(output.last().dim(), (2, 4));
 /// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [16]);
 /// # Ok::<(), recurrent::Error>(())
 /// ```
@@ -80,6 +82,8 @@ pub struct LstmOptions {
     peephole_initializer: Initializer,
     input_forget: bool,
     clip: Option<f64>,
+    projection_units: Option<usize>,
+    projection_initializer: Initializer,
 }
 
 impl Default for LstmOptions {
@@ -91,6 +95,8 @@ impl Default for LstmOptions {
             peephole_initializer: Initializer::GlorotUniform { seed: None },
             input_forget: false,
             clip: None,
+            projection_units: None,
+            projection_initializer: Initializer::GlorotUniform { seed: None },
         }
     }
 }
@@ -98,8 +104,8 @@ impl Default for LstmOptions {
 impl LstmOptions {
     /// Whether there is none that the kernel hasn't got.
     fn is_plain(&self) -> bool {
-        let LstmOptions { peephole, input_forget, clip, .. } = self;
-        !peephole && !input_forget && clip.is_none()
+        let LstmOptions { peephole, input_forget, clip, projection_units, .. } = self;
+        !peephole && !input_forget && clip.is_none() && projection_units.is_none()
     }
 
     /// The place of a gate's columns: with `input_forget` there are none of f.
@@ -124,6 +130,9 @@ impl CellOptions for LstmOptions {
     }
 
     fn check(&self) -> Result<()> {
+        if self.projection_units == Some(0) {
+            return Err(Error::ZeroSize { what: "projection_units" });
+        }
         match self.clip {
             Some(given) if given.is_nan() || given <= 0.0 => {
                 Err(Error::OptionNumber { option: "clip", expected: "above zero", given })
@@ -136,6 +145,7 @@ impl CellOptions for LstmOptions {
         visitor.value("peephole", self.peephole);
         visitor.value("input_forget", self.input_forget);
         visitor.value("clip", self.clip);
+        visitor.value("projection_units", self.projection_units);
     }
 }
 
@@ -171,6 +181,16 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     pub fn clip(self, bound: f64) -> Self {
         self.with(|options| options.clip = Some(bound))
     }
+
+    /// The width of h, which is then a product with `projection_kernel`: PyTorch's `proj_size`. c keeps `units`.
+    pub fn projection_units(self, units: usize) -> Self {
+        self.with(|options| options.projection_units = Some(units))
+    }
+
+    /// How `projection_kernel` is filled, if there is one: by default `glorot_uniform`.
+    pub fn projection_initializer(self, initializer: Initializer) -> Self {
+        self.with(|options| options.projection_initializer = initializer)
+    }
 }
 
 const I: usize = 0;
@@ -178,8 +198,9 @@ const F: usize = 1;
 const C: usize = 2;
 const O: usize = 3;
 
-/// The place of the weight behind the bias.
+/// The places of the weights behind the bias.
 const PEEPHOLE_KERNEL: usize = 3;
+const PROJECTION_KERNEL: usize = 4;
 
 impl<T: Float> BuiltInCell for LstmCell<T> {
     type Options = LstmOptions;
@@ -188,32 +209,39 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         if options.input_forget { 3 } else { 4 }
     }
 
-    fn spec(input_size: usize, units: usize, _: &LstmOptions) -> CellSpec {
-        let state = StateLayout::new([("h", units), ("c", units)]);
-        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 8 * units }
+    fn spec(input_size: usize, units: usize, options: &LstmOptions) -> CellSpec {
+        let state = StateLayout::new([("h", options.projection_units.unwrap_or(units)), ("c", units)]);
+        CellSpec { input_size, state, scratch: 5 * units, tape: 4 * units, backward_scratch: 9 * units }
     }
 
     fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
         let Recipe { units, options, .. } = recipe;
-        let gates = Self::gates(options);
+        let (gates, width) = (Self::gates(options), options.projection_units.unwrap_or(*units));
         let of_gates = |gates: usize| units.saturating_mul(gates);
         let forget = (options.unit_forget_bias && !options.input_forget).then(|| *units..of_gates(2));
         let peephole = WeightSpec::new("peephole_kernel", &[of_gates(gates - 1)], &options.peephole_initializer);
+        let projection = WeightSpec::new("projection_kernel", &[*units, width], &options.projection_initializer);
         vec![
             recipe.kernel(gates),
-            recipe.recurrent_kernel(*units, gates),
+            recipe.recurrent_kernel(width, gates),
             recipe.bias(&[of_gates(gates)]).ones(forget),
             peephole.only_with(options.peephole),
+            projection.only_with(options.projection_units.is_some()),
         ]
     }
 
     fn forward(&self, step: Step<'_, T>) {
-        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let CellParts { spec, units, weights, activation, options, .. } = &self.parts;
         let units = *units;
-        let (h, c) = step.prev.split_at(units);
-        let (h_next, c_next) = step.next.split_at_mut(units);
+        let width = step.prev.len() - units;
+        let (h, c) = step.prev.split_at(width);
+        let (h_next, c_next) = step.next.split_at_mut(width);
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
-        let [i, f, g, o] = parts(step.tape.unwrap_or(step.scratch), units);
+        let (values, rest) = match step.tape {
+            Some(tape) => (tape, step.scratch),
+            None => step.scratch.split_at_mut(spec.tape),
+        };
+        let [i, f, g, o] = parts(values, units);
         self.gate(&gates, I, c, i);
         if options.input_forget {
             f.iter_mut().zip(&*i).for_each(|(f, &i)| *f = T::one() - i);
@@ -225,9 +253,18 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
             c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
         }
         self.gate(&gates, O, c_next, o);
-        h_next.copy_from_slice(c_next);
-        apply(activation, h_next);
-        h_next.iter_mut().zip(o).for_each(|(h, &mut o)| *h *= o);
+        let Some(projection) = weights.get(PROJECTION_KERNEL) else {
+            h_next.copy_from_slice(c_next);
+            apply(activation, h_next);
+            return h_next.iter_mut().zip(o).for_each(|(h, &mut o)| *h *= o);
+        };
+        let t = &mut rest[..units];
+        t.copy_from_slice(c_next);
+        apply(activation, t);
+        h_next.fill(T::zero());
+        for (unit, row) in projection.chunks_exact(width).enumerate() {
+            add_scaled(h_next, o[unit] * t[unit], row);
+        }
     }
 
     /// ```text
@@ -242,21 +279,31 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     /// peephole          dc' += dzo Po,  dPo += dzo c',  dc += dzi Pi + dzf Pf,  dPi += dzi c,  dPf += dzf c
     /// input_forget      di = dc' (g - c)
     /// clip              dz = 0 beyond the bound
+    /// projection_units  dQ += (o t) dh',  and dh' becomes dh' Q^T
     /// ```
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
         let CellParts { units, weights, activation, options, .. } = &self.parts;
         let units = *units;
-        let (h, c) = step.prev.split_at(units);
-        let (d_h_next, d_c_next) = step.d_next.split_at(units);
-        let c_next = &step.next[units..];
+        let width = step.prev.len() - units;
+        let (h, c) = step.prev.split_at(width);
+        let (mut d_h_next, d_c_next) = step.d_next.split_at(width);
+        let c_next = &step.next[width..];
         let value = |gate: usize| &step.tape[gate * units..][..units];
-        let (d_h, d_c) = step.d_prev.split_at_mut(units);
-        let [t, dc_next, di, df, dg, d_o, buffer, inside] = parts(step.scratch, units);
+        let (d_h, d_c) = step.d_prev.split_at_mut(width);
+        let [t, dc_next, di, df, dg, d_o, projected, buffer, inside] = parts(step.scratch, units);
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
         let mut through = |gate, c: &[T], d: &mut [T]| self.through(&gates, gate, c, value(gate), d, [buffer, inside]);
 
         t.copy_from_slice(c_next);
         apply(activation, t);
+        if let (Some(kernel), Some(place)) = (weights.get(PROJECTION_KERNEL), weights.gradient(PROJECTION_KERNEL)) {
+            let gradient = gradients.slice(place).chunks_exact_mut(width);
+            for (unit, (row, gradient)) in kernel.chunks_exact(width).zip(gradient).enumerate() {
+                projected[unit] = dot(row, d_h_next);
+                add_scaled(gradient, value(O)[unit] * t[unit], d_h_next);
+            }
+            d_h_next = projected;
+        }
         for unit in 0..units {
             dc_next[unit] = d_h_next[unit] * value(O)[unit];
             d_o[unit] = d_h_next[unit] * t[unit];

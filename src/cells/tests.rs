@@ -179,6 +179,10 @@ fn lstm_with_options() {
     check_with_dropout!("peephole", lstm().peephole(true));
     check_with_dropout!("input_forget", lstm().input_forget(true));
     check_with_dropout!("clip", lstm().clip(0.4));
+    check_with_dropout!("projection", lstm().projection_units(2));
+    check_with_dropout!("a wider projection", lstm().projection_units(5));
+    check_with_dropout!("all options", lstm().peephole(true).input_forget(true).clip(0.4).projection_units(2));
+    check_with_dropout!("all but one", lstm().peephole(true).clip(0.4).projection_units(2));
 }
 
 #[test]

@@ -146,6 +146,9 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             if let Some(value) = config.take("clip") {
                 builder = builder.clip(float(&value));
             }
+            if let Some(value) = config.take("projection_units") {
+                builder = builder.projection_units(size(&value));
+            }
             Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
