@@ -120,6 +120,7 @@ fn one_layer() {
 fn cells_of_other_frameworks() {
     every_case("cells/lstm_options", 27, |case| by_dtype!(check_gradients, case));
     every_case("cells/projection", 11, |case| by_dtype!(check_gradients, case));
+    every_case("cells/ind_rnn", 13, |case| by_dtype!(check_gradients, case));
 }
 
 #[test]

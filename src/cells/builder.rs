@@ -22,7 +22,8 @@ pub struct Recipe<O> {
     pub(super) activation: Activation,
     pub(super) use_bias: bool,
     pub(super) kernel_initializer: Initializer,
-    pub(super) recurrent_initializer: Initializer,
+    /// Orthogonal, unless a cell says otherwise.
+    pub(super) recurrent_initializer: Option<Initializer>,
     pub(super) bias_initializer: Initializer,
     pub(super) dropout: f64,
     pub(super) recurrent_dropout: f64,
@@ -40,7 +41,8 @@ impl<O: CellOptions> Recipe<O> {
     /// `recurrent_kernel`, over a hidden state of `width` values.
     pub(super) fn recurrent_kernel(&self, width: usize, gates: usize) -> WeightSpec {
         let shape = [width, gates.saturating_mul(self.units)];
-        WeightSpec::new("recurrent_kernel", &shape, &self.recurrent_initializer)
+        let orthogonal = Initializer::Orthogonal { gain: 1.0, seed: None };
+        WeightSpec::new("recurrent_kernel", &shape, self.recurrent_initializer.as_ref().unwrap_or(&orthogonal))
     }
 
     /// `bias`, which `use_bias` leaves out.
@@ -90,7 +92,7 @@ impl<C: BuiltInCell> Builder<'static, C> {
                 activation: Activation::Tanh,
                 use_bias: true,
                 kernel_initializer: Initializer::GlorotUniform { seed: None },
-                recurrent_initializer: Initializer::Orthogonal { gain: 1.0, seed: None },
+                recurrent_initializer: None,
                 bias_initializer: Initializer::Zeros,
                 dropout: 0.0,
                 recurrent_dropout: 0.0,
@@ -124,7 +126,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
 
     /// How `recurrent_kernel`, (units, gates * units), is filled.
     pub fn recurrent_initializer(mut self, initializer: Initializer) -> Self {
-        self.recipe.recurrent_initializer = initializer;
+        self.recipe.recurrent_initializer = Some(initializer);
         self
     }
 

@@ -14,6 +14,7 @@ mod dropout;
 mod fused;
 mod gates;
 mod gru;
+mod ind_rnn;
 mod lstm;
 mod simple_rnn;
 pub(crate) mod stacked;
@@ -49,6 +50,7 @@ macro_rules! each_cell {
             simple_rnn::SimpleRnnCell: SimpleRnn = "SimpleRNN";
             lstm::LstmCell: Lstm = "LSTM";
             gru::GruCell: Gru = "GRU";
+            ind_rnn::IndRnnCell: IndRnn = "IndRNN";
         }
     };
 }

@@ -7,7 +7,7 @@ use super::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
 use crate::activation::Activation;
 use crate::gradients::WeightGradients;
 use crate::initializers::Initializer;
-use crate::layers::names::{Gru, Lstm, SimpleRnn};
+use crate::layers::names::{Gru, IndRnn, Lstm, SimpleRnn};
 use crate::random::SeedSource;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -183,6 +183,11 @@ fn lstm_with_options() {
     check_with_dropout!("a wider projection", lstm().projection_units(5));
     check_with_dropout!("all options", lstm().peephole(true).input_forget(true).clip(0.4).projection_units(2));
     check_with_dropout!("all but one", lstm().peephole(true).clip(0.4).projection_units(2));
+}
+
+#[test]
+fn ind_rnn() {
+    check_with_dropout!("IndRNN", IndRnn::<f64>::builder(3, 4));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
-    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, Layer, Lstm, LstmCell, Merge,
-    Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
+    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, Lstm, LstmCell,
+    Merge, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
 };
 
 use super::numbers::{Numbers, odd_number};
@@ -20,6 +20,7 @@ pub enum Kind {
     GruBefore,
     /// With all of its options that Keras hasn't got.
     LstmOptions,
+    IndRnn,
     /// A user's cell: [`Counting`].
     Own,
     /// Three cells in one layer, a user's and a stack of two among them.
@@ -59,7 +60,7 @@ pub struct Case {
 pub fn cells() -> impl Strategy<Value = Case> {
     use Kind::*;
     let kernels = [SimpleRnn, Lstm, GruAfter, GruBefore];
-    let others = [LstmOptions, Own, Cells];
+    let others = [LstmOptions, IndRnn, Own, Cells];
     // Those with kernels have more ways to go wrong.
     cases_of([kernels, kernels].concat().into_iter().chain(others).collect())
 }
@@ -158,6 +159,10 @@ impl Case {
                 let options = builder.peephole(true).input_forget(self.seed.is_multiple_of(2)).clip(0.7);
                 self.over_time(built(options.projection_units(units)), backwards)
             }
+            Kind::IndRnn => self.over_time(
+                built(IndRnn::<T>::builder(input, units).activation(activation(self.activation))),
+                backwards,
+            ),
             Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
             Kind::Cells => {
                 let above = StackedCells::builder()

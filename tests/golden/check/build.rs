@@ -3,9 +3,9 @@
 //! What a spec says and this file doesn't know is a panic, so that no option is skipped.
 
 use recurrent::{
-    Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, Initializer, Layer, Lstm,
-    LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked,
-    StackedCells, TimeDistributed,
+    Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, IndRnn, IndRnnCell,
+    Initializer, Layer, Lstm, LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn,
+    SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
 };
 use serde_json::{Map, Value};
 
@@ -114,6 +114,7 @@ enum Recipe<'s, T: Element> {
     SimpleRnn(Builder<'s, SimpleRnnCell<T>>),
     Lstm(Builder<'s, LstmCell<T>>),
     Gru(Builder<'s, GruCell<T>>),
+    IndRnn(Builder<'s, IndRnnCell<T>>),
 }
 
 /// The same expression for a builder of any kind.
@@ -123,6 +124,7 @@ macro_rules! each {
             Recipe::SimpleRnn($builder) => $result,
             Recipe::Lstm($builder) => $result,
             Recipe::Gru($builder) => $result,
+            Recipe::IndRnn($builder) => $result,
         }
     };
 }
@@ -161,6 +163,7 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             }
             Recipe::Gru(common(builder, config)?)
         }
+        "IndRNN" => Recipe::IndRnn(common(IndRnn::builder(inputs, units), config)?),
         other => panic!("a recurrent layer of class {other}"),
     })
 }
