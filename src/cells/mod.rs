@@ -16,6 +16,7 @@ mod gates;
 mod gru;
 mod ind_rnn;
 mod lstm;
+mod mgu;
 mod simple_rnn;
 pub(crate) mod stacked;
 mod step;
@@ -51,6 +52,7 @@ macro_rules! each_cell {
             lstm::LstmCell: Lstm = "LSTM";
             gru::GruCell: Gru = "GRU";
             ind_rnn::IndRnnCell: IndRnn = "IndRNN";
+            mgu::MguCell: Mgu = "MGU";
         }
     };
 }
@@ -62,6 +64,7 @@ macro_rules! list_cells {
         /// The types, for the crate's front page.
         pub(crate) mod types {
             $(pub use super::$file::$cell;)*
+            pub use super::mgu::MguForm;
         }
         pub use self::types::*;
 

@@ -3,11 +3,12 @@
 use ndarray::ArrayD;
 
 use super::builder::Builder;
+use super::mgu::MguForm;
 use super::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
 use crate::activation::Activation;
 use crate::gradients::WeightGradients;
 use crate::initializers::Initializer;
-use crate::layers::names::{Gru, IndRnn, Lstm, SimpleRnn};
+use crate::layers::names::{Gru, IndRnn, Lstm, Mgu, SimpleRnn};
 use crate::random::SeedSource;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -188,6 +189,13 @@ fn lstm_with_options() {
 #[test]
 fn ind_rnn() {
     check_with_dropout!("IndRNN", IndRnn::<f64>::builder(3, 4));
+}
+
+#[test]
+fn mgu() {
+    for form in [MguForm::ResetAfter, MguForm::NoReset, MguForm::ResetBefore] {
+        check_with_dropout!("MGU", Mgu::<f64>::builder(3, 4).form(form));
+    }
 }
 
 #[test]

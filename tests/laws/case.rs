@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
     Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, Lstm, LstmCell,
-    Merge, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
+    Merge, Mgu, MguForm, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
 };
 
 use super::numbers::{Numbers, odd_number};
@@ -21,6 +21,8 @@ pub enum Kind {
     /// With all of its options that Keras hasn't got.
     LstmOptions,
     IndRnn,
+    /// In one of its three forms.
+    Mgu,
     /// A user's cell: [`Counting`].
     Own,
     /// Three cells in one layer, a user's and a stack of two among them.
@@ -60,7 +62,7 @@ pub struct Case {
 pub fn cells() -> impl Strategy<Value = Case> {
     use Kind::*;
     let kernels = [SimpleRnn, Lstm, GruAfter, GruBefore];
-    let others = [LstmOptions, IndRnn, Own, Cells];
+    let others = [LstmOptions, IndRnn, Mgu, Own, Cells];
     // Those with kernels have more ways to go wrong.
     cases_of([kernels, kernels].concat().into_iter().chain(others).collect())
 }
@@ -163,6 +165,11 @@ impl Case {
                 built(IndRnn::<T>::builder(input, units).activation(activation(self.activation))),
                 backwards,
             ),
+            Kind::Mgu => {
+                let form = [MguForm::ResetAfter, MguForm::NoReset, MguForm::ResetBefore][self.seed as usize % 3];
+                let builder = Mgu::<T>::builder(input, units).activation(activation(self.activation));
+                self.over_time(built(builder.form(form)), backwards)
+            }
             Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
             Kind::Cells => {
                 let above = StackedCells::builder()

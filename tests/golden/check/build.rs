@@ -4,8 +4,8 @@
 
 use recurrent::{
     Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, IndRnn, IndRnnCell,
-    Initializer, Layer, Lstm, LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn,
-    SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
+    Initializer, Layer, Lstm, LstmCell, Masking, Merge, Mgu, MguCell, MguForm, Recurrent, ScalingDistribution,
+    SeedSource, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
 };
 use serde_json::{Map, Value};
 
@@ -115,6 +115,7 @@ enum Recipe<'s, T: Element> {
     Lstm(Builder<'s, LstmCell<T>>),
     Gru(Builder<'s, GruCell<T>>),
     IndRnn(Builder<'s, IndRnnCell<T>>),
+    Mgu(Builder<'s, MguCell<T>>),
 }
 
 /// The same expression for a builder of any kind.
@@ -125,6 +126,7 @@ macro_rules! each {
             Recipe::Lstm($builder) => $result,
             Recipe::Gru($builder) => $result,
             Recipe::IndRnn($builder) => $result,
+            Recipe::Mgu($builder) => $result,
         }
     };
 }
@@ -164,6 +166,20 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             Recipe::Gru(common(builder, config)?)
         }
         "IndRNN" => Recipe::IndRnn(common(IndRnn::builder(inputs, units), config)?),
+        "MGU" => {
+            let equations = config.take("equations");
+            let form = match (equations.as_ref().map(text_of), config.flag("reset_gate")) {
+                (None, true) => MguForm::ResetAfter,
+                (None, false) => MguForm::NoReset,
+                (Some("zhou2016"), _) => MguForm::ResetBefore,
+                other => panic!("equations {other:?}"),
+            };
+            let mut builder = Mgu::builder(inputs, units).form(form);
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
+            }
+            Recipe::Mgu(common(builder, config)?)
+        }
         other => panic!("a recurrent layer of class {other}"),
     })
 }
