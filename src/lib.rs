@@ -22,7 +22,7 @@
 //!
 //! # Where to look
 //!
-//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`]; all that can be done with one is in the trait [`Layer`].
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that can be done with one is in the trait [`Layer`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -113,6 +113,7 @@
 //! |---|---|---|---|---|---|---|---|---|
 //! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
 //! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
 //! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
 //! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
 //! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
@@ -128,7 +129,7 @@
 //!   any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
-//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU.
+//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
 //! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`] turns
 //!   them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.

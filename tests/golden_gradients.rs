@@ -122,6 +122,7 @@ fn cells_of_other_frameworks() {
     every_case("cells/projection", 11, |case| by_dtype!(check_gradients, case));
     every_case("cells/ind_rnn", 13, |case| by_dtype!(check_gradients, case));
     every_case("cells/mgu", 14, |case| by_dtype!(check_gradients, case));
+    every_case("cells/layer_norm", 8, |case| by_dtype!(check_gradients, case));
 }
 
 #[test]

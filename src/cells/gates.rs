@@ -41,6 +41,11 @@ impl<'a, T: Float> Gates<'a, T> {
             Some(bias) => z.copy_from_slice(&bias[gate * self.units..][..z.len()]),
             None => z.fill(T::zero()),
         }
+        self.add_x_part(gate, z);
+    }
+
+    /// `z += x K` of a gate.
+    pub(super) fn add_x_part(&self, gate: usize, z: &mut [T]) {
         let width = self.x.len();
         let x = self.x.iter().enumerate().map(|(i, &x)| x * mask(self.dropout.input, width, gate, i));
         self.add_products(self.weights.always(KERNEL), gate, x, z);
@@ -135,6 +140,12 @@ impl<'a, 'g, T: Float> GatesBackward<'a, 'g, T> {
 
     /// Back through `x K + b`.
     pub(super) fn input_product(&mut self, gate: usize, dz: &[T]) {
+        self.kernel_product(gate, dz);
+        self.add_bias(gate * self.gates.units, dz);
+    }
+
+    /// Back through `x K`.
+    pub(super) fn kernel_product(&mut self, gate: usize, dz: &[T]) {
         let Gates { weights, x, dropout, units, columns, .. } = self.gates;
         let (start, width) = (gate * units, x.len());
         let gradient = self.gradients.slice(KERNEL);
@@ -144,7 +155,6 @@ impl<'a, 'g, T: Float> GatesBackward<'a, 'g, T> {
             self.d_x[i] += sum * keep;
             add_scaled(&mut gradient[i * columns + start..], x[i] * keep, dz);
         }
-        self.add_bias(start, dz);
     }
 
     /// Back through `h R`.
@@ -175,7 +185,7 @@ impl<'a, 'g, T: Float> GatesBackward<'a, 'g, T> {
     }
 
     /// Adds to the bias's gradient from a column on.
-    fn add_bias(&mut self, start: usize, dz: &[T]) {
+    pub(super) fn add_bias(&mut self, start: usize, dz: &[T]) {
         if let Some(bias) = self.gates.weights.gradient(BIAS) {
             add_scaled(&mut self.gradients.slice(bias)[start..], T::one(), dz);
         }

@@ -15,6 +15,7 @@ mod fused;
 mod gates;
 mod gru;
 mod ind_rnn;
+mod layer_norm_lstm;
 mod lstm;
 mod mgu;
 mod simple_rnn;
@@ -53,6 +54,7 @@ macro_rules! each_cell {
             gru::GruCell: Gru = "GRU";
             ind_rnn::IndRnnCell: IndRnn = "IndRNN";
             mgu::MguCell: Mgu = "MGU";
+            layer_norm_lstm::LayerNormLstmCell: LayerNormLstm = "LayerNormLSTM";
         }
     };
 }

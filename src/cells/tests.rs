@@ -8,7 +8,7 @@ use super::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
 use crate::activation::Activation;
 use crate::gradients::WeightGradients;
 use crate::initializers::Initializer;
-use crate::layers::names::{Gru, IndRnn, Lstm, Mgu, SimpleRnn};
+use crate::layers::names::{Gru, IndRnn, LayerNormLstm, Lstm, Mgu, SimpleRnn};
 use crate::random::SeedSource;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -196,6 +196,11 @@ fn mgu() {
     for form in [MguForm::ResetAfter, MguForm::NoReset, MguForm::ResetBefore] {
         check_with_dropout!("MGU", Mgu::<f64>::builder(3, 4).form(form));
     }
+}
+
+#[test]
+fn layer_norm_lstm() {
+    check_with_dropout!("LayerNormLSTM", LayerNormLstm::<f64>::builder(3, 4).epsilon(1e-2));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
-    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, Lstm, LstmCell,
-    Merge, Mgu, MguForm, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
+    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, LayerNormLstm,
+    Lstm, LstmCell, Merge, Mgu, MguForm, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
 };
 
 use super::numbers::{Numbers, odd_number};
@@ -23,6 +23,7 @@ pub enum Kind {
     IndRnn,
     /// In one of its three forms.
     Mgu,
+    LayerNormLstm,
     /// A user's cell: [`Counting`].
     Own,
     /// Three cells in one layer, a user's and a stack of two among them.
@@ -62,7 +63,7 @@ pub struct Case {
 pub fn cells() -> impl Strategy<Value = Case> {
     use Kind::*;
     let kernels = [SimpleRnn, Lstm, GruAfter, GruBefore];
-    let others = [LstmOptions, IndRnn, Mgu, Own, Cells];
+    let others = [LstmOptions, IndRnn, Mgu, LayerNormLstm, Own, Cells];
     // Those with kernels have more ways to go wrong.
     cases_of([kernels, kernels].concat().into_iter().chain(others).collect())
 }
@@ -169,6 +170,10 @@ impl Case {
                 let form = [MguForm::ResetAfter, MguForm::NoReset, MguForm::ResetBefore][self.seed as usize % 3];
                 let builder = Mgu::<T>::builder(input, units).activation(activation(self.activation));
                 self.over_time(built(builder.form(form)), backwards)
+            }
+            Kind::LayerNormLstm => {
+                let builder = LayerNormLstm::<T>::builder(input, units).activation(activation(self.activation));
+                self.over_time(built(builder), backwards)
             }
             Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
             Kind::Cells => {

@@ -4,8 +4,8 @@
 
 use recurrent::{
     Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, IndRnn, IndRnnCell,
-    Initializer, Layer, Lstm, LstmCell, Masking, Merge, Mgu, MguCell, MguForm, Recurrent, ScalingDistribution,
-    SeedSource, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
+    Initializer, Layer, LayerNormLstm, LayerNormLstmCell, Lstm, LstmCell, Masking, Merge, Mgu, MguCell, MguForm,
+    Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
 };
 use serde_json::{Map, Value};
 
@@ -116,6 +116,7 @@ enum Recipe<'s, T: Element> {
     Gru(Builder<'s, GruCell<T>>),
     IndRnn(Builder<'s, IndRnnCell<T>>),
     Mgu(Builder<'s, MguCell<T>>),
+    LayerNormLstm(Builder<'s, LayerNormLstmCell<T>>),
 }
 
 /// The same expression for a builder of any kind.
@@ -127,6 +128,7 @@ macro_rules! each {
             Recipe::Gru($builder) => $result,
             Recipe::IndRnn($builder) => $result,
             Recipe::Mgu($builder) => $result,
+            Recipe::LayerNormLstm($builder) => $result,
         }
     };
 }
@@ -179,6 +181,16 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
                 builder = builder.recurrent_activation(gates);
             }
             Recipe::Mgu(common(builder, config)?)
+        }
+        "LayerNormLSTM" => {
+            let mut builder = LayerNormLstm::builder(inputs, units);
+            if let Some(value) = config.take("epsilon") {
+                builder = builder.epsilon(float(&value));
+            }
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
+            }
+            Recipe::LayerNormLstm(common(builder, config)?)
         }
         other => panic!("a recurrent layer of class {other}"),
     })
