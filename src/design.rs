@@ -21,20 +21,65 @@
 //!
 //! # The parts, and which may know which
 //!
+//! Every folder and file at the top of `src`, from the top of the house to the bottom. **Arrows go down**: a part imports
+//! what stands below it or beside it, nothing above, and no two folders import each other, not even by way of a third.
+//! `tests/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
+//!
 //! ```text
-//! layers ── what a user holds: options, weights, defaults; Bidirectional, Stacked, wrappers
-//!    │         (initializers and the readers of files only make them)
-//! runner ── time: direction, mask, lengths, resets, outputs, the way back in time; knows any cell
-//!    │
-//! cells ─── one step forward and the same step backward; SimpleRNN, LSTM, GRU
-//!    │
-//! kernels ─ packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
+//! real_time  a page of the documentation
+//! formats  files of other frameworks: readers that build what stands below, through its builders
+//! model training  a graph of layers, with several inputs and outputs; losses, optimizers and their rules
+//! stream  a layer step by step, in real time
+//! layers  what a user holds: options, weights, defaults; Bidirectional, Stacked, other wrappers
+//! runner  time: direction, mask, lengths, resets, outputs, the backward pass; knows any cell, and of a layer its core
+//! seeds  the random state of dropout
+//! cells initializers  one step forward and the same step backward: SimpleRNN, LSTM, GRU; how new weights are filled
+//! gradients output  what a call and its backward pass return
+//! parameters math  what has weights, and the trait for it; elementary functions for cells of a user's own
+//! state  a (batch, width) array whose columns have names
+//! float  the element type of a layer: f32 or f64
+//! random  Keras's random numbers
+//! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
+//! activation aligned buffers error marks mask room rows stamp structure weights  leaves that all may use
 //! ```
 //!
-//! Arrows never go up. State, masks, stamps, activations' names, errors and the element type are leaves that all may use.
+//! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:
+//! sizes and flags as one value, and the hooks of a call); what a user does with one is [`Layer`](crate::Layer), above
+//! it. Gradients, tapes and optimizers know [`Parameters`](crate::Parameters), which layers, embeddings and models have
+//! in common.
 //!
 //! **A reader's order**: `state.rs` (what flows), `cells/mod.rs` (the contract), `cells/simple_rnn.rs` (the smallest
-//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `layers/recurrent.rs`, then the kernels.
+//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `runner/layer.rs` (the core of a layer), `layers/mod.rs` (what
+//! a user does with one), `layers/recurrent.rs` (a cell as a layer), `kernels/mod.rs` (the arithmetic), then what you
+//! came for.
+//!
+//! # Where to look
+//!
+//! | question | begin at | then |
+//! |---|---|---|
+//! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | its unit in `kernels/units/NAME.rs`: equation, formula, specification, slopes; all other paths must match the specification bit for bit |
+//! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/recurrence.rs`, forward; `runner/backward/mod.rs`, back |
+//! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/instruction_sets/bits.txt` |
+//! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
+//! | How does a gradient go through both directions? | `layers/bidirectional.rs`, `backward_into` | `runner/backward/mod.rs`: what waits at masked steps |
+//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
+//! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
+//! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
+//!
+//! # Where something new goes
+//!
+//! | new | its place | and a line in |
+//! |---|---|---|
+//! | a cell | `cells/NAME.rs`: equations, options, weights (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | the list of `cells/mod.rs` |
+//! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs` and `kernels/compiled.rs` |
+//! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,rows}.rs` | the table in `kernels/activate/mod.rs` |
+//! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
+//! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
+//! | an operation of a model | `model/NAME.rs`, an `Op` in `model/op.rs` with shape, run, backward and weights | `formats/keras/classes` |
+//! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
+//! | another file format | a folder `formats/NAME`, beside `keras`, with its page; limits and errors: `formats/{limits,error}.rs` | `formats/mod.rs`, a feature in `Cargo.toml` |
+//! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
+//! | a loop of training (`fit`) | `training`: it needs no more than `Layer::run`, `Layer::backward` and an `Optimizer` | `training/mod.rs` |
 //!
 //! # Decisions
 //!
@@ -140,4 +185,6 @@
 //! can't see swapped gates. Naive f64 equations check the reference kernel, the reference kernel checks every vector
 //! width, whole layers are compared between the machine's instruction sets, in inference and training, and the frameworks'
 //! files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows, reverse is
-//! flip, a mask is a shorter input, resets are separate sequences.
+//! flip, a mask is a shorter input, resets are separate sequences. What the bits of some 1400 programs are is written down
+//! in `tests/instruction_sets/bits.txt`: a change of the code's shape changes none of them. `tests/architecture.rs`
+//! holds the arrows of the plan above.

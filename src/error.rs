@@ -654,7 +654,7 @@ pub enum Error {
     TapeOptions,
 
     /// A way back with other weights than those of the run: an optimizer's step, or
-    /// [`set_weights`](crate::Layer::set_weights), came in between. Go back through every recorded run before the weights
+    /// [`set_weights`](crate::Parameters::set_weights), came in between. Go back through every recorded run before the weights
     /// change, or record again afterwards.
     #[error(
         "the weights have changed since the tape was recorded: go back before an optimizer's step or set_weights, or \
@@ -741,5 +741,14 @@ impl Error {
             }
             source => Error::InLayer { layer: name.into(), source: Box::new(source) },
         }
+    }
+}
+
+/// The result of a function that is documented to panic where its twin returns an error: at the caller's line.
+#[track_caller]
+pub(crate) fn or_panic<T>(result: Result<T>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{error}"),
     }
 }

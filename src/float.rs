@@ -1,51 +1,31 @@
 //! The two element types, `f32` and `f64`, as one sealed trait.
 
-use crate::kernels::Element;
-use crate::kernels::compiled::Compiled;
-use crate::kernels::math::Elementary;
+use crate::kernels::{Element, math};
 use crate::random::Draw;
-use crate::runner::scratch::LendScratch;
 
 /// The element type of a layer: `f32` or `f64`. Sealed.
 ///
 /// Beside this trait's own [`sigmoid`](Float::sigmoid), `ndarray::NdFloat` brings `tanh`, `exp`, `mul_add` and the
 /// arithmetic operators. Those are the standard library's functions, whose last bits may differ between machines;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
-pub trait Float: ndarray::NdFloat + Default + Element + Compiled + Elementary + Draw + LendScratch {
+pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
-    fn sigmoid(self) -> Self;
+    fn sigmoid(self) -> Self {
+        math::scalar::sigmoid(self)
+    }
 
     /// The nearest value of this type (an `f64` is rounded once).
-    fn from_f64(value: f64) -> Self;
+    #[inline(always)]
+    fn from_f64(value: f64) -> Self {
+        Self::narrowed(value)
+    }
 
     /// The value as an `f64`, exactly.
-    fn into_f64(self) -> f64;
-}
-
-impl Float for f32 {
-    fn sigmoid(self) -> Self {
-        crate::math::sigmoid(self)
-    }
-    #[inline(always)]
-    fn from_f64(value: f64) -> Self {
-        value as f32
-    }
     #[inline(always)]
     fn into_f64(self) -> f64 {
-        self.into()
+        self.widened()
     }
 }
 
-impl Float for f64 {
-    fn sigmoid(self) -> Self {
-        crate::math::sigmoid(self)
-    }
-    #[inline(always)]
-    fn from_f64(value: f64) -> Self {
-        value
-    }
-    #[inline(always)]
-    fn into_f64(self) -> f64 {
-        self
-    }
-}
+impl Float for f32 {}
+impl Float for f64 {}

@@ -11,7 +11,7 @@ pub(crate) use self::kept::Kept;
 pub(crate) use self::slices::Slices;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 use crate::state::State;
 #[cfg(feature = "keras")]
 use crate::state::StateLayout;
@@ -48,13 +48,13 @@ pub struct Gradients<T> {
 
 impl<T: Float> Gradients<T> {
     /// Zeros for each weight of a layer, or of an [`Embedding`](crate::Embedding).
-    pub fn new(layer: &(impl Trainable<T> + ?Sized)) -> Self {
+    pub fn new(layer: &(impl Parameters<T> + ?Sized)) -> Self {
         let (mut names, mut weights) = (Vec::new(), Vec::new());
-        layer.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+        layer.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
             names.push(path.to_string());
             weights.push(ArrayD::zeros(weight.raw_dim()));
         }));
-        let state = State::zeros(Arc::clone(layer.layout_of_state()), 0);
+        let state = State::zeros(Arc::clone(layer.layout()), 0);
         let slices = weights.iter().map(|_| Slices::new()).collect();
         Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state }
     }
@@ -139,9 +139,9 @@ impl<T: Float> Gradients<T> {
 
     /// Whether they belong to this layer: its weights have their names and shapes, its state their parts. Those that are
     /// [`lent`](Gradients::lent) have no names.
-    pub(crate) fn fit(&self, layer: &(impl Trainable<T> + ?Sized)) -> bool {
-        let (mut index, mut fits) = (0, self.state.layout() == layer.layout_of_state());
-        layer.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+    pub(crate) fn fit(&self, layer: &(impl Parameters<T> + ?Sized)) -> bool {
+        let (mut index, mut fits) = (0, self.state.layout() == layer.layout());
+        layer.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
             fits &= self.weights.get(index).is_some_and(|gradient| gradient.shape() == weight.shape());
             fits &= self.names.get(index).is_none_or(|name| path.matches(name));
             index += 1;

@@ -22,7 +22,8 @@
 //!
 //! # Where to look
 //!
-//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that can be done with one is in the trait [`Layer`].
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that
+//!   can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -173,7 +174,7 @@
 //! # When not to use it
 //!
 //! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
-//!   losses and no regularizers yet. Keras's files and [`Layer::set_weights`] bring in weights trained elsewhere.
+//!   losses and no regularizers yet. Keras's files and [`Parameters::set_weights`] bring in weights trained elsewhere.
 //! - For models of other layers than these (convolutions, attention): that is for a general framework or runtime.
 //! - On a GPU, or in half precision: it has neither.
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
@@ -199,22 +200,25 @@
 
 mod activation;
 mod aligned;
+mod buffers;
 mod cells;
 #[cfg(doc)]
 pub mod design;
 mod error;
 mod float;
+#[cfg(feature = "keras")]
+mod formats;
 mod gradients;
 mod initializers;
-#[cfg(feature = "keras")]
-mod interchange;
 mod kernels;
 mod layers;
+mod marks;
 mod mask;
 pub mod math;
 #[cfg(feature = "keras")]
 mod model;
 mod output;
+mod parameters;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
@@ -224,6 +228,7 @@ mod runner;
 mod seeds;
 mod stamp;
 mod state;
+mod stream;
 mod structure;
 pub mod training;
 mod weights;
@@ -237,10 +242,10 @@ pub use cells::types::*;
 pub use cells::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
+#[cfg(feature = "keras")]
+pub use formats::keras;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
-#[cfg(feature = "keras")]
-pub use interchange::keras;
 #[doc(hidden)]
 pub use kernels::{limits, paths};
 pub use layers::Layer;
@@ -256,13 +261,14 @@ pub use layers::time_distributed::TimeDistributed;
 #[cfg(feature = "keras")]
 pub use model::{Input, InputElement, Model, ModelGradients, ModelState, ModelStream, ModelTape};
 pub use output::Output;
+pub use parameters::Parameters;
 pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;
-pub use runner::stream::{ReplaceError, Stream};
 pub use seeds::{DropoutState, Seeds};
 pub use state::{State, StateLayout};
+pub use stream::{ReplaceError, Stream};
 pub use weights::{Path, WeightVisitor, WeightVisitorMut};
 
 /// The code in the README, as tests.

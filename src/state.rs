@@ -11,9 +11,8 @@ use std::sync::Arc;
 use ndarray::{ArrayRef2, ArrayView2, s};
 
 use crate::aligned::Aligned;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
-use crate::layers::or_panic;
 use crate::room;
 use crate::rows::Rows;
 

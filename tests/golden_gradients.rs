@@ -14,8 +14,8 @@ mod run;
 use build::{embedding, masking, stack};
 use data::{Element, Outcome, array, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within};
 use ndarray::{Array2, Array3, ArrayD, ArrayView, Axis, Dimension, concatenate};
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, Trainable};
-use recurrent::{Embedding, Gradients, Layer, Lstm, OutputGradient, Run, SeedSource, Seeds, State};
+use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
+use recurrent::{Embedding, Gradients, Layer, Lstm, OutputGradient, Parameters, Run, SeedSource, Seeds, State};
 use run::{Call, layer, same_names, set_weights, state, weights};
 use serde_json::Value;
 
@@ -389,7 +389,7 @@ fn runs() {
             };
             let (ours, theirs) = (ndarray::arr0(loss), ndarray::arr0(T::from_f64(float(&step["loss"]))).into_dyn());
             near("loss", ours.view(), &theirs).map_err(|error| format!("step {i}: {error}"))?;
-            let mut parts: Vec<(&mut dyn Trainable<T>, &Gradients<T>)> = Vec::new();
+            let mut parts: Vec<(&mut dyn Parameters<T>, &Gradients<T>)> = Vec::new();
             if let (Some(embedding), Some(of_table)) = (&mut model.embedding, &mut of_table) {
                 of_table.clear();
                 embedding.backward(&ids(&step["input"]), &gradients.input()?, of_table)?;

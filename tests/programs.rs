@@ -193,7 +193,7 @@ fn training_by_a_loop_of_ones_own() -> Outcome {
 
 #[test]
 fn the_weights_that_a_keras_script_has() -> Outcome {
-    use recurrent::{Layer, Lstm, SeedSource};
+    use recurrent::{Lstm, SeedSource};
     let mut seeds = SeedSource::keras(9); // keras.utils.set_random_seed(9)
     let first = Lstm::<f32>::builder(3, 2).return_sequences(true).seeds(&mut seeds).build()?;
     let second = Lstm::<f32>::builder(2, 5).seeds(&mut seeds).build()?;

@@ -41,7 +41,7 @@ WHOLE_VECTORS = ["drive::rows::Fused<", "drive::rows::Recorded<", "drive::flat::
 ANY_LENGTH = {
     "activate::Forward<": 1.1,
     "activate::Backward<": 1.1,
-    "backward::slopes::": 3,
+    "backward::first::": 3,
     "backward::outer::Flush<": 5,
     "backward::outer::Outer<": 0.1,
     "backward::outer::Sum<": 1,

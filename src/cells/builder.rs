@@ -62,16 +62,6 @@ pub(crate) struct RunOptions {
     pub(crate) unroll: bool,
 }
 
-impl RunOptions {
-    /// All options as one number.
-    pub(crate) fn as_number(self) -> u64 {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self;
-        [return_sequences, return_state, go_backwards, zero_output_for_mask, unroll]
-            .into_iter()
-            .fold(0, |number, flag| 2 * number + u64::from(flag))
-    }
-}
-
 /// Takes a layer's options under Keras's names and makes the layer: `Lstm::builder(3, 4).return_sequences(true).build()?`.
 ///
 /// Defaults are Keras's: `activation` tanh, `recurrent_activation` sigmoid, `kernel_initializer` glorot_uniform,

@@ -15,8 +15,8 @@ use super::isa::{Arch, Kernel, dispatch};
 use super::lanes::Lanes;
 use super::packed::{Group, PackedMatrix};
 use super::products::{add_products, unrolled};
-use super::units::SUMS;
-use crate::Float;
+use super::unit::SUMS;
+use crate::kernels::Element;
 use crate::rows::{Input, Rows};
 
 /// The line that parks: the third gate of a unit.
@@ -28,7 +28,7 @@ pub(super) const MOST_ROWS: usize = 8;
 /// The sums of a block: `z[line][row]`. With a parked line there are four in a group of three.
 pub(super) type Block<V> = [[V; MOST_ROWS]; SUMS];
 
-fn block<T: Float, V: Lanes<T>>() -> Block<V> {
+fn block<T: Element, V: Lanes<T>>() -> Block<V> {
     [[V::splat(T::zero()); MOST_ROWS]; SUMS]
 }
 
@@ -51,7 +51,7 @@ pub(super) enum Start<'a, T> {
     Each(Rows<'a, T>),
 }
 
-impl<'a, T: Float> Operands<'a, T> {
+impl<'a, T: Element> Operands<'a, T> {
     /// Those of a step. `z` is the place of the matrix's columns in a projected row.
     #[inline(always)]
     pub(super) fn new(matrix: &'a PackedMatrix<T>, input: Input<'a, T>, z: usize, h: Rows<'a, T>) -> Self {
@@ -66,7 +66,7 @@ impl<'a, T: Float> Operands<'a, T> {
 }
 
 /// What is done with sums.
-pub(super) trait Epilogue<T: Float> {
+pub(super) trait Epilogue<T: Element> {
     /// Consumes the sums of a block of rows, the first of which is the `first` of all that the call has, and may overwrite
     /// them.
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>);
@@ -80,7 +80,7 @@ pub(super) trait Epilogue<T: Float> {
 /// The sums of all groups of [`Grouping::Gates`](super::packed::Grouping::Gates), `G` lines in each. With `PARK`, the
 /// sum of line 2 is handed over once x is in it, and begins again from `restart` for h, whose sum is line 3.
 #[inline(always)]
-pub(super) fn gates<A: Arch, T: Float, S: Epilogue<T>, const G: usize, const PARK: bool>(
+pub(super) fn gates<A: Arch, T: Element, S: Epilogue<T>, const G: usize, const PARK: bool>(
     arch: A,
     matrix: &PackedMatrix<T>,
     operands: &Operands<'_, T>,
@@ -113,7 +113,7 @@ pub(super) fn gates<A: Arch, T: Float, S: Epilogue<T>, const G: usize, const PAR
 
 /// The sums of all groups of [`Grouping::Flat`](super::packed::Grouping::Flat).
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float, S: Epilogue<T>>(
+pub(super) fn flat<A: Arch, T: Element, S: Epilogue<T>>(
     arch: A,
     matrix: &PackedMatrix<T>,
     operands: &Operands<'_, T>,
@@ -175,7 +175,7 @@ struct Sums<'a, T, V, const G: usize, const PARK: bool> {
     z: &'a mut Block<V>,
 }
 
-impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_, T, V, G, PARK> {
+impl<T: Element, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_, T, V, G, PARK> {
     type Output = ();
 
     #[inline(always)]
@@ -191,7 +191,7 @@ impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<'_
     }
 }
 
-impl<T: Float, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, PARK> {
+impl<T: Element, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, PARK> {
     #[inline(always)]
     fn lines<A: Arch, const M: usize>(self) {
         if M > A::most_rows(G) {

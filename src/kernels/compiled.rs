@@ -9,8 +9,9 @@ use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork};
 use super::isa::Isa;
 use super::paths;
 use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
-use crate::{Activation, Float};
 
 /// The trait of all entries, what `f32` and `f64` do for it, and the methods of kernels that lead there: those that the
 /// kernels of cells share are written once, for each of a list.
@@ -24,7 +25,7 @@ macro_rules! entries {
         pub trait Compiled: Sized {
             $(
                 #[doc(hidden)]
-                fn $step(kernel: &$kernel<Self>, call: &mut KernelStep<'_, Self>) where Self: Float;
+                fn $step(kernel: &$kernel<Self>, call: &mut KernelStep<'_, Self>) where Self: Element;
                 #[doc(hidden)]
                 fn $step_row(
                     kernel: &$kernel<Self>,
@@ -33,19 +34,19 @@ macro_rules! entries {
                     recurrent_activation: &Activation,
                     odd_step: bool,
                     scratch: &mut [Self],
-                ) where Self: Float;
+                ) where Self: Element;
                 #[doc(hidden)]
                 fn $project(kernel: &$kernel<Self>, count: usize, x: Rows<'_, Self>, out: RowsMut<'_, Self>)
-                where Self: Float;
+                where Self: Element;
             )*
-            $(#[doc(hidden)] fn $name($($arg: $type),*) where Self: Float;)*
+            $(#[doc(hidden)] fn $name($($arg: $type),*) where Self: Element;)*
         }
 
         entries!(@for f32: $(cell $kernel $step $step_row $project;)* $(fn $name($($arg: $type),*) = $call;)*);
         entries!(@for f64: $(cell $kernel $step $step_row $project;)* $(fn $name($($arg: $type),*) = $call;)*);
 
         $(
-            impl<T: Float> $kernel<T> {
+            impl<T: Element> $kernel<T> {
                 /// One step of the rows in `call`.
                 #[inline]
                 pub(crate) fn step(&self, mut call: KernelStep<'_, T>) {
@@ -127,7 +128,7 @@ entries! {
         = activate::activate_backward_here(isa, activation, z, y, dy);
 }
 
-impl<T: Float> BackwardKernel<T> {
+impl<T: Element> BackwardKernel<T> {
     /// One step of the rows in `call`.
     pub(crate) fn step(&self, call: BackwardStep<'_, T>) {
         T::backward_step(self, call);
@@ -144,14 +145,14 @@ impl<T: Float> BackwardKernel<T> {
     }
 }
 
-impl<T: Float> ChunkWork<'_, T> {
+impl<T: Element> ChunkWork<'_, T> {
     /// All of it.
     pub(crate) fn run(self) {
         T::backward_chunk(self);
     }
 }
 
-impl<T: Float> DenseKernel<T> {
+impl<T: Element> DenseKernel<T> {
     /// `activation(bias + x * kernel)` of rows `0..count`.
     pub(crate) fn forward(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
         T::dense(self, count, x, out, activation);

@@ -6,19 +6,20 @@ use super::activate::apply;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::packed::{Grouping, PackedMatrix};
 use super::project;
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
-use crate::{Activation, Float};
 
 /// The packed weights of a dense layer and what can be computed with them.
 #[derive(Clone)]
-pub(crate) struct DenseKernel<T: Float> {
+pub(crate) struct DenseKernel<T: Element> {
     isa: Isa,
     input_size: usize,
     units: usize,
     matrix: PackedMatrix<T>,
 }
 
-impl<T: Float> DenseKernel<T> {
+impl<T: Element> DenseKernel<T> {
     /// The elements of the packed weights, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
         PackedMatrix::<T>::packed_len(input_size, 1, units)
@@ -48,13 +49,13 @@ impl<T: Float> DenseKernel<T> {
     }
 }
 
-impl<T: Float> fmt::Debug for DenseKernel<T> {
+impl<T: Element> fmt::Debug for DenseKernel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "DenseKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
     }
 }
 
-struct Forward<'a, T: Float> {
+struct Forward<'a, T: Element> {
     matrix: &'a PackedMatrix<T>,
     count: usize,
     x: Rows<'a, T>,
@@ -62,7 +63,7 @@ struct Forward<'a, T: Float> {
     activation: &'a Activation,
 }
 
-impl<T: Float> Kernel for Forward<'_, T> {
+impl<T: Element> Kernel for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self, arch: A) {

@@ -4,14 +4,14 @@ use super::blocks::{Block, Epilogue};
 use super::isa::Arch;
 use super::lanes::{Lanes, add, prefetch_line};
 use super::packed::Group;
-use super::units::SUMS;
-use crate::Float;
+use super::unit::SUMS;
+use crate::kernels::Element;
 use crate::rows::RowsMut;
 
 /// Writes z rows: columns in the order of the matrix, from its first column on.
 pub(super) struct ZRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Epilogue<T> for ZRows<'_, T> {
+impl<T: Element> Epilogue<T> for ZRows<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
@@ -26,7 +26,7 @@ impl<T: Float> Epilogue<T> for ZRows<'_, T> {
 /// Writes rows of one value a unit, of a matrix with one gate in flat groups.
 pub(super) struct UnitRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Epilogue<T> for UnitRows<'_, T> {
+impl<T: Element> Epilogue<T> for UnitRows<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
@@ -41,7 +41,7 @@ impl<T: Float> Epilogue<T> for UnitRows<'_, T> {
 /// Adds to rows of one value a unit, of a matrix with one gate in flat groups.
 pub(super) struct AddedUnitRows<'a, T>(pub RowsMut<'a, T>);
 
-impl<T: Float> Epilogue<T> for AddedUnitRows<'_, T> {
+impl<T: Element> Epilogue<T> for AddedUnitRows<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
@@ -60,7 +60,7 @@ pub(super) struct TileRows<'a, T> {
     pub units: usize,
 }
 
-impl<T: Float> Epilogue<T> for TileRows<'_, T> {
+impl<T: Element> Epilogue<T> for TileRows<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, unit) = (self.units, group.z / group.lines);
@@ -79,7 +79,7 @@ pub(super) struct TwoGateRows<'a, T> {
     pub units: usize,
 }
 
-impl<T: Float> Epilogue<T> for TwoGateRows<'_, T> {
+impl<T: Element> Epilogue<T> for TwoGateRows<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let units = self.units;

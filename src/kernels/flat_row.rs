@@ -4,11 +4,11 @@ use super::isa::Arch;
 use super::lanes::{Lanes, Vectors};
 use super::packed::{Group, PackedMatrix};
 use super::products::{add_products_of_row, unrolled};
-use crate::Float;
+use crate::kernels::Element;
 
 /// `start + x * kernel + h * recurrent`, of `G` lines, in registers. `x` is empty if `start` has its products already.
 #[inline(always)]
-pub(super) fn group_of_row<A: Arch, T: Float, const G: usize>(
+pub(super) fn group_of_row<A: Arch, T: Element, const G: usize>(
     matrix: &PackedMatrix<T>,
     group: &Group,
     start: &[T],

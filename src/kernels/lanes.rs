@@ -11,7 +11,7 @@
 use std::fmt::Debug;
 
 use super::isa::Arch;
-use crate::Float;
+use crate::kernels::Element;
 
 /// A vector of `T`s.
 pub trait Lanes<T>: Copy + 'static {
@@ -141,7 +141,7 @@ impl Vectors for f64 {
 
 /// `sum + vector * factor`, for each element.
 #[inline(always)]
-pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: V, factor: T) -> V {
+pub(super) fn add_scaled<A: Arch, T: Element, V: Lanes<T>>(sum: V, vector: V, factor: T) -> V {
     let (mut sum, vector) = (sum.array(), vector.array());
     for (sum, &v) in sum.as_mut().iter_mut().zip(vector.as_ref()) {
         *sum = A::mul_add(v, factor, *sum);
@@ -151,7 +151,7 @@ pub(super) fn add_scaled<A: Arch, T: Float, V: Lanes<T>>(sum: V, vector: V, fact
 
 /// `a + b`, for each element.
 #[inline(always)]
-pub(super) fn add<T: Float, V: Lanes<T>>(a: V, b: V) -> V {
+pub(super) fn add<T: Element, V: Lanes<T>>(a: V, b: V) -> V {
     let (mut a, b) = (a.array(), b.array());
     for (a, &b) in a.as_mut().iter_mut().zip(b.as_ref()) {
         *a += b;

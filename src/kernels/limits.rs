@@ -5,7 +5,7 @@ use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::{Lanes, add_scaled};
 use super::products::unrolled;
 use super::units::formulas;
-use crate::Float;
+use crate::kernels::Element;
 
 /// The names of the instruction sets that this machine has, the best one first.
 pub fn instruction_sets() -> Vec<&'static str> {
@@ -21,7 +21,7 @@ pub fn instruction_set() -> &'static str {
 const CHAINS: usize = 6;
 
 /// Runs `rounds` x 6 lines of fused multiply-adds in registers, and returns something that depends on all of them.
-pub fn peak<T: Float>(rounds: usize, start: T) -> T {
+pub fn peak<T: Element>(rounds: usize, start: T) -> T {
     dispatch(Isa::detect(), Peak::<T, CHAINS> { rounds, start })
 }
 
@@ -30,7 +30,7 @@ struct Peak<T, const N: usize> {
     start: T,
 }
 
-impl<T: Float, const N: usize> Kernel for Peak<T, N> {
+impl<T: Element, const N: usize> Kernel for Peak<T, N> {
     type Output = T;
     #[inline(always)]
     fn run<A: Arch>(self, _: A) -> T {
@@ -45,7 +45,7 @@ impl<T: Float, const N: usize> Kernel for Peak<T, N> {
 
 /// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always in
 /// order. That is how steps read their weights.
-pub fn read<T: Float>(data: &[T], block: usize, times: usize) -> T {
+pub fn read<T: Element>(data: &[T], block: usize, times: usize) -> T {
     dispatch(Isa::detect(), Read::<T, CHAINS> { data, block, times })
 }
 
@@ -55,7 +55,7 @@ struct Read<'a, T, const N: usize> {
     times: usize,
 }
 
-impl<T: Float, const N: usize> Kernel for Read<'_, T, N> {
+impl<T: Element, const N: usize> Kernel for Read<'_, T, N> {
     type Output = T;
     #[inline(always)]
     fn run<A: Arch>(self, _: A) -> T {
@@ -81,7 +81,7 @@ impl<T: Float, const N: usize> Kernel for Read<'_, T, N> {
 }
 
 #[inline(always)]
-fn total<T: Float>(sums: &[T::Line]) -> T {
+fn total<T: Element>(sums: &[T::Line]) -> T {
     let mut total = T::zero();
     for sum in sums {
         for &value in sum.array().as_ref() {
@@ -92,13 +92,13 @@ fn total<T: Float>(sums: &[T::Line]) -> T {
 }
 
 /// Replaces each value by its tanh, as the fused steps compute it.
-pub fn tanh<T: Float>(values: &mut [T]) {
+pub fn tanh<T: Element>(values: &mut [T]) {
     dispatch(Isa::detect(), Tanh(values));
 }
 
 struct Tanh<'a, T>(&'a mut [T]);
 
-impl<T: Float> Kernel for Tanh<'_, T> {
+impl<T: Element> Kernel for Tanh<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {

@@ -46,7 +46,8 @@
 //! - `isa` - the instruction sets, and the call that leads into each
 //! - `lanes` - a vector value in safe code; `products` - the register tile
 //! - `packed` - the packed matrix
-//! - `units` - what each cell computes of a unit, a file each: equation, fused formula, specification, tape, slopes
+//! - `units` - what each cell computes of a unit, a file each: equation, fused formula, specification, tape, slopes;
+//!   `unit` - a unit as the drivers see it; `specified`, `slopes` - what specifications and backward passes are made of
 //! - `drive` - how rows and tiles are gone through, once for all cells of one shape: one row, rows in blocks, recorded,
 //!   unfused, as specified
 //! - `blocks` - the sums of many rows; `flat_row` - of one; `epilogue` - sums that go to rows; `project` - the input's
@@ -89,19 +90,22 @@ mod packed;
 pub mod paths;
 mod products;
 mod project;
+mod slopes;
+mod specified;
+mod unit;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use dense::DenseKernel;
+pub(crate) use drive::LstmKernel;
 pub(crate) use drive::flat::SimpleRnnKernel;
-pub(crate) use units::LstmKernel;
-pub(crate) use units::gru::GruKernel;
+pub(crate) use drive::gru::GruKernel;
 
-use crate::Activation;
+use crate::activation::Activation;
 use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
-use drive::Activations;
+use unit::Activations;
 
 mod sealed {
     pub trait Sealed {}
@@ -110,10 +114,39 @@ mod sealed {
 }
 
 /// What the kernels need of an element type. Implemented by `f32` and `f64` only.
-pub trait Element: sealed::Sealed + lanes::Vectors + Copy + Send + Sync + 'static {}
+pub trait Element:
+    sealed::Sealed + ndarray::NdFloat + Default + lanes::Vectors + compiled::Compiled + math::Elementary
+{
+    /// The nearest value of this type.
+    #[doc(hidden)]
+    fn narrowed(value: f64) -> Self;
 
-impl Element for f32 {}
-impl Element for f64 {}
+    /// The value as an `f64`, exactly.
+    #[doc(hidden)]
+    fn widened(self) -> f64;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn narrowed(value: f64) -> Self {
+        value as f32
+    }
+    #[inline(always)]
+    fn widened(self) -> f64 {
+        self.into()
+    }
+}
+
+impl Element for f64 {
+    #[inline(always)]
+    fn narrowed(value: f64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn widened(self) -> f64 {
+        self
+    }
+}
 
 /// One time step of some rows.
 ///

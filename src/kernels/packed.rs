@@ -25,8 +25,8 @@
 use std::ops::Range;
 
 use super::isa::Isa;
-use crate::Float;
 use crate::aligned::Aligned;
+use crate::kernels::Element;
 
 /// How lines make groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,7 @@ const NEAREST_CACHE: usize = 32 << 10;
 
 /// A packed matrix and the bias, in the same order.
 #[derive(Clone)]
-pub(super) struct PackedMatrix<T: Float> {
+pub(super) struct PackedMatrix<T: Element> {
     rows: usize,
     units: usize,
     gates: usize,
@@ -70,7 +70,7 @@ pub(super) struct PackedMatrix<T: Float> {
     bias: Aligned<T>,
 }
 
-impl<T: Float> PackedMatrix<T> {
+impl<T: Element> PackedMatrix<T> {
     /// The elements of the weights and the bias, or `None` if they could not be addressed.
     pub(super) fn packed_len(rows: usize, gates: usize, units: usize) -> Option<usize> {
         let columns = units.checked_next_multiple_of(T::LANES)?.checked_mul(gates)?;

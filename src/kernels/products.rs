@@ -11,7 +11,7 @@
 
 use super::isa::Arch;
 use super::lanes::{Lanes, add_scaled};
-use crate::Float;
+use crate::kernels::Element;
 
 /// Trap 1. `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay in
 /// memory, at 2 to 3 times the time.
@@ -33,7 +33,7 @@ pub(super) type Sums<V, const N: usize, const M: usize> = [[V; N]; M];
 
 /// Adds the products of `rows` with `N` of a group's `G` lines, from `first` on, in the order of `weights`.
 #[inline(always)]
-pub(super) fn add_products<A: Arch, T: Float, V: Lanes<T>, const G: usize, const N: usize, const M: usize>(
+pub(super) fn add_products<A: Arch, T: Element, V: Lanes<T>, const G: usize, const N: usize, const M: usize>(
     mut sums: Sums<V, N, M>,
     weights: &[[V::Array; G]],
     first: usize,
@@ -56,7 +56,7 @@ pub(super) fn add_products<A: Arch, T: Float, V: Lanes<T>, const G: usize, const
 
 /// The same for one row and all lines of a group.
 #[inline(always)]
-pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize>(
+pub(super) fn add_products_of_row<A: Arch, T: Element, V: Lanes<T>, const G: usize>(
     mut sums: [V; G],
     weights: &[[V::Array; G]],
     row: &[T],
@@ -70,7 +70,7 @@ pub(super) fn add_products_of_row<A: Arch, T: Float, V: Lanes<T>, const G: usize
 
 /// The same for two groups at once: twice the chains, and each element of the row loaded half as often.
 #[inline(always)]
-pub(super) fn add_products_of_row_to_two<A: Arch, T: Float, V: Lanes<T>, const G: usize>(
+pub(super) fn add_products_of_row_to_two<A: Arch, T: Element, V: Lanes<T>, const G: usize>(
     mut sums: [[V; G]; 2],
     weights: [&[[V::Array; G]]; 2],
     row: &[T],

@@ -4,7 +4,7 @@ use super::blocks::{self, Operands, Start};
 use super::epilogue::{UnitRows, ZRows};
 use super::isa::Arch;
 use super::packed::PackedMatrix;
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
 
 /// The rows that are computed before the next ones are looked at: enough to use a matrix that comes from far away well.
@@ -20,7 +20,7 @@ const ROWS: [usize; 24] = {
 
 /// `bias + x * kernel` of rows `0..count`, of a matrix whose tiles are groups of `G` lines.
 #[inline(always)]
-pub(super) fn gates<A: Arch, T: Float, const G: usize>(
+pub(super) fn gates<A: Arch, T: Element, const G: usize>(
     arch: A,
     matrix: &PackedMatrix<T>,
     count: usize,
@@ -44,7 +44,7 @@ pub(super) fn gates<A: Arch, T: Float, const G: usize>(
 
 /// The same of a matrix in flat groups.
 #[inline(always)]
-pub(super) fn flat<A: Arch, T: Float>(
+pub(super) fn flat<A: Arch, T: Element>(
     arch: A,
     matrix: &PackedMatrix<T>,
     count: usize,
@@ -60,7 +60,7 @@ pub(super) fn flat<A: Arch, T: Float>(
 
 /// The same as rows of units, for a matrix of one gate.
 #[inline(always)]
-pub(super) fn flat_units<A: Arch, T: Float>(
+pub(super) fn flat_units<A: Arch, T: Element>(
     arch: A,
     matrix: &PackedMatrix<T>,
     count: usize,
@@ -75,6 +75,6 @@ pub(super) fn flat_units<A: Arch, T: Float>(
 }
 
 #[inline(always)]
-fn operands<'a, T: Float>(matrix: &'a PackedMatrix<T>, x: Rows<'a, T>) -> Operands<'a, T> {
+fn operands<'a, T: Element>(matrix: &'a PackedMatrix<T>, x: Rows<'a, T>) -> Operands<'a, T> {
     Operands { start: Start::Same(matrix.bias()), x: Some(x), h: Rows::packed(&[], 0), h_in_order: false }
 }

@@ -5,22 +5,24 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::recurrent::Recurrent;
-use super::sealed::Sealed;
 use super::{Layer, summary};
+use crate::buffers::take;
 use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room::{self, Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::room::{self, Room};
 use crate::rows::{Rows, RowsMut};
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// How the outputs of the two directions become one.
@@ -130,7 +132,7 @@ impl<T: Float> Bidirectional<T> {
         backward.ready()?;
         room::add_width("state", forward.state_layout().width(), backward.state_layout().width())?;
         room::add_width("output", forward.output_size(), backward.output_size())?;
-        let depth = room::check_depth(forward.depth().max(backward.depth()).saturating_add(1))?;
+        let depth = room::check_depth(forward.spec().depth.max(backward.spec().depth).saturating_add(1))?;
         let names = ["forward", "backward"].map(String::from);
         let layouts = [&**forward.state_layout(), &**backward.state_layout()];
         let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
@@ -217,71 +219,9 @@ fn pair(option: &'static str, forward: usize, backward: usize, expected: &'stati
 
 impl<T: Float> Sealed for Bidirectional<T> {}
 
-impl<T: Float> Layer<T> for Bidirectional<T> {
-    fn input_size(&self) -> usize {
-        self.forward.input_size()
-    }
-
-    fn output_size(&self) -> usize {
-        let (forward, backward) = self.units();
-        if self.side_by_side() { forward + backward } else { forward }
-    }
-
-    fn work(&self) -> usize {
-        self.forward.work().saturating_add(self.backward.work())
-    }
-
-    fn ready(&self) -> Result<()> {
-        let (forward, backward) = self.units();
-        if self.side_by_side() || forward == backward {
-            return Ok(());
-        }
-        Err(pair("units", forward, backward, "they must be the same for this merge mode"))
-    }
-
-    fn returns_sequences(&self) -> bool {
-        self.forward.returns_sequences()
-    }
-
-    fn returns_state(&self) -> bool {
-        self.forward.returns_state()
-    }
-
-    fn turns_time(&self) -> bool {
-        self.forward.turns_time()
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<T: Float> Parameters<T> for Bidirectional<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        let reason = "its backward direction needs the whole sequence";
-        Err(Error::CannotStream { layer: self.class_name().into(), reason })
-    }
-
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
-        self.forward.visit_generators(show);
-        self.backward.visit_generators(show);
-    }
-
-    fn generators(&self) -> usize {
-        self.forward.generators() + self.backward.generators()
-    }
-
-    fn class_name(&self) -> &'static str {
-        "Bidirectional"
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("merge_mode", self.merge);
-        visitor.nested("forward", |visitor| self.forward.visit_structure(visitor));
-        visitor.nested("backward", |visitor| self.backward.visit_structure(visitor));
-    }
-
-    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
-        vec![("forward", &*self.forward), ("backward", &*self.backward)]
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -295,19 +235,54 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.merge as u64));
-        self.forward.visit_marks(show);
-        self.backward.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("merge_mode", self.merge as u64, self.merge);
+        visitor.nested("forward", |visitor| self.forward.visit_structure(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
         self.forward.unshare()?;
         self.backward.unshare()
+    }
+}
+
+impl<T: Float> LayerCore<T> for Bidirectional<T> {
+    fn spec(&self) -> LayerSpec {
+        let (forward, backward) = (self.forward.spec(), self.backward.spec());
+        let (units, backward_units) = (forward.output_size, backward.output_size);
+        let output_size = if self.side_by_side() { units + backward_units } else { units };
+        LayerSpec {
+            class_name: "Bidirectional",
+            output_size,
+            carry_width: output_size,
+            unmerged: (self.merge == Merge::None).then_some(units),
+            output_columns: None,
+            work: forward.work.saturating_add(backward.work),
+            generators: forward.generators + backward.generators,
+            depth: self.depth,
+            may_fail_backward: forward.may_fail_backward || backward.may_fail_backward,
+            ..forward
+        }
+    }
+
+    fn ready(&self) -> Result<()> {
+        let (forward, backward) = self.units();
+        if self.side_by_side() || forward == backward {
+            return Ok(());
+        }
+        Err(pair("units", forward, backward, "they must be the same for this merge mode"))
+    }
+
+    fn streams(&self) -> Result<()> {
+        let reason = "its backward direction needs the whole sequence";
+        Err(Error::CannotStream { layer: self.class_name().into(), reason })
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.forward.visit_generators(show);
+        self.backward.visit_generators(show);
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {
@@ -320,14 +295,6 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         for row in 0..batch {
             carry.row_mut(row).fill(T::zero());
         }
-    }
-
-    fn unmerged(&self) -> Option<usize> {
-        (self.merge == Merge::None).then(|| self.forward.output_size())
-    }
-
-    fn depth(&self) -> usize {
-        self.depth
     }
 
     fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
@@ -370,7 +337,7 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         let (forward_state, backward_state) = self.states();
         let (forward_generators, backward_generators) = match dropout {
             Some(all) => {
-                let (forward, backward) = all.split_at_mut(self.forward.generators());
+                let (forward, backward) = all.split_at_mut(self.forward.spec().generators);
                 (Some(forward), Some(backward))
             }
             None => (None, None),
@@ -491,10 +458,6 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         self.backward.can_train()
     }
 
-    fn may_fail_backward(&self) -> bool {
-        self.forward.may_fail_backward() || self.backward.may_fail_backward()
-    }
-
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
         let (batch, timesteps) = (node.batch, node.timesteps);
@@ -549,6 +512,18 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
         };
         scratch.outputs = values;
         result
+    }
+}
+
+own_parameters!([T: Float] Bidirectional<T>, T);
+
+impl<T: Float> Layer<T> for Bidirectional<T> {
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("forward", &*self.forward), ("backward", &*self.backward)]
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
     }
 }
 

@@ -5,29 +5,32 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
-use super::sealed::Sealed;
-use super::{Layer, builder, or_panic, summary};
+use super::{Layer, builder, summary};
 use crate::activation::Activation;
-use crate::error::{Error, Result};
+use crate::buffers::take;
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
+use crate::parameters::{Parameters, Sealed, own_parameters};
 use crate::random::SeedSource;
-use crate::room::{self, Call, CallBack, Held, Room};
+use crate::room::{self, Room};
 use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::backward::add;
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
 #[cfg(feature = "keras")]
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `activation(x kernel + bias)` at each time step: Keras's `Dense` (and `TimeDistributed(Dense)`).
@@ -215,48 +218,9 @@ impl<T: Float> DenseBuilder<'_, T> {
 
 impl<T: Float> Sealed for Dense<T> {}
 
-impl<T: Float> Layer<T> for Dense<T> {
-    fn input_size(&self) -> usize {
-        self.kernel.nrows()
-    }
-
-    fn output_size(&self) -> usize {
-        self.kernel.ncols()
-    }
-
-    fn returns_sequences(&self) -> bool {
-        true
-    }
-
-    fn returns_state(&self) -> bool {
-        false
-    }
-
-    fn per_step(&self) -> bool {
-        true
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<T: Float> Parameters<T> for Dense<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
-    }
-
-    fn work(&self) -> usize {
-        self.kernel.len()
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn class_name(&self) -> &'static str {
-        "Dense"
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("activation", &self.activation);
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -275,17 +239,31 @@ impl<T: Float> Layer<T> for Dense<T> {
         Ok(())
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), 0));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), Some(self.stamp));
+        visitor.value("activation", &self.activation);
     }
 
     fn unshare(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+impl<T: Float> LayerCore<T> for Dense<T> {
+    fn spec(&self) -> LayerSpec {
+        LayerSpec {
+            returns_sequences: true,
+            per_step: true,
+            work: self.kernel.len(),
+            ..LayerSpec::new("Dense", self.kernel.nrows(), self.kernel.ncols())
+        }
+    }
+
+    fn streams(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
@@ -371,6 +349,18 @@ impl<T: Float> Layer<T> for Dense<T> {
             }
         }
         Ok(())
+    }
+}
+
+own_parameters!([T: Float] Dense<T>, T);
+
+impl<T: Float> Layer<T> for Dense<T> {
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        Vec::new()
     }
 }
 

@@ -1,17 +1,22 @@
 //! Ids to vectors.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView2, ArrayViewD, Axis};
 
-use super::{builder, or_panic};
-use crate::error::{Error, Result};
+use super::builder;
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::initializers::Initializer;
+use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
 use crate::random::SeedSource;
 use crate::room::{self, Room};
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
+use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A table of vectors, one for each id: Keras's `Embedding`. It makes the input of a recurrent layer from ids, and
 /// with `mask_zero` its mask.
@@ -186,10 +191,6 @@ impl<T: Float> Embedding<T> {
         &mut self.embeddings
     }
 
-    pub(crate) fn mark(&self) -> Mark {
-        self.stamp.mark("Embedding", self.mask_zero.into())
-    }
-
     /// The table: (input_dim, output_dim).
     pub fn embeddings(&self) -> ArrayView2<'_, T> {
         self.embeddings.view()
@@ -262,3 +263,31 @@ impl<T: Float> fmt::Debug for Embedding<T> {
             .finish_non_exhaustive()
     }
 }
+
+impl<T: Float> Sealed for Embedding<T> {}
+
+impl<T: Float> Parameters<T> for Embedding<T> {
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        visitor.weight("embeddings", self.table());
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        visitor.weight("embeddings", self.table_mut());
+        Ok(())
+    }
+
+    fn unshare(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn layout(&self) -> &Arc<StateLayout> {
+        stateless()
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer("Embedding", Some(self.stamp));
+        visitor.option("mask_zero", self.mask_zero.into(), self.mask_zero);
+    }
+}
+
+own_parameters!([T: Float] Embedding<T>, T);

@@ -7,12 +7,13 @@
 use std::ops::Range;
 
 use super::stacked::Stacked;
+use crate::buffers::take;
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
 use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::pass::{MaskedOutput, Pass};
 use crate::runner::recurrence::{CHUNK, HOIST_BELOW_BATCH};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
@@ -91,17 +92,17 @@ impl<T: Float> Flow<'_, T> {
             first += steps.max(1);
         }
         let Some(last) = stack.parts.get(group.parts.end - 1) else { return };
-        if last.layer.turns_time() {
+        if last.spec.reverses_time {
             std::mem::swap(&mut self.resets, &mut self.turned_resets);
         }
-        if last.layer.returns_sequences() {
+        if last.spec.returns_sequences {
             return;
         }
         self.timesteps = timesteps.min(1);
         (self.mask, self.resets, self.turned_resets) = (TimeMask::All, None, None);
         if group.parts.end < stack.parts.len() {
             // The last output, as a sequence of one step.
-            let outputs = last.layer.output_size();
+            let outputs = last.spec.output_size;
             let output = self.carry.as_rows().columns(last.carry.end - outputs..last.carry.end);
             let to = take(buffers.writing, self.batch * outputs);
             copy_rows(self.batch, output, RowsMut::packed(to, outputs));
@@ -112,23 +113,23 @@ impl<T: Float> Flow<'_, T> {
     fn part(&mut self, index: usize, group: &Range<usize>, steps: Range<usize>, buffers: &mut Buffers<'_, T>) {
         let (stack, batch) = (self.stack, self.batch);
         let Some(part) = stack.parts.get(index) else { return };
-        let (layer, is_last) = (&part.layer, index + 1 == stack.parts.len());
+        let (layer, spec, is_last) = (&part.layer, &part.spec, index + 1 == stack.parts.len());
         let [read, written] = buffers.within;
         let input = match (index == group.start, index) {
-            (false, _) => Sequence::packed(read, steps.len(), layer.input_size()),
+            (false, _) => Sequence::packed(read, steps.len(), spec.input_size),
             (true, 0) => self.input.skip_steps(steps.start),
-            (true, _) => Sequence::packed(buffers.reading, self.timesteps, layer.input_size()).skip_steps(steps.start),
+            (true, _) => Sequence::packed(buffers.reading, self.timesteps, spec.input_size).skip_steps(steps.start),
         };
         let sequence = match index + 1 == group.end {
             _ if is_last => self.sequence.as_mut().map(|sequence| sequence.reborrow().skip_steps(steps.start)),
-            true if !layer.returns_sequences() => None,
+            true if !spec.returns_sequences => None,
             ends_group => {
                 let (buffer, timesteps, first) = match ends_group {
                     true => (&mut *buffers.writing, self.timesteps, steps.start),
                     false => (written, steps.len(), 0),
                 };
-                let values = take(buffer, batch * timesteps * layer.output_size());
-                Some(SequenceMut::packed(values, timesteps, layer.output_size()).skip_steps(first))
+                let values = take(buffer, batch * timesteps * spec.output_size);
+                Some(SequenceMut::packed(values, timesteps, spec.output_size).skip_steps(first))
             }
         };
         let mut next = self.next.reborrow().columns(part.state.clone());
@@ -140,7 +141,7 @@ impl<T: Float> Flow<'_, T> {
             copy_rows(batch, next.as_rows(), copy.reborrow());
             copy.into_rows()
         };
-        let generators = self.dropout.take().map(|all| all.split_at_mut(part.generators));
+        let generators = self.dropout.take().map(|all| all.split_at_mut(spec.generators));
         let (dropout, others) = generators.unzip();
         self.dropout = others;
         layer.process(

@@ -4,22 +4,25 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::sealed::Sealed;
 use super::{Layer, summary, unrolled};
+use crate::buffers::take;
 use crate::cells::builder::RunOptions;
 use crate::cells::{Cell, FusedCell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
-use crate::room::{Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::room::Room;
 use crate::rows::{RowStep, Rows, RowsMut};
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::recurrence::Recurrence;
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
@@ -134,66 +137,9 @@ impl<C: Cell> Recurrent<C> {
 
 impl<C: Cell> Sealed for Recurrent<C> {}
 
-impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
-    fn input_size(&self) -> usize {
-        self.cell.input_size()
-    }
-
-    fn output_size(&self) -> usize {
-        self.output.len()
-    }
-
-    fn returns_sequences(&self) -> bool {
-        self.options.return_sequences
-    }
-
-    fn returns_state(&self) -> bool {
-        self.options.return_state
-    }
-
-    fn turns_time(&self) -> bool {
-        self.options.go_backwards
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
-    }
-
-    fn work(&self) -> usize {
-        self.params
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        self.ready()?;
-        if self.options.go_backwards {
-            return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
-        }
-        Ok(())
-    }
-
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
-        self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
-    }
-
-    fn generators(&self) -> usize {
-        self.cell.dropout().len()
-    }
-
-    fn class_name(&self) -> &'static str {
-        self.cell.class_name()
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("return_sequences", return_sequences);
-        visitor.value("return_state", return_state);
-        visitor.value("go_backwards", go_backwards);
-        visitor.value("zero_output_for_mask", zero_output_for_mask);
-        visitor.value("unroll", unroll);
-        visitor.value("input_size", self.cell.input_size());
-        visitor.value("output", &self.output);
-        self.cell.visit_structure(visitor);
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, C::Elem>) {
@@ -207,16 +153,54 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         Ok(())
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), self.options.as_number()));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
+        visitor.layer(self.class_name(), Some(self.stamp));
+        for (name, yes) in [
+            ("return_sequences", return_sequences),
+            ("return_state", return_state),
+            ("go_backwards", go_backwards),
+            ("zero_output_for_mask", zero_output_for_mask),
+            ("unroll", unroll),
+        ] {
+            visitor.option(name, yes.into(), yes);
+        }
+        visitor.value("input_size", self.cell.input_size());
+        visitor.value("output", &self.output);
+        self.cell.visit_structure(visitor);
     }
 
     fn unshare(&mut self) -> Result<()> {
         self.own_cell().map(|_| ())
+    }
+}
+
+impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
+    fn spec(&self) -> LayerSpec {
+        let cell = &*self.cell;
+        LayerSpec {
+            returns_sequences: self.options.return_sequences,
+            returns_state: self.options.return_state,
+            reverses_time: self.options.go_backwards,
+            output_columns: Some(self.output.clone()),
+            work: self.params,
+            generators: cell.dropout().len(),
+            depth: cell.depth().saturating_add(1),
+            may_fail_backward: cell.fused().may_fail_backward(),
+            ..LayerSpec::new(cell.class_name(), cell.input_size(), self.output.len())
+        }
+    }
+
+    fn streams(&self) -> Result<()> {
+        self.ready()?;
+        if self.options.go_backwards {
+            return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
+        }
+        Ok(())
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
     }
 
     fn fill_initial_state(&self, row: &mut [C::Elem]) {
@@ -232,10 +216,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
     fn ready(&self) -> Result<()> {
         // Asked before each call: of the layer's own copies, since the cell would make its layout anew.
         check_output(self.class_name(), self.output.clone(), self.layout.width()).map(|_| ())
-    }
-
-    fn depth(&self) -> usize {
-        self.cell.depth().saturating_add(1)
     }
 
     fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
@@ -268,10 +248,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
     }
 
-    fn output_columns(&self) -> Option<Range<usize>> {
-        Some(self.output.clone())
-    }
-
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
         let work = take(&mut scratch.work, self.cell.fused().rows_scratch_len(1));
@@ -280,10 +256,6 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn can_train(&self) -> Result<()> {
         self.cell.can_train()
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        self.cell.fused().may_fail_backward()
     }
 
     fn backward_into(
@@ -298,6 +270,18 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
                 unrolled::backward(node, zeros, pass, |node, pass| self.recurrence().backward(node, pass, scratch))
             }
         }
+    }
+}
+
+own_parameters!([C: Cell] Recurrent<C>, C::Elem);
+
+impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
+    fn boxed_clone(&self) -> Box<dyn Layer<C::Elem>> {
+        Box::new(self.clone())
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<C::Elem>)> {
+        Vec::new()
     }
 }
 

@@ -5,20 +5,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::flow::{Buffers, Flow, Group, steps_at_once};
-use super::sealed::Sealed;
 use super::{Layer, summary};
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room::{self, Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::room::{self, Room};
 use crate::rows::{RowInput, RowStep, Rows, RowsMut, copy_rows};
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers one after another, each with its own options: what a Keras `Sequential` of recurrent layers is.
@@ -45,23 +47,19 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 pub struct Stacked<T: Float = f32> {
     pub(super) parts: Vec<Part<T>>,
     layout: Arc<StateLayout>,
-    carry_width: usize,
-    returns_state: bool,
-    depth: usize,
+    spec: LayerSpec,
 }
 
 /// A layer of the stack and where its things are.
 #[derive(Debug, Clone)]
 pub(super) struct Part<T: Float> {
     pub(super) layer: Box<dyn Layer<T>>,
+    pub(super) spec: LayerSpec,
     name: String,
     /// The columns of the stack's state that are the layer's.
     pub(super) state: Range<usize>,
     /// The columns of the stack's previous outputs that are the layer's.
     pub(super) carry: Range<usize>,
-    /// The columns of the layer's state that are its output, if it is part of the state.
-    output: Option<Range<usize>>,
-    pub(super) generators: usize,
     /// The places of the layer's weights among the stack's.
     weights: Range<usize>,
     /// The end of the layers from this one on that can run a few steps at a time, one after another.
@@ -116,7 +114,7 @@ impl<T: Float> StackedBuilder<T> {
             layer.ready()?;
             if let Some(before) = index.checked_sub(1).and_then(|before| self.layers.get(before)) {
                 let (expected, given) = (layer.input_size(), before.output_size());
-                if before.unmerged().is_some() {
+                if before.spec().unmerged.is_some() {
                     return Err(Error::StackUnmerged { index: index - 1 });
                 }
                 if expected != given {
@@ -128,7 +126,7 @@ impl<T: Float> StackedBuilder<T> {
                 return Err(Error::StackNeedsSequence { index, layer: layer.class_name() });
             }
         }
-        let deepest = self.layers.iter().map(|layer| (**layer).depth()).max().unwrap_or(0);
+        let deepest = self.layers.iter().map(|layer| (**layer).spec().depth).max().unwrap_or(0);
         let depth = room::check_depth(deepest.saturating_add(1))?;
         let layouts = self.layers.iter().enumerate().map(|(i, layer)| (i.to_string(), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));
@@ -138,21 +136,44 @@ impl<T: Float> StackedBuilder<T> {
         for (i, (layer, group_end)) in self.layers.into_iter().zip(ends).enumerate() {
             let (state_start, carry_start, weights_start) = (state, carry, weights);
             state = room::add_width("state", state, layer.state_layout().width())?;
-            carry = room::add_width("output", carry, layer.carry_width())?;
+            let spec = layer.spec();
+            carry = room::add_width("output", carry, spec.carry_width)?;
             layer.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
             parts.push(Part {
                 name: i.to_string(),
                 state: state_start..state,
                 carry: carry_start..carry,
-                output: layer.output_columns(),
-                generators: layer.generators(),
                 weights: weights_start..weights,
                 group_end,
                 layer,
+                spec,
             });
         }
-        Ok(Stacked { parts, layout, carry_width: carry, returns_state: self.return_state, depth })
+        let spec = LayerSpec { returns_state: self.return_state, carry_width: carry, depth, ..joined(&parts) };
+        Ok(Stacked { parts, layout, spec })
     }
+}
+
+/// What follows from the layers of a stack.
+fn joined<T: Float>(parts: &[Part<T>]) -> LayerSpec {
+    let mut all = LayerSpec { returns_sequences: true, per_step: true, ..LayerSpec::new("Sequential", 0, 0) };
+    for (i, Part { spec, state, .. }) in parts.iter().enumerate() {
+        if i == 0 {
+            all.input_size = spec.input_size;
+        }
+        // Behind a layer that returns its last output alone there is no sequence.
+        all.writes_sequence = all.returns_sequences && spec.writes_sequence;
+        all.returns_sequences &= spec.returns_sequences;
+        all.per_step &= spec.per_step;
+        all.reverses_time ^= spec.reverses_time;
+        all.output_size = spec.output_size;
+        all.unmerged = spec.unmerged;
+        all.output_columns = spec.output_columns.as_ref().map(|own| state.start + own.start..state.start + own.end);
+        all.work = all.work.saturating_add(spec.work);
+        all.generators += spec.generators;
+        all.may_fail_backward |= spec.may_fail_backward;
+    }
+    all
 }
 
 /// For each layer the end of the run of layers from it on that work step by step, each on the sequence of the one
@@ -171,10 +192,6 @@ fn group_ends<T: Float>(layers: &[Box<dyn Layer<T>>]) -> Vec<usize> {
 impl<T: Float> Sealed for Stacked<T> {}
 
 impl<T: Float> Stacked<T> {
-    fn last(&self) -> Option<&dyn Layer<T>> {
-        self.parts.last().map(|part| &*part.layer)
-    }
-
     /// The layers in groups, each of which runs so many steps at a time. Layers that can work so do it where the sequence
     /// is long and `divisible`: nothing is recorded or drawn for the whole call. All others are groups of their own.
     fn groups(&self, batch: usize, timesteps: usize, divisible: bool) -> impl Iterator<Item = Group> {
@@ -183,12 +200,12 @@ impl<T: Float> Stacked<T> {
             let first = self.parts.get(at)?;
             let group = at..first.group_end;
             // The last one's outputs go to whoever wants them, whole.
-            let widths = self.parts[at..group.end - 1].iter().map(|part| part.layer.output_size());
+            let widths = self.parts[at..group.end - 1].iter().map(|part| part.spec.output_size);
             let steps = widths.max().map_or(usize::MAX, |widest| steps_at_once::<T>(batch, widest));
             let together = divisible && steps < timesteps;
             let parts = if together { group } else { at..at + 1 };
             at = parts.end;
-            if self.parts.get(at - 1).is_some_and(|part| !part.layer.returns_sequences()) {
+            if self.parts.get(at - 1).is_some_and(|part| !part.spec.returns_sequences) {
                 timesteps = timesteps.min(1);
             }
             Some(Group { parts, steps: if together { steps } else { usize::MAX } })
@@ -196,79 +213,9 @@ impl<T: Float> Stacked<T> {
     }
 }
 
-impl<T: Float> Layer<T> for Stacked<T> {
-    fn input_size(&self) -> usize {
-        self.parts.first().map_or(0, |part| part.layer.input_size())
-    }
-
-    fn output_size(&self) -> usize {
-        self.last().map_or(0, |layer| layer.output_size())
-    }
-
-    fn returns_sequences(&self) -> bool {
-        self.parts.iter().all(|part| part.layer.returns_sequences())
-    }
-
-    fn turns_time(&self) -> bool {
-        self.parts.iter().fold(false, |turned, part| turned ^ part.layer.turns_time())
-    }
-
-    fn can_write_sequence(&self) -> bool {
-        let (last, before) = self.parts.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
-        before.iter().all(|part| part.layer.returns_sequences())
-            && last.is_some_and(|part| part.layer.can_write_sequence())
-    }
-
-    fn returns_state(&self) -> bool {
-        self.returns_state
-    }
-
-    fn per_step(&self) -> bool {
-        self.parts.iter().all(|part| part.layer.per_step())
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<T: Float> Parameters<T> for Stacked<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
-    }
-
-    fn work(&self) -> usize {
-        self.parts.iter().fold(0, |sum, part| part.layer.work().saturating_add(sum))
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        self.parts.iter().try_for_each(|part| {
-            part.layer.can_stream().map_err(|error| match error {
-                Error::CannotStream { layer, reason } => {
-                    Error::CannotStream { layer: format!("{}/{layer}", part.name), reason }
-                }
-                other => other,
-            })
-        })
-    }
-
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
-        self.parts.iter().for_each(|part| part.layer.visit_generators(show));
-    }
-
-    fn generators(&self) -> usize {
-        self.parts.iter().map(|part| part.generators).sum()
-    }
-
-    fn class_name(&self) -> &'static str {
-        "Sequential"
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("layers", self.parts.len());
-        visitor.value("return_state", self.returns_state);
-        for part in &self.parts {
-            visitor.nested(&part.name, |visitor| part.layer.visit_structure(visitor));
-        }
-    }
-
-    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
-        self.parts.iter().map(|part| (part.name.as_str(), &*part.layer)).collect()
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -284,31 +231,44 @@ impl<T: Float> Layer<T> for Stacked<T> {
             .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.parts.len() as u64));
-        self.parts.iter().for_each(|part| part.layer.visit_marks(show));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("layers", self.parts.len() as u64, self.parts.len());
+        visitor.value("return_state", self.spec.returns_state);
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_structure(visitor));
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {
         self.parts.iter_mut().try_for_each(|part| part.layer.unshare())
+    }
+}
+
+impl<T: Float> LayerCore<T> for Stacked<T> {
+    fn spec(&self) -> LayerSpec {
+        self.spec.clone()
+    }
+
+    fn streams(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| {
+            part.layer.can_stream().map_err(|error| match error {
+                Error::CannotStream { layer, reason } => {
+                    Error::CannotStream { layer: format!("{}/{layer}", part.name), reason }
+                }
+                other => other,
+            })
+        })
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.parts.iter().for_each(|part| part.layer.visit_generators(show));
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {
         for part in &self.parts {
             part.layer.fill_initial_state(&mut row[part.state.clone()]);
         }
-    }
-
-    fn carry_width(&self) -> usize {
-        self.carry_width
-    }
-
-    fn unmerged(&self) -> Option<usize> {
-        self.last().and_then(|layer| layer.unmerged())
     }
 
     fn recall(&self, batch: usize, state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
@@ -318,24 +278,20 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
     }
 
-    fn depth(&self) -> usize {
-        self.depth
-    }
-
     fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
         let (batch, mut timesteps) = (call.batch, call.timesteps);
-        let turns = call.resets && self.parts.iter().any(|part| part.layer.turns_time());
+        let turns = call.resets && self.parts.iter().any(|part| part.spec.reverses_time);
         let turned = if turns { batch } else { 0 };
         room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
-        let divisible = !(call.recorded || call.dropout && self.generators() > 0);
+        let divisible = !(call.recorded || call.dropout && self.spec.generators > 0);
         // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
         let (mut between, mut within, mut states) = ([0; 2], [0; 2], 0);
         let mut at = 0;
         for group in self.groups(batch, timesteps, divisible) {
             let Group { parts, steps } = group;
             for (i, part) in self.parts[parts.clone()].iter().enumerate() {
-                let (index, outputs) = (parts.start + i, part.layer.output_size());
-                let hands_on = index + 1 < self.parts.len() && part.layer.returns_sequences();
+                let (index, outputs) = (parts.start + i, part.spec.output_size);
+                let hands_on = index + 1 < self.parts.len() && part.spec.returns_sequences;
                 let sequence = if index + 1 == self.parts.len() { call.sequence } else { hands_on };
                 let steps = steps.min(timesteps);
                 part.layer.room(Call { timesteps: steps, sequence, ..call }, held.child(index), room);
@@ -351,7 +307,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
                 if steps < timesteps {
                     states = states.max(part.state.len());
                 }
-                if !part.layer.returns_sequences() {
+                if !part.spec.returns_sequences {
                     timesteps = timesteps.min(1);
                 }
             }
@@ -369,12 +325,12 @@ impl<T: Float> Layer<T> for Stacked<T> {
         let (mut timesteps, mut widest) = (call.timesteps, 0);
         for (i, part) in self.parts.iter().enumerate() {
             if i > 0 {
-                let width = room::product(&[timesteps, part.layer.input_size()]);
+                let width = room::product(&[timesteps, part.spec.input_size]);
                 widest = widest.max(width.unwrap_or(usize::MAX));
             }
             let call = CallBack { timesteps, input: call.input || i > 0, ..call };
             part.layer.room_backward(call, held.child(i), room);
-            if !part.layer.returns_sequences() {
+            if !part.spec.returns_sequences {
                 timesteps = timesteps.min(1);
             }
         }
@@ -391,7 +347,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         let mut turned = std::mem::take(&mut scratch.resets);
         let turned_resets = pass
             .resets
-            .filter(|_| self.parts.iter().any(|part| part.layer.turns_time()))
+            .filter(|_| self.parts.iter().any(|part| part.spec.reverses_time))
             .map(|resets| resets.turned(&mut turned));
         let nodes = pass.tape.map(|node| {
             (node.batch, node.timesteps) = (batch, timesteps);
@@ -428,11 +384,6 @@ impl<T: Float> Layer<T> for Stacked<T> {
         scratch.resets = turned;
     }
 
-    fn output_columns(&self) -> Option<Range<usize>> {
-        let last = self.parts.last()?;
-        last.output.as_ref().map(|columns| last.state.start + columns.start..last.state.start + columns.end)
-    }
-
     fn catch_up(&self, state: &[T], carry: &mut [T]) {
         for part in &self.parts {
             part.layer.catch_up(&state[part.state.clone()], &mut carry[part.carry.clone()]);
@@ -449,9 +400,9 @@ impl<T: Float> Layer<T> for Stacked<T> {
             let prev = &step.prev[part.state.clone()];
             let mut step = RowStep { input, prev, next: &mut *own_next };
             part.layer.step_row(&mut step, &mut *own_carry, scratch);
-            input = RowInput::Raw(match &part.output {
+            input = RowInput::Raw(match &part.spec.output_columns {
                 Some(columns) => &own_next[columns.clone()],
-                None => &own_carry[part.carry.len() - part.layer.output_size()..],
+                None => &own_carry[part.carry.len() - part.spec.output_size..],
             });
             (next, carry) = (other_next, other_carry);
         }
@@ -471,7 +422,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
         for (i, part) in self.parts.iter().enumerate() {
             let x = match i {
                 0 => x,
-                _ => Rows::packed(&handed_on, part.layer.input_size()),
+                _ => Rows::packed(&handed_on, part.spec.input_size),
             };
             part.layer.step_into(
                 batch,
@@ -481,7 +432,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
                 carry.reborrow().columns(part.carry.clone()),
                 &mut children[i],
             );
-            let outputs = part.layer.output_size();
+            let outputs = part.spec.output_size;
             let output = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
             copy_rows(batch, output, RowsMut::packed(take(&mut handed_on, batch * outputs), outputs));
         }
@@ -490,10 +441,6 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn can_train(&self) -> Result<()> {
         self.parts.iter().try_for_each(|part| part.layer.can_train())
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        self.parts.iter().any(|part| part.layer.may_fail_backward())
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
@@ -505,10 +452,10 @@ impl<T: Float> Layer<T> for Stacked<T> {
         let (nodes, children) = (node.children(count), scratch.children(count));
         let mut result = Ok(());
         for (i, part) in self.parts.iter().enumerate().rev() {
-            let (layer, own) = (&part.layer, &mut nodes[i]);
-            let (timesteps, outputs) = (own.timesteps, layer.output_size());
+            let (spec, own) = (&part.spec, &mut nodes[i]);
+            let (timesteps, outputs) = (own.timesteps, spec.output_size);
             let (is_last, is_first) = (i + 1 == count, i == 0);
-            let (d_sequence, d_last) = match (is_last, layer.returns_sequences()) {
+            let (d_sequence, d_last) = match (is_last, spec.returns_sequences) {
                 (true, _) => (d_sequence, d_last),
                 (false, true) => (Some(Sequence::packed(&reading, timesteps, outputs)), None),
                 (false, false) => (None, Some(Rows::packed(&reading, outputs))),
@@ -516,9 +463,9 @@ impl<T: Float> Layer<T> for Stacked<T> {
             let d_input = if is_first {
                 d_input.take()
             } else {
-                let d_input = take(&mut writing, batch * timesteps * layer.input_size());
+                let d_input = take(&mut writing, batch * timesteps * spec.input_size);
                 d_input.fill(T::zero());
-                Some(SequenceMut::packed(d_input, timesteps, layer.input_size()))
+                Some(SequenceMut::packed(d_input, timesteps, spec.input_size))
             };
             let (_, mut from_own) = gradients.split(part.weights.start);
             let (own_gradients, _) = from_own.split(part.weights.len());
@@ -531,7 +478,7 @@ impl<T: Float> Layer<T> for Stacked<T> {
                 d_initial: d_initial.reborrow().columns(part.state.clone()),
                 gradients: own_gradients,
             };
-            result = layer.backward_into(own, pass, &mut children[i]);
+            result = part.layer.backward_into(own, pass, &mut children[i]);
             if result.is_err() {
                 break;
             }
@@ -539,6 +486,18 @@ impl<T: Float> Layer<T> for Stacked<T> {
         }
         (scratch.outputs, scratch.copies[0]) = in_place(count, reading, writing);
         result
+    }
+}
+
+own_parameters!([T: Float] Stacked<T>, T);
+
+impl<T: Float> Layer<T> for Stacked<T> {
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        self.parts.iter().map(|part| (part.name.as_str(), &*part.layer)).collect()
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
     }
 }
 

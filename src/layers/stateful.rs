@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 use ndarray::ArrayRef3;
 
-use super::{Layer, or_panic};
-use crate::error::{Error, Result};
+use super::Layer;
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::output::Output;
 use crate::room;

@@ -4,19 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::dense::Dense;
-use super::sealed::Sealed;
 use super::{Layer, summary};
 use crate::error::Result;
 use crate::float::Float;
-use crate::room::{Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::room::Room;
 use crate::rows::{Rows, RowsMut};
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A [`Dense`] layer applied to each time step: Keras's `TimeDistributed(Dense(..))`.
@@ -49,48 +50,9 @@ impl<T: Float> TimeDistributed<T> {
 
 impl<T: Float> Sealed for TimeDistributed<T> {}
 
-impl<T: Float> Layer<T> for TimeDistributed<T> {
-    fn input_size(&self) -> usize {
-        self.layer.input_size()
-    }
-
-    fn output_size(&self) -> usize {
-        self.layer.output_size()
-    }
-
-    fn returns_sequences(&self) -> bool {
-        true
-    }
-
-    fn returns_state(&self) -> bool {
-        false
-    }
-
-    fn per_step(&self) -> bool {
-        true
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
-        self.layer.state_layout()
-    }
-
-    fn work(&self) -> usize {
-        self.layer.work()
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn class_name(&self) -> &'static str {
-        "TimeDistributed"
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
+impl<T: Float> Parameters<T> for TimeDistributed<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
+        self.layer.layout()
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -101,18 +63,26 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
         self.layer.visit_weights_mut(visitor)
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), 0));
-        self.layer.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+impl<T: Float> LayerCore<T> for TimeDistributed<T> {
+    fn spec(&self) -> LayerSpec {
+        LayerSpec { class_name: "TimeDistributed", ..self.layer.spec() }
+    }
+
+    fn streams(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
@@ -150,6 +120,18 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         self.layer.backward_into(node, pass, scratch)
+    }
+}
+
+own_parameters!([T: Float] TimeDistributed<T>, T);
+
+impl<T: Float> Layer<T> for TimeDistributed<T> {
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        Vec::new()
     }
 }
 

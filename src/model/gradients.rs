@@ -6,7 +6,7 @@ use super::{InputKind, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, Slices};
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 
 /// The gradients that [`Model::backward`] makes, reused from call to call.
 ///
@@ -135,7 +135,7 @@ impl<'a, T: Float> Sums<'a, T> {
     /// initial state is in those that are returned. A layer that isn't trained gets others, which are forgotten.
     pub(super) fn lend(
         &mut self,
-        layer: &(impl Trainable<T> + ?Sized),
+        layer: &(impl Parameters<T> + ?Sized),
         with_input: bool,
         back: impl FnOnce(&mut Gradients<T>) -> Result<()>,
     ) -> Result<Gradients<T>> {
@@ -144,7 +144,7 @@ impl<'a, T: Float> Sums<'a, T> {
             false => {
                 let weights = self.weights.iter_mut().map(std::mem::take).collect();
                 let slices = self.slices.iter_mut().map(std::mem::take).collect();
-                Gradients::lent(weights, slices, layer.layout_of_state())
+                Gradients::lent(weights, slices, layer.layout())
             }
         };
         if !with_input {

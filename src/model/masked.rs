@@ -3,22 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::sealed::Sealed;
 use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
-use crate::room::{Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed};
+use crate::room::Room;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::Mark;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
@@ -40,59 +42,9 @@ impl<T: Float> Masked<T> {
 
 impl<T: Float> Sealed for Masked<T> {}
 
-impl<T: Float> Layer<T> for Masked<T> {
-    fn input_size(&self) -> usize {
-        self.layer.input_size()
-    }
-
-    fn output_size(&self) -> usize {
-        self.layer.output_size()
-    }
-
-    fn returns_sequences(&self) -> bool {
-        self.layer.returns_sequences()
-    }
-
-    fn returns_state(&self) -> bool {
-        self.layer.returns_state()
-    }
-
-    fn work(&self) -> usize {
-        self.layer.work()
-    }
-
-    fn ready(&self) -> Result<()> {
-        self.layer.ready()
-    }
-
-    fn turns_time(&self) -> bool {
-        self.layer.turns_time()
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
-        self.layer.state_layout()
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        self.layer.can_stream()
-    }
-
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
-        self.layer.visit_generators(show);
-    }
-
-    fn class_name(&self) -> &'static str {
-        "Masking"
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("mask_value", self.mask_value);
-        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
-    }
-
-    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
-        vec![("", &*self.layer)]
+impl<T: Float> Parameters<T> for Masked<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
+        self.layer.layout()
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -103,51 +55,48 @@ impl<T: Float> Layer<T> for Masked<T> {
         self.layer.visit_weights_mut(visitor)
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(Mark::wrapper(self.class_name(), self.mask_value.into_f64().to_bits()));
-        self.layer.visit_marks(show);
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), None);
+        visitor.option("mask_value", self.mask_value.into_f64().to_bits(), self.mask_value);
+        visitor.nested("layer", |visitor| self.layer.visit_structure(visitor));
     }
 
     fn unshare(&mut self) -> Result<()> {
         self.layer.unshare()
     }
+}
 
-    fn generators(&self) -> usize {
-        self.layer.generators()
+impl<T: Float> LayerCore<T> for Masked<T> {
+    fn spec(&self) -> LayerSpec {
+        let inner = self.layer.spec();
+        let depth = inner.depth.saturating_add(1);
+        LayerSpec { class_name: "Masking", per_step: false, output_columns: None, depth, ..inner }
+    }
+
+    fn ready(&self) -> Result<()> {
+        self.layer.ready()
+    }
+
+    fn streams(&self) -> Result<()> {
+        self.layer.can_stream()
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+        self.layer.visit_generators(show);
     }
 
     fn fill_initial_state(&self, row: &mut [T]) {
         self.layer.fill_initial_state(row);
     }
 
-    fn carry_width(&self) -> usize {
-        self.layer.carry_width()
-    }
-
     fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
         self.layer.recall(batch, state, carry);
-    }
-
-    fn unmerged(&self) -> Option<usize> {
-        self.layer.unmerged()
-    }
-
-    fn can_write_sequence(&self) -> bool {
-        self.layer.can_write_sequence()
-    }
-
-    fn depth(&self) -> usize {
-        self.layer.depth().saturating_add(1)
     }
 
     fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
         let Call { batch, timesteps, .. } = call;
         let flags = [batch, timesteps];
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, timesteps, self.input_size()]);
+        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, timesteps, self.layer.input_size()]);
         room.buffer::<bool>(held.in_scratch(|scratch| scratch.flags.capacity()), &flags);
         if call.recorded {
             room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &flags);
@@ -156,7 +105,7 @@ impl<T: Float> Layer<T> for Masked<T> {
     }
 
     fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        let values = if call.input { self.input_size() } else { 0 };
+        let values = if call.input { self.layer.input_size() } else { 0 };
         let sizes = [call.batch, call.timesteps, values];
         room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &sizes);
         self.layer.room_backward(call, held.child(0), room);
@@ -164,7 +113,7 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         let Pass { batch, timesteps, input, resets, prev, next, carry, sequence, masked_output, dropout, .. } = pass;
-        let width = self.input_size();
+        let width = self.layer.input_size();
         let mut values = std::mem::take(&mut scratch.work);
         let mut flags = std::mem::take(&mut scratch.flags);
         flags.clear();
@@ -215,13 +164,13 @@ impl<T: Float> Layer<T> for Masked<T> {
         scratch: &mut Scratch<T>,
     ) {
         // Taken at the first step already, so that a later one allocates nothing.
-        take(&mut scratch.outputs, batch * self.input_size());
+        take(&mut scratch.outputs, batch * self.layer.input_size());
         if (0..batch).all(|row| self.is_real(x.row(row))) {
             let [child] = scratch.children(1) else { return };
             return self.layer.step_into(batch, x, prev, next, carry, child);
         }
         // As a whole call of one step, which knows of masks.
-        let width = self.input_size();
+        let width = self.layer.input_size();
         let mut step = std::mem::take(&mut scratch.outputs);
         let rows = take(&mut step, batch * width);
         for (row, to) in rows.chunks_exact_mut(width.max(1)).enumerate() {
@@ -251,13 +200,9 @@ impl<T: Float> Layer<T> for Masked<T> {
         self.layer.can_train()
     }
 
-    fn may_fail_backward(&self) -> bool {
-        self.layer.may_fail_backward()
-    }
-
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {
         // A masked step was read as zeros, whatever it held: nothing flows back to it.
-        let (batch, timesteps, width) = (node.batch, node.timesteps, self.input_size());
+        let (batch, timesteps, width) = (node.batch, node.timesteps, self.layer.input_size());
         let mut values = std::mem::take(&mut scratch.work);
         let d_x = take(&mut values, if pass.d_input.is_some() { batch * timesteps * width } else { 0 });
         d_x.fill(T::zero());
@@ -276,6 +221,16 @@ impl<T: Float> Layer<T> for Masked<T> {
         }
         scratch.work = values;
         result
+    }
+}
+
+impl<T: Float> Layer<T> for Masked<T> {
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        vec![("", &*self.layer)]
+    }
+
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
     }
 }
 

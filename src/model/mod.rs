@@ -36,11 +36,10 @@ pub use self::tensor::{Input, InputElement};
 
 use self::op::Op;
 use self::shape::{Misfit, Shape};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
-use crate::layers::or_panic;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
 

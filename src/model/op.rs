@@ -22,8 +22,8 @@ use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::runner::run::{Run, check_input, produce};
 use crate::runner::scratch::Scratch;
-use crate::runner::stream::Stream;
 use crate::state::State;
+use crate::stream::Stream;
 
 /// What a node of a model computes. Closed: a graph is walked by matching it.
 #[derive(Debug, Clone)]

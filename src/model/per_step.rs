@@ -9,23 +9,26 @@ use super::normalization::{Normalization, Sums};
 use super::op::Op;
 use super::prelu;
 use crate::activation::Activation;
+use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
-use crate::layers::sealed::Sealed;
 use crate::layers::{Layer, summary};
-use crate::room::{Call, CallBack, Held, Room};
+use crate::parameters::{Parameters, Sealed};
+use crate::room::Room;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
+use crate::runner::layer::{LayerCore, LayerSpec};
+use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
-use crate::runner::scratch::{Scratch, take};
+use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutState;
-use crate::stamp::{Mark, Stamp};
+use crate::stamp::Stamp;
 use crate::state::StateLayout;
-use crate::structure::{DebugText, StructureVisitor};
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A layer that maps the features of each step by themselves.
@@ -112,59 +115,9 @@ impl<T: Float> PerStep<T> {
 
 impl<T: Float> Sealed for PerStep<T> {}
 
-impl<T: Float> Layer<T> for PerStep<T> {
-    fn input_size(&self) -> usize {
-        self.features
-    }
-
-    fn output_size(&self) -> usize {
-        self.features
-    }
-
-    fn returns_sequences(&self) -> bool {
-        true
-    }
-
-    fn returns_state(&self) -> bool {
-        false
-    }
-
-    fn per_step(&self) -> bool {
-        true
-    }
-
-    fn work(&self) -> usize {
-        self.features
-    }
-
-    fn state_layout(&self) -> &Arc<StateLayout> {
+impl<T: Float> Parameters<T> for PerStep<T> {
+    fn layout(&self) -> &Arc<StateLayout> {
         &self.layout
-    }
-
-    fn can_stream(&self) -> Result<()> {
-        Ok(())
-    }
-
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
-
-    fn class_name(&self) -> &'static str {
-        match &self.map {
-            Map::Same => "Identity",
-            Map::Activation(_) => "Activation",
-            Map::PRelu(_) => "PReLU",
-            Map::Normalize(normalization) if normalization.is_batch() => "BatchNormalization",
-            Map::Normalize(_) => "LayerNormalization",
-        }
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("class", DebugText(self.class_name()));
-        visitor.value("features", self.features);
-        match &self.map {
-            Map::Same | Map::PRelu(_) => {}
-            Map::Activation(activation) => visitor.value("activation", activation),
-            Map::Normalize(normalization) => normalization.visit_structure(visitor),
-        }
     }
 
     // Moving statistics stay what they are.
@@ -186,17 +139,43 @@ impl<T: Float> Layer<T> for PerStep<T> {
         Ok(())
     }
 
-    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
-        Box::new(self.clone())
-    }
-
-    fn visit_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark(self.class_name(), 0));
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer(self.class_name(), Some(self.stamp));
+        visitor.value("features", self.features);
+        match &self.map {
+            Map::Same | Map::PRelu(_) => {}
+            Map::Activation(activation) => visitor.value("activation", activation),
+            Map::Normalize(normalization) => normalization.visit_structure(visitor),
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {
         Ok(())
     }
+}
+
+impl<T: Float> LayerCore<T> for PerStep<T> {
+    fn spec(&self) -> LayerSpec {
+        let class_name = match &self.map {
+            Map::Same => "Identity",
+            Map::Activation(_) => "Activation",
+            Map::PRelu(_) => "PReLU",
+            Map::Normalize(normalization) if normalization.is_batch() => "BatchNormalization",
+            Map::Normalize(_) => "LayerNormalization",
+        };
+        LayerSpec {
+            returns_sequences: true,
+            per_step: true,
+            work: self.features,
+            ..LayerSpec::new(class_name, self.features, self.features)
+        }
+    }
+
+    fn streams(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
@@ -276,6 +255,16 @@ impl<T: Float> Layer<T> for PerStep<T> {
             }
         }
         Ok(())
+    }
+}
+
+impl<T: Float> Layer<T> for PerStep<T> {
+    fn boxed_clone(&self) -> Box<dyn Layer<T>> {
+        Box::new(self.clone())
+    }
+
+    fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
+        Vec::new()
     }
 }
 

@@ -26,7 +26,7 @@ use super::{CallSpec, InputKind, InputSpec, Model, ModelTape};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::room::{self, Room};
-use crate::runner::scratch::Scratch;
+use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::state::{State, StateLayout};
 
 /// The state of a model's stateful layers, kept by the caller from call to call. Clone it to save it.
@@ -115,10 +115,7 @@ impl<T: Float> Model<T> {
         let mut next = states.states.clone();
         let mut tape = tape;
         let frame = tape.as_deref_mut().map(|tape| tape.begin(inputs.iter().map(|input| input.shape().to_vec())));
-        let mut scratch = T::lend_scratch();
-        let outputs = self.execute(tensors, &mut next, &mut scratch, None, frame);
-        T::give_back_scratch(scratch);
-        let outputs = outputs?;
+        let outputs = with_own_scratch(|scratch| self.execute(tensors, &mut next, scratch, None, frame))?;
         if let Some(tape) = tape {
             tape.recorded(self, &outputs);
         }

@@ -205,7 +205,7 @@ fn recurrent<T: Float>(
         true => vec![x[0], x[1], Some(width)],
         false => vec![x[0], Some(width)],
     };
-    let mut shapes = match layer.unmerged() {
+    let mut shapes = match layer.spec().unmerged {
         Some(forward) => vec![output(forward), output(layer.output_size() - forward)],
         None => vec![output(layer.output_size())],
     };

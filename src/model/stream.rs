@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::runner::scratch::Scratch;
-use crate::runner::stream::Stream;
+use crate::stream::Stream;
 
 /// A model that was trained on whole sequences, run one time step at a time: each recurrent layer goes on from its own
 /// state. Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all

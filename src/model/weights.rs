@@ -9,10 +9,9 @@ use super::op::Op;
 use super::{Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::check_new_weights;
-use crate::layers::sealed::Weighted;
-use crate::layers::trainable::Trainable;
-use crate::stamp::Mark;
+use crate::parameters::{Parameters, Sealed, check_new_weights, stateless};
+use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Which of the weights.
@@ -191,8 +190,8 @@ impl<T: Float> Op<T> {
     fn show<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
         match self {
             Op::Recurrent { layer, .. } => layer.visit_weights(visitor),
-            Op::Embedding(table) => table.show_weights(visitor),
-            Op::Dense(layer) => layer.show_weights(visitor),
+            Op::Embedding(table) => table.visit_weights(visitor),
+            Op::Dense(layer) => layer.visit_weights(visitor),
             Op::TimeDistributed(inner) => inner.show(which, visitor),
             Op::Model(model) => model.show(which, visitor),
             Op::PRelu(alpha) => visitor.weight("alpha", alpha),
@@ -211,8 +210,8 @@ impl<T: Float> Op<T> {
     fn change(&mut self, which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         match self {
             Op::Recurrent { layer, .. } => return Arc::make_mut(layer).visit_weights_mut(visitor),
-            Op::Embedding(table) => return Arc::make_mut(table).change_weights(visitor),
-            Op::Dense(layer) => return Arc::make_mut(layer).change_weights(visitor),
+            Op::Embedding(table) => return Arc::make_mut(table).visit_weights_mut(visitor),
+            Op::Dense(layer) => return Arc::make_mut(layer).visit_weights_mut(visitor),
             Op::TimeDistributed(inner) => return inner.change(which, visitor),
             Op::Model(model) => return model.change(which, visitor),
             Op::PRelu(alpha) => visitor.weight("alpha", alpha),
@@ -240,28 +239,45 @@ impl<T: Float> Op<T> {
     }
 }
 
-impl<T: Float> Weighted for Model<T> {}
+impl<T: Float> Sealed for Model<T> {}
 
-impl<T: Float> Trainable<T> for Model<T> {
-    fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+impl<T: Float> Parameters<T> for Model<T> {
+    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.show(Which::All, visitor);
+    }
+
+    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        self.change(Which::All, visitor)
+    }
+
+    fn visit_trained<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         self.show(Which::Trained, visitor);
     }
 
-    fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+    fn visit_trained_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.change(Which::Trained, visitor)
     }
 
-    fn own_weights(&mut self) -> Result<()> {
-        self.own(Which::Trained)
+    fn unshare(&mut self) -> Result<()> {
+        self.own(Which::All)
     }
 
-    fn show_marks(&self, show: &mut dyn FnMut(Mark)) {
-        show(self.stamp.mark("Functional", self.parts.len() as u64));
+    fn layout(&self) -> &Arc<StateLayout> {
+        stateless()
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.layer("Functional", Some(self.stamp));
+        visitor.option("layers", self.parts.len() as u64, self.parts.len());
         for part in &self.parts {
-            show(Mark::wrapper("trainable", part.is_among(Which::Trained).into()));
-            if let Some(model) = part.op.as_ref().and_then(Op::model) {
-                model.show_marks(show);
-            }
+            let trained = part.is_among(Which::Trained);
+            visitor.nested(&part.name, |visitor| {
+                visitor.layer("trainable", None);
+                visitor.option("trainable", trained.into(), trained);
+                if let Some(model) = part.op.as_ref().and_then(Op::model) {
+                    model.visit_structure(visitor);
+                }
+            });
         }
     }
 }

@@ -8,10 +8,10 @@
 
 use super::functions::{ln_f32, ln_f64, sin_cos_f32, sin_cos_f64};
 use super::philox::Philox;
-use crate::float::Float;
+use crate::kernels::Element;
 
 /// How a block of four random words becomes numbers of an element type.
-pub trait Draw: Sized {
+pub trait Draw: Element {
     /// The numbers of one block.
     type Block: AsRef<[Self]> + IntoIterator<Item = Self>;
 
@@ -80,13 +80,13 @@ fn normal_pair_f32(x0: u32, x1: u32) -> [f32; 2] {
 }
 
 /// Fills `out` with numbers of [minval, maxval).
-pub(crate) fn uniform<T: Float>((seed, n): (i64, u64), minval: T, maxval: T, out: &mut [T]) {
+pub(crate) fn uniform<T: Draw>((seed, n): (i64, u64), minval: T, maxval: T, out: &mut [T]) {
     fill(Philox::from_seeds(seed, n), T::uniforms, out);
     scale(maxval - minval, minval, out);
 }
 
 /// Fills `out` with numbers of the normal distribution.
-pub(crate) fn normal<T: Float>((seed, n): (i64, u64), mean: T, stddev: T, out: &mut [T]) {
+pub(crate) fn normal<T: Draw>((seed, n): (i64, u64), mean: T, stddev: T, out: &mut [T]) {
     fill(Philox::from_seeds(seed, n), T::normals, out);
     scale(stddev, mean, out);
 }
@@ -95,9 +95,9 @@ pub(crate) fn normal<T: Float>((seed, n): (i64, u64), mean: T, stddev: T, out: &
 ///
 /// So that threads can share the work, each group of numbers (as many as a block has) draws from its own stretch of
 /// the stream.
-pub(crate) fn truncated_normal<T: Float>((seed, n): (i64, u64), mean: T, stddev: T, out: &mut [T]) {
+pub(crate) fn truncated_normal<T: Draw>((seed, n): (i64, u64), mean: T, stddev: T, out: &mut [T]) {
     let stream = Philox::from_seeds(seed, n);
-    let limit = T::from_f64(2.0);
+    let limit = T::narrowed(2.0);
     let group_len = block_len::<T>();
     let stretch = 64 * group_len as u128;
     for (group, start) in out.chunks_mut(group_len).zip(0..) {
@@ -111,9 +111,9 @@ pub(crate) fn truncated_normal<T: Float>((seed, n): (i64, u64), mean: T, stddev:
 /// 1 / (1 - rate) where the element is kept, 0 where it is dropped.
 ///
 /// Keras draws no mask at rates of exactly 0 and 1: that is the caller's to know.
-pub(crate) fn dropout_mask<T: Float>(seed: i64, n: u64, rate: f64, out: &mut [T]) {
-    let kept = T::from_f64(1.0 / (1.0 - rate));
-    let rate = T::from_f64(rate);
+pub(crate) fn dropout_mask<T: Draw>(seed: i64, n: u64, rate: f64, out: &mut [T]) {
+    let kept = T::narrowed(1.0 / (1.0 - rate));
+    let rate = T::narrowed(rate);
     fill(Philox::from_seeds(seed, n), T::uniforms, out);
     for u in out {
         *u = if *u >= rate { kept } else { T::zero() };
@@ -121,13 +121,13 @@ pub(crate) fn dropout_mask<T: Float>(seed: i64, n: u64, rate: f64, out: &mut [T]
 }
 
 /// Fills `out` from a stream; what is left of the last block is dropped.
-fn fill<T: Float>(stream: Philox, numbers: fn([u32; 4]) -> T::Block, out: &mut [T]) {
+fn fill<T: Draw>(stream: Philox, numbers: fn([u32; 4]) -> T::Block, out: &mut [T]) {
     for (out, words) in out.chunks_mut(block_len::<T>()).zip(stream) {
         out.copy_from_slice(&numbers(words).as_ref()[..out.len()]);
     }
 }
 
-fn scale<T: Float>(factor: T, offset: T, out: &mut [T]) {
+fn scale<T: Draw>(factor: T, offset: T, out: &mut [T]) {
     for z in out {
         *z = *z * factor + offset;
     }

@@ -1,6 +1,6 @@
 //! Draws the dropout masks of one call: Keras's numbers, in Keras's order.
 
-use super::scratch::take;
+use crate::buffers::take;
 use crate::cells::{CellDropout, mask_widths};
 use crate::float::Float;
 use crate::random::stateless::dropout_mask;

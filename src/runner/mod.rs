@@ -14,11 +14,12 @@
 
 pub(crate) mod backward;
 pub(crate) mod dropout;
+pub(crate) mod layer;
+pub(crate) mod memory;
 pub(crate) mod pass;
 pub(crate) mod recurrence;
 pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod sequence;
-pub(crate) mod stream;
 pub(crate) mod tape;
 pub(crate) mod threads;

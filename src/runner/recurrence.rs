@@ -4,16 +4,18 @@ use std::ops::Range;
 
 use super::dropout::draw_masks;
 use super::pass::{MaskedOutput, Pass};
-use super::scratch::{Scratch, take};
+use super::scratch::Scratch;
 use super::sequence::{Sequence, SequenceMut};
 use super::tape::Node;
 use super::threads;
 use crate::aligned::Aligned;
+use crate::buffers::take;
 use crate::cells::{Cell, FusedCell, StepRows, mask_widths};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::room::{Call, Held, Room};
+use crate::room::Room;
 use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut, copy_rows};
+use crate::runner::memory::{Call, Held};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
 pub(crate) const CHUNK: usize = 24;

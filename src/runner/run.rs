@@ -4,18 +4,20 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3};
 
+use super::layer::LayerCore;
 use super::pass::Pass;
-use super::scratch::{Scratch, take};
+use super::scratch::Scratch;
 use super::sequence::{Sequence, SequenceMut};
 use super::tape::Tape;
 use super::threads;
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::mask::{Resets, TimeMask};
 use crate::output::Output;
-use crate::room::{self, Call, Held, Room};
+use crate::room::{self, Room};
 use crate::rows::{Rows, RowsMut};
+use crate::runner::memory::{Call, Held};
 use crate::seeds::Seeds;
 use crate::state::State;
 
@@ -42,7 +44,7 @@ pub struct Run<'a, T> {
 }
 
 impl<'a, T> Run<'a, T> {
-    /// No options: what [`Layer::forward`] does.
+    /// No options: what [`Layer::forward`](crate::Layer::forward) does.
     pub fn new() -> Self {
         Run { mask: None, lengths: None, resets: None, initial_state: None, seeds: None, tape: None }
     }
@@ -87,13 +89,13 @@ impl<'a, T> Run<'a, T> {
         self.tape.is_some()
     }
 
-    /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`].
+    /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`](crate::Layer::seeds).
     pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
         self.seeds = Some(seeds);
         self
     }
 
-    /// Records what [`Layer::backward`] needs; what the tape held before is forgotten. A run of no steps (of a stream)
+    /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten. A run of no steps (of a stream)
     /// can't be recorded: [`Error::NoTimesteps`].
     pub fn record(mut self, tape: &'a mut Tape<T>) -> Self {
         self.tape = Some(tape);
@@ -161,23 +163,24 @@ pub(crate) struct Slices<'a, T> {
 }
 
 /// That an input fits a layer: (batch, timesteps, input_size) with at least one step.
-pub(crate) fn check_input<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
+pub(crate) fn check_input<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     check_features(layer, x)?;
     let (batch, timesteps, features) = x.dim();
     if timesteps == 0 { Err(Error::NoTimesteps { given: [batch, timesteps, features] }) } else { Ok(()) }
 }
 
 /// That an input has the layer's features.
-pub(crate) fn check_features<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
+pub(crate) fn check_features<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     let (batch, timesteps, features) = x.dim();
-    if features == layer.input_size() {
+    let expected = layer.spec().input_size;
+    if features == expected {
         return layer.ready();
     }
-    Err(Error::InputFeatures { expected: layer.input_size(), given: [batch, timesteps, features] })
+    Err(Error::InputFeatures { expected, given: [batch, timesteps, features] })
 }
 
 /// That the caller's arrays have the shapes of the results.
-pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
+pub(crate) fn check_outputs<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     out: &OutputMut<'_, T>,
@@ -187,16 +190,17 @@ pub(crate) fn check_outputs<T: Float, L: Layer<T> + ?Sized>(
 }
 
 /// That arrays have the shapes of a call's results: to be written, or the gradients of them.
-pub(crate) fn check_results<T: Float, L: Layer<T> + ?Sized>(
+pub(crate) fn check_results<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     (batch, timesteps): (usize, usize),
     sequence: Option<&ArrayRef3<T>>,
     last: Option<&ArrayRef2<T>>,
     state: Option<&State<T>>,
 ) -> Result<()> {
-    let outputs = layer.output_size();
+    let spec = layer.spec();
+    let outputs = spec.output_size;
     if let Some(array) = sequence {
-        if !layer.can_write_sequence() {
+        if !spec.writes_sequence {
             return Err(NO_INNER_SEQUENCE);
         }
         check_shape("sequence", &[batch, timesteps, outputs], array.shape())?;
@@ -205,12 +209,12 @@ pub(crate) fn check_results<T: Float, L: Layer<T> + ?Sized>(
         check_shape("last", &[batch, outputs], array.shape())?;
     }
     match state {
-        Some(state) => state.check(layer.state_layout(), batch),
+        Some(state) => state.check(layer.layout(), batch),
         None => Ok(()),
     }
 }
 
-fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
+fn check_options<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
     let (batch, timesteps, _) = x.dim();
     if run.mask.is_some() && run.lengths.is_some() {
         return Err(Error::MaskAndLengths);
@@ -229,7 +233,7 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
         }
     }
     if let Some(state) = run.initial_state {
-        state.check(layer.state_layout(), batch)?;
+        state.check(layer.layout(), batch)?;
     }
     if let Some(seeds) = &run.seeds {
         check_seeds(layer, seeds)?;
@@ -243,8 +247,8 @@ fn check_options<T: Float, L: Layer<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>, ru
 }
 
 /// That seeds are those of this layer's generators.
-fn check_seeds<T: Float, L: Layer<T> + ?Sized>(layer: &L, seeds: &Seeds) -> Result<()> {
-    let (expected, given) = (layer.generators(), seeds.states.len());
+fn check_seeds<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, seeds: &Seeds) -> Result<()> {
+    let (expected, given) = (layer.spec().generators, seeds.states.len());
     if expected != given {
         return Err(Error::SeedsCount { expected, given });
     }
@@ -260,7 +264,7 @@ fn check_seeds<T: Float, L: Layer<T> + ?Sized>(layer: &L, seeds: &Seeds) -> Resu
 
 /// That the options of a call fit it, and that there is memory for all that it takes beyond `own`, which whoever asks
 /// takes for itself. Nothing has been done then that a refusal would have to undo.
-pub(super) fn check_call<T: Float, L: Layer<T> + ?Sized>(
+pub(crate) fn check_call<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: &Run<'_, T>,
@@ -269,14 +273,14 @@ pub(super) fn check_call<T: Float, L: Layer<T> + ?Sized>(
 ) -> Result<()> {
     check_options(layer, x, run)?;
     let ((batch, timesteps, features), mut room) = (x.dim(), own);
-    let (width, carry, shape) =
-        (layer.state_layout().width(), layer.carry_width(), [batch, timesteps, layer.output_size()]);
+    let (spec, width) = (layer.spec(), layer.layout().width());
+    let shape = [batch, timesteps, spec.output_size];
     room::check_shape(&shape)?;
     let call = &scratch.call;
     let copied = if x.is_standard_layout() { 0 } else { features };
     room.buffer::<T>(call.input.capacity(), &[batch, timesteps, copied]);
     room.buffer::<T>(call.state.len(), &[batch.saturating_add(1), width]);
-    room.buffer::<T>(call.carry.len(), &[batch, carry]);
+    room.buffer::<T>(call.carry.len(), &[batch, spec.carry_width]);
     for (array, held) in [(run.mask, call.mask.capacity()), (run.resets, call.resets.capacity())] {
         let copied = if array.is_none_or(|array| array.is_standard_layout()) { 0 } else { batch };
         room.buffer::<bool>(held, &[copied, timesteps]);
@@ -300,7 +304,7 @@ fn flags<'a>(array: &'a ArrayRef2<bool>, copy: &'a mut Vec<bool>) -> &'a [bool] 
 /// A checked call: everything public that runs a layer over an array ends here. T = 0 is allowed, for streams.
 ///
 /// `carry` holds the previous outputs, which the call begins with and leaves behind; without it they begin at zero.
-pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
+pub(crate) fn execute<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: Run<'_, T>,
@@ -314,7 +318,7 @@ pub(crate) fn execute<T: Float, L: Layer<T> + ?Sized>(
 }
 
 /// [`execute`] without its checks.
-fn execute_checked<T: Float, L: Layer<T> + ?Sized>(
+fn execute_checked<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     mut run: Run<'_, T>,
@@ -325,8 +329,8 @@ fn execute_checked<T: Float, L: Layer<T> + ?Sized>(
     let (batch, timesteps, _) = x.dim();
     // No rows cost no time, however many steps they have.
     let timesteps = if batch == 0 { timesteps.min(1) } else { timesteps };
-    let (width, outputs) = (layer.state_layout().width(), layer.output_size());
-    let carry_width = layer.carry_width();
+    let (spec, width) = (layer.spec(), layer.layout().width());
+    let (outputs, carry_width) = (spec.output_size, spec.carry_width);
 
     // What this function lends to the pass leaves the scratch meanwhile, because the layer gets the rest of it.
     let mut call = std::mem::take(&mut scratch.call);
@@ -383,7 +387,7 @@ fn execute_checked<T: Float, L: Layer<T> + ?Sized>(
 
 /// A checked call that makes the arrays which the layer returns. The final state goes to `kept`, if there is one, else
 /// it is returned by the layer's flag alone; `carry` is that of [`execute`].
-pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
+pub(crate) fn produce<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: Run<'_, T>,
@@ -392,18 +396,18 @@ pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
     scratch: &mut Scratch<T>,
 ) -> Result<Output<T>> {
     let (batch, timesteps, _) = x.dim();
-    let (outputs, width, sequence) = (layer.output_size(), layer.state_layout().width(), layer.returns_sequences());
+    let (spec, width) = (layer.spec(), layer.layout().width());
+    let (outputs, sequence) = (spec.output_size, spec.returns_sequences);
     let mut own = Room::default();
     // Directions that aren't merged are taken apart, by way of copies.
-    let copies = if layer.unmerged().is_some() { 2 } else { 1 };
+    let copies = if spec.unmerged.is_some() { 2 } else { 1 };
     own.array::<T>(&[copies, batch, if sequence { timesteps } else { 0 }, outputs]);
     own.array::<T>(&[copies, batch, outputs]);
-    own.array::<T>(&[batch, if layer.returns_state() { width } else { 0 }]);
+    own.array::<T>(&[batch, if spec.returns_state { width } else { 0 }]);
     check_call(layer, x, &run, (sequence, own), scratch)?;
     let mut last = Array2::zeros((batch, outputs));
-    let mut sequence = layer.returns_sequences().then(|| Array3::zeros((batch, timesteps, outputs)));
-    let mut own =
-        (layer.returns_state() && kept.is_none()).then(|| State::zeros(Arc::clone(layer.state_layout()), batch));
+    let mut sequence = spec.returns_sequences.then(|| Array3::zeros((batch, timesteps, outputs)));
+    let mut own = (spec.returns_state && kept.is_none()).then(|| State::zeros(Arc::clone(layer.layout()), batch));
     let mut kept = kept;
     let slices = Slices {
         sequence: sequence.as_mut().and_then(|array| array.as_slice_mut()),
@@ -411,16 +415,16 @@ pub(crate) fn produce<T: Float, L: Layer<T> + ?Sized>(
         state: kept.as_deref_mut().or(own.as_mut()).map(State::as_mut_slice),
     };
     execute_checked(layer, x, run, slices, carry, scratch);
-    let state = own.or_else(|| kept.filter(|_| layer.returns_state()).cloned());
+    let state = own.or_else(|| kept.filter(|_| spec.returns_state).cloned());
     let output = Output { last, sequence, state, backward: None };
-    Ok(match layer.unmerged() {
+    Ok(match spec.unmerged {
         Some(forward) => output.split(forward),
         None => output,
     })
 }
 
-/// [`Layer::run_into`]: the shapes of the caller's arrays, then [`execute`].
-pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
+/// `Layer::run_into`: the shapes of the caller's arrays, then [`execute`].
+pub(crate) fn run_into<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: Run<'_, T>,
@@ -430,7 +434,7 @@ pub(crate) fn run_into<T: Float, L: Layer<T> + ?Sized>(
     check_input(layer, x)?;
     check_outputs(layer, x, &out)?;
     let (batch, timesteps, _) = x.dim();
-    let outputs = layer.output_size();
+    let outputs = layer.spec().output_size;
     // Arrays that don't lie in row order are written by way of a copy.
     let OutputMut { mut sequence, mut last, state } = out;
     let [sequence_copy, last_copy] = &scratch.copies;

@@ -1,6 +1,7 @@
 //! Memory that calls reuse: buffers that only grow, and the same again for the layers inside.
 
-use std::cell::Cell;
+use std::any::{Any, TypeId};
+use std::cell::RefCell;
 use std::fmt;
 
 use super::backward::ChunkRows;
@@ -142,30 +143,6 @@ impl<T> Scratch<T> {
     }
 }
 
-/// From this size on a buffer is no longer than it must be. Shorter ones grow by half at least, so that calls that are a
-/// little longer each time don't all allocate.
-const EXACT_FROM_BYTES: usize = 1 << 20;
-
-/// The first `len` elements of a buffer that grows if it must; what they hold is undefined.
-#[inline]
-pub(crate) fn take<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) -> &mut [T] {
-    // Out of the way of steps, which take what is there.
-    #[cold]
-    #[inline(never)]
-    fn grow<T: Copy + Default>(buffer: &mut Vec<T>, len: usize) {
-        if len * size_of::<T>() < EXACT_FROM_BYTES {
-            return buffer.resize(len, T::default());
-        }
-        // The old one goes first, and the new one is no longer than it must be: so much was asked for.
-        *buffer = Vec::new();
-        *buffer = vec![T::default(); len];
-    }
-    if buffer.len() < len {
-        grow(buffer, len);
-    }
-    &mut buffer[..len]
-}
-
 impl<T> Default for Scratch<T> {
     fn default() -> Self {
         Scratch::new()
@@ -178,34 +155,28 @@ impl<T> fmt::Debug for Scratch<T> {
     }
 }
 
-/// Memory for calls that bring none: each thread keeps one scratch, and lends it to one call at a time.
-pub trait LendScratch: Sized {
-    /// The thread's scratch; a new one if it is lent already or the thread is ending.
-    #[doc(hidden)]
-    fn lend_scratch() -> Scratch<Self>;
-
-    /// Gives it back, for the thread's next call.
-    #[doc(hidden)]
-    fn give_back_scratch(scratch: Scratch<Self>);
+thread_local! {
+    /// Memory for calls that bring none: each thread keeps one scratch of a type, and lends it to one call at a time.
+    static LENT: RefCell<Vec<(TypeId, Box<dyn Any>)>> = const { RefCell::new(Vec::new()) };
 }
 
-macro_rules! lend_scratch {
-    ($($float:ty, $name:ident;)*) => {$(
-        thread_local! {
-            static $name: Cell<Option<Scratch<$float>>> = const { Cell::new(None) };
+/// Runs a call with the thread's own scratch; a new one if it is lent already or the thread is ending.
+pub(crate) fn with_own_scratch<T: 'static, R>(call: impl FnOnce(&mut Scratch<T>) -> R) -> R {
+    let of_type = |(own, _): &(TypeId, Box<dyn Any>)| *own == TypeId::of::<T>();
+    let lent = LENT.try_with(|all| {
+        let mut all = all.borrow_mut();
+        let at = all.iter().position(of_type)?;
+        all.swap_remove(at).1.downcast::<Scratch<T>>().ok()
+    });
+    let mut scratch = lent.ok().flatten().unwrap_or_default();
+    let result = call(&mut scratch);
+    // A thread that is ending needs it no more.
+    let _ = LENT.try_with(|all| {
+        let mut all = all.borrow_mut();
+        match all.iter_mut().find(|own| of_type(own)) {
+            Some(own) => own.1 = scratch,
+            None => all.push((TypeId::of::<T>(), scratch)),
         }
-
-        impl LendScratch for $float {
-            fn lend_scratch() -> Scratch<Self> {
-                $name.try_with(Cell::take).ok().flatten().unwrap_or_default()
-            }
-
-            fn give_back_scratch(scratch: Scratch<Self>) {
-                // A thread that is ending needs it no more.
-                let _ = $name.try_with(|own| own.set(Some(scratch)));
-            }
-        }
-    )*};
+    });
+    result
 }
-
-lend_scratch! { f32, F32; f64, F64; }

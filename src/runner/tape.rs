@@ -9,8 +9,8 @@ use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Kept;
-use crate::layers::trainable::Trainable;
-use crate::stamp::{Difference, Marks};
+use crate::marks::{Difference, Marks};
+use crate::parameters::Parameters;
 
 /// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward).
 ///
@@ -86,24 +86,24 @@ impl<T> Tape<T> {
     }
 
     /// Marks the run of this layer as recorded.
-    pub(crate) fn recorded(&mut self, layer: &(impl Trainable<T> + ?Sized))
+    pub(crate) fn recorded(&mut self, layer: &(impl Parameters<T> + ?Sized))
     where
         T: Float,
     {
         self.marks.clear();
-        self.marks.keep(|show| layer.show_marks(show));
+        self.marks.keep(|visitor| layer.visit_structure(visitor));
         self.status = Status::Recorded;
     }
 
     /// That there is a run to go back through: of this layer or an equal clone, with the weights and options of now.
-    pub(crate) fn check(&self, layer: &(impl Trainable<T> + ?Sized)) -> Result<()>
+    pub(crate) fn check(&self, layer: &(impl Parameters<T> + ?Sized)) -> Result<()>
     where
         T: Float,
     {
         match &self.status {
             Status::Empty => Err(Error::TapeEmpty),
             Status::Spent => Err(Error::TapeSpent),
-            Status::Recorded => match self.marks.compare(|show| layer.show_marks(show)) {
+            Status::Recorded => match self.marks.compare(|visitor| layer.visit_structure(visitor)) {
                 Difference::None => Ok(()),
                 Difference::Weights => Err(Error::TapeStale),
                 Difference::Options => Err(Error::TapeOptions),

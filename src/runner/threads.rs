@@ -14,14 +14,16 @@ pub(crate) use on_this_thread::*;
 
 #[cfg(feature = "rayon")]
 mod forked {
+    use crate::buffers::take;
     use crate::cells::{Cell, FusedCell, StepRows};
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork, Upstream};
-    use crate::layers::Layer;
-    use crate::room::{Call, Held, Room};
+    use crate::room::Room;
+    use crate::runner::layer::LayerCore;
+    use crate::runner::memory::{Call, Held};
     use crate::runner::pass::{BackwardPass, Pass};
-    use crate::runner::scratch::{Scratch, take};
+    use crate::runner::scratch::Scratch;
     use crate::runner::tape::Node;
 
     /// Multiplications below which a part isn't worth a thread: about 50 microseconds, five times what a fork costs
@@ -38,11 +40,11 @@ mod forked {
     }
 
     /// Runs a pass on as many threads as pay.
-    pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+    pub(crate) fn process<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         if pass.timesteps < 2 || scratch.on_one_thread {
             return layer.process(pass, scratch);
         }
-        let work = layer.work().saturating_mul(pass.mask.steps(pass.batch, pass.timesteps));
+        let work = layer.spec().work.saturating_mul(pass.mask.steps(pass.batch, pass.timesteps));
         let parts = parts(work, WORTH_A_THREAD, pass.batch);
         if parts < 2 {
             return layer.process(pass, scratch);
@@ -63,14 +65,14 @@ mod forked {
     }
 
     /// Adds what [`process`] takes.
-    pub(crate) fn room<T: Float, L: Layer<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
+    pub(crate) fn room<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
         let (mut whole, mut few) = (Room::default(), Room::default());
         layer.room(call, held, &mut whole);
         let divisible = call.timesteps > 1 && !call.recorded && !call.dropout;
         if whole.is_small() || !divisible {
             return room.add(whole, 1);
         }
-        let work = layer.work().saturating_mul(call.batch).saturating_mul(call.timesteps);
+        let work = layer.spec().work.saturating_mul(call.batch).saturating_mul(call.timesteps);
         let parts = parts(work, WORTH_A_THREAD, call.batch);
         // The rows are divided, but each part takes for itself what doesn't depend on them: no more than three rows do,
         // whose inputs are projected ahead. Which part has which rows depends on the mask, so that what they hold is
@@ -88,7 +90,7 @@ mod forked {
     }
 
     /// Halves the pass until there is a part for each scratch.
-    fn fork<T: Float, L: Layer<T> + ?Sized>(
+    fn fork<T: Float, L: LayerCore<T> + ?Sized>(
         layer: &L,
         pass: Pass<'_, T>,
         own: &mut Scratch<T>,
@@ -112,13 +114,13 @@ mod forked {
     }
 
     /// Runs the way back, from one of rayon's threads if its steps will fork.
-    pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
+    pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
         layer: &L,
         node: &mut Node<T>,
         pass: BackwardPass<'_, T>,
         scratch: &mut Scratch<T>,
     ) -> Result<()> {
-        let work = layer.work().saturating_mul(node.batch).saturating_mul(node.timesteps);
+        let work = layer.spec().work.saturating_mul(node.batch).saturating_mul(node.timesteps);
         if parts(work, WORTH_A_THREAD, usize::MAX) < 2 {
             return layer.backward_into(node, pass, scratch);
         }
@@ -298,26 +300,27 @@ mod on_this_thread {
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork};
-    use crate::layers::Layer;
-    use crate::room::{Call, Held, Room};
+    use crate::room::Room;
+    use crate::runner::layer::LayerCore;
+    use crate::runner::memory::{Call, Held};
     use crate::runner::pass::{BackwardPass, Pass};
     use crate::runner::scratch::Scratch;
     use crate::runner::tape::Node;
 
     /// Adds what [`process`] takes.
     #[inline]
-    pub(crate) fn room<T: Float, L: Layer<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
+    pub(crate) fn room<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
         layer.room(call, held, room);
     }
 
     /// Runs a pass.
     #[inline]
-    pub(crate) fn process<T: Float, L: Layer<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
+    pub(crate) fn process<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         layer.process(pass, scratch);
     }
 
     /// Runs the way back.
-    pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
+    pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
         layer: &L,
         node: &mut Node<T>,
         pass: BackwardPass<'_, T>,

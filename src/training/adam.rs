@@ -9,7 +9,7 @@ use super::rules::{Gradient, Rule, Rules, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 
 /// Keras's `Adam` (Kingma and Ba 2014), with its defaults: beta_1 0.9, beta_2 0.999, epsilon 1e-7.
 ///
@@ -83,7 +83,7 @@ impl<T: Float> Adam<T> {
 common_options!(Adam);
 
 impl<T: Float> Optimizer<T> for Adam<T> {
-    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
+    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()> {
         self.rules.step(&mut self.rule, parts)
     }
 }

@@ -4,8 +4,8 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::trainable::Trainable;
-use crate::stamp::{Difference, Marks};
+use crate::marks::{Difference, Marks};
+use crate::parameters::Parameters;
 use crate::weights::WeightVisitor;
 
 /// The layers that an optimizer works on: those of its first step, as Keras's optimizers are built for their variables.
@@ -21,15 +21,15 @@ pub(super) struct Owners {
 
 impl Owners {
     /// That these are the layers, if any are known yet.
-    pub(super) fn check<'p, T: Float>(&self, parts: impl Iterator<Item = &'p dyn Trainable<T>>) -> Result<()> {
+    pub(super) fn check<'p, T: Float>(&self, parts: impl Iterator<Item = &'p dyn Parameters<T>>) -> Result<()> {
         if !self.known {
             return Ok(());
         }
         let (mut index, mut fits) = (0, true);
-        let difference = self.marks.compare(|show| {
+        let difference = self.marks.compare(|visitor| {
             for part in parts {
-                part.show_marks(show);
-                part.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+                part.visit_structure(visitor);
+                part.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
                     fits &= self.names.get(index).is_some_and(|name| path.matches(name));
                     fits &= self.shapes.get(index).is_some_and(|shape| shape == weight.shape());
                     index += 1;
@@ -42,13 +42,13 @@ impl Owners {
     }
 
     /// From now on these are the layers, if none are known yet.
-    pub(super) fn become_those_of<'p, T: Float>(&mut self, parts: impl Iterator<Item = &'p dyn Trainable<T>>) {
+    pub(super) fn become_those_of<'p, T: Float>(&mut self, parts: impl Iterator<Item = &'p dyn Parameters<T>>) {
         if std::mem::replace(&mut self.known, true) {
             return;
         }
         for part in parts {
-            self.marks.keep(|show| part.show_marks(show));
-            part.show_weights(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
+            self.marks.keep(|visitor| part.visit_structure(visitor));
+            part.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
                 self.names.push(path.to_string());
                 self.shapes.push(weight.shape().to_vec());
             }));

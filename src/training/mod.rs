@@ -62,7 +62,7 @@
 //! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
 //! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
 //! | `name` | none |
-//! | constraints, regularizers, frozen weights | not yet (frozen layers of a loaded model: `Model::set_trainable`): change weights by [`Layer::set_weights`](crate::Layer::set_weights), gradients by [`Gradients::get_mut`](crate::Gradients::get_mut) |
+//! | constraints, regularizers, frozen weights | not yet (frozen layers of a loaded model: `Model::set_trainable`): change weights by [`Parameters::set_weights`](crate::Parameters::set_weights), gradients by [`Gradients::get_mut`](crate::Gradients::get_mut) |
 //!
 //! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the momentum,
 //! and the betas where their powers are taken. Keras's loss weighs by a mask that it finds on the prediction of a masked
@@ -80,7 +80,6 @@ mod truncated_bptt;
 #[cfg(doc)]
 use crate::error::Error;
 
-pub use crate::layers::trainable::Trainable;
 pub use crate::runner::tape::Tape;
 pub use adam::Adam;
 pub use loss::Loss;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 
 /// Changes weights by their gradients.
 ///
@@ -18,7 +18,7 @@ pub trait Optimizer<T: Float> {
     ///
     /// # Errors
     /// Those of [`step_all`](Optimizer::step_all).
-    fn step(&mut self, layer: &mut dyn Trainable<T>, gradients: &Gradients<T>) -> Result<()> {
+    fn step(&mut self, layer: &mut dyn Parameters<T>, gradients: &Gradients<T>) -> Result<()> {
         self.step_all(&mut [(layer, gradients)])
     }
 
@@ -30,5 +30,5 @@ pub trait Optimizer<T: Float> {
     /// another layer; [`Error::SharedCell`](crate::Error::SharedCell);
     /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) for a number that is NaN, infinite or out of its range,
     /// [`Error::OptimizerClips`](crate::Error::OptimizerClips). Nothing is changed then.
-    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()>;
+    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()>;
 }

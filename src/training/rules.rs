@@ -16,7 +16,7 @@ use super::numbers;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, Slices};
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// What an optimizer does with one weight, and what it remembers for that.
@@ -61,7 +61,7 @@ impl<T> Default for Squares<T> {
 }
 
 /// The parts of a model and their gradients.
-pub(super) type Parts<'a, 'b, T> = &'a mut [(&'b mut dyn Trainable<T>, &'b Gradients<T>)];
+pub(super) type Parts<'a, 'b, T> = &'a mut [(&'b mut dyn Parameters<T>, &'b Gradients<T>)];
 
 /// The options that all of Keras's optimizers have, and what they remember.
 #[derive(Debug, Clone)]
@@ -128,7 +128,7 @@ impl<T: Float> Rules<T> {
         }
         self.owners.check(layers(parts))?;
         for (part, _) in &mut *parts {
-            part.own_weights()?;
+            part.unshare()?;
         }
         // Not before: what is refused leaves no trace.
         self.owners.become_those_of(layers(parts));
@@ -241,7 +241,7 @@ impl<T: Float> Rules<T> {
         let mut index = 0;
         for (part, gradients) in parts {
             let first = index;
-            part.change_weights(&mut WeightVisitorMut::new(&mut |_, mut weight| {
+            part.visit_trained_mut(&mut WeightVisitorMut::new(&mut |_, mut weight| {
                 let own = index - first;
                 let decays = |name: &String| !self.not_decayed.iter().any(|pattern| name.contains(pattern.as_str()));
                 if let Some(decay) = self.weight_decay.filter(|_| decays(&gradients.names[own])) {
@@ -268,7 +268,7 @@ impl<T: Float> Rules<T> {
             self.ema_overwrite_frequency.is_some_and(|frequency| (iterations + 1).is_multiple_of(frequency));
         let mut index = 0;
         for (part, _) in &*parts {
-            part.show_weights(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
+            part.visit_trained(&mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| {
                 Zip::from(self.averages.get_mut(index))
                     .and(&weight)
                     .for_each(|average, &w| *average = momentum * *average + (T::one() - momentum) * w);
@@ -285,12 +285,12 @@ impl<T: Float> Rules<T> {
     }
 
     /// The averages become the weights: Keras's `finalize_variable_values`.
-    pub(super) fn finalize(&self, parts: &mut [&mut dyn Trainable<T>]) -> Result<()> {
+    pub(super) fn finalize(&self, parts: &mut [&mut dyn Parameters<T>]) -> Result<()> {
         if !self.use_ema || self.averages.is_empty() {
             return Ok(());
         }
-        self.owners.check(parts.iter().map(|part| &**part as &dyn Trainable<T>))?;
-        parts.iter_mut().try_for_each(|part| part.own_weights())?;
+        self.owners.check(parts.iter().map(|part| &**part as &dyn Parameters<T>))?;
+        parts.iter_mut().try_for_each(|part| part.unshare())?;
         let mut averages = self.averages.iter();
         parts.iter_mut().try_for_each(|part| assign(*part, &mut averages))
     }
@@ -317,8 +317,8 @@ impl<T: Float> Rules<T> {
 }
 
 /// The next arrays become a part's weights.
-fn assign<'a, T: Float>(part: &mut dyn Trainable<T>, arrays: &mut impl Iterator<Item = &'a ArrayD<T>>) -> Result<()> {
-    part.change_weights(&mut WeightVisitorMut::new(&mut |_, mut weight| {
+fn assign<'a, T: Float>(part: &mut dyn Parameters<T>, arrays: &mut impl Iterator<Item = &'a ArrayD<T>>) -> Result<()> {
+    part.visit_trained_mut(&mut WeightVisitorMut::new(&mut |_, mut weight| {
         if let Some(array) = arrays.next() {
             weight.assign(array);
         }
@@ -332,14 +332,14 @@ pub(super) fn by_f32<T: Float>(value: f64) -> T {
 
 /// The layers that are to change.
 fn layers<'p, T: Float>(
-    parts: &'p [(&mut dyn Trainable<T>, &Gradients<T>)],
-) -> impl Iterator<Item = &'p dyn Trainable<T>> {
-    parts.iter().map(|(part, _)| &**part as &dyn Trainable<T>)
+    parts: &'p [(&mut dyn Parameters<T>, &Gradients<T>)],
+) -> impl Iterator<Item = &'p dyn Parameters<T>> {
+    parts.iter().map(|(part, _)| &**part as &dyn Parameters<T>)
 }
 
 /// All gradients, and what they are sums of.
 fn gradients<'p, T: Float>(
-    parts: &'p [(&mut dyn Trainable<T>, &Gradients<T>)],
+    parts: &'p [(&mut dyn Parameters<T>, &Gradients<T>)],
 ) -> impl Iterator<Item = (&'p ArrayD<T>, &'p Slices<T>)> {
     parts.iter().flat_map(|(_, gradients)| gradients.weights.iter().zip(&gradients.slices))
 }
@@ -451,7 +451,7 @@ macro_rules! common_options {
             /// # Errors
             /// [`Error::GradientsLayer`](crate::Error::GradientsLayer) for other layers,
             /// [`Error::SharedCell`](crate::Error::SharedCell); nothing is changed then.
-            pub fn finalize_variable_values(&self, parts: &mut [&mut dyn Trainable<T>]) -> Result<()> {
+            pub fn finalize_variable_values(&self, parts: &mut [&mut dyn Parameters<T>]) -> Result<()> {
                 self.rules.finalize(parts)
             }
         }

@@ -9,7 +9,7 @@ use super::rules::{Gradient, Rule, Rules, by_f32, common_options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::trainable::Trainable;
+use crate::parameters::Parameters;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl<T: Float> Sgd<T> {
 common_options!(Sgd);
 
 impl<T: Float> Optimizer<T> for Sgd<T> {
-    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Trainable<T>, &'a Gradients<T>)]) -> Result<()> {
+    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()> {
         self.rules.step(&mut self.rule, parts)
     }
 }

@@ -7,12 +7,12 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::layers::Layer;
+use crate::marks::{Difference, Marks};
 use crate::output::Output;
 use crate::room;
 use crate::rows::RowsMut;
 use crate::runner::run::{OutputMut, Run, Slices, check_input, check_outputs, execute, produce};
 use crate::runner::scratch::Scratch;
-use crate::stamp::{Difference, Marks};
 use crate::state::State;
 
 /// Truncated backpropagation through time: a long sequence is trained on in chunks. The state is carried from chunk to
@@ -70,12 +70,12 @@ impl<T: Float> TruncatedBptt<T> {
     /// is memory for.
     pub fn new(layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let (width, carry_width) = (layer.state_layout().width(), layer.carry_width());
+        let (width, carry_width) = (layer.state_layout().width(), layer.spec().carry_width);
         // The state twice, and the outputs; rows of no width are counted too.
         let row = [width, width, carry_width, 1].into_iter().try_fold(0, usize::checked_add);
         room::check::<T>(row.and_then(|row| room::product(&[batch, row])), &[batch, width.max(carry_width)])?;
         let mut marks = Marks::default();
-        marks.keep(|show| layer.visit_marks(show));
+        marks.keep(|visitor| layer.visit_structure(visitor));
         let state = layer.try_initial_state(batch)?;
         let carry = vec![T::zero(); batch * carry_width];
         let (tape, scratch) = (Tape::new(), Scratch::new());
@@ -175,12 +175,12 @@ impl<T: Float> TruncatedBptt<T> {
     pub fn set_state(&mut self, layer: &(impl Layer<T> + ?Sized), state: &State<T>) -> Result<()> {
         self.check_layer(layer)?;
         self.state.copy_from(state)?;
-        layer.recall(state.batch(), self.state.rows(), RowsMut::packed(&mut self.carry, layer.carry_width()));
+        layer.recall(state.batch(), self.state.rows(), RowsMut::packed(&mut self.carry, layer.spec().carry_width));
         Ok(())
     }
 
     fn fill_row(&mut self, layer: &(impl Layer<T> + ?Sized), row: usize) {
-        let (width, carry) = (layer.state_layout().width(), layer.carry_width());
+        let (width, carry) = (layer.state_layout().width(), layer.spec().carry_width);
         layer.fill_initial_state(&mut self.state.as_mut_slice()[row * width..][..width]);
         self.carry[row * carry..][..carry].fill(T::zero());
     }
@@ -188,7 +188,7 @@ impl<T: Float> TruncatedBptt<T> {
     fn check_layer(&self, layer: &(impl Layer<T> + ?Sized)) -> Result<()> {
         self.state.check(layer.state_layout(), self.state.batch())?;
         // Options may change, weights do.
-        match self.layer.compare(|show| layer.visit_marks(show)) {
+        match self.layer.compare(|visitor| layer.visit_structure(visitor)) {
             Difference::Layer => Err(Error::ChunkLayer),
             Difference::None | Difference::Weights | Difference::Options => Ok(()),
         }

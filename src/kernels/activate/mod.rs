@@ -21,8 +21,7 @@ mod smooth;
 mod tests;
 
 use crate::activation::{Activation, CustomActivation};
-use crate::error::{Error, Result};
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
 
 /// A function of one element, and its slope.
@@ -35,12 +34,12 @@ trait Pointwise<T>: Copy {
 /// Turns a row of preactivations into activations. A whole row for softmax and the like, else any slice.
 ///
 /// `Glu` writes into the first half of the row; the second half is left with no meaning. Its width must be even.
-pub(crate) fn activate<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
+pub(crate) fn activate<T: Element>(isa: Isa, activation: &Activation, row: &mut [T]) {
     T::activate(isa, activation, row);
 }
 
 /// The same, for whoever compiles it.
-pub(super) fn activate_here<T: Float>(isa: Isa, activation: &Activation, row: &mut [T]) {
+pub(super) fn activate_here<T: Element>(isa: Isa, activation: &Activation, row: &mut [T]) {
     dispatch(isa, Forward { activation, row });
 }
 
@@ -51,18 +50,18 @@ pub(super) fn activate_here<T: Float>(isa: Isa, activation: &Activation, row: &m
 /// input; of `dy` the first half counts, `y` isn't looked at.
 ///
 /// Panics for a custom activation without derivative: see [`Activation::check_derivative`].
-pub(crate) fn activate_backward<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
+pub(crate) fn activate_backward<T: Element>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     T::activate_backward(isa, activation, z, y, dy);
 }
 
 /// The same, for whoever compiles it.
-pub(super) fn activate_backward_here<T: Float>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
+pub(super) fn activate_backward_here<T: Element>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     dispatch(isa, Backward { activation, z, y, dy });
 }
 
 /// [`activate`] from within a kernel.
 #[inline(always)]
-pub(crate) fn apply<A: Arch, T: Float>(arch: A, activation: &Activation, row: &mut [T]) {
+pub(crate) fn apply<A: Arch, T: Element>(arch: A, activation: &Activation, row: &mut [T]) {
     activate_here(arch.isa(), activation, row);
 }
 
@@ -70,32 +69,6 @@ pub(crate) fn apply<A: Arch, T: Float>(arch: A, activation: &Activation, row: &m
 pub(crate) fn reads_preactivation(activation: &Activation) -> bool {
     use Activation::*;
     !matches!(activation, Linear | Relu | Tanh | Sigmoid | Exponential | Softmax | LogSoftmax)
-}
-
-impl Activation {
-    /// Applies the activation to one row and returns the result: the row itself, or its first half for `glu`.
-    ///
-    /// ```
-    /// use recurrent::Activation;
-    ///
-    /// let mut row = [1.0_f32, 2.0, 3.0];
-    /// Activation::Softmax.apply(&mut row)?;
-    /// assert_eq!(row, [0.09003057, 0.24472848, 0.66524094]);
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    ///
-    /// # Errors
-    /// Those of [`validate`](Activation::validate), and [`Error::OddWidth`].
-    pub fn apply<'a, T: Float>(&self, row: &'a mut [T]) -> Result<&'a mut [T]> {
-        self.validate()?;
-        let halved = matches!(self, Activation::Glu);
-        if halved && !row.len().is_multiple_of(2) {
-            return Err(Error::OddWidth { activation: "glu", width: row.len() });
-        }
-        activate(Isa::detect(), self, row);
-        let width = if halved { row.len() / 2 } else { row.len() };
-        Ok(&mut row[..width])
-    }
 }
 
 struct Forward<'a, T> {
@@ -130,18 +103,18 @@ macro_rules! by_kind {
             Activation::LeakyRelu { negative_slope } => with!(p::LeakyRelu::new(negative_slope)),
             Activation::Relu6 => with!(p::Relu6),
             Activation::Softsign => with!(p::Softsign),
-            Activation::SoftShrink { threshold } => with!(p::SoftShrink(T::from_f64(threshold))),
-            Activation::HardShrink { threshold } => with!(p::HardShrink(T::from_f64(threshold))),
+            Activation::SoftShrink { threshold } => with!(p::SoftShrink(T::narrowed(threshold))),
+            Activation::HardShrink { threshold } => with!(p::HardShrink(T::narrowed(threshold))),
             Activation::HardTanh => with!(p::HardTanh),
             Activation::HardSigmoid => with!(p::HardSigmoid),
             Activation::HardSigmoidWith { slope, offset } => {
-                with!(p::HardSigmoidWith { slope: T::from_f64(slope), offset: T::from_f64(offset) })
+                with!(p::HardSigmoidWith { slope: T::narrowed(slope), offset: T::narrowed(offset) })
             }
             Activation::SparseSigmoid => with!(p::SparseSigmoid),
             Activation::HardSilu => with!(p::HardSilu),
             Activation::SparsePlus => with!(p::SparsePlus),
             Activation::Threshold { threshold, default_value } => {
-                with!(p::Threshold { threshold: T::from_f64(threshold), default: T::from_f64(default_value) })
+                with!(p::Threshold { threshold: T::narrowed(threshold), default: T::narrowed(default_value) })
             }
             Activation::Tanh => with!(s::Tanh),
             Activation::Sigmoid => with!(s::Sigmoid),
@@ -162,7 +135,7 @@ macro_rules! by_kind {
     }};
 }
 
-impl<T: Float> Kernel for Forward<'_, T> {
+impl<T: Element> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -179,7 +152,7 @@ impl<T: Float> Kernel for Forward<'_, T> {
     }
 }
 
-impl<T: Float> Kernel for Backward<'_, T> {
+impl<T: Element> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
@@ -197,31 +170,31 @@ impl<T: Float> Kernel for Backward<'_, T> {
 }
 
 #[inline(always)]
-fn each<A: Arch, T: Float, F: Pointwise<T>>(f: F, row: &mut [T]) {
+fn each<A: Arch, T: Element, F: Pointwise<T>>(f: F, row: &mut [T]) {
     for x in row {
         *x = f.value::<A>(*x);
     }
 }
 
 #[inline(always)]
-fn each_backward<A: Arch, T: Float, F: Pointwise<T>>(f: F, z: &[T], y: &[T], dy: &mut [T]) {
+fn each_backward<A: Arch, T: Element, F: Pointwise<T>>(f: F, z: &[T], y: &[T], dy: &mut [T]) {
     for ((dy, &z), &y) in dy.iter_mut().zip(z).zip(y) {
         *dy *= f.slope::<A>(z, y);
     }
 }
 
 #[inline(always)]
-fn each_custom<T: Float>(custom: &CustomActivation, row: &mut [T]) {
+fn each_custom<T: Element>(custom: &CustomActivation, row: &mut [T]) {
     let function = custom.function();
     for x in row {
-        *x = T::from_f64(function(x.into_f64()));
+        *x = T::narrowed(function(x.widened()));
     }
 }
 
 #[inline(always)]
-fn each_custom_backward<T: Float>(custom: &CustomActivation, z: &[T], dy: &mut [T]) {
+fn each_custom_backward<T: Element>(custom: &CustomActivation, z: &[T], dy: &mut [T]) {
     let derivative = custom.derivative().expect("check_derivative comes before training");
     for (dy, &z) in dy.iter_mut().zip(z) {
-        *dy *= T::from_f64(derivative(z.into_f64()));
+        *dy *= T::narrowed(derivative(z.widened()));
     }
 }

@@ -2,45 +2,45 @@
 //! shrinks and the thresholds, whose comparisons it fails.
 
 use super::Pointwise;
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Arch;
 use crate::kernels::math::constant;
 
 /// `max(x, 0)`, NaN for NaN: in this order of the operands one instruction.
 #[inline(always)]
-fn positive<T: Float>(x: T) -> T {
+fn positive<T: Element>(x: T) -> T {
     if x < T::zero() { T::zero() } else { x }
 }
 
 /// `min(x, 0)`, NaN for NaN.
 #[inline(always)]
-fn negative<T: Float>(x: T) -> T {
+fn negative<T: Element>(x: T) -> T {
     if x > T::zero() { T::zero() } else { x }
 }
 
 /// `min(max(x, low), high)`, NaN for NaN.
 #[inline(always)]
-fn clip<T: Float>(x: T, low: T, high: T) -> T {
+fn clip<T: Element>(x: T, low: T, high: T) -> T {
     let x = if x > high { high } else { x };
     if x < low { low } else { x }
 }
 
 /// `slope` where the condition holds, else zero.
 #[inline(always)]
-fn slope_if<T: Float>(condition: bool, slope: T) -> T {
+fn slope_if<T: Element>(condition: bool, slope: T) -> T {
     if condition { slope } else { T::zero() }
 }
 
 /// Rounded to `f32` even for `f64`.
 #[inline(always)]
-fn by_way_of_f32<T: Float>(value: f64) -> T {
-    T::from_f64((value as f32).into())
+fn by_way_of_f32<T: Element>(value: f64) -> T {
+    T::narrowed((value as f32).into())
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Relu;
 
-impl<T: Float> Pointwise<T> for Relu {
+impl<T: Element> Pointwise<T> for Relu {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         // Without the zero this becomes a masked store where x is positive, which AVX2 is slow at.
@@ -56,7 +56,7 @@ impl<T: Float> Pointwise<T> for Relu {
 #[derive(Clone, Copy)]
 pub(super) struct LeakyRelu<T>(T);
 
-impl<T: Float> LeakyRelu<T> {
+impl<T: Element> LeakyRelu<T> {
     /// TensorFlow keeps the slope as an `f32`, whatever it multiplies.
     #[inline(always)]
     pub(super) fn new(negative_slope: f64) -> Self {
@@ -64,7 +64,7 @@ impl<T: Float> LeakyRelu<T> {
     }
 }
 
-impl<T: Float> Pointwise<T> for LeakyRelu<T> {
+impl<T: Element> Pointwise<T> for LeakyRelu<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         // One of the two is zero. (A choice would become a masked store, as in relu.)
@@ -79,7 +79,7 @@ impl<T: Float> Pointwise<T> for LeakyRelu<T> {
 #[derive(Clone, Copy)]
 pub(super) struct Relu6;
 
-impl<T: Float> Pointwise<T> for Relu6 {
+impl<T: Element> Pointwise<T> for Relu6 {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         clip(positive(x), T::zero(), constant(6.0))
@@ -101,19 +101,19 @@ pub(super) struct ReluWith<T> {
     bend: T,
 }
 
-impl<T: Float> ReluWith<T> {
+impl<T: Element> ReluWith<T> {
     #[inline(always)]
     pub(super) fn new(negative_slope: f64, max_value: Option<f64>, threshold: f64) -> Self {
         ReluWith {
-            negative_slope: T::from_f64(negative_slope),
+            negative_slope: T::narrowed(negative_slope),
             max_value: max_value.map(by_way_of_f32),
-            threshold: T::from_f64(threshold),
+            threshold: T::narrowed(threshold),
             bend: by_way_of_f32(threshold),
         }
     }
 }
 
-impl<T: Float> Pointwise<T> for ReluWith<T> {
+impl<T: Element> Pointwise<T> for ReluWith<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         let ReluWith { negative_slope, max_value, threshold, bend } = self;
@@ -134,7 +134,7 @@ impl<T: Float> Pointwise<T> for ReluWith<T> {
 #[derive(Clone, Copy)]
 pub(super) struct Softsign;
 
-impl<T: Float> Pointwise<T> for Softsign {
+impl<T: Element> Pointwise<T> for Softsign {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         x / (T::one() + x.abs())
@@ -149,7 +149,7 @@ impl<T: Float> Pointwise<T> for Softsign {
 #[derive(Clone, Copy)]
 pub(super) struct SoftShrink<T>(pub(super) T);
 
-impl<T: Float> Pointwise<T> for SoftShrink<T> {
+impl<T: Element> Pointwise<T> for SoftShrink<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         let below = if x < -self.0 { x + self.0 } else { T::zero() };
@@ -164,7 +164,7 @@ impl<T: Float> Pointwise<T> for SoftShrink<T> {
 #[derive(Clone, Copy)]
 pub(super) struct HardShrink<T>(pub(super) T);
 
-impl<T: Float> Pointwise<T> for HardShrink<T> {
+impl<T: Element> Pointwise<T> for HardShrink<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         slope_if(x.abs() > self.0, x)
@@ -178,7 +178,7 @@ impl<T: Float> Pointwise<T> for HardShrink<T> {
 #[derive(Clone, Copy)]
 pub(super) struct HardTanh;
 
-impl<T: Float> Pointwise<T> for HardTanh {
+impl<T: Element> Pointwise<T> for HardTanh {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         clip(x, -T::one(), T::one())
@@ -192,7 +192,7 @@ impl<T: Float> Pointwise<T> for HardTanh {
 #[derive(Clone, Copy)]
 pub(super) struct HardSigmoid;
 
-impl<T: Float> Pointwise<T> for HardSigmoid {
+impl<T: Element> Pointwise<T> for HardSigmoid {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         let six = constant::<T>(6.0);
@@ -210,7 +210,7 @@ pub(super) struct HardSigmoidWith<T> {
     pub(super) offset: T,
 }
 
-impl<T: Float> Pointwise<T> for HardSigmoidWith<T> {
+impl<T: Element> Pointwise<T> for HardSigmoidWith<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         clip(self.slope * x + self.offset, T::zero(), T::one())
@@ -226,7 +226,7 @@ impl<T: Float> Pointwise<T> for HardSigmoidWith<T> {
 #[derive(Clone, Copy)]
 pub(super) struct SparseSigmoid;
 
-impl<T: Float> Pointwise<T> for SparseSigmoid {
+impl<T: Element> Pointwise<T> for SparseSigmoid {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         clip(constant::<T>(0.5) * (x + T::one()), T::zero(), T::one())
@@ -240,7 +240,7 @@ impl<T: Float> Pointwise<T> for SparseSigmoid {
 #[derive(Clone, Copy)]
 pub(super) struct HardSilu;
 
-impl<T: Float> Pointwise<T> for HardSilu {
+impl<T: Element> Pointwise<T> for HardSilu {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         x * HardSigmoid.value::<A>(x)
@@ -254,7 +254,7 @@ impl<T: Float> Pointwise<T> for HardSilu {
 #[derive(Clone, Copy)]
 pub(super) struct SparsePlus;
 
-impl<T: Float> Pointwise<T> for SparsePlus {
+impl<T: Element> Pointwise<T> for SparsePlus {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         let x1 = x + T::one();
@@ -273,7 +273,7 @@ pub(super) struct Threshold<T> {
     pub(super) default: T,
 }
 
-impl<T: Float> Pointwise<T> for Threshold<T> {
+impl<T: Element> Pointwise<T> for Threshold<T> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         if x > self.threshold { x } else { self.default }

@@ -1,13 +1,13 @@
 //! Activations of a whole row. Sums run in `f64`, in one order: eight partial sums, then those.
 
 use super::smooth::{sigmoid_and_rest, times_sigmoid};
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Arch;
 use crate::kernels::math::{self, log};
 
 /// The largest element and its place, NaN if there is one.
 #[inline(always)]
-fn largest<T: Float>(row: &[T]) -> (usize, T) {
+fn largest<T: Element>(row: &[T]) -> (usize, T) {
     let mut max = row[0];
     for &x in row {
         // Keeps a NaN once it is there.
@@ -18,8 +18,8 @@ fn largest<T: Float>(row: &[T]) -> (usize, T) {
 
 /// `exp(x - max)` for `x <= max`.
 #[inline(always)]
-fn exp_below<A: Arch, T: Float>(x: T, max: f64) -> f64 {
-    let x = x.into_f64();
+fn exp_below<A: Arch, T: Element>(x: T, max: f64) -> f64 {
+    let x = x.widened();
     let difference = x - max;
     // What rounding took from it (Knuth's sum): an exponential makes of an absolute error a relative one.
     let shown = difference - x;
@@ -31,7 +31,7 @@ fn exp_below<A: Arch, T: Float>(x: T, max: f64) -> f64 {
 
 /// The sum of `exp(x - max)`.
 #[inline(always)]
-fn sum_of_exps<A: Arch, T: Float>(row: &[T], max: f64) -> f64 {
+fn sum_of_exps<A: Arch, T: Element>(row: &[T], max: f64) -> f64 {
     let mut partial = [0.0; 8];
     for block in row.chunks(64) {
         // First a flat loop, which the compiler vectorises, then the sums.
@@ -52,58 +52,58 @@ fn sum_of_exps<A: Arch, T: Float>(row: &[T], max: f64) -> f64 {
 /// The largest element, and the sum of `exp(x - max)` over all the others: kept apart from its own `exp(0) = 1`, so
 /// that the logarithm of the whole stays precise.
 #[inline(always)]
-fn largest_and_others<A: Arch, T: Float>(row: &[T]) -> (f64, f64) {
+fn largest_and_others<A: Arch, T: Element>(row: &[T]) -> (f64, f64) {
     let (at, max) = largest(row);
-    let max = max.into_f64();
+    let max = max.widened();
     let others = sum_of_exps::<A, T>(&row[..at], max) + sum_of_exps::<A, T>(&row[at + 1..], max);
     (max, others)
 }
 
 #[inline(always)]
-pub(super) fn softmax<A: Arch, T: Float>(row: &mut [T]) {
+pub(super) fn softmax<A: Arch, T: Element>(row: &mut [T]) {
     if row.is_empty() {
         return;
     }
     let (max, others) = largest_and_others::<A, T>(row);
     let sum = 1.0 + others;
     for x in row {
-        *x = T::from_f64(exp_below::<A, T>(*x, max) / sum);
+        *x = T::narrowed(exp_below::<A, T>(*x, max) / sum);
     }
 }
 
 /// `dz = y (dy - sum(dy y))`
 #[inline(always)]
-pub(super) fn softmax_backward<A: Arch, T: Float>(y: &[T], dy: &mut [T]) {
+pub(super) fn softmax_backward<A: Arch, T: Element>(y: &[T], dy: &mut [T]) {
     let mut sum = 0.0;
     for (&dy, &y) in dy.iter().zip(y) {
-        sum = A::mul_add(dy.into_f64(), y.into_f64(), sum);
+        sum = A::mul_add(dy.widened(), y.widened(), sum);
     }
     for (dy, &y) in dy.iter_mut().zip(y) {
-        *dy = T::from_f64(y.into_f64() * (dy.into_f64() - sum));
+        *dy = T::narrowed(y.widened() * (dy.widened() - sum));
     }
 }
 
 #[inline(always)]
-pub(super) fn log_softmax<A: Arch, T: Float>(row: &mut [T]) {
+pub(super) fn log_softmax<A: Arch, T: Element>(row: &mut [T]) {
     if row.is_empty() {
         return;
     }
     let (max, others) = largest_and_others::<A, T>(row);
     let log_sum = log::ln_1p::<A>(others);
     for x in row {
-        *x = T::from_f64((x.into_f64() - max) - log_sum);
+        *x = T::narrowed((x.widened() - max) - log_sum);
     }
 }
 
 /// `dz = dy - exp(y) sum(dy)`
 #[inline(always)]
-pub(super) fn log_softmax_backward<A: Arch, T: Float>(y: &[T], dy: &mut [T]) {
+pub(super) fn log_softmax_backward<A: Arch, T: Element>(y: &[T], dy: &mut [T]) {
     let mut sum = 0.0;
     for dy in dy.iter() {
-        sum += dy.into_f64();
+        sum += dy.widened();
     }
     for (dy, &y) in dy.iter_mut().zip(y) {
-        *dy = T::from_f64(A::mul_add(-math::exp::<A, f64>(y.into_f64()), sum, dy.into_f64()));
+        *dy = T::narrowed(A::mul_add(-math::exp::<A, f64>(y.widened()), sum, dy.widened()));
     }
 }
 
@@ -114,7 +114,7 @@ pub(super) fn log_softmax_backward<A: Arch, T: Float>(y: &[T], dy: &mut [T]) {
 /// Keras.) Nothing is sorted, since that would need memory: the largest element is looked for, then the largest one
 /// below it, and so on until the support ends, which in sensible rows is soon.
 #[inline(always)]
-fn sparsemax_threshold<T: Float>(row: &[T]) -> (f64, f64) {
+fn sparsemax_threshold<T: Element>(row: &[T]) -> (f64, f64) {
     let (mut k, mut cumulative, mut total) = (0.0, 0.0, 0.0);
     let mut value = largest(row).1;
     loop {
@@ -122,8 +122,8 @@ fn sparsemax_threshold<T: Float>(row: &[T]) -> (f64, f64) {
         let mut more = false;
         for &x in row {
             if x == value {
-                let sum = cumulative + x.into_f64();
-                if x.into_f64() - (sum - 1.0) / (k + 1.0) > 0.0 {
+                let sum = cumulative + x.widened();
+                if x.widened() - (sum - 1.0) / (k + 1.0) > 0.0 {
                     (k, cumulative, total) = (k + 1.0, sum, total + sum);
                     more = true;
                 }
@@ -139,59 +139,59 @@ fn sparsemax_threshold<T: Float>(row: &[T]) -> (f64, f64) {
 }
 
 #[inline(always)]
-pub(super) fn sparsemax<T: Float>(row: &mut [T]) {
+pub(super) fn sparsemax<T: Element>(row: &mut [T]) {
     if row.is_empty() {
         return;
     }
     let (_, tau) = sparsemax_threshold(row);
     for x in row {
-        let above = x.into_f64() - tau;
-        *x = T::from_f64(if above < 0.0 { 0.0 } else { above });
+        let above = x.widened() - tau;
+        *x = T::narrowed(if above < 0.0 { 0.0 } else { above });
     }
 }
 
 /// The derivative of what [`sparsemax`] computes: with `g = dy` where `z >= tau`, else 0, and `rank` a support
 /// element's place in descending order from 0 on, `dz = g - sum(g) (k - rank) / k`.
 #[inline(always)]
-pub(super) fn sparsemax_backward<T: Float>(z: &[T], dy: &mut [T]) {
+pub(super) fn sparsemax_backward<T: Element>(z: &[T], dy: &mut [T]) {
     if z.is_empty() {
         return;
     }
     let (k, tau) = sparsemax_threshold(z);
     let mut sum = 0.0;
     for (dy, &z) in dy.iter_mut().zip(z) {
-        if z.into_f64() - tau < 0.0 {
+        if z.widened() - tau < 0.0 {
             *dy = T::zero();
         }
-        sum += dy.into_f64();
+        sum += dy.widened();
     }
     for (i, dy) in dy.iter_mut().enumerate() {
         // Of equal elements the first comes first.
         let before = |j: usize| z[j] > z[i] || (z[j] == z[i] && j < i);
         let rank = (0..z.len()).filter(|&j| before(j)).count() as f64;
         if rank < k {
-            *dy = T::from_f64(dy.into_f64() - sum * (k - rank) / k);
+            *dy = T::narrowed(dy.widened() - sum * (k - rank) / k);
         }
     }
 }
 
 #[inline(always)]
-pub(super) fn glu<A: Arch, T: Float>(row: &mut [T]) {
+pub(super) fn glu<A: Arch, T: Element>(row: &mut [T]) {
     let (a, b) = row.split_at_mut(row.len() / 2);
     for (a, &b) in a.iter_mut().zip(&*b) {
-        *a = T::from_f64(times_sigmoid::<A>(a.into_f64(), b.into_f64()));
+        *a = T::narrowed(times_sigmoid::<A>(a.widened(), b.widened()));
     }
 }
 
 /// `da = dy s(b)`, `db = dy a s(b) (1 - s(b))`
 #[inline(always)]
-pub(super) fn glu_backward<A: Arch, T: Float>(z: &[T], dy: &mut [T]) {
+pub(super) fn glu_backward<A: Arch, T: Element>(z: &[T], dy: &mut [T]) {
     let (a, b) = z.split_at(z.len() / 2);
     let (da, db) = dy.split_at_mut(z.len() / 2);
     for (((da, db), &a), &b) in da.iter_mut().zip(db).zip(a).zip(b) {
-        let (sigmoid, rest) = sigmoid_and_rest::<A>(b.into_f64());
-        let dy = da.into_f64();
-        *da = T::from_f64(dy * sigmoid);
-        *db = T::from_f64(dy * a.into_f64() * sigmoid * rest);
+        let (sigmoid, rest) = sigmoid_and_rest::<A>(b.widened());
+        let dy = da.widened();
+        *da = T::narrowed(dy * sigmoid);
+        *db = T::narrowed(dy * a.widened() * sigmoid * rest);
     }
 }

@@ -2,14 +2,14 @@
 //! `f64`, so that one formula without cancellation gives `f64` its few ulp and `f32` half of one.
 
 use super::Pointwise;
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Arch;
 use crate::kernels::math::{self, Scaled, erf, log};
 
 #[derive(Clone, Copy)]
 pub(super) struct Tanh;
 
-impl<T: Float> Pointwise<T> for Tanh {
+impl<T: Element> Pointwise<T> for Tanh {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         math::tanh::<A, T>(x)
@@ -23,7 +23,7 @@ impl<T: Float> Pointwise<T> for Tanh {
 #[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
 
-impl<T: Float> Pointwise<T> for Sigmoid {
+impl<T: Element> Pointwise<T> for Sigmoid {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         math::sigmoid::<A, T>(x)
@@ -37,7 +37,7 @@ impl<T: Float> Pointwise<T> for Sigmoid {
 #[derive(Clone, Copy)]
 pub(super) struct Exponential;
 
-impl<T: Float> Pointwise<T> for Exponential {
+impl<T: Element> Pointwise<T> for Exponential {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
         math::exp::<A, T>(x)
@@ -52,14 +52,14 @@ impl<T: Float> Pointwise<T> for Exponential {
 #[derive(Clone, Copy)]
 pub(super) struct InF64<F>(pub(super) F);
 
-impl<T: Float, F: Pointwise<f64>> Pointwise<T> for InF64<F> {
+impl<T: Element, F: Pointwise<f64>> Pointwise<T> for InF64<F> {
     #[inline(always)]
     fn value<A: Arch>(self, x: T) -> T {
-        T::from_f64(self.0.value::<A>(x.into_f64()))
+        T::narrowed(self.0.value::<A>(x.widened()))
     }
     #[inline(always)]
     fn slope<A: Arch>(self, z: T, y: T) -> T {
-        T::from_f64(self.0.slope::<A>(z.into_f64(), y.into_f64()))
+        T::narrowed(self.0.slope::<A>(z.widened(), y.widened()))
     }
 }
 

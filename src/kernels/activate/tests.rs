@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{activate, activate_backward};
 use crate::activation::Activation;
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Isa;
 
 /// One of each kind, and each parameter away from its default.
@@ -50,13 +50,13 @@ pub(crate) fn all() -> Vec<Activation> {
 }
 
 /// Numbers of all sizes, the same in each run.
-fn numbers<T: Float>(count: usize) -> Vec<T> {
+fn numbers<T: Element>(count: usize) -> Vec<T> {
     let mut state = 0x9e37_79b9_u32;
     let mut next = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         f64::from(state >> 8) / f64::from(1 << 24)
     };
-    (0..count).map(|_| T::from_f64((next() - 0.5) * 10_f64.powf(4.0 * next() - 1.0))).collect()
+    (0..count).map(|_| T::narrowed((next() - 0.5) * 10_f64.powf(4.0 * next() - 1.0))).collect()
 }
 
 fn named(name: &str, parameters: &Value) -> Activation {
@@ -87,9 +87,9 @@ fn named(name: &str, parameters: &Value) -> Activation {
 
 #[test]
 fn values_and_slopes_are_tensorflows() {
-    fn check<T: Float>(case: &Value, tolerance: f64) {
+    fn check<T: Element>(case: &Value, tolerance: f64) {
         let list = |key: &str| -> Vec<T> {
-            case[key].as_array().unwrap().iter().map(|v| T::from_f64(v.as_f64().unwrap())).collect()
+            case[key].as_array().unwrap().iter().map(|v| T::narrowed(v.as_f64().unwrap())).collect()
         };
         let activation = named(case["name"].as_str().unwrap(), &case["parameters"]);
         let (z, mut y, mut dy, mut expected) = (list("z"), list("z"), list("dy"), list("dz"));
@@ -105,7 +105,7 @@ fn values_and_slopes_are_tensorflows() {
             }
         }
         for (ours, theirs) in y.iter().zip(&expected_y).chain(dy.iter().zip(&expected)) {
-            let (ours, theirs) = (ours.into_f64(), theirs.into_f64());
+            let (ours, theirs) = (ours.widened(), theirs.widened());
             assert!(
                 (ours - theirs).abs() <= tolerance * theirs.abs().max(1.0),
                 "{case}: {ours} {theirs}\n{y:?}\n{dy:?}"
@@ -153,7 +153,7 @@ fn slopes_are_those_of_finite_differences() {
 
 #[test]
 fn the_same_bits_on_every_instruction_set() {
-    fn check<T: Float>(bits: fn(T) -> u64) {
+    fn check<T: Element>(bits: fn(T) -> u64) {
         let fused: Vec<Isa> = Isa::available().into_iter().filter(|&isa| isa.is_fused()).collect();
         let Some((&first, others)) = fused.split_first() else { return };
         println!("{first:?} and {others:?}");

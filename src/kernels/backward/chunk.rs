@@ -5,7 +5,7 @@ use super::outer::Outer;
 #[cfg(feature = "rayon")]
 use super::outer::{MOST_K, block_width};
 use super::{Columns, Form, GradientLayout};
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::Rows;
 
 /// Steps whose weights' gradients are summed together.
@@ -75,7 +75,7 @@ pub(crate) struct ChunkWork<'a, T> {
     pub(super) sums: &'a mut [T],
 }
 
-impl<T: Float> ChunkWork<'_, T> {
+impl<T: Element> ChunkWork<'_, T> {
     /// All of it.
     pub(crate) fn run_here(self) {
         let ChunkWork { isa, form, sizes: (input_size, units), call, first, mut sums } = self;
@@ -101,7 +101,7 @@ impl<T: Float> ChunkWork<'_, T> {
 }
 
 #[cfg(feature = "rayon")]
-impl<T: Float> ChunkWork<'_, T> {
+impl<T: Element> ChunkWork<'_, T> {
     /// Its multiplications.
     pub(crate) fn work(&self) -> usize {
         self.sums.len() * self.call.rows.len()

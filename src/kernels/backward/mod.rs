@@ -25,97 +25,27 @@
 //! `h R`; in this order both products find what they need side by side.
 
 mod chunk;
+mod first;
 mod outer;
-pub(super) mod slopes;
 
 pub(crate) use chunk::{BackwardChunk, ChunkWork};
 
 use self::chunk::Operand;
 use super::blocks::{self, Operands, Start};
-use super::drive::Activations;
 use super::epilogue::{AddedUnitRows, UnitRows};
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::packed::{Grouping, PackedMatrix};
+pub(crate) use super::slopes::{BackwardStep, Upstream};
+use super::slopes::{Columns, GradientLayout};
 pub(crate) use super::units::Form;
 use super::units::gru_before::Reset;
 use crate::aligned::Aligned;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
-use crate::{Activation, Float};
-
-/// Columns of dz and the columns of a weight that they are the gradients of, in units.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Columns {
-    dz: usize,
-    weight: usize,
-    count: usize,
-}
-
-pub(super) const fn columns(dz: usize, weight: usize, count: usize) -> Columns {
-    Columns { dz, weight, count }
-}
-
-/// Which gradients of preactivations belong to which weights. A row of dz begins with those of the kernel.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GradientLayout {
-    /// Gates in the kernels' columns.
-    pub gates: usize,
-    /// Parts in a row of dz.
-    pub parts: usize,
-    /// Those of the kernel and of the (first) bias.
-    pub kernel: &'static [Columns],
-    /// Those of the recurrent kernel whose operand is h, and of a second bias.
-    pub recurrent: Columns,
-    /// Those whose operand is r h.
-    pub candidate: Option<Columns>,
-    /// Whether a part of the old h goes into the new one as it is: its gradient is there before that of the product.
-    pub mixes_h: bool,
-}
-
-/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Upstream<'a, T> {
-    pub here: Rows<'a, T>,
-    pub earlier: Rows<'a, T>,
-}
-
-/// One step's backward pass.
-#[derive(Debug)]
-pub(crate) struct BackwardStep<'a, T> {
-    /// The live rows, as indices into all that follows.
-    pub rows: &'a [usize],
-    /// The states before the step.
-    pub prev: Rows<'a, T>,
-    /// The states after it.
-    pub next: Rows<'a, T>,
-    /// What the step left.
-    pub saved: Rows<'a, T>,
-    /// The gradient of the states after the step.
-    pub d_next: RowsMut<'a, T>,
-    /// What is first to be added to that of h.
-    pub upstream: Option<Upstream<'a, T>>,
-    /// The gradient of the states before it, to be written.
-    pub d_prev: RowsMut<'a, T>,
-    /// The gradients of the preactivations, to be written.
-    pub dz: RowsMut<'a, T>,
-    /// The gradient of x, to be added to.
-    pub d_x: Option<RowsMut<'a, T>>,
-    /// [`BackwardKernel::scratch_len`] elements.
-    pub scratch: &'a mut [T],
-    pub activation: &'a Activation,
-    pub recurrent_activation: &'a Activation,
-}
-
-impl<'a, T> BackwardStep<'a, T> {
-    /// Both activations.
-    #[inline(always)]
-    pub(super) fn activations(&self) -> Activations<'a> {
-        Activations { candidate: self.activation, gates: self.recurrent_activation }
-    }
-}
 
 /// The transposed weights of a cell, packed for the backward pass, and its scratch.
 #[derive(Clone)]
-pub(crate) struct BackwardKernel<T: Float> {
+pub(crate) struct BackwardKernel<T: Element> {
     isa: Isa,
     form: Form,
     input_size: usize,
@@ -129,7 +59,7 @@ pub(crate) struct BackwardKernel<T: Float> {
     sums: Aligned<T>,
 }
 
-impl<T: Float> BackwardKernel<T> {
+impl<T: Element> BackwardKernel<T> {
     pub(crate) fn new(form: Form, input_size: usize, units: usize) -> Self {
         let matrix = |parts: usize, width| PackedMatrix::new(parts * units, 1, width, Grouping::Flat);
         let layout = form.layout();
@@ -192,7 +122,7 @@ impl<T: Float> BackwardKernel<T> {
     /// One step of the rows in `call`.
     pub(crate) fn step_here(&self, mut call: BackwardStep<'_, T>) {
         let (units, isa) = (self.units, self.isa);
-        dispatch(isa, slopes::First { form: self.form, units, call: &mut call });
+        dispatch(isa, first::First { form: self.form, units, call: &mut call });
         if let (Some(matrix), Some(part)) = (&self.candidate, self.form.layout().candidate) {
             let dz = call.dz.as_rows().columns(part.dz * units..(part.dz + part.count) * units);
             let scratch = std::mem::take(&mut call.scratch);
@@ -261,14 +191,14 @@ impl<T: Float> BackwardKernel<T> {
     }
 }
 
-impl<T: Float> std::fmt::Debug for BackwardKernel<T> {
+impl<T: Element> std::fmt::Debug for BackwardKernel<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "BackwardKernel({:?}, {} -> {}, {:?})", self.form, self.input_size, self.units, self.isa)
     }
 }
 
 /// `out = x * matrix` for some rows, or with `ADD` `out += x * matrix`.
-struct Product<'a, T: Float, const ADD: bool> {
+struct Product<'a, T: Element, const ADD: bool> {
     matrix: &'a PackedMatrix<T>,
     x: Rows<'a, T>,
     rows: &'a [usize],
@@ -278,7 +208,7 @@ struct Product<'a, T: Float, const ADD: bool> {
 /// Rows that are multiplied before the next ones are looked at: what they hold stays in the near cache.
 const ROWS_AT_ONCE: usize = 24;
 
-impl<T: Float, const ADD: bool> Kernel for Product<'_, T, ADD> {
+impl<T: Element, const ADD: bool> Kernel for Product<'_, T, ADD> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

@@ -8,7 +8,7 @@
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, add, add_scaled, prefetch};
 use super::super::products::unrolled;
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
 
 /// See the module.
@@ -31,7 +31,7 @@ pub(super) const MOST_K: usize = 6;
 
 /// The columns of the next block, of those that are left; `all_lines` is [`Arch::ALL_LINES_AT_ONCE`].
 #[inline(always)]
-pub(super) fn block_width<T: Float>(all_lines: bool, left: usize) -> usize {
+pub(super) fn block_width<T: Element>(all_lines: bool, left: usize) -> usize {
     match left {
         left if all_lines && left >= 4 * T::LANES => 4 * T::LANES,
         left if left >= T::LANES => T::LANES,
@@ -40,7 +40,7 @@ pub(super) fn block_width<T: Float>(all_lines: bool, left: usize) -> usize {
     }
 }
 
-impl<T: Float> Kernel for Outer<'_, T> {
+impl<T: Element> Kernel for Outer<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -85,7 +85,7 @@ struct Lot<'a, T> {
 
 /// `N` lines of columns, for every k.
 #[inline(always)]
-fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Lot<'_, T>) {
+fn all_k<A: Arch, T: Element, V: Lanes<T>, const N: usize>(call: &mut Lot<'_, T>) {
     let count = call.operand.width();
     let mut k = 0;
     while k < count {
@@ -104,7 +104,7 @@ fn all_k<A: Arch, T: Float, V: Lanes<T>, const N: usize>(call: &mut Lot<'_, T>) 
 }
 
 #[inline(always)]
-fn block<A: Arch, T: Float, V: Lanes<T>, const N: usize, const M: usize>(call: &mut Lot<'_, T>, k: usize) {
+fn block<A: Arch, T: Element, V: Lanes<T>, const N: usize, const M: usize>(call: &mut Lot<'_, T>, k: usize) {
     let (here, after) = call.sums[k * N * V::LEN..].split_at_mut(M * N * V::LEN);
     // The next block's sums come from further away than a loop can wait for.
     prefetch(&after[..after.len().min(M * N * V::LEN)]);
@@ -135,7 +135,7 @@ pub(super) struct Flush<'a, T> {
     pub out: RowsMut<'a, T>,
 }
 
-impl<T: Float> Kernel for Flush<'_, T> {
+impl<T: Element> Kernel for Flush<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -164,7 +164,7 @@ pub(super) struct Sum<'a, T> {
     pub sums: &'a mut [T],
 }
 
-impl<T: Float> Kernel for Sum<'_, T> {
+impl<T: Element> Kernel for Sum<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -187,7 +187,7 @@ impl<T: Float> Kernel for Sum<'_, T> {
 }
 
 #[inline(always)]
-fn sum<T: Float, V: Lanes<T>, const N: usize>(dz: Rows<'_, T>, rows: &[usize], sums: &mut [T], column: usize) {
+fn sum<T: Element, V: Lanes<T>, const N: usize>(dz: Rows<'_, T>, rows: &[usize], sums: &mut [T], column: usize) {
     let columns = column..column + N * V::LEN;
     let mut lines = [V::splat(T::zero()); N];
     let arrays = V::arrays(&sums[columns.clone()]);

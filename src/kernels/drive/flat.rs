@@ -12,19 +12,20 @@ use super::super::packed::{Group, Grouping, PackedMatrix};
 use super::super::products::unrolled;
 use super::super::units::{formulas, simple_rnn};
 use super::super::{KernelStep, StepContext, project};
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
-use crate::{Activation, Float};
 
 /// The packed weights of a SimpleRNN and what can be computed with them. A state row is h.
 #[derive(Clone)]
-pub(crate) struct SimpleRnnKernel<T: Float> {
+pub(crate) struct SimpleRnnKernel<T: Element> {
     isa: Isa,
     input_size: usize,
     units: usize,
     matrix: PackedMatrix<T>,
 }
 
-impl<T: Float> SimpleRnnKernel<T> {
+impl<T: Element> SimpleRnnKernel<T> {
     /// The elements of the packed weights, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
         PackedMatrix::<T>::packed_len(input_size.checked_add(units)?, 1, units)
@@ -125,20 +126,20 @@ impl<T: Float> SimpleRnnKernel<T> {
     }
 }
 
-impl<T: Float> fmt::Debug for SimpleRnnKernel<T> {
+impl<T: Element> fmt::Debug for SimpleRnnKernel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SimpleRnnKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
     }
 }
 
-struct Project<'a, T: Float> {
+struct Project<'a, T: Element> {
     matrix: &'a PackedMatrix<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
 }
 
-impl<T: Float> Kernel for Project<'_, T> {
+impl<T: Element> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self, arch: A) {
@@ -147,14 +148,14 @@ impl<T: Float> Kernel for Project<'_, T> {
 }
 
 /// Any step, as the specification has it.
-struct Reference<'a, 'c, T: Float> {
+struct Reference<'a, 'c, T: Element> {
     matrix: &'a PackedMatrix<T>,
     input_size: usize,
     units: usize,
     call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for Reference<'_, '_, T> {
+impl<T: Element> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -163,13 +164,13 @@ impl<T: Float> Kernel for Reference<'_, '_, T> {
 }
 
 /// A step of any rows.
-struct AnyRows<'a, 'c, T: Float> {
+struct AnyRows<'a, 'c, T: Element> {
     matrix: &'a PackedMatrix<T>,
     units: usize,
     call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for AnyRows<'_, '_, T> {
+impl<T: Element> Kernel for AnyRows<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -191,7 +192,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 /// Takes the sums of a group to the state.
 struct Cell<'a, T>(RowsMut<'a, T>);
 
-impl<T: Float> Epilogue<T> for Cell<'_, T> {
+impl<T: Element> Epilogue<T> for Cell<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         for line in &mut z[..group.lines] {
@@ -205,7 +206,7 @@ impl<T: Float> Epilogue<T> for Cell<'_, T> {
 
 /// h of a line from its sums.
 #[inline(always)]
-fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
+fn finish<A: Arch, T: Element, V: Lanes<T>>(z: V) -> V {
     let mut h = z.array();
     for h in h.as_mut() {
         *h = formulas::tanh::<A, T>(*h);
@@ -214,12 +215,12 @@ fn finish<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
 }
 
 /// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to. Trap 6: two pointers.
-struct OnlyGroup<'a, 'c, T: Float, const G: usize> {
+struct OnlyGroup<'a, 'c, T: Element, const G: usize> {
     matrix: &'a PackedMatrix<T>,
     step: &'a mut RowStep<'c, T>,
 }
 
-impl<T: Float, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
+impl<T: Element, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -229,13 +230,13 @@ impl<T: Float, const G: usize> Kernel for OnlyGroup<'_, '_, T, G> {
 }
 
 /// A step of one row and one group, in registers.
-struct OneRow<'a, 'c, T: Float, const G: usize, const TANH: bool> {
+struct OneRow<'a, 'c, T: Element, const G: usize, const TANH: bool> {
     matrix: &'a PackedMatrix<T>,
     group: &'a Group,
     step: &'a mut RowStep<'c, T>,
 }
 
-impl<T: Float, const G: usize, const TANH: bool> Kernel for OneRow<'_, '_, T, G, TANH> {
+impl<T: Element, const G: usize, const TANH: bool> Kernel for OneRow<'_, '_, T, G, TANH> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {

@@ -9,34 +9,38 @@
 //! ```
 //!
 //! What is computed of a unit stands in `units`. Cells of another shape have drivers of their own: `flat` for the
-//! SimpleRNN, `reset_before` for the GRU with the reset before the product.
+//! SimpleRNN, `reset_before` for the GRU with the reset before the product; `gru` is the GRU in both forms.
 
 pub(super) mod flat;
+pub(super) mod gru;
 mod one_row;
-pub(super) mod reference;
-pub(super) mod reset_before;
+mod reference;
+mod reset_before;
 mod rows;
 
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::activate::apply;
 use super::blocks::PARKED;
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::packed::{Grouping, PackedMatrix};
-use super::units::{SUMS, Unit};
+use super::unit::{SUMS, Unit};
+use super::units::lstm::Lstm;
 use super::{KernelStep, StepContext, project};
+use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
-use crate::{Activation, Float};
 use one_row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use reference::Reference;
 use rows::{Fused, Recorded, Unfused};
+
+/// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
+pub(crate) type LstmKernel<T> = TileKernel<T, Lstm, 4>;
 
 /// The rows that an unfused step keeps in the scratch at a time.
 pub(super) const BATCH: usize = 32;
 
 /// The packed weights of a cell whose gates are the lines of a tile, `G` of them, and what can be computed with them.
-pub(crate) struct TileKernel<T: Float, U, const G: usize> {
+pub(crate) struct TileKernel<T: Element, U, const G: usize> {
     isa: Isa,
     input_size: usize,
     weights: TileWeights<T>,
@@ -45,14 +49,14 @@ pub(crate) struct TileKernel<T: Float, U, const G: usize> {
 
 /// The weights of a [`TileKernel`]: one pointer for the kernels.
 #[derive(Clone)]
-struct TileWeights<T: Float> {
+struct TileWeights<T: Element> {
     matrix: PackedMatrix<T>,
     /// If the unit parks: what the third gate's sum of h begins with, one value a unit and zeros to the end of the last
     /// tile.
     restart: Vec<T>,
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     /// The elements of the packed weights, or `None` if they could not be addressed.
     pub(crate) fn packed_len(input_size: usize, units: usize) -> Option<usize> {
         // One row more for the values that a parked sum restarts from.
@@ -165,58 +169,29 @@ impl<T: Float, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     }
 }
 
-impl<T: Float, U, const G: usize> Clone for TileKernel<T, U, G> {
+impl<T: Element, U, const G: usize> Clone for TileKernel<T, U, G> {
     fn clone(&self) -> Self {
         TileKernel { weights: self.weights.clone(), ..*self }
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> fmt::Debug for TileKernel<T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> fmt::Debug for TileKernel<T, U, G> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}({} -> {}, {:?})", U::NAME, self.input_size, self.weights.matrix.units(), self.isa)
     }
 }
 
-struct Project<'a, T: Float, const G: usize> {
+struct Project<'a, T: Element, const G: usize> {
     matrix: &'a PackedMatrix<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
 }
 
-impl<T: Float, const G: usize> Kernel for Project<'_, T, G> {
+impl<T: Element, const G: usize> Kernel for Project<'_, T, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(mut self, arch: A) {
         project::gates::<A, T, G>(arch, self.matrix, self.count, self.x, &mut self.out);
-    }
-}
-
-/// The activations of a cell.
-#[derive(Clone, Copy)]
-pub(crate) struct Activations<'a> {
-    /// That of the candidate and, in an LSTM, of the cell state.
-    pub candidate: &'a Activation,
-    /// The recurrent one.
-    pub gates: &'a Activation,
-}
-
-impl Activations<'_> {
-    /// Whether they are those for which each cell has its own formulas.
-    #[inline(always)]
-    pub(super) fn are_default(self) -> bool {
-        matches!((self.candidate, self.gates), (Activation::Tanh, Activation::Sigmoid))
-    }
-}
-
-/// Applies an activation to gates side by side, each a whole row for those activations that need one.
-#[inline(always)]
-pub(super) fn apply_to_gates<A: Arch, T: Float>(arch: A, activation: &Activation, gates: &mut [T], units: usize) {
-    if activation.is_elementwise() {
-        apply::<A, T>(arch, activation, gates);
-    } else {
-        for gate in gates.chunks_exact_mut(units) {
-            apply::<A, T>(arch, activation, gate);
-        }
     }
 }

@@ -10,23 +10,23 @@ use super::super::blocks::PARKED;
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two, unrolled};
-use super::super::units::{SUMS, Unit};
+use super::super::unit::{SUMS, Unit};
 use super::TileWeights;
 use super::rows::step_of_lines;
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::RowStep;
 
 /// Kernels of the weights and one row's step. Trap 6: these two pointers, and nothing more.
 macro_rules! kernels_of_one_row {
     ($($(#[$doc:meta])* $name:ident $(<$backwards:ident>)?,)*) => {$(
         $(#[$doc])*
-        pub(super) struct $name<'a, 'c, T: Float, U, const G: usize $(, const $backwards: bool)?> {
+        pub(super) struct $name<'a, 'c, T: Element, U, const G: usize $(, const $backwards: bool)?> {
             weights: &'a TileWeights<T>,
             step: &'a mut RowStep<'c, T>,
             unit: PhantomData<U>,
         }
 
-        impl<'a, 'c, T: Float, U, const G: usize $(, const $backwards: bool)?> $name<'a, 'c, T, U, G $(, $backwards)?> {
+        impl<'a, 'c, T: Element, U, const G: usize $(, const $backwards: bool)?> $name<'a, 'c, T, U, G $(, $backwards)?> {
             #[inline(always)]
             pub(super) fn new(weights: &'a TileWeights<T>, step: &'a mut RowStep<'c, T>) -> Self {
                 $name { weights, step, unit: PhantomData }
@@ -47,7 +47,7 @@ kernels_of_one_row! {
 }
 
 /// What the full tiles of a step read and write, cut once.
-struct Tiles<'a, T: Float, const G: usize> {
+struct Tiles<'a, T: Element, const G: usize> {
     /// Rows of the matrix.
     rows: usize,
     weights: &'a [[<T::Line as Lanes<T>>::Array; G]],
@@ -60,7 +60,7 @@ struct Tiles<'a, T: Float, const G: usize> {
     next: [&'a mut [<T::Line as Lanes<T>>::Array]; 2],
 }
 
-impl<'a, T: Float, const G: usize> Tiles<'a, T, G> {
+impl<'a, T: Element, const G: usize> Tiles<'a, T, G> {
     #[inline(always)]
     fn new<U: Unit<G>>(weights: &'a TileWeights<T>, step: &'a mut RowStep<'_, T>) -> Self {
         let TileWeights { matrix, restart } = weights;
@@ -126,7 +126,7 @@ impl<'a, T: Float, const G: usize> Tiles<'a, T, G> {
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, U, G, BACKWARDS> {
+impl<T: Element, U: Unit<G>, const G: usize, const BACKWARDS: bool> Kernel for OneRow<'_, '_, T, U, G, BACKWARDS> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -138,7 +138,7 @@ impl<T: Float, U: Unit<G>, const G: usize, const BACKWARDS: bool> Kernel for One
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for OnlyTile<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for OnlyTile<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -159,7 +159,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Kernel for OnlyTile<'_, '_, T, U, G> 
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for OneRowInPairs<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for OneRowInPairs<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -180,7 +180,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Kernel for OneRowInPairs<'_, '_, T, U
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for LastTile<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for LastTile<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -192,7 +192,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Kernel for LastTile<'_, '_, T, U, G> 
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> LastTile<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> LastTile<'_, '_, T, U, G> {
     #[inline(always)]
     fn tile<A: Arch, V: Lanes<T>>(self) {
         let LastTile { weights: TileWeights { matrix, restart }, step, .. } = self;
@@ -215,21 +215,21 @@ impl<T: Float, U: Unit<G>, const G: usize> LastTile<'_, '_, T, U, G> {
 }
 
 /// A step with other activations: the sums of all tiles go to the scratch, in Keras's order, then whole rows on.
-pub(super) struct OneRowUnfused<'a, 'c, T: Float, U, const G: usize> {
+pub(super) struct OneRowUnfused<'a, 'c, T: Element, U, const G: usize> {
     weights: &'a TileWeights<T>,
     step: &'a mut RowStep<'c, T>,
     context: StepContext<'a, T>,
     unit: PhantomData<U>,
 }
 
-impl<'a, 'c, T: Float, U, const G: usize> OneRowUnfused<'a, 'c, T, U, G> {
+impl<'a, 'c, T: Element, U, const G: usize> OneRowUnfused<'a, 'c, T, U, G> {
     #[inline(always)]
     pub(super) fn new(weights: &'a TileWeights<T>, step: &'a mut RowStep<'c, T>, context: StepContext<'a, T>) -> Self {
         OneRowUnfused { weights, step, context, unit: PhantomData }
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for OneRowUnfused<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for OneRowUnfused<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -259,7 +259,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Kernel for OneRowUnfused<'_, '_, T, U
 
 /// The sums of a tile, as columns of a row of gates.
 #[inline(always)]
-fn sums_to_gates<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
+fn sums_to_gates<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     (weights, start, restart): (&[T], &[T], V),
     (x, h): (&[T], &[T]),
     gates: &mut [T],
@@ -275,13 +275,13 @@ fn sums_to_gates<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
 
 /// h, and the part of the state that the formula reads.
 #[inline(always)]
-fn parts_of_state<T: Float, U: Unit<G>, const G: usize>(state: &[T], units: usize) -> (&[T], &[T]) {
+fn parts_of_state<T: Element, U: Unit<G>, const G: usize>(state: &[T], units: usize) -> (&[T], &[T]) {
     if U::STATES == 2 { state.split_at(units) } else { (state, state) }
 }
 
 /// The parts of the state after the step: the second is empty if there is but one.
 #[inline(always)]
-fn parts_to_write<T: Float, U: Unit<G>, const G: usize>(state: &mut [T], units: usize) -> [&mut [T]; 2] {
+fn parts_to_write<T: Element, U: Unit<G>, const G: usize>(state: &mut [T], units: usize) -> [&mut [T]; 2] {
     if U::STATES == 2 {
         let (first, last) = state.split_at_mut(units);
         [first, last]
@@ -292,13 +292,13 @@ fn parts_to_write<T: Float, U: Unit<G>, const G: usize>(state: &mut [T], units: 
 
 /// What the sum that parks begins again from, in the tile at `unit`.
 #[inline(always)]
-fn restart_from<T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(restart: &[T], unit: usize) -> V {
+fn restart_from<T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(restart: &[T], unit: usize) -> V {
     if U::PARKS { V::of(V::arrays(&restart[unit..])[0]) } else { V::splat(T::zero()) }
 }
 
 /// The sums of a tile.
 #[inline(always)]
-fn sums<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
+fn sums<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     weights: &[[V::Array; G]],
     start: &[V::Array; G],
     restart: V,
@@ -316,7 +316,7 @@ fn sums<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
 
 /// The sums of two tiles.
 #[inline(always)]
-fn sums_of_two<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
+fn sums_of_two<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     [a, b]: [&[[V::Array; G]]; 2],
     start: [&[V::Array; G]; 2],
     restart: [V; 2],

@@ -15,18 +15,20 @@ use super::super::isa::{Arch, Isa, Kernel, dispatch};
 use super::super::lanes::Lanes;
 use super::super::packed::{Group, Grouping, PackedMatrix};
 use super::super::products::unrolled;
-use super::super::units::{SUMS, formulas, gru_before};
+use super::super::unit::{SUMS, apply_to_gates};
+use super::super::units::{formulas, gru_before};
 use super::super::{KernelStep, StepContext, project};
-use super::{BATCH, apply_to_gates};
+use super::BATCH;
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::rows::{RowStep, Rows, RowsMut};
-use crate::{Activation, Float};
 
 /// The gates of each unit, in Keras's order: z, r, h.
 const GATES: usize = 3;
 
 /// The packed weights and what can be computed with them. A state row is h.
 #[derive(Clone)]
-pub(crate) struct GruBeforeKernel<T: Float> {
+pub(crate) struct GruBeforeKernel<T: Element> {
     isa: Isa,
     input_size: usize,
     units: usize,
@@ -35,12 +37,12 @@ pub(crate) struct GruBeforeKernel<T: Float> {
 
 /// The gates z and r, then the candidate, which needs all of r.
 #[derive(Clone)]
-struct Before<T: Float> {
+struct Before<T: Element> {
     gates: PackedMatrix<T>,
     candidate: PackedMatrix<T>,
 }
 
-impl<T: Float> GruBeforeKernel<T> {
+impl<T: Element> GruBeforeKernel<T> {
     pub(in crate::kernels) fn for_isa(isa: Isa, input_size: usize, units: usize) -> Self {
         let rows = input_size + units;
         let weights = Before {
@@ -133,20 +135,20 @@ impl<T: Float> GruBeforeKernel<T> {
     }
 }
 
-impl<T: Float> fmt::Debug for GruBeforeKernel<T> {
+impl<T: Element> fmt::Debug for GruBeforeKernel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "GruBeforeKernel({} -> {}, {:?})", self.input_size, self.units, self.isa)
     }
 }
 
-struct Project<'a, T: Float> {
+struct Project<'a, T: Element> {
     before: &'a Before<T>,
     count: usize,
     x: Rows<'a, T>,
     out: RowsMut<'a, T>,
 }
 
-impl<T: Float> Kernel for Project<'_, T> {
+impl<T: Element> Kernel for Project<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -158,14 +160,14 @@ impl<T: Float> Kernel for Project<'_, T> {
 }
 
 /// Any step, as the specification has it.
-struct Reference<'a, 'c, T: Float> {
+struct Reference<'a, 'c, T: Element> {
     before: &'a Before<T>,
     input_size: usize,
     units: usize,
     call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for Reference<'_, '_, T> {
+impl<T: Element> Kernel for Reference<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -175,13 +177,13 @@ impl<T: Float> Kernel for Reference<'_, '_, T> {
 }
 
 /// A step of any rows.
-struct AnyRows<'a, 'c, T: Float> {
+struct AnyRows<'a, 'c, T: Element> {
     pub before: &'a Before<T>,
     pub units: usize,
     pub call: &'a mut KernelStep<'c, T>,
 }
 
-impl<T: Float> Kernel for AnyRows<'_, '_, T> {
+impl<T: Element> Kernel for AnyRows<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -224,7 +226,7 @@ impl<T: Float> Kernel for AnyRows<'_, '_, T> {
 
 /// Turns r into `r h` in the scratch of all rows, and leaves z, r and `r h` for the backward pass.
 #[inline(always)]
-fn reset<A: Arch, T: Float>(
+fn reset<A: Arch, T: Element>(
     arch: A,
     units: usize,
     rows: &[usize],
@@ -250,7 +252,7 @@ fn reset<A: Arch, T: Float>(
 
 /// h from z, h before and the candidates.
 #[inline(always)]
-fn mix<A: Arch, T: Float>(z: &[T], prev: &[T], next: &mut [T]) {
+fn mix<A: Arch, T: Element>(z: &[T], prev: &[T], next: &mut [T]) {
     for ((next, &z), &prev) in next.iter_mut().zip(z).zip(prev) {
         *next = formulas::mix::<A, T>(z, prev, *next);
     }
@@ -264,7 +266,7 @@ struct GateCell<'a, T> {
     saved: Option<RowsMut<'a, T>>,
 }
 
-impl<T: Float> Epilogue<T> for GateCell<'_, T> {
+impl<T: Element> Epilogue<T> for GateCell<'_, T> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>) {
         let units = self.units;
@@ -295,7 +297,7 @@ impl<T: Float> Epilogue<T> for GateCell<'_, T> {
 }
 
 #[inline(always)]
-fn gate_line<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
+fn gate_line<A: Arch, T: Element, V: Lanes<T>>(z: V) -> V {
     let mut z = z.array();
     for z in z.as_mut() {
         *z = formulas::sigmoid::<A, T>(*z);
@@ -304,7 +306,7 @@ fn gate_line<A: Arch, T: Float, V: Lanes<T>>(z: V) -> V {
 }
 
 #[inline(always)]
-fn reset_line<A: Arch, T: Float, V: Lanes<T>>(r: V, prev: &V::Array) -> V {
+fn reset_line<A: Arch, T: Element, V: Lanes<T>>(r: V, prev: &V::Array) -> V {
     let mut r = r.array();
     for (r, &prev) in r.as_mut().iter_mut().zip(prev.as_ref()) {
         *r = gru_before::reset::<A, T>(*r, prev);
@@ -313,7 +315,7 @@ fn reset_line<A: Arch, T: Float, V: Lanes<T>>(r: V, prev: &V::Array) -> V {
 }
 
 /// The gates of one row and one group, with the default activations in registers.
-struct GatesOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bool> {
+struct GatesOfRow<'a, 'c, T: Element, const G: usize, const DEFAULT: bool> {
     pub before: &'a Before<T>,
     pub group: &'a Group,
     pub step: &'a mut RowStep<'c, T>,
@@ -321,7 +323,7 @@ struct GatesOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bool> {
     pub scratch: &'a mut [T],
 }
 
-impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for GatesOfRow<'_, '_, T, G, DEFAULT> {
+impl<T: Element, const G: usize, const DEFAULT: bool> Kernel for GatesOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -346,7 +348,7 @@ impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for GatesOfRow<'_, '_
 }
 
 /// The candidates of one row and one group, and with the default activations the new state.
-struct CandidateOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bool> {
+struct CandidateOfRow<'a, 'c, T: Element, const G: usize, const DEFAULT: bool> {
     pub before: &'a Before<T>,
     pub group: &'a Group,
     pub step: &'a mut RowStep<'c, T>,
@@ -354,7 +356,7 @@ struct CandidateOfRow<'a, 'c, T: Float, const G: usize, const DEFAULT: bool> {
     pub scratch: &'a mut [T],
 }
 
-impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_, '_, T, G, DEFAULT> {
+impl<T: Element, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_, '_, T, G, DEFAULT> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, _: A) {
@@ -383,7 +385,7 @@ impl<T: Float, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<'_
 }
 
 /// What stands between the two products and after them, for other activations.
-struct RestOfRow<'a, 'c, T: Float> {
+struct RestOfRow<'a, 'c, T: Element> {
     pub step: &'a mut RowStep<'c, T>,
     pub scratch: &'a mut [T],
     pub activation: &'a Activation,
@@ -392,7 +394,7 @@ struct RestOfRow<'a, 'c, T: Float> {
     pub last: bool,
 }
 
-impl<T: Float> Kernel for RestOfRow<'_, '_, T> {
+impl<T: Element> Kernel for RestOfRow<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

@@ -8,22 +8,22 @@ use super::super::epilogue::{TileRows, prefetch_tile};
 use super::super::isa::{Arch, Kernel};
 use super::super::lanes::Lanes;
 use super::super::packed::Group;
-use super::super::units::{SUMS, Unit};
+use super::super::unit::{SUMS, Unit};
 use super::{BATCH, TileWeights};
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::{Rows, RowsMut};
 
 /// Kernels of the weights and a step.
 macro_rules! kernels_of_rows {
     ($($(#[$doc:meta])* $name:ident,)*) => {$(
         $(#[$doc])*
-        pub(super) struct $name<'a, 'c, T: Float, U, const G: usize> {
+        pub(super) struct $name<'a, 'c, T: Element, U, const G: usize> {
             weights: &'a TileWeights<T>,
             call: &'a mut KernelStep<'c, T>,
             unit: PhantomData<U>,
         }
 
-        impl<'a, 'c, T: Float, U, const G: usize> $name<'a, 'c, T, U, G> {
+        impl<'a, 'c, T: Element, U, const G: usize> $name<'a, 'c, T, U, G> {
             pub(super) fn new(weights: &'a TileWeights<T>, call: &'a mut KernelStep<'c, T>) -> Self {
                 $name { weights, call, unit: PhantomData }
             }
@@ -40,7 +40,7 @@ kernels_of_rows! {
     Unfused,
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for Fused<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for Fused<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -54,7 +54,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Kernel for Fused<'_, '_, T, U, G> {
 
 /// The sums of all tiles of some rows.
 #[inline(always)]
-fn sums<A: Arch, T: Float, E: Epilogue<T>, U: Unit<G>, const G: usize>(
+fn sums<A: Arch, T: Element, E: Epilogue<T>, U: Unit<G>, const G: usize>(
     arch: A,
     weights: &TileWeights<T>,
     operands: &Operands<'_, T>,
@@ -78,7 +78,7 @@ struct States<'a, T, U, const G: usize> {
     unit: PhantomData<U>,
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Epilogue<T> for States<'_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Epilogue<T> for States<'_, T, U, G> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         for (i, &row) in rows.iter().enumerate() {
@@ -91,7 +91,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Epilogue<T> for States<'_, T, U, G> {
     }
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> States<'_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> States<'_, T, U, G> {
     /// The old state's last part, from the tile on.
     #[inline(always)]
     fn prev_tile(&self, row: usize, unit: usize) -> &[T] {
@@ -112,7 +112,7 @@ impl<T: Float, U: Unit<G>, const G: usize> States<'_, T, U, G> {
 
 /// The new state of a tile from its sums, and the old state's last part: of a state with one part, the first array.
 #[inline(always)]
-pub(super) fn step_of_lines<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
+pub(super) fn step_of_lines<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     sums: [V; SUMS],
     prev: &V::Array,
 ) -> [V::Array; 2] {
@@ -131,7 +131,7 @@ pub(super) fn step_of_lines<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G:
     [first, last]
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for Recorded<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for Recorded<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {
@@ -151,7 +151,7 @@ struct RecordedStates<'a, T, U, const G: usize> {
     saved: RowsMut<'a, T>,
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, T, U, G> {
     #[inline(always)]
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, _first: usize, rows: &[usize], z: &mut Block<V>) {
         let (units, unit) = (self.states.units, group.z / G);
@@ -177,7 +177,7 @@ impl<T: Float, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, T,
 
 /// [`step_of_lines`] and the tape: in one loop, so that what both need is computed once.
 #[inline(always)]
-fn step_and_tape_of_lines<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: usize>(
+fn step_and_tape_of_lines<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     sums: [V; SUMS],
     prev: &V::Array,
 ) -> ([V::Array; 2], [V::Array; SUMS]) {
@@ -200,7 +200,7 @@ fn step_and_tape_of_lines<A: Arch, T: Float, V: Lanes<T>, U: Unit<G>, const G: u
     ([first, last], tape)
 }
 
-impl<T: Float, U: Unit<G>, const G: usize> Kernel for Unfused<'_, '_, T, U, G> {
+impl<T: Element, U: Unit<G>, const G: usize> Kernel for Unfused<'_, '_, T, U, G> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

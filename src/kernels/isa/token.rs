@@ -8,7 +8,7 @@
 use std::sync::OnceLock;
 
 use super::Kernel;
-use crate::float::Float;
+use crate::kernels::Element;
 
 /// An instruction set that the kernels are compiled for and this machine has.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
@@ -34,7 +34,7 @@ pub(crate) trait Arch: Copy + 'static {
     fn most_rows(lines: usize) -> usize;
 
     /// `a * b + c`: one rounding where the machine has fused multiply-add, else two.
-    fn mul_add<T: Float>(a: T, b: T, c: T) -> T;
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T;
 }
 
 /// What a token holds: nothing, or where no processor has the set, what there is no value of.
@@ -104,6 +104,7 @@ token! {
 
 impl Avx512 {
     /// AVX2 and FMA are among the features that this proves.
+    #[allow(clippy::unit_arg)] // on other targets it is no unit
     fn narrow(self) -> Avx2 {
         Avx2(self.0)
     }
@@ -125,7 +126,7 @@ impl Arch for Avx512 {
         if lines == 4 { 6 } else { 8 }
     }
     #[inline(always)]
-    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
     }
 }
@@ -142,7 +143,7 @@ impl Arch for Avx2 {
         6
     }
     #[inline(always)]
-    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
         a.mul_add(b, c)
     }
 }
@@ -175,7 +176,7 @@ impl Arch for Baseline {
         if cfg!(target_arch = "aarch64") { 6 } else { 2 }
     }
     #[inline(always)]
-    fn mul_add<T: Float>(a: T, b: T, c: T) -> T {
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
         if Baseline::FUSED { a.mul_add(b, c) } else { a * b + c }
     }
 }
@@ -273,7 +274,7 @@ mod tests {
         let expected = [
             "pub(crate) struct $token(Proof);",
             "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))",
-            "Avx2(())",
+            "Avx2(self.0)",
         ];
         assert_eq!(made, expected);
     }

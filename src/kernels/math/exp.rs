@@ -21,7 +21,7 @@
 //!
 //! Clamps are written `if x < LO { LO } else { x }`, which keeps a NaN and is one instruction.
 
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Arch;
 
 /// A fraction that hasn't been divided yet, so that products of gates share one division.
@@ -35,7 +35,7 @@ pub(crate) struct Fraction<T> {
     pub(crate) denominator: T,
 }
 
-impl<T: Float> Fraction<T> {
+impl<T: Element> Fraction<T> {
     /// The quotient: bit for bit what the function without `_fraction` in its name returns.
     #[inline(always)]
     pub(crate) fn value(self) -> T {
@@ -47,7 +47,7 @@ impl<T: Float> Fraction<T> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scaled<T>(T);
 
-impl<T: Float> Scaled<T> {
+impl<T: Element> Scaled<T> {
     /// The number.
     #[inline(always)]
     pub(crate) fn value(self) -> T {
@@ -68,23 +68,23 @@ impl<T: Float> Scaled<T> {
 
 /// A constant that both formats hold exactly; folded when compiled.
 #[inline(always)]
-pub(crate) fn constant<T: Float>(value: f64) -> T {
-    T::from_f64(value)
+pub(crate) fn constant<T: Element>(value: f64) -> T {
+    T::narrowed(value)
 }
 
 #[inline(always)]
-fn at_least<T: Float>(bound: T, x: T) -> T {
+fn at_least<T: Element>(bound: T, x: T) -> T {
     if x < bound { bound } else { x }
 }
 
 #[inline(always)]
-fn at_most<T: Float>(bound: T, x: T) -> T {
+fn at_most<T: Element>(bound: T, x: T) -> T {
     if x > bound { bound } else { x }
 }
 
 /// The polynomial `q`, by Estrin's scheme: as many operations as Horner's, but fewer of them wait for one another.
 #[inline(always)]
-pub(crate) fn exp_tail<A: Arch, T: Float>(r: T, r2: T) -> T {
+pub(crate) fn exp_tail<A: Arch, T: Element>(r: T, r2: T) -> T {
     match *T::EXP_TAIL {
         [c0, c1, c2, c3, c4] => {
             let (c01, c23) = (A::mul_add(c1, r, c0), A::mul_add(c3, r, c2));
@@ -104,7 +104,7 @@ pub(crate) fn exp_tail<A: Arch, T: Float>(r: T, r2: T) -> T {
 
 /// `(n + ROUND, r)` with `x = n ln 2 + r`, for `EXP_LO <= x <= EXP_HI`.
 #[inline(always)]
-fn reduce<A: Arch, T: Float>(x: T) -> (T, T) {
+fn reduce<A: Arch, T: Element>(x: T) -> (T, T) {
     let rounded = A::mul_add(x, T::LOG2_E, T::ROUND);
     let n = rounded - T::ROUND;
     (rounded, A::mul_add(n, -T::LN2_LO, A::mul_add(n, -T::LN2_HI, x)))
@@ -112,7 +112,7 @@ fn reduce<A: Arch, T: Float>(x: T) -> (T, T) {
 
 /// `expm1(r)` for |r| <= ln(2) / 2.
 #[inline(always)]
-fn expm1_near_zero<A: Arch, T: Float>(r: T) -> T {
+fn expm1_near_zero<A: Arch, T: Element>(r: T) -> T {
     let r2 = r * r;
     A::mul_add(exp_tail::<A, T>(r, r2), r2, r)
 }
@@ -121,7 +121,7 @@ const TWO_TO_64: f64 = (1u128 << 64) as f64;
 
 /// `exp(x)`.
 #[inline(always)]
-pub(crate) fn exp<A: Arch, T: Float>(x: T) -> T {
+pub(crate) fn exp<A: Arch, T: Element>(x: T) -> T {
     let (rounded, r) = reduce::<A, T>(at_most(T::EXP_HI, at_least(T::EXP_LO, x)));
     let p = expm1_near_zero::<A, T>(r);
     let small = x < T::zero();
@@ -131,7 +131,7 @@ pub(crate) fn exp<A: Arch, T: Float>(x: T) -> T {
 
 /// `exp(x) - 1`.
 #[inline(always)]
-pub(crate) fn expm1<A: Arch, T: Float>(x: T) -> T {
+pub(crate) fn expm1<A: Arch, T: Element>(x: T) -> T {
     let (rounded, r) = reduce::<A, T>(at_most(T::EXP_HI, at_least(T::EXPM1_LO, x)));
     let p = expm1_near_zero::<A, T>(r);
     // For x > 1 half of it is computed, because 2^n may be infinite; below, that would lose a subnormal's last bit.
@@ -163,7 +163,7 @@ fn upper_half(x: f64) -> f64 {
 
 /// `exp(x + correction)` for `x <= 0` and a correction of less than an ulp or so of `x`.
 #[inline(always)]
-pub(crate) fn exp_of_sum<A: Arch, T: Float>(x: T, correction: T) -> Scaled<T> {
+pub(crate) fn exp_of_sum<A: Arch, T: Element>(x: T, correction: T) -> Scaled<T> {
     let (rounded, r) = reduce::<A, T>(at_least(T::EXP_LO, x));
     let p = expm1_near_zero::<A, T>(r + correction);
     let s = T::power_of_two(rounded, 64);
@@ -172,7 +172,7 @@ pub(crate) fn exp_of_sum<A: Arch, T: Float>(x: T, correction: T) -> Scaled<T> {
 
 /// `exp(-|x|)`, in [0, 1].
 #[inline(always)]
-pub(crate) fn exp_of_minus_abs<A: Arch, T: Float>(x: T) -> Scaled<T> {
+pub(crate) fn exp_of_minus_abs<A: Arch, T: Element>(x: T) -> Scaled<T> {
     let (rounded, r) = reduce::<A, T>(at_least(T::EXP_LO, -x.abs()));
     let p = expm1_near_zero::<A, T>(r);
     let s = T::power_of_two(rounded, 64);
@@ -181,7 +181,7 @@ pub(crate) fn exp_of_minus_abs<A: Arch, T: Float>(x: T) -> Scaled<T> {
 
 /// [`sigmoid`] before its division.
 #[inline(always)]
-pub(crate) fn sigmoid_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
+pub(crate) fn sigmoid_fraction<A: Arch, T: Element>(x: T) -> Fraction<T> {
     let e = exp_of_minus_abs::<A, T>(x).value();
     Fraction { numerator: if x < T::zero() { e } else { T::one() }, denominator: T::one() + e }
 }
@@ -189,7 +189,7 @@ pub(crate) fn sigmoid_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
 /// [`sigmoid_fraction`] of `x`, and the numerator of `1 - sigmoid(x)`, which has the same denominator and no
 /// cancellation.
 #[inline(always)]
-pub(crate) fn sigmoid_and_rest<A: Arch, T: Float>(x: T) -> (Fraction<T>, T) {
+pub(crate) fn sigmoid_and_rest<A: Arch, T: Element>(x: T) -> (Fraction<T>, T) {
     let e = exp_of_minus_abs::<A, T>(x).value();
     let (numerator, rest) = if x < T::zero() { (e, T::one()) } else { (T::one(), e) };
     (Fraction { numerator, denominator: T::one() + e }, rest)
@@ -197,13 +197,13 @@ pub(crate) fn sigmoid_and_rest<A: Arch, T: Float>(x: T) -> (Fraction<T>, T) {
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
-pub(crate) fn sigmoid<A: Arch, T: Float>(x: T) -> T {
+pub(crate) fn sigmoid<A: Arch, T: Element>(x: T) -> T {
     sigmoid_fraction::<A, T>(x).value()
 }
 
 /// [`tanh`] before its division.
 #[inline(always)]
-pub(crate) fn tanh_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
+pub(crate) fn tanh_fraction<A: Arch, T: Element>(x: T) -> Fraction<T> {
     // An addition where a product would do: multiplications are what there is most of.
     let (rounded, r) = reduce::<A, T>(at_least(T::EXPM1_LO, -(x.abs() + x.abs())));
     let p = expm1_near_zero::<A, T>(r);
@@ -214,6 +214,6 @@ pub(crate) fn tanh_fraction<A: Arch, T: Float>(x: T) -> Fraction<T> {
 
 /// The hyperbolic tangent.
 #[inline(always)]
-pub(crate) fn tanh<A: Arch, T: Float>(x: T) -> T {
+pub(crate) fn tanh<A: Arch, T: Element>(x: T) -> T {
     tanh_fraction::<A, T>(x).value()
 }

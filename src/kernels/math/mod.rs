@@ -7,6 +7,7 @@
 //! - `exp` - `exp`, `expm1`, sigmoid and tanh, and the last two before their division, for kernels that divide less
 //! - `log` - logarithms and softplus, in `f64`
 //! - `erf` - Gaussian tails, for gelu, in `f64`
+//! - `scalar` - each of them for one number, on the best instruction set of the machine
 //!
 //! The polynomials come from `tools/fit_math.py`. The bounds that the functions keep are in [`crate::math`].
 
@@ -14,6 +15,7 @@ mod elementary;
 pub(crate) mod erf;
 mod exp;
 pub(crate) mod log;
+pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 

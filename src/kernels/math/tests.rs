@@ -3,7 +3,7 @@
 
 use super::exp::{sigmoid_and_rest, sigmoid_fraction, tanh_fraction};
 use crate::activation::Activation;
-use crate::float::Float;
+use crate::kernels::Element;
 use crate::kernels::activate::activate;
 use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
 use crate::math::{MAX_ULP_F32, MAX_ULP_F64};
@@ -80,7 +80,7 @@ fn f64_bounds_hold_on_each_instruction_set() {
 #[test]
 fn fractions_stay_between_zero_and_one() {
     struct Fractions<T>(T);
-    impl<T: Float> Kernel for Fractions<T> {
+    impl<T: Element> Kernel for Fractions<T> {
         type Output = [T; 5];
         #[inline(always)]
         fn run<A: Arch>(self, _: A) -> [T; 5] {
@@ -90,7 +90,7 @@ fn fractions_stay_between_zero_and_one() {
             [t.numerator, t.denominator, s.numerator, s.denominator, rest]
         }
     }
-    fn check<T: Float>(x: T) {
+    fn check<T: Element>(x: T) {
         for isa in Isa::available() {
             let [t, dt, s, ds, rest] = dispatch(isa, Fractions(x));
             let (zero, one, two) = (T::zero(), T::one(), T::one() + T::one());

@@ -1,10 +1,11 @@
 //! A cell of any kind with weights, rows and options, and the same step through a kernel and through the oracle.
 
 use super::naive::{self, Operand, Weights};
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::kernels::isa::Isa;
 use crate::kernels::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
 use crate::rows::{DropoutRows, Input, Rows, RowsMut};
-use crate::{Activation, Float};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
@@ -48,13 +49,13 @@ impl Numbers {
 
 /// A kernel of any cell.
 #[derive(Debug, Clone)]
-pub enum AnyKernel<T: Float> {
+pub enum AnyKernel<T: Element> {
     SimpleRnn(SimpleRnnKernel<T>),
     Lstm(LstmKernel<T>),
     Gru(GruKernel<T>),
 }
 
-impl<T: Float> AnyKernel<T> {
+impl<T: Element> AnyKernel<T> {
     pub fn new(isa: Isa, cell: Cell, w: &Weights) -> Self {
         let (kernel, recurrent, bias) = (cast::<T>(&w.kernel), cast::<T>(&w.recurrent_kernel), cast::<T>(&w.bias));
         match cell {
@@ -117,8 +118,8 @@ impl<T: Float> AnyKernel<T> {
     }
 }
 
-pub fn cast<T: Float>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&v| T::from_f64(v)).collect()
+pub fn cast<T: Element>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&v| T::narrowed(v)).collect()
 }
 
 /// Everything of one step. The vectors are rows without gaps, in f64 values that f32 holds exactly.
@@ -244,15 +245,15 @@ impl Case {
     }
 
     /// A kernel's outcome. Rows that aren't live keep `how.dirt`.
-    pub fn run<T: Float>(&self, isa: Isa, how: &How) -> Outcome<T> {
+    pub fn run<T: Element>(&self, isa: Isa, how: &How) -> Outcome<T> {
         let kernel = AnyKernel::<T>::new(isa, self.cell, &self.weights);
         self.run_kernel(&kernel, how)
     }
 
-    pub fn run_kernel<T: Float>(&self, kernel: &AnyKernel<T>, how: &How) -> Outcome<T> {
-        let dirt = T::from_f64(how.dirt);
+    pub fn run_kernel<T: Element>(&self, kernel: &AnyKernel<T>, how: &How) -> Outcome<T> {
+        let dirt = T::narrowed(how.dirt);
         let spread = |values: &[f64], width: usize| -> Vec<T> {
-            let mut out = vec![T::from_f64(f64::NAN); self.batch * (width + how.gap)];
+            let mut out = vec![T::narrowed(f64::NAN); self.batch * (width + how.gap)];
             for (to, from) in out.chunks_mut(width + how.gap).zip(values.chunks(width)) {
                 to[..width].copy_from_slice(&cast::<T>(from));
             }
@@ -309,17 +310,17 @@ impl Case {
 }
 
 /// Fails unless all values agree within `tolerance * max(1, |expected|)`.
-pub fn assert_close<T: Float>(got: &[T], expected: &[f64], tolerance: f64, what: &dyn std::fmt::Debug) {
+pub fn assert_close<T: Element>(got: &[T], expected: &[f64], tolerance: f64, what: &dyn std::fmt::Debug) {
     assert_eq!(got.len(), expected.len(), "{what:?}");
     for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {
-        let (got, bound) = (got.into_f64(), tolerance * expected.abs().max(1.0));
+        let (got, bound) = (got.widened(), tolerance * expected.abs().max(1.0));
         let same = got == expected || (got.is_nan() && expected.is_nan()) || (got - expected).abs() <= bound;
         assert!(same, "element {at}: {got}, expected {expected}, {what:?}");
     }
 }
 
 /// Fails unless all values have the same bits, NaN and NaN counting as the same.
-pub fn assert_same_bits<T: Float>(got: &[T], expected: &[T], what: &dyn std::fmt::Debug) {
+pub fn assert_same_bits<T: Element>(got: &[T], expected: &[T], what: &dyn std::fmt::Debug) {
     assert_eq!(got.len(), expected.len(), "{what:?}");
     for (at, (&a, &b)) in got.iter().zip(expected).enumerate() {
         let same = (a.is_nan() && b.is_nan()) || (a == b && a.is_sign_negative() == b.is_sign_negative());

@@ -1,18 +1,18 @@
 //! Preactivations and states at the ends: finite, infinite or NaN where the plain equations are, in the same floats.
 
 use super::case::{Case, Cell, How, Outcome, assert_same_bits};
-use crate::Float;
+use crate::kernels::Element;
 use crate::kernels::isa::Isa;
 
 const PREACTIVATIONS: [f64; 11] =
     [0.0, -0.0, 1.5, -20.0, 60.0, -60.0, 88.0, -1e4, 1e4, f64::INFINITY, f64::NEG_INFINITY];
 
-fn sigmoid<T: Float>(x: T) -> T {
+fn sigmoid<T: Element>(x: T) -> T {
     T::one() / (T::one() + (-x).exp())
 }
 
 /// The new state by the plain equations, in T.
-fn plain<T: Float>(cell: Cell, z: &[T], state: &[T]) -> Vec<T> {
+fn plain<T: Element>(cell: Cell, z: &[T], state: &[T]) -> Vec<T> {
     let one = T::one();
     match cell {
         Cell::SimpleRnn => vec![z[0].tanh()],
@@ -29,7 +29,7 @@ fn plain<T: Float>(cell: Cell, z: &[T], state: &[T]) -> Vec<T> {
 }
 
 /// Runs one unit for each of `values`, which are the preactivations' places in a list, through weights of zero.
-fn check<T: Float>(cell: Cell, states: &[f64], values: impl Fn(usize, usize) -> f64, units: usize) {
+fn check<T: Element>(cell: Cell, states: &[f64], values: impl Fn(usize, usize) -> f64, units: usize) {
     for &state in states {
         for batch in [1, 3] {
             let mut case = Case::new(cell, 1, units, batch, 1);
@@ -49,10 +49,10 @@ fn check<T: Float>(cell: Cell, states: &[f64], values: impl Fn(usize, usize) -> 
                 for unit in 0..units {
                     let z: Vec<T> = match cell {
                         // z and r have two biases; the second ones are zero here.
-                        Cell::GruAfter => [0, 1, 2, 5].map(|part| T::from_f64(values(part, unit))).into(),
-                        _ => (0..cell.gates()).map(|part| T::from_f64(values(part, unit))).collect(),
+                        Cell::GruAfter => [0, 1, 2, 5].map(|part| T::narrowed(values(part, unit))).into(),
+                        _ => (0..cell.gates()).map(|part| T::narrowed(values(part, unit))).collect(),
                     };
-                    let state = T::from_f64(state);
+                    let state = T::narrowed(state);
                     let expected = plain(cell, &z, &[state, state]);
                     for (part, &expected) in expected.iter().enumerate() {
                         let got = outcome.state[part * units + unit];
@@ -62,7 +62,7 @@ fn check<T: Float>(cell: Cell, states: &[f64], values: impl Fn(usize, usize) -> 
                         if expected.is_finite() {
                             let scale = state.abs().max(T::one());
                             let scale = if scale.is_finite() { scale } else { T::one() };
-                            assert!((got - expected).abs() <= T::from_f64(4e-7) * scale, "{what:?}");
+                            assert!((got - expected).abs() <= T::narrowed(4e-7) * scale, "{what:?}");
                         } else if expected.is_infinite() {
                             assert!(got == expected, "{what:?}");
                         }
@@ -74,7 +74,7 @@ fn check<T: Float>(cell: Cell, states: &[f64], values: impl Fn(usize, usize) -> 
 }
 
 /// All combinations of preactivations of the gates, some in the units and the others in turn.
-fn all<T: Float>(largest: f64) {
+fn all<T: Element>(largest: f64) {
     let n = PREACTIVATIONS.len();
     let at = |i: usize| PREACTIVATIONS[i % n];
     let finite = [0.0, 1.0, -0.75, largest, -largest];

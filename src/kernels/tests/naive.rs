@@ -1,7 +1,7 @@
 //! The oracle: Keras's equations in f64, as they stand in its documentation, over its own weight shapes. It shares
 //! nothing with the kernels, not even their activations.
 
-use crate::Activation;
+use crate::activation::Activation;
 
 /// A layer's weights in Keras's shapes, in f64.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! Every path gives the bits of the specification.
 
 use super::case::{CELLS, Case, Cell, How, Outcome, assert_same_bits};
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::kernels::isa::Isa;
-use crate::{Activation, Float};
 
 /// Runs a case in every way, on every instruction set, against the specification on the first of them.
-fn same_bits<T: Float>(case: &Case) {
+fn same_bits<T: Element>(case: &Case) {
     let fma: Vec<Isa> = Isa::available().into_iter().filter(|isa| isa.is_fused()).collect();
     let other: Vec<Isa> = Isa::available().into_iter().filter(|isa| !isa.is_fused()).collect();
     for group in [fma, other] {
@@ -29,7 +30,7 @@ fn same_bits<T: Float>(case: &Case) {
     }
 }
 
-fn sizes<T: Float>(activation: Activation, recurrent_activation: Activation) {
+fn sizes<T: Element>(activation: Activation, recurrent_activation: Activation) {
     for cell in CELLS {
         for units in 1..=70 {
             let (inputs, batch) = (units * 7 % 13 + 1, units % 3 + 1);
@@ -76,7 +77,7 @@ fn many_rows_through_the_unfused_scratch() {
 }
 
 /// A row's result is the same whatever rows stand beside it, and other rows are left alone.
-fn row_lists<T: Float>(cell: Cell, activation: Activation) {
+fn row_lists<T: Element>(cell: Cell, activation: Activation) {
     let batch = 13;
     let case = Case::new(cell, 4, 23, batch, 7).activations(activation, Activation::Sigmoid);
     for isa in Isa::available() {
@@ -90,7 +91,7 @@ fn row_lists<T: Float>(cell: Cell, activation: Activation) {
                 if rows.contains(&row) {
                     assert_same_bits(got, &all.state[row * width..][..width], &(isa, &rows, row));
                 } else {
-                    assert!(got.iter().all(|&v| v == T::from_f64(3.5)), "row {row} isn't live: {rows:?}");
+                    assert!(got.iter().all(|&v| v == T::narrowed(3.5)), "row {row} isn't live: {rows:?}");
                 }
             }
         }

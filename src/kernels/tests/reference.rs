@@ -1,10 +1,11 @@
 //! The scalar reference against the oracle.
 
 use super::case::{CELLS, Case, How, assert_close};
+use crate::activation::Activation;
+use crate::kernels::Element;
 use crate::kernels::isa::Isa;
-use crate::{Activation, Float};
 
-fn agrees<T: Float>(tolerance: f64) {
+fn agrees<T: Element>(tolerance: f64) {
     for cell in CELLS {
         for (input_size, units, batch) in [(1, 1, 1), (3, 5, 2), (2, 16, 3), (5, 24, 2), (7, 33, 2), (20, 41, 1)] {
             let case = Case::new(cell, input_size, units, batch, 1);

@@ -12,17 +12,17 @@
 
 use super::super::isa::Arch;
 use super::super::math::exp_tail;
-use crate::Float;
+use crate::kernels::Element;
 
 /// ln 2 in one part. A multiple of up to 30 times it is within half an ulp of 1.
 #[inline(always)]
-fn ln_2<T: Float>() -> T {
+fn ln_2<T: Element>() -> T {
     T::LN2_HI + T::LN2_LO
 }
 
 /// `1 + exp(-x)`: infinite where that is larger than half of the largest number, 1 where exp(-x) is lost in it.
 #[inline(always)]
-pub(in crate::kernels) fn one_plus_exp_minus<A: Arch, T: Float>(x: T) -> T {
+pub(in crate::kernels) fn one_plus_exp_minus<A: Arch, T: Element>(x: T) -> T {
     // Trap 4: two limits at two places; side by side, the compiler makes four slow instructions of two fast ones.
     let x = if x > -T::EXPM1_LO { -T::EXPM1_LO } else { x };
     let rounded = A::mul_add(x, -T::LOG2_E, T::ROUND);
@@ -38,7 +38,7 @@ pub(in crate::kernels) fn one_plus_exp_minus<A: Arch, T: Float>(x: T) -> T {
 
 /// `n, m` with `tanh(x) = n / m`, `1 <= m <= 2`, `|n| <= m`.
 #[inline(always)]
-pub(in crate::kernels) fn tanh_fraction<A: Arch, T: Float>(x: T) -> (T, T) {
+pub(in crate::kernels) fn tanh_fraction<A: Arch, T: Element>(x: T) -> (T, T) {
     let two = T::one() + T::one();
     let y = -two * x.abs();
     let y = if y < T::EXPM1_LO { T::EXPM1_LO } else { y };
@@ -54,19 +54,19 @@ pub(in crate::kernels) fn tanh_fraction<A: Arch, T: Float>(x: T) -> (T, T) {
 
 /// A gate by itself: the sigmoid of these formulas.
 #[inline(always)]
-pub(in crate::kernels) fn sigmoid<A: Arch, T: Float>(z: T) -> T {
+pub(in crate::kernels) fn sigmoid<A: Arch, T: Element>(z: T) -> T {
     T::one() / one_plus_exp_minus::<A, T>(z)
 }
 
 /// A candidate, or a SimpleRNN's h, by itself: the tanh of these formulas.
 #[inline(always)]
-pub(in crate::kernels) fn tanh<A: Arch, T: Float>(z: T) -> T {
+pub(in crate::kernels) fn tanh<A: Arch, T: Element>(z: T) -> T {
     let (n, m) = tanh_fraction::<A, T>(z);
     n / m
 }
 
 /// `z * h + (1 - z) * candidate`.
 #[inline(always)]
-pub(in crate::kernels) fn mix<A: Arch, T: Float>(z: T, prev: T, candidate: T) -> T {
+pub(in crate::kernels) fn mix<A: Arch, T: Element>(z: T, prev: T, candidate: T) -> T {
     A::mul_add(T::one() - z, candidate, z * prev)
 }

@@ -11,15 +11,11 @@
 //! The tape holds z, r, g and the part `h R + b'`.
 
 use super::super::activate::{activate_backward, apply};
-use super::super::backward::slopes::{fused, parts, parts_mut};
-use super::super::drive::{Activations, TileKernel, apply_to_gates};
 use super::super::isa::Arch;
+use super::super::slopes::{BackwardStep, Columns, GradientLayout, columns, fused, parts, parts_mut};
+use super::super::unit::{Activations, SUMS, Unit, apply_to_gates};
 use super::formulas::{mix, one_plus_exp_minus, sigmoid, tanh, tanh_fraction};
-use super::{BackwardStep, Columns, GradientLayout, SUMS, Unit, columns};
-use crate::Float;
-
-/// The packed weights and what can be computed with them. A state row is h.
-pub(super) type GruAfterKernel<T> = TileKernel<T, GruAfter, 3>;
+use crate::kernels::Element;
 
 /// See the module.
 pub(crate) struct GruAfter;
@@ -30,7 +26,7 @@ impl Unit<3> for GruAfter {
     const STATES: usize = 1;
 
     #[inline(always)]
-    fn step<A: Arch, T: Float>([z, r, x, h]: [T; SUMS], prev: T) -> [T; 2] {
+    fn step<A: Arch, T: Element>([z, r, x, h]: [T; SUMS], prev: T) -> [T; 2] {
         let dr = one_plus_exp_minus::<A, T>(r);
         let z = T::one() / one_plus_exp_minus::<A, T>(z);
         let (n, m) = tanh_fraction::<A, T>(x + h / dr);
@@ -38,13 +34,13 @@ impl Unit<3> for GruAfter {
     }
 
     #[inline(always)]
-    fn tape<A: Arch, T: Float>([z, r, x, h]: [T; SUMS]) -> [T; SUMS] {
+    fn tape<A: Arch, T: Element>([z, r, x, h]: [T; SUMS]) -> [T; SUMS] {
         let r = sigmoid::<A, T>(r);
         [sigmoid::<A, T>(z), r, tanh::<A, T>(A::mul_add(r, h, x)), h]
     }
 
     #[inline(always)]
-    fn tape_of_row<A: Arch, T: Float>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>) {
+    fn tape_of_row<A: Arch, T: Element>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>) {
         let (zr, xh) = sums.split_at_mut(2 * units);
         apply_to_gates::<A, T>(arch, activations.gates, zr, units);
         let (g, h) = xh.split_at_mut(units);
@@ -56,7 +52,7 @@ impl Unit<3> for GruAfter {
     }
 
     #[inline(always)]
-    fn state_of_row<A: Arch, T: Float>(_: A, tape: &[T], prev: &[T], next: &mut [T], _: Activations<'_>) {
+    fn state_of_row<A: Arch, T: Element>(_: A, tape: &[T], prev: &[T], next: &mut [T], _: Activations<'_>) {
         let units = prev.len();
         let ([z, _, g, _], next) = (parts(tape, units), &mut next[..units]);
         for u in 0..units {
@@ -65,7 +61,7 @@ impl Unit<3> for GruAfter {
     }
 
     #[inline(always)]
-    fn slopes<T: Float>([z, r, g, m]: [T; SUMS], h: T, _next_h: T, [d, _]: [T; 2]) -> ([T; SUMS], T) {
+    fn slopes<T: Element>([z, r, g, m]: [T; SUMS], h: T, _next_h: T, [d, _]: [T; 2]) -> ([T; SUMS], T) {
         let one = T::one();
         let dn = d * (one - z) * (one - g * g);
         let dz = d * (h - g) * (z * (one - z));
@@ -87,7 +83,7 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
 
 /// `dn = activation'(..) dh' (1 - z)`, `dz = dh' (h - g)`, `dr = dn m`, `dm = dn r`, `dh = dh' z`.
 #[inline(always)]
-pub(super) fn slopes<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
+pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     if call.activations().are_default() {
         return fused::<T, GruAfter, 3>(units, call);
     }

@@ -10,14 +10,13 @@
 
 use super::super::KernelStep;
 use super::super::activate::{activate_backward, apply};
-use super::super::drive::reference::{
-    InputRow, Operand, add_products, input_part, input_row, preactivation, state_row,
-};
 use super::super::isa::{Arch, Kernel};
 use super::super::packed::PackedMatrix;
+use super::super::slopes::{BackwardStep, GradientLayout, columns};
+use super::super::specified::{InputRow, Operand, add_products, input_part, input_row, preactivation, state_row};
+use super::formulas;
 use super::formulas::one_plus_exp_minus;
-use super::{BackwardStep, GradientLayout, columns, formulas};
-use crate::Float;
+use crate::kernels::Element;
 use crate::rows::Rows;
 
 /// The gates, in Keras's order.
@@ -27,14 +26,14 @@ const H: usize = 2;
 
 /// `r h` of a GRU's unit without `reset_after`.
 #[inline(always)]
-pub(in crate::kernels) fn reset<A: Arch, T: Float>(r: T, prev: T) -> T {
+pub(in crate::kernels) fn reset<A: Arch, T: Element>(r: T, prev: T) -> T {
     prev / one_plus_exp_minus::<A, T>(r)
 }
 
 /// `z, r = recurrent_activation(..)`, `n = activation(x + (r h) R)`, `h = z h + (1 - z) n`: z and r in one matrix, the
 /// candidate in another, for which a projected row holds the two z rows one after the other.
 #[inline(always)]
-pub(in crate::kernels) fn reference<A: Arch, T: Float>(
+pub(in crate::kernels) fn reference<A: Arch, T: Element>(
     arch: A,
     gates: &PackedMatrix<T>,
     candidate: &PackedMatrix<T>,
@@ -104,7 +103,7 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
 
 /// Parts z and n; r waits for `q = dn Rh^T`.
 #[inline(always)]
-pub(super) fn slopes<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
+pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let saved = &call.saved.row(row)[..3 * units];
         let (z, g) = (&saved[..units], &saved[2 * units..]);
@@ -129,7 +128,7 @@ pub(in crate::kernels) struct Reset<'a, 'c, T> {
     pub q: Rows<'a, T>,
 }
 
-impl<T: Float> Kernel for Reset<'_, '_, T> {
+impl<T: Element> Kernel for Reset<'_, '_, T> {
     type Output = ();
     #[inline(always)]
     fn run<A: Arch>(self, arch: A) {

@@ -15,12 +15,11 @@
 //! The tape holds i, f, g, o.
 
 use super::super::activate::{activate_backward, apply};
-use super::super::backward::slopes::{fused, parts, parts_mut};
-use super::super::drive::{Activations, apply_to_gates};
 use super::super::isa::Arch;
+use super::super::slopes::{BackwardStep, Columns, GradientLayout, columns, fused, parts, parts_mut};
+use super::super::unit::{Activations, SUMS, Unit, apply_to_gates};
 use super::formulas::{one_plus_exp_minus, sigmoid, tanh, tanh_fraction};
-use super::{BackwardStep, Columns, GradientLayout, SUMS, Unit, columns};
-use crate::Float;
+use crate::kernels::Element;
 
 /// See the module.
 pub(crate) struct Lstm;
@@ -31,7 +30,7 @@ impl Unit<4> for Lstm {
     const STATES: usize = 2;
 
     #[inline(always)]
-    fn step<A: Arch, T: Float>([i, f, g, o]: [T; SUMS], c: T) -> [T; 2] {
+    fn step<A: Arch, T: Element>([i, f, g, o]: [T; SUMS], c: T) -> [T; 2] {
         let di = one_plus_exp_minus::<A, T>(i);
         let df = one_plus_exp_minus::<A, T>(f);
         let (n, m) = tanh_fraction::<A, T>(g);
@@ -42,12 +41,12 @@ impl Unit<4> for Lstm {
     }
 
     #[inline(always)]
-    fn tape<A: Arch, T: Float>([i, f, g, o]: [T; SUMS]) -> [T; SUMS] {
+    fn tape<A: Arch, T: Element>([i, f, g, o]: [T; SUMS]) -> [T; SUMS] {
         [sigmoid::<A, T>(i), sigmoid::<A, T>(f), tanh::<A, T>(g), sigmoid::<A, T>(o)]
     }
 
     #[inline(always)]
-    fn tape_of_row<A: Arch, T: Float>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>) {
+    fn tape_of_row<A: Arch, T: Element>(arch: A, sums: &mut [T], units: usize, activations: Activations<'_>) {
         let (i_f, co) = sums.split_at_mut(2 * units);
         let (g, o) = co.split_at_mut(units);
         apply_to_gates::<A, T>(arch, activations.gates, i_f, units);
@@ -56,7 +55,7 @@ impl Unit<4> for Lstm {
     }
 
     #[inline(always)]
-    fn state_of_row<A: Arch, T: Float>(arch: A, tape: &[T], c: &[T], next: &mut [T], activations: Activations<'_>) {
+    fn state_of_row<A: Arch, T: Element>(arch: A, tape: &[T], c: &[T], next: &mut [T], activations: Activations<'_>) {
         let units = c.len();
         let [i, f, g, o] = parts(tape, units);
         let (next_h, next_c) = next.split_at_mut(units);
@@ -73,7 +72,7 @@ impl Unit<4> for Lstm {
 
     /// The slopes of tanh and sigmoid are `1 - y^2` and `y (1 - y)`.
     #[inline(always)]
-    fn slopes<T: Float>([i, f, g, o]: [T; SUMS], c: T, next_h: T, [d_h, d_c]: [T; 2]) -> ([T; SUMS], T) {
+    fn slopes<T: Element>([i, f, g, o]: [T; SUMS], c: T, next_h: T, [d_h, d_c]: [T; 2]) -> ([T; SUMS], T) {
         let one = T::one();
         // tanh(c') is h'/o, which is quicker. Where o is zero, so is all that it is multiplied with, and h' is zero or
         // NaN, as tanh(c') would make it.
@@ -99,7 +98,7 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
 
 /// `t = activation(c')`, `dc' += activation'(c') o dh'`, and from it the gates' gradients and `dc = dc' f`.
 #[inline(always)]
-pub(super) fn slopes<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
+pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     if call.activations().are_default() {
         return fused::<T, Lstm, 4>(units, call);
     }

@@ -2,15 +2,17 @@
 
 use super::super::KernelStep;
 use super::super::activate::{activate_backward, apply};
-use super::super::drive::reference::{input_row, preactivation, state_row};
 use super::super::isa::Arch;
 use super::super::packed::PackedMatrix;
-use super::{BackwardStep, GradientLayout, columns, formulas};
-use crate::{Activation, Float};
+use super::super::slopes::{BackwardStep, GradientLayout, columns};
+use super::super::specified::{input_row, preactivation, state_row};
+use super::formulas;
+use crate::activation::Activation;
+use crate::kernels::Element;
 
 /// `h = activation(b + x K + h R)`.
 #[inline(always)]
-pub(in crate::kernels) fn reference<A: Arch, T: Float>(
+pub(in crate::kernels) fn reference<A: Arch, T: Element>(
     arch: A,
     matrix: &PackedMatrix<T>,
     input_size: usize,
@@ -45,7 +47,7 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
 
 /// `dz = activation'(..) dh'`.
 #[inline(always)]
-pub(super) fn slopes<A: Arch, T: Float>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
+pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
         let (dz, y) = (call.dz.row_mut(row), &call.next.row(row)[..units]);
         dz.copy_from_slice(&call.d_next.row(row)[..units]);

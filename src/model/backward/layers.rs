@@ -29,7 +29,7 @@ pub(super) fn recurrent<T: Float>(
 ) -> Result<Vec<Flow<T>>> {
     let mut upstream = upstream.into_iter();
     let mut output = upstream.next().flatten();
-    if layer.unmerged().is_some() {
+    if layer.spec().unmerged.is_some() {
         output = side_by_side([output, upstream.next().flatten()], &record.outputs)?;
     }
     let state = state(layer, upstream.collect())?;

@@ -27,7 +27,7 @@ use super::{CallSpec, InputKind, InputSpec, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::layers::Layer;
+use crate::runner::layer::LayerCore;
 
 /// A gradient, if anything has come.
 type Flow<T> = Option<ArrayD<T>>;

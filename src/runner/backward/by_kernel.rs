@@ -4,14 +4,15 @@ use std::any::Any;
 
 use super::{StepBack, Way};
 use crate::aligned::Aligned;
+use crate::buffers::take;
 use crate::cells::BackwardPlan;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
-use crate::room::{CallBack, Held, Room};
+use crate::room::Room;
 use crate::rows::RowsMut;
-use crate::runner::scratch::take;
+use crate::runner::memory::{CallBack, Held};
 use crate::runner::threads;
 
 /// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.

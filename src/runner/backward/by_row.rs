@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::{StepBack, Way, add};
+use crate::buffers::take;
 use crate::cells::{BackwardRows, Cell, FusedCell};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
 use crate::rows::{Rows, RowsMut};
 use crate::runner::recurrence::Recurrence;
-use crate::runner::scratch::take;
 
 pub(super) struct ByRow<'a, C: Cell> {
     cell: &'a C,

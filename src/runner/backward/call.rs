@@ -2,21 +2,22 @@
 
 use ndarray::ArrayRef2;
 
+use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient, WeightGradients};
-use crate::layers::Layer;
-use crate::room::{self, CallBack, Held, Room};
+use crate::room::{self, Room};
 use crate::rows::{Rows, RowsMut};
+use crate::runner::layer::LayerCore;
+use crate::runner::memory::{CallBack, Held};
 use crate::runner::pass::BackwardPass;
 use crate::runner::run::check_results;
-use crate::runner::scratch::take;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Tape;
 use crate::runner::threads;
 
-/// A checked way back: [`Layer::backward`] ends here.
-pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
+/// A checked way back: [`Layer::backward`](crate::Layer::backward) ends here.
+pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     tape: &mut Tape<T>,
     upstream: OutputGradient<'_, T>,
@@ -24,24 +25,25 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
 ) -> Result<()> {
     tape.check(layer)?;
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
-    let (outputs, width) = (layer.output_size(), layer.state_layout().width());
+    let (spec, width) = (layer.spec(), layer.layout().width());
+    let outputs = spec.output_size;
     if !gradients.fit(layer) {
         return Err(Error::GradientsLayer);
     }
     check_results(layer, (batch, timesteps), upstream.sequence, upstream.last, upstream.state)?;
 
-    let may_fail = layer.may_fail_backward();
+    let may_fail = spec.may_fail_backward;
     check_room(layer, tape, &upstream, gradients)?;
     if batch == 0 {
         // No rows cost no time, however many steps they have.
-        gradients.prepare(batch, timesteps, layer.input_size());
+        gradients.prepare(batch, timesteps, spec.input_size);
         tape.spend();
         return Ok(());
     }
     if may_fail {
         tape.kept.keep(gradients);
     }
-    gradients.prepare(batch, timesteps, layer.input_size());
+    gradients.prepare(batch, timesteps, spec.input_size);
     let mut call = std::mem::take(&mut tape.scratch.call);
     let [sequence_copy, last_copy] = &mut call.copies;
     let zeros = take(&mut call.zeros, width);
@@ -54,10 +56,10 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
             Some(state) => state.rows(),
             None => Rows::new(zeros, 0, 0, width),
         },
-        d_input: gradients.input.as_mut().and_then(|array| {
-            let input_size = layer.input_size();
-            Some(SequenceMut::packed(array.as_slice_mut()?, timesteps, input_size))
-        }),
+        d_input: gradients
+            .input
+            .as_mut()
+            .and_then(|array| Some(SequenceMut::packed(array.as_slice_mut()?, timesteps, spec.input_size))),
         d_initial: RowsMut::packed(gradients.state.as_mut_slice(), width),
         gradients: WeightGradients::new(&mut gradients.weights),
     };
@@ -72,15 +74,15 @@ pub(crate) fn backward<T: Float, L: Layer<T> + ?Sized>(
 }
 
 /// That there is memory for all that a way back takes.
-fn check_room<T: Float, L: Layer<T> + ?Sized>(
+fn check_room<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     tape: &Tape<T>,
     upstream: &OutputGradient<'_, T>,
     gradients: &Gradients<T>,
 ) -> Result<()> {
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
-    let (outputs, width, shape) =
-        (layer.output_size(), layer.state_layout().width(), [batch, timesteps, layer.input_size()]);
+    let (spec, width) = (layer.spec(), layer.layout().width());
+    let (outputs, shape) = (spec.output_size, [batch, timesteps, spec.input_size]);
     let mut room = Room::default();
     if let Some(input) = &gradients.input {
         room::check_shape(&shape)?;
@@ -89,7 +91,7 @@ fn check_room<T: Float, L: Layer<T> + ?Sized>(
         }
     }
     room.array::<T>(&[if gradients.state.batch() == batch { 0 } else { batch }, width]);
-    if layer.may_fail_backward() {
+    if spec.may_fail_backward {
         let weights = gradients.weights.iter().map(|weight| weight.len());
         let input = gradients.input.iter().map(|input| input.len());
         weights.chain(input).for_each(|len| room.array::<T>(&[len]));

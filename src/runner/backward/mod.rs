@@ -24,16 +24,18 @@ pub(crate) use call::backward;
 
 use super::pass::BackwardPass;
 use super::recurrence::Recurrence;
-use super::scratch::{Scratch, take};
+use super::scratch::Scratch;
 use super::sequence::SequenceMut;
 use super::tape::Node;
+use crate::buffers::take;
 use crate::cells::{Cell, FusedCell};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Upstream;
-use crate::room::{CallBack, Held, Room};
+use crate::room::Room;
 use crate::rows::{Rows, RowsMut};
+use crate::runner::memory::{CallBack, Held};
 
 /// One step on its way back: what both ways read and write.
 struct StepBack<'a, 'p, T> {

@@ -1,0 +1,169 @@
+//! The parts of a model: its layers with their weights, its inputs.
+
+use super::super::classes::{Built, is_operation, trained};
+use super::super::description::Described;
+use super::super::json::Json;
+use super::super::policy;
+use super::super::weights::{ModelPlace, Place, Queue, list};
+use super::Graph;
+use crate::float::Float;
+use crate::formats::error::{Found, Problem, within};
+use crate::model::op::Op;
+use crate::model::shape::{Shape, product};
+use crate::model::{InputKind, InputSpec, Model, Part, TensorSpec};
+
+impl<T: Float> Graph<'_, '_, T> {
+    /// Adds a layer with its weights.
+    pub(super) fn add_part(
+        &mut self,
+        layer: &Described<'_>,
+        group: &Place<'static>,
+        place: &ModelPlace<'_>,
+        constant: Option<f64>,
+    ) -> Found<usize> {
+        if !self.names.insert(layer.name.into()) {
+            return Err(Problem::DuplicateLayer { name: layer.path().into() });
+        }
+        let (name, class) = (layer.name.into(), layer.class().into());
+        let mut part = Part { name, class, op: None, trainable: 0, non_trainable: 0 };
+        if is_operation(layer) {
+            part.op = Some(self.reader.operation(layer, constant)?);
+        } else if !layer.is_input() {
+            let queue;
+            let legacy = match place {
+                ModelPlace::Group(_) => None,
+                ModelPlace::Queue(queue) => Some(*queue),
+                ModelPlace::Legacy => {
+                    queue = self.queue(layer)?;
+                    Some(&queue)
+                }
+            };
+            self.build(&mut part, layer, &legacy.map_or(group.clone(), Place::Queue))?;
+            if let (ModelPlace::Legacy, Some(queue)) = (place, legacy) {
+                queue.finish()?;
+            }
+        }
+        self.model.parts.push(part);
+        Ok(self.model.parts.len() - 1)
+    }
+
+    /// Builds a layer or a model within.
+    fn build(&mut self, part: &mut Part<T>, layer: &Described<'_>, place: &Place<'_>) -> Found<()> {
+        if layer.is_model() {
+            let place = match place {
+                Place::Queue(queue) => ModelPlace::Queue(queue),
+                Place::Group(group) => ModelPlace::Group(Place::Group(group.clone())),
+            };
+            let mut inner = self.reader.model::<T>(layer, &place, self.depth + 1)?;
+            // The states of the stateful layers within are this model's.
+            shift_slots(&mut inner, self.model.stateful.len());
+            self.model.stateful.append(&mut inner.stateful);
+            part.trainable = inner.parts.iter().map(|part| part.trainable).sum();
+            part.non_trainable = inner.parts.iter().map(|part| part.non_trainable).sum();
+            part.op = Some(Op::Model(Box::new(inner)));
+            return Ok(());
+        }
+        let Built { mut op, trainable, non_trainable, stateful } = self.reader.layer::<T>(layer, place, self.depth)?;
+        if let (Op::Recurrent { slot, .. }, Some(layout)) = (&mut op, stateful) {
+            *slot = Some(self.model.stateful.len());
+            self.model.stateful.push(layout);
+        }
+        (part.op, part.trainable, part.non_trainable) = (Some(op), trainable, non_trainable);
+        Ok(())
+    }
+
+    /// The tensors of a layer in the legacy format.
+    fn queue(&self, layer: &Described<'_>) -> Found<Queue> {
+        let expected = trained(layer, true)?;
+        let path = layer.path();
+        let Some(weights) = self.reader.weights else { return Ok(Queue::new(path, vec![], &[])) };
+        let file = &weights.file;
+        let root = super::super::legacy_root(file)?;
+        let group = format!("{root}{}", layer.name);
+        let Some(found) = file.find(&group)? else {
+            if expected.is_empty() {
+                return Ok(Queue::new(path, vec![], &[]));
+            }
+            return Err(Problem::MissingObject { what: "group", name: group });
+        };
+        let names = list(file, found, "weight_names", self.reader.options.limits.tensors)?.unwrap_or_default();
+        Ok(Queue::new(path, names.iter().map(|name| format!("{group}/{name}")).collect(), &expected))
+    }
+
+    /// Adds an input, which is the part of this number.
+    pub(super) fn add_input(&mut self, input: &Described<'_>, part: usize) -> Found<usize> {
+        let (shape, kind) = input.config.fields("an object", |fields| {
+            fields.take("name");
+            fields.flag_or("trainable", true)?;
+            let reason = "declare the input without it: only dense inputs that must be given are supported";
+            for option in ["sparse", "ragged", "optional"] {
+                fields.only(option, &false.into(), reason)?;
+            }
+            let mut shapes = ["batch_shape", "batch_input_shape"].into_iter().filter_map(|key| fields.take(key));
+            let shape = shapes.next().ok_or_else(|| fields.absent("batch_shape", "a list of sizes"))?;
+            if let Some(second) = shapes.next().filter(|second| !second.says(&shape)) {
+                return Err(second.wrong("what batch_shape says"));
+            }
+            Ok((shape.shape()?, self.kind(fields.option("dtype", "a type's name")?)?))
+        })?;
+        self.add_input_spec(input.name.into(), shape, kind, part)
+    }
+
+    /// What an input takes.
+    fn kind(&self, dtype: Option<Json<'_>>) -> Found<InputKind> {
+        let double = size_of::<T>() == 8;
+        let float32 = InputKind::Float { through_f32: double && self.reader.has_float64 };
+        let Some(dtype) = dtype else { return Ok(float32) };
+        let int = |min: i64, max: i64| Ok(InputKind::Int { min, max });
+        match dtype.text("a type's name")? {
+            "float32" => Ok(float32),
+            "float64" if double => Ok(InputKind::Float { through_f32: false }),
+            "int8" => int(i8::MIN.into(), i8::MAX.into()),
+            "int16" => int(i16::MIN.into(), i16::MAX.into()),
+            "int32" => int(i32::MIN.into(), i32::MAX.into()),
+            "int64" => int(i64::MIN, i64::MAX),
+            "uint8" => int(0, u8::MAX.into()),
+            "uint16" => int(0, u16::MAX.into()),
+            "uint32" => int(0, u32::MAX.into()),
+            "bool" => Ok(InputKind::Bool),
+            half if policy::is_widened(half, self.reader.options) => Ok(InputKind::Float { through_f32: false }),
+            other => {
+                let hint = policy::input_hint(Some(other));
+                Err(Problem::DType { layer: dtype.layer().into(), dtype: dtype.show(), hint })
+            }
+        }
+    }
+
+    pub(super) fn add_input_spec(&mut self, name: String, shape: Shape, kind: InputKind, part: usize) -> Found<usize> {
+        let batch = shape.first().copied().flatten();
+        self.model.batch = self.model.batch.or(batch);
+        let tensor = self.add_tensor(TensorSpec { part, node: 0, index: 0, shape: shape.clone() })?;
+        self.model.inputs.push(InputSpec { name, shape, kind });
+        Ok(tensor)
+    }
+
+    pub(super) fn add_tensor(&mut self, tensor: TensorSpec) -> Found<usize> {
+        let limits = &self.reader.options.limits;
+        if let Some(elements) = product(tensor.shape.get(1..).unwrap_or(&[])) {
+            within("elements", elements, limits.elements)?;
+        } else if tensor.shape.iter().skip(1).all(Option::is_some) {
+            within("elements", usize::MAX, limits.elements)?;
+        }
+        for &size in tensor.shape.iter().skip(1).flatten() {
+            within("elements", size, limits.elements)?;
+        }
+        self.model.tensors.push(tensor);
+        Ok(self.model.tensors.len() - 1)
+    }
+}
+
+/// Moves the places of states behind those of the outer model.
+fn shift_slots<T: Float>(model: &mut Model<T>, by: usize) {
+    for part in &mut model.parts {
+        match &mut part.op {
+            Some(Op::Recurrent { slot: Some(slot), .. }) => *slot += by,
+            Some(Op::Model(inner)) => shift_slots(inner, by),
+            _ => {}
+        }
+    }
+}

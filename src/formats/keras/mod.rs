@@ -1,0 +1,193 @@
+//! Models of Keras: `.keras` files, legacy `.h5` files, `.weights.h5` files.
+//!
+//! ```no_run
+//! use ndarray::prelude::*;
+//! use recurrent::{Stream, keras};
+//! let model = keras::load::<f32>("model.keras")?;
+//! println!("{}", model.predict_one(&Array3::<f32>::ones((1, 50, 8)))?);
+//! let mut stream = Stream::new(model.into_layer()?, 1)?;
+//! stream.step_one(&[0.0; 8])?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - What of Keras is read, and how its words translate: [`coming_from_keras`].
+//! - What a file can do to a program, and what it can't: [`untrusted_files`].
+//! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever the rest: [`File::layer`]; weights alone, into a layer that
+//!   was built by hand: [`load_weights`].
+
+mod classes;
+#[cfg(doc)]
+pub mod coming_from_keras;
+mod container;
+mod cudnn;
+mod description;
+mod file;
+mod graph;
+mod hand_built;
+mod identity;
+mod json;
+mod options;
+mod places;
+mod policy;
+mod take_out;
+mod unsupported;
+#[cfg(doc)]
+pub mod untrusted_files;
+mod version;
+mod weights;
+
+use std::path::Path;
+
+use serde_json::Value;
+
+pub use self::file::{File, TensorInfo};
+pub use self::options::Options;
+pub use super::{Limits, LoadError, Problem};
+
+use self::classes::Reader;
+use self::container::Parts;
+use self::description::Described;
+use self::identity::FOREIGN;
+use self::json::Json;
+use self::version::Version;
+use self::weights::{Layout, ModelPlace, Place, Weights, list};
+use super::error::Found;
+use super::hdf5::Hdf5;
+use crate::float::Float;
+use crate::layers::Layer;
+use crate::model::Model;
+
+/// Loads a whole model from a `.keras` or a legacy `.h5` file.
+///
+/// # Errors
+/// A [`LoadError`] that names the file, and the layer or tensor where it was refused.
+pub fn load<T: Float>(path: impl AsRef<Path>) -> Result<Model<T>, LoadError> {
+    load_with(path, &Options::new())
+}
+
+/// [`load`] with options.
+///
+/// # Errors
+/// Those of [`load`], and [`Problem::Digest`], [`Problem::NonFinite`], [`Problem::Limit`] by the options.
+pub fn load_with<T: Float>(path: impl AsRef<Path>, options: &Options) -> Result<Model<T>, LoadError> {
+    File::open_with(path, options)?.model()
+}
+
+/// Loads weights into a layer that was built by hand, a [`Stacked`](crate::Stacked) among them: from a `.weights.h5`
+/// file, or from a whole model's file.
+///
+/// The file's layers and the stack's must be of the same classes, in order; layers without weights don't count. A
+/// layer that isn't a stack takes the weights of the file's one layer.
+///
+/// # Errors
+/// [`Problem::MissingTensor`], [`Problem::TensorShape`], [`Problem::LeftoverTensor`] where the two don't agree; the
+/// layer is unchanged then.
+pub fn load_weights<T: Float>(path: impl AsRef<Path>, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
+    File::open(path)?.weights_into(layer)
+}
+
+/// A file taken apart.
+struct Contents<'a> {
+    version: Version,
+    model: Value,
+    weights: Weights<'a>,
+    layout: Layout,
+    legacy: bool,
+    options: &'a Options,
+}
+
+const NO_CONFIG: Problem = Problem::Incomplete {
+    what: "configuration",
+    hint: "it has weights only: load them into a layer with keras::load_weights or keras::File::weights_below, or open \
+           it together with the text of model.to_json() by keras::File::open_parts (bytes: keras::File::from_parts)",
+};
+
+/// Where the layers' groups are in a legacy file: below `model_weights/`, or at the top of a file of weights.
+fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
+    Ok(if file.member(file.root(), "model_weights")?.is_some() { "model_weights/" } else { "" })
+}
+
+impl<'a> Contents<'a> {
+    fn open(parts: &'a Parts, options: &'a Options) -> Found<Self> {
+        let weights = Weights::new(parts.weights(), options)?;
+        let file = &weights.file;
+        if let Some(config) = &parts.config {
+            let metadata = parts.metadata.as_ref();
+            let metadata = metadata.map(|text| container::json(text, "metadata.json", options)).transpose()?;
+            let mut model = container::json(config, "config.json", options)?;
+            let version = Version::of(metadata.as_ref(), &mut model)?;
+            let root = legacy_root(file)?;
+            let top = file.find(root)?.unwrap_or(file.root());
+            let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
+            let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_str);
+            let layout = weights.layout(text)?;
+            return Ok(Contents { version, model, weights, layout, legacy, options });
+        }
+        let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
+        let config = text("model_config")?.ok_or(NO_CONFIG)?;
+        let version = match text("keras_version")? {
+            Some(version) => Version::parse(version)?,
+            None => {
+                let hint = "it doesn't say by which version it was written, so its words can't be read";
+                return Err(Problem::Version { version: "unknown".into(), hint });
+            }
+        };
+        let model = container::json(config.as_bytes(), "model_config", options)?;
+        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options })
+    }
+
+    /// The description of the model, whose kind must be one that is read.
+    fn described(&self) -> Found<Described<'_>> {
+        let model = Described::root(&Json::root(&self.model))?;
+        let hint = "models of the Sequential and the functional kind are read whole; of others, keras::File::tensors lists \
+                    the tensors, and keras::File::weights_below loads those of a layer into one that you build";
+        if model.is_model() {
+            return Ok(model);
+        }
+        Err(match model.unsupported(hint) {
+            // Whosever class it is.
+            Problem::UnsupportedClass { layer, class, .. } => Problem::UnsupportedClass { layer, class, hint },
+            other => other,
+        })
+    }
+
+    /// Whether any layer is of this type.
+    fn has_dtype(&self, dtype: &str) -> bool {
+        Json::root(&self.model).mentions_dtype(dtype)
+    }
+
+    fn reader(&self) -> Reader<'_, 'a> {
+        Reader {
+            version: self.version,
+            weights: Some(&self.weights),
+            options: self.options,
+            has_float64: self.has_dtype("float64"),
+            has_float32: self.has_dtype("float32"),
+            layout: self.layout,
+        }
+    }
+
+    fn model<T: Float>(&self) -> Found<Model<T>> {
+        let model = self.described()?;
+        let place = if self.legacy { ModelPlace::Legacy } else { ModelPlace::Group(Place::Group(String::new())) };
+        let model = self.reader().model(&model, &place, 0).map_err(|problem| self.true_hint::<T>(problem))?;
+        self.weights.check_leftovers(if self.legacy { legacy_root(&self.weights.file)? } else { "" })?;
+        Ok(model)
+    }
+
+    /// A hint at [`File::layer`] only where the file has a layer that can be taken out.
+    fn true_hint<T: Float>(&self, problem: Problem) -> Problem {
+        match problem {
+            Problem::UnsupportedClass { layer, class, hint }
+                if hint.contains("keras::File::layer") && hint != FOREIGN =>
+            {
+                let names = self.layer_names().unwrap_or_default();
+                // Files of many layers that can't be taken out aren't worth more.
+                let some = names.iter().take(256).any(|name| self.layer::<T>(name).is_ok());
+                let hint = if some { hint } else { unsupported::NOTHING_TO_TAKE_OUT };
+                Problem::UnsupportedClass { layer, class, hint }
+            }
+            other => other,
+        }
+    }
+}
