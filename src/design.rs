@@ -63,7 +63,7 @@
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
 //! | How does a gradient go through both directions? | `layers/bidirectional.rs`, `backward_into` | `runner/backward/mod.rs`: what waits at masked steps |
-//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | the layer's builder in `layers` |
+//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
 //! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!
@@ -71,7 +71,7 @@
 //!
 //! | new | its place | and a line in |
 //! |---|---|---|
-//! | a cell | `cells/NAME.rs`, its layer in `layers/NAME.rs` (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | `lib.rs` |
+//! | a cell | `cells/NAME.rs`: equations, options, weights (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | the list of `cells/mod.rs` |
 //! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs` and `kernels/compiled.rs` |
 //! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,rows}.rs` | the table in `kernels/activate/mod.rs` |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
@@ -88,7 +88,13 @@
 //! for `Recurrent<LstmCell>`: a cell of a user's own gets the same runner, and three layers don't repeat each other.
 //!
 //! **A cell sees one row of one step**, never a batch, a mask, a direction or a time, and so it gets all of them right.
-//! The built-in cells also have hooks that take many rows at once; those are hidden until they have proved themselves.
+//! The built-in cells also have hooks that take many rows at once, in a trait of their own; those are hidden until they
+//! have proved themselves.
+//!
+//! **A built-in cell is one file and a line in a list.** The file has its equations in words, the same as plain loops (the
+//! specification that its kernel is compared with, and what runs where it has none), the backward pass, the list of its
+//! weights, its options. A builder fills any list of weights, in Keras's order of seeds; layers, names, conversions follow
+//! from the list of cells.
 //!
 //! **The output is a part of the state.** A cell whose output isn't keeps it as one more part. So there is one array to
 //! carry, and outputs are copies of some of its columns.

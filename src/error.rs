@@ -188,6 +188,17 @@ pub enum Error {
         given: f64,
     },
 
+    /// A number among a cell's options that it can't have.
+    #[error("{option} must be {expected}, got {given}")]
+    OptionNumber {
+        /// The option's name.
+        option: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What was given.
+        given: f64,
+    },
+
     /// A result that the layer was not built to return.
     #[error("the {what} was not requested: {hint}")]
     NotRequested {

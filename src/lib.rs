@@ -22,8 +22,8 @@
 //!
 //! # Where to look
 //!
-//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`]; all that can be done with one is in the trait [`Layer`], and what has
-//!   weights, by name, in [`Parameters`].
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that
+//!   can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -117,6 +117,8 @@
 //! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
 //! |---|---|---|---|---|---|---|---|---|
 //! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
 //! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
 //! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
 //! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
@@ -132,7 +134,7 @@
 //!   any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
-//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU.
+//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
 //! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`] turns
 //!   them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.
@@ -236,11 +238,12 @@ pub mod training;
 mod weights;
 
 pub use activation::{Activation, CustomActivation};
-pub use cells::gru::GruCell;
-pub use cells::lstm::LstmCell;
-pub use cells::simple_rnn::SimpleRnnCell;
+#[doc(hidden)]
+pub use cells::CLASS_NAMES;
+pub use cells::builder::Builder;
 pub use cells::stacked::{StackedCells, StackedCellsBuilder};
-pub use cells::{Cell, CellDropout, Step, StepBackward, StepDropout};
+pub use cells::types::*;
+pub use cells::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
 #[cfg(feature = "keras")]
@@ -255,14 +258,11 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
-pub use layers::builder::{Builder, Kind};
 pub use layers::dense::{Dense, DenseBuilder};
 pub use layers::embedding::{Embedding, EmbeddingBuilder};
-pub use layers::gru::Gru;
-pub use layers::lstm::Lstm;
 pub use layers::masking::Masking;
+pub use layers::names::*;
 pub use layers::recurrent::Recurrent;
-pub use layers::simple_rnn::SimpleRnn;
 pub use layers::stacked::{Stacked, StackedBuilder};
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;

@@ -163,6 +163,15 @@ impl<'a, T> Input<'a, T> {
             Input::Projected(z) => RowInput::Projected(z.row(i)),
         }
     }
+
+    /// The features, for a cell that projects none: it is never given projected ones.
+    #[inline]
+    pub fn features(self) -> Rows<'a, T> {
+        match self {
+            Input::Raw(x) => x,
+            Input::Projected(_) => unreachable!("a projected input for a cell that projects none"),
+        }
+    }
 }
 
 #[cfg(feature = "rayon")]
@@ -186,6 +195,15 @@ pub enum RowInput<'a, T> {
 }
 
 impl<'a, T> RowInput<'a, T> {
+    /// The features: those of [`Input::features`].
+    #[inline]
+    pub fn features(self) -> &'a [T] {
+        match self {
+            RowInput::Raw(x) => x,
+            RowInput::Projected(_) => unreachable!("a projected input for a cell that projects none"),
+        }
+    }
+
     /// x, or nothing if the input is projected; and what the sums start from.
     #[inline(always)]
     pub fn operands(self, bias: &'a [T]) -> (&'a [T], &'a [T]) {

@@ -52,6 +52,11 @@ impl<'v, 'a, T> WeightVisitor<'v, 'a, T> {
         (self.each)(&Path { parent: self.parent, name }, array.view().into_dyn());
     }
 
+    /// One weight as a view of it.
+    pub(crate) fn view(&mut self, name: &str, view: ArrayViewD<'a, T>) {
+        (self.each)(&Path { parent: self.parent, name }, view);
+    }
+
     /// The weights of something inside, their names behind `prefix/`.
     pub fn nested(&mut self, prefix: &str, walk: impl FnOnce(&mut WeightVisitor<'_, 'a, T>)) {
         let path = Path { parent: self.parent, name: prefix };

@@ -32,6 +32,29 @@ fn stacked() {
 }
 
 #[test]
+fn every_cell_of_the_list_has_data_and_laws() {
+    let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/");
+    let read = |path: &str| std::fs::read_to_string(format!("{tests}{path}")).expect(path);
+    let topics = ["keras/layers", "cells/ind_rnn", "cells/mgu", "cells/layer_norm"];
+    let data: Vec<_> = topics.iter().map(|topic| read(&format!("golden/{topic}.json"))).collect();
+    let laws = read("laws/case.rs").to_lowercase();
+    for class in recurrent::CLASS_NAMES {
+        let name = format!(r#""class":"{class}""#);
+        assert!(data.iter().any(|text| text.contains(&name)), "no data of {class}");
+        assert!(laws.contains(&format!("{}::", class.to_lowercase())), "no laws of {class}");
+    }
+}
+
+#[test]
+fn cells_of_other_frameworks() {
+    every_case("cells/lstm_options", 27, |case| by_dtype!(run_and_check, case));
+    every_case("cells/projection", 11, |case| by_dtype!(run_and_check, case));
+    every_case("cells/ind_rnn", 13, |case| by_dtype!(run_and_check, case));
+    every_case("cells/mgu", 14, |case| by_dtype!(run_and_check, case));
+    every_case("cells/layer_norm", 8, |case| by_dtype!(run_and_check, case));
+}
+
+#[test]
 fn bidirectional() {
     fn check<T: Element>(case: &Value) -> Outcome {
         if case["refused"].is_null() {

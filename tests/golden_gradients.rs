@@ -117,6 +117,15 @@ fn one_layer() {
 }
 
 #[test]
+fn cells_of_other_frameworks() {
+    every_case("cells/lstm_options", 27, |case| by_dtype!(check_gradients, case));
+    every_case("cells/projection", 11, |case| by_dtype!(check_gradients, case));
+    every_case("cells/ind_rnn", 13, |case| by_dtype!(check_gradients, case));
+    every_case("cells/mgu", 14, |case| by_dtype!(check_gradients, case));
+    every_case("cells/layer_norm", 8, |case| by_dtype!(check_gradients, case));
+}
+
+#[test]
 fn wrappers() {
     every_case("gradients/wrappers", 220, |case| by_dtype!(check_gradients, case));
 }

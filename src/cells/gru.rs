@@ -1,19 +1,17 @@
 //! The GRU cell (Cho et al. 2014), in both of the forms that Keras has.
 
-use std::fmt;
-
-use super::gate::GatesBackward;
-use super::weights::CellWeights;
-use super::{BackwardPlan, Cell, CellDropout, DropoutRows, RowStep, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::builder::{Builder, Recipe};
+use super::built_in::{BuiltInCell, CellOptions, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::fused::ByKernel;
+use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
+use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
-use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::GruKernel;
 use crate::kernels::backward::Form;
-use crate::kernels::{GruKernel, KernelStep};
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of a GRU. Its state is `h`; the gates stand in Keras's order z, r, h.
 ///
@@ -25,143 +23,105 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// h' = z h + (1 - z) g
 /// ```
 ///
-/// With `reset_after` the bias is (2, 3 units), the input's in row 0 and the recurrent one in row 1; both are added.
+/// Weights: `kernel` (input_size, 3 units), `recurrent_kernel` (units, 3 units); `bias` (2, 3 units) with `reset_after`,
+/// the input's in row 0 and the recurrent one in row 1, which are both added, else (3 units). As a layer it is
+/// [`Gru`](crate::Gru), Keras's `GRU`, with its defaults:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Gru, Layer};
+/// let gru = Gru::<f64>::builder(3, 4).reset_after(false).return_sequences(true).build()?;
+/// assert_eq!(gru.weight("bias")?.shape(), [12]);
+/// assert_eq!(gru.forward(&Array3::ones((2, 5, 3)))?.sequence()?.dim(), (2, 5, 4));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct GruCell<T: Float = f32> {
-    pub(crate) weights: CellWeights<T>,
-    pub(crate) activation: Activation,
-    pub(crate) recurrent_activation: Activation,
-    pub(crate) reset_after: bool,
-    pub(crate) dropout: Vec<CellDropout>,
+    parts: CellParts<T, GruOptions>,
     /// The weights again, in the order in which a step reads them.
-    packed: GruKernel<T>,
+    kernel: GruKernel<T>,
 }
 
-impl<T: Float> GruCell<T> {
-    pub(crate) fn new(
-        weights: CellWeights<T>,
-        activation: Activation,
-        recurrent_activation: Activation,
-        reset_after: bool,
-        dropout: Vec<CellDropout>,
-    ) -> Self {
-        let packed = GruKernel::new(weights.input_size(), weights.units(), reset_after);
-        let mut cell = GruCell { weights, activation, recurrent_activation, reset_after, dropout, packed };
-        cell.weights_changed();
-        cell
-    }
+/// What only a GRU's builder has.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct GruOptions {
+    recurrent_activation: Activation,
+    reset_after: bool,
+}
 
-    /// One step by the kernel.
-    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
-        self.packed.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: call.tape,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: &self.activation,
-            recurrent_activation: &self.recurrent_activation,
-        });
+impl Default for GruOptions {
+    fn default() -> Self {
+        GruOptions { recurrent_activation: Activation::Sigmoid, reset_after: true }
     }
 }
 
-impl<T: Float> Cell for GruCell<T> {
-    type Elem = T;
-
-    fn input_size(&self) -> usize {
-        self.weights.input_size()
-    }
-
-    fn state_layout(&self) -> StateLayout {
-        StateLayout::new([("h", self.weights.units())])
-    }
-
-    fn step(&self, step: Step<'_, T>) {
-        let mut own = Vec::new();
-        let Some((call, dropout)) = step.into_rows(self, &mut own) else { return };
-        self.advance(call, dropout);
-    }
-
-    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.weights.visit(visitor);
-    }
-
-    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        self.weights.visit_mut(visitor);
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.packed.scratch_len(1)
-    }
-
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        self.packed.scratch_len(batch)
-    }
-
-    fn dropout(&self) -> &[CellDropout] {
-        &self.dropout
-    }
-
-    fn class_name(&self) -> &'static str {
-        "GRU"
-    }
-
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
+impl CellOptions for GruOptions {
+    fn recurrent_activation(&self) -> Option<&Activation> {
+        Some(&self.recurrent_activation)
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("activation", &self.activation);
-        visitor.value("recurrent_activation", &self.recurrent_activation);
         visitor.value("reset_after", self.reset_after);
     }
+}
 
-    fn weights_changed(&mut self) {
-        let (kernel, recurrent_kernel, bias) = self.weights.slices();
-        self.packed.pack(kernel, recurrent_kernel, bias);
+impl<T: Float> Builder<'_, GruCell<T>> {
+    /// The activation of the gates.
+    pub fn recurrent_activation(self, activation: Activation) -> Self {
+        self.with(|options| options.recurrent_activation = activation)
     }
 
-    fn projected_len(&self) -> usize {
-        self.packed.projected_len()
+    /// Whether the reset gate acts after the product with the recurrent kernel (cuDNN's and PyTorch's form) or before
+    /// it (the paper's).
+    pub fn reset_after(self, yes: bool) -> Self {
+        self.with(|options| options.reset_after = yes)
+    }
+}
+
+const Z: usize = 0;
+const R: usize = 1;
+const H: usize = 2;
+
+impl<T: Float> BuiltInCell for GruCell<T> {
+    type Options = GruOptions;
+
+    fn gates(_: &GruOptions) -> usize {
+        3
     }
 
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        self.packed.project(count, x, out);
+    fn spec(input_size: usize, units: usize, _: &GruOptions) -> CellSpec {
+        let state = StateLayout::new([("h", units)]);
+        CellSpec { input_size, state, scratch: 4 * units, tape: 4 * units, backward_scratch: 4 * units }
     }
 
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        self.packed.step_row(step, &self.activation, &self.recurrent_activation, odd, scratch);
+    fn weights(recipe: &Recipe<GruOptions>) -> Vec<WeightSpec> {
+        let columns = recipe.units.saturating_mul(3);
+        let bias = if recipe.options.reset_after { &[2, columns][..] } else { &[columns] };
+        vec![recipe.kernel(3), recipe.recurrent_kernel(recipe.units, 3), recipe.bias(bias)]
     }
 
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        let dropout = super::only_masks(&self.dropout, call.dropout);
-        self.advance(call, dropout);
-    }
-
-    fn tape_len(&self) -> usize {
-        self.packed.saved_len()
-    }
-
-    fn can_train(&self) -> Result<()> {
-        self.activation.check_derivative()?;
-        self.recurrent_activation.check_derivative()
-    }
-
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        let form = if self.reset_after { Form::GruAfter } else { Form::GruBefore };
-        BackwardPlan::new(form, &self.weights, &self.activation, &self.recurrent_activation)
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        false
-    }
-
-    fn backward_scratch_len(&self) -> usize {
-        4 * self.weights.units()
+    fn forward(&self, step: Step<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let h = step.prev;
+        let gates = Gates::new(weights, *units, step.x, h, step.dropout);
+        let [z, r, g, product] = parts(step.tape.unwrap_or(step.scratch), *units);
+        for (gate, y) in [(Z, &mut *z), (R, &mut *r)] {
+            gates.preactivation(gate, y);
+            apply(&options.recurrent_activation, y);
+        }
+        gates.x_part(H, g);
+        if options.reset_after {
+            gates.h_part(H, product);
+            g.iter_mut().zip(r.iter().zip(&*product)).for_each(|(g, (&r, &product))| *g += r * product);
+        } else {
+            (0..*units).for_each(|unit| product[unit] = r[unit] * gates.masked_h(H, unit));
+            gates.add_recurrent_part(H, product, g);
+        }
+        apply(activation, g);
+        for unit in 0..*units {
+            step.next[unit] = z[unit] * h[unit] + (T::one() - z[unit]) * g[unit];
+        }
     }
 
     /// ```text
@@ -170,77 +130,102 @@ impl<T: Float> Cell for GruCell<T> {
     /// otherwise:    q = dn Rh^T,           dr = q h,   dh += q r
     /// ```
     /// then as in every gate. The tape holds z, r, g, and `h Rh + ch` or `r h`.
-    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        const GATES: usize = 3;
-        const Z: usize = 0;
-        const R: usize = 1;
-        const H: usize = 2;
-        let units = self.weights.units();
+    fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let (units, reset_after) = (*units, options.reset_after);
         let (h, d_next) = (step.prev, step.d_next);
         let left = |part: usize| &step.tape[part * units..][..units];
         let (z, r, g, product) = (left(0), left(1), left(2), left(3));
-        let [dn, dr, d, buffer] = super::quarters(&mut step.scratch[..4 * units]);
+        let [dn, dr, d, buffer] = parts(step.scratch, units);
 
         for unit in 0..units {
             dn[unit] = d_next[unit] * (T::one() - z[unit]);
             step.d_prev[unit] = d_next[unit] * z[unit];
         }
         step.d_x.fill(T::zero());
-        let mut gates = GatesBackward {
-            weights: &self.weights,
-            x: step.x,
-            h,
-            dropout: step.dropout,
-            d_x: step.d_x,
-            d_h: step.d_prev,
-            gradients,
-        };
-        GatesBackward::through_activation(&self.activation, g, dn, buffer, |preactivation| {
-            gates.input_part(H, preactivation);
-            if self.reset_after {
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        through_activation(activation, g, dn, buffer, |preactivation| {
+            gates.x_part(H, preactivation);
+            if reset_after {
                 let parts = r.iter().zip(product);
                 preactivation.iter_mut().zip(parts).for_each(|(p, (&r, &product))| *p += r * product);
             } else {
                 gates.add_recurrent_part(H, product, preactivation);
             }
         });
+        let mut gates = GatesBackward::new(gates, step.d_x, step.d_prev, gradients);
         gates.input_product(H, dn);
-        if self.reset_after {
+        if reset_after {
             for unit in 0..units {
                 dr[unit] = dn[unit] * product[unit];
                 d[unit] = dn[unit] * r[unit];
             }
             gates.recurrent_product(H, d);
-            gates.add_bias((GATES + H) * units, d);
+            gates.add_second_bias(H, d);
         } else {
             for unit in 0..units {
                 let q = gates.recurrent_sum(H, unit, product[unit], dn);
-                dr[unit] = q * gates.masked_h(H, unit);
+                dr[unit] = q * gates.gates.masked_h(H, unit);
                 gates.add_to_h(H, unit, q * r[unit]);
             }
         }
-        gates.gate(R, &self.recurrent_activation, r, dr, buffer);
+        gates.gate(R, &options.recurrent_activation, r, dr, buffer);
         for (unit, d) in d.iter_mut().enumerate() {
             *d = d_next[unit] * (h[unit] - g[unit]);
         }
-        gates.gate(Z, &self.recurrent_activation, z, d, buffer);
-        if self.reset_after {
-            gates.add_bias((GATES + R) * units, dr);
-            gates.add_bias((GATES + Z) * units, d);
+        gates.gate(Z, &options.recurrent_activation, z, d, buffer);
+        if reset_after {
+            gates.add_second_bias(R, dr);
+            gates.add_second_bias(Z, d);
         }
-        Ok(())
+    }
+
+    fn packed_len(recipe: &Recipe<GruOptions>) -> Option<usize> {
+        GruKernel::<T>::packed_len(recipe.input_size, recipe.units)
+    }
+
+    fn assemble(parts: CellParts<T, GruOptions>) -> Self {
+        let kernel = GruKernel::new(parts.spec.input_size, parts.units, parts.options.reset_after);
+        debug_assert_eq!(kernel.saved_len(), parts.spec.tape);
+        let mut cell = GruCell { parts, kernel };
+        cell.pack();
+        cell
+    }
+
+    fn pack(&mut self) {
+        let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
+        self.kernel.pack(kernel, recurrent_kernel, bias);
+    }
+
+    fn parts(&self) -> &CellParts<T, GruOptions> {
+        &self.parts
     }
 }
 
-impl<T: Float> fmt::Debug for GruCell<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GruCell")
-            .field("input_size", &self.weights.input_size())
-            .field("units", &self.weights.units())
-            .field("activation", &self.activation)
-            .field("recurrent_activation", &self.recurrent_activation)
-            .field("reset_after", &self.reset_after)
-            .field("use_bias", &self.weights.bias.is_some())
-            .finish_non_exhaustive()
+impl<T: Float> GruCell<T> {
+    #[inline]
+    fn by_kernel(&self) -> ByKernel<'_, Self, GruKernel<T>> {
+        let CellParts { weights, activation, options, .. } = &self.parts;
+        let form = if options.reset_after { Form::GruAfter } else { Form::GruBefore };
+        let recurrent_activation = &options.recurrent_activation;
+        ByKernel { cell: self, kernel: &self.kernel, form, weights, activation, recurrent_activation }
     }
 }
+
+impl<T: Float> Cell for GruCell<T> {
+    cell_methods!();
+
+    fn step(&self, step: Step<'_, T>) {
+        let mut own = Vec::new();
+        if let Some(step) = step.fitted(self, self.parts.units, &mut own) {
+            self.by_kernel().step(step);
+        }
+    }
+
+    #[inline]
+    fn fused(&self) -> impl FusedCell<Elem = T> {
+        self.by_kernel()
+    }
+}
+
+debug_cell!(GruCell);

@@ -1,21 +1,21 @@
 //! The LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000).
 
-use std::fmt;
-
-use super::gate::GatesBackward;
-use super::weights::CellWeights;
-use super::{BackwardPlan, Cell, CellDropout, DropoutRows, RowStep, Rows, RowsMut, Step, StepBackward, StepRows};
+use super::builder::{Builder, Recipe};
+use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::fused::{ByKernel, ByRow, KernelOrRows};
+use super::gates::{Gates, GatesBackward, add_scaled, apply, dot, parts, through_activation};
+use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::activate::{activate, activate_backward};
+use crate::initializers::Initializer;
+use crate::kernels::LstmKernel;
+use crate::kernels::activate::activate_backward;
 use crate::kernels::backward::Form;
 use crate::kernels::isa::Isa;
-use crate::kernels::{KernelStep, LstmKernel};
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
 ///
@@ -27,138 +27,244 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// c' = f c + i g
 /// h' = o activation(c')
 /// ```
+///
+/// Weights: `kernel` (input_size, 4 units), `recurrent_kernel` (units, 4 units), `bias` (4 units). As a layer it is
+/// [`Lstm`](crate::Lstm), Keras's `LSTM`, with its defaults:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Initializer, Layer, Lstm};
+/// let lstm = Lstm::<f32>::builder(1, 1)
+///     .kernel_initializer(Initializer::Ones)
+///     .recurrent_initializer(Initializer::Zeros)
+///     .activation("linear".parse()?)
+///     .build()?;
+/// let h = lstm.forward(&Array3::ones((1, 4, 1)))?.into_last();
+/// assert!((h[[0, 0]] - 1.7850124).abs() < 1e-6); // what Keras prints
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+///
+/// Options that Keras hasn't got, in any combination; a cell with one of them runs by the equations, without a kernel:
+///
+/// ```text
+/// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
+/// input_forget      f  = 1 - i, and no weight has columns of f                            (Greff et al. 2017)
+/// clip(b)           each sum is brought to the nearer end of [-b, b] before its activation (ONNX's clip)
+/// projection_units  h' = (o activation(c')) Q                                             (Sak et al. 2014)
+/// ```
+///
+/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o;
+/// `projection_kernel` (units, projection_units). With a projection the recurrent kernel is (projection_units, 4 units).
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm};
+/// let lstm = Lstm::<f32>::builder(3, 8).peephole(true).input_forget(true).clip(3.0).projection_units(4).build()?;
+/// let output = lstm.forward(&Array3::ones((2, 5, 3)))?;
+/// assert_eq!(output.last().dim(), (2, 4));
+/// assert_eq!(lstm.weight("peephole_kernel")?.shape(), [16]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct LstmCell<T: Float = f32> {
-    pub(crate) weights: CellWeights<T>,
-    pub(crate) activation: Activation,
-    pub(crate) recurrent_activation: Activation,
-    pub(crate) dropout: Vec<CellDropout>,
-    /// The weights again, in the order in which a step reads them.
-    packed: LstmKernel<T>,
+    parts: CellParts<T, LstmOptions>,
+    /// The weights again, in the order in which a step reads them; none with options that the kernel hasn't got.
+    kernel: Option<LstmKernel<T>>,
 }
 
-impl<T: Float> LstmCell<T> {
-    pub(crate) fn new(
-        weights: CellWeights<T>,
-        activation: Activation,
-        recurrent_activation: Activation,
-        dropout: Vec<CellDropout>,
-    ) -> Self {
-        let packed = LstmKernel::new(weights.input_size(), weights.units());
-        let mut cell = LstmCell { weights, activation, recurrent_activation, dropout, packed };
-        cell.weights_changed();
-        cell
-    }
+/// What only an LSTM's builder has.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct LstmOptions {
+    recurrent_activation: Activation,
+    unit_forget_bias: bool,
+    peephole: bool,
+    peephole_initializer: Initializer,
+    input_forget: bool,
+    clip: Option<f64>,
+    projection_units: Option<usize>,
+    projection_initializer: Initializer,
+}
 
-    /// One step by the kernel.
-    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
-        self.packed.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: call.tape,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: &self.activation,
-            recurrent_activation: &self.recurrent_activation,
-        });
+impl Default for LstmOptions {
+    fn default() -> Self {
+        LstmOptions {
+            recurrent_activation: Activation::Sigmoid,
+            unit_forget_bias: true,
+            peephole: false,
+            peephole_initializer: Initializer::GlorotUniform { seed: None },
+            input_forget: false,
+            clip: None,
+            projection_units: None,
+            projection_initializer: Initializer::GlorotUniform { seed: None },
+        }
     }
 }
 
-impl<T: Float> Cell for LstmCell<T> {
-    type Elem = T;
-
-    fn input_size(&self) -> usize {
-        self.weights.input_size()
+impl LstmOptions {
+    /// Whether there is none that the kernel hasn't got.
+    fn is_plain(&self) -> bool {
+        let LstmOptions { peephole, input_forget, clip, projection_units, .. } = self;
+        !peephole && !input_forget && clip.is_none() && projection_units.is_none()
     }
 
-    fn state_layout(&self) -> StateLayout {
-        StateLayout::new([("h", self.weights.units()), ("c", self.weights.units())])
+    /// The place of a gate's columns: with `input_forget` there are none of f.
+    fn columns(&self, gate: usize) -> Option<usize> {
+        match (self.input_forget, gate) {
+            (true, F) => None,
+            (true, C | O) => Some(gate - 1),
+            _ => Some(gate),
+        }
     }
 
-    fn step(&self, step: Step<'_, T>) {
-        let mut own = Vec::new();
-        let Some((call, dropout)) = step.into_rows(self, &mut own) else { return };
-        self.advance(call, dropout);
+    /// The place of a gate's peephole: the candidate has none.
+    fn peephole_place(&self, gate: usize) -> Option<usize> {
+        let before = usize::from(gate > C);
+        self.columns(gate).filter(|_| gate != C).map(|place| place - before)
+    }
+}
+
+impl CellOptions for LstmOptions {
+    fn recurrent_activation(&self) -> Option<&Activation> {
+        Some(&self.recurrent_activation)
     }
 
-    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.weights.visit(visitor);
-    }
-
-    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        self.weights.visit_mut(visitor);
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.packed.scratch_len(1)
-    }
-
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        self.packed.scratch_len(batch)
-    }
-
-    fn dropout(&self) -> &[CellDropout] {
-        &self.dropout
-    }
-
-    fn class_name(&self) -> &'static str {
-        "LSTM"
-    }
-
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
+    fn check(&self) -> Result<()> {
+        if self.projection_units == Some(0) {
+            return Err(Error::ZeroSize { what: "projection_units" });
+        }
+        match self.clip {
+            Some(given) if given.is_nan() || given <= 0.0 => {
+                Err(Error::OptionNumber { option: "clip", expected: "above zero", given })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("activation", &self.activation);
-        visitor.value("recurrent_activation", &self.recurrent_activation);
+        visitor.value("peephole", self.peephole);
+        visitor.value("input_forget", self.input_forget);
+        visitor.value("clip", self.clip);
+        visitor.value("projection_units", self.projection_units);
+    }
+}
+
+impl<T: Float> Builder<'_, LstmCell<T>> {
+    /// The activation of the gates.
+    pub fn recurrent_activation(self, activation: Activation) -> Self {
+        self.with(|options| options.recurrent_activation = activation)
     }
 
-    fn weights_changed(&mut self) {
-        let (kernel, recurrent_kernel, bias) = self.weights.slices();
-        self.packed.pack(kernel, recurrent_kernel, bias);
+    /// Whether the forget gate's bias starts at one (Jozefowicz et al. 2015). The other gates' bias is what the bias
+    /// initializer says, as Keras does it (and not zeros, as Keras documents it). With `input_forget` there is none.
+    pub fn unit_forget_bias(self, yes: bool) -> Self {
+        self.with(|options| options.unit_forget_bias = yes)
     }
 
-    fn projected_len(&self) -> usize {
-        self.packed.projected_len()
+    /// Whether the gates see the cell state: i and f the old one, o the new one, unit by unit. ONNX's input `P`.
+    pub fn peephole(self, yes: bool) -> Self {
+        self.with(|options| options.peephole = yes)
     }
 
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        self.packed.project(count, x, out);
+    /// How `peephole_kernel` is filled, if there is one: by default `glorot_uniform`.
+    pub fn peephole_initializer(self, initializer: Initializer) -> Self {
+        self.with(|options| options.peephole_initializer = initializer)
     }
 
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        self.packed.step_row(step, &self.activation, &self.recurrent_activation, odd, scratch);
+    /// Whether the forget gate is what the input gate leaves, `f = 1 - i`: ONNX's attribute of this name.
+    pub fn input_forget(self, yes: bool) -> Self {
+        self.with(|options| options.input_forget = yes)
     }
 
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        let dropout = super::only_masks(&self.dropout, call.dropout);
-        self.advance(call, dropout);
+    /// The bound of what goes into the activations of the gates and the candidate: ONNX's attribute of this name. What
+    /// goes into the activation of c is not bounded, as in ONNX Runtime. Beyond the bound the gradient is zero.
+    pub fn clip(self, bound: f64) -> Self {
+        self.with(|options| options.clip = Some(bound))
     }
 
-    fn tape_len(&self) -> usize {
-        self.packed.saved_len()
+    /// The width of h, which is then a product with `projection_kernel`: PyTorch's `proj_size`. c keeps `units`.
+    pub fn projection_units(self, units: usize) -> Self {
+        self.with(|options| options.projection_units = Some(units))
     }
 
-    fn can_train(&self) -> Result<()> {
-        self.activation.check_derivative()?;
-        self.recurrent_activation.check_derivative()
+    /// How `projection_kernel` is filled, if there is one: by default `glorot_uniform`.
+    pub fn projection_initializer(self, initializer: Initializer) -> Self {
+        self.with(|options| options.projection_initializer = initializer)
+    }
+}
+
+const I: usize = 0;
+const F: usize = 1;
+const C: usize = 2;
+const O: usize = 3;
+
+/// The places of the weights behind the bias.
+const PEEPHOLE_KERNEL: usize = 3;
+const PROJECTION_KERNEL: usize = 4;
+
+impl<T: Float> BuiltInCell for LstmCell<T> {
+    type Options = LstmOptions;
+
+    fn gates(options: &LstmOptions) -> usize {
+        if options.input_forget { 3 } else { 4 }
     }
 
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        BackwardPlan::new(Form::Lstm, &self.weights, &self.activation, &self.recurrent_activation)
+    fn spec(input_size: usize, units: usize, options: &LstmOptions) -> CellSpec {
+        let state = StateLayout::new([("h", options.projection_units.unwrap_or(units)), ("c", units)]);
+        CellSpec { input_size, state, scratch: 5 * units, tape: 4 * units, backward_scratch: 9 * units }
     }
 
-    fn may_fail_backward(&self) -> bool {
-        false
+    fn weights(recipe: &Recipe<LstmOptions>) -> Vec<WeightSpec> {
+        let Recipe { units, options, .. } = recipe;
+        let (gates, width) = (Self::gates(options), options.projection_units.unwrap_or(*units));
+        let of_gates = |gates: usize| units.saturating_mul(gates);
+        let forget = (options.unit_forget_bias && !options.input_forget).then(|| *units..of_gates(2));
+        let peephole = WeightSpec::new("peephole_kernel", &[of_gates(gates - 1)], &options.peephole_initializer);
+        let projection = WeightSpec::new("projection_kernel", &[*units, width], &options.projection_initializer);
+        vec![
+            recipe.kernel(gates),
+            recipe.recurrent_kernel(width, gates),
+            recipe.bias(&[of_gates(gates)]).ones(forget),
+            peephole.only_with(options.peephole),
+            projection.only_with(options.projection_units.is_some()),
+        ]
     }
 
-    fn backward_scratch_len(&self) -> usize {
-        4 * self.weights.units()
+    fn forward(&self, step: Step<'_, T>) {
+        let CellParts { spec, units, weights, activation, options, .. } = &self.parts;
+        let units = *units;
+        let width = step.prev.len() - units;
+        let (h, c) = step.prev.split_at(width);
+        let (h_next, c_next) = step.next.split_at_mut(width);
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        let (values, rest) = match step.tape {
+            Some(tape) => (tape, step.scratch),
+            None => step.scratch.split_at_mut(spec.tape),
+        };
+        let [i, f, g, o] = parts(values, units);
+        self.gate(&gates, I, c, i);
+        if options.input_forget {
+            f.iter_mut().zip(&*i).for_each(|(f, &i)| *f = T::one() - i);
+        } else {
+            self.gate(&gates, F, c, f);
+        }
+        self.gate(&gates, C, c, g);
+        for unit in 0..units {
+            c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
+        }
+        self.gate(&gates, O, c_next, o);
+        let Some(projection) = weights.get(PROJECTION_KERNEL) else {
+            h_next.copy_from_slice(c_next);
+            apply(activation, h_next);
+            return h_next.iter_mut().zip(o).for_each(|(h, &mut o)| *h *= o);
+        };
+        let t = &mut rest[..units];
+        t.copy_from_slice(c_next);
+        apply(activation, t);
+        h_next.fill(T::zero());
+        for (unit, row) in projection.chunks_exact(width).enumerate() {
+            add_scaled(h_next, o[unit] * t[unit], row);
+        }
     }
 
     /// ```text
@@ -167,65 +273,201 @@ impl<T: Float> Cell for LstmCell<T> {
     /// di = dc' g,   df = dc' c,   dg = dc' i,   dc = dc' f
     /// ```
     /// then for each gate, with `dz` the gradient of its preactivation: `dh += dz R^T`, `dx += dz K^T`, `dK += x dz`,
-    /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o.
-    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        const I: usize = 0;
-        const F: usize = 1;
-        const C: usize = 2;
-        const O: usize = 3;
-        let units = self.weights.units();
-        let (h, c) = step.prev.split_at(units);
-        let (d_h_next, d_c_next) = step.d_next.split_at(units);
-        let c_next = &step.next[units..];
-        let gate = |gate: usize| &step.tape[gate * units..][..units];
-        let (d_h, d_c) = step.d_prev.split_at_mut(units);
-        let [t, dc_next, d, buffer] = super::quarters(&mut step.scratch[..4 * units]);
+    /// `dR += h dz`, `db += dz`. The tape holds i, f, g, o. With options:
+    ///
+    /// ```text
+    /// peephole          dc' += dzo Po,  dPo += dzo c',  dc += dzi Pi + dzf Pf,  dPi += dzi c,  dPf += dzf c
+    /// input_forget      di = dc' (g - c)
+    /// clip              dz = 0 beyond the bound
+    /// projection_units  dQ += (o t) dh',  and dh' becomes dh' Q^T
+    /// ```
+    fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let units = *units;
+        let width = step.prev.len() - units;
+        let (h, c) = step.prev.split_at(width);
+        let (mut d_h_next, d_c_next) = step.d_next.split_at(width);
+        let c_next = &step.next[width..];
+        let value = |gate: usize| &step.tape[gate * units..][..units];
+        let (d_h, d_c) = step.d_prev.split_at_mut(width);
+        let [t, dc_next, di, df, dg, d_o, projected, buffer, inside] = parts(step.scratch, units);
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        let mut through = |gate, c: &[T], d: &mut [T]| self.through(&gates, gate, c, value(gate), d, [buffer, inside]);
 
         t.copy_from_slice(c_next);
-        activate(Isa::detect(), &self.activation, t);
-        for (unit, dc_next) in dc_next.iter_mut().enumerate() {
-            *dc_next = d_h_next[unit] * gate(O)[unit];
+        apply(activation, t);
+        if let (Some(kernel), Some(place)) = (weights.get(PROJECTION_KERNEL), weights.gradient(PROJECTION_KERNEL)) {
+            let gradient = gradients.slice(place).chunks_exact_mut(width);
+            for (unit, (row, gradient)) in kernel.chunks_exact(width).zip(gradient).enumerate() {
+                projected[unit] = dot(row, d_h_next);
+                add_scaled(gradient, value(O)[unit] * t[unit], d_h_next);
+            }
+            d_h_next = projected;
         }
-        activate_backward(Isa::detect(), &self.activation, c_next, t, dc_next);
+        for unit in 0..units {
+            dc_next[unit] = d_h_next[unit] * value(O)[unit];
+            d_o[unit] = d_h_next[unit] * t[unit];
+        }
+        activate_backward(Isa::detect(), activation, c_next, t, dc_next);
+        through(O, c_next, d_o);
+        self.peephole_backward(O, c_next, d_o, dc_next, gradients);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
-            d_c[unit] = dc_next[unit] * gate(F)[unit];
+            let candidate = value(C)[unit];
+            di[unit] = dc_next[unit] * if options.input_forget { candidate - c[unit] } else { candidate };
+            df[unit] = dc_next[unit] * c[unit];
+            dg[unit] = dc_next[unit] * value(I)[unit];
+            d_c[unit] = dc_next[unit] * value(F)[unit];
         }
+        for (gate, d) in [(I, &mut *di), (F, &mut *df)] {
+            if options.columns(gate).is_some() {
+                through(gate, c, d);
+                self.peephole_backward(gate, c, d, d_c, gradients);
+            }
+        }
+        through(C, c, dg);
+
         step.d_x.fill(T::zero());
         d_h.fill(T::zero());
-        let mut gates = GatesBackward {
-            weights: &self.weights,
-            x: step.x,
-            h,
-            dropout: step.dropout,
-            d_x: step.d_x,
-            d_h,
-            gradients,
-        };
-        for at in [I, F, C, O] {
-            for (unit, d) in d.iter_mut().enumerate() {
-                *d = match at {
-                    I => dc_next[unit] * gate(C)[unit],
-                    F => dc_next[unit] * c[unit],
-                    C => dc_next[unit] * gate(I)[unit],
-                    _ => d_h_next[unit] * t[unit],
-                };
+        let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
+        for (gate, dz) in [(I, di), (F, df), (C, dg), (O, d_o)] {
+            if let Some(columns) = options.columns(gate) {
+                gates.products(columns, dz);
             }
-            let activation = if at == C { &self.activation } else { &self.recurrent_activation };
-            gates.gate(at, activation, gate(at), d, buffer);
         }
-        Ok(())
+    }
+
+    fn packed_len(recipe: &Recipe<LstmOptions>) -> Option<usize> {
+        let plain = recipe.options.is_plain();
+        if plain { LstmKernel::<T>::packed_len(recipe.input_size, recipe.units) } else { Some(0) }
+    }
+
+    fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
+        let kernel = parts.options.is_plain().then(|| LstmKernel::new(parts.spec.input_size, parts.units));
+        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.saved_len() == parts.spec.tape));
+        let mut cell = LstmCell { parts, kernel };
+        cell.pack();
+        cell
+    }
+
+    fn pack(&mut self) {
+        if let Some(packed) = &mut self.kernel {
+            let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
+            packed.pack(kernel, recurrent_kernel, bias);
+        }
+    }
+
+    fn parts(&self) -> &CellParts<T, LstmOptions> {
+        &self.parts
     }
 }
 
-impl<T: Float> fmt::Debug for LstmCell<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LstmCell")
-            .field("input_size", &self.weights.input_size())
-            .field("units", &self.weights.units())
-            .field("activation", &self.activation)
-            .field("recurrent_activation", &self.recurrent_activation)
-            .field("use_bias", &self.weights.bias.is_some())
-            .finish_non_exhaustive()
+impl<T: Float> LstmCell<T> {
+    fn activation(&self, gate: usize) -> &Activation {
+        if gate == C { &self.parts.activation } else { &self.parts.options.recurrent_activation }
+    }
+
+    /// A gate's peepholes, if it has any.
+    fn peephole(&self, gate: usize) -> Option<(usize, &[T])> {
+        let CellParts { weights, units, options, .. } = &self.parts;
+        let start = options.peephole_place(gate)? * units;
+        Some((start, &weights.get(PEEPHOLE_KERNEL)?[start..][..*units]))
+    }
+
+    /// The preactivation of a gate that looks at `c`, before the clip.
+    fn preactivation(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], z: &mut [T]) {
+        if let Some(columns) = self.parts.options.columns(gate) {
+            gates.preactivation(columns, z);
+        }
+        if let Some((_, peephole)) = self.peephole(gate) {
+            z.iter_mut().zip(peephole.iter().zip(c)).for_each(|(z, (&p, &c))| *z += p * c);
+        }
+    }
+
+    /// The value of a gate that looks at `c`.
+    fn gate(&self, gates: &Gates<'_, T>, gate: usize, c: &[T], y: &mut [T]) {
+        self.preactivation(gates, gate, c, y);
+        if let Some(clip) = self.parts.options.clip.map(T::from_f64) {
+            y.iter_mut().for_each(|z| *z = bound(*z, clip));
+        }
+        apply(self.activation(gate), y);
+    }
+
+    /// The gradient of a gate's value, `d`, becomes that of its preactivation.
+    fn through(
+        &self,
+        gates: &Gates<'_, T>,
+        gate: usize,
+        c: &[T],
+        y: &[T],
+        d: &mut [T],
+        [buffer, inside]: [&mut [T]; 2],
+    ) {
+        let Some(clip) = self.parts.options.clip.map(T::from_f64) else {
+            return through_activation(self.activation(gate), y, d, buffer, |z| self.preactivation(gates, gate, c, z));
+        };
+        self.preactivation(gates, gate, c, buffer);
+        for (z, inside) in buffer.iter_mut().zip(&mut *inside) {
+            let bounded = bound(*z, clip);
+            *inside = if bounded == *z { T::one() } else { T::zero() };
+            *z = bounded;
+        }
+        activate_backward(Isa::detect(), self.activation(gate), buffer, y, d);
+        d.iter_mut().zip(inside).for_each(|(d, &mut inside)| *d *= inside);
+    }
+
+    /// Back through the peepholes of a gate that looks at `c`, whose gradient is added to.
+    fn peephole_backward(&self, gate: usize, c: &[T], dz: &[T], d_c: &mut [T], gradients: &mut WeightGradients<'_, T>) {
+        let place = self.parts.weights.gradient(PEEPHOLE_KERNEL);
+        if let (Some((start, peephole)), Some(place)) = (self.peephole(gate), place) {
+            let gradient = &mut gradients.slice(place)[start..];
+            for (unit, &dz) in dz.iter().enumerate() {
+                d_c[unit] += dz * peephole[unit];
+                gradient[unit] += dz * c[unit];
+            }
+        }
+    }
+
+    #[inline]
+    fn by_kernel(&self) -> Option<ByKernel<'_, Self, LstmKernel<T>>> {
+        let CellParts { weights, activation, options, .. } = &self.parts;
+        let (form, recurrent_activation) = (Form::Lstm, &options.recurrent_activation);
+        let kernel = self.kernel.as_ref()?;
+        Some(ByKernel { cell: self, kernel, form, weights, activation, recurrent_activation })
     }
 }
+
+/// `z`, or the nearer end of [-clip, clip]; NaN stays.
+fn bound<T: Float>(z: T, clip: T) -> T {
+    if z > clip {
+        clip
+    } else if z < -clip {
+        -clip
+    } else {
+        z
+    }
+}
+
+impl<T: Float> Cell for LstmCell<T> {
+    cell_methods!();
+
+    fn step(&self, step: Step<'_, T>) {
+        let mut own = Vec::new();
+        if let Some(step) = step.fitted(self, self.parts.spec.state.width(), &mut own) {
+            match self.by_kernel() {
+                Some(kernel) => kernel.step(step),
+                None => self.forward(step),
+            }
+        }
+    }
+
+    #[inline]
+    fn fused(&self) -> impl FusedCell<Elem = T> {
+        match self.by_kernel() {
+            Some(kernel) => KernelOrRows::Kernel(kernel),
+            None => KernelOrRows::Rows(ByRow::infallible(self)),
+        }
+    }
+}
+
+debug_cell!(LstmCell);

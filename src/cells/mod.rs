@@ -3,28 +3,88 @@
 //! A cell sees **one row of one step**: the features, the state before, and the place for the state after. It never
 //! sees a batch, a mask, a direction or another step, and so it gets all of them right: the [runner](crate::runner)
 //! does them for any cell. Read [`simple_rnn`] next, the smallest whole example.
+//!
+//! **A built-in cell is one file and its line in the [list](each_cell) below.** The file has the equations, the same as
+//! plain loops (the specification of its kernel, if it has one), the backward pass, the weights, the options with their
+//! setters. What is alike for all of them stands in `built_in`, what their equations are written with in `gates`.
 
-mod gate;
-pub(crate) mod gru;
-pub(crate) mod lstm;
-pub(crate) mod simple_rnn;
+pub(crate) mod builder;
+mod built_in;
+mod dropout;
+mod fused;
+mod gates;
+mod gru;
+mod ind_rnn;
+mod layer_norm_lstm;
+mod lstm;
+mod mgu;
+mod simple_rnn;
 pub(crate) mod stacked;
-pub(crate) mod weights;
+mod step;
+#[cfg(test)]
+mod tests;
+mod weights;
 
 use std::fmt::Debug;
 use std::ops::Range;
 
-use crate::activation::Activation;
-use crate::buffers::take;
+pub use self::built_in::BuiltInCell;
+pub(crate) use self::built_in::{CellParts, Listed};
+pub use self::dropout::CellDropout;
+pub(crate) use self::dropout::mask_widths;
+use self::fused::ByRow;
+pub use self::fused::FusedCell;
+pub(crate) use self::fused::{BackwardPlan, BackwardRows, StepRows};
+pub use self::step::{Step, StepBackward, StepDropout};
+pub(crate) use self::weights::Weights;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::activate::reads_preactivation;
-use crate::kernels::backward::Form;
-use crate::rows::{DropoutRows, Input, RowInput, RowStep, Rows, RowsMut};
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// The list of the built-in cells. A line: the cell's file and type, the layer's name, and the class name, in Keras's words
+/// where Keras has it.
+macro_rules! each_cell {
+    ($then:ident) => {
+        $then! {
+            simple_rnn::SimpleRnnCell: SimpleRnn = "SimpleRNN";
+            lstm::LstmCell: Lstm = "LSTM";
+            gru::GruCell: Gru = "GRU";
+            ind_rnn::IndRnnCell: IndRnn = "IndRNN";
+            mgu::MguCell: Mgu = "MGU";
+            layer_norm_lstm::LayerNormLstmCell: LayerNormLstm = "LayerNormLSTM";
+        }
+    };
+}
+pub(crate) use each_cell;
+
+/// What follows from the list: the types, their class names, and how a cell is called for another element type.
+macro_rules! list_cells {
+    ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
+        /// The types, for the crate's front page.
+        pub(crate) mod types {
+            $(pub use super::$file::$cell;)*
+            pub use super::mgu::MguForm;
+        }
+        pub use self::types::*;
+
+        $(
+            impl<T: Float> built_in::sealed::Sealed for $cell<T> {}
+
+            impl<T: Float> built_in::Listed for $cell<T> {
+                const CLASS_NAME: &'static str = $class;
+                type For<U: Float> = $cell<U>;
+            }
+        )*
+
+        /// The class names of the list, for a test that each cell has its golden data.
+        #[doc(hidden)]
+        pub const CLASS_NAMES: &[&str] = &[$($class),*];
+    };
+}
+each_cell!(list_cells);
 
 /// One step of a recurrent layer: implement it to run a cell of your own over time.
 ///
@@ -167,382 +227,19 @@ pub trait Cell: Debug + Send + Sync + 'static {
         visitor.value("tape_len", self.tape_len());
     }
 
-    /// Called after the weights were changed: packs them anew.
-    #[doc(hidden)]
-    fn weights_changed(&mut self) {}
-
-    /// The number of values of a projected input row; 0 for a cell that is never hoisted.
-    #[doc(hidden)]
-    fn projected_len(&self) -> usize {
-        0
-    }
-
-    /// `bias + x * kernel` for `count` rows, in the cell's own order.
-    #[doc(hidden)]
-    fn project(&self, _count: usize, _x: Rows<'_, Self::Elem>, _out: RowsMut<'_, Self::Elem>) {}
-
-    /// The number of values of scratch that `step_rows` wants for a batch of this many rows.
-    #[doc(hidden)]
-    fn rows_scratch_len(&self, _batch: usize) -> usize {
-        self.scratch_len()
-    }
-
-    /// One step of each of `call.rows`.
-    #[doc(hidden)]
-    fn step_rows(&self, mut call: StepRows<'_, Self::Elem>) {
-        let Input::Raw(x) = call.input else { return };
-        // In a stack of cells the scratch is as long as the neediest cell wants it.
-        let scratch = &mut call.scratch[..self.scratch_len()];
-        for &row in call.rows {
-            self.step(Step {
-                x: x.row(row),
-                prev: call.prev.row(row),
-                next: call.next.row_mut(row),
-                dropout: step_dropout(self.dropout(), call.dropout, row),
-                tape: call.tape.as_mut().map(|tape| tape.row_mut(row)),
-                scratch: &mut *scratch,
-            });
-        }
-    }
-
-    /// One step of one row in inference, by the shortest way; `odd` is that of [`StepRows`].
+    /// How the runner takes many rows at once: row by row, but for cells of this crate with kernels of their own.
     #[doc(hidden)]
     #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, Self::Elem>, scratch: &mut [Self::Elem], _odd: bool) {
-        // Only a cell that projects inputs is given projected ones.
-        let RowInput::Raw(x) = step.input else { return };
-        let scratch = &mut scratch[..self.scratch_len()];
-        let (prev, next) = (step.prev, &mut *step.next);
-        self.step(Step { x, prev, next, dropout: StepDropout::default(), tape: None, scratch });
-    }
-
-    /// The way back through one step of each of `call.rows`.
-    #[doc(hidden)]
-    fn step_rows_backward(
-        &self,
-        mut call: BackwardRows<'_, Self::Elem>,
-        gradients: &mut WeightGradients<'_, Self::Elem>,
-    ) -> Result<()> {
-        let scratch = &mut call.scratch[..self.backward_scratch_len()];
-        for &row in call.rows {
-            let step = StepBackward {
-                x: call.x.row(row),
-                prev: call.prev.row(row),
-                next: call.next.row(row),
-                tape: call.tape.row(row),
-                dropout: step_dropout(self.dropout(), call.dropout, row),
-                d_next: call.d_next.row(row),
-                d_prev: call.d_prev.row_mut(row),
-                d_x: call.d_x.row_mut(row),
-                scratch: &mut *scratch,
-            };
-            self.step_backward(step, gradients)?;
-        }
-        Ok(())
-    }
-
-    /// Whether [`step_backward`](Cell::step_backward) may be an error: not for this crate's cells.
-    #[doc(hidden)]
-    fn may_fail_backward(&self) -> bool {
-        true
-    }
-
-    /// What the kernels need to go back through many rows and steps at once, for cells and activations that have such.
-    #[doc(hidden)]
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, Self::Elem>> {
-        None
-    }
-
-    /// The number of values of scratch that `step_rows_backward` wants for a batch of this many rows.
-    #[doc(hidden)]
-    fn rows_backward_scratch_len(&self, _batch: usize) -> usize {
-        self.backward_scratch_len()
-    }
-}
-
-/// One row of one step: what [`Cell::step`] reads and writes.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Step<'a, T> {
-    /// The features: `input_size` values.
-    pub x: &'a [T],
-    /// The state before the step, all parts side by side.
-    pub prev: &'a [T],
-    /// The state after the step, to be written; what it holds before is undefined.
-    pub next: &'a mut [T],
-    /// The dropout masks of a training call; empty otherwise.
-    pub dropout: StepDropout<'a, T>,
-    /// In a recorded run, [`Cell::tape_len`] values to be written for the way back.
-    pub tape: Option<&'a mut [T]>,
-    /// [`Cell::scratch_len`] values, undefined before and after.
-    pub scratch: &'a mut [T],
-}
-
-impl<'a, T> Step<'a, T> {
-    /// A step without scratch and dropout, to try out a cell alone. Nothing is checked here: a built-in cell that is given
-    /// slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
-    ///
-    /// ```
-    /// use recurrent::{Cell, Lstm, Step};
-    /// let cell = Lstm::<f64>::builder(2, 3).build_cell()?;
-    /// let mut next = [0.0; 6]; // h and c
-    /// cell.step(Step::for_cell(&cell, &[0.5, -0.5], &[0.0; 6], &mut next)?);
-    /// assert!(next.iter().all(|value| value.is_finite()));
-    /// assert!(Step::for_cell(&cell, &[0.5], &[0.0; 6], &mut next).is_err());
-    /// # Ok::<(), recurrent::Error>(())
-    /// ```
-    pub fn new(x: &'a [T], prev: &'a [T], next: &'a mut [T]) -> Self {
-        Step { x, prev, next, dropout: StepDropout::default(), tape: None, scratch: &mut [] }
-    }
-
-    /// [`new`](Step::new) for a cell whose sizes the slices must have.
-    ///
-    /// # Errors
-    /// [`Error::StepSize`] if one of them has another length.
-    pub fn for_cell<C: Cell<Elem = T>>(cell: &C, x: &'a [T], prev: &'a [T], next: &'a mut [T]) -> Result<Self> {
-        let width = cell.state_layout().width();
-        let sizes = [("x", cell.input_size(), x.len()), ("prev", width, prev.len()), ("next", width, next.len())];
-        match sizes.into_iter().find(|(_, expected, given)| expected != given) {
-            Some((what, expected, given)) => Err(Error::StepSize { cell: cell.class_name(), what, expected, given }),
-            None => Ok(Step::new(x, prev, next)),
-        }
-    }
-
-    /// Whether all slices have the cell's sizes.
-    fn fits(&self, cell: &impl Cell<Elem = T>) -> bool {
-        let (width, dropout) = (cell.state_layout().width(), cell.dropout().first());
-        let masks = |given: &[T], expected: Option<usize>| given.is_empty() || Some(given.len()) == expected;
-        (self.x.len(), self.prev.len(), self.next.len()) == (cell.input_size(), width, width)
-            && self.tape.as_ref().is_none_or(|tape| tape.len() == cell.tape_len())
-            && masks(self.dropout.input, dropout.map(CellDropout::input_width))
-            && masks(self.dropout.recurrent, dropout.map(CellDropout::recurrent_width))
-    }
-
-    /// The step of a built-in cell as one of a batch of one row, and its dropout masks. Whoever calls a cell by hand may
-    /// have brought no scratch: then it is `own`. A step that doesn't fit the cell is none: then NaN has been written.
-    fn into_rows<C>(self, cell: &C, own: &'a mut Vec<T>) -> Option<(StepRows<'a, T>, Option<DropoutRows<'a, T>>)>
+    fn fused(&self) -> impl FusedCell<Elem = Self::Elem>
     where
-        T: Float,
-        C: Cell<Elem = T>,
+        Self: Sized,
     {
-        if !self.fits(cell) {
-            self.next.fill(T::nan());
-            return None;
-        }
-        let masks = |masks: &'a [T]| (!masks.is_empty()).then(|| Rows::packed(masks, masks.len()));
-        let dropout = DropoutRows { input: masks(self.dropout.input), recurrent: masks(self.dropout.recurrent) };
-        let scratch_len = cell.rows_scratch_len(1);
-        let rows = StepRows {
-            rows: &[0],
-            input: Input::Raw(Rows::packed(self.x, self.x.len())),
-            prev: Rows::packed(self.prev, self.prev.len()),
-            next: RowsMut::packed(self.next, self.prev.len()),
-            dropout: None,
-            tape: self.tape.map(|tape| {
-                let width = tape.len();
-                RowsMut::packed(tape, width)
-            }),
-            scratch: if self.scratch.len() < scratch_len { take(own, scratch_len) } else { self.scratch },
-            odd: false,
-        };
-        Some((rows, (dropout.input.is_some() || dropout.recurrent.is_some()).then_some(dropout)))
+        ByRow::fallible(self)
     }
-}
-
-/// The way back through one row of one step: what [`Cell::step_backward`] reads and writes.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct StepBackward<'a, T> {
-    /// The features of the step.
-    pub x: &'a [T],
-    /// The state before the step.
-    pub prev: &'a [T],
-    /// The state after the step.
-    pub next: &'a [T],
-    /// What the step left.
-    pub tape: &'a [T],
-    /// The dropout masks of the call; empty without dropout.
-    pub dropout: StepDropout<'a, T>,
-    /// The gradient of the state after the step; that of the output is in it.
-    pub d_next: &'a [T],
-    /// The gradient of the state before the step, to be written.
-    pub d_prev: &'a mut [T],
-    /// The gradient of the features, to be written.
-    pub d_x: &'a mut [T],
-    /// [`Cell::backward_scratch_len`] values, undefined before and after.
-    pub scratch: &'a mut [T],
-}
-
-/// The dropout masks of one row: values to multiply with, the same at every step of a call.
-///
-/// Each slice is empty where nothing is to be dropped (always, in inference), and else holds the masks side by side,
-/// as many as the cell's [`CellDropout`] says.
-#[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
-pub struct StepDropout<'a, T> {
-    /// Masks of the input, each `input_size` values.
-    pub input: &'a [T],
-    /// Masks of the previous hidden state, each as wide as the cell's output.
-    pub recurrent: &'a [T],
-}
-
-impl<T> Default for StepDropout<'_, T> {
-    fn default() -> Self {
-        StepDropout { input: &[], recurrent: &[] }
-    }
-}
-
-/// What dropout a cell has: the runner draws the masks, with Keras's numbers, and hands them to each step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CellDropout {
-    /// The fraction of input units to drop, 0 to 1.
-    pub rate: f64,
-    /// How many masks of the input are drawn: one for all gates, or one for each.
-    pub masks: usize,
-    /// The fraction of the previous hidden state's units to drop, 0 to 1.
-    pub recurrent_rate: f64,
-    /// How many masks of the previous hidden state are drawn.
-    pub recurrent_masks: usize,
-    /// The width of the input.
-    pub input_size: usize,
-    /// The width of the previous hidden state.
-    pub units: usize,
-    /// Keras's `seed`.
-    pub seed: i64,
-}
-
-impl CellDropout {
-    /// Values in a row of all masks side by side: the input's first, as they are drawn.
-    pub(crate) fn width(&self) -> usize {
-        self.input_width().saturating_add(self.recurrent_width())
-    }
-
-    fn recurrent_width(&self) -> usize {
-        self.recurrent_masks.saturating_mul(self.units)
-    }
-
-    /// How many masks one call draws: none for a rate of exactly 0 or 1.
-    pub(crate) fn draws(&self) -> u64 {
-        let count = |rate: f64, masks: usize| if rate > 0.0 && rate < 1.0 { masks as u64 } else { 0 };
-        count(self.rate, self.masks).saturating_add(count(self.recurrent_rate, self.recurrent_masks))
-    }
-
-    fn input_width(&self) -> usize {
-        self.masks.saturating_mul(self.input_size)
-    }
-
-    /// The cell's masks within rows that hold those of several cells; its own start at column `start`.
-    pub(crate) fn masks<'a, T>(&self, all: Rows<'a, T>, start: usize) -> DropoutRows<'a, T> {
-        let (input, end) = (start.saturating_add(self.input_width()), start.saturating_add(self.width()));
-        DropoutRows {
-            input: (self.masks > 0).then(|| all.columns(start..input)),
-            recurrent: (self.recurrent_masks > 0).then(|| all.columns(input..end)),
-        }
-    }
-}
-
-/// The width of all masks of a row side by side, and that of the widest: room is asked for both.
-pub(crate) fn mask_widths(generators: &[CellDropout]) -> (usize, usize) {
-    let width = generators.iter().fold(0, |sum: usize, generator| sum.saturating_add(generator.width()));
-    (width, generators.iter().map(|generator| generator.input_size.max(generator.units)).max().unwrap_or(0))
 }
 
 /// The columns that are a cell's output, if they are columns of its state.
 pub(crate) fn check_output(cell: &'static str, output: Range<usize>, width: usize) -> Result<Range<usize>> {
     let fits = output.start <= output.end && output.end <= width;
     if fits { Ok(output) } else { Err(Error::CellOutput { cell, output, width }) }
-}
-
-/// A slice in four equal parts.
-fn quarters<T>(values: &mut [T]) -> [&mut [T]; 4] {
-    let (first, second) = values.split_at_mut(values.len() / 2);
-    let (a, b) = first.split_at_mut(first.len() / 2);
-    let (c, d) = second.split_at_mut(second.len() / 2);
-    [a, b, c, d]
-}
-
-/// The masks of one row, for a cell that has its whole row of masks to itself.
-fn step_dropout<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, T>>, row: usize) -> StepDropout<'a, T> {
-    let masks = only_masks(dropout, all);
-    let row_of = |rows: Option<Rows<'a, T>>| rows.map_or(&[][..], |rows| rows.row(row));
-    masks.map_or_else(StepDropout::default, |masks| StepDropout {
-        input: row_of(masks.input),
-        recurrent: row_of(masks.recurrent),
-    })
-}
-
-/// The masks of a cell that has its whole row of masks to itself.
-pub(crate) fn only_masks<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, T>>) -> Option<DropoutRows<'a, T>> {
-    dropout.first().zip(all).map(|(dropout, all)| dropout.masks(all, 0))
-}
-
-/// One step of some rows of a batch: what the built-in cells' faster hook reads and writes.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct StepRows<'a, T> {
-    /// The rows that are alive, as indices into the rows of all other fields.
-    pub rows: &'a [usize],
-    /// The features, or their product with the kernel.
-    pub input: Input<'a, T>,
-    /// The state before the step.
-    pub prev: Rows<'a, T>,
-    /// The state after it: only the rows that are alive are written.
-    pub next: RowsMut<'a, T>,
-    /// All dropout masks of each row, side by side.
-    pub dropout: Option<Rows<'a, T>>,
-    /// In a recorded run, where each row leaves `tape_len` values.
-    pub tape: Option<RowsMut<'a, T>>,
-    /// `rows_scratch_len` values.
-    pub scratch: &'a mut [T],
-    /// Whether this is an odd step: kernels alternate the order in which they read the weights.
-    pub odd: bool,
-}
-
-/// The way back through one step of some rows of a batch.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct BackwardRows<'a, T> {
-    /// The rows that were alive, as indices into the rows of all other fields.
-    pub rows: &'a [usize],
-    /// The features.
-    pub x: Rows<'a, T>,
-    /// The state before the step.
-    pub prev: Rows<'a, T>,
-    /// The state after it.
-    pub next: Rows<'a, T>,
-    /// What the step left.
-    pub tape: Rows<'a, T>,
-    /// All dropout masks of each row, side by side.
-    pub dropout: Option<Rows<'a, T>>,
-    /// The gradient of the state after the step.
-    pub d_next: Rows<'a, T>,
-    /// The gradient of the state before it: only the rows that were alive are written.
-    pub d_prev: RowsMut<'a, T>,
-    /// The gradient of the features: only the rows that were alive are written.
-    pub d_x: RowsMut<'a, T>,
-    /// `rows_backward_scratch_len` values.
-    pub scratch: &'a mut [T],
-}
-
-/// A built-in cell, as the kernels that go back see it.
-#[doc(hidden)]
-#[derive(Debug)]
-pub struct BackwardPlan<'a, T: Float> {
-    pub(crate) form: Form,
-    pub(crate) weights: &'a weights::CellWeights<T>,
-    pub(crate) activation: &'a Activation,
-    pub(crate) recurrent_activation: &'a Activation,
-}
-
-impl<'a, T: Float> BackwardPlan<'a, T> {
-    /// None for activations whose way back needs the preactivations, which the kernels don't keep.
-    pub(crate) fn new(
-        form: Form,
-        weights: &'a weights::CellWeights<T>,
-        activation: &'a Activation,
-        recurrent_activation: &'a Activation,
-    ) -> Option<Self> {
-        let keeps = !reads_preactivation(activation) && !reads_preactivation(recurrent_activation);
-        keeps.then_some(BackwardPlan { form, weights, activation, recurrent_activation })
-    }
 }

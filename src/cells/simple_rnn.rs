@@ -1,178 +1,129 @@
 //! The simple recurrent cell (Elman 1990): the smallest whole example of a cell.
 
-use std::fmt;
-
-use super::gate::GatesBackward;
-use super::weights::CellWeights;
-use super::{BackwardPlan, Cell, CellDropout, DropoutRows, RowStep, Rows, RowsMut, Step, StepBackward, StepRows};
-use crate::activation::Activation;
-use crate::error::Result;
+use super::builder::Recipe;
+use super::built_in::{BuiltInCell, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::fused::ByKernel;
+use super::gates::{Gates, GatesBackward, apply};
+use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::kernels::SimpleRnnKernel;
 use crate::kernels::backward::Form;
-use crate::kernels::{KernelStep, SimpleRnnKernel};
 use crate::state::StateLayout;
-use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// One step of a SimpleRNN. Its state is `h`.
 ///
 /// ```text
 /// h' = activation(x K + h R + b)
 /// ```
+///
+/// Weights: `kernel` (input_size, units), `recurrent_kernel` (units, units), `bias` (units). As a layer it is
+/// [`SimpleRnn`](crate::SimpleRnn), Keras's `SimpleRNN`, with its defaults:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Activation, Initializer, Layer, SimpleRnn};
+/// let rnn = SimpleRnn::<f32>::builder(1, 1)
+///     .kernel_initializer(Initializer::Ones)
+///     .recurrent_initializer(Initializer::Ones)
+///     .activation(Activation::Linear)
+///     .return_sequences(true)
+///     .build()?;
+/// let output = rnn.forward(&Array3::ones((1, 4, 1)))?;
+/// assert_eq!(output.sequence()?, array![[[1.0], [2.0], [3.0], [4.0]]]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct SimpleRnnCell<T: Float = f32> {
-    pub(crate) weights: CellWeights<T>,
-    pub(crate) activation: Activation,
-    pub(crate) dropout: Vec<CellDropout>,
+    parts: CellParts<T, ()>,
     /// The weights again, in the order in which a step reads them.
-    packed: SimpleRnnKernel<T>,
+    kernel: SimpleRnnKernel<T>,
 }
 
-impl<T: Float> SimpleRnnCell<T> {
-    pub(crate) fn new(weights: CellWeights<T>, activation: Activation, dropout: Vec<CellDropout>) -> Self {
-        let packed = SimpleRnnKernel::new(weights.input_size(), weights.units());
-        let mut cell = SimpleRnnCell { weights, activation, dropout, packed };
-        cell.weights_changed();
-        cell
+impl<T: Float> BuiltInCell for SimpleRnnCell<T> {
+    type Options = ();
+
+    const COPIES_SEED: bool = false;
+    const DROPOUT_SEED_FIRST: bool = true;
+
+    fn gates(_: &()) -> usize {
+        1
     }
 
-    /// One step by the kernel.
-    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
-        self.packed.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: call.tape,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: &self.activation,
-            recurrent_activation: &self.activation,
-        });
-    }
-}
-
-impl<T: Float> Cell for SimpleRnnCell<T> {
-    type Elem = T;
-
-    fn input_size(&self) -> usize {
-        self.weights.input_size()
+    fn spec(input_size: usize, units: usize, _: &()) -> CellSpec {
+        let state = StateLayout::new([("h", units)]);
+        CellSpec { input_size, state, scratch: 0, tape: 0, backward_scratch: 2 * units }
     }
 
-    fn state_layout(&self) -> StateLayout {
-        StateLayout::new([("h", self.weights.units())])
+    fn weights(recipe: &Recipe<()>) -> Vec<WeightSpec> {
+        vec![recipe.kernel(1), recipe.recurrent_kernel(recipe.units, 1), recipe.bias(&[recipe.units])]
     }
 
-    fn step(&self, step: Step<'_, T>) {
-        let mut own = Vec::new();
-        let Some((call, dropout)) = step.into_rows(self, &mut own) else { return };
-        self.advance(call, dropout);
-    }
-
-    fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        self.weights.visit(visitor);
-    }
-
-    fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        self.weights.visit_mut(visitor);
-    }
-
-    fn scratch_len(&self) -> usize {
-        self.packed.scratch_len(1)
-    }
-
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        self.packed.scratch_len(batch)
-    }
-
-    fn dropout(&self) -> &[CellDropout] {
-        &self.dropout
-    }
-
-    fn class_name(&self) -> &'static str {
-        "SimpleRNN"
-    }
-
-    fn try_clone(&self) -> Option<Self> {
-        Some(self.clone())
-    }
-
-    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("activation", &self.activation);
-    }
-
-    fn weights_changed(&mut self) {
-        let (kernel, recurrent_kernel, bias) = self.weights.slices();
-        self.packed.pack(kernel, recurrent_kernel, bias);
-    }
-
-    fn projected_len(&self) -> usize {
-        self.packed.projected_len()
-    }
-
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        self.packed.project(count, x, out);
-    }
-
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        self.packed.step_row(step, &self.activation, &self.activation, odd, scratch);
-    }
-
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        let dropout = super::only_masks(&self.dropout, call.dropout);
-        self.advance(call, dropout);
-    }
-
-    fn can_train(&self) -> Result<()> {
-        self.activation.check_derivative()
-    }
-
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        BackwardPlan::new(Form::SimpleRnn, &self.weights, &self.activation, &self.activation)
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        false
-    }
-
-    fn backward_scratch_len(&self) -> usize {
-        2 * self.weights.units()
+    fn forward(&self, step: Step<'_, T>) {
+        let gates = Gates::new(&self.parts.weights, self.parts.units, step.x, step.prev, step.dropout);
+        gates.preactivation(0, step.next);
+        apply(&self.parts.activation, step.next);
     }
 
     /// ```text
     /// dz = activation'(z) dh'
     /// dh = dz R^T,  dx = dz K^T,  dK += x dz,  dR += h dz,  db += dz
     /// ```
-    fn step_backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        let units = self.weights.units();
+    fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
+        let units = self.parts.units;
         step.d_x.fill(T::zero());
         step.d_prev.fill(T::zero());
         let (dz, buffer) = step.scratch[..2 * units].split_at_mut(units);
         dz.copy_from_slice(step.d_next);
-        GatesBackward {
-            weights: &self.weights,
-            x: step.x,
-            h: step.prev,
-            dropout: step.dropout,
-            d_x: step.d_x,
-            d_h: step.d_prev,
-            gradients,
-        }
-        .gate(0, &self.activation, step.next, dz, buffer);
-        Ok(())
+        let gates = Gates::new(&self.parts.weights, units, step.x, step.prev, step.dropout);
+        let mut gates = GatesBackward::new(gates, step.d_x, step.d_prev, gradients);
+        gates.gate(0, &self.parts.activation, step.next, dz, buffer);
+    }
+
+    fn packed_len(recipe: &Recipe<()>) -> Option<usize> {
+        SimpleRnnKernel::<T>::packed_len(recipe.input_size, recipe.units)
+    }
+
+    fn assemble(parts: CellParts<T, ()>) -> Self {
+        let kernel = SimpleRnnKernel::new(parts.spec.input_size, parts.units);
+        let mut cell = SimpleRnnCell { parts, kernel };
+        cell.pack();
+        cell
+    }
+
+    fn pack(&mut self) {
+        let (kernel, recurrent_kernel, bias) = self.parts.weights.three();
+        self.kernel.pack(kernel, recurrent_kernel, bias);
+    }
+
+    fn parts(&self) -> &CellParts<T, ()> {
+        &self.parts
     }
 }
 
-impl<T: Float> fmt::Debug for SimpleRnnCell<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimpleRnnCell")
-            .field("input_size", &self.weights.input_size())
-            .field("units", &self.weights.units())
-            .field("activation", &self.activation)
-            .field("use_bias", &self.weights.bias.is_some())
-            .finish_non_exhaustive()
+impl<T: Float> SimpleRnnCell<T> {
+    #[inline]
+    fn by_kernel(&self) -> ByKernel<'_, Self, SimpleRnnKernel<T>> {
+        let CellParts { weights, activation, .. } = &self.parts;
+        let (form, recurrent_activation) = (Form::SimpleRnn, activation);
+        ByKernel { cell: self, kernel: &self.kernel, form, weights, activation, recurrent_activation }
     }
 }
+
+impl<T: Float> Cell for SimpleRnnCell<T> {
+    cell_methods!();
+
+    fn step(&self, step: Step<'_, T>) {
+        let mut own = Vec::new();
+        if let Some(step) = step.fitted(self, self.parts.units, &mut own) {
+            self.by_kernel().step(step);
+        }
+    }
+
+    #[inline]
+    fn fused(&self) -> impl FusedCell<Elem = T> {
+        self.by_kernel()
+    }
+}
+
+debug_cell!(SimpleRnnCell);

@@ -1,11 +1,11 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{BackwardRows, Cell, CellDropout, Rows, RowsMut, Step, StepRows, check_output, mask_widths};
+use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, mask_widths};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::room;
-use crate::rows::{Input, RowInput, RowStep};
+use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut};
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -55,14 +55,58 @@ struct Part<T: Float> {
     weights: Range<usize>,
 }
 
-/// A cell that can be cloned in its box, if it can be cloned.
+/// A cell in a box: one that can be cloned, if it can be cloned, and its [hooks](FusedCell).
 trait StackCell<T: Float>: Cell<Elem = T> {
     fn clone_box(&self) -> Option<Box<dyn StackCell<T>>>;
+    fn projected_len(&self) -> usize;
+    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>);
+    fn rows_scratch_len(&self, batch: usize) -> usize;
+    fn step_rows(&self, call: StepRows<'_, T>);
+    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool);
+    fn rows_backward_scratch_len(&self, batch: usize) -> usize;
+    fn step_rows_backward(&self, call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()>;
+    fn may_fail_backward(&self) -> bool;
 }
 
 impl<C: Cell> StackCell<C::Elem> for C {
     fn clone_box(&self) -> Option<Box<dyn StackCell<C::Elem>>> {
         Some(Box::new(self.try_clone()?))
+    }
+
+    fn projected_len(&self) -> usize {
+        self.fused().projected_len()
+    }
+
+    fn project(&self, count: usize, x: Rows<'_, C::Elem>, out: RowsMut<'_, C::Elem>) {
+        self.fused().project(count, x, out);
+    }
+
+    fn rows_scratch_len(&self, batch: usize) -> usize {
+        self.fused().rows_scratch_len(batch)
+    }
+
+    fn step_rows(&self, call: StepRows<'_, C::Elem>) {
+        self.fused().step_rows(call);
+    }
+
+    fn step_row(&self, step: &mut RowStep<'_, C::Elem>, scratch: &mut [C::Elem], odd: bool) {
+        self.fused().step_row(step, scratch, odd);
+    }
+
+    fn rows_backward_scratch_len(&self, batch: usize) -> usize {
+        self.fused().rows_backward_scratch_len(batch)
+    }
+
+    fn step_rows_backward(
+        &self,
+        call: BackwardRows<'_, C::Elem>,
+        gradients: &mut WeightGradients<'_, C::Elem>,
+    ) -> Result<()> {
+        self.fused().step_rows_backward(call, gradients)
+    }
+
+    fn may_fail_backward(&self) -> bool {
+        self.fused().may_fail_backward()
     }
 }
 
@@ -153,9 +197,11 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn step(&self, step: Step<'_, T>) {
         let mut own = Vec::new();
-        // A stack's masks aren't split into input and recurrent ones, so a step by hand has none.
-        let Some((call, _)) = step.into_rows(self, &mut own) else { return };
-        self.step_rows(call);
+        if let Some(step) = step.fitted(self, self.layout.width(), &mut own) {
+            // A stack's masks aren't split into input and recurrent ones, so a step by hand has none.
+            let (call, _) = step.into_rows();
+            self.fused().step_rows(call);
+        }
     }
 
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -177,7 +223,7 @@ impl<T: Float> Cell for StackedCells<T> {
     }
 
     fn scratch_len(&self) -> usize {
-        self.rows_scratch_len(1)
+        self.fused().rows_scratch_len(1)
     }
 
     fn dropout(&self) -> &[CellDropout] {
@@ -204,11 +250,25 @@ impl<T: Float> Cell for StackedCells<T> {
         }
     }
 
-    fn weights_changed(&mut self) {
-        for part in &mut self.cells {
-            part.cell.weights_changed();
-        }
+    fn tape_len(&self) -> usize {
+        self.cells.last().map_or(0, |part| part.tape.end)
     }
+
+    fn can_train(&self) -> Result<()> {
+        self.cells.iter().try_for_each(|part| part.cell.can_train())
+    }
+
+    fn backward_scratch_len(&self) -> usize {
+        self.fused().rows_backward_scratch_len(1)
+    }
+
+    fn fused(&self) -> impl FusedCell<Elem = T> {
+        self
+    }
+}
+
+impl<T: Float> FusedCell for &StackedCells<T> {
+    type Elem = T;
 
     fn projected_len(&self) -> usize {
         self.cells.first().map_or(0, |part| part.cell.projected_len())
@@ -268,20 +328,8 @@ impl<T: Float> Cell for StackedCells<T> {
         }
     }
 
-    fn tape_len(&self) -> usize {
-        self.cells.last().map_or(0, |part| part.tape.end)
-    }
-
-    fn can_train(&self) -> Result<()> {
-        self.cells.iter().try_for_each(|part| part.cell.can_train())
-    }
-
     fn may_fail_backward(&self) -> bool {
         self.cells.iter().any(|part| part.cell.may_fail_backward())
-    }
-
-    fn backward_scratch_len(&self) -> usize {
-        self.rows_backward_scratch_len(1)
     }
 
     fn rows_backward_scratch_len(&self, batch: usize) -> usize {
@@ -337,5 +385,9 @@ impl<T: Float> Cell for StackedCells<T> {
             }
         }
         Ok(())
+    }
+
+    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
+        None
     }
 }

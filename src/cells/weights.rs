@@ -1,62 +1,93 @@
-//! The three weights that every built-in cell has, in Keras's shapes: the truth from which kernels pack their own form.
+//! The weights of built-in cells: any number of them, by their places in the cell's list.
 
-use ndarray::{Array2, ArrayD};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
 
 use crate::float::Float;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// `kernel`, `recurrent_kernel` and, unless the layer has none, `bias`; the columns of all gates side by side.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CellWeights<T> {
-    /// (input_size, gates * units)
-    pub(crate) kernel: Array2<T>,
-    /// (units, gates * units)
-    pub(crate) recurrent_kernel: Array2<T>,
-    /// (gates * units), or (2, 3 units) for a GRU with `reset_after`
-    pub(crate) bias: Option<ArrayD<T>>,
+/// The places of the weights that most cells have.
+pub(crate) const KERNEL: usize = 0;
+pub(crate) const RECURRENT_KERNEL: usize = 1;
+pub(crate) const BIAS: usize = 2;
+
+/// The weights of a built-in cell in Keras's shapes, in the order of its list of [`WeightSpec`](super::WeightSpec)s: the
+/// truth from which kernels pack their own form. What the options leave out has a place, and no weight at it.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct Weights<T>(Vec<Option<Weight<T>>>);
+
+#[derive(Debug, Clone)]
+struct Weight<T> {
+    name: &'static str,
+    shape: IxDyn,
+    /// In row order, as kernels take them.
+    values: Vec<T>,
 }
 
-impl<T: Float> CellWeights<T> {
-    pub(crate) fn input_size(&self) -> usize {
-        self.kernel.nrows()
+impl<T: Float> Weights<T> {
+    pub(super) fn new(weights: impl IntoIterator<Item = Option<(&'static str, ArrayD<T>)>>) -> Self {
+        let weight = |(name, array): (&'static str, ArrayD<T>)| Weight {
+            name,
+            shape: array.raw_dim(),
+            values: array.iter().copied().collect(),
+        };
+        Weights(weights.into_iter().map(|given| given.map(weight)).collect())
     }
 
-    pub(crate) fn units(&self) -> usize {
-        self.recurrent_kernel.nrows()
+    /// The values of a weight in row order, if it is there.
+    #[inline]
+    pub(crate) fn get(&self, place: usize) -> Option<&[T]> {
+        self.0.get(place)?.as_ref().map(|weight| &weight.values[..])
     }
 
-    /// The three as slices in row-major order, as kernels take them. The arrays are made by this crate in standard
-    /// layout and only ever assigned to, so that the slices are always there.
-    pub(crate) fn slices(&self) -> (&[T], &[T], Option<&[T]>) {
-        (
-            self.kernel.as_slice().unwrap_or(&[]),
-            self.recurrent_kernel.as_slice().unwrap_or(&[]),
-            self.bias.as_ref().and_then(|bias| bias.as_slice()),
-        )
-    }
-
-    pub(crate) fn visit<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        visitor.weight("kernel", &self.kernel);
-        visitor.weight("recurrent_kernel", &self.recurrent_kernel);
-        if let Some(bias) = &self.bias {
-            visitor.weight("bias", bias);
+    /// The values of a weight that the cell has with all options.
+    #[inline]
+    pub(crate) fn always(&self, place: usize) -> &[T] {
+        match self.get(place) {
+            Some(values) => values,
+            None => unreachable!("weight {place} is in the cell's list with all options"),
         }
     }
 
-    pub(crate) fn visit_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        visitor.weight("kernel", &mut self.kernel);
-        visitor.weight("recurrent_kernel", &mut self.recurrent_kernel);
-        if let Some(bias) = &mut self.bias {
-            visitor.weight("bias", bias);
+    /// The first size of a weight that is there.
+    pub(crate) fn rows(&self, place: usize) -> usize {
+        self.0.get(place).and_then(Option::as_ref).map_or(0, |weight| weight.shape[0])
+    }
+
+    /// The kernel, the recurrent kernel and, unless the layer has none, the bias.
+    pub(crate) fn three(&self) -> (&[T], &[T], Option<&[T]>) {
+        (self.always(KERNEL), self.always(RECURRENT_KERNEL), self.get(BIAS))
+    }
+
+    /// The place of a weight's gradient, if the weight is there: those that aren't have none.
+    pub(super) fn gradient(&self, place: usize) -> Option<usize> {
+        self.get(place).map(|_| self.0[..place].iter().flatten().count())
+    }
+
+    pub(super) fn visit<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for weight in self.0.iter().flatten() {
+            match ArrayViewD::from_shape(weight.shape.clone(), &weight.values) {
+                Ok(view) => visitor.view(weight.name, view),
+                Err(_) => unreachable!("as many values as the array had that they come from"),
+            }
         }
     }
 
-    pub(crate) fn cast<U: Float>(&self) -> CellWeights<U> {
-        let cast = |&value: &T| U::from_f64(value.into_f64());
-        CellWeights {
-            kernel: self.kernel.map(cast),
-            recurrent_kernel: self.recurrent_kernel.map(cast),
-            bias: self.bias.as_ref().map(|bias| bias.map(cast)),
+    pub(super) fn visit_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
+        for weight in self.0.iter_mut().flatten() {
+            match ArrayViewMutD::from_shape(weight.shape.clone(), &mut weight.values) {
+                Ok(mut view) => visitor.weight(weight.name, &mut *view),
+                Err(_) => unreachable!("as many values as the array had that they come from"),
+            }
         }
+    }
+
+    pub(super) fn cast<U: Float>(&self) -> Weights<U> {
+        let cast = |weight: &Weight<T>| Weight {
+            name: weight.name,
+            shape: weight.shape.clone(),
+            values: weight.values.iter().map(|value| U::from_f64(value.into_f64())).collect(),
+        };
+        Weights(self.0.iter().map(|weight| weight.as_ref().map(cast)).collect())
     }
 }

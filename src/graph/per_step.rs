@@ -271,8 +271,7 @@ mod tests {
     use crate::error::Error;
     use crate::gradients::{Gradients, OutputGradient};
     use crate::graph::ops::prelu::PRelu;
-    use crate::layers::gru::Gru;
-    use crate::layers::lstm::Lstm;
+    use crate::layers::names::{Gru, Lstm};
     use crate::layers::stacked::Stacked;
     use crate::random::SeedSource;
     use crate::runner::run::Run;

@@ -4,11 +4,11 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::builder::{Builder, Kind};
 use super::recurrent::Recurrent;
 use super::{Layer, summary};
 use crate::buffers::take;
-use crate::cells::Cell;
+use crate::cells::builder::Builder;
+use crate::cells::{BuiltInCell, Cell};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::parameters::{Parameters, Sealed, own_parameters};
@@ -75,12 +75,12 @@ impl<T: Float> Bidirectional<T> {
     ///
     /// # Errors
     /// Those of [`Builder::build`], and [`Error::BidirectionalDirection`] if the recipe says `go_backwards`.
-    pub fn new<C: Kind<Elem = T>>(mut recipe: Builder<'_, C>) -> Result<Self> {
+    pub fn new<C: BuiltInCell<Elem = T>>(mut recipe: Builder<'_, C>) -> Result<Self> {
         if recipe.run_options().go_backwards {
             return Err(Error::BidirectionalDirection);
         }
         recipe.copied()?;
-        let run = *recipe.run_options();
+        let run = recipe.run_options();
         let forward = Recurrent::with_options(recipe.make_cell()?, run);
         let backward = Recurrent::with_options(recipe.make_cell()?, run).go_backwards(true);
         Self::from_layers(forward, backward)
@@ -94,8 +94,8 @@ impl<T: Float> Bidirectional<T> {
     /// Those of [`Builder::build`] and of [`from_layers`](Self::from_layers).
     pub fn with_backward<C, D>(mut forward: Builder<'_, C>, backward: Builder<'_, D>) -> Result<Self>
     where
-        C: Kind<Elem = T>,
-        D: Kind<Elem = T>,
+        C: BuiltInCell<Elem = T>,
+        D: BuiltInCell<Elem = T>,
     {
         forward.copied()?;
         let backward = match forward.lend_seeds() {

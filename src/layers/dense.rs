@@ -213,7 +213,8 @@ impl<T: Float> DenseBuilder<'_, T> {
     pub fn build(mut self) -> Result<Dense<T>> {
         let (rows, units) = (self.input_size, self.units);
         builder::check_activation(&self.activation)?;
-        builder::check_sizes::<T>(rows, units, 1, &[("kernel", rows)], DenseKernel::<T>::packed_len(rows, units))?;
+        let packed = DenseKernel::<T>::packed_len(rows, units);
+        builder::check_sizes::<T>((rows, units, 1), [("kernel", &[rows, units][..])], packed)?;
         let kernel = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
         let bias = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
         let kernel = builder::matrix(kernel.initialize(&[rows, units])?);

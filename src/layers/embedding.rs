@@ -252,7 +252,7 @@ impl<T: Float> EmbeddingBuilder<'_, T> {
                 return Err(Error::ZeroSize { what });
             }
         }
-        builder::check_sizes::<T>(rows, columns, 1, &[("embeddings", rows)], Some(0))?;
+        builder::check_sizes::<T>((rows, columns, 1), [("embeddings", &[rows, columns][..])], Some(0))?;
         let initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
         let embeddings = builder::matrix(initializer.initialize(&[rows, columns])?);
         Ok(Embedding { embeddings, mask_zero: self.mask_zero, stamp: Stamp::new() })

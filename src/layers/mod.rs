@@ -3,15 +3,12 @@
 pub(crate) mod bidirectional;
 mod boxed;
 pub(crate) mod builder;
-pub(crate) mod cast;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 mod flow;
-pub(crate) mod gru;
-pub(crate) mod lstm;
 pub(crate) mod masking;
+pub(crate) mod names;
 pub(crate) mod recurrent;
-pub(crate) mod simple_rnn;
 pub(crate) mod stacked;
 pub(crate) mod stateful;
 pub(crate) mod summary;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use super::{Layer, summary, unrolled};
 use crate::buffers::take;
-use crate::cells::{Cell, check_output};
+use crate::cells::builder::RunOptions;
+use crate::cells::{Cell, FusedCell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::parameters::{Parameters, Sealed, own_parameters};
@@ -38,17 +39,6 @@ pub struct Recurrent<C: Cell> {
     /// The elements of all weights.
     params: usize,
     options: RunOptions,
-}
-
-/// The options of Keras's `RNN` itself: the same for every cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RunOptions {
-    pub(crate) return_sequences: bool,
-    pub(crate) return_state: bool,
-    pub(crate) go_backwards: bool,
-    pub(crate) zero_output_for_mask: bool,
-    /// Keras's `unroll`, as far as it changes numbers: see [`unrolled`].
-    pub(crate) unroll: bool,
 }
 
 impl<C: Cell> Recurrent<C> {
@@ -143,22 +133,6 @@ impl<C: Cell> Recurrent<C> {
         }
         Arc::get_mut(&mut self.cell).ok_or(Error::SharedCell { cell: "RNN" })
     }
-
-    /// The cell, for its weights to be changed.
-    fn change(&mut self) -> Result<Change<'_, C>> {
-        self.own_cell()?;
-        self.stamp.renew();
-        Ok(Change(self.own_cell()?))
-    }
-}
-
-/// A cell whose weights are being changed. They are packed anew when it goes, so also when a visitor panics.
-struct Change<'c, C: Cell>(&'c mut C);
-
-impl<C: Cell> Drop for Change<'_, C> {
-    fn drop(&mut self) {
-        self.0.weights_changed();
-    }
 }
 
 impl<C: Cell> Sealed for Recurrent<C> {}
@@ -173,7 +147,9 @@ impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
     }
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, C::Elem>) -> Result<()> {
-        self.change()?.0.visit_weights_mut(visitor);
+        self.own_cell()?;
+        self.stamp.renew();
+        self.own_cell()?.visit_weights_mut(visitor);
         Ok(())
     }
 
@@ -210,7 +186,7 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
             work: self.params,
             generators: cell.dropout().len(),
             depth: cell.depth().saturating_add(1),
-            may_fail_backward: cell.may_fail_backward(),
+            may_fail_backward: cell.fused().may_fail_backward(),
             ..LayerSpec::new(cell.class_name(), cell.input_size(), self.output.len())
         }
     }
@@ -274,8 +250,8 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
 
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
-        let work = take(&mut scratch.work, self.cell.rows_scratch_len(1));
-        self.cell.step_row(step, work, scratch.odd);
+        let work = take(&mut scratch.work, self.cell.fused().rows_scratch_len(1));
+        self.cell.fused().step_row(step, work, scratch.odd);
     }
 
     fn can_train(&self) -> Result<()> {

@@ -10,7 +10,7 @@ use super::tape::Node;
 use super::threads;
 use crate::aligned::Aligned;
 use crate::buffers::take;
-use crate::cells::{Cell, StepRows, mask_widths};
+use crate::cells::{Cell, FusedCell, StepRows, mask_widths};
 use crate::float::Float;
 use crate::mask::TimeMask;
 use crate::room::Room;
@@ -50,14 +50,14 @@ impl<C: Cell> Recurrence<'_, C> {
         scratch: &mut Scratch<C::Elem>,
     ) {
         scratch.odd = !scratch.odd;
-        self.cell.step_rows(StepRows {
+        self.cell.fused().step_rows(StepRows {
             rows: scratch.all_rows.up_to(batch),
             input: Input::Raw(x),
             prev,
             next: next.reborrow(),
             dropout: None,
             tape: None,
-            scratch: take(&mut scratch.work, self.cell.rows_scratch_len(batch)),
+            scratch: take(&mut scratch.work, self.cell.fused().rows_scratch_len(batch)),
             odd: scratch.odd,
         });
         copy_rows(batch, next.as_rows().columns(self.output.clone()), carry);
@@ -97,7 +97,7 @@ impl<C: Cell> Recurrence<'_, C> {
                         RowStep { input, prev, next }
                     }
                 };
-                self.cell.step_row(&mut row, &mut *work, *odd);
+                self.cell.fused().step_row(&mut row, &mut *work, *odd);
                 if let Some(sequence) = &mut sequence {
                     sequence.at(step).row_mut(0).copy_from_slice(&next[self.output.clone()]);
                 }
@@ -139,7 +139,10 @@ impl<C: Cell> Recurrence<'_, C> {
         let (slots, projected) = Hoist::sizes(cell, batch, timesteps, draws);
         room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.projected.len()), &[batch, slots, projected]);
         let parts = if recorded { threads::scratch_parts(batch, self.work) } else { 1 };
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.work.len()), &[parts, cell.rows_scratch_len(batch)]);
+        room.buffer::<C::Elem>(
+            held.in_scratch(|scratch| scratch.work.len()),
+            &[parts, cell.fused().rows_scratch_len(batch)],
+        );
         room.buffer::<Behind>(held.in_scratch(|scratch| scratch.lag.len()), &[batch]);
         room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
         room.buffer::<usize>(held.in_scratch(|scratch| scratch.all_rows.len()), &[batch]);
@@ -170,7 +173,7 @@ impl<C: Cell> Recurrence<'_, C> {
 
         let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected);
         let parts = if recorder.is_some() { threads::scratch_parts(batch, self.work) } else { 1 };
-        let work = take(&mut scratch.work, parts * self.cell.rows_scratch_len(batch));
+        let work = take(&mut scratch.work, parts * self.cell.fused().rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
         let plain = all_live && resets.is_none() && recorder.is_none() && masks.is_none();
         let mut lag = Lag::new(batch, &mut scratch.lag);
@@ -227,7 +230,7 @@ impl<C: Cell> Recurrence<'_, C> {
                 if call.tape.is_some() {
                     threads::step(self.cell, call, self.work, &mut scratch.indices)
                 } else {
-                    self.cell.step_rows(call)
+                    self.cell.fused().step_rows(call)
                 }
             }
             if let Some(outputs) = &mut outputs {
@@ -445,7 +448,7 @@ impl<'b, T: Float> Hoist<'b, T> {
     /// For how many steps there is room, and the width of each product; 0 if it isn't hoisted.
     fn sizes<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool) -> (usize, usize) {
         let worth = batch < HOIST_BELOW_BATCH && timesteps >= HOIST_FROM_STEPS && !dropout;
-        (timesteps.clamp(1, CHUNK), if worth { cell.projected_len() } else { 0 })
+        (timesteps.clamp(1, CHUNK), if worth { cell.fused().projected_len() } else { 0 })
     }
 
     /// The input of one step; every `CHUNK` steps this projects the next ones.
@@ -468,7 +471,7 @@ impl<'b, T: Float> Hoist<'b, T> {
             self.first = if backwards { time + 1 - count } else { time };
             for row in 0..batch {
                 let products = &mut self.products[row * self.slots * self.width..][..count * self.width];
-                cell.project(count, x.steps_of(row, self.first), RowsMut::packed(products, self.width));
+                cell.fused().project(count, x.steps_of(row, self.first), RowsMut::packed(products, self.width));
             }
         }
         let slot = time - self.first;

@@ -15,7 +15,7 @@ pub(crate) use on_this_thread::*;
 #[cfg(feature = "rayon")]
 mod forked {
     use crate::buffers::take;
-    use crate::cells::{Cell, StepRows};
+    use crate::cells::{Cell, FusedCell, StepRows};
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork, Upstream};
@@ -213,7 +213,7 @@ mod forked {
 
     /// One recorded step, `work` multiplications a row; its scratch has [`scratch_parts`].
     pub(crate) fn step<'a, C: Cell>(cell: &C, call: StepRows<'a, C::Elem>, work: usize, indices: &'a mut Vec<usize>) {
-        in_parts(call, work, indices, |call| cell.step_rows(call));
+        in_parts(call, work, indices, |call| cell.fused().step_rows(call));
     }
 
     impl<'a, T: Float> RowWork<'a> for BackwardStep<'a, T> {
@@ -296,7 +296,7 @@ mod forked {
 
 #[cfg(not(feature = "rayon"))]
 mod on_this_thread {
-    use crate::cells::{Cell, StepRows};
+    use crate::cells::{Cell, FusedCell, StepRows};
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork};
@@ -336,7 +336,7 @@ mod on_this_thread {
 
     /// One recorded step.
     pub(crate) fn step<C: Cell>(cell: &C, call: StepRows<'_, C::Elem>, _work: usize, _indices: &mut Vec<usize>) {
-        cell.step_rows(call);
+        cell.fused().step_rows(call);
     }
 
     /// One step of the way back.

@@ -4,8 +4,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
-    Activation, Bidirectional, Cell, Dense, Float, Gru, GruCell, Layer, Lstm, LstmCell, Merge, Recurrent, SimpleRnn,
-    SimpleRnnCell, Stacked, StackedCells, State,
+    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, LayerNormLstm,
+    Lstm, LstmCell, Merge, Mgu, MguForm, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
 };
 
 use super::numbers::{Numbers, odd_number};
@@ -18,6 +18,12 @@ pub enum Kind {
     Lstm,
     GruAfter,
     GruBefore,
+    /// With all of its options that Keras hasn't got.
+    LstmOptions,
+    IndRnn,
+    /// In one of its three forms.
+    Mgu,
+    LayerNormLstm,
     /// A user's cell: [`Counting`].
     Own,
     /// Three cells in one layer, a user's and a stack of two among them.
@@ -55,7 +61,11 @@ pub struct Case {
 
 /// One cell over time, forwards.
 pub fn cells() -> impl Strategy<Value = Case> {
-    cases_of(vec![Kind::SimpleRnn, Kind::Lstm, Kind::GruAfter, Kind::GruBefore, Kind::Own, Kind::Cells])
+    use Kind::*;
+    let kernels = [SimpleRnn, Lstm, GruAfter, GruBefore];
+    let others = [LstmOptions, IndRnn, Mgu, LayerNormLstm, Own, Cells];
+    // Those with kernels have more ways to go wrong.
+    cases_of([kernels, kernels].concat().into_iter().chain(others).collect())
 }
 
 /// One cell over time, in both directions.
@@ -147,6 +157,24 @@ impl Case {
             Kind::Lstm => self.over_time(lstm::<T>(self.activation, input, units), backwards),
             Kind::GruAfter => self.over_time(gru::<T>(self.activation, input, units, true), backwards),
             Kind::GruBefore => self.over_time(gru::<T>(self.activation, input, units, false), backwards),
+            Kind::LstmOptions => {
+                let builder = Lstm::<T>::builder(input, units).activation(activation(self.activation));
+                let options = builder.peephole(true).input_forget(self.seed.is_multiple_of(2)).clip(0.7);
+                self.over_time(built(options.projection_units(units)), backwards)
+            }
+            Kind::IndRnn => self.over_time(
+                built(IndRnn::<T>::builder(input, units).activation(activation(self.activation))),
+                backwards,
+            ),
+            Kind::Mgu => {
+                let form = [MguForm::ResetAfter, MguForm::NoReset, MguForm::ResetBefore][self.seed as usize % 3];
+                let builder = Mgu::<T>::builder(input, units).activation(activation(self.activation));
+                self.over_time(built(builder.form(form)), backwards)
+            }
+            Kind::LayerNormLstm => {
+                let builder = LayerNormLstm::<T>::builder(input, units).activation(activation(self.activation));
+                self.over_time(built(builder), backwards)
+            }
             Kind::Own => self.over_time(Counting::<T>::new(input, units), backwards),
             Kind::Cells => {
                 let above = StackedCells::builder()
@@ -267,6 +295,10 @@ pub fn mask_of_lengths(lengths: &[usize], timesteps: usize) -> Array2<bool> {
 
 fn activation(name: &str) -> Activation {
     name.parse().expect("a name of Keras's")
+}
+
+fn built<C: BuiltInCell>(builder: Builder<'_, C>) -> C {
+    builder.build_cell().expect("sizes that are sound")
 }
 
 fn simple_rnn<T: Float>(name: &str, input: usize, units: usize) -> SimpleRnnCell<T> {

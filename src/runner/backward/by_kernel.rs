@@ -52,8 +52,8 @@ impl ChunkRows {
 impl<'a, T: Float> ByKernel<'a, T> {
     /// Adds what [`new`](Self::new) takes.
     pub(super) fn room(plan: &BackwardPlan<'_, T>, call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        let (weights, recurrent_weights, _) = plan.weights.slices();
-        let (units, work) = (plan.weights.units(), weights.len() + recurrent_weights.len());
+        let (weights, recurrent_weights, _) = plan.weights.three();
+        let (units, work) = (plan.units(), weights.len() + recurrent_weights.len());
         if held.in_node(|node| usize::from(node.kernel.is_some())) == 0 {
             // The weights transposed, sums of their shapes, and panels that are filled up.
             room.array::<T>(&[3, work]);
@@ -75,7 +75,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         input: bool,
         (dz, rows, scratch): (&'a mut Aligned<T>, &'a mut ChunkRows, &'a mut Vec<T>),
     ) -> Option<Self> {
-        let (input_size, units) = (plan.weights.input_size(), plan.weights.units());
+        let (input_size, units) = (plan.input_size(), plan.units());
         let form = plan.form;
         let fits = |any: &Box<dyn Any + Send + Sync>| {
             any.downcast_ref::<BackwardKernel<T>>().is_some_and(|kernel| kernel.fits(form, input_size, units))
@@ -85,7 +85,7 @@ impl<'a, T: Float> ByKernel<'a, T> {
         }
         let kept = kept.get_or_insert_with(|| Box::new(BackwardKernel::<T>::new(form, input_size, units)));
         let kernel = kept.downcast_mut::<BackwardKernel<T>>()?;
-        let (weights, recurrent_weights, _) = plan.weights.slices();
+        let (weights, recurrent_weights, _) = plan.weights.three();
         kernel.pack(weights, recurrent_weights, input);
         kernel.begin();
         let steps = CHUNK_ROWS.div_ceil(batch.max(1));

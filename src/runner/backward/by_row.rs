@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{StepBack, Way, add};
 use crate::buffers::take;
-use crate::cells::{BackwardRows, Cell};
+use crate::cells::{BackwardRows, Cell, FusedCell};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
 use crate::rows::{Rows, RowsMut};
@@ -33,7 +33,7 @@ impl<'a, C: Cell> ByRow<'a, C> {
             output: output.clone(),
             dropout: (masks > 0).then(|| Rows::packed(dropout, masks)),
             d_x: RowsMut::packed(take(outputs, batch * width), width),
-            scratch: take(work, cell.rows_backward_scratch_len(batch)),
+            scratch: take(work, cell.fused().rows_backward_scratch_len(batch)),
         }
     }
 }
@@ -61,7 +61,7 @@ impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
             d_x: self.d_x.reborrow(),
             scratch: &mut *self.scratch,
         };
-        self.cell.step_rows_backward(call, gradients)?;
+        self.cell.fused().step_rows_backward(call, gradients)?;
         if let Some(d_input) = step.d_input {
             let mut d_input = d_input.at(step.time);
             for &row in step.rows {

@@ -28,7 +28,7 @@ use super::scratch::Scratch;
 use super::sequence::SequenceMut;
 use super::tape::Node;
 use crate::buffers::take;
-use crate::cells::Cell;
+use crate::cells::{Cell, FusedCell};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -72,11 +72,12 @@ impl<C: Cell> Recurrence<'_, C> {
         room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[batch, width]);
         room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
         let work = held.in_scratch(|scratch| scratch.work.len());
-        if let Some(plan) = cell.backward_plan() {
+        let hooks = cell.fused();
+        if let Some(plan) = hooks.backward_plan() {
             ByKernel::room(&plan, call, held, room);
         }
         // With dropout masks no kernel can go back.
-        room.buffer::<C::Elem>(work, &[cell.rows_backward_scratch_len(batch)]);
+        room.buffer::<C::Elem>(work, &[hooks.rows_backward_scratch_len(batch)]);
         room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, cell.input_size()]);
     }
 
@@ -93,7 +94,8 @@ impl<C: Cell> Recurrence<'_, C> {
         // What the kernels keep from call to call leaves the node meanwhile.
         let mut kept = node.kernel.take();
         let dropout = std::mem::take(&mut node.dropout);
-        let plan = self.cell.backward_plan().filter(|_| dropout.is_empty());
+        let hooks = self.cell.fused();
+        let plan = hooks.backward_plan().filter(|_| dropout.is_empty());
         let by_kernel = plan.and_then(|plan| {
             ByKernel::new(plan, &mut kept, node.batch, pass.d_input.is_some(), (&mut dz, &mut chunk, &mut work))
         });

@@ -3,9 +3,9 @@
 //! What a spec says and this file doesn't know is a panic, so that no option is skipped.
 
 use recurrent::{
-    Activation, Bidirectional, Builder, Dense, Embedding, FanMode, Gru, GruCell, Initializer, Kind, Layer, Lstm,
-    LstmCell, Masking, Merge, Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked,
-    StackedCells, TimeDistributed,
+    Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, IndRnn, IndRnnCell,
+    Initializer, Layer, LayerNormLstm, LayerNormLstmCell, Lstm, LstmCell, Masking, Merge, Mgu, MguCell, MguForm,
+    Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
 };
 use serde_json::{Map, Value};
 
@@ -114,6 +114,9 @@ enum Recipe<'s, T: Element> {
     SimpleRnn(Builder<'s, SimpleRnnCell<T>>),
     Lstm(Builder<'s, LstmCell<T>>),
     Gru(Builder<'s, GruCell<T>>),
+    IndRnn(Builder<'s, IndRnnCell<T>>),
+    Mgu(Builder<'s, MguCell<T>>),
+    LayerNormLstm(Builder<'s, LayerNormLstmCell<T>>),
 }
 
 /// The same expression for a builder of any kind.
@@ -123,6 +126,9 @@ macro_rules! each {
             Recipe::SimpleRnn($builder) => $result,
             Recipe::Lstm($builder) => $result,
             Recipe::Gru($builder) => $result,
+            Recipe::IndRnn($builder) => $result,
+            Recipe::Mgu($builder) => $result,
+            Recipe::LayerNormLstm($builder) => $result,
         }
     };
 }
@@ -142,6 +148,13 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             if let Some(gates) = gates {
                 builder = builder.recurrent_activation(gates);
             }
+            builder = builder.peephole(config.flag("peephole")).input_forget(config.flag("coupled_input_forget"));
+            if let Some(value) = config.take("clip") {
+                builder = builder.clip(float(&value));
+            }
+            if let Some(value) = config.take("projection_units") {
+                builder = builder.projection_units(size(&value));
+            }
             Recipe::Lstm(common(builder, config)?)
         }
         "GRU" => {
@@ -154,12 +167,37 @@ fn recipe<T: Element>(spec: &Value) -> Outcome<Recipe<'static, T>> {
             }
             Recipe::Gru(common(builder, config)?)
         }
+        "IndRNN" => Recipe::IndRnn(common(IndRnn::builder(inputs, units), config)?),
+        "MGU" => {
+            let equations = config.take("equations");
+            let form = match (equations.as_ref().map(text_of), config.flag("reset_gate")) {
+                (None, true) => MguForm::ResetAfter,
+                (None, false) => MguForm::NoReset,
+                (Some("zhou2016"), _) => MguForm::ResetBefore,
+                other => panic!("equations {other:?}"),
+            };
+            let mut builder = Mgu::builder(inputs, units).form(form);
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
+            }
+            Recipe::Mgu(common(builder, config)?)
+        }
+        "LayerNormLSTM" => {
+            let mut builder = LayerNormLstm::builder(inputs, units);
+            if let Some(value) = config.take("epsilon") {
+                builder = builder.epsilon(float(&value));
+            }
+            if let Some(gates) = gates {
+                builder = builder.recurrent_activation(gates);
+            }
+            Recipe::LayerNormLstm(common(builder, config)?)
+        }
         other => panic!("a recurrent layer of class {other}"),
     })
 }
 
 /// The options that all three have.
-fn common<C: Kind>(mut builder: Builder<'static, C>, config: Config) -> Outcome<Builder<'static, C>> {
+fn common<C: BuiltInCell>(mut builder: Builder<'static, C>, config: Config) -> Outcome<Builder<'static, C>> {
     for (key, value) in config.0 {
         builder = match key.as_str() {
             "activation" => builder.activation(activation(&value)?),

@@ -10,16 +10,15 @@ use super::super::places;
 use super::super::weights::Place;
 use super::{Class, Holds, Reading, Reads};
 use crate::activation::Activation;
+use crate::cells::BuiltInCell;
+use crate::cells::builder::Builder;
 use crate::cells::stacked::StackedCells;
 use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::initializers::Initializer;
-use crate::layers::builder::{Builder, Kind};
-use crate::layers::gru::Gru;
-use crate::layers::lstm::Lstm;
+use crate::layers::names::{Gru, Lstm, SimpleRnn};
 use crate::layers::recurrent::Recurrent;
-use crate::layers::simple_rnn::SimpleRnn;
 
 /// Which cell a class has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -244,7 +243,7 @@ impl Common {
     }
 
     /// With zeros for weights, which come later.
-    fn zeros<C: Kind>(self, builder: Builder<'static, C>) -> Result<Recurrent<C>, Error> {
+    fn zeros<C: BuiltInCell>(self, builder: Builder<'static, C>) -> Result<Recurrent<C>, Error> {
         let builder = match (self.seed, self.dropout > 0.0 || self.recurrent_dropout > 0.0) {
             (Some(seed), _) => builder.seed(seed),
             // Drawn, as Keras does it.

@@ -1,0 +1,220 @@
+//! The minimal gated unit (Zhou et al. 2016), in the paper's form and in both of flax's.
+
+use super::builder::{Builder, Recipe};
+use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
+use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
+use super::{Cell, Step, StepBackward};
+use crate::activation::Activation;
+use crate::float::Float;
+use crate::gradients::WeightGradients;
+use crate::state::StateLayout;
+use crate::structure::StructureVisitor;
+
+/// One step of a minimal gated unit: a GRU whose update and reset gates are one. Its state is `h`; the gates stand in the
+/// order f, h.
+///
+/// ```text
+/// f  = recurrent_activation(x Kf + h Rf + bf)       forget gate
+///
+/// g  = activation(x Kh + bh + f (h Rh + ch))        MguForm::ResetAfter: flax's MGUCell, and the default
+/// g  = activation(x Kh + bh + h Rh)                 MguForm::NoReset: flax's with reset_gate=False
+/// h' = f h + (1 - f) g                              both of flax's
+///
+/// g  = activation(x Kh + bh + (f h) Rh)             MguForm::ResetBefore: the paper's
+/// h' = (1 - f) h + f g
+/// ```
+///
+/// Beware: flax's gate keeps the old state, the paper's takes the new one.
+///
+/// Weights: `kernel` (input_size, 2 units), `recurrent_kernel` (units, 2 units); `bias` (2, 2 units) with the reset after
+/// the product, the input's in row 0 and the recurrent one in row 1, which are both added, else (2 units). As a layer it
+/// is [`Mgu`](crate::Mgu), with a GRU's defaults:
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Mgu, MguForm};
+/// let mgu = Mgu::<f32>::builder(3, 4).form(MguForm::ResetBefore).return_sequences(true).build()?;
+/// assert_eq!(mgu.weight("bias")?.shape(), [8]);
+/// assert_eq!(mgu.forward(&Array3::ones((2, 5, 3)))?.sequence()?.dim(), (2, 5, 4));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct MguCell<T: Float = f32> {
+    parts: CellParts<T, MguOptions>,
+}
+
+/// What the gate of an [`Mgu`](crate::Mgu) does to the candidate: [`MguCell`] has the equations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum MguForm {
+    /// It multiplies the product of h and the recurrent kernel: flax's `MGUCell`.
+    #[default]
+    ResetAfter,
+    /// Nothing: flax's `MGUCell` with `reset_gate=False`.
+    NoReset,
+    /// It multiplies h before the product: the paper's form.
+    ResetBefore,
+}
+
+/// What only an MGU's builder has.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct MguOptions {
+    recurrent_activation: Activation,
+    form: MguForm,
+}
+
+impl Default for MguOptions {
+    fn default() -> Self {
+        MguOptions { recurrent_activation: Activation::Sigmoid, form: MguForm::default() }
+    }
+}
+
+impl CellOptions for MguOptions {
+    fn recurrent_activation(&self) -> Option<&Activation> {
+        Some(&self.recurrent_activation)
+    }
+
+    fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        visitor.value("form", self.form);
+    }
+}
+
+impl<T: Float> Builder<'_, MguCell<T>> {
+    /// The activation of the gate.
+    pub fn recurrent_activation(self, activation: Activation) -> Self {
+        self.with(|options| options.recurrent_activation = activation)
+    }
+
+    /// What the gate does to the candidate.
+    pub fn form(self, form: MguForm) -> Self {
+        self.with(|options| options.form = form)
+    }
+}
+
+const F: usize = 0;
+const H: usize = 1;
+
+impl<T: Float> BuiltInCell for MguCell<T> {
+    type Options = MguOptions;
+
+    fn gates(_: &MguOptions) -> usize {
+        2
+    }
+
+    fn spec(input_size: usize, units: usize, _: &MguOptions) -> CellSpec {
+        let state = StateLayout::new([("h", units)]);
+        CellSpec { input_size, state, scratch: 3 * units, tape: 3 * units, backward_scratch: 4 * units }
+    }
+
+    fn weights(recipe: &Recipe<MguOptions>) -> Vec<WeightSpec> {
+        let columns = recipe.units.saturating_mul(2);
+        let bias = if recipe.options.form == MguForm::ResetAfter { &[2, columns][..] } else { &[columns] };
+        vec![recipe.kernel(2), recipe.recurrent_kernel(recipe.units, 2), recipe.bias(bias)]
+    }
+
+    fn forward(&self, step: Step<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let h = step.prev;
+        let gates = Gates::new(weights, *units, step.x, h, step.dropout);
+        let [f, g, product] = parts(step.tape.unwrap_or(step.scratch), *units);
+        gates.preactivation(F, f);
+        apply(&options.recurrent_activation, f);
+        match options.form {
+            MguForm::ResetAfter => gates.h_part(H, product),
+            MguForm::NoReset => product.fill(T::zero()),
+            MguForm::ResetBefore => (0..*units).for_each(|unit| product[unit] = f[unit] * gates.masked_h(H, unit)),
+        }
+        self.candidate(&gates, f, product, g);
+        apply(activation, g);
+        for unit in 0..*units {
+            let (old, new) = self.shares(f[unit]);
+            step.next[unit] = old * h[unit] + new * g[unit];
+        }
+    }
+
+    /// ```text
+    /// df = dh' (h - g),   dg = dh' (1 - f),   dh = dh' f,   dn = activation'(..) dg        (the paper: f and 1 - f change)
+    /// ResetAfter:   df += dn (h Rh + ch),  the product h Rh + ch gets dn f
+    /// NoReset:      the product h Rh gets dn
+    /// ResetBefore:  q = dn Rh^T,  df += q h,  dh += q f
+    /// ```
+    /// then as in every gate. The tape holds f, g, and `h Rh + ch` or `f h`.
+    fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
+        let CellParts { units, weights, activation, options, .. } = &self.parts;
+        let units = *units;
+        let (h, d_next) = (step.prev, step.d_next);
+        let left = |part: usize| &step.tape[part * units..][..units];
+        let (f, g, product) = (left(0), left(1), left(2));
+        let [dn, df, d, buffer] = parts(step.scratch, units);
+        let paper = options.form == MguForm::ResetBefore;
+
+        for unit in 0..units {
+            let (old, new) = self.shares(f[unit]);
+            dn[unit] = d_next[unit] * new;
+            step.d_prev[unit] = d_next[unit] * old;
+            df[unit] = d_next[unit] * if paper { g[unit] - h[unit] } else { h[unit] - g[unit] };
+        }
+        step.d_x.fill(T::zero());
+        let gates = Gates::new(weights, units, step.x, h, step.dropout);
+        through_activation(activation, g, dn, buffer, |z| self.candidate(&gates, f, product, z));
+        let mut gates = GatesBackward::new(gates, step.d_x, step.d_prev, gradients);
+        gates.input_product(H, dn);
+        match options.form {
+            MguForm::ResetAfter => {
+                for unit in 0..units {
+                    df[unit] += dn[unit] * product[unit];
+                    d[unit] = dn[unit] * f[unit];
+                }
+                gates.recurrent_product(H, d);
+                gates.add_second_bias(H, d);
+            }
+            MguForm::NoReset => gates.recurrent_product(H, dn),
+            MguForm::ResetBefore => {
+                for unit in 0..units {
+                    let q = gates.recurrent_sum(H, unit, product[unit], dn);
+                    df[unit] += q * gates.gates.masked_h(H, unit);
+                    gates.add_to_h(H, unit, q * f[unit]);
+                }
+            }
+        }
+        gates.gate(F, &options.recurrent_activation, f, df, buffer);
+        if options.form == MguForm::ResetAfter {
+            gates.add_second_bias(F, df);
+        }
+    }
+
+    fn assemble(parts: CellParts<T, MguOptions>) -> Self {
+        MguCell { parts }
+    }
+
+    fn parts(&self) -> &CellParts<T, MguOptions> {
+        &self.parts
+    }
+}
+
+impl<T: Float> MguCell<T> {
+    /// The shares of the old state and of the candidate in the new state.
+    fn shares(&self, f: T) -> (T, T) {
+        match self.parts.options.form {
+            MguForm::ResetBefore => (T::one() - f, f),
+            MguForm::ResetAfter | MguForm::NoReset => (f, T::one() - f),
+        }
+    }
+
+    /// The preactivation of the candidate.
+    fn candidate(&self, gates: &Gates<'_, T>, f: &[T], product: &[T], z: &mut [T]) {
+        gates.x_part(H, z);
+        match self.parts.options.form {
+            MguForm::ResetAfter => z.iter_mut().zip(f.iter().zip(product)).for_each(|(z, (&f, &p))| *z += f * p),
+            MguForm::NoReset => gates.add_h_part(H, z),
+            MguForm::ResetBefore => gates.add_recurrent_part(H, product, z),
+        }
+    }
+}
+
+impl<T: Float> Cell for MguCell<T> {
+    cell_methods!(without kernel);
+}
+
+debug_cell!(MguCell);
