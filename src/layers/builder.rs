@@ -39,8 +39,8 @@ impl<C: BuiltInCell> Recurrent<C> {
 }
 
 impl<C: Listed> Recurrent<C> {
-    /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64), the options
-    /// kept.
+    /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64), the
+    /// options kept.
     pub fn cast<U: Float>(&self) -> Recurrent<C::For<U>> {
         Recurrent::with_options(C::For::<U>::assemble(self.cell().parts().cast()), self.options())
     }
