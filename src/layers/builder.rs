@@ -13,8 +13,10 @@ impl<C: BuiltInCell> Builder<'_, C> {
     /// Makes the layer.
     ///
     /// # Errors
-    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
-    /// activation's or initializer's own error.
+    /// [`Error::ZeroSize`](crate::Error::ZeroSize), [`SizeOverflow`](crate::Error::SizeOverflow),
+    /// [`OutOfMemory`](crate::Error::OutOfMemory), [`ActivationWidth`](crate::Error::ActivationWidth),
+    /// [`DropoutRate`](crate::Error::DropoutRate), [`OptionNumber`](crate::Error::OptionNumber), an activation's or
+    /// initializer's own error.
     pub fn build(mut self) -> Result<Recurrent<C>> {
         let run = self.run_options();
         Ok(Recurrent::with_options(self.make_cell()?, run))
