@@ -34,7 +34,7 @@
 //! layers  what a user holds: options, weights, defaults; Bidirectional, Stacked, other wrappers
 //! runner  time: direction, mask, lengths, resets, outputs, the backward pass; knows any cell, and of a layer its core
 //! seeds  the random state of dropout
-//! cells initializers  one step forward and the same step backward: SimpleRNN, LSTM, GRU; how new weights are filled
+//! cells initializers  one step forward and the same step backward, one file each; how new weights are filled
 //! gradients output  what a call and its backward pass return
 //! parameters math  what has weights, and the trait for it; elementary functions for cells of a user's own
 //! state  a (batch, width) array whose columns have names

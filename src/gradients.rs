@@ -262,6 +262,14 @@ impl<T> Default for OutputGradient<'_, T> {
     }
 }
 
+/// The elements of a gradient in row order: so they are made, and nobody else lays them out.
+fn in_row_order<T>(gradient: &mut ArrayD<T>) -> &mut [T] {
+    match gradient.as_slice_mut() {
+        Some(elements) => elements,
+        None => unreachable!("a gradient that isn't laid out by rows"),
+    }
+}
+
 /// The weights' gradients of one cell or layer, to be added to: by number, in the order of its weights.
 #[derive(Debug)]
 pub struct WeightGradients<'a, T> {
@@ -281,12 +289,12 @@ impl<'a, T: Float> WeightGradients<'a, T> {
 
     /// The elements of one weight's gradient in row order.
     pub(crate) fn slice(&mut self, index: usize) -> &mut [T] {
-        self.weights[index].as_slice_mut().unwrap_or(&mut [])
+        in_row_order(&mut self.weights[index])
     }
 
     /// The elements of every weight's gradient in row order, one after another.
     pub(crate) fn slices(&mut self) -> impl Iterator<Item = &mut [T]> {
-        self.weights.iter_mut().map(|weight| weight.as_slice_mut().unwrap_or(&mut []))
+        self.weights.iter_mut().map(in_row_order)
     }
 
     /// Adds the outer product of `x` and `dz` to the gradient of a weight of shape (x.len(), dz.len()).

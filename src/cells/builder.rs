@@ -1,6 +1,7 @@
 //! One builder for the built-in cells and their layers: every option under Keras's name, every error from `build`.
 //!
-//! It makes any weights that a cell lists, and takes any options that a cell has: their setters stand in the cell's file.
+//! It makes any weights that a cell lists, and takes any options that a cell has: their setters stand in the cell's
+//! file.
 
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
@@ -62,7 +63,8 @@ pub(crate) struct RunOptions {
     pub(crate) unroll: bool,
 }
 
-/// Takes a layer's options under Keras's names and makes the layer: `Lstm::builder(3, 4).return_sequences(true).build()?`.
+/// Takes a layer's options under Keras's names and makes the layer:
+/// `Lstm::builder(3, 4).return_sequences(true).build()?`.
 ///
 /// Defaults are Keras's: `activation` tanh, `recurrent_activation` sigmoid, `kernel_initializer` glorot_uniform,
 /// `recurrent_initializer` orthogonal, `bias_initializer` zeros, `unit_forget_bias` and `reset_after` true.
@@ -288,8 +290,8 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
     }
 }
 
-/// The values of a weight. With `unit_forget_bias` Keras calls the initializer twice, for the elements before and behind
-/// the ones; a seeded one then begins anew.
+/// The values of a weight. With `unit_forget_bias` Keras calls the initializer twice, for the elements before and
+/// behind the ones; a seeded one then begins anew.
 fn fill<T: Float>(spec: &WeightSpec) -> Result<ArrayD<T>> {
     let Some(ones) = &spec.ones else { return spec.initializer.initialize(&spec.shape) };
     let mut weight = ArrayD::ones(IxDyn(&spec.shape));

@@ -1,20 +1,20 @@
 //! The hooks of fused kernels: how a cell takes many rows at once, or a row by a shorter way.
 //!
-//! The runner asks a cell for [`Cell::fused`] and speaks to that alone. A cell without kernels is [`ByRow`], which goes
-//! through [`Cell::step`] row by row; a cell with a kernel of its own is [`ByKernel`]. Which of the two it is, is known
-//! when the program is compiled, or (of a cell with options that no kernel has) by one comparison.
+//! The runner asks a cell for [`Cell::fused`] and speaks to that alone. A cell without kernels is [`ByRow`], which
+//! goes through [`Cell::step`] row by row; a cell with a kernel of its own is
+//! [`ByKernel`](super::by_kernel::ByKernel). Which of the two it is, is known when the program is compiled, or (of a
+//! cell with options that no kernel has) by one comparison.
 
-use super::dropout::{only_masks, step_dropout};
+use super::dropout::step_dropout;
 use super::weights::{KERNEL, RECURRENT_KERNEL, Weights};
 use super::{Cell, Step, StepBackward, StepDropout};
 use crate::activation::Activation;
+use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::kernels::activate::reads_preactivation;
 use crate::kernels::backward::Form;
-use crate::kernels::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
-use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
+use crate::rows::{Input, RowStep, Rows, RowsMut};
 
 /// What the runner asks of a cell: many rows of a step at once, projected inputs, the backward pass by kernels.
 ///
@@ -38,6 +38,12 @@ pub trait FusedCell {
 
     /// One step of one row in inference, by the shortest way; `odd` is that of [`StepRows`].
     fn step_row(&self, step: &mut RowStep<'_, Self::Elem>, scratch: &mut [Self::Elem], odd: bool);
+
+    /// [`step_row`](Self::step_row) with memory that grows if it must: all that a step of a stream asks of a cell.
+    #[inline]
+    fn step_only_row(&self, step: &mut RowStep<'_, Self::Elem>, work: &mut Vec<Self::Elem>, odd: bool) {
+        self.step_row(step, take(work, self.rows_scratch_len(1)), odd);
+    }
 
     /// The number of values of scratch that `step_rows_backward` wants for a batch of this many rows.
     fn rows_backward_scratch_len(&self, batch: usize) -> usize;
@@ -137,7 +143,7 @@ impl<C: Cell> FusedCell for ByRow<'_, C> {
 }
 
 /// The backward pass of any cell, through [`Cell::step_backward`].
-fn backward_by_row<C: Cell>(
+pub(super) fn backward_by_row<C: Cell>(
     cell: &C,
     mut call: BackwardRows<'_, C::Elem>,
     gradients: &mut WeightGradients<'_, C::Elem>,
@@ -159,194 +165,6 @@ fn backward_by_row<C: Cell>(
     }
     Ok(())
 }
-
-/// A cell by its kernel.
-#[derive(Debug)]
-pub(super) struct ByKernel<'c, C: Cell, K> {
-    pub(super) cell: &'c C,
-    pub(super) kernel: &'c K,
-    pub(super) form: Form,
-    pub(super) weights: &'c Weights<C::Elem>,
-    pub(super) activation: &'c Activation,
-    pub(super) recurrent_activation: &'c Activation,
-}
-
-impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> ByKernel<'_, C, K> {
-    /// One step by hand, as [`Cell::step`] is given it.
-    pub(super) fn step(&self, step: Step<'_, T>) {
-        let (call, dropout) = step.into_rows();
-        self.advance(call, dropout);
-    }
-
-    fn advance(&self, call: StepRows<'_, T>, dropout: Option<DropoutRows<'_, T>>) {
-        self.kernel.step(KernelStep {
-            rows: call.rows,
-            input: call.input,
-            prev: call.prev,
-            next: call.next,
-            saved: call.tape,
-            dropout,
-            scratch: call.scratch,
-            odd_step: call.odd,
-            activation: self.activation,
-            recurrent_activation: self.recurrent_activation,
-        });
-    }
-}
-
-impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> FusedCell for ByKernel<'_, C, K> {
-    type Elem = T;
-
-    fn projected_len(&self) -> usize {
-        self.kernel.projected_len()
-    }
-
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        self.kernel.project(count, x, out);
-    }
-
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        self.kernel.scratch_len(batch)
-    }
-
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        let dropout = only_masks(self.cell.dropout(), call.dropout);
-        self.advance(call, dropout);
-    }
-
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        self.kernel.step_row(step, (self.activation, self.recurrent_activation), odd, scratch);
-    }
-
-    fn rows_backward_scratch_len(&self, _batch: usize) -> usize {
-        self.cell.backward_scratch_len()
-    }
-
-    fn step_rows_backward(&self, call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        backward_by_row(self.cell, call, gradients)
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        false
-    }
-
-    /// None for activations whose backward pass needs the preactivations, which the kernels don't keep.
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        let &ByKernel { form, weights, activation, recurrent_activation, .. } = self;
-        let keeps = !reads_preactivation(activation) && !reads_preactivation(recurrent_activation);
-        keeps.then_some(BackwardPlan { form, weights, activation, recurrent_activation })
-    }
-}
-
-/// A cell that has a kernel for some of its options.
-#[derive(Debug)]
-pub(super) enum KernelOrRows<'c, C: Cell, K> {
-    Kernel(ByKernel<'c, C, K>),
-    Rows(ByRow<'c, C>),
-}
-
-macro_rules! either {
-    ($self:ident, $way:ident => $call:expr) => {
-        match $self {
-            KernelOrRows::Kernel($way) => $call,
-            KernelOrRows::Rows($way) => $call,
-        }
-    };
-}
-
-impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> FusedCell for KernelOrRows<'_, C, K> {
-    type Elem = T;
-
-    fn projected_len(&self) -> usize {
-        either!(self, way => way.projected_len())
-    }
-
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-        either!(self, way => way.project(count, x, out));
-    }
-
-    #[inline]
-    fn rows_scratch_len(&self, batch: usize) -> usize {
-        either!(self, way => way.rows_scratch_len(batch))
-    }
-
-    #[inline]
-    fn step_rows(&self, call: StepRows<'_, T>) {
-        either!(self, way => way.step_rows(call));
-    }
-
-    #[inline]
-    fn step_row(&self, step: &mut RowStep<'_, T>, scratch: &mut [T], odd: bool) {
-        either!(self, way => way.step_row(step, scratch, odd));
-    }
-
-    fn rows_backward_scratch_len(&self, batch: usize) -> usize {
-        either!(self, way => way.rows_backward_scratch_len(batch))
-    }
-
-    fn step_rows_backward(&self, call: BackwardRows<'_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        either!(self, way => way.step_rows_backward(call, gradients))
-    }
-
-    fn may_fail_backward(&self) -> bool {
-        false
-    }
-
-    fn backward_plan(&self) -> Option<BackwardPlan<'_, T>> {
-        either!(self, way => way.backward_plan())
-    }
-}
-
-/// What the kernels of cells have in common: the weights packed for steps of one row and of many.
-pub(super) trait CellKernel<T: Float> {
-    fn projected_len(&self) -> usize;
-    fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>);
-    fn scratch_len(&self, rows: usize) -> usize;
-    fn step(&self, call: KernelStep<'_, T>);
-    fn step_row(
-        &self,
-        step: &mut RowStep<'_, T>,
-        activations: (&Activation, &Activation),
-        odd: bool,
-        scratch: &mut [T],
-    );
-}
-
-macro_rules! cell_kernels {
-    ($($kernel:ident)*) => {$(
-        impl<T: Float> CellKernel<T> for $kernel<T> {
-            #[inline]
-            fn projected_len(&self) -> usize {
-                self.projected_len()
-            }
-            #[inline]
-            fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>) {
-                self.project(count, x, out);
-            }
-            #[inline]
-            fn scratch_len(&self, rows: usize) -> usize {
-                self.scratch_len(rows)
-            }
-            #[inline]
-            fn step(&self, call: KernelStep<'_, T>) {
-                self.step(call);
-            }
-            #[inline]
-            fn step_row(
-                &self,
-                step: &mut RowStep<'_, T>,
-                (activation, recurrent_activation): (&Activation, &Activation),
-                odd: bool,
-                scratch: &mut [T],
-            ) {
-                self.step_row(step, activation, recurrent_activation, odd, scratch);
-            }
-        }
-    )*};
-}
-
-cell_kernels!(SimpleRnnKernel LstmKernel GruKernel);
 
 /// One step of some rows of a batch: what [`FusedCell::step_rows`] reads and writes.
 #[doc(hidden)]

@@ -1,5 +1,5 @@
-//! A gate, `activation(x K + h R + b)`, forward and backward, as plain loops over one row: what the cells' equations are
-//! written with. Gates stand side by side in the columns of the weights; a gate is named by its place there.
+//! A gate, `activation(x K + h R + b)`, forward and backward, as plain loops over one row: what the cells' equations
+//! are written with. Gates stand side by side in the columns of the weights; a gate is named by its place there.
 
 use super::StepDropout;
 use super::weights::{BIAS, KERNEL, RECURRENT_KERNEL, Weights};
@@ -192,8 +192,8 @@ impl<'a, 'g, T: Float> GatesBackward<'a, 'g, T> {
     }
 }
 
-/// The gradient of a value, `d`, becomes that of its preactivation. `z` makes the preactivation, if the activation can't
-/// do without it.
+/// The gradient of a value, `d`, becomes that of its preactivation. `z` makes the preactivation, if the activation
+/// can't do without it.
 pub(super) fn through_activation<T: Float>(
     activation: &Activation,
     y: &[T],

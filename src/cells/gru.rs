@@ -2,7 +2,7 @@
 
 use super::builder::{Builder, Recipe};
 use super::built_in::{BuiltInCell, CellOptions, CellSpec, WeightSpec, cell_methods, debug_cell};
-use super::fused::ByKernel;
+use super::by_kernel::ByKernel;
 use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
 use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
@@ -23,9 +23,9 @@ use crate::structure::StructureVisitor;
 /// h' = z h + (1 - z) g
 /// ```
 ///
-/// Weights: `kernel` (input_size, 3 units), `recurrent_kernel` (units, 3 units); `bias` (2, 3 units) with `reset_after`,
-/// the input's in row 0 and the recurrent one in row 1, which are both added, else (3 units). As a layer it is
-/// [`Gru`](crate::Gru), Keras's `GRU`, with its defaults:
+/// Weights: `kernel` (input_size, 3 units), `recurrent_kernel` (units, 3 units); `bias` (2, 3 units) with
+/// `reset_after`, the input's in row 0 and the recurrent one in row 1, which are both added, else (3 units). As a
+/// layer it is [`Gru`](crate::Gru), Keras's `GRU`, with its defaults:
 ///
 /// ```
 /// use ndarray::prelude::*;

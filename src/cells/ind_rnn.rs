@@ -17,8 +17,8 @@ use crate::state::StateLayout;
 /// ```
 ///
 /// Weights: `kernel` (input_size, units), `recurrent_kernel` (units), which is u, and `bias` (units). As a layer it is
-/// [`IndRnn`](crate::IndRnn), with a SimpleRNN's defaults but that of u, a vector: uniform between -1 and 1, so that no unit
-/// grows. The paper's activation is relu. `recurrent_dropout` drops h as a SimpleRNN's does.
+/// [`IndRnn`](crate::IndRnn), with a SimpleRNN's defaults but that of u, a vector: uniform between -1 and 1, so that
+/// no unit grows. The paper's activation is relu. `recurrent_dropout` drops h as a SimpleRNN's does.
 ///
 /// ```
 /// use ndarray::prelude::*;

@@ -13,7 +13,8 @@ use crate::initializers::Initializer;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
-/// One step of an LSTM with layer normalization. Its state is `h`, `c`; the gates stand in the order of an LSTM's: i, f, c, o.
+/// One step of an LSTM with layer normalization. Its state is `h`, `c`; the gates stand in the order of an LSTM's: i,
+/// f, c, o.
 ///
 /// ```text
 /// LN(v; gamma, beta) = gamma (v - mean of v) / sqrt(variance of v + epsilon) + beta
@@ -27,8 +28,8 @@ use crate::structure::StructureVisitor;
 /// h' = o activation(LN(c'; state_gamma, state_beta))
 /// ```
 ///
-/// The next step gets c' as it is, not normalized. The variance is divided by the count, and `epsilon` is 1e-5, both as in
-/// PyTorch.
+/// The next step gets c' as it is, not normalized. The variance is divided by the count, and `epsilon` is 1e-5, both
+/// as in PyTorch.
 ///
 /// Weights: `kernel` (input_size, 4 units), `recurrent_kernel` (units, 4 units), `bias` (4 units), `kernel_gamma`,
 /// `kernel_beta`, `recurrent_gamma`, `recurrent_beta` (4 units each), `state_gamma`, `state_beta` (units each); gammas
@@ -174,8 +175,8 @@ impl<T: Float> BuiltInCell for LayerNormLstmCell<T> {
     /// t  = activation(LN(c')):  do = dh' t,  dc' += through the normalization of activation'(LN(c')) o dh'
     /// di = dc' g,   df = dc' c,   dg = dc' i,   dc = dc' f
     /// ```
-    /// then, with `dz` the gradients of all preactivations, back through the two normalizations and as in every gate. The
-    /// tape holds i, f, g, o; x K and h R, normalized; and 1 / s of both.
+    /// then, with `dz` the gradients of all preactivations, back through the two normalizations and as in every gate.
+    /// The tape holds i, f, g, o; x K and h R, normalized; and 1 / s of both.
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
         let CellParts { units, weights, activation, .. } = &self.parts;
         let units = *units;

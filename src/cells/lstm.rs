@@ -2,7 +2,8 @@
 
 use super::builder::{Builder, Recipe};
 use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
-use super::fused::{ByKernel, ByRow, KernelOrRows};
+use super::by_kernel::{ByKernel, KernelOrRows};
+use super::fused::ByRow;
 use super::gates::{Gates, GatesBackward, add_scaled, apply, dot, parts, through_activation};
 use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
@@ -53,8 +54,9 @@ use crate::structure::StructureVisitor;
 /// projection_units  h' = (o activation(c')) Q                                             (Sak et al. 2014)
 /// ```
 ///
-/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i, o;
-/// `projection_kernel` (units, projection_units). With a projection the recurrent kernel is (projection_units, 4 units).
+/// Their weights stand behind the others: `peephole_kernel` (3 units), i, f, o, or with `input_forget` (2 units), i,
+/// o; `projection_kernel` (units, projection_units). With a projection the recurrent kernel is (projection_units, 4
+/// units).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -428,7 +430,7 @@ impl<T: Float> LstmCell<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn by_kernel(&self) -> Option<ByKernel<'_, Self, LstmKernel<T>>> {
         let CellParts { weights, activation, options, .. } = &self.parts;
         let (form, recurrent_activation) = (Form::Lstm, &options.recurrent_activation);
@@ -461,7 +463,7 @@ impl<T: Float> Cell for LstmCell<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn fused(&self) -> impl FusedCell<Elem = T> {
         match self.by_kernel() {
             Some(kernel) => KernelOrRows::Kernel(kernel),

@@ -10,8 +10,8 @@ use crate::gradients::WeightGradients;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
-/// One step of a minimal gated unit: a GRU whose update and reset gates are one. Its state is `h`; the gates stand in the
-/// order f, h.
+/// One step of a minimal gated unit: a GRU whose update and reset gates are one. Its state is `h`; the gates stand in
+/// the order f, h.
 ///
 /// ```text
 /// f  = recurrent_activation(x Kf + h Rf + bf)       forget gate
@@ -26,9 +26,9 @@ use crate::structure::StructureVisitor;
 ///
 /// Beware: flax's gate keeps the old state, the paper's takes the new one.
 ///
-/// Weights: `kernel` (input_size, 2 units), `recurrent_kernel` (units, 2 units); `bias` (2, 2 units) with the reset after
-/// the product, the input's in row 0 and the recurrent one in row 1, which are both added, else (2 units). As a layer it
-/// is [`Mgu`](crate::Mgu), with a GRU's defaults:
+/// Weights: `kernel` (input_size, 2 units), `recurrent_kernel` (units, 2 units); `bias` (2, 2 units) with the reset
+/// after the product, the input's in row 0 and the recurrent one in row 1, which are both added, else (2 units). As a
+/// layer it is [`Mgu`](crate::Mgu), with a GRU's defaults:
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -134,7 +134,7 @@ impl<T: Float> BuiltInCell for MguCell<T> {
     }
 
     /// ```text
-    /// df = dh' (h - g),   dg = dh' (1 - f),   dh = dh' f,   dn = activation'(..) dg        (the paper: f and 1 - f change)
+    /// df = dh' (h - g),   dg = dh' (1 - f),   dh = dh' f,   dn = activation'(..) dg    (paper: 1 - f and f change)
     /// ResetAfter:   df += dn (h Rh + ch),  the product h Rh + ch gets dn f
     /// NoReset:      the product h Rh gets dn
     /// ResetBefore:  q = dn Rh^T,  df += q h,  dh += q f

@@ -10,6 +10,7 @@
 
 pub(crate) mod builder;
 mod built_in;
+mod by_kernel;
 mod dropout;
 mod fused;
 mod gates;
@@ -44,8 +45,8 @@ use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// The list of the built-in cells. A line: the cell's file and type, the layer's name, and the class name, in Keras's words
-/// where Keras has it.
+/// The list of the built-in cells. A line: the cell's file and type, the layer's name, and the class name, in Keras's
+/// words where Keras has it.
 macro_rules! each_cell {
     ($then:ident) => {
         $then! {

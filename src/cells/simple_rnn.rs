@@ -2,7 +2,7 @@
 
 use super::builder::Recipe;
 use super::built_in::{BuiltInCell, CellSpec, WeightSpec, cell_methods, debug_cell};
-use super::fused::ByKernel;
+use super::by_kernel::ByKernel;
 use super::gates::{Gates, GatesBackward, apply};
 use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::float::Float;

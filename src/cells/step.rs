@@ -25,8 +25,8 @@ pub struct Step<'a, T> {
 }
 
 impl<'a, T> Step<'a, T> {
-    /// A step without scratch and dropout, to try out a cell alone. Nothing is checked here: a built-in cell that is given
-    /// slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
+    /// A step without scratch and dropout, to try out a cell alone. Nothing is checked here: a built-in cell that is
+    /// given slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
     ///
     /// ```
     /// use recurrent::{Cell, Lstm, Step};

@@ -10,8 +10,8 @@ pub(crate) const KERNEL: usize = 0;
 pub(crate) const RECURRENT_KERNEL: usize = 1;
 pub(crate) const BIAS: usize = 2;
 
-/// The weights of a built-in cell in Keras's shapes, in the order of its list of [`WeightSpec`](super::WeightSpec)s: the
-/// truth from which kernels pack their own form. What the options leave out has a place, and no weight at it.
+/// The weights of a built-in cell in Keras's shapes, in the order of its list of [`WeightSpec`](super::WeightSpec)s:
+/// the truth from which kernels pack their own form. What the options leave out has a place, and no weight at it.
 #[doc(hidden)]
 #[derive(Debug, Clone)]
 pub struct Weights<T>(Vec<Option<Weight<T>>>);

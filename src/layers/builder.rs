@@ -13,8 +13,10 @@ impl<C: BuiltInCell> Builder<'_, C> {
     /// Makes the layer.
     ///
     /// # Errors
-    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
-    /// activation's or initializer's own error.
+    /// [`Error::ZeroSize`](crate::Error::ZeroSize), [`SizeOverflow`](crate::Error::SizeOverflow),
+    /// [`OutOfMemory`](crate::Error::OutOfMemory), [`ActivationWidth`](crate::Error::ActivationWidth),
+    /// [`DropoutRate`](crate::Error::DropoutRate), [`OptionNumber`](crate::Error::OptionNumber), an activation's or
+    /// initializer's own error.
     pub fn build(mut self) -> Result<Recurrent<C>> {
         let run = self.run_options();
         Ok(Recurrent::with_options(self.make_cell()?, run))
@@ -39,8 +41,8 @@ impl<C: BuiltInCell> Recurrent<C> {
 }
 
 impl<C: Listed> Recurrent<C> {
-    /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64), the options
-    /// kept.
+    /// The same layer for another element type: every weight rounded once (f64 to f32) or exact (f32 to f64), the
+    /// options kept.
     pub fn cast<U: Float>(&self) -> Recurrent<C::For<U>> {
         Recurrent::with_options(C::For::<U>::assemble(self.cell().parts().cast()), self.options())
     }

@@ -5,7 +5,6 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Layer, summary, unrolled};
-use crate::buffers::take;
 use crate::cells::builder::RunOptions;
 use crate::cells::{Cell, FusedCell, check_output};
 use crate::error::{Error, Result};
@@ -248,10 +247,10 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
     }
 
+    #[inline]
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;
-        let work = take(&mut scratch.work, self.cell.fused().rows_scratch_len(1));
-        self.cell.fused().step_row(step, work, scratch.odd);
+        self.cell.fused().step_only_row(step, &mut scratch.work, scratch.odd);
     }
 
     fn can_train(&self) -> Result<()> {

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::parameters::Parameters;
 use crate::room::Room;
-use crate::rows::{RowInput, RowStep, Rows, RowsMut};
+use crate::rows::{RowStep, Rows, RowsMut};
 use crate::seeds::DropoutState;
 
 /// Sizes and flags of a layer. A wrapper says what differs from the layer inside: `LayerSpec { work, ..inner }`.
@@ -119,8 +119,7 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
     /// [`step_into`](LayerCore::step_into) of the only row, by the shortest way: an output that is part of the state is not
     /// written to `carry`, until [`catch_up`](LayerCore::catch_up) does so.
     fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {
-        let RowInput::Raw(x) = step.input else { return };
-        let (prev, width, carry_width) = (step.prev, step.next.len(), carry.len());
+        let (x, prev, width, carry_width) = (step.input.features(), step.prev, step.next.len(), carry.len());
         let (next, carry) = (RowsMut::packed(&mut *step.next, width), RowsMut::packed(carry, carry_width));
         self.step_into(1, Rows::packed(x, x.len()), Rows::packed(prev, prev.len()), next, carry, scratch);
     }
