@@ -145,7 +145,7 @@ pub(super) fn flat<A: Arch, T: Element, S: Epilogue<T>>(
 /// row after large ones.
 #[inline(always)]
 fn rows_in_block<A: Arch>(lines: usize, left: usize) -> usize {
-    match (A::most_rows(lines), left) {
+    match (A::MOST_ROWS[lines], left) {
         (2, left) => left.min(2),
         (_, 5) => 3,
         (_, 7) => 4,
@@ -194,10 +194,10 @@ impl<T: Element, V: Lanes<T>, const G: usize, const PARK: bool> Kernel for Sums<
 impl<T: Element, V: Lanes<T>, const G: usize, const PARK: bool> Sums<'_, T, V, G, PARK> {
     #[inline(always)]
     fn lines<A: Arch, const M: usize>(self) {
-        if M > A::most_rows(G) {
+        if const { M > A::MOST_ROWS[G] } {
             // Trap 8: `rows_in_block` doesn't ask for it, so it need not be compiled.
             unreachable!("more rows than registers");
-        } else if A::ALL_LINES_AT_ONCE || M == 1 {
+        } else if const { A::ALL_LINES_AT_ONCE || M == 1 } {
             self.lines_at_once::<A, G, M>();
         } else {
             self.lines_at_once::<A, 1, M>();

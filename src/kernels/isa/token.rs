@@ -30,8 +30,8 @@ pub(crate) trait Arch: Copy + 'static {
     /// The same as a value that can be dispatched on.
     fn isa(self) -> Isa;
 
-    /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers.
-    fn most_rows(lines: usize) -> usize;
+    /// The most rows of which the sums of so many lines (one, if not all at once) stay in registers, by lines.
+    const MOST_ROWS: [usize; 5];
 
     /// `a * b + c`: one rounding where the machine has fused multiply-add, else two.
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T;
@@ -117,14 +117,11 @@ pub(crate) struct Baseline;
 
 impl Arch for Avx512 {
     const ALL_LINES_AT_ONCE: bool = true;
+    // Of 32 registers 24 are sums; others hold the lines and what is broadcast.
+    const MOST_ROWS: [usize; 5] = [8, 8, 8, 8, 6];
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Avx512(self)
-    }
-    // Of 32 registers 24 are sums; others hold the lines and what is broadcast.
-    #[inline(always)]
-    fn most_rows(lines: usize) -> usize {
-        if lines == 4 { 6 } else { 8 }
     }
     #[inline(always)]
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
@@ -134,14 +131,11 @@ impl Arch for Avx512 {
 
 impl Arch for Avx2 {
     const ALL_LINES_AT_ONCE: bool = false;
+    // A line is two registers: of 16, 12 are sums.
+    const MOST_ROWS: [usize; 5] = [6; 5];
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Avx2(self)
-    }
-    // A line is two registers: of 16, 12 are sums.
-    #[inline(always)]
-    fn most_rows(_lines: usize) -> usize {
-        6
     }
     #[inline(always)]
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
@@ -167,14 +161,11 @@ impl Baseline {
 
 impl Arch for Baseline {
     const ALL_LINES_AT_ONCE: bool = false;
+    // A line is four registers of 128 bits: of 32 (aarch64), 24 are sums; of 16, 8.
+    const MOST_ROWS: [usize; 5] = [if cfg!(target_arch = "aarch64") { 6 } else { 2 }; 5];
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Baseline(self)
-    }
-    // A line is four registers of 128 bits: of 32 (aarch64), 24 are sums; of 16, 8.
-    #[inline(always)]
-    fn most_rows(_lines: usize) -> usize {
-        if cfg!(target_arch = "aarch64") { 6 } else { 2 }
     }
     #[inline(always)]
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
