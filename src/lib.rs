@@ -202,11 +202,11 @@ mod cells;
 pub mod design;
 mod error;
 mod float;
+#[cfg(feature = "keras")]
+mod formats;
 mod gradients;
 mod graph;
 mod initializers;
-#[cfg(feature = "keras")]
-mod interchange;
 mod kernels;
 mod layers;
 mod mask;
@@ -234,14 +234,14 @@ pub use cells::stacked::{StackedCells, StackedCellsBuilder};
 pub use cells::{Cell, CellDropout, Step, StepBackward, StepDropout};
 pub use error::{Error, Result};
 pub use float::Float;
+#[cfg(feature = "keras")]
+pub use formats::keras;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use graph::{
     AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelGradients, ModelState, ModelStream,
     ModelTape, Node, Sequential, SequentialBuilder,
 };
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
-#[cfg(feature = "keras")]
-pub use interchange::keras;
 #[doc(hidden)]
 pub use kernels::{limits, paths};
 pub use layers::Layer;

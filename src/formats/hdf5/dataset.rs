@@ -1,0 +1,173 @@
+//! Datasets: what a header says of them, and their contents.
+
+use std::borrow::Cow;
+
+use super::bytes::at;
+use super::chunks::Chunks;
+use super::datatype::{Datatype, Element, byte_count, dataspace, half};
+use super::filters::Filter;
+use super::{Hdf5, Object, damaged, object};
+use crate::formats::error::{Found, Problem};
+
+/// What a dataset is, by its header alone.
+#[derive(Debug)]
+pub(crate) struct Dataset<'a> {
+    kind: Datatype,
+    pub(crate) shape: Vec<usize>,
+    storage: Storage<'a>,
+    filters: Vec<Filter>,
+    address: u64,
+}
+
+/// Where the elements are.
+#[derive(Debug)]
+enum Storage<'a> {
+    /// In one piece.
+    Plain(&'a [u8]),
+    /// Nowhere: nobody has written any.
+    Unwritten,
+    Chunked(Chunks),
+}
+
+/// The content of a dataset: checked to be whole, not yet converted.
+#[derive(Debug, Clone)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) element: Element,
+    pub(crate) shape: Vec<usize>,
+    data: Cow<'a, [u8]>,
+    big_endian: bool,
+}
+
+impl Dataset<'_> {
+    pub(crate) fn element(&self) -> Element {
+        self.kind.element
+    }
+}
+
+impl Tensor<'_> {
+    /// The number of elements.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The numbers, in row order; nothing for other elements. Whole numbers of 8 bytes may not be exact in an f64;
+    /// `single` rounds them to f32 at once.
+    pub(crate) fn numbers(&self, single: bool) -> Box<dyn Iterator<Item = f64> + '_> {
+        let whole = move |number: i128| if single { f64::from(number as f32) } else { number as f64 };
+        match self.element {
+            Element::F16 => self.each(|bytes| half(u16::from_le_bytes(bytes)).into()),
+            Element::BF16 => self.each(|bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16).into()),
+            Element::F32 => self.each(|bytes| f32::from_le_bytes(bytes).into()),
+            Element::F64 => self.each(f64::from_le_bytes),
+            Element::Integer { size, signed } | Element::Enumeration { size, signed } => match (size, signed) {
+                (1, true) => self.each(|bytes| i8::from_le_bytes(bytes).into()),
+                (1, false) => self.each(|bytes| u8::from_le_bytes(bytes).into()),
+                (2, true) => self.each(|bytes| i16::from_le_bytes(bytes).into()),
+                (2, false) => self.each(|bytes| u16::from_le_bytes(bytes).into()),
+                (4, true) => self.each(move |bytes| whole(i32::from_le_bytes(bytes).into())),
+                (4, false) => self.each(move |bytes| whole(u32::from_le_bytes(bytes).into())),
+                (8, true) => self.each(move |bytes| whole(i64::from_le_bytes(bytes).into())),
+                (8, false) => self.each(move |bytes| whole(u64::from_le_bytes(bytes).into())),
+                _ => Box::new(std::iter::empty()),
+            },
+            _ => Box::new(std::iter::empty()),
+        }
+    }
+
+    /// Each element's bytes, from the lowest to the highest, converted.
+    fn each<const N: usize>(&self, convert: impl Fn([u8; N]) -> f64 + 'static) -> Box<dyn Iterator<Item = f64> + '_> {
+        let elements = self.data.as_chunks::<N>().0.iter();
+        match self.big_endian {
+            false => Box::new(elements.map(move |&bytes| convert(bytes))),
+            true => Box::new(elements.map(move |&(mut bytes)| {
+                bytes.reverse();
+                convert(bytes)
+            })),
+        }
+    }
+}
+
+impl<'a> Hdf5<'a> {
+    /// Whether an object is a dataset; else it is a group.
+    pub(crate) fn is_dataset(&self, object: Object) -> Found<bool> {
+        Ok(self.messages(object)?.iter().any(|message| message.kind == object::LAYOUT))
+    }
+
+    /// What a dataset is, without a look at its elements.
+    pub(crate) fn dataset(&self, path: &str, object: Object) -> Found<Dataset<'a>> {
+        let refuse = |feature| Err(Problem::Hdf5Feature { object: path.into(), feature });
+        let (mut kind, mut shape, mut storage, mut filters) = (None, None, None, vec![]);
+        for message in self.messages(object)? {
+            match message.kind {
+                object::DATATYPE => kind = Some(Datatype::read(&mut message.cursor()?)?),
+                object::DATASPACE => shape = Some(dataspace(&mut message.cursor()?, self.length_size)?),
+                object::FILTERS => filters = Filter::pipeline(message.cursor()?)?,
+                object::EXTERNAL_FILES => return refuse("data in another file"),
+                object::LAYOUT => match self.storage(message)? {
+                    Ok(found) => storage = Some(found),
+                    Err(feature) => return refuse(feature),
+                },
+                _ => {}
+            }
+        }
+        let (Some(mut kind), Some(shape), Some(storage)) = (kind, shape, storage) else {
+            return Err(damaged(object.address, "a dataset without type, shape or content"));
+        };
+        if let Some(feature) = filters.iter().find_map(|filter| match filter {
+            Filter::Unknown(feature) => Some(*feature),
+            _ => None,
+        }) {
+            return refuse(feature);
+        }
+        // Keras 3 writes what HDF5 has no type for as bytes, and says so beside them.
+        if kind.element == Element::Opaque(2)
+            && self.strings(object, "dtype")?.is_some_and(|texts| texts == ["bfloat16"])
+        {
+            kind.element = Element::BF16;
+        }
+        Ok(Dataset { kind, shape, storage, filters, address: object.address })
+    }
+
+    /// Where the elements are, or the feature of HDF5 that isn't read.
+    fn storage(&self, message: object::Message<'a>) -> Found<Result<Storage<'a>, &'static str>> {
+        let mut cursor = message.cursor()?;
+        let (version, class) = (cursor.u8()?, cursor.u8()?);
+        Ok(match (version, class) {
+            (3 | 4, 0) => {
+                let size = cursor.u16()?;
+                Ok(Storage::Plain(cursor.take(size.into())?))
+            }
+            (3 | 4, 1) => {
+                let address = cursor.uint(self.offset_size)?;
+                let size = cursor.uint(self.length_size)?;
+                Ok(match self.is_undefined(address) {
+                    true => Storage::Unwritten,
+                    false => Storage::Plain(at(self.bytes, address, size)?),
+                })
+            }
+            (3 | 4, 2) => self.chunks(version, &mut cursor)?.map(Storage::Chunked),
+            (3 | 4, _) => Err("virtual storage"),
+            _ => Err("an old version of the data layout"),
+        })
+    }
+
+    /// A dataset's content. All of it must have been written; chunks are put together.
+    pub(crate) fn tensor(&self, path: &str, object: Object) -> Found<Tensor<'a>> {
+        let dataset = self.dataset(path, object)?;
+        let Dataset { kind, shape, storage, filters, address } = dataset;
+        let size = byte_count(&shape, kind.size);
+        let size = size.ok_or_else(|| damaged(address, "a dataset's shape is too large"))?;
+        let data = match storage {
+            Storage::Plain(bytes) => Cow::Borrowed(bytes),
+            Storage::Chunked(_) | Storage::Unwritten if size == 0 => Cow::Borrowed(&[][..]),
+            Storage::Chunked(chunks) => Cow::Owned(self.assemble(&chunks, &filters, &shape, kind.size, address)?),
+            Storage::Unwritten => {
+                return Err(Problem::Hdf5Feature { object: path.into(), feature: "a dataset that was never written" });
+            }
+        };
+        if data.len() != size {
+            return Err(damaged(address, "a dataset's shape and size don't agree"));
+        }
+        Ok(Tensor { element: kind.element, shape, data, big_endian: kind.big_endian })
+    }
+}

@@ -1,0 +1,33 @@
+//! Embedding.
+
+use super::{Built, Class, Holds, INPUTS, Reading, options};
+use crate::float::Float;
+use crate::formats::error::Found;
+use crate::graph::ops;
+use crate::initializers::Initializer;
+use crate::layers::embedding::Embedding;
+
+impl<T: Float> Class<T> {
+    pub(super) const EMBEDDING: &'static [Self] =
+        &[Class::layer("Embedding", INPUTS, Holds::Weights(|_| Ok(vec!["embeddings"])), read)];
+}
+
+fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
+    reading.made_with(&["embeddings"])?;
+    reading.plain()?;
+    // The length of sequences, which the input says.
+    reading.fields.loose(&["input_length"], "a whole number, a list of them or null", |json| {
+        json.is_null() || json.integers().is_ok() || json.shape().is_ok()
+    })?;
+    let (rows, columns) = (reading.size("input_dim")?, reading.size("output_dim")?);
+    let weights = reading.tensors(reading.place, &["embeddings"])?;
+    reading.expect_shape(&weights[0], &[rows, columns])?;
+    let refused = |source| reading.refused(source);
+    let mut layer = Embedding::builder(rows, columns)
+        .mask_zero(reading.fields.default_flag("mask_zero", false)?)
+        .embeddings_initializer(Initializer::Zeros)
+        .build()
+        .map_err(refused)?;
+    layer.set_embeddings(weights[0].array.view()).map_err(refused)?;
+    Ok(Built::with(ops::embedding::Embedding::new(layer), options::count(&weights)))
+}

@@ -1,0 +1,256 @@
+//! The classes of Keras that are read, each in one place: its name, what its `call` takes, the weights that it holds,
+//! and how it is read.
+//!
+//! A group of classes is a file here, with a part of the table: see [`Class`]. A class of Keras's that isn't in the
+//! table is refused by name.
+
+pub(super) mod activations;
+mod bidirectional;
+mod cells;
+mod dense;
+mod embedding;
+mod masking;
+mod merging;
+mod normalization;
+mod operations;
+mod options;
+mod recurrent;
+mod shapes;
+mod time_distributed;
+mod training_only;
+
+use std::sync::Arc;
+
+use super::Options;
+use super::description::Described;
+use super::json::{Fields, Json};
+use super::unsupported::{TAKE_OUT, way_out};
+use super::version::Version;
+use super::weights::{Layout, Place, Weights};
+use crate::float::Float;
+use crate::formats::error::{Found, within};
+use crate::graph::operation::{Op, Operation};
+use crate::state::StateLayout;
+
+pub(super) use self::cells::CellKind;
+
+/// A class of Keras's.
+pub(super) struct Class<T: Float> {
+    pub(super) name: &'static str,
+    /// What Keras's `call` takes, in order.
+    pub(super) arguments: &'static [&'static str],
+    pub(super) holds: Holds,
+    pub(super) reads: Reads<T>,
+}
+
+/// The weights of a layer, as far as its options tell: what the legacy format must know before any is read.
+#[derive(Clone, Copy)]
+pub(super) enum Holds {
+    Nothing,
+    /// Weights of these names, by its options.
+    Weights(fn(&Fields<'_>) -> Found<Vec<&'static str>>),
+    /// Those of the layer in this option.
+    Layer(&'static str),
+    /// Those of the layers in the list in this option.
+    Layers(&'static str),
+    /// Those of both directions.
+    Directions,
+}
+
+/// How a class is read.
+pub(super) enum Reads<T: Float> {
+    /// An input of the model, which has no operation.
+    Input,
+    Layer(fn(&Reading<'_, '_>) -> Found<Built<T>>),
+    /// A layer of one cell over time.
+    Recurrent(CellKind),
+    /// A cell, which is no layer by itself.
+    Cell(CellKind),
+    /// An operation that isn't a layer: those that masks are made with.
+    Operation(fn(&Reading<'_, '_>) -> Found<Op<T>>),
+}
+
+/// What layers of one input take.
+const INPUTS: &[&str] = &["inputs"];
+const INPUTS_AND_TRAINING: &[&str] = &["inputs", "training"];
+const INPUTS_TRAINING_MASK: &[&str] = &["inputs", "training", "mask"];
+
+/// What a model takes when it is called as a layer.
+pub(super) const ARGUMENTS_OF_A_MODEL: &[&str] = INPUTS_TRAINING_MASK;
+
+impl<T: Float> Class<T> {
+    const INPUT: &'static [Class<T>] =
+        &[Class { name: "InputLayer", arguments: &[], holds: Holds::Nothing, reads: Reads::Input }];
+
+    /// All classes, those of one group together; layers come before operations.
+    const ALL: &'static [&'static [Class<T>]] = &[
+        Self::INPUT,
+        Self::RECURRENT,
+        Self::CELLS,
+        Self::BIDIRECTIONAL,
+        Self::TIME_DISTRIBUTED,
+        Self::DENSE,
+        Self::EMBEDDING,
+        Self::MASKING,
+        Self::ACTIVATIONS,
+        Self::NORMALIZATION,
+        Self::SHAPES,
+        Self::MERGING,
+        Self::TRAINING_ONLY,
+        Self::OPERATIONS,
+    ];
+
+    /// The class of a layer, which must be Keras's and known.
+    pub(super) fn of(layer: &Described<'_>) -> Found<&'static Self> {
+        let name = layer.identity.keras(layer.path())?;
+        let operation = layer.identity.is_operation();
+        let fits =
+            |class: &&Self| class.name == name && operation.is_none_or(|operation| operation == class.is_operation());
+        Self::ALL
+            .iter()
+            .copied()
+            .flatten()
+            .find(fits)
+            .ok_or_else(|| layer.unsupported(way_out(name, operation == Some(true))))
+    }
+
+    pub(super) fn is_operation(&self) -> bool {
+        matches!(self.reads, Reads::Operation(_))
+    }
+
+    const fn layer(
+        name: &'static str,
+        arguments: &'static [&'static str],
+        holds: Holds,
+        read: fn(&Reading<'_, '_>) -> Found<Built<T>>,
+    ) -> Self {
+        Class { name, arguments, holds, reads: Reads::Layer(read) }
+    }
+}
+
+/// Whether it is an operation that isn't a layer: those have no weights.
+pub(super) fn is_operation(layer: &Described<'_>) -> bool {
+    layer.identity.is_operation().unwrap_or_else(|| Class::<f32>::of(layer).is_ok_and(Class::is_operation))
+}
+
+/// Of each weight of a layer, in order, whether it is trained: what decides the legacy order.
+pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> {
+    let own = parents && layer.is_trainable()?;
+    let each = |layers: &[Described<'_>]| -> Found<Vec<bool>> {
+        let all: Vec<_> = layers.iter().map(|layer| trained(layer, own)).collect::<Found<_>>()?;
+        Ok(all.concat())
+    };
+    if layer.is_model() {
+        return each(&layer.model()?.layers);
+    }
+    let inner = |json: Json<'_>| Described::read(&json, layer.path()).and_then(|layer| trained(&layer, own));
+    layer.config.glance("an object", |fields| match Class::<f32>::of(layer)?.holds {
+        Holds::Nothing => Ok(vec![]),
+        // Statistics of the data are kept, but never trained.
+        Holds::Weights(names) => Ok(names(fields)?.iter().map(|name| own && !name.starts_with("moving_")).collect()),
+        Holds::Layer(key) => inner(fields.need(key, "a layer")?),
+        Holds::Layers(key) => {
+            let list = fields.need(key, "a list of layers")?.list("a list of layers")?;
+            let layers = list.iter().map(|json| Described::read(json, layer.path())).collect::<Found<Vec<_>>>()?;
+            each(&layers)
+        }
+        Holds::Directions => {
+            let forward = inner(fields.need("layer", "a layer")?)?;
+            let backward = fields.take("backward_layer").map_or_else(|| Ok(forward.clone()), inner)?;
+            Ok([forward, backward].concat())
+        }
+    })
+}
+
+/// What all layers of a file share while they are built.
+pub(super) struct Reader<'r, 'a> {
+    pub(super) version: Version,
+    pub(super) weights: Option<&'r Weights<'a>>,
+    pub(super) options: &'r Options,
+    /// Whether any layer of the file computes in f64.
+    pub(super) has_float64: bool,
+    /// Whether any layer computes in f32; an input's dtype is none.
+    pub(super) has_float32: bool,
+    pub(super) layout: Layout,
+}
+
+/// A layer that was built.
+pub(super) struct Built<T: Float> {
+    pub(super) op: Op<T>,
+    pub(super) trainable: usize,
+    pub(super) non_trainable: usize,
+    /// The state that it keeps from call to call, if it is stateful.
+    pub(super) stateful: Option<Arc<StateLayout>>,
+}
+
+impl<T: Float> Built<T> {
+    /// A layer with `trainable` elements of weights.
+    fn with(operation: impl Operation<T>, trainable: usize) -> Self {
+        Built { op: Op::new(operation), trainable, non_trainable: 0, stateful: None }
+    }
+}
+
+/// A layer that is being read.
+pub(super) struct Reading<'e, 'a> {
+    reader: &'e Reader<'e, 'a>,
+    /// Its options.
+    fields: &'e Fields<'e>,
+    /// Where its weights are.
+    place: &'e Place<'e>,
+    depth: usize,
+    /// A number among the inputs of the first call.
+    constant: Option<f64>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    /// Builds a layer; models are built elsewhere.
+    pub(super) fn layer<T: Float>(&self, layer: &Described<'_>, place: &Place<'_>, depth: usize) -> Found<Built<T>> {
+        self.open::<T, _>(layer, place, depth, |reading| {
+            let mut built = match Class::<T>::of(layer)?.reads {
+                Reads::Layer(read) => read(reading)?,
+                Reads::Recurrent(kind) => recurrent::read(reading, kind)?,
+                _ => return Err(layer.unsupported(TAKE_OUT)),
+            };
+            if !reading.fields.flag_or("trainable", true)? {
+                built.non_trainable += std::mem::take(&mut built.trainable);
+            }
+            Ok(built)
+        })
+    }
+
+    /// Builds an operation that isn't a layer.
+    pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, constant: Option<f64>) -> Found<Op<T>> {
+        let Reads::Operation(read) = Class::<T>::of(operation)?.reads else {
+            return Err(operation.unsupported(way_out(operation.class(), true)));
+        };
+        let place = Place::Group(String::new());
+        operation.config.fields("an object", |fields| {
+            fields.take("name");
+            read(&Reading { reader: self, fields, place: &place, depth: 0, constant })
+        })
+    }
+
+    /// Opens a layer's options, and reads those that all layers have.
+    fn open<T: Float, V>(
+        &self,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        depth: usize,
+        read: impl FnOnce(&Reading<'_, 'a>) -> Found<V>,
+    ) -> Found<V> {
+        within("depth", depth, self.options.limits.depth)?;
+        layer.identity.keras(layer.path())?;
+        layer.config.fields("an object", |fields| {
+            // Read with the layer's description, as the graph needs it.
+            fields.take("name");
+            fields.flag_or("trainable", true)?;
+            self.check_dtype::<T>(fields.take("dtype").as_ref())?;
+            options::serialized(fields, &["activity_regularizer"])?;
+            // The shape that a layer was built for: it is inferred.
+            for key in ["batch_input_shape", "batch_shape"] {
+                fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
+            }
+            read(&Reading { reader: self, fields, place, depth, constant: None })
+        })
+    }
+}

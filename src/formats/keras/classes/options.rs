@@ -1,0 +1,209 @@
+//! What the options of many classes have in common: types of numbers, initializers, tensors and their shapes.
+
+use super::super::identity::Identity;
+use super::super::json::{Fields, Json};
+use super::super::policy;
+use super::super::version::Version;
+use super::super::weights::{Place, Weight};
+use super::{Reader, Reading};
+use crate::error::Error;
+use crate::float::Float;
+use crate::formats::error::{Found, Problem};
+use crate::layers::Layer;
+
+/// How a weight comes about: where its first numbers are from, and what holds in training.
+const INITIALIZERS: &[&str] = &[
+    "kernel_initializer",
+    "recurrent_initializer",
+    "bias_initializer",
+    "embeddings_initializer",
+    "alpha_initializer",
+    "gamma_initializer",
+    "beta_initializer",
+    "moving_mean_initializer",
+    "moving_variance_initializer",
+];
+
+/// Regularizers and constraints, which matter in training only, whosever they are.
+pub(super) fn serialized(fields: &Fields<'_>, keys: &[&'static str]) -> Found<()> {
+    fields.loose(keys, "an object, a name or null", |json| json.is_null() || json.is_text() || json.is_object())
+}
+
+/// An initializer, which has done its work when there are weights.
+fn initializer(json: &Json<'_>) -> Found<()> {
+    if json.is_null() || json.is_text() {
+        return Ok(());
+    }
+    json.fields("an initializer", |fields| {
+        Identity::take(fields)?.keras(json.layer())?;
+        fields.loose(&["config"], "an object, a name or null", |json| {
+            json.is_null() || json.is_text() || json.is_object()
+        })?;
+        fields.loose(&["build_config"], "an object or null", |json| json.is_null() || json.is_object())
+    })
+}
+
+impl Reader<'_, '_> {
+    /// Float types are honoured or refused: there is no arithmetic of 16 bits, and no silent loss of 64.
+    pub(in super::super) fn check_dtype<T: Float>(&self, dtype: Option<&Json<'_>>) -> Found<()> {
+        let Some(dtype) = dtype.filter(|dtype| !dtype.is_null()) else { return Ok(()) };
+        let policy = match dtype.is_text() {
+            true => Some(dtype.text("a type's name")?),
+            false => policy_of(dtype)?,
+        };
+        let hint = match policy.map(|name| policy::check::<T>(name, [self.has_float32, self.has_float64], self.options))
+        {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(hint)) => hint,
+            None => "it is quantized; save the model as it is before quantize() is called",
+        };
+        let (layer, dtype) = (dtype.layer(), policy.map_or_else(|| dtype.show(), String::from));
+        Err(Problem::DType { layer: layer.into(), dtype, hint })
+    }
+}
+
+/// The name of a policy, if it is of the kind that has no more than a name.
+fn policy_of<'a>(dtype: &Json<'a>) -> Found<Option<&'a str>> {
+    let expected = "a type's name or a policy";
+    let identity = dtype.glance(expected, Identity::take)?;
+    identity.keras(dtype.layer())?;
+    if !matches!(identity.class, "DTypePolicy" | "FloatDTypePolicy" | "Policy") {
+        return Ok(None);
+    }
+    dtype.fields(expected, |fields| {
+        Identity::take(fields)?;
+        let name = |fields: &Fields<'a>| fields.need("name", "a policy's name")?.text("a policy's name");
+        fields.need("config", "an object")?.fields("an object", name).map(Some)
+    })
+}
+
+impl<'e> Reading<'e, '_> {
+    /// The layer's path in the model.
+    pub(super) fn path(&self) -> &'e str {
+        &self.fields.owner().layer
+    }
+
+    pub(super) fn is_keras2(&self) -> bool {
+        self.reader.version == Version::Keras2
+    }
+
+    /// Whether the file is older than Keras 2.3, which wrote no type of numbers, and none of the options that came
+    /// later: what they mean is what such versions did.
+    pub(super) fn is_old(&self) -> bool {
+        self.is_keras2() && !self.fields.has("dtype")
+    }
+
+    /// A flag with the default of Keras's constructor, or with what `old` files mean that leave it out.
+    pub(super) fn newer_flag(&self, key: &'static str, default: bool, old: Option<bool>) -> Found<bool> {
+        match old {
+            Some(meant) => self.fields.flag_or(key, meant),
+            None => self.fields.default_flag(key, default),
+        }
+    }
+
+    /// A whole number, or a list of one, with the default of Keras's constructor.
+    pub(super) fn axis(&self) -> Found<i64> {
+        let Some(axes) = self.fields.option("axis", "a whole number")? else { return Ok(-1) };
+        match axes.integers()?[..] {
+            [axis] => Ok(axis),
+            _ => Err(axes.unsupported("one axis is supported")),
+        }
+    }
+
+    pub(super) fn size(&self, key: &'static str) -> Found<usize> {
+        self.fields.size(key, self.reader.options.limits.units)
+    }
+
+    /// What the weights of these names were made and trained with: it has no effect here.
+    pub(super) fn made_with(&self, weights: &[&str]) -> Found<()> {
+        let of = |key: &&&'static str| {
+            weights.iter().any(|weight| key.strip_prefix(weight).is_some_and(|rest| rest.starts_with('_')))
+        };
+        for key in INITIALIZERS.iter().filter(of) {
+            self.fields.take(key).as_ref().map_or(Ok(()), initializer)?;
+        }
+        let keys: Vec<&'static str> = IN_TRAINING.iter().filter(of).copied().collect();
+        serialized(self.fields, &keys)
+    }
+
+    /// That a layer isn't quantized. Adapters are merged into the weights when a model is saved.
+    pub(super) fn plain(&self) -> Found<()> {
+        if let Some(value) = self.fields.take("quantization_config").and_then(Json::given) {
+            return Err(value.unsupported("save the model without quantization"));
+        }
+        self.fields.loose(&["lora_rank", "lora_alpha"], "a number or null", |json| json.is_null() || json.is_number())
+    }
+
+    /// The weights of these names; there must be no others.
+    pub(super) fn tensors<T: Float>(&self, place: &Place<'_>, names: &[&'static str]) -> Found<Vec<Weight<T>>> {
+        match self.reader.weights {
+            Some(weights) => weights.read(self.path(), place, names),
+            None => Err(Problem::Incomplete { what: "weights", hint: "save the whole model" }),
+        }
+    }
+
+    /// What a builder refused.
+    pub(super) fn refused(&self, source: Error) -> Problem {
+        Problem::Layer { layer: self.path().into(), source }
+    }
+
+    /// Gives a layer its weights, the first of which decided its size.
+    pub(super) fn set<T: Float>(&self, layer: &mut impl Layer<T>, weights: &[Weight<T>]) -> Found<()> {
+        for weight in weights.iter().skip(1) {
+            let bias = layer.weight(weight.name).map_err(|source| self.refused(source))?;
+            let shape = bias.shape().to_vec();
+            self.expect_shape(weight, &shape)?;
+        }
+        let views: Vec<_> = weights.iter().map(|weight| (weight.name, weight.array.view())).collect();
+        layer.set_weights(&views).map_err(|source| self.refused(source))
+    }
+
+    pub(super) fn misshapen<T>(&self, weight: &Weight<T>, expected: String) -> Problem {
+        Problem::TensorShape {
+            layer: self.path().into(),
+            weight: weight.name.into(),
+            tensor: weight.tensor.clone(),
+            expected,
+            found: weight.array.shape().to_vec(),
+        }
+    }
+
+    pub(super) fn expect_shape<T>(&self, weight: &Weight<T>, shape: &[usize]) -> Found<()> {
+        if weight.array.shape() == shape { Ok(()) } else { Err(self.misshapen(weight, format!("{shape:?}"))) }
+    }
+
+    /// The rows of a kernel, which are the layer's features; its columns are the configuration's.
+    pub(super) fn rows<T>(&self, kernel: &Weight<T>, units: usize, gates: usize) -> Found<usize> {
+        match (kernel.array.shape(), units.checked_mul(gates)) {
+            (&[rows, columns], Some(expected)) if rows > 0 && columns == expected => Ok(rows),
+            _ => Err(self.misshapen(kernel, format!("[features, {gates} x {units}]"))),
+        }
+    }
+}
+
+/// How many elements weights have.
+pub(super) fn count<T>(weights: &[Weight<T>]) -> usize {
+    weights.iter().map(|weight| weight.array.len()).sum()
+}
+
+/// What regularizers and constraints are called in options.
+const IN_TRAINING: &[&str] = &[
+    "kernel_regularizer",
+    "kernel_constraint",
+    "recurrent_regularizer",
+    "recurrent_constraint",
+    "bias_regularizer",
+    "bias_constraint",
+    "embeddings_regularizer",
+    "embeddings_constraint",
+    "alpha_regularizer",
+    "alpha_constraint",
+    "gamma_regularizer",
+    "gamma_constraint",
+    "beta_regularizer",
+    "beta_constraint",
+    "moving_mean_regularizer",
+    "moving_mean_constraint",
+    "moving_variance_regularizer",
+    "moving_variance_constraint",
+];

@@ -1,0 +1,227 @@
+//! From bytes on a disk to the parts of a model file.
+
+use std::fs::File;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::Options;
+use crate::formats::error::{Found, Problem, within};
+use crate::formats::hdf5::Hdf5;
+use crate::formats::inflate::{Wrapping, inflate};
+
+const CONFIG: &str = "config.json";
+const METADATA: &str = "metadata.json";
+const WEIGHTS: &str = "model.weights.h5";
+
+/// All bytes of a file, within the limit.
+pub(super) fn read(path: &Path, options: &Options) -> Found<Vec<u8>> {
+    let io = |error: std::io::Error| Problem::Io { reason: error.to_string() };
+    let file = File::open(path).map_err(io)?;
+    let limit = options.limits.file_bytes;
+    let length = file.metadata().map_err(io)?.len();
+    let refuse = |given| Err(Problem::Limit { what: "file_bytes", limit, given });
+    if length > limit {
+        return refuse(length);
+    }
+    // What isn't an ordinary file may tell no length, or a wrong one.
+    let mut bytes = Vec::new();
+    let expected = usize::try_from(length).unwrap_or(0);
+    bytes.try_reserve_exact(expected).map_err(|_| Problem::Io { reason: format!("no memory for {length} bytes") })?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
+    if bytes.len() as u64 > limit {
+        return refuse(bytes.len() as u64);
+    }
+    Ok(bytes)
+}
+
+const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
+
+/// That the bytes have the digest that the caller expects.
+pub(super) fn check_digest(bytes: &[u8], options: &Options) -> Found<()> {
+    let Some(expected) = &options.sha256 else { return Ok(()) };
+    let given: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if given.eq_ignore_ascii_case(expected.trim()) {
+        return Ok(());
+    }
+    Err(Problem::Digest { expected: expected.clone(), given })
+}
+
+/// The parts of a model file, unpacked.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// `metadata.json` of a `.keras` file.
+    pub(super) metadata: Option<Vec<u8>>,
+    /// The description, where it isn't in the HDF5 data itself.
+    pub(super) config: Option<Vec<u8>>,
+    weights: Held,
+}
+
+/// Bytes within others.
+#[derive(Debug)]
+struct Held {
+    bytes: Vec<u8>,
+    range: Range<usize>,
+}
+
+impl From<Vec<u8>> for Held {
+    fn from(bytes: Vec<u8>) -> Self {
+        Held { range: 0..bytes.len(), bytes }
+    }
+}
+
+impl Parts {
+    /// A description and weights that were given apart.
+    pub(super) fn new(config: Vec<u8>, weights: Vec<u8>) -> Self {
+        Parts { metadata: None, config: Some(config), weights: weights.into() }
+    }
+
+    /// Tells what the bytes are and takes them apart.
+    pub(super) fn open(bytes: Vec<u8>, options: &Options) -> Found<Self> {
+        if Hdf5::start(&bytes).is_some() {
+            return Ok(Parts { metadata: None, config: None, weights: bytes.into() });
+        }
+        // A container may stand behind other bytes: it is found from its end.
+        if bytes.starts_with(b"PK") || rawzip::ZipArchive::from_slice(&bytes).is_ok() {
+            return open_zip(bytes, options);
+        }
+        let found = match bytes[..] {
+            [] => "an empty file",
+            // A flatbuffer's identifier stands behind the offset of its root.
+            [_, _, _, _, b'T', b'F', b'L', b'3', ..] => "a TensorFlow Lite file",
+            [b'{', ..] => {
+                let hint = "open it together with its weights by keras::File::open_parts (bytes: keras::File::from_parts), or save the whole model in Python \
+                            with model.save(\"model.keras\")";
+                return Err(Problem::Format { found: "JSON text without weights", hint });
+            }
+            [0x08, ..] | [0x0a, ..] | [0x12, ..] => "perhaps a SavedModel's or ONNX's protocol buffer",
+            _ => "neither zip nor HDF5",
+        };
+        Err(Problem::Format { found, hint: CONVERT })
+    }
+
+    /// A folder with the members of a `.keras` file: what `model.save(.., zipped=False)` makes, and unzip.
+    pub(super) fn open_folder(path: &Path, options: &Options) -> Found<Self> {
+        if !path.join(CONFIG).is_file() {
+            let saved_model = path.join("saved_model.pb").exists();
+            let found = if saved_model { "a SavedModel folder" } else { "a folder" };
+            return Err(Problem::Format { found, hint: CONVERT });
+        }
+        if !path.join(WEIGHTS).is_file() {
+            return Err(Problem::MissingMember { member: WEIGHTS });
+        }
+        let metadata = path.join(METADATA);
+        let metadata = if metadata.is_file() { Some(read(&metadata, options)?) } else { None };
+        let (config, weights) = (read(&path.join(CONFIG), options)?, read(&path.join(WEIGHTS), options)?);
+        check_digest(&weights, options)?;
+        Ok(Parts { metadata, config: Some(config), weights: weights.into() })
+    }
+
+    /// The HDF5 data.
+    pub(super) fn weights(&self) -> &[u8] {
+        self.weights.bytes.get(self.weights.range.clone()).unwrap_or(&[])
+    }
+}
+
+/// A member of a container: its bytes as they are there, or inflated.
+enum Member {
+    Stored(Range<usize>),
+    Inflated(Vec<u8>),
+}
+
+fn open_zip(bytes: Vec<u8>, options: &Options) -> Found<Parts> {
+    let (mut metadata, mut config, mut weights) = (None, None, None);
+    let archive = rawzip::ZipArchive::from_slice(&bytes[..]).map_err(damaged)?;
+    let mut entries = archive.entries();
+    while let Some(entry) = entries.next_entry().map_err(damaged)? {
+        // Names are compared only: nothing is ever written to a place that a file names.
+        let name = entry.file_path();
+        let name: &[u8] = name.as_ref();
+        let (slot, name, limit) = match name {
+            b"metadata.json" => (&mut metadata, METADATA, options.limits.config_bytes),
+            b"config.json" => (&mut config, CONFIG, options.limits.config_bytes),
+            b"model.weights.h5" => (&mut weights, WEIGHTS, options.limits.inflated_bytes),
+            _ => continue,
+        };
+        let deflated = match entry.compression_method() {
+            rawzip::CompressionMethod::STORE => false,
+            rawzip::CompressionMethod::DEFLATE => true,
+            _ => return Err(Problem::CompressedMember { member: name.into() }),
+        };
+        if entry.flags().is_encrypted() {
+            return Err(Problem::CompressedMember { member: name.into() });
+        }
+        let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
+        let (start, end) = found.compressed_data_range();
+        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
+        let data = range.and_then(|range| Some((bytes.get(range.clone())?, range)));
+        let (data, range) = data.ok_or_else(|| Problem::Zip { reason: format!("{name} reaches beyond the end") })?;
+        let claim = found.claim_verifier();
+        let member = unpack(name, data, range, deflated, claim.uncompressed_size, limit)?;
+        let content = match &member {
+            Member::Stored(_) => data,
+            Member::Inflated(bytes) => bytes,
+        };
+        let given = crc32fast::hash(content);
+        if given != claim.crc {
+            return Err(Problem::Checksum { member: name.into(), expected: claim.crc, given });
+        }
+        if slot.replace(member).is_some() {
+            return Err(Problem::Zip { reason: format!("there are two members {name}") });
+        }
+    }
+    let missing = |member| Problem::MissingMember { member };
+    let config = config.ok_or(missing(CONFIG))?;
+    let weights = weights.ok_or(missing(WEIGHTS))?;
+    let text = |member: Member, name: &'static str| match member {
+        Member::Stored(range) => {
+            within("config_bytes", range.len(), options.limits.config_bytes)?;
+            let data = bytes.get(range).ok_or(missing(name))?;
+            Ok(data.to_vec())
+        }
+        Member::Inflated(bytes) => Ok(bytes),
+    };
+    let metadata = metadata.map(|member| text(member, METADATA)).transpose()?;
+    let config = text(config, CONFIG)?;
+    let weights = match weights {
+        Member::Stored(range) => Held { bytes, range },
+        Member::Inflated(inflated) => inflated.into(),
+    };
+    Ok(Parts { metadata, config: Some(config), weights })
+}
+
+fn damaged(error: rawzip::Error) -> Problem {
+    Problem::Zip { reason: error.to_string() }
+}
+
+/// A member of the size that the container claims, which must be within the limit if it is to be inflated.
+fn unpack(
+    name: &'static str,
+    data: &[u8],
+    range: Range<usize>,
+    deflated: bool,
+    claimed: u64,
+    limit: usize,
+) -> Found<Member> {
+    let disagree = || Problem::Zip { reason: format!("the sizes of {name} don't agree") };
+    if !deflated {
+        return if claimed == data.len() as u64 { Ok(Member::Stored(range)) } else { Err(disagree()) };
+    }
+    if claimed > limit as u64 {
+        let what = if name == WEIGHTS { "inflated_bytes" } else { "config_bytes" };
+        return Err(Problem::Limit { what, limit: limit as u64, given: claimed });
+    }
+    let inflated = usize::try_from(claimed).ok().and_then(|size| inflate(data, Wrapping::Raw, size));
+    inflated
+        .map(Member::Inflated)
+        .ok_or_else(|| Problem::Zip { reason: format!("{name} can't be inflated to its size") })
+}
+
+/// JSON text as a value; a byte-order mark is allowed, as in Keras.
+pub(super) fn json(bytes: &[u8], member: &'static str, options: &Options) -> Found<serde_json::Value> {
+    within("config_bytes", bytes.len(), options.limits.config_bytes)?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    serde_json::from_slice(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })
+}

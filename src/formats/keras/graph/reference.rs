@@ -1,0 +1,97 @@
+//! References to tensors: `["name", node, tensor]`, alone, in lists and dictionaries, within Keras 3's tensors.
+
+use super::super::identity::Identity;
+use super::super::json::{Fields, Json};
+use crate::formats::error::Found;
+
+/// A tensor of a node: the layer, which of its nodes, which of the node's outputs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Reference {
+    pub(super) layer: String,
+    pub(super) node: usize,
+    pub(super) index: usize,
+}
+
+/// Whether a list is a reference itself, or one of references.
+pub(super) fn is_reference(list: &[Json<'_>]) -> bool {
+    list.first().is_some_and(Json::is_text)
+}
+
+const EXPECTED: &str = "[name, node, tensor]";
+
+/// `["name", node, tensor]`, and nothing more.
+pub(super) fn reference(json: &Json<'_>) -> Found<Reference> {
+    match &json.list(EXPECTED)?[..] {
+        [name, node, index] => three(name, node, index),
+        _ => Err(json.wrong(EXPECTED)),
+    }
+}
+
+/// The three parts of a reference.
+pub(super) fn three(name: &Json<'_>, node: &Json<'_>, index: &Json<'_>) -> Found<Reference> {
+    Ok(Reference { layer: name.text(EXPECTED)?.into(), node: node.index(EXPECTED)?, index: index.index(EXPECTED)? })
+}
+
+/// All tensors of a structure of lists and dictionaries, in Keras's order, which is that of the keys in dictionaries.
+/// Each of its leaves must be one.
+pub(super) fn references(json: &Json<'_>) -> Found<Vec<Reference>> {
+    let mut found = Vec::new();
+    let mut waiting = vec![json.clone()];
+    while let Some(json) = waiting.pop() {
+        if json.is_list() {
+            let list = json.list(EXPECTED)?;
+            if list.is_empty() {
+                return Err(json.wrong("tensors of layers"));
+            }
+            match is_reference(&list) {
+                true => found.push(reference(&json)?),
+                false => waiting.extend(list.into_iter().rev()),
+            }
+        } else if is_keras_tensor(&json)? {
+            found.push(keras_tensor(&json)?);
+        } else {
+            let entries = json.dictionary("tensors of layers")?;
+            if entries.is_empty() {
+                return Err(json.wrong("tensors of layers"));
+            }
+            waiting.extend(entries.into_iter().rev().map(|(_, json)| json));
+        }
+    }
+    Ok(found)
+}
+
+const TENSOR: &str = "a tensor of a layer";
+
+/// Whether an object is a tensor, and not a dictionary of them.
+fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
+    Ok(json.is_object() && json.glance(TENSOR, |fields| Ok(fields.has("class_name")))?)
+}
+
+/// A tensor of Keras 3, which is inferred but for where it is from.
+fn keras_tensor(json: &Json<'_>) -> Found<Reference> {
+    json.fields(TENSOR, |fields: &Fields<'_>| {
+        if Identity::take(fields)?.keras(json.layer())? != "__keras_tensor__" {
+            return Err(json.wrong(TENSOR));
+        }
+        fields.need("config", TENSOR)?.fields(TENSOR, |fields| {
+            fields.loose(&["shape"], "a list of sizes and nulls", |json| json.shape().is_ok())?;
+            fields.loose(&["dtype"], "a type's name", Json::is_text)?;
+            reference(&fields.need("keras_history", "[name, node, tensor]")?)
+        })
+    })
+}
+
+/// One tensor, in either form.
+pub(super) fn single(json: &Json<'_>) -> Found<Reference> {
+    if json.is_list() { reference(json) } else { keras_tensor(json) }
+}
+
+/// The keys of a dictionary of tensors, sorted; none for what isn't one.
+pub(super) fn keys(json: &Json<'_>) -> Found<Vec<String>> {
+    if !json.is_object() || is_keras_tensor(json)? {
+        return Ok(vec![]);
+    }
+    let entries = json.dictionary(EXPECTED)?;
+    let flat = entries.iter().all(|(_, json)| json.list(EXPECTED).is_ok_and(|list| is_reference(&list)));
+    Ok(if flat { entries.into_iter().map(|(key, _)| key.into()).collect() } else { vec![] })
+}

@@ -1,0 +1,72 @@
+//! Whose class an object is of: Keras's own, or somebody else's of the same name.
+//!
+//! Keras writes a built-in class as `"module": "keras.layers", "registered_name": null`, a class that its author has
+//! registered as `Package>Name`, and any other class by its bare name beside a module that is null or its author's.
+//! Files of Keras 2 have neither key, and their classes are known by name.
+
+use super::json::{Fields, Json};
+use crate::formats::error::{Found, Problem};
+
+/// A class by its name, and where it comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Identity<'a> {
+    pub(super) class: &'a str,
+    module: Option<&'a str>,
+    /// What to call it if it isn't Keras's.
+    foreign: Option<String>,
+}
+
+/// What to do about a class that isn't Keras's.
+pub(super) const FOREIGN: &str = "it isn't Keras's own class; build its layer by hand and load the weights into it, or take \
+                       other layers out of the file with keras::File::layer";
+
+impl<'a> Identity<'a> {
+    /// Takes what tells the class of an object.
+    pub(super) fn take(fields: &Fields<'a>) -> Found<Self> {
+        let class = fields.need("class_name", "a class's name")?.text("a class's name")?;
+        let text = |key: &'static str| {
+            let json = fields.take(key);
+            let given = json.clone().and_then(Json::given).map(|json| json.text("a name or null")).transpose()?;
+            Ok((json.is_some(), given))
+        };
+        let (module, registered) = (text("module")?, text("registered_name")?);
+        fields.loose(&["shared_object_id"], "a whole number", |json| json.integer().is_ok())?;
+        Ok(Identity { class, module: module.1, foreign: foreign(class, module, registered.1) })
+    }
+
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign.is_some()
+    }
+
+    /// The class's name, if it is Keras's.
+    pub(super) fn keras(&self, layer: &str) -> Found<&'a str> {
+        match &self.foreign {
+            None => Ok(self.class),
+            Some(name) => Err(Problem::UnsupportedClass { layer: layer.into(), class: name.clone(), hint: FOREIGN }),
+        }
+    }
+
+    /// Whether its module is one of operations; nothing if it doesn't say.
+    pub(super) fn is_operation(&self) -> Option<bool> {
+        self.module.map(|module| format!("{module}.").contains(".ops."))
+    }
+}
+
+/// What a class is called that isn't Keras's. `module` tells whether it is there, and what it is if it isn't null.
+fn foreign(class: &str, module: (bool, Option<&str>), registered: Option<&str>) -> Option<String> {
+    let own = |module: &str| {
+        ["keras", "tf_keras"]
+            .iter()
+            .any(|keras| module.strip_prefix(keras).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    };
+    // Functions have this module, and mean what their names mean.
+    let function = |module: &str| class == "function" && module == "builtins";
+    match (module, registered) {
+        (_, Some(name)) if name.contains('>') => Some(name.into()),
+        _ if class.contains('>') => Some(class.into()),
+        ((_, Some(module)), _) if !own(module) && !function(module) => Some(format!("{module}.{class}")),
+        ((_, Some(_)), Some(name)) if name != class => Some(name.into()),
+        ((true, None), _) | ((false, None), Some(_)) => Some(format!("{class} of no module")),
+        _ => None,
+    }
+}

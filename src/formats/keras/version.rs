@@ -1,0 +1,133 @@
+//! Which Keras wrote a file, and what its words mean.
+
+use serde_json::Value;
+
+use super::json::Json;
+use crate::activation::Activation;
+use crate::error::Error;
+use crate::formats::error::{Found, Problem};
+use crate::graph::ops::merge::MaskRule;
+use crate::graph::ops::softmax::SoftmaxMask;
+
+/// The meaning of a file's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    Keras2,
+    Keras3,
+}
+
+impl Version {
+    /// By the version in the file: `3.15.1`, `2.15.0`, `2.3.0-tf`.
+    pub(super) fn parse(text: &str) -> Found<Self> {
+        let refuse = |hint| Err(Problem::Version { version: text.into(), hint });
+        match text.split('.').next().unwrap_or_default() {
+            "3" => Ok(Version::Keras3),
+            "2" => Ok(Version::Keras2),
+            "0" | "1" => refuse("load it with Keras 2 and save it again"),
+            _ => refuse("only versions 2 and 3 are known"),
+        }
+    }
+
+    /// What merging layers do about masks.
+    pub(super) fn mask_rule(self) -> MaskRule {
+        match self {
+            Version::Keras2 => MaskRule::All,
+            Version::Keras3 => MaskRule::Any,
+        }
+    }
+
+    /// What a Softmax makes of its mask.
+    pub(super) fn softmax_mask(self) -> SoftmaxMask {
+        match self {
+            Version::Keras2 => SoftmaxMask::Adds,
+            Version::Keras3 => SoftmaxMask::Replaces,
+        }
+    }
+
+    /// By what stands beside a description, or in it, which is brought into plain form. Keras can do without
+    /// `metadata.json`, and the text that `to_json()`
+    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras 2
+    /// has do.
+    pub(super) fn of(metadata: Option<&Value>, model: &mut Value) -> Found<Self> {
+        plain_numbers(model);
+        let mut own = None;
+        if let Some(object) = model.as_object_mut() {
+            own = object.remove("keras_version");
+            object.remove("backend");
+        }
+        let version = |json: Json<'_>| json.text("a version").and_then(Self::parse);
+        match (metadata, &own) {
+            (Some(metadata), _) => {
+                Json::root(metadata).glance("an object", |fields| version(fields.need("keras_version", "a version")?))
+            }
+            (None, Some(own)) => version(Json::root(own)),
+            (None, None) if has_words_of_keras_2(model) => Ok(Version::Keras2),
+            (None, None) => Ok(Version::Keras3),
+        }
+    }
+
+    /// An activation by its name.
+    pub(super) fn activation(self, name: &str) -> Result<Activation, Error> {
+        match self {
+            Version::Keras3 => name.parse(),
+            Version::Keras2 => match name {
+                "hard_sigmoid" => Ok(Activation::HARD_SIGMOID_KERAS_2),
+                // Functions of TensorFlow are saved under names of their own.
+                "log_softmax_v2" => Ok(Activation::LogSoftmax),
+                "exp" => Ok(Activation::Exponential),
+                _ if KERAS_2_NAMES.contains(&name) => name.parse(),
+                _ => Err(Error::UnknownActivation { name: name.into(), known: KERAS_2_NAMES.join(", ") }),
+            },
+        }
+    }
+}
+
+/// Numbers of numpy's as plain ones: `{"class_name": "__numpy__", "config": {"value": 0.5, "dtype": "float32"}}`.
+fn plain_numbers(value: &mut Value) {
+    let number = (|| {
+        let object = value.as_object().filter(|object| object.len() == 2)?;
+        let config = object.get("config")?.as_object().filter(|config| config.len() == 2)?;
+        let known = object.get("class_name")? == "__numpy__" && config.get("dtype")?.is_string();
+        config.get("value").filter(|value| known && (value.is_number() || value.is_boolean())).cloned()
+    })();
+    match (number, value) {
+        (Some(number), value) => *value = number,
+        (None, Value::Object(map)) => map.values_mut().for_each(plain_numbers),
+        (None, Value::Array(list)) => list.iter_mut().for_each(plain_numbers),
+        _ => {}
+    }
+}
+
+fn has_words_of_keras_2(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => {
+            ["batch_input_shape", "time_major"].iter().any(|word| map.contains_key(*word))
+                || map.values().any(has_words_of_keras_2)
+        }
+        Value::Array(list) => list.iter().any(has_words_of_keras_2),
+        _ => false,
+    }
+}
+
+/// The activations that files of Keras 2 have by name, its own and functions of TensorFlow, and that mean the same in
+/// Keras 3 but for `hard_sigmoid`: `leaky_relu` has the slope 0.2 in both.
+const KERAS_2_NAMES: [&str; 18] = [
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+];

@@ -1,0 +1,327 @@
+//! Where the weights of a layer stand in a file: by path in Keras 3, by order in the legacy format.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+use ndarray::ArrayD;
+
+use super::{Options, TensorInfo};
+use crate::float::Float;
+use crate::formats::error::{Found, Problem, within};
+use crate::formats::hdf5::{Element, Hdf5, Object, Tensor};
+
+/// The weights of a file, and which of them have been read.
+pub(super) struct Weights<'a> {
+    pub(super) file: Hdf5<'a>,
+    used: RefCell<BTreeSet<String>>,
+    options: &'a Options,
+}
+
+/// A weight as it was read.
+#[derive(Debug)]
+pub(super) struct Weight<T> {
+    /// Its name in Keras: `kernel`, ...
+    pub(super) name: &'static str,
+    /// Its path in the file.
+    pub(super) tensor: String,
+    pub(super) array: ArrayD<T>,
+}
+
+/// Where a layer's weights are.
+#[derive(Clone)]
+pub(super) enum Place<'q> {
+    /// Keras 3: in groups below this path.
+    Group(String),
+    /// Legacy: the next ones in a queue.
+    Queue(&'q Queue),
+}
+
+/// The tensors of a layer in the legacy format: first those that were trained, then the others.
+#[derive(Debug)]
+pub(super) struct Queue {
+    layer: String,
+    /// Paths in the file.
+    tensors: Vec<String>,
+    /// Which of them each weight is, in the order in which layers ask for them.
+    order: Vec<usize>,
+    next: Cell<usize>,
+}
+
+impl Queue {
+    /// `trainable` tells of each weight of the layer, in the layers' order, whether it was trained.
+    pub(super) fn new(layer: &str, tensors: Vec<String>, trainable: &[bool]) -> Self {
+        let mut places = vec![0; trainable.len()];
+        let trained = (0..trainable.len()).filter(|&i| trainable[i]);
+        let order = trained.chain((0..trainable.len()).filter(|&i| !trainable[i]));
+        order.enumerate().for_each(|(place, i)| places[i] = place);
+        Queue { layer: layer.into(), tensors, order: places, next: Cell::new(0) }
+    }
+
+    fn take(&self) -> Option<&str> {
+        let next = self.next.get();
+        self.next.set(next + 1);
+        self.order.get(next).and_then(|&place| self.tensors.get(place)).map(String::as_str)
+    }
+
+    /// That the layers have asked for all tensors.
+    pub(super) fn finish(&self) -> Found<()> {
+        if self.next.get() == self.tensors.len() {
+            return Ok(());
+        }
+        let names = |paths: &[String]| paths.iter().map(|path| short(path)).collect();
+        let asked = self.next.get().min(self.tensors.len());
+        Err(Problem::TensorNames {
+            layer: self.layer.clone(),
+            expected: names(&self.tensors[..asked]),
+            found: names(&self.tensors),
+        })
+    }
+}
+
+fn short(path: &str) -> String {
+    path.split_once('/').map_or(path, |(_, rest)| rest).into()
+}
+
+/// How the groups of a model's layers are named: by class, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// Below `layers`.
+    Layers,
+    /// Keras 2.14: below `_layer_checkpoint_dependencies`.
+    Dependencies,
+    /// Keras 2.12 and 2.13: there, too, and a layer with weights counts twice, since it stands twice in that list.
+    CountedTwice,
+}
+
+const DEPENDENCIES: &str = "_layer_checkpoint_dependencies";
+
+impl Layout {
+    /// The group that holds the layers' groups.
+    pub(super) fn group(self) -> &'static str {
+        match self {
+            Layout::Layers => "layers",
+            Layout::Dependencies | Layout::CountedTwice => DEPENDENCIES,
+        }
+    }
+
+    /// The numbers that a layer takes of those of its class.
+    pub(super) fn numbers(self, has_weights: bool) -> usize {
+        if self == Layout::CountedTwice && has_weights { 2 } else { 1 }
+    }
+}
+
+impl<'q> Place<'q> {
+    /// Something inside: a cell, a wrapped layer.
+    pub(super) fn child(&self, name: &str) -> Place<'q> {
+        match self {
+            Place::Group(path) if path.is_empty() => Place::Group(name.into()),
+            Place::Group(path) => Place::Group(format!("{path}/{name}")),
+            Place::Queue(queue) => Place::Queue(queue),
+        }
+    }
+}
+
+impl<'a> Weights<'a> {
+    pub(super) fn new(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
+        let file = Hdf5::new(bytes, &options.limits)?;
+        Ok(Weights { file, used: RefCell::default(), options })
+    }
+
+    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names tell:
+    /// of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
+    pub(super) fn layout(&self, version: Option<&str>) -> Found<Layout> {
+        let root = self.file.members(self.file.root())?;
+        if !root.iter().any(|(name, _)| name.starts_with(DEPENDENCIES)) {
+            return Ok(Layout::Layers);
+        }
+        let twice = match version {
+            Some(version) => ["2.11.", "2.12.", "2.13."].iter().any(|old| version.starts_with(old)),
+            None => {
+                let second = |part: &str| part.ends_with("_1");
+                !self.tensors()?.iter().any(|tensor| tensor.path.split('/').any(second))
+            }
+        };
+        Ok(if twice { Layout::CountedTwice } else { Layout::Dependencies })
+    }
+
+    /// The weights of these names at a place; there must be those and no others.
+    pub(super) fn read<T: Float>(
+        &self,
+        layer: &str,
+        place: &Place<'_>,
+        names: &[&'static str],
+    ) -> Found<Vec<Weight<T>>> {
+        let mut weights = Vec::new();
+        match place {
+            Place::Group(path) => {
+                let path = format!("{path}/vars");
+                let missing = |tensor: String, i: usize| Problem::MissingTensor {
+                    layer: layer.into(),
+                    weight: names.get(i).copied().unwrap_or_default().into(),
+                    tensor,
+                };
+                let group = match self.file.find(&path)? {
+                    None if names.is_empty() => return Ok(weights),
+                    found => found.ok_or_else(|| missing(format!("{path}/0"), 0))?,
+                };
+                let members = self.file.members(group)?;
+                for (i, name) in names.iter().enumerate() {
+                    let index = i.to_string();
+                    let tensor = format!("{path}/{index}");
+                    let object = members.iter().find(|(member, _)| *member == index).map(|(_, object)| *object);
+                    let object = object.ok_or_else(|| missing(tensor.clone(), i))?;
+                    weights.push(Weight { name, array: self.array(layer, &tensor, object)?, tensor });
+                }
+                if members.len() != names.len() {
+                    return Err(Problem::TensorNames {
+                        layer: layer.into(),
+                        expected: (0..names.len()).map(|i| i.to_string()).collect(),
+                        found: members.iter().map(|(name, _)| (*name).into()).collect(),
+                    });
+                }
+            }
+            Place::Queue(queue) => {
+                for name in names {
+                    let path = queue.take().ok_or_else(|| Problem::MissingTensor {
+                        layer: layer.into(),
+                        weight: (*name).into(),
+                        tensor: format!("{}: weight_names[{}]", queue.layer, queue.tensors.len()),
+                    })?;
+                    let last = path.rsplit('/').next().unwrap_or(path);
+                    let last = last.split(':').next().unwrap_or(last);
+                    // Cells of Keras 1 had other names; a suffix tells weights of one name apart.
+                    if last != *name && !last.strip_prefix(name).is_some_and(|rest| rest.starts_with('_')) {
+                        return Err(Problem::TensorNames {
+                            layer: layer.into(),
+                            expected: names.iter().map(|name| (*name).into()).collect(),
+                            found: vec![path.into()],
+                        });
+                    }
+                    let object = self.file.find(path)?;
+                    let object = object.ok_or_else(|| Problem::MissingTensor {
+                        layer: layer.into(),
+                        weight: (*name).into(),
+                        tensor: path.into(),
+                    })?;
+                    weights.push(Weight { name, array: self.array(layer, path, object)?, tensor: path.into() });
+                }
+            }
+        }
+        Ok(weights)
+    }
+
+    fn array<T: Float>(&self, layer: &str, path: &str, object: Object) -> Found<ArrayD<T>> {
+        let tensor = self.file.tensor(path, object)?;
+        let mut used = self.used.borrow_mut();
+        used.insert(path.into());
+        within("tensors", used.len(), self.options.limits.tensors)?;
+        drop(used);
+        self.convert(layer, path, tensor)
+    }
+
+    fn convert<T: Float>(&self, layer: &str, path: &str, mut tensor: Tensor<'_>) -> Found<ArrayD<T>> {
+        tensor.element = self.meant(tensor.element);
+        // As Keras does it: it casts whatever numbers it finds to the layer's type.
+        if !tensor.element.is_number() {
+            let (expected, found) = ("numbers", tensor.element.name());
+            return Err(Problem::TensorType { tensor: path.into(), expected, found });
+        }
+        let mut values: Vec<T> = Vec::new();
+        // As many as there are bytes for.
+        values.try_reserve_exact(tensor.len()).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
+        values.extend(tensor.numbers(size_of::<T>() == 4).map(T::from_f64));
+        if self.options.finite_only
+            && let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite())
+        {
+            let value = value.into_f64();
+            return Err(Problem::NonFinite { layer: layer.into(), tensor: path.into(), index, value });
+        }
+        let (shape, found) = (tensor.shape.clone(), tensor.shape.clone());
+        ArrayD::from_shape_vec(shape, values).map_err(|_| Problem::TensorShape {
+            layer: layer.into(),
+            weight: String::new(),
+            tensor: path.into(),
+            expected: "its own size".into(),
+            found,
+        })
+    }
+
+    /// What elements mean: legacy files have no word for bfloat16, whose bytes stand there without a meaning.
+    fn meant(&self, element: Element) -> Element {
+        if element == Element::Opaque(2) && self.options.half_as_f32 { Element::BF16 } else { element }
+    }
+
+    /// A tensor by its path in the file, for itself.
+    pub(super) fn tensor<T: Float>(&self, path: &str) -> Found<ArrayD<T>> {
+        let missing = || Problem::MissingObject { what: "dataset", name: path.into() };
+        let object = self.file.find(path)?.ok_or_else(missing)?;
+        if !self.file.is_dataset(object)? {
+            return Err(missing());
+        }
+        self.convert(path, path, self.file.tensor(path, object)?)
+    }
+
+    /// What tensors there are, sorted by path.
+    pub(super) fn tensors(&self) -> Found<Vec<TensorInfo>> {
+        let mut tensors = Vec::new();
+        self.walk("", self.file.root(), &mut |path, object| {
+            let dataset = self.file.dataset(&path, object)?;
+            within("tensors", tensors.len() + 1, self.options.limits.tensors)?;
+            let element = self.meant(dataset.element());
+            tensors.push(TensorInfo { path, shape: dataset.shape, dtype: element.name() });
+            Ok(())
+        })?;
+        tensors.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(tensors)
+    }
+
+    /// Calls a function for each dataset at or below an object.
+    fn walk(&self, path: &str, start: Object, found: &mut dyn FnMut(String, Object) -> Found<()>) -> Found<()> {
+        let mut waiting = vec![(path.trim_matches('/').to_string(), start, 0)];
+        while let Some((path, object, depth)) = waiting.pop() {
+            // Each level of a model within takes a few groups.
+            within("depth", depth, 4 * self.options.limits.depth)?;
+            if self.file.is_dataset(object)? {
+                found(path, object)?;
+                continue;
+            }
+            for &(name, member) in self.file.members(object)?.iter() {
+                // The walk may come by the same group again and again: it costs each time.
+                self.file.spend()?;
+                let name = name.replace('\\', "/");
+                let path = if path.is_empty() { name } else { format!("{path}/{name}") };
+                waiting.push((path, member, depth + 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// That every tensor below `root` has been read, but for what isn't part of the model: the optimizer, metrics, the
+    /// state of random generators.
+    pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
+        let used = self.used.borrow();
+        let Some(start) = self.file.find(root)? else { return Ok(()) };
+        let foreign = ["optimizer", "seed_generator", "metrics", "_metrics", "optimizer_weights"];
+        self.walk(root, start, &mut |path, _| {
+            let own = path.get(root.len()..).unwrap_or("");
+            let known = used.contains(&path) || own.split('/').any(|part| foreign.contains(&part));
+            if known { Ok(()) } else { Err(Problem::LeftoverTensor { tensor: path }) }
+        })
+    }
+}
+
+/// A list of texts in an attribute, which h5py cuts into `name0`, `name1`, ... where it is too long for a header.
+pub(super) fn list<'a>(file: &Hdf5<'a>, object: Object, name: &str, limit: usize) -> Found<Option<Vec<&'a str>>> {
+    if let Some(all) = file.strings(object, name)? {
+        return Ok(Some(all));
+    }
+    let mut all = Vec::new();
+    for chunk in 0..limit {
+        match file.strings(object, &format!("{name}{chunk}"))? {
+            Some(more) => all.extend(more),
+            None if chunk == 0 => return Ok(None),
+            None => break,
+        }
+    }
+    Ok(Some(all))
+}
