@@ -1,5 +1,6 @@
 //! The table that Keras's `summary()` prints into 80 columns: of models, and of layers as a `Sequential` of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -17,6 +18,8 @@ pub(crate) struct Table<'f, 'b> {
     f: &'f mut fmt::Formatter<'b>,
     columns: &'static [Column],
     empty: bool,
+    /// What stands between two rows.
+    between: String,
 }
 
 impl<'f, 'b> Table<'f, 'b> {
@@ -27,7 +30,7 @@ impl<'f, 'b> Table<'f, 'b> {
         columns: &'static [Column],
     ) -> Result<Self, fmt::Error> {
         writeln!(f, "Model: \"{model}\"")?;
-        let mut table = Table { f, columns, empty: true };
+        let mut table = Table { f, columns, empty: true, between: rule(columns, ["├", "─", "┼", "┤"]) };
         table.rule(["┏", "━", "┳", "┓"])?;
         table.cells("┃", columns.iter().map(|(title, ..)| *title))?;
         table.rule(["┡", "━", "╇", "┩"])?;
@@ -37,7 +40,7 @@ impl<'f, 'b> Table<'f, 'b> {
     /// A layer: a cell for each column.
     pub(crate) fn row<'c>(&mut self, cells: impl IntoIterator<Item = &'c str>) -> fmt::Result {
         if !std::mem::take(&mut self.empty) {
-            self.rule(["├", "─", "┼", "┤"])?;
+            self.f.write_str(&self.between)?;
         }
         self.cells("│", cells)
     }
@@ -51,25 +54,35 @@ impl<'f, 'b> Table<'f, 'b> {
         write!(self.f, " Non-trainable params: {}", line(non_trainable))
     }
 
-    fn rule(&mut self, [left, line, middle, right]: [&str; 4]) -> fmt::Result {
-        let lines: Vec<String> = self.columns.iter().map(|(_, width, _)| line.repeat(width + 2)).collect();
-        writeln!(self.f, "{left}{}{right}", lines.join(middle))
+    fn rule(&mut self, signs: [&str; 4]) -> fmt::Result {
+        self.f.write_str(&rule(self.columns, signs))
     }
 
     /// Cells side by side, each as many lines as the longest takes.
     fn cells<'c>(&mut self, edge: &str, cells: impl IntoIterator<Item = &'c str>) -> fmt::Result {
-        let cells: Vec<Vec<String>> =
+        let cells: Vec<Vec<Line<'c>>> =
             cells.into_iter().zip(self.columns).map(|(cell, column)| wrap(cell, column.1)).collect();
-        for line in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+        let mut text = String::new();
+        for index in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
             for (cell, &(_, width, right)) in cells.iter().zip(self.columns) {
-                let text = cell.get(line).map_or("", String::as_str);
-                let text = if right { format!("{text:>width$}") } else { format!("{text:<width$}") };
-                write!(self.f, "{edge} {text} ")?;
+                let line = cell.get(index).cloned().unwrap_or_default();
+                let blank = width - line.chars.min(width);
+                let (before, after) = if right { (blank, 0) } else { (0, blank) };
+                text.extend([edge, " "]);
+                text.extend(std::iter::repeat_n(' ', before));
+                text.push_str(&line.text);
+                text.extend(std::iter::repeat_n(' ', after + 1));
             }
-            writeln!(self.f, "{edge}")?;
+            text.extend([edge, "\n"]);
         }
-        Ok(())
+        self.f.write_str(&text)
     }
+}
+
+/// A line from one side of the columns to the other: its left end, what it is made of, what it crosses, its right end.
+fn rule(columns: &[Column], [left, line, middle, right]: [&str; 4]) -> String {
+    let lines: Vec<String> = columns.iter().map(|(_, width, _)| line.repeat(width + 2)).collect();
+    format!("{left}{}{right}\n", lines.join(middle))
 }
 
 /// A layer as Keras shows a `Sequential` of it; a stack as the `Sequential` that it is.
@@ -210,26 +223,39 @@ fn memory(bytes: usize) -> String {
     format!("{size:.2} {unit}")
 }
 
-/// Breaks a text between words; a word that is too long for a line is cut, with an ellipsis.
-fn wrap(text: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = vec![String::new()];
-    let mut used = 0;
+/// A line of a cell, and how many characters it has.
+#[derive(Clone, Default)]
+struct Line<'t> {
+    text: Cow<'t, str>,
+    chars: usize,
+}
+
+impl<'t> Line<'t> {
+    /// A text without what is blank at its end; if it is too long it is cut, with an ellipsis.
+    fn new(text: &'t str, width: usize) -> Self {
+        let text = text.trim_end();
+        let chars = text.chars().count();
+        if chars > width {
+            let text: String = text.chars().take(width - 1).chain(['…']).collect();
+            return Line { text: text.into(), chars: width };
+        }
+        Line { text: text.into(), chars }
+    }
+}
+
+/// Breaks a text between words; a word that is too long for a line is cut.
+fn wrap(text: &str, width: usize) -> Vec<Line<'_>> {
+    let (mut lines, mut used) = (Vec::new(), 0);
+    let (mut start, mut end) = (0, 0);
     for word in text.split_inclusive(' ') {
         let (whole, bare) = (word.chars().count(), word.trim_end().chars().count());
         if used > 0 && used + bare > width {
-            lines.push(String::new());
-            used = 0;
+            lines.push(Line::new(&text[start..end], width));
+            (start, used) = (end, 0);
         }
         used += whole;
-        if let Some(line) = lines.last_mut() {
-            line.push_str(word);
-        }
+        end += word.len();
     }
-    for line in &mut lines {
-        line.truncate(line.trim_end().len());
-        if line.chars().count() > width {
-            *line = line.chars().take(width - 1).chain(['…']).collect();
-        }
-    }
+    lines.push(Line::new(&text[start..], width));
     lines
 }

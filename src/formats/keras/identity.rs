@@ -48,7 +48,7 @@ impl<'a> Identity<'a> {
 
     /// Whether its module is one of operations; nothing if it doesn't say.
     pub(super) fn is_operation(&self) -> Option<bool> {
-        self.module.map(|module| format!("{module}.").contains(".ops."))
+        self.module.map(|module| module.contains(".ops.") || module.ends_with(".ops"))
     }
 }
 

@@ -273,7 +273,7 @@ mod tests {
         let expected = [
             "pub(crate) struct $token(Proof);",
             "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))",
-            "Avx2(())",
+            "Avx2(self.0)",
         ];
         assert_eq!(made, expected);
     }
