@@ -8,7 +8,7 @@ use ndarray::{ArrayD, Axis};
 use super::chain::{WHOLE, cannot};
 use super::operation::{Role, SharedLayer};
 use super::run::ModelState;
-use super::tensor::{Given, Input, Tensor, Value, in_row_order};
+use super::tensor::{Input, Tensor, Value, in_row_order};
 use super::{CallSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -88,24 +88,21 @@ impl<T: Float> ModelStream<T> {
     ///
     /// # Errors
     /// [`Error::ModelInputs`], [`Error::ModelInput`], [`Error::StateBatch`] for another number of rows;
-    /// [`Error::InLayer`] for what a layer refuses, an id that isn't in an Embedding's table. The stream is as before
-    /// then.
+    /// [`Error::InLayer`] for what a layer refuses, an id that isn't in an Embedding's table;
+    /// [`Error::TensorTooLarge`]. The stream is as before then.
     pub fn step(&mut self, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
         let given = inputs.len();
         if given != self.inputs.len() {
             return Err(Error::ModelInputs { expected: self.inputs.len(), given });
         }
+        Input::check_room(inputs)?;
         let mut tensors: Vec<Tensor<T>> = Vec::new();
         for ((spec, input), kind) in self.model.inputs.iter().zip(inputs).zip(&self.inputs) {
             let rows = input.shape().first().copied().unwrap_or(0);
             if rows != self.batch || input.shape().is_empty() {
                 return Err(Error::StateBatch { expected: rows, given: self.batch });
             }
-            let mut value = match &input.0 {
-                Given::Float(array) => Value::Float(array.to_owned().into_shared()),
-                Given::Int(array) => Value::Int(array.to_owned().into_shared()),
-                Given::Bool(array) => Value::Bool(array.to_owned().into_shared()),
-            };
+            let mut value = input.copied();
             if *kind == Kind::Sequence {
                 value = match value {
                     Value::Float(x) => Value::Float(x.insert_axis(Axis(1))),

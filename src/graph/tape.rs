@@ -52,6 +52,12 @@ impl<T: Float> ModelTape<T> {
         ModelTape { status: Tape::new(), frame: Frame::default(), outputs: Vec::new(), sums: None }
     }
 
+    /// That a run is to come: what was recorded is forgotten, even if that run is refused.
+    pub(super) fn forget(&mut self) {
+        self.status.begin();
+        self.frame.forget();
+    }
+
     /// The frame to record on; what was recorded is forgotten.
     pub(super) fn begin(&mut self, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
         self.status.begin();
@@ -83,9 +89,7 @@ impl<T> Frame<T> {
 
     /// The record of the one layer inside another.
     pub(super) fn only(&mut self) -> &mut Record<T> {
-        if self.records.is_empty() {
-            self.make_room(1);
-        }
+        self.make_room(1);
         &mut self.records[0]
     }
 

@@ -1,8 +1,11 @@
 //! What flows through a model: arrays of floats, integers or flags, with the masks that Keras attaches to them.
 
-use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn};
 
+use super::operation::mismatch;
+use crate::error::Result;
 use crate::float::Float;
+use crate::room::{self, Room};
 
 /// One input of a [`Model`](super::Model), made by `into()` from whatever [`forward`](crate::Layer::forward) takes, of any
 /// dimension: `&Array`, a view, `&` of a view (a slice by `s![]`, for one), `&ArrayRef`. The elements are floats of the
@@ -20,13 +23,13 @@ use crate::float::Float;
 /// assert_eq!(inputs[2].shape(), [2, 5, 3]);
 /// ```
 #[derive(Debug, Clone)]
-pub struct Input<'a, T>(pub(super) Given<'a, T>);
+pub struct Input<'a, T>(Given<'a, T>);
 
 /// An input as it was given.
 #[derive(Debug, Clone)]
-pub(super) enum Given<'a, T> {
+enum Given<'a, T> {
     Float(ArrayViewD<'a, T>),
-    Int(ArrayD<i64>),
+    Int(Integers<'a>),
     Bool(ArrayViewD<'a, bool>),
 }
 
@@ -37,6 +40,27 @@ impl<T> Input<'_, T> {
             Given::Float(array) => array.shape(),
             Given::Int(array) => array.shape(),
             Given::Bool(array) => array.shape(),
+        }
+    }
+}
+
+impl<T: Float> Input<'_, T> {
+    /// That there is room for what a model makes of these: a copy of each, and what its type is made of it.
+    pub(super) fn check_room(inputs: &[Self]) -> Result<()> {
+        let mut room = Room::default();
+        for input in inputs {
+            (0..2).for_each(|_| room.array::<i64>(input.shape()));
+        }
+        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| room::product(shape));
+        room.check(largest.unwrap_or(&[]))
+    }
+
+    /// A copy, which goes from call to call.
+    pub(super) fn copied(&self) -> Value<T> {
+        match &self.0 {
+            Given::Float(array) => Value::Float(array.to_owned().into_shared()),
+            Given::Int(array) => Value::Int(array.copied().into_shared()),
+            Given::Bool(array) => Value::Bool(array.to_owned().into_shared()),
         }
     }
 }
@@ -64,15 +88,37 @@ impl<T: Float> InputElement<T> for bool {
 }
 
 macro_rules! integers {
-    ($($integer:ty)*) => {$(
-        impl<T: Float> InputElement<T> for $integer {
-            /// Ids: a copy, because models compute with one integer type. What doesn't fit is as large as can be, and
-            /// so no id.
-            fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
-                Input(Given::Int(array.map(|&id| id.try_into().unwrap_or(i64::MAX)).into_dyn()))
+    ($($integer:ident)*) => {
+        /// Integers as they were given: a view, because one that repeats its elements may say any size, and it is to be
+        /// asked for the room of a copy first.
+        #[derive(Debug, Clone)]
+        #[allow(non_camel_case_types)]
+        enum Integers<'a> {
+            $($integer(ArrayViewD<'a, $integer>)),*
+        }
+
+        impl Integers<'_> {
+            fn shape(&self) -> &[usize] {
+                match self {
+                    $(Integers::$integer(array) => array.shape()),*
+                }
+            }
+
+            /// A copy, because models compute with one integer type. What doesn't fit is as large as can be, and so no
+            /// id.
+            fn copied(&self) -> ArrayD<i64> {
+                match self {
+                    $(Integers::$integer(array) => array.map(|&id| id.try_into().unwrap_or(i64::MAX))),*
+                }
             }
         }
-    )*};
+
+        $(impl<T: Float> InputElement<T> for $integer {
+            fn given<D: Dimension>(array: ArrayView<'_, Self, D>) -> Input<'_, T> {
+                Input(Given::Int(Integers::$integer(array.into_dyn())))
+            }
+        })*
+    };
 }
 
 integers!(i8 i16 i32 i64 isize u8 u16 u32 u64 usize);
@@ -138,6 +184,15 @@ impl<T: Float> Value<T> {
         }
     }
 
+    /// One step of (batch, timesteps, ..).
+    pub(super) fn step(&self, time: usize) -> Self {
+        match self {
+            Value::Float(array) => Value::Float(array.index_axis(Axis(1), time).to_owned().into_shared()),
+            Value::Int(array) => Value::Int(array.index_axis(Axis(1), time).to_owned().into_shared()),
+            Value::Bool(array) => Value::Bool(array.index_axis(Axis(1), time).to_owned().into_shared()),
+        }
+    }
+
     /// Whether two values are one array.
     pub(super) fn is(&self, other: &Self) -> bool {
         fn same<A>(a: &Shared<A>, b: &Shared<A>) -> bool {
@@ -186,6 +241,23 @@ impl Mask {
 
     pub(crate) fn flags(&self) -> &Shared<bool> {
         &self.flags
+    }
+
+    /// The same flags in row order in another shape.
+    pub(crate) fn reshaped(&self, shape: &[usize]) -> Result<Mask> {
+        let refuse = |_| mismatch(format!("a mask that takes the shape {shape:?}"), self.flags.shape());
+        let flags = self.flags.to_shape(IxDyn(shape)).map_err(refuse)?.into_owned().into_shared();
+        Ok(Mask { flags, graded: self.graded })
+    }
+
+    /// Along so many axes from the first on, whether anything is real.
+    pub(crate) fn of_leading_axes(self, count: usize) -> Mask {
+        let mut mask = self;
+        while mask.flags.ndim() > count {
+            let last = Axis(mask.flags.ndim() - 1);
+            mask.flags = mask.flags.map_axis(last, |along| along.iter().any(|&flag| flag)).into_shared();
+        }
+        mask
     }
 
     pub(super) fn is_graded(&self) -> bool {
