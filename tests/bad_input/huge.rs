@@ -110,7 +110,7 @@ fn inputs_of_models() {
                 let too_large = Error::TensorTooLarge { shape: vec![shape.0, shape.1] };
                 assert_eq!(refusal(model.predict(&[(&view).into()])), too_large);
                 assert_eq!(refusal(model.record(&[view.view().into()], &mut ModelTape::new())), too_large);
-                assert_eq!(refusal(model.predict_one(&view)), too_large);
+                assert_eq!(refusal(model.predict_one(view)), too_large);
             }
             let mut stream = ModelStream::new(model, 1).unwrap();
             let view = one.broadcast((1, size)).unwrap();
