@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, number};
 
 /// An activation function, as Keras 3 defines it.
 ///
@@ -338,7 +338,7 @@ impl fmt::Display for Activation {
             .parameters()
             .into_iter()
             .filter(|&(_, value, default)| Some(value) != default)
-            .map(|(name, value, _)| format!("{name}={value}"))
+            .map(|(name, value, _)| format!("{name}={}", number(value)))
             .collect();
         if let Activation::Gelu { approximate: true } = self {
             parameters.push("approximate=True".to_string());

@@ -105,7 +105,8 @@
 //!
 //! **Nothing panics or aborts on what a caller says**, save the functions that are
 //! [listed on the front page](crate#the-documented-panics). Each layer says what a call of some size takes, wrappers add
-//! up, and the operating system is asked once for what the call's buffers don't hold yet, before anything is changed. A
+//! up, and the operating system is asked once for what the call's buffers don't hold yet, before anything is changed;
+//! below 64 MiB it isn't asked: that takes two system calls, and blocks of such sizes teach the allocator other habits. A
 //! stack whose inner sequences nobody sees runs some steps of one layer, then of the next, over and over, so that it
 //! takes what it returns.
 //!

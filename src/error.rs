@@ -180,7 +180,7 @@ pub enum Error {
     },
 
     /// A dropout rate that isn't a number.
-    #[error("{option} must be a number, got {given}")]
+    #[error("{option} must be a number, got {}", number(*given))]
     DropoutRate {
         /// `"dropout"` or `"recurrent_dropout"`.
         option: &'static str,
@@ -324,7 +324,7 @@ pub enum Error {
     },
 
     /// An activation's parameter that is out of its range.
-    #[error("{activation}: {parameter} must be {expected}, got {value}")]
+    #[error("{activation}: {parameter} must be {expected}, got {}", number(*value))]
     ActivationParameter {
         /// The activation's name.
         activation: String,
@@ -373,7 +373,7 @@ pub enum Error {
     },
 
     /// An initializer's parameter that is out of its range.
-    #[error("{initializer}: {parameter} must be {expected}, got {value}")]
+    #[error("{initializer}: {parameter} must be {expected}, got {}", number(*value))]
     InitializerParameter {
         /// The initializer's name.
         initializer: &'static str,
@@ -724,7 +724,7 @@ pub enum Error {
     },
 
     /// An optimizer's option that is out of its range.
-    #[error("{option} must be {expected}, got {given}")]
+    #[error("{option} must be {expected}, got {}", number(*given))]
     OptimizerOption {
         /// Keras's name of the option.
         option: &'static str,
@@ -749,6 +749,12 @@ pub enum Error {
 /// The ids of an embedding, in words.
 fn ids(vocabulary: usize) -> String {
     vocabulary.checked_sub(1).map_or("no ids".into(), |last| format!("the ids 0 to {last}"))
+}
+
+/// A number in few digits: with an exponent where it would take many.
+pub(crate) fn number(value: f64) -> String {
+    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
+    if plain { value.to_string() } else { format!("{value:e}") }
 }
 
 /// The value of an option, a flag in words.

@@ -152,7 +152,9 @@
 //!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
 //! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin that
-//!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins.
+//!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if it
+//!   is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
+//!   allocator does later: a process that hasn't even that left is aborted, as Rust's collections do it.
 //! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!

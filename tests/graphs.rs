@@ -138,12 +138,12 @@ fn check(topic: &str, extension: &str, count: usize, streams: usize) {
 
 #[test]
 fn masks_of_keras_3() {
-    check("masked_graphs", "keras", 22, 9);
+    check("masked_graphs", "keras", 29, 9);
 }
 
 #[test]
 fn masks_of_keras_2() {
-    check("masked_graphs_keras2", "h5", 20, 8);
+    check("masked_graphs_keras2", "h5", 26, 8);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use data::{Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{self, File, Limits, Options, Problem};
 use recurrent::{Bidirectional, Dense, Error, Gru, Input, Layer, Lstm, Model, Stacked};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn folder() -> String {
     format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"))
@@ -95,7 +95,7 @@ fn every(cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
 #[test]
 fn containers_and_hdf5() {
     let cases = cases("forms.json");
-    assert_eq!(cases.len(), 25);
+    assert_eq!(cases.len(), 28);
     every(&cases, |case, name| {
         let path = format!("{}/forms/{name}", folder());
         let model = match name.ends_with(".keras") {
@@ -107,6 +107,51 @@ fn containers_and_hdf5() {
         };
         check(&model, case)
     });
+}
+
+/// Nobody has written some chunks, or any: that isn't damage, but Keras doesn't leave it so.
+#[test]
+fn what_was_never_written() {
+    for form in ["earliest", "latest"] {
+        let file = File::open(format!("{}/forms/unwritten.{form}.h5", folder())).unwrap();
+        assert_eq!(file.tensors().unwrap().len(), 7);
+        for tensor in file.tensors().unwrap() {
+            let error = file.tensor::<f32>(&tensor.path).unwrap_err();
+            let Problem::Hdf5Feature { object, feature } = error.problem() else { panic!("{}: {error}", tensor.path) };
+            assert!(*object == tensor.path && feature.contains("never written"), "{error}");
+        }
+    }
+}
+
+/// As `numpy.array(value, dtype)` has them; some that Keras can compute with are refused.
+#[test]
+fn numbers_of_numpy() {
+    let file: Value = serde_json::from_slice(&bytes("numbers.json")).unwrap();
+    let steps: Vec<f32> = list(&file["steps"]).iter().map(|step| step.as_f64().unwrap() as f32).collect();
+    let x = Array3::from_shape_vec((1, steps.len(), 1), steps).unwrap();
+    let mut equal = 0;
+    for case in list(&file["cases"]) {
+        let number = json!({"class_name": "__numpy__", "config": {"value": case["value"], "dtype": case["dtype"]}});
+        let own = |class: &str, config: Value| json!({"module": "keras.layers", "class_name": class, "registered_name": null, "config": config});
+        let layers = [
+            own("InputLayer", json!({"name": "x", "batch_shape": [null, null, 1], "dtype": "float32"})),
+            own("Masking", json!({"name": "mask", "mask_value": number})),
+        ];
+        let mut config = own("Sequential", json!({"name": "chain", "layers": layers}));
+        config["module"] = "keras".into();
+        let weights = write_keras::Node::Group(Default::default()).write();
+        let file = File::from_parts("numbers", config.to_string().into_bytes(), weights, &Options::new()).unwrap();
+        match file.model::<f32>() {
+            Ok(model) => {
+                let output = model.predict_one(&x).unwrap();
+                let keras: Vec<f32> = list(&case["output"]).iter().map(|y| y.as_f64().unwrap() as f32).collect();
+                assert_eq!(output.iter().copied().collect::<Vec<_>>(), keras, "{number}");
+                equal += 1;
+            }
+            Err(error) => assert!(error.to_string().contains("mask_value"), "{error}"),
+        }
+    }
+    assert!(equal >= 80, "{equal}");
 }
 
 /// Names in several blocks of a fractal heap, found by a tree of several nodes.
@@ -258,6 +303,23 @@ fn adapters_and_parts() -> Outcome {
     check(&model?, case("lora.keras"))
 }
 
+/// Adapters are merged in a `.keras` file, and stand beside the weights in a legacy one.
+#[test]
+fn adapters_in_the_legacy_format() -> Outcome {
+    let file = File::open(format!("{}/others/lora.h5", folder()))?;
+    for error in [file.model::<f32>().map(drop), file.layer::<f32>("dense_12").map(drop)].map(Result::unwrap_err) {
+        let message = error.to_string();
+        assert!(message.contains("LoRA") && message.contains("save the model as .keras"), "{message}");
+    }
+    // Layers without any can still be taken out; of a file by layers the message lists them.
+    let mut gru = Gru::<f32>::new(6, 3);
+    file.weights_below("gru_9", &mut gru)?;
+    assert_eq!(file.layer::<f32>("gru_9")?.weights(), gru.weights());
+    let error = file.weights_below("gru", &mut gru).unwrap_err().to_string();
+    assert!(error.contains("the names are embedding, gru_9, dense_12"), "{error}");
+    Ok(())
+}
+
 /// A model of a class of one's own: refused with the way out, and the way out gives Keras's numbers.
 #[test]
 fn own_classes() -> Outcome {
@@ -278,6 +340,13 @@ fn own_classes() -> Outcome {
         let (mut lstm, mut cell) = (Lstm::builder(3, 4).return_sequences(true).build()?, Lstm::<f32>::new(3, 4));
         file.weights_below("encoder", &mut lstm)?;
         file.weights_below("encoder/cell", &mut cell)?;
+        // Of what isn't there the message lists what is.
+        for nothing in ["encodr", "encoder/cell/vars/0"] {
+            let error = file.weights_below("encodr", &mut lstm.clone()).unwrap_err().to_string();
+            assert!(error.contains("encoder/cell") && error.contains("blocks/dense_1"), "{nothing}: {error}");
+        }
+        let error = file.tensor::<f32>("encoder/cell").unwrap_err().to_string();
+        assert!(error.contains("encoder/cell/vars/2"), "{error}");
         assert_eq!(cell.weight("kernel")?, lstm.weight("kernel")?);
         assert_eq!(file.tensor::<f32>("encoder/cell/vars/0")?, lstm.weight("kernel")?.to_owned().into_dyn());
         let mut both = Bidirectional::new(Gru::builder(4, 3).return_sequences(true))?;

@@ -45,9 +45,10 @@ fn models() -> Vec<PathBuf> {
         paths.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "keras" || extension == "h5"));
-    // Those of own classes are no models.
+    // Those of own classes are no models, and one is refused.
     paths.retain(|path| {
-        !path.display().to_string().contains("mine.") && !path.display().to_string().contains(".weights.")
+        let path = path.display().to_string();
+        !["mine.", ".weights.", "lora.h5"].iter().any(|part| path.contains(part))
     });
     paths.sort();
     paths

@@ -363,9 +363,11 @@ fn refused() -> Outcome {
     let expected = Error::ModelOutput { place: 1, output: "tone".into(), expected: vec![3, 2], given: vec![3, 4, 5] };
     assert_eq!(error, expected);
     assert!(error.to_string().contains(r#"output 1 ("tone")"#), "{error}");
-    // Inputs that don't fit are seen before anything is forgotten.
+    // Whatever refuses a recorded run, nothing is on the tape then.
     assert_eq!(model.record(&inputs(&given)[..1], &mut tape), Err(Error::ModelInputs { expected: 2, given: 1 }));
+    assert_eq!(model.backward(&mut tape, &upstream, &mut gradients), Err(Error::TapeEmpty));
     assert_eq!(gradients, untouched);
+    model.record(&inputs(&given), &mut tape)?;
     model.backward(&mut tape, &upstream, &mut gradients)?;
     assert_ne!(gradients, untouched);
     let once = gradients.clone();

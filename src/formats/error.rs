@@ -138,6 +138,17 @@ pub enum Problem {
         name: String,
     },
 
+    /// A group or dataset asked for that isn't there.
+    #[error("there is no {what} {name:?} in the HDF5 data: {}", names(known))]
+    UnknownObject {
+        /// `"group"` or `"dataset"`.
+        what: &'static str,
+        /// The path that was asked for.
+        name: String,
+        /// Those there are; of groups, those with weights.
+        known: Vec<String>,
+    },
+
     /// Text that isn't JSON.
     #[error("{member} isn't sound JSON: {reason}")]
     Json {

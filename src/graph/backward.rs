@@ -51,9 +51,10 @@ impl<T: Float> Model<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. If a layer refuses
-    /// its input the tape is empty afterwards.
+    /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. The tape is empty
+    /// then.
     pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>) -> Result<Vec<ArrayD<T>>> {
+        tape.begin();
         self.can_train()?;
         self.run(None, inputs, Some(tape))
     }
@@ -64,13 +65,15 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     /// Those of [`record`](Model::record), [`Error::StateBatch`] for another number of rows than the state's,
-    /// [`Error::StateLayout`] for another model's state; the state is as before then.
+    /// [`Error::StateLayout`] for another model's state; the state is as before then, and the tape
+    /// is empty.
     pub fn record_stateful(
         &self,
         state: &mut ModelState<T>,
         inputs: &[Input<'_, T>],
         tape: &mut Tape<T>,
     ) -> Result<Vec<ArrayD<T>>> {
+        tape.begin();
         self.can_train()?;
         self.run(Some(state), inputs, Some(tape))
     }

@@ -24,6 +24,11 @@ impl<'a, T: Float> Sums<'a, T> {
         Sums { weights: &mut self.weights[places.clone()], slices: &mut self.slices[places] }
     }
 
+    /// All of them, for one of several ways back.
+    pub(super) fn all(&mut self) -> Sums<'_, T> {
+        self.part(0, self.weights.len())
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.weights.is_empty()
     }

@@ -46,8 +46,9 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Whether it takes a mask of any shape, and so one of a single step.
-    fn takes_any_mask(&self) -> bool {
+    /// Whether it spreads a mask of fewer dimensions over its input from the last axis on, and so, inside a
+    /// TimeDistributed, over other elements than those of its row.
+    fn spreads_mask(&self) -> bool {
         false
     }
 
@@ -163,8 +164,8 @@ pub(crate) struct Call<'a, T: Float> {
     pub(crate) scratch: &'a mut Scratch<T>,
     /// Where a step is tried instead of a whole run.
     pub(crate) trace: Option<&'a mut Trace<T>>,
-    /// Keras 2: a stateful layer goes on from the state that it keeps, unless that is zero, whatever it is given.
-    pub(crate) kept_state_wins: bool,
+    /// Whether the call means what it means in Keras 2: see [`run`](super::run).
+    pub(crate) keras_2: bool,
     /// What the way back is to read.
     pub(crate) record: Option<&'a mut Record<T>>,
 }

@@ -11,7 +11,9 @@
 //! In Keras 2
 //! - a layer that is called with an initial state gets the mask of its input, too;
 //! - a stateful layer takes an initial state only if the state that it keeps is zero (each direction by itself);
-//! - a call of a model that names masks takes away those of the inputs for which it names none.
+//! - a call of a model that names masks takes away those of the inputs for which it names none;
+//! - the mask that the layer inside a TimeDistributed makes goes on: see
+//!   [`TimeDistributed`](super::ops::time_distributed::TimeDistributed).
 
 use std::sync::Arc;
 
@@ -148,11 +150,7 @@ impl<T: Float> Model<T> {
         if inputs.len() != self.inputs.len() {
             return Err(Error::ModelInputs { expected: self.inputs.len(), given: inputs.len() });
         }
-        // Copies; an input that repeats its elements may say any size.
-        let mut room = Room::default();
-        inputs.iter().for_each(|input| room.array::<f64>(input.shape()));
-        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| room::product(shape));
-        room.check(largest.unwrap_or(&[]))?;
+        Input::check_room(inputs)?;
         let mut tensors: Vec<Tensor<T>> = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
             let tensor = Tensor::unmasked(spec.convert(input.value())?);
@@ -254,7 +252,7 @@ impl<T: Float> Model<T> {
                 states: &mut *states,
                 scratch: &mut *scratch,
                 trace: trace.as_deref_mut(),
-                kept_state_wins: self.keras_2,
+                keras_2: self.keras_2,
                 record: frame.as_deref_mut().map(|frame| &mut frame.records[place]),
             };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(layer))?;
@@ -279,10 +277,11 @@ impl<T: Float> Model<T> {
         })?;
         for output in outputs {
             let shape: Vec<usize> = output.iter().map(|size| size.unwrap_or(0)).collect();
-            let elements = shape.iter().try_fold(1_usize, |all, &size| all.checked_mul(size));
+            let elements = room::product(&shape);
             if elements.is_none_or(|elements| elements > self.elements) {
                 return Err(Error::TensorTooLarge { shape });
             }
+            room::check::<T>(elements, &shape)?;
         }
         Ok(())
     }

@@ -74,9 +74,7 @@ impl<T> Frame<T> {
 
     /// The record of the one layer inside another.
     pub(super) fn only(&mut self) -> &mut Record<T> {
-        if self.records.is_empty() {
-            self.make_room(1);
-        }
+        self.make_room(1);
         &mut self.records[0]
     }
 

@@ -1,8 +1,11 @@
 //! What flows through a model: arrays of floats, integers or flags, with the masks that Keras attaches to them.
 
-use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Data, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn};
 
+use super::operation::mismatch;
+use crate::error::Result;
 use crate::float::Float;
+use crate::room::{self, Room};
 
 /// One input of a [`Model`](super::Model), made by `into()` from whatever [`forward`](crate::Layer::forward) takes, of any
 /// dimension: `&Array`, a view, `&` of a view (a slice by `s![]`, for one), `&ArrayRef`. The elements are floats of the
@@ -78,6 +81,16 @@ impl<T> Input<'_, T> {
 }
 
 impl<T: Float> Input<'_, T> {
+    /// That there is room for what a model makes of these: a copy of each, and what its type is made of it.
+    pub(super) fn check_room(inputs: &[Self]) -> Result<()> {
+        let mut room = Room::default();
+        for input in inputs {
+            (0..2).for_each(|_| room.array::<i64>(input.shape()));
+        }
+        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| room::product(shape));
+        room.check(largest.unwrap_or(&[]))
+    }
+
     /// The array as a model's own.
     pub(super) fn value(&self) -> Value<T> {
         match &self.0 {
@@ -213,6 +226,15 @@ impl<T: Float> Value<T> {
         }
     }
 
+    /// One step of (batch, timesteps, ..).
+    pub(super) fn step(&self, time: usize) -> Self {
+        match self {
+            Value::Float(array) => Value::Float(array.index_axis(Axis(1), time).to_owned().into_shared()),
+            Value::Int(array) => Value::Int(array.index_axis(Axis(1), time).to_owned().into_shared()),
+            Value::Bool(array) => Value::Bool(array.index_axis(Axis(1), time).to_owned().into_shared()),
+        }
+    }
+
     /// Whether two values are one array.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -268,6 +290,23 @@ impl Mask {
     /// Whether two masks are one array.
     pub(super) fn is(&self, other: &Self) -> bool {
         same(&self.flags, &other.flags)
+    }
+
+    /// The same flags in row order in another shape.
+    pub(crate) fn reshaped(&self, shape: &[usize]) -> Result<Mask> {
+        let refuse = |_| mismatch(format!("a mask that takes the shape {shape:?}"), self.flags.shape());
+        let flags = self.flags.to_shape(IxDyn(shape)).map_err(refuse)?.into_owned().into_shared();
+        Ok(Mask { flags, graded: self.graded })
+    }
+
+    /// Along so many axes from the first on, whether anything is real.
+    pub(crate) fn of_leading_axes(self, count: usize) -> Mask {
+        let mut mask = self;
+        while mask.flags.ndim() > count {
+            let last = Axis(mask.flags.ndim() - 1);
+            mask.flags = mask.flags.map_axis(last, |along| along.iter().any(|&flag| flag)).into_shared();
+        }
+        mask
     }
 
     pub(super) fn is_graded(&self) -> bool {

@@ -95,9 +95,15 @@ impl<'a, T> Run<'a, T> {
         self
     }
 
-    /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten. A run of no steps (of a stream)
-    /// can't be recorded: [`Error::NoTimesteps`].
-    pub fn record(mut self, tape: &'a mut Tape<T>) -> Self {
+    /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten, even if the
+    /// run is refused: the tape is empty then. A run of no steps (of a stream) can't be recorded: [`Error::NoTimesteps`].
+    pub fn record(self, tape: &'a mut Tape<T>) -> Self {
+        tape.begin();
+        self.record_next(tape)
+    }
+
+    /// [`record`](Run::record) that leaves the tape as it is if the run is refused.
+    pub(crate) fn record_next(mut self, tape: &'a mut Tape<T>) -> Self {
         self.tape = Some(tape);
         self
     }

@@ -34,7 +34,9 @@
 //! - A **tape** belongs to the layer that recorded it, with its options and weights of then, or to an equal clone. Another
 //!   layer, however equal its shapes: [`Error::TapeLayer`]. A clone whose options were changed: [`Error::TapeOptions`]. Weights
 //!   that were changed, by an optimizer or by hand: [`Error::TapeStale`]. So go back through all recorded runs before an
-//!   optimizer's step. A run of no steps can't be recorded ([`Error::NoTimesteps`]).
+//!   optimizer's step. A run of no steps can't be recorded ([`Error::NoTimesteps`]). A recorded run that is refused leaves
+//!   the tape empty ([`Error::TapeEmpty`]), whatever it held; a refused chunk of a [`TruncatedBptt`] is none, and the one
+//!   before stays.
 //! - **Gradients** belong to layers with weights of the same names and shapes, and with a state of the same parts
 //!   ([`Error::GradientsLayer`]).
 //! - An **optimizer** belongs to the layer, or the parts in their order, of its first step, and to clones of them

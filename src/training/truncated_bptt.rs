@@ -90,7 +90,7 @@ impl<T: Float> TruncatedBptt<T> {
     /// carried, and the chunk before, stay then.
     pub fn run(&mut self, layer: &(impl Layer<T> + ?Sized), x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
         self.check(layer, x, &run)?;
-        let run = run.initial_state(&self.state).record(&mut self.tape);
+        let run = run.initial_state(&self.state).record_next(&mut self.tape);
         let output = produce(layer, x, run, Some(&mut self.next), Some(&mut self.carry), &mut self.scratch)?;
         std::mem::swap(&mut self.state, &mut self.next);
         Ok(output)
@@ -115,7 +115,7 @@ impl<T: Float> TruncatedBptt<T> {
         let last = last.map(|array| array.as_slice_mut().ok_or(Error::OutputOrder { what: "last" }));
         let slices =
             Slices { sequence: sequence.transpose()?, last: last.transpose()?, state: Some(self.next.as_mut_slice()) };
-        let run = run.initial_state(&self.state).record(&mut self.tape);
+        let run = run.initial_state(&self.state).record_next(&mut self.tape);
         execute(layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
         std::mem::swap(&mut self.state, &mut self.next);
         self.scratch.call.reserve_copies(x.dim());

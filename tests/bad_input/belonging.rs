@@ -3,9 +3,10 @@
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
-    Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Merge, OutputGradient, OutputMut,
-    Recurrent, Result, Run, SeedSource, SimpleRnn, Stacked, StackedCells, State, StateLayout, Step, StepBackward,
-    Stream, TimeDistributed, WeightGradients, WeightVisitor, WeightVisitorMut,
+    AnyLayer, Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Merge, Model, OutputGradient,
+    OutputMut, Recurrent, Result, Run, Scratch, SeedSource, SimpleRnn, Stacked,
+    StackedCells, State, StateLayout, Step, StepBackward, Stream, TimeDistributed, WeightGradients, WeightVisitor,
+    WeightVisitorMut,
 };
 
 use super::refusal;
@@ -241,18 +242,65 @@ fn tapes_of_other_wholes() {
     }
 }
 
-/// A chunk of no steps is fine, but it can't be recorded: the chunk before stays on the tape.
+/// Whatever refuses a recorded run of a model, nothing is on the tape then.
+#[test]
+fn refused_recorded_runs_of_models() {
+    let mut build = Model::<f64>::builder("model");
+    let input = build.input("x", [None, Some(3)]).unwrap();
+    let outputs = build.call("lstm", AnyLayer::from(Lstm::<f64>::new(3, 4)).stateful(), &[input]).unwrap();
+    let model = build.build(&outputs).unwrap();
+    let (x, d) = (input_of_steps(4), Array2::ones((2, 4)).into_dyn());
+    let mut tape = Tape::new();
+    let empty = |tape: &mut Tape<f64>| {
+        let error = refusal(model.backward(tape, &[&d], &mut Gradients::new(&model)));
+        assert_eq!(error, Error::TapeEmpty);
+        model.record(&[(&x).into()], tape).unwrap();
+    };
+    empty(&mut tape);
+    assert!(model.record(&[], &mut tape).is_err());
+    empty(&mut tape);
+    assert!(model.record(&[(&input_of_steps(0)).into()], &mut tape).is_err());
+    empty(&mut tape);
+    assert!(model.record(&[(&Array3::<f64>::ones((2, 4, 5))).into()], &mut tape).is_err());
+    empty(&mut tape);
+    let mut state = model.initial_state(7);
+    assert!(model.record_stateful(&mut state, &[(&x).into()], &mut tape).is_err());
+    empty(&mut tape);
+}
+
+fn input_of_steps(steps: usize) -> Array3<f64> {
+    Array3::from_elem((2, steps, 3), 0.25)
+}
+
+/// A chunk of no steps is fine, but it can't be recorded: nothing is on the tape then, not the chunk before either.
 #[test]
 fn recorded_runs_of_no_steps() {
     for layer in layers(4).iter().filter(|layer| layer.can_stream().is_ok()) {
         let (x, none) = (input(), Array3::<f64>::zeros((2, 0, 3)));
         let nothing = Error::NoTimesteps { given: [2, 0, 3] };
         let (mut stream, mut tape) = (Stream::new(layer, 2).unwrap(), Tape::new());
+        let mut gradients = Gradients::new(layer);
+        let mut empty = |tape: &mut Tape<f64>| {
+            assert_eq!(refusal(back(layer, tape, &mut gradients)), Error::TapeEmpty);
+            layer.run(&x, Run::new().record(tape)).unwrap();
+        };
         stream.run_with(&x, Run::new().record(&mut tape)).unwrap();
         let (state, output) = (stream.state().clone(), stream.output().to_owned());
         assert_eq!(refusal(stream.run_with(&none, Run::new().record(&mut tape))), nothing);
+        empty(&mut tape);
         assert_eq!(refusal(stream.run_into(&none, Run::new().record(&mut tape), OutputMut::new())), nothing);
+        empty(&mut tape);
         assert_eq!(refusal(layer.run(&none, Run::new().record(&mut tape))), nothing);
+        empty(&mut tape);
+        let (short, other) = (Array2::from_elem((2, 1), true), Array3::zeros((2, 4, 9)));
+        assert!(layer.run(&x, Run::new().mask(&short).record(&mut tape)).is_err());
+        empty(&mut tape);
+        assert!(layer.run(&other, Run::new().record(&mut tape)).is_err());
+        empty(&mut tape);
+        let mut narrow = Array2::zeros((1, 1));
+        let out = OutputMut::new().last(&mut narrow);
+        assert!(layer.run_into(&x, Run::new().record(&mut tape), out, &mut Scratch::new()).is_err());
+        empty(&mut tape);
         assert_eq!((stream.state(), stream.output()), (&state, output.view()));
         stream.run(&none).unwrap();
         stream.run_into(&none, Run::new(), OutputMut::new()).unwrap();
@@ -333,7 +381,7 @@ fn seeds_of_another_layer() {
         assert!(matches!(error, Error::SeedsLayer { generator: 0, .. }), "{error:?}");
         assert!(error.to_string().contains("seed 7, dropout 0.5 (4 masks of 3), recurrent_dropout 0.2"), "{error}");
         assert_eq!(seeds, before);
-        back(&layer, &mut tape, &mut Gradients::new(&layer)).unwrap(); // what was on it
+        assert_eq!(refusal(back(&layer, &mut tape, &mut Gradients::new(&layer))), Error::TapeEmpty);
     }
     let (first, second) = (lstm(0.5, 0.2, 7), lstm(0.5, 0.2, 9));
     let error = refusal(pair(&first, &second).run(&x, Run::new().training(&mut pair(&first, &first).seeds())));

@@ -2,8 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Bidirectional, Dense, Embedding, Error, Gru, Initializer, Layer, Lstm, OutputMut, Run, Scratch, SimpleRnn, Stacked,
-    Stream,
+    Bidirectional, Dense, Embedding, Error, Gru, Initializer, InputElement, Layer, Lstm, Model,
+    OutputMut, Run, Scratch, SimpleRnn, Stacked, Stream,
 };
 
 use super::refusal;
@@ -92,6 +92,44 @@ fn batches() {
         let error = refusal(Dense::<f32>::new(3, 8).forward_rows(&rows));
         assert_eq!(error, Error::TensorTooLarge { shape: vec![size, 8] });
     }
+}
+
+/// Inputs of models that repeat their elements: floats, flags and integers of each type, whole and step by step.
+#[test]
+fn inputs_of_models() {
+    let mut build = Model::<f32>::builder("ids");
+    let ids = build.input_of_ids("ids", [None]).unwrap();
+    let vectors = build.call("table", Embedding::<f32>::new(5, 3), &[ids]).unwrap();
+    let outputs = build.call("lstm", Lstm::<f32>::new(3, 4), &vectors).unwrap();
+    let model = build.build(&outputs).unwrap();
+    fn check<A: InputElement<f32> + Clone + Default>(model: &Model<f32>) {
+        let one = Array2::<A>::default((1, 1));
+        for size in [1 << 40, isize::MAX as usize / 8] {
+            for shape in [(1, size), (size, 1)] {
+                let view = one.broadcast(shape).unwrap();
+                let too_large = Error::TensorTooLarge { shape: vec![shape.0, shape.1] };
+                assert_eq!(refusal(model.predict(&[(&view).into()])), too_large);
+                assert_eq!(refusal(model.record(&[view.view().into()], &mut Tape::new())), too_large);
+                assert_eq!(refusal(model.predict_one(view)), too_large);
+            }
+            // A step is read in place: there is nothing to be copied.
+            let mut stream = model.stream(1).unwrap();
+            let view = one.broadcast((1, size)).unwrap();
+            assert!(matches!(refusal(stream.step(&[(&view).into()])), Error::ModelInput { .. }));
+        }
+    }
+    check::<f32>(&model);
+    check::<bool>(&model);
+    check::<i8>(&model);
+    check::<i16>(&model);
+    check::<i32>(&model);
+    check::<i64>(&model);
+    check::<isize>(&model);
+    check::<u8>(&model);
+    check::<u16>(&model);
+    check::<u32>(&model);
+    check::<u64>(&model);
+    check::<usize>(&model);
 }
 
 #[test]

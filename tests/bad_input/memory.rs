@@ -35,12 +35,15 @@ fn both(units: usize) -> Bidirectional {
     Bidirectional::new(SimpleRnn::<f32>::builder(1, units)).unwrap().merge_mode(Merge::Mul)
 }
 
-/// A tape after a refused call is as before.
+/// A tape after a refused call is empty.
 fn refuses_to_record(layer: &dyn Layer<f32>) {
     let (mut tape, mut gradients, short) = (Tape::new(), Gradients::new(layer), x(3));
     layer.run(&short, Run::new().record(&mut tape)).unwrap();
     too_large(layer.run(&x(STEPS), Run::new().record(&mut tape)));
     let d = Array2::ones((1, layer.output_size()));
+    let refused = layer.backward(&mut tape, OutputGradient::new().last(&d), &mut gradients);
+    assert_eq!(refused, Err(Error::TapeEmpty));
+    layer.run(&short, Run::new().record(&mut tape)).unwrap();
     layer.backward(&mut tape, OutputGradient::new().last(&d), &mut gradients).unwrap();
     assert_eq!(gradients.input().unwrap().dim(), (1, 3, 1));
 }

@@ -67,3 +67,29 @@ fn errors_are_ordinary_values() {
     // Each result carries it: clippy complains from 128 bytes on.
     assert!(size_of::<Error>() <= 80, "{} bytes", size_of::<Error>());
 }
+
+/// No number takes a line of digits.
+#[test]
+fn numbers_in_few_digits() {
+    for (given, said) in [
+        (1e300, "1e300"),
+        (-2.5e-300, "-2.5e-300"),
+        (0.5, "0.5"),
+        (-3.0, "-3"),
+        (0.0, "0"),
+        (f64::NAN, "NaN"),
+        (f64::INFINITY, "inf"),
+    ] {
+        let (option, expected) = ("learning_rate", "at least 0");
+        let (parameter, value, activation, initializer) = ("alpha", given, "elu".to_string(), "Constant");
+        for error in [
+            Error::OptimizerOption { option, expected, given },
+            Error::DropoutRate { option, given },
+            Error::ActivationParameter { activation, parameter, expected, value },
+            Error::InitializerParameter { initializer, parameter, expected, value },
+        ] {
+            assert!(error.to_string().ends_with(&format!(", got {said}")), "{error}");
+        }
+    }
+    assert_eq!(recurrent::Activation::Elu { alpha: 1e300 }.to_string(), "elu(alpha=1e300)");
+}

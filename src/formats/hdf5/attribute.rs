@@ -56,7 +56,7 @@ impl<'a> Hdf5<'a> {
             return Err(unsupported("a shared type of an attribute"));
         }
         let kind = Datatype::read(&mut kind)?;
-        let shape = dataspace(&mut space, self.length_size)?;
+        let shape = dataspace(&mut space, self.length_size)?.shape;
         let count = byte_count(&shape, 1).ok_or_else(|| damaged(start, "an attribute's shape is too large"))?;
         let mut strings = Vec::new();
         for _ in 0..count {

@@ -42,11 +42,15 @@ struct Chunk {
 }
 
 /// The dataset that the chunks make.
-struct Whole<'s> {
+pub(super) struct Whole<'s> {
     shape: &'s [usize],
     chunk: &'s [usize],
     /// The chunks along each axis.
     grid: Vec<usize>,
+    /// How many there may become, which is how lists count them.
+    most: Vec<u64>,
+    /// All chunks.
+    count: usize,
     /// The bytes of an element.
     element: usize,
     /// The bytes of a chunk.
@@ -86,7 +90,7 @@ impl<'a> Hdf5<'a> {
                     cursor.skip(1)?;
                     Index::Array(cursor.uint(self.offset_size)?)
                 }
-                4 | 5 => return Ok(Err("chunks of a dataset that can grow, in the newest format")),
+                4 | 5 => return Ok(Err("chunks of a dataset that can grow without limit, in the newest format")),
                 _ => return Err(damaged(start, "an unknown list of chunks")),
             };
             (index, flags)
@@ -99,28 +103,22 @@ impl<'a> Hdf5<'a> {
         Ok(Ok(Chunks { shape, index, plain_edges: flags & 1 != 0 }))
     }
 
-    /// All bytes of a dataset in chunks. Each chunk must be there once; each costs its size from the budget, and the whole
-    /// grows with what the chunks hold.
+    /// All bytes of a dataset in chunks, or that some were never written. Each chunk must be there once; each costs its
+    /// size from the budget, and the whole grows with what the chunks hold.
     pub(super) fn assemble(
         &self,
         chunks: &Chunks,
         filters: &[Filter],
-        shape: &[usize],
-        element: usize,
+        whole: &Whole<'_>,
         address: u64,
-    ) -> Found<Vec<u8>> {
-        let wrong = || damaged(address, "the shapes of a dataset and its chunks don't fit");
-        if shape.len() != chunks.shape.len() || shape.is_empty() {
-            return Err(wrong());
-        }
-        let grid: Vec<usize> = shape.iter().zip(&chunks.shape).map(|(&all, &chunk)| all.div_ceil(chunk)).collect();
-        let count = byte_count(&grid, 1).ok_or_else(wrong)?;
-        let size = byte_count(&chunks.shape, element).ok_or_else(wrong)?;
-        let whole = Whole { shape, chunk: &chunks.shape, grid, element, size };
-        let mut found = self.list(&chunks.index, filters, &whole, count, address)?;
+    ) -> Found<Result<Vec<u8>, &'static str>> {
+        let mut found = self.list(&chunks.index, !filters.is_empty(), whole, address)?;
         found.sort_by_key(|chunk| chunk.number);
-        if found.len() != count || found.iter().enumerate().any(|(i, chunk)| chunk.number != i) {
-            return Err(damaged(address, "chunks of a dataset are missing, or there more than once"));
+        if found.windows(2).any(|pair| pair[0].number == pair[1].number) {
+            return Err(damaged(address, "chunks of a dataset are there more than once"));
+        }
+        if found.len() != whole.count || found.iter().any(|chunk| self.is_undefined(chunk.address)) {
+            return Ok(Err("a dataset of which chunks were never written"));
         }
         let mut out = Vec::new();
         for chunk in found {
@@ -132,29 +130,25 @@ impl<'a> Hdf5<'a> {
                 .place(chunk.number, &data, &mut out)
                 .ok_or(Problem::Io { reason: "no memory for a tensor".into() })?;
         }
-        Ok(out)
+        Ok(Ok(out))
     }
 
-    fn list(
-        &self,
-        index: &Index,
-        filters: &[Filter],
-        whole: &Whole<'_>,
-        count: usize,
-        address: u64,
-    ) -> Found<Vec<Chunk>> {
+    /// The chunks that there are.
+    fn list(&self, index: &Index, filtered: bool, whole: &Whole<'_>, address: u64) -> Found<Vec<Chunk>> {
         let plain = |number: usize, address: u64| Chunk { number, address, size: whole.size as u64, mask: 0 };
         match *index {
+            Index::Single(..) if whole.count != 1 => Err(damaged(address, "one chunk doesn't make its dataset")),
             Index::Single(address, None) => Ok(vec![plain(0, address)]),
             Index::Single(address, Some((size, mask))) => Ok(vec![Chunk { number: 0, address, size, mask }]),
+            Index::Implicit(start) if self.is_undefined(start) => Ok(vec![]),
             Index::Implicit(start) => {
                 let chunk = |number: usize| {
                     self.spend()?;
-                    let offset = (number as u64).checked_mul(whole.size as u64);
+                    let offset = whole.entry(number).and_then(|entry| entry.checked_mul(whole.size as u64));
                     let address = offset.and_then(|offset| start.checked_add(offset));
                     Ok(plain(number, address.ok_or_else(|| damaged(start, "an address is too large"))?))
                 };
-                (0..count).map(chunk).collect()
+                (0..whole.count).map(chunk).collect()
             }
             Index::Tree(tree) if self.is_undefined(tree) => Ok(vec![]),
             Index::Tree(tree) => {
@@ -174,19 +168,14 @@ impl<'a> Hdf5<'a> {
                 self.tree_1(tree, Children::Chunks, key_size)?.into_iter().map(chunk).collect()
             }
             Index::Array(array) if self.is_undefined(array) => Ok(vec![]),
-            Index::Array(array) => self.fixed_array(array, !filters.is_empty(), count, plain, address),
+            Index::Array(array) => self.fixed_array(array, filtered, whole, address),
         }
     }
 
-    /// A fixed array: a header, then a block of entries, in pages if there are many.
-    fn fixed_array(
-        &self,
-        header: u64,
-        filtered: bool,
-        count: usize,
-        plain: impl Fn(usize, u64) -> Chunk,
-        address: u64,
-    ) -> Found<Vec<Chunk>> {
+    /// A fixed array: a header, then a block of entries, in pages if there are many. It has an entry for each chunk that
+    /// there may become.
+    fn fixed_array(&self, header: u64, filtered: bool, whole: &Whole<'_>, address: u64) -> Found<Vec<Chunk>> {
+        let wrong = || damaged(address, "a list of chunks doesn't fit its dataset");
         self.spend()?;
         let mut cursor = self.cursor(header)?;
         cursor.signature(b"FAHD", "there should be a list of chunks")?;
@@ -194,36 +183,81 @@ impl<'a> Hdf5<'a> {
         let (entry, page_bits) = (usize::from(cursor.u8()?), u32::from(cursor.u8()?));
         let entries = cursor.uint(self.length_size)?;
         let sizes = entry.checked_sub(self.offset_size + if filtered { 4 } else { 0 });
-        let size_bytes = sizes.filter(|&bytes| bytes <= 8 && filtered == (bytes > 0));
-        let size_bytes = size_bytes.filter(|_| entries == count as u64 && page_bits < 32);
-        let size_bytes = size_bytes.ok_or_else(|| damaged(address, "a list of chunks doesn't fit its dataset"))?;
+        let size_bytes = sizes.filter(|&bytes| bytes <= 8 && filtered == (bytes > 0)).ok_or_else(wrong)?;
+        if page_bits >= 32 || whole.entries() != Some(entries) {
+            return Err(wrong());
+        }
         let mut cursor = self.cursor(cursor.uint(self.offset_size)?)?;
         cursor.signature(b"FADB", "there should be a block of a list of chunks")?;
         cursor.skip(2 + self.offset_size)?;
-        let page = 1_usize << page_bits;
-        let paged = count > page;
+        let page = 1_u64 << page_bits;
+        let mut written: &[u8] = &[];
+        let paged = entries > page;
         if paged {
-            // Which pages were written, and a checksum.
-            cursor.skip(count.div_ceil(page).div_ceil(8) + 4)?;
+            // Which pages were written, a bit for each from the highest on, and a checksum.
+            let bytes = entries.div_ceil(page).div_ceil(8);
+            written = cursor.take(usize::try_from(bytes).map_err(|_| wrong())?)?;
+            cursor.skip(4)?;
         }
+        let start = cursor.position();
         let mut chunks = Vec::new();
-        for number in 0..count {
+        for number in 0..whole.count {
             self.spend()?;
-            if paged && number > 0 && number % page == 0 {
-                // The checksum of the page before.
-                cursor.skip(4)?;
+            let at = whole.entry(number).ok_or_else(wrong)?;
+            let in_page = at / page;
+            let bits = written.get((in_page / 8) as usize).copied().unwrap_or(0);
+            if paged && bits & 0x80 >> (in_page % 8) == 0 {
+                continue;
             }
+            // Behind each page is its checksum.
+            let offset = at.checked_mul(entry as u64).and_then(|offset| offset.checked_add(4 * in_page));
+            let place = offset.and_then(|offset| start.checked_add(offset)).ok_or_else(wrong)?;
+            let mut cursor = self.cursor(place)?;
             let place = cursor.uint(self.offset_size)?;
-            chunks.push(match filtered {
-                false => plain(number, place),
-                true => Chunk { number, address: place, size: cursor.uint(size_bytes)?, mask: cursor.u32()? },
-            });
+            let (size, mask) = match filtered {
+                false => (whole.size as u64, 0),
+                true => (cursor.uint(size_bytes)?, cursor.u32()?),
+            };
+            chunks.push(Chunk { number, address: place, size, mask });
         }
         Ok(chunks)
     }
 }
 
-impl Whole<'_> {
+impl<'s> Whole<'s> {
+    /// `sizes`: the shape, and what it may grow to.
+    pub(super) fn new(
+        chunks: &'s Chunks,
+        (shape, most): (&'s [usize], &[u64]),
+        element: usize,
+        address: u64,
+    ) -> Found<Self> {
+        let wrong = || damaged(address, "the shapes of a dataset and its chunks don't fit");
+        let chunk = &chunks.shape[..];
+        if shape.len() != chunk.len() || shape.is_empty() {
+            return Err(wrong());
+        }
+        let grid: Vec<usize> = shape.iter().zip(chunk).map(|(&all, &chunk)| all.div_ceil(chunk)).collect();
+        let most = most.iter().zip(chunk).map(|(&all, &chunk)| all.div_ceil(chunk as u64)).collect();
+        let count = byte_count(&grid, 1).ok_or_else(wrong)?;
+        let size = byte_count(chunk, element).ok_or_else(wrong)?;
+        Ok(Whole { shape, chunk, grid, most, count, element, size })
+    }
+
+    /// How many chunks there may become.
+    fn entries(&self) -> Option<u64> {
+        self.most.iter().try_fold(1_u64, |all, &along| all.checked_mul(along))
+    }
+
+    /// The place of a chunk in a list of all that there may become.
+    fn entry(&self, number: usize) -> Option<u64> {
+        let corner = self.corner(number);
+        let mut along = corner.iter().zip(self.chunk).zip(&self.most);
+        along.try_fold(0_u64, |entry, ((&corner, &chunk), &most)| {
+            entry.checked_mul(most)?.checked_add((corner / chunk) as u64)
+        })
+    }
+
     /// Where a chunk begins, by its number.
     fn corner(&self, number: usize) -> Vec<usize> {
         let mut rest = number;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::bytes::at;
-use super::chunks::Chunks;
-use super::datatype::{Datatype, Element, byte_count, dataspace, half};
+use super::chunks::{Chunks, Whole};
+use super::datatype::{Dataspace, Datatype, Element, byte_count, dataspace, half};
 use super::filters::Filter;
 use super::{Hdf5, Object, damaged, object};
 use crate::formats::error::{Found, Problem};
@@ -14,6 +14,8 @@ use crate::formats::error::{Found, Problem};
 pub(crate) struct Dataset<'a> {
     kind: Datatype,
     pub(crate) shape: Vec<usize>,
+    /// What the shape may grow to.
+    most: Vec<u64>,
     storage: Storage<'a>,
     filters: Vec<Filter>,
     address: u64,
@@ -96,11 +98,11 @@ impl<'a> Hdf5<'a> {
     /// What a dataset is, without a look at its elements.
     pub(crate) fn dataset(&self, path: &str, object: Object) -> Found<Dataset<'a>> {
         let refuse = |feature| Err(Problem::Hdf5Feature { object: path.into(), feature });
-        let (mut kind, mut shape, mut storage, mut filters) = (None, None, None, vec![]);
+        let (mut kind, mut space, mut storage, mut filters) = (None, None, None, vec![]);
         for message in self.messages(object)? {
             match message.kind {
                 object::DATATYPE => kind = Some(Datatype::read(&mut message.cursor()?)?),
-                object::DATASPACE => shape = Some(dataspace(&mut message.cursor()?, self.length_size)?),
+                object::DATASPACE => space = Some(dataspace(&mut message.cursor()?, self.length_size)?),
                 object::FILTERS => filters = Filter::pipeline(message.cursor()?)?,
                 object::EXTERNAL_FILES => return refuse("data in another file"),
                 object::LAYOUT => match self.storage(message)? {
@@ -110,7 +112,7 @@ impl<'a> Hdf5<'a> {
                 _ => {}
             }
         }
-        let (Some(mut kind), Some(shape), Some(storage)) = (kind, shape, storage) else {
+        let (Some(mut kind), Some(Dataspace { shape, most }), Some(storage)) = (kind, space, storage) else {
             return Err(damaged(object.address, "a dataset without type, shape or content"));
         };
         if let Some(feature) = filters.iter().find_map(|filter| match filter {
@@ -125,7 +127,7 @@ impl<'a> Hdf5<'a> {
         {
             kind.element = Element::BF16;
         }
-        Ok(Dataset { kind, shape, storage, filters, address: object.address })
+        Ok(Dataset { kind, shape, most, storage, filters, address: object.address })
     }
 
     /// Where the elements are, or the feature of HDF5 that isn't read.
@@ -154,16 +156,18 @@ impl<'a> Hdf5<'a> {
     /// A dataset's content. All of it must have been written; chunks are put together.
     pub(crate) fn tensor(&self, path: &str, object: Object) -> Found<Tensor<'a>> {
         let dataset = self.dataset(path, object)?;
-        let Dataset { kind, shape, storage, filters, address } = dataset;
+        let Dataset { kind, shape, most, storage, filters, address } = dataset;
         let size = byte_count(&shape, kind.size);
         let size = size.ok_or_else(|| damaged(address, "a dataset's shape is too large"))?;
+        let refuse = |feature| Problem::Hdf5Feature { object: path.into(), feature };
         let data = match storage {
             Storage::Plain(bytes) => Cow::Borrowed(bytes),
             Storage::Chunked(_) | Storage::Unwritten if size == 0 => Cow::Borrowed(&[][..]),
-            Storage::Chunked(chunks) => Cow::Owned(self.assemble(&chunks, &filters, &shape, kind.size, address)?),
-            Storage::Unwritten => {
-                return Err(Problem::Hdf5Feature { object: path.into(), feature: "a dataset that was never written" });
+            Storage::Chunked(chunks) => {
+                let whole = Whole::new(&chunks, (&shape, &most), kind.size, address)?;
+                Cow::Owned(self.assemble(&chunks, &filters, &whole, address)?.map_err(refuse)?)
             }
+            Storage::Unwritten => return Err(refuse("a dataset that was never written")),
         };
         if data.len() != size {
             return Err(damaged(address, "a dataset's shape and size don't agree"));

@@ -122,23 +122,33 @@ impl Datatype {
     }
 }
 
-/// The shape; of no dimension for a single element.
-pub(super) fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Vec<usize>> {
+/// The size of a dataset or attribute.
+#[derive(Debug, Default)]
+pub(super) struct Dataspace {
+    /// Of no dimension for a single element.
+    pub(super) shape: Vec<usize>,
+    /// The shape that it may grow to; a dimension without a limit is all ones.
+    pub(super) most: Vec<u64>,
+}
+
+pub(super) fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Dataspace> {
     let start = cursor.position();
-    let (version, rank) = (cursor.u8()?, cursor.u8()?);
-    cursor.skip(1)?;
+    let (version, rank, flags) = (cursor.u8()?, cursor.u8()?, cursor.u8()?);
     let kind = cursor.u8()?;
     match version {
         1 => cursor.skip(4)?,
-        2 if kind == 2 => return Ok(vec![0]),
+        2 if kind == 2 => return Ok(Dataspace { shape: vec![0], most: vec![0] }),
         2 => {}
         _ => return Err(damaged(start, "an unknown version of a shape")),
     }
-    let dimension = |_| {
-        let dimension = cursor.uint(length_size)?;
-        usize::try_from(dimension).map_err(|_| damaged(start, "a dimension can't be addressed"))
-    };
-    (0..rank).map(dimension).collect()
+    let mut sizes = || (0..rank).map(|_| cursor.uint(length_size)).collect::<Found<Vec<u64>>>();
+    let own = sizes()?;
+    let most = if flags & 1 != 0 { sizes()? } else { own.clone() };
+    if own.iter().zip(&most).any(|(own, most)| own > most) {
+        return Err(damaged(start, "a dimension is larger than it may become"));
+    }
+    let addressed = |size| usize::try_from(size).map_err(|_| damaged(start, "a dimension can't be addressed"));
+    Ok(Dataspace { shape: own.into_iter().map(addressed).collect::<Found<_>>()?, most })
 }
 
 /// The bytes of that many elements.

@@ -13,8 +13,8 @@
 //! ```
 //!
 //! Keras itself writes the oldest of these forms and neither chunks nor filters; h5py and h5repack write the others.
-//! Everything else (soft and external links, shared messages, chunks of datasets that can grow in the newest format) is
-//! refused by name.
+//! Everything else (soft and external links, shared messages, chunks of datasets that can grow without limit in the
+//! newest format) is refused by name.
 //!
 //! Nothing is allocated by a number from the file: names, strings and tensors in one piece are slices of the file's
 //! bytes, and lists grow as entries are found. Each header, node, entry and message that is looked at costs a unit of a

@@ -24,7 +24,8 @@
 //!
 //! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model `.h5`
 //! files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written anew by h5py, with chunks,
-//! gzip, LZF, shuffle and checksums, in its newest format, with other types of numbers, which are cast as Keras casts them.
+//! gzip, LZF, shuffle and checksums, in its newest format (but for datasets that can grow without limit there), with
+//! other types of numbers, which are cast as Keras casts them. Datasets of which a part was never written are refused.
 //! Sequential and functional models, with several inputs and outputs, shared layers, initial states and models within
 //! models, made of:
 //!
@@ -58,12 +59,14 @@
 //! A model computes in the type that it is loaded with. One of float64 must be loaded as `f64`; one of float32 may be
 //! (its numbers are then more precise than Keras's). Mixed policies, float16 and bfloat16 are refused, unless
 //! [`Options::half_as_f32`](super::Options::half_as_f32) asks for them in f32; quantized layers are refused. Adapters
-//! (`enable_lora`) are part of the kernel in a `.keras` file, and are read as such.
+//! (`enable_lora`) are part of the kernel in a `.keras` file, and are read as such; a legacy `.h5` file with them is
+//! refused.
 //!
 //! # Masks
 //!
 //! They travel as in Keras (on TensorFlow): with the tensors, through layers that support them, combined by merging
-//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer that is called with an initial state ignores its
+//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer inside TimeDistributed reads the mask of its step;
+//! the mask that it makes goes on in Keras 2 and is dropped in Keras 3. A layer that is called with an initial state ignores its
 //! input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote the file. With
 //! `unroll`, `go_backwards` and `zero_output_for_mask` together Keras puts the zeros where the mask says so the wrong way
 //! around, and so does a layer from such a file.

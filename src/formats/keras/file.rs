@@ -192,8 +192,9 @@ impl File {
     /// the file's order.
     ///
     /// # Errors
-    /// [`Problem::MissingObject`] if there is nothing at the path, [`Problem::MissingTensor`], [`Problem::TensorShape`],
-    /// [`Problem::TensorNames`], [`Problem::LeftoverTensor`] where the two don't agree; the layer is unchanged then.
+    /// [`Problem::UnknownObject`] lists the groups there are if there is nothing at the path; [`Problem::MissingTensor`],
+    /// [`Problem::TensorShape`], [`Problem::TensorNames`], [`Problem::LeftoverTensor`] where the two don't agree; the
+    /// layer is unchanged then.
     pub fn weights_below<T: Float>(&self, path: &str, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
         self.read(|weights| hand_built::load_below(weights, &self.options, path, layer))
     }
@@ -210,7 +211,7 @@ impl File {
     /// float64 is rounded to f32.
     ///
     /// # Errors
-    /// [`Problem::MissingObject`] if there is none, [`Problem::TensorType`] if it holds no numbers,
+    /// [`Problem::UnknownObject`] lists those there are, [`Problem::TensorType`] if it holds no numbers,
     /// [`Problem::NonFinite`] by the options.
     pub fn tensor<T: Float>(&self, path: &str) -> Result<ArrayD<T>, LoadError> {
         self.read(|weights| weights.tensor(path))

@@ -49,19 +49,20 @@ pub(super) fn load_below<T: Float>(
     let (file, path) = (&weights.file, path.trim_matches('/'));
     let root = super::legacy_root(file)?;
     let top = file.find(root)?.unwrap_or(file.root());
-    let missing = || Problem::MissingObject { what: "group", name: path.into() };
+    let unknown = |known| Problem::UnknownObject { what: "group", name: path.into(), known };
     if let Some(layers) = list(file, top, "layer_names", options.limits.tensors)? {
         let start = format!("{root}{path}/");
-        let mut tensors = legacy_tensors(weights, options, root, &layers)?;
-        tensors.retain(|tensor| tensor.starts_with(&start));
+        let all = legacy_tensors(weights, options, root, &layers)?;
+        let tensors: Vec<String> = all.iter().filter(|tensor| tensor.starts_with(&start)).cloned().collect();
         if tensors.is_empty() {
-            return Err(missing());
+            let holds = |layer: &&&str| all.iter().any(|tensor| tensor.starts_with(&format!("{root}{layer}/")));
+            return Err(unknown(layers.iter().filter(holds).map(ToString::to_string).collect()));
         }
         take(weights, path, tensors, layer, &mut new)?;
     } else {
-        let group = file.find(path)?.ok_or_else(missing)?;
-        if file.is_dataset(group)? {
-            return Err(missing());
+        match file.find(path)? {
+            Some(group) if !file.is_dataset(group)? => {}
+            _ => return Err(unknown(weights.groups()?)),
         }
         Reader { weights }.layer(layer, &Place::Group(path.into()), "", &mut new)?;
         weights.check_leftovers(path)?;

@@ -55,9 +55,9 @@ impl<'a> Identity<'a> {
 /// What a class is called that isn't Keras's. `module` tells whether it is there, and what it is if it isn't null.
 fn foreign(class: &str, module: (bool, Option<&str>), registered: Option<&str>) -> Option<String> {
     let own = |module: &str| {
-        ["keras", "tf_keras"]
-            .iter()
-            .any(|keras| module.strip_prefix(keras).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+        let mut names = module.split('.');
+        let keras = names.next().is_some_and(|first| matches!(first, "keras" | "tf_keras"));
+        keras && names.all(is_identifier)
     };
     // Functions have this module, and mean what their names mean.
     let function = |module: &str| class == "function" && module == "builtins";
@@ -69,4 +69,10 @@ fn foreign(class: &str, module: (bool, Option<&str>), registered: Option<&str>) 
         ((true, None), _) | ((false, None), Some(_)) => Some(format!("{class} of no module")),
         _ => None,
     }
+}
+
+/// Whether it can be the name of a module of Python's.
+fn is_identifier(name: &str) -> bool {
+    let digit = |first: char| first.is_ascii_digit();
+    !name.is_empty() && !name.starts_with(digit) && name.chars().all(|c| c == '_' || c.is_alphanumeric())
 }

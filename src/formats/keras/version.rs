@@ -87,14 +87,60 @@ fn plain_numbers(value: &mut Value) {
     let number = (|| {
         let object = value.as_object().filter(|object| object.len() == 2)?;
         let config = object.get("config")?.as_object().filter(|config| config.len() == 2)?;
-        let known = object.get("class_name")? == "__numpy__" && config.get("dtype")?.is_string();
-        config.get("value").filter(|value| known && (value.is_number() || value.is_boolean())).cloned()
+        let numpy = object.get("class_name")? == "__numpy__";
+        let dtype = config.get("dtype")?.as_str().filter(|_| numpy)?;
+        cast(config.get("value")?, dtype)
     })();
     match (number, value) {
         (Some(number), value) => *value = number,
         (None, Value::Object(map)) => map.values_mut().for_each(plain_numbers),
         (None, Value::Array(list)) => list.iter_mut().for_each(plain_numbers),
         _ => {}
+    }
+}
+
+/// A number as `numpy.array(value, dtype)` has it, which cuts off what an integer can't hold; nothing if it is beyond the
+/// type's range, or if the type isn't known.
+fn cast(value: &Value, dtype: &str) -> Option<Value> {
+    let given = value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))?;
+    let float = |number: f64| Value::from(number);
+    let integer = |bits: u32, signed: bool| {
+        let whole = match (value.as_i64(), value.as_u64()) {
+            (Some(whole), _) => i128::from(whole),
+            (_, Some(whole)) => i128::from(whole),
+            _ => given.trunc() as i128,
+        };
+        let (least, most) = match signed {
+            true => (-(1_i128 << (bits - 1)), (1_i128 << (bits - 1)) - 1),
+            false => (0, (1_i128 << bits) - 1),
+        };
+        let whole = Some(whole).filter(|whole| (least..=most).contains(whole))?;
+        u64::try_from(whole).map(Value::from).or_else(|_| i64::try_from(whole).map(Value::from)).ok()
+    };
+    let narrow = given as f32;
+    // Of the shorter floats what they hold exactly, subnormal numbers aside.
+    let exact = |unused: u32, exponents: std::ops::RangeInclusive<i32>| {
+        let exponent = (narrow.to_bits() >> 23 & 0xff) as i32 - 127;
+        let fits = narrow.to_bits() & unused == 0 && f64::from(narrow) == given;
+        (fits && (given == 0.0 || exponents.contains(&exponent))).then(|| float(given))
+    };
+    match dtype {
+        // Others make Keras compare in f64 what the layer has in f32.
+        "float64" => Some(given).filter(|&given| f64::from(narrow) == given).map(float),
+        "float32" => Some(narrow).filter(|narrow| narrow.is_finite()).map(|narrow| float(narrow.into())),
+        "float16" => exact(0x1fff, -14..=15),
+        "bfloat16" => exact(0xffff, -126..=127),
+        "bool" => Some((given != 0.0).into()),
+        _ => {
+            let (signed, bits) = dtype
+                .strip_prefix("int")
+                .map(|bits| (true, bits))
+                .or_else(|| dtype.strip_prefix("uint").map(|bits| (false, bits)))?;
+            match bits {
+                "8" | "16" | "32" | "64" => integer(bits.parse().ok()?, signed),
+                _ => None,
+            }
+        }
     }
 }
 

@@ -263,12 +263,26 @@ impl<'a> Weights<'a> {
 
     /// A tensor by its path in the file, for itself.
     pub(super) fn tensor<T: Float>(&self, path: &str) -> Found<ArrayD<T>> {
-        let missing = || Problem::MissingObject { what: "dataset", name: path.into() };
-        let object = self.file.find(path)?.ok_or_else(missing)?;
-        if !self.file.is_dataset(object)? {
-            return Err(missing());
+        match self.file.find(path)? {
+            Some(object) if self.file.is_dataset(object)? => self.convert(path, path, self.file.tensor(path, object)?),
+            _ => {
+                let known = self.tensors()?.into_iter().map(|tensor| tensor.path).collect();
+                Err(Problem::UnknownObject { what: "dataset", name: path.into(), known })
+            }
         }
-        self.convert(path, path, self.file.tensor(path, object)?)
+    }
+
+    /// The groups that hold weights, sorted.
+    pub(super) fn groups(&self) -> Found<Vec<String>> {
+        let mut groups: Vec<String> = Vec::new();
+        for tensor in self.tensors()? {
+            if let Some((group, _)) = tensor.path.rsplit_once("/vars/")
+                && groups.last().is_none_or(|last| last != group)
+            {
+                groups.push(group.into());
+            }
+        }
+        Ok(groups)
     }
 
     /// What tensors there are, sorted by path.

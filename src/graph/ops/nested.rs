@@ -27,6 +27,10 @@ impl<T: Float> Operation<T> for Nested<T> {
         true
     }
 
+    fn spreads_mask(&self) -> bool {
+        self.0.parts.iter().filter_map(|part| part.op.as_ref()).any(|op| op.spreads_mask())
+    }
+
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         self.0.execute_nested(inputs, call)
     }

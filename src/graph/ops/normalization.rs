@@ -130,10 +130,6 @@ impl<T: Float> Operation<T> for Normalization<T> {
         self.is_batch()
     }
 
-    fn takes_any_mask(&self) -> bool {
-        true
-    }
-
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let (x, rank) = (&inputs[0].value, inputs[0].shape().len());
         if let Some(mask) = call.mask.as_ref().filter(|_| self.is_batch())

@@ -79,7 +79,7 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         };
         let kept = self.slot.and_then(|slot| call.states.get_mut(slot));
         let before = kept.as_deref().cloned();
-        if let (Some(given), Some(kept), true) = (&mut given, &before, call.kept_state_wins) {
+        if let (Some(given), Some(kept), true) = (&mut given, &before, call.keras_2) {
             let wins = keep(layer, given, kept)?;
             if let Some(record) = call.record.as_deref_mut() {
                 // What wasn't read gets no gradient.

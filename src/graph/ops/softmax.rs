@@ -73,6 +73,10 @@ impl<T: Float> Operation<T> for Softmax {
         true
     }
 
+    fn spreads_mask(&self) -> bool {
+        true
+    }
+
     fn reads_or_loses_mask(&self) -> bool {
         true
     }

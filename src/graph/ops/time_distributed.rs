@@ -1,7 +1,9 @@
 //! Another operation for each step.
 
+use ndarray::{Axis, stack};
+
 use super::shapes::{reshaped, reshaped_gradient};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
 use crate::graph::gradients::Sums;
@@ -9,11 +11,14 @@ use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misf
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
-use crate::graph::tensor::Tensor;
+use crate::graph::tensor::{Mask, Tensor, Value};
 use crate::runner::scratch::Scratch;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// The inner operation with time as more rows of the batch.
+///
+/// It reads the mask of each step, if it reads masks. The mask of the input goes on with the output; in Keras 2 the one
+/// that the inner operation makes does, (batch, timesteps, ..), and if it makes none, whether anything in a step is real.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeDistributed<T: Float>(pub(crate) Op<T>);
 
@@ -51,42 +56,77 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         self.0.reads_or_loses_mask()
     }
 
-    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn spreads_mask(&self) -> bool {
+        self.0.spreads_mask()
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let x = &inputs[0].value;
         let [batch, timesteps, rest @ ..] = x.shape() else { return Err(misfit()) };
-        if let Some(mask) = &call.mask {
-            if mask.shape().get(..2) != Some(&[*batch, *timesteps]) {
-                return Err(mismatch(format!("a mask of shape [{batch}, {timesteps}, ..]"), mask.shape()));
-            }
-            if self.0.takes_mask() && !self.0.takes_any_mask() {
-                // Keras hands the mask of one step to it, (batch,), which no such layer can read.
-                return Err(mismatch("no mask inside TimeDistributed".into(), mask.shape()));
-            }
+        let steps = [*batch, *timesteps];
+        let mask = call.mask.take();
+        let inner = mask.as_ref().map(|mask| mask_of_rows(mask, steps)).transpose()?;
+        let trace = call.trace.take();
+        let traced = trace.is_some();
+        if traced && inner.is_some() && self.0.takes_mask() {
+            return Err(cannot_stream("it reads a mask in each of its steps"));
+        }
+        if let Some(mask) = mask.filter(|_| !call.keras_2 && *timesteps > 1 && self.0.spreads_mask()) {
+            return self.run_by_step(x, &mask, call);
         }
         let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
         let record = call.record.map(|record| record.inner.only());
-        let (passes, mut trace) = (call.passes, call.trace.filter(|_| !runs_anew(&*self.0)));
+        let (passes, keras_2) = (call.passes, call.keras_2);
+        let mut trace = trace.filter(|_| !runs_anew(&*self.0));
         if let Some(trace) = trace.as_deref_mut() {
             trace.reshaped(x, &rows)?;
         }
-        let call = Call { mask: None, passes: None, trace: trace.as_deref_mut(), record, ..call };
-        let outputs = self.0.apply(&[&Tensor::unmasked(rows)], call)?;
+        let call = Call {
+            mask: inner.clone().filter(|_| self.0.takes_mask()),
+            passes: inner.clone().filter(|_| keras_2),
+            trace: trace.as_deref_mut(),
+            record,
+            ..call
+        };
+        let outputs = self.0.apply(&[&Tensor { value: rows, mask: inner.clone() }], call)?;
         let Some(output) = outputs.into_iter().next() else { return Err(misfit()) };
-        let shape = [&[*batch, *timesteps], output.shape().get(1..).ok_or_else(misfit)?].concat();
-        let value = reshaped(&output.value, &shape)?;
+        if traced && keras_2 && inner.is_none() && output.mask.is_some() {
+            return Err(cannot_stream("a mask is made in each of its steps"));
+        }
+        let in_steps = |shape: &[usize]| shape.get(1..).map(|rest| [&steps, rest].concat()).ok_or_else(misfit);
+        let mask = match (keras_2, &output.mask) {
+            // The mask that it was given: a stream knows it by its array.
+            (true, Some(_)) if traced => passes,
+            (true, Some(mask)) => Some(mask.reshaped(&in_steps(mask.shape())?)?),
+            (true, None) => passes.map(|mask| mask.of_leading_axes(2)),
+            (false, _) => passes,
+        };
+        let value = reshaped(&output.value, &in_steps(output.shape())?)?;
         if let Some(trace) = trace {
             trace.reshaped(&output.value, &value)?;
         }
-        Ok(vec![Tensor { value, mask: passes }])
+        Ok(vec![Tensor { value, mask }])
     }
 
-    fn backward(&self, mut back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let [batch, timesteps, ..] = x.shape() else { return Err(misfit()) };
+        let Back { record, wanted, .. } = back;
+        if record.inner.records.len() > 1 {
+            let mut steps = Vec::new();
+            for (record, d) in record.inner.records.iter_mut().zip(d.axis_iter(Axis(1))) {
+                let back = Back { record, upstream: vec![Some(d.to_owned())], wanted };
+                steps.extend(self.0.backward(back, sums.all())?.into_iter().next().flatten());
+            }
+            // Each has one, or none has.
+            let d: Vec<_> = steps.iter().map(|d| d.view()).collect();
+            let whole = (d.len() == *timesteps).then(|| stack(Axis(1), &d).map_err(|_| misfit()));
+            return Ok(vec![whole.transpose()?]);
+        }
         let rest = d.shape().get(2..).ok_or_else(misfit)?.to_vec();
         let d = reshaped_gradient(d, &[&[batch * timesteps], &rest[..]].concat())?;
-        let record = back.record.inner.only();
-        let inner = self.0.backward(Back { record, upstream: vec![Some(d)], wanted: back.wanted }, sums)?;
+        let record = record.inner.only();
+        let inner = self.0.backward(Back { record, upstream: vec![Some(d)], wanted }, sums)?;
         let d = inner.into_iter().next().flatten();
         Ok(vec![d.map(|d| reshaped_gradient(d, x.shape())).transpose()?])
     }
@@ -101,7 +141,7 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
             states: &mut [],
             scratch: &mut Scratch::new(),
             trace: None,
-            kept_state_wins: false,
+            keras_2: false,
             record: None,
         };
         let outputs = self.run(&[&x], call)?;
@@ -142,5 +182,50 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
 
     fn move_slots(&mut self, by: usize) {
         self.0.move_slots(by);
+    }
+}
+
+impl<T: Float> TimeDistributed<T> {
+    /// Step by step, as Keras 3 does it: so that a mask spreads over its own step, its first axis, the batch, over any
+    /// other.
+    fn run_by_step(&self, x: &Value<T>, mask: &Mask, call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let timesteps = x.shape().get(1).copied().unwrap_or(0);
+        let Call { states, scratch, mut record, passes, .. } = call;
+        if let Some(record) = record.as_deref_mut() {
+            record.inner.make_room(timesteps);
+        }
+        let mut outputs = Vec::new();
+        for time in 0..timesteps {
+            let mask = Some(Mask::of(mask.index_axis(Axis(1), time).to_owned().into_shared()));
+            let step = Tensor { value: x.step(time), mask: mask.clone() };
+            let call = Call {
+                mask: mask.filter(|_| self.0.takes_mask()),
+                passes: None,
+                initial: vec![],
+                states: &mut *states,
+                scratch: &mut *scratch,
+                trace: None,
+                keras_2: false,
+                record: record.as_deref_mut().and_then(|record| record.inner.records.get_mut(time)),
+            };
+            outputs.push(self.0.apply(&[&step], call)?.into_iter().next().ok_or_else(misfit)?.value.floats());
+        }
+        let views: Vec<_> = outputs.iter().map(|output| output.view()).collect();
+        let whole = stack(Axis(1), &views).map_err(|_| misfit())?;
+        Ok(vec![Tensor { value: Value::Float(whole.into_shared()), mask: passes }])
+    }
+}
+
+fn cannot_stream(reason: &'static str) -> Error {
+    Error::CannotStream { layer: "TimeDistributed".into(), reason }
+}
+
+/// A mask of (batch, timesteps, ..) with time as more rows of the batch.
+fn mask_of_rows(mask: &Mask, steps: [usize; 2]) -> Result<Mask> {
+    match mask.shape() {
+        [batch, timesteps, rest @ ..] if [*batch, *timesteps] == steps => {
+            mask.reshaped(&[&[batch * timesteps], rest].concat())
+        }
+        other => Err(mismatch(format!("a mask of shape [{}, {}, ..]", steps[0], steps[1]), other)),
     }
 }

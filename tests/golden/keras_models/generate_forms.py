@@ -67,6 +67,7 @@ def copy(source, target, change, **how):
         def visit(name, item):
             if isinstance(item, h5py.Dataset):
                 data, options = change(np.array(item))
+                options = {key: value() if key == "dcpl" else value for key, value in options.items()}
                 new.create_dataset(name, data=data, **options)
             else:
                 new.require_group(name)
@@ -81,6 +82,22 @@ def chunks(a):
 
 def chunked(**options):
     return lambda a: (a, {"chunks": chunks(a), **options})
+
+
+def limited(chunks, **options):
+    """Of datasets that may grow, up to a limit."""
+    return lambda a: (a, {"chunks": chunks(a), "maxshape": tuple(4 * size - 1 for size in a.shape), **options})
+
+
+def ones(a):
+    return (1,) * a.ndim
+
+
+def early():
+    """All chunks have their place from the start, one behind the other."""
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    return plist
 
 
 def as_type(dtype, scale=1):
@@ -100,6 +117,9 @@ FORMS = {
     "latest_one_chunk": (lambda a: (a, {"chunks": a.shape, "compression": "gzip"}), {"libver": "latest"}),
     "latest_chunked": (chunked(), {"libver": "latest"}),
     "latest_many_chunks": (lambda a: (a, {"chunks": (1,) * a.ndim, "fletcher32": True}), {"libver": "latest"}),
+    "latest_limited": (limited(chunks), {"libver": "latest"}),
+    "latest_limited_many_chunks": (limited(ones, compression="gzip"), {"libver": "latest"}),
+    "latest_early": (limited(chunks, dcpl=early), {"libver": "latest"}),
     "float64": (as_type("float64", 1.1), {}),
     "float16": (as_type("float16"), {}),
     "big_endian": (as_type(">f4"), {}),
@@ -177,6 +197,16 @@ def main():
             group[f"a name of some length, number {i}"] = np.float32(i)
         for i in range(12):
             group.attrs[f"attribute {i}"] = f"value {i}"
+    # Datasets of which nothing was written, or a part.
+    for form, how in {"earliest": {}, "latest": {"libver": "latest"}}.items():
+        with h5py.File(FOLDER / f"unwritten.{form}.h5", "w", **how) as file:
+            file.create_dataset("whole", (3, 5), "f4")
+            file.create_dataset("one_chunk", (3, 5), "f4", chunks=(3, 5))
+            file.create_dataset("one_chunk_filtered", (3, 5), "f4", chunks=(3, 5), compression="gzip")
+            file.create_dataset("all_chunks", (3, 5), "f4", chunks=(1, 5), maxshape=(7, 5))
+            file.create_dataset("some_chunks", (3, 5), "f4", chunks=(1, 5))[1] = 1
+            file.create_dataset("some_filtered", (3, 5), "f4", chunks=(1, 5), compression="gzip")[1] = 1
+            file.create_dataset("some_pages", (60, 60), "f4", chunks=(1, 1), maxshape=(70, 70))[:3] = 1
     text = ",\n".join(json.dumps(case) for case in cases)
     (HERE / "forms.json").write_text(f'{{"keras": "{keras.__version__}", "cases": [\n{text}\n]}}\n')
 

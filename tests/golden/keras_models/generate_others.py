@@ -84,6 +84,7 @@ def main():
     randomize(model, r)
     ids = r.ids(9, 2, 4)
     model.save(FOLDER / "lora.keras")
+    model.save(FOLDER / "lora.h5")  # which is refused
     add("lora.keras", ids, model.predict(ids, verbose=0))
 
     r = Rng("parts")

@@ -126,6 +126,17 @@ def float_mask(r):
         r.masked(3, 4, 3), mask * 2]
 
 
+def time_distributed_spreads_masks(r):
+    """A mask of (batch,) for each step: a Softmax spreads it over the features, the batch along them."""
+    x, y = keras.Input((4, 3)), keras.Input((4, 3))
+    a = L.Masking()(x)
+    inner_input = keras.Input((3,))
+    inner = keras.Model(inner_input, L.Softmax()(L.Dense(3)(inner_input)))
+    b = L.TimeDistributed(inner)(a)
+    return keras.Model([x, y], [L.TimeDistributed(L.Softmax())(a), b, L.GRU(2)(L.Add()([b, y]))]), [
+        r.masked(3, 4, 3), r.floats(3, 4, 3)]
+
+
 def own_mask(r):
     """A chain with a mask that isn't what a layer attaches."""
     x = keras.Input((5, 3))
@@ -136,6 +147,7 @@ def own_mask(r):
 if not KERAS_2:
     case(float_mask)
     case(own_mask)
+    case(time_distributed_spreads_masks)
 
 
 @case
@@ -232,6 +244,88 @@ def _unrolled(kind):
 
 for kind in ["SimpleRNN", "LSTM", "GRU", "RNN"]:
     _unrolled(kind)
+
+
+def _steps_within_steps(r):
+    """Steps of steps, some of them masked; of one step all, of one row all of one."""
+    x = r.masked(3, 4 * 5, 2).reshape(3, 4, 5, 2)
+    x[0, 1] = x[1, :, 3] = x[2, 3, 1:] = 0
+    return x
+
+
+@case
+def time_distributed_masking(r):
+    """A mask that is made inside TimeDistributed: Keras 2 hands it on, Keras 3 drops it."""
+    x = keras.Input((4, 5, 2))
+    T = L.TimeDistributed
+    h = T(L.Masking())(x)
+    last, sequence = T(L.SimpleRNN(3))(h), T(L.GRU(2, return_sequences=True))(T(L.Dense(3))(h))
+    outputs = [last, L.LSTM(2)(last), sequence, T(L.LSTM(2))(sequence), T(L.Bidirectional(L.GRU(2)))(h)]
+    both = T(L.Bidirectional(L.LSTM(2, return_sequences=True)))(T(L.LayerNormalization())(h))
+    return keras.Model(x, outputs + [T(L.GRU(2))(both), L.GRU(2)(T(L.Flatten())(sequence)) if not KERAS_2 else both]), [
+        _steps_within_steps(r)]
+
+
+@case
+def time_distributed_embedding(r):
+    """The same of ids."""
+    i = keras.Input((4, 5), dtype="int32")
+    T = L.TimeDistributed
+    h = T(L.Embedding(9, 3, mask_zero=True))(i)
+    a = T(L.LSTM(2))(h)
+    ids = r.ids(3, 4, 5)
+    ids[1, :, 3:] = ids[1, 1] = ids[2, 3, :2] = 0
+    return keras.Model(i, [a, L.GRU(2)(a), L.Multiply()([h, T(L.Dense(3))(h)])]), [ids]
+
+
+@case
+def time_distributed_of_vectors(r):
+    """The mask that is made has one flag for each step: layers behind it read it in Keras 2."""
+    x, y = keras.Input((4, 3)), keras.Input((4, 3))
+    a = L.TimeDistributed(L.Masking())(x)
+    b = L.Masking()(y)
+    return keras.Model([x, y], [L.LSTM(2)(a), L.Maximum()([a, b]), L.GRU(2)(L.Add()([b, a]))]), [
+        r.masked(3, 4, 3), r.masked(3, 4, 3)[::-1].copy()]
+
+
+@case
+def time_distributed_model(r):
+    """A mask of steps into a model within, whose layers don't read it."""
+    x, y = keras.Input((4, 2)), keras.Input((4, 2))
+    inner_input = keras.Input((2,))
+    inner_dense = L.Dense(2, activation="tanh")(inner_input)
+    inner = keras.Model(inner_input, L.Multiply()([L.Dense(2)(inner_dense), inner_dense]))
+    chain = keras.Sequential([keras.Input((2,)) if not KERAS_2 else L.InputLayer((2,)), L.Dense(3, activation="tanh"), L.Dense(2)])
+    a = L.Masking()(x)
+    b, c = L.TimeDistributed(chain)(a), L.TimeDistributed(inner)(a)
+    return keras.Model([x, y], [b, c, L.GRU(2)(b), L.Multiply()([c, y])]), [r.masked(3, 4, 2), r.masked(3, 4, 2)]
+
+
+@case
+def time_distributed_masked_model(r):
+    """Masks made, read and handed on in a model within."""
+    x = keras.Input((4, 5, 2))
+    T = L.TimeDistributed
+    inner_input = keras.Input((5, 2))
+    inner_masked = L.Masking()(inner_input)
+    inner = keras.Model(inner_input, L.Add()([inner_masked, L.GRU(2, return_sequences=True)(inner_masked)]))
+    a = T(inner)(x)
+    return keras.Model(x, [a, T(L.LSTM(2))(a), L.LSTM(2)(T(L.SimpleRNN(2))(a))]), [_steps_within_steps(r)]
+
+
+@case
+def time_distributed_reads_masks(r):
+    """A mask of steps of steps: the layer inside reads its part."""
+    x, m = keras.Input((4, 5, 2)), keras.Input((4, 2), dtype="bool")
+    T = L.TimeDistributed
+    h = L.Masking()(x)
+    inner_input = keras.Input((5, 2))
+    inner = keras.Model(inner_input, L.GRU(2)(inner_input))
+    a = T(L.GRU(2))(h)
+    outputs = [a, T(inner)(h), T(L.Softmax())(T(L.LSTM(2))(h), mask=m)]
+    mask = np.array([[1, 0], [0, 1], [1, 1], [1, 1]], "bool")
+    return keras.Model([x, m], outputs + ([L.LSTM(2)(a)] if KERAS_2 else [])), [
+        _steps_within_steps(r), np.stack([mask, mask[::-1], mask[:, ::-1]])]
 
 
 def write(name, folder):

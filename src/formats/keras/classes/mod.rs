@@ -153,7 +153,10 @@ pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> 
     layer.config.glance("an object", |fields| match Class::<f32>::of(layer)?.holds {
         Holds::Nothing => Ok(vec![]),
         // Statistics of the data are kept, but never trained.
-        Holds::Weights(names) => Ok(names(fields)?.iter().map(|name| own && !name.starts_with("moving_")).collect()),
+        Holds::Weights(names) => {
+            options::merged(fields)?;
+            Ok(names(fields)?.iter().map(|name| own && !name.starts_with("moving_")).collect())
+        }
         Holds::Layer(key) => inner(fields.need(key, "a layer")?),
         Holds::Layers(key) => {
             let list = fields.need(key, "a list of layers")?.list("a list of layers")?;

@@ -9,6 +9,7 @@ use super::{Reader, Reading};
 use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
+use crate::initializers::Initializer;
 use crate::layers::Layer;
 
 /// How a weight comes about: where its first numbers are from, and what holds in training.
@@ -24,15 +25,47 @@ const INITIALIZERS: &[&str] = &[
     "moving_variance_initializer",
 ];
 
-/// Regularizers and constraints, which matter in training only, whosever they are.
+/// Regularizers and constraints by name, as either version of Keras knows them.
+const NAMES_IN_TRAINING: &str = "L1 l1 L2 l2 L1L2 l1l2 l1_l2 OrthogonalRegularizer orthogonal_regularizer \
+    MaxNorm max_norm maxnorm MinMaxNorm min_max_norm NonNeg non_neg nonneg UnitNorm unit_norm unitnorm \
+    RadialConstraint radial_constraint";
+
+/// Regularizers and constraints, which matter in training only, whosever they are: objects with a class, or names of
+/// Keras's.
 pub(super) fn serialized(fields: &Fields<'_>, keys: &[&'static str]) -> Found<()> {
-    fields.loose(keys, "an object, a name or null", |json| json.is_null() || json.is_text() || json.is_object())
+    for json in keys.iter().filter_map(|key| fields.take(key)).filter_map(Json::given) {
+        const EXPECTED: &str = "an object with a class_name, a name of Keras's or null";
+        let known = match json.is_text() {
+            true => NAMES_IN_TRAINING.split(' ').any(|name| json.text(EXPECTED) == Ok(name)),
+            false => json
+                .glance(EXPECTED, |fields| fields.need("class_name", "a class's name")?.text("a class's name"))
+                .is_ok(),
+        };
+        if !known {
+            return Err(json.wrong(EXPECTED));
+        }
+    }
+    Ok(())
+}
+
+/// That a layer has no adapters: the legacy format has them beside the weights, with others' names and in other places.
+pub(super) fn merged(fields: &Fields<'_>) -> Found<()> {
+    match fields.take("lora_rank").and_then(Json::given) {
+        Some(rank) => Err(rank.unsupported(
+            "LoRA adapters are kept beside the weights in a legacy .h5 file: save the model as .keras, which merges them",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// An initializer, which has done its work when there are weights.
 fn initializer(json: &Json<'_>) -> Found<()> {
-    if json.is_null() || json.is_text() {
+    if json.is_null() {
         return Ok(());
+    }
+    if json.is_text() {
+        let known = json.text("an initializer")?.parse::<Initializer>();
+        return known.map(drop).map_err(|_| json.wrong("an object, a name of Keras's or null"));
     }
     json.fields("an initializer", |fields| {
         Identity::take(fields)?.keras(json.layer())?;

@@ -67,15 +67,15 @@ fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
     Ok(json.is_object() && json.glance(TENSOR, |fields| Ok(fields.has("class_name")))?)
 }
 
-/// A tensor of Keras 3, which is inferred but for where it is from.
+/// A tensor of Keras 3: its shape and type are inferred, but must be there.
 fn keras_tensor(json: &Json<'_>) -> Found<Reference> {
     json.fields(TENSOR, |fields: &Fields<'_>| {
         if Identity::take(fields)?.keras(json.layer())? != "__keras_tensor__" {
             return Err(json.wrong(TENSOR));
         }
         fields.need("config", TENSOR)?.fields(TENSOR, |fields| {
-            fields.loose(&["shape"], "a list of sizes and nulls", |json| json.shape().is_ok())?;
-            fields.loose(&["dtype"], "a type's name", Json::is_text)?;
+            fields.need("shape", "a list of sizes and nulls")?.shape()?;
+            fields.need("dtype", "a type's name")?.text("a type's name")?;
             reference(&fields.need("keras_history", "[name, node, tensor]")?)
         })
     })
