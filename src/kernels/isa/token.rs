@@ -39,9 +39,11 @@ pub(crate) trait Arch: Copy + 'static {
 
 /// What a token holds: nothing, or where no processor has the set, what there is no value of.
 #[cfg(target_arch = "x86_64")]
-type Proof = ();
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Proof;
 #[cfg(not(target_arch = "x86_64"))]
-type Proof = std::convert::Infallible;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Proof {}
 
 /// The token of a set, what detects it and what is compiled for it: one list of features serves both.
 macro_rules! token {
@@ -58,7 +60,7 @@ macro_rules! token {
 
             /// The proof, if the processor says so.
             fn detect() -> Option<Self> {
-                ($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))
+                ($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(Proof))
             }
 
             /// Runs a kernel.
@@ -104,7 +106,6 @@ token! {
 
 impl Avx512 {
     /// AVX2 and FMA are among the features that this proves.
-    #[allow(clippy::unit_arg)] // on other targets it is no unit
     fn narrow(self) -> Avx2 {
         Avx2(self.0)
     }
@@ -273,7 +274,7 @@ mod tests {
         let made: Vec<&str> = code.lines().map(str::trim).filter(makes).collect();
         let expected = [
             "pub(crate) struct $token(Proof);",
-            "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(()))",
+            "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(Proof))",
             "Avx2(self.0)",
         ];
         assert_eq!(made, expected);
