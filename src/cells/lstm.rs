@@ -1,5 +1,7 @@
 //! The LSTM cell (Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000).
 
+use std::fmt;
+
 use super::builder::{Builder, Recipe};
 use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
 use super::by_kernel::{ByKernel, KernelOrRows};
@@ -76,7 +78,7 @@ pub struct LstmCell<T: Float = f32> {
 
 /// What only an LSTM's builder has.
 #[doc(hidden)]
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LstmOptions {
     recurrent_activation: Activation,
     unit_forget_bias: bool,
@@ -100,6 +102,26 @@ impl Default for LstmOptions {
             projection_units: None,
             projection_initializer: Initializer::GlorotUniform { seed: None },
         }
+    }
+}
+
+impl fmt::Debug for LstmOptions {
+    /// Of those that Keras hasn't got, what is set.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("LstmOptions");
+        shown.field("recurrent_activation", &self.recurrent_activation);
+        for (name, set) in [("peephole", self.peephole), ("input_forget", self.input_forget)] {
+            if set {
+                shown.field(name, &set);
+            }
+        }
+        if let Some(clip) = self.clip {
+            shown.field("clip", &clip);
+        }
+        if let Some(units) = self.projection_units {
+            shown.field("projection_units", &units);
+        }
+        shown.finish_non_exhaustive()
     }
 }
 
