@@ -102,6 +102,28 @@ fn a_decoder_steps() -> Outcome {
     Ok(())
 }
 
+/// What is repeated is known before the first step, of which no input may be left.
+#[test]
+fn an_autoencoder_steps() -> Outcome {
+    let model = Sequential::builder("autoencoder")
+        .layer(Lstm::new(3, 4))
+        .layer(ops::RepeatVector::new(6))
+        .layer(sequences(4, 5)?)
+        .layer(AnyLayer::from(Dense::new(5, 3)).for_each_step())
+        .build()?;
+    let x = numbers([2, 6, 3]);
+    let whole = model.predict_one(&x)?;
+    let mut stream = model.stream(2)?;
+    assert_eq!((stream.start_inputs().count(), stream.step_inputs().count()), (1, 0));
+    for _ in 0..2 {
+        stream.start(&[(&x).into()])?;
+        for step in whole.axis_iter(Axis(1)) {
+            assert_eq!(stream.step(&[])?[0], step);
+        }
+    }
+    Ok(())
+}
+
 /// An id that isn't there leaves the stream as it was, whatever comes before it.
 #[test]
 fn a_step_that_is_refused() -> Outcome {
