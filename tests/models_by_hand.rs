@@ -217,6 +217,15 @@ fn mistakes() -> Outcome {
     let narrow = Sequential::<f32>::builder("m").layer(Lstm::new(3, 4)).layer(Dense::new(5, 2)).build();
     assert!(matches!(narrow, Err(Error::ModelCall { layer, .. }) if layer == "dense"));
 
+    let mut deep = Sequential::builder("deep").layer(Lstm::<f32>::new(3, 4)).build()?;
+    let error = loop {
+        match Sequential::builder("deep").input_shape([None, Some(3)]).layer(deep).build() {
+            Ok(model) => deep = model,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::NestedTooDeep { .. }));
+
     let mut graph = Model::<f32>::builder("m");
     let x = graph.input("x", [None, Some(3)])?;
     assert!(matches!(graph.input("x", [None]), Err(Error::DuplicateName { what: "input", .. })));

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::assembly::{Assembly, Most, Refusal};
 use super::layer::AnyLayer;
+use super::operation::depth;
 use super::{CallSpec, InputKind, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room;
 
 /// Builds a [`Model`] call by call: what Keras's functional API does. Made by [`Model::builder`].
 ///
@@ -119,7 +121,8 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// [`Error::DuplicateName`] for a name that is taken, [`Error::ForeignNode`] for a tensor of another builder,
-    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`].
+    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`], [`Error::NestedTooDeep`]
+    /// for models in models in models.
     pub fn call(&mut self, name: &str, layer: impl Into<AnyLayer<T>>, inputs: &[ModelNode]) -> Result<Vec<ModelNode>> {
         self.call_with(name, layer, inputs, |call| call)
     }
@@ -136,7 +139,7 @@ impl<T: Float> ModelBuilder<T> {
         options: impl FnOnce(CallOptions) -> CallOptions,
     ) -> Result<Vec<ModelNode>> {
         self.check_name("layer", name)?;
-        let part = self.assembly.add_layer(name, layer.into());
+        let part = self.assembly.add_layer(name, layer.into())?;
         self.calls.push(0);
         self.names.insert(name.into(), part);
         self.add_call(name, part, inputs, options(CallOptions::default()))
@@ -245,11 +248,12 @@ impl<T: Float> ModelBuilder<T> {
 
 impl<T: Float> Assembly<T> {
     /// Adds a layer that is to be called; returns its number.
-    pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> usize {
+    pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> Result<usize> {
+        room::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;
         self.keep_states(&mut op, states);
-        self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable })
+        Ok(self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable }))
     }
 }
 

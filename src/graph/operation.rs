@@ -299,6 +299,19 @@ impl<T: Float> fmt::Debug for Op<T> {
     }
 }
 
+/// How deep models, wrappers and layers stand within each other here, this one included.
+pub(super) fn depth<T: Float>(operation: &dyn Operation<T>) -> usize {
+    match operation.role() {
+        Role::Model(model) => {
+            let parts = model.parts.iter().filter_map(|part| part.op.as_ref());
+            parts.map(|op| depth(&**op)).max().unwrap_or(0).saturating_add(1)
+        }
+        Role::TimeDistributed(inner) => depth(inner).saturating_add(1),
+        Role::Recurrent { layer, .. } => layer.spec().depth,
+        _ => 1,
+    }
+}
+
 /// A shape error of what [`infer`](Operation::infer) can't know: masks.
 pub(super) fn mismatch(expected: String, given: &[usize]) -> Error {
     Error::ModelCall { layer: String::new(), expected, given: format!("{given:?}") }

@@ -283,6 +283,7 @@ impl<T: Float> Model<T> {
             if elements.is_none_or(|elements| elements > self.elements) {
                 return Err(Error::TensorTooLarge { shape });
             }
+            room::check::<T>(elements, &shape)?;
         }
         Ok(())
     }
