@@ -179,11 +179,11 @@ fn graphs() -> Outcome {
 #[test]
 fn one_loop_for_layers_and_models() -> Outcome {
     type Run = (Vec<f32>, Vec<ArrayD<f32>>);
-    fn train<N: Network<f32>>(network: &mut N, x: Input<'_, f32>, target: &ArrayD<f32>) -> Outcome<Run> {
+    fn train<N: Network<f32>>(network: &mut N, x: &[Input<'_, f32>], target: &ArrayD<f32>) -> Outcome<Run> {
         let (mut tape, mut gradients) = (Tape::new(), Gradients::new(network));
         let (mut optimizer, mut losses) = (Adam::new(0.05), Vec::new());
         for _ in 0..3 {
-            let outputs = network.record(&[x.clone()], &mut tape, None)?;
+            let outputs = network.record(x, &mut tape, None)?;
             let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], target)?;
             gradients.clear();
             network.backpropagate(&mut tape, &[&d_output], &mut gradients)?;
@@ -197,10 +197,10 @@ fn one_loop_for_layers_and_models() -> Outcome {
     let mut layer = Stacked::builder().layer(lstm.clone()).layer(head.clone()).build()?;
     let mut model = Sequential::builder("m").layer(lstm).layer(head).build()?;
     let (x, target) = (numbers([2, 5, 3]), Array2::ones((2, 2)).into_dyn());
-    let of_layer = train(&mut layer, (&x).into(), &target)?;
-    assert_eq!(train(&mut model, (&x).into(), &target)?, of_layer);
+    let of_layer = train(&mut layer, &[(&x).into()], &target)?;
+    assert_eq!(train(&mut model, &[(&x).into()], &target)?, of_layer);
     assert!(of_layer.0[2] < of_layer.0[0]);
-    let refused = train(&mut layer, (&array![[1.0_f32]]).into(), &target).unwrap_err();
+    let refused = train(&mut layer, &[(&array![[1.0_f32]]).into()], &target).unwrap_err();
     assert!(refused.to_string().contains("floats of shape (batch, timesteps, 3)"), "{refused}");
     Ok(())
 }
