@@ -91,6 +91,9 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Makes it give one step of the sequence that it gives, all of whose steps are the same.
+    fn give_one_step(&mut self) {}
+
     /// What it does to the features of one step, if it looks at nothing else.
     fn per_step(&self, _features: usize) -> Option<Map<T>> {
         None

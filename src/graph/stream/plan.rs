@@ -3,8 +3,7 @@
 use super::super::chain::{WHOLE, cannot};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::operation::{Op, Role, misfit};
-use crate::graph::ops::shapes::RepeatVector;
+use crate::graph::operation::{Role, misfit};
 use crate::graph::{CallSpec, Model};
 
 /// What a tensor is while steps are taken.
@@ -172,7 +171,7 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         }
         if let (Role::Repeat, [Kind::Constant]) = (op.role(), &read[..]) {
             // What is repeated is the same in all steps.
-            *op = Op::new(RepeatVector::new(1));
+            op.give_one_step();
             kinds[call.outputs[0]] = Kind::Sequence;
             continue;
         }
