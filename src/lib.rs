@@ -252,7 +252,7 @@ pub use float::Float;
 pub use formats::keras;
 pub use gradients::{Gradients, OutputGradient, WeightGradients};
 pub use graph::{
-    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelState, ModelStream, Network, Node,
+    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelNode, ModelState, ModelStream, Network,
     Sequential, SequentialBuilder,
 };
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};

@@ -53,6 +53,7 @@ fn the_list_is_whole() {
         listed.extend(names.filter(|part| !part.starts_with("](")).map(|name| match name.split_once("::").unwrap() {
             ("SimpleRnn", function) => format!("simple_rnn::{function}"),
             ("Layer", function) => format!("layers::{function}"),
+            ("Model", function) => format!("graph::{function}"),
             (of, function) => format!("{}::{function}", of.to_lowercase()),
         }));
     }

@@ -209,7 +209,6 @@ fn step_by_step() {
         ("bidirectional_concat", "bidirectional"),
         ("lstm_options", "lstm"),
         ("dense_head", "flatten"),
-        ("repeat_vector_autoencoder", "repeat_vector"),
         ("normalization", "batch_normalization_1"),
         ("softmax_with_mask", "softmax"),
         ("masks_lost_in_layers", "reshape"),

@@ -102,6 +102,28 @@ fn a_decoder_steps() -> Outcome {
     Ok(())
 }
 
+/// What is repeated is known before the first step, of which no input may be left.
+#[test]
+fn an_autoencoder_steps() -> Outcome {
+    let model = Sequential::builder("autoencoder")
+        .layer(Lstm::new(3, 4))
+        .layer(ops::RepeatVector::new(6))
+        .layer(sequences(4, 5)?)
+        .layer(AnyLayer::from(Dense::new(5, 3)).for_each_step())
+        .build()?;
+    let x = numbers([2, 6, 3]);
+    let whole = model.predict_one(&x)?;
+    let mut stream = model.stream(2)?;
+    assert_eq!((stream.start_inputs().count(), stream.step_inputs().count()), (1, 0));
+    for _ in 0..2 {
+        stream.start(&[(&x).into()])?;
+        for step in whole.axis_iter(Axis(1)) {
+            assert_eq!(stream.step(&[])?[0], step);
+        }
+    }
+    Ok(())
+}
+
 /// An id that isn't there leaves the stream as it was, whatever comes before it.
 #[test]
 fn a_step_that_is_refused() -> Outcome {
@@ -157,11 +179,11 @@ fn graphs() -> Outcome {
 #[test]
 fn one_loop_for_layers_and_models() -> Outcome {
     type Run = (Vec<f32>, Vec<ArrayD<f32>>);
-    fn train<N: Network<f32>>(network: &mut N, x: Input<'_, f32>, target: &ArrayD<f32>) -> Outcome<Run> {
+    fn train<N: Network<f32>>(network: &mut N, x: &[Input<'_, f32>], target: &ArrayD<f32>) -> Outcome<Run> {
         let (mut tape, mut gradients) = (Tape::new(), Gradients::new(network));
         let (mut optimizer, mut losses) = (Adam::new(0.05), Vec::new());
         for _ in 0..3 {
-            let outputs = network.record(&[x.clone()], &mut tape, None)?;
+            let outputs = network.record(x, &mut tape, None)?;
             let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], target)?;
             gradients.clear();
             network.backpropagate(&mut tape, &[&d_output], &mut gradients)?;
@@ -175,10 +197,10 @@ fn one_loop_for_layers_and_models() -> Outcome {
     let mut layer = Stacked::builder().layer(lstm.clone()).layer(head.clone()).build()?;
     let mut model = Sequential::builder("m").layer(lstm).layer(head).build()?;
     let (x, target) = (numbers([2, 5, 3]), Array2::ones((2, 2)).into_dyn());
-    let of_layer = train(&mut layer, (&x).into(), &target)?;
-    assert_eq!(train(&mut model, (&x).into(), &target)?, of_layer);
+    let of_layer = train(&mut layer, &[(&x).into()], &target)?;
+    assert_eq!(train(&mut model, &[(&x).into()], &target)?, of_layer);
     assert!(of_layer.0[2] < of_layer.0[0]);
-    let refused = train(&mut layer, (&array![[1.0_f32]]).into(), &target).unwrap_err();
+    let refused = train(&mut layer, &[(&array![[1.0_f32]]).into()], &target).unwrap_err();
     assert!(refused.to_string().contains("floats of shape (batch, timesteps, 3)"), "{refused}");
     Ok(())
 }
@@ -194,6 +216,15 @@ fn mistakes() -> Outcome {
     assert!(matches!(twice, Err(Error::DuplicateName { what: "layer", name }) if name == "a"));
     let narrow = Sequential::<f32>::builder("m").layer(Lstm::new(3, 4)).layer(Dense::new(5, 2)).build();
     assert!(matches!(narrow, Err(Error::ModelCall { layer, .. }) if layer == "dense"));
+
+    let mut deep = Sequential::builder("deep").layer(Lstm::<f32>::new(3, 4)).build()?;
+    let error = loop {
+        match Sequential::builder("deep").input_shape([None, Some(3)]).layer(deep).build() {
+            Ok(model) => deep = model,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::NestedTooDeep { .. }));
 
     let mut graph = Model::<f32>::builder("m");
     let x = graph.input("x", [None, Some(3)])?;

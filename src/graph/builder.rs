@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::assembly::{Assembly, Most, Refusal};
 use super::layer::AnyLayer;
+use super::operation::depth;
 use super::{CallSpec, InputKind, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::room;
 
 /// Builds a [`Model`] call by call: what Keras's functional API does. Made by [`Model::builder`].
 ///
@@ -40,7 +42,7 @@ pub struct ModelBuilder<T: Float = f32> {
 
 /// A tensor of a graph that is being built: an input, or what a call gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Node {
+pub struct ModelNode {
     builder: u64,
     tensor: usize,
 }
@@ -48,21 +50,21 @@ pub struct Node {
 /// What a call takes besides its inputs: see [`ModelBuilder::call_with`].
 #[derive(Debug, Default)]
 pub struct CallOptions {
-    initial_state: Vec<Node>,
-    masks: Vec<Node>,
+    initial_state: Vec<ModelNode>,
+    masks: Vec<ModelNode>,
 }
 
 impl CallOptions {
     /// The state that a layer over time begins with: its parts in Keras's order, as a layer with `return_state` gives
     /// them behind its output.
-    pub fn initial_state(mut self, parts: &[Node]) -> Self {
+    pub fn initial_state(mut self, parts: &[ModelNode]) -> Self {
         self.initial_state = parts.to_vec();
         self
     }
 
     /// The mask, in the place of the one that the input carries: what isn't zero is real. A model as a layer takes one for
     /// each of its inputs.
-    pub fn mask(mut self, masks: &[Node]) -> Self {
+    pub fn mask(mut self, masks: &[ModelNode]) -> Self {
         self.masks = masks.to_vec();
         self
     }
@@ -83,7 +85,7 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// [`Error::DuplicateName`], [`Error::TensorTooLarge`].
-    pub fn input(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<Node> {
+    pub fn input(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<ModelNode> {
         self.add_input(name, shape.as_ref(), InputKind::Float { through_f32: false })
     }
 
@@ -91,7 +93,7 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// Those of [`input`](ModelBuilder::input).
-    pub fn input_of_ids(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<Node> {
+    pub fn input_of_ids(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<ModelNode> {
         self.add_input(name, shape.as_ref(), InputKind::IDS)
     }
 
@@ -99,11 +101,11 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// Those of [`input`](ModelBuilder::input).
-    pub fn input_of_flags(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<Node> {
+    pub fn input_of_flags(&mut self, name: &str, shape: impl AsRef<[Option<usize>]>) -> Result<ModelNode> {
         self.add_input(name, shape.as_ref(), InputKind::Bool)
     }
 
-    fn add_input(&mut self, name: &str, shape: &[Option<usize>], kind: InputKind) -> Result<Node> {
+    fn add_input(&mut self, name: &str, shape: &[Option<usize>], kind: InputKind) -> Result<ModelNode> {
         self.check_name("input", name)?;
         let part = self.assembly.add_input_layer(name);
         self.calls.push(0);
@@ -119,8 +121,9 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// [`Error::DuplicateName`] for a name that is taken, [`Error::ForeignNode`] for a tensor of another builder,
-    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`].
-    pub fn call(&mut self, name: &str, layer: impl Into<AnyLayer<T>>, inputs: &[Node]) -> Result<Vec<Node>> {
+    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`], [`Error::NestedTooDeep`]
+    /// for models in models in models.
+    pub fn call(&mut self, name: &str, layer: impl Into<AnyLayer<T>>, inputs: &[ModelNode]) -> Result<Vec<ModelNode>> {
         self.call_with(name, layer, inputs, |call| call)
     }
 
@@ -132,11 +135,11 @@ impl<T: Float> ModelBuilder<T> {
         &mut self,
         name: &str,
         layer: impl Into<AnyLayer<T>>,
-        inputs: &[Node],
+        inputs: &[ModelNode],
         options: impl FnOnce(CallOptions) -> CallOptions,
-    ) -> Result<Vec<Node>> {
+    ) -> Result<Vec<ModelNode>> {
         self.check_name("layer", name)?;
-        let part = self.assembly.add_layer(name, layer.into());
+        let part = self.assembly.add_layer(name, layer.into())?;
         self.calls.push(0);
         self.names.insert(name.into(), part);
         self.add_call(name, part, inputs, options(CallOptions::default()))
@@ -146,7 +149,7 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// [`Error::UnknownName`] lists the layers there are; those of [`call`](ModelBuilder::call).
-    pub fn call_again(&mut self, name: &str, inputs: &[Node]) -> Result<Vec<Node>> {
+    pub fn call_again(&mut self, name: &str, inputs: &[ModelNode]) -> Result<Vec<ModelNode>> {
         self.call_again_with(name, inputs, |call| call)
     }
 
@@ -157,9 +160,9 @@ impl<T: Float> ModelBuilder<T> {
     pub fn call_again_with(
         &mut self,
         name: &str,
-        inputs: &[Node],
+        inputs: &[ModelNode],
         options: impl FnOnce(CallOptions) -> CallOptions,
-    ) -> Result<Vec<Node>> {
+    ) -> Result<Vec<ModelNode>> {
         let parts = &self.assembly.model.parts;
         let part = self.names.get(name).copied().filter(|&part| parts[part].op.is_some()).ok_or_else(|| {
             let layers = parts.iter().filter(|part| part.op.is_some()).map(|part| part.name.clone());
@@ -168,7 +171,13 @@ impl<T: Float> ModelBuilder<T> {
         self.add_call(name, part, inputs, options(CallOptions::default()))
     }
 
-    fn add_call(&mut self, name: &str, part: usize, inputs: &[Node], options: CallOptions) -> Result<Vec<Node>> {
+    fn add_call(
+        &mut self,
+        name: &str,
+        part: usize,
+        inputs: &[ModelNode],
+        options: CallOptions,
+    ) -> Result<Vec<ModelNode>> {
         let inputs = self.tensors(name, inputs)?;
         let initial_state = self.tensors(name, &options.initial_state)?;
         let masks = self.tensors(name, &options.masks)?.into_iter().map(Some).collect();
@@ -183,7 +192,7 @@ impl<T: Float> ModelBuilder<T> {
     /// # Errors
     /// [`Error::EmptyModel`] without an output, [`Error::Unused`] for an input or a layer that no output depends on,
     /// [`Error::ForeignNode`] for a tensor of another builder.
-    pub fn build(self, outputs: &[Node]) -> Result<Model<T>> {
+    pub fn build(self, outputs: &[ModelNode]) -> Result<Model<T>> {
         self.finish(outputs, vec![])
     }
 
@@ -191,18 +200,18 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// Those of [`build`](ModelBuilder::build), and [`Error::DuplicateName`].
-    pub fn build_named(self, outputs: &[(&str, Node)]) -> Result<Model<T>> {
+    pub fn build_named(self, outputs: &[(&str, ModelNode)]) -> Result<Model<T>> {
         let names: Vec<String> = outputs.iter().map(|(name, _)| (*name).into()).collect();
         for (at, name) in names.iter().enumerate() {
             if names[..at].contains(name) {
                 return Err(Error::DuplicateName { what: "output", name: name.clone() });
             }
         }
-        let outputs: Vec<Node> = outputs.iter().map(|(_, node)| *node).collect();
+        let outputs: Vec<ModelNode> = outputs.iter().map(|(_, node)| *node).collect();
         self.finish(&outputs, names)
     }
 
-    fn finish(self, outputs: &[Node], names: Vec<String>) -> Result<Model<T>> {
+    fn finish(self, outputs: &[ModelNode], names: Vec<String>) -> Result<Model<T>> {
         let outputs = self.tensors("", outputs)?;
         if outputs.is_empty() {
             return Err(Error::EmptyModel { model: self.assembly.model.name });
@@ -216,13 +225,13 @@ impl<T: Float> ModelBuilder<T> {
         Ok(model)
     }
 
-    fn node(&self, tensor: usize) -> Node {
-        Node { builder: self.id, tensor }
+    fn node(&self, tensor: usize) -> ModelNode {
+        ModelNode { builder: self.id, tensor }
     }
 
     /// The numbers of tensors, which must be this builder's.
-    fn tensors(&self, layer: &str, nodes: &[Node]) -> Result<Vec<usize>> {
-        let own = |node: &Node| match node.builder == self.id {
+    fn tensors(&self, layer: &str, nodes: &[ModelNode]) -> Result<Vec<usize>> {
+        let own = |node: &ModelNode| match node.builder == self.id {
             true => Ok(node.tensor),
             false => Err(Error::ForeignNode { layer: layer.into() }),
         };
@@ -239,11 +248,12 @@ impl<T: Float> ModelBuilder<T> {
 
 impl<T: Float> Assembly<T> {
     /// Adds a layer that is to be called; returns its number.
-    pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> usize {
+    pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> Result<usize> {
+        room::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;
         self.keep_states(&mut op, states);
-        self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable })
+        Ok(self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable }))
     }
 }
 

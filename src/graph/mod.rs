@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-pub use self::builder::{CallOptions, ModelBuilder, Node};
+pub use self::builder::{CallOptions, ModelBuilder, ModelNode};
 pub use self::layer::AnyLayer;
 pub use self::network::Network;
 pub use self::run::ModelState;

@@ -27,12 +27,12 @@ use crate::seeds::Seeds;
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Dense, Gru, Input, Network, Result, Sequential, Stacked, training::*};
-/// fn train<N: Network<f32>>(network: &mut N, x: Input<'_, f32>, target: &ArrayD<f32>) -> Result<Vec<f32>> {
+/// fn train<N: Network<f32>>(network: &mut N, x: &[Input<'_, f32>], target: &ArrayD<f32>) -> Result<Vec<f32>> {
 ///     let (mut tape, mut gradients, mut optimizer) = (Tape::new(), recurrent::Gradients::new(network), Adam::new(0.05));
 ///     let mut seeds = network.dropout_seeds();
 ///     let mut losses = Vec::new();
 ///     for _ in 0..5 {
-///         let outputs = network.record(&[x.clone()], &mut tape, Some(&mut seeds))?;
+///         let outputs = network.record(x, &mut tape, Some(&mut seeds))?;
 ///         let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], target)?;
 ///         gradients.clear();
 ///         network.backpropagate(&mut tape, &[&d_output], &mut gradients)?;
@@ -44,8 +44,8 @@ use crate::seeds::Seeds;
 /// let (x, target) = (Array3::<f32>::ones((2, 4, 3)), Array2::<f32>::ones((2, 1)).into_dyn());
 /// let mut layer = Stacked::builder().layer(Gru::new(3, 4)).layer(Dense::new(4, 1)).build()?;
 /// let mut model = Sequential::builder("m").layer(Gru::new(3, 4)).layer(Dense::new(4, 1)).build()?;
-/// assert!(train(&mut layer, (&x).into(), &target)?[4] < 1.0);
-/// assert!(train(&mut model, (&x).into(), &target)?[4] < 1.0);
+/// assert!(train(&mut layer, &[(&x).into()], &target)?[4] < 1.0);
+/// assert!(train(&mut model, &[(&x).into()], &target)?[4] < 1.0);
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub trait Network<T: Float>: Parameters<T> {

@@ -92,6 +92,9 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Makes it give one step of the sequence that it gives, all of whose steps are the same.
+    fn give_one_step(&mut self) {}
+
     /// What it does to the features of one step, if it looks at nothing else.
     fn per_step(&self, _features: usize) -> Option<Map<T>> {
         None
@@ -297,6 +300,19 @@ impl<T: Float> Clone for Op<T> {
 impl<T: Float> fmt::Debug for Op<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// How deep models, wrappers and layers stand within each other here, this one included.
+pub(super) fn depth<T: Float>(operation: &dyn Operation<T>) -> usize {
+    match operation.role() {
+        Role::Model(model) => {
+            let parts = model.parts.iter().filter_map(|part| part.op.as_ref());
+            parts.map(|op| depth(&**op)).max().unwrap_or(0).saturating_add(1)
+        }
+        Role::TimeDistributed(inner) => depth(inner).saturating_add(1),
+        Role::Recurrent { layer, .. } => layer.spec().depth,
+        _ => 1,
     }
 }
 

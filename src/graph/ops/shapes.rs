@@ -223,6 +223,10 @@ impl<T: Float> Operation<T> for RepeatVector {
         Ok(vec![Some(back.of_output()?.sum_axis(Axis(1)))])
     }
 
+    fn give_one_step(&mut self) {
+        self.0 = 1;
+    }
+
     fn role(&self) -> Role<'_, T> {
         Role::Repeat
     }

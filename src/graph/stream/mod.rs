@@ -33,7 +33,7 @@ use crate::stream::Stream;
 /// The steps give what the whole run gives, bit for bit. An output that belongs to the whole sequence (of a layer that
 /// returns its last output only) is at each step what the run up to there would give. A **decoder** whose initial state
 /// comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
-/// steps.
+/// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
 ///
 /// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (tensors of more than
 /// four dimensions aside, and a layer over time within TimeDistributed, which runs anew in each step). For a chain of layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on

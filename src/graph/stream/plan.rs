@@ -48,12 +48,13 @@ impl<T: Float> Model<T> {
         for (input, kind) in stepped.iter().enumerate().filter(|&(input, _)| !once[input]) {
             kinds[input] = *kind;
         }
-        let tainted = model.of_whole_sequences(&before, &stepped);
+        let of_sequences = model.of_whole_sequences(&before, &stepped);
         for call in &each {
-            let read = call.inputs.iter().chain(call.masks.iter().flatten());
-            if read.copied().any(|tensor| once[tensor] && tainted[tensor]) {
+            let has_time =
+                |tensor: usize| once[tensor] && of_sequences[tensor] && model.tensors[tensor].shape.len() > 2;
+            if call.inputs.iter().chain(call.masks.iter().flatten()).any(|&tensor| has_time(tensor)) {
                 let name = &model.parts[call.part].name;
-                return Err(cannot(name, "it reads in each step what belongs to a whole sequence of before"));
+                return Err(cannot(name, "it reads in each step what is read whole before the first one"));
             }
         }
         let mut slots = Vec::new();
@@ -63,23 +64,24 @@ impl<T: Float> Model<T> {
         if model.outputs.iter().any(|&output| once[output]) {
             return Err(cannot(&model.name, "an output is there before the first step: build a model of it alone"));
         }
-        if !inputs.iter().any(|kind| *kind != Kind::Constant) {
-            return Err(cannot(
-                &model.name,
-                "nothing is left to be stepped: all inputs are read before the first step",
-            ));
+        if !outputs.contains(&Kind::Sequence) && inputs.iter().all(|kind| *kind == Kind::Constant) {
+            return Err(cannot(&model.name, "nothing is left to be stepped: all is read before the first step"));
         }
         Ok((Plan { once, inputs, outputs, before, each }, model))
     }
 
-    /// The tensors that must be there before the first step: what initial states are made of.
+    /// The tensors that must be there before the first step: what initial states are made of, and what is repeated.
     fn needed_before(&self) -> Vec<bool> {
         let mut once = vec![false; self.tensors.len()];
         for call in self.calls.iter().rev() {
             call.initial_state.iter().for_each(|&part| once[part] = true);
-            if let Some(Role::Model(inner)) = self.parts[call.part].op.as_ref().map(|op| op.role()) {
-                let needed = inner.needed_before();
-                call.inputs.iter().zip(needed).for_each(|(&input, needed)| once[input] |= needed);
+            match self.parts[call.part].op.as_ref().map(|op| op.role()) {
+                Some(Role::Model(inner)) => {
+                    let needed = inner.needed_before();
+                    call.inputs.iter().zip(needed).for_each(|(&input, needed)| once[input] |= needed);
+                }
+                Some(Role::Repeat) => call.inputs.iter().for_each(|&input| once[input] = true),
+                _ => {}
             }
             if call.outputs.iter().any(|&output| once[output]) {
                 let masks = call.masks.iter().flatten();
@@ -166,6 +168,12 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         }
         if call.initial_state.iter().any(|&part| kinds[part] != Kind::Constant) {
             return Err(cannot(name, "its initial state comes from what is stepped"));
+        }
+        if let (Role::Repeat, [Kind::Constant]) = (op.role(), &read[..]) {
+            // What is repeated is the same in all steps.
+            op.give_one_step();
+            kinds[call.outputs[0]] = Kind::Sequence;
+            continue;
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
             Some(inner) => within(inner, &read, slots)?,
