@@ -4,9 +4,8 @@ use ndarray::prelude::*;
 use recurrent::training::{Adam, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
     AnyLayer, Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Merge, Model, OutputGradient,
-    OutputMut, Recurrent, Result, Run, Scratch, SeedSource, SimpleRnn, Stacked,
-    StackedCells, State, StateLayout, Step, StepBackward, Stream, TimeDistributed, WeightGradients, WeightVisitor,
-    WeightVisitorMut,
+    OutputMut, Recurrent, Result, Run, Scratch, SeedSource, SimpleRnn, Stacked, StackedCells, State, StateLayout, Step,
+    StepBackward, Stream, TimeDistributed, WeightGradients, WeightVisitor, WeightVisitorMut,
 };
 
 use super::refusal;

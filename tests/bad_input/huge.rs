@@ -1,9 +1,10 @@
 //! Sizes that no machine has memory for are errors, not aborts.
 
 use ndarray::prelude::*;
+use recurrent::training::Tape;
 use recurrent::{
-    Bidirectional, Dense, Embedding, Error, Gru, Initializer, InputElement, Layer, Lstm, Model,
-    OutputMut, Run, Scratch, SimpleRnn, Stacked, Stream,
+    Bidirectional, Dense, Embedding, Error, Gru, Initializer, InputElement, Layer, Lstm, Model, OutputMut, Run,
+    Scratch, SimpleRnn, Stacked, Stream,
 };
 
 use super::refusal;
