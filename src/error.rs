@@ -784,6 +784,10 @@ impl Error {
             Error::ModelCall { layer, expected, given } if layer.is_empty() => {
                 Error::ModelCall { layer: name.into(), expected, given }
             }
+            Error::CannotStream { layer, reason } => {
+                let layer = if layer.is_empty() { name.into() } else { format!("{name}/{layer}") };
+                Error::CannotStream { layer, reason }
+            }
             source => Error::InLayer { layer: name.into(), source: Box::new(source) },
         }
     }

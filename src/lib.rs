@@ -165,7 +165,7 @@
 //!
 //! | panics | where | returns the error |
 //! |---|---|---|
-//! | [`SimpleRnn::new`](Recurrent::new), [`Lstm::new`](Recurrent::new), [`Gru::new`](Recurrent::new) | a size is zero or too large | `builder(..).build()` |
+//! | [`SimpleRnn::new`](Recurrent::new), [`Lstm::new`](Recurrent::new), [`Gru::new`](Recurrent::new), [`IndRnn::new`](Recurrent::new), [`Mgu::new`](Recurrent::new), [`LayerNormLstm::new`](Recurrent::new) | a size is zero or too large | `builder(..).build()` |
 //! | [`Dense::new`] | the same | [`Dense::builder`] |
 //! | [`Embedding::new`] | the same | [`Embedding::builder`] |
 //! | [`Layer::initial_state`] | there is no memory for so many rows | [`Layer::try_initial_state`] |

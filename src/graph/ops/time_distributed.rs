@@ -81,14 +81,16 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         if let Some(trace) = trace.as_deref_mut() {
             trace.reshaped(x, &rows)?;
         }
+        // A stream has no number for a mask of rows; where it would be read there is none.
+        let inside = inner.clone().filter(|_| !traced);
         let call = Call {
-            mask: inner.clone().filter(|_| self.0.takes_mask()),
-            passes: inner.clone().filter(|_| keras_2),
+            mask: inside.clone().filter(|_| self.0.takes_mask()),
+            passes: inside.clone().filter(|_| keras_2),
             trace: trace.as_deref_mut(),
             record,
             ..call
         };
-        let outputs = self.0.apply(&[&Tensor { value: rows, mask: inner.clone() }], call)?;
+        let outputs = self.0.apply(&[&Tensor { value: rows, mask: inside }], call)?;
         let Some(output) = outputs.into_iter().next() else { return Err(misfit()) };
         if traced && keras_2 && inner.is_none() && output.mask.is_some() {
             return Err(cannot_stream("a mask is made in each of its steps"));
@@ -216,8 +218,9 @@ impl<T: Float> TimeDistributed<T> {
     }
 }
 
+/// The call's layer is named further up.
 fn cannot_stream(reason: &'static str) -> Error {
-    Error::CannotStream { layer: "TimeDistributed".into(), reason }
+    Error::CannotStream { layer: String::new(), reason }
 }
 
 /// A mask of (batch, timesteps, ..) with time as more rows of the batch.
