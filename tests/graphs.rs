@@ -170,3 +170,19 @@ fn what_neither_a_layer_nor_a_stream_is() -> Outcome {
     assert!(matches!(&refused, Err(Error::CannotStream { reason, .. }) if reason.contains("stateful")), "{refused:?}");
     Ok(())
 }
+
+/// A step knows nothing of the masks that layers inside TimeDistributed read or make: refused, with the layer's name.
+#[test]
+fn masks_inside_time_distributed_have_no_steps() {
+    let refusal = |file: &str| {
+        let root = format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"));
+        match keras::load::<f32>(format!("{root}/{file}")).unwrap().stream(2) {
+            Err(Error::CannotStream { layer, reason }) => (layer, reason),
+            other => panic!("{file}: {other:?}"),
+        }
+    };
+    let reads = refusal("masked_graphs/time_distributed_spreads_masks.keras");
+    assert_eq!(reads, ("time_distributed".to_string(), "it reads a mask in each of its steps"));
+    let makes = refusal("masked_graphs_keras2/time_distributed_embedding.h5");
+    assert_eq!(makes, ("time_distributed".to_string(), "a mask is made in each of its steps"));
+}
