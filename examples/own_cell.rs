@@ -54,7 +54,7 @@ impl<T: Float> Cell for Mgu<T> {
         }
     }
 
-    /// Of f and g, for the way back.
+    /// Of f and g, for the backward pass.
     fn tape_len(&self) -> usize {
         2 * self.recurrent_kernel.nrows()
     }

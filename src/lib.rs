@@ -12,8 +12,8 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! **In a debug build** the loops of this crate run some 200 times slower, unless your `Cargo.toml` has it optimized there
-//! too (level 3 takes no longer to compile than level 1, and is 14 times faster):
+//! **In a debug build** the loops of this crate run some 200 times slower, unless your `Cargo.toml` has it optimized
+//! there too (level 3 takes no longer to compile than level 1, and is 14 times faster):
 //!
 //! ```toml
 //! [profile.dev.package.recurrent]
@@ -22,8 +22,8 @@
 //!
 //! # Where to look
 //!
-//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that
-//!   can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all
+//!   that can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -109,8 +109,8 @@
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
 //!
-//! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where it
-//! matters: [`Run::mask`], [`Seeds`], `Activation::Sparsemax`, the bias of [`Lstm`].
+//! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where
+//! it matters: [`Run::mask`], [`DropoutSeeds`], `Activation::Sparsemax`, the bias of [`Lstm`].
 //!
 //! # What works with what
 //!
@@ -130,32 +130,35 @@
 //!
 //! # Conventions
 //!
-//! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views of
-//!   any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
+//! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views
+//!   of any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
 //! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
-//! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`] turns
-//!   them back. Masks, lengths and resets always speak of the input's time.
+//! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`]
+//!   turns them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.
-//! - **Defaults** are Keras's: tanh, sigmoid for the gates, glorot_uniform, orthogonal, a bias of zeros but ones for the
-//!   LSTM's forget gate, `reset_after`. A seed that isn't set is drawn from the operating system.
-//! - **Options of a layer** are in its builder; what differs between two calls is in [`Run`]. A layer never changes when
-//!   it is used: `forward(&self)`.
+//! - **Defaults** are Keras's: tanh, sigmoid for the gates, glorot_uniform, orthogonal, a bias of zeros but ones for
+//!   the LSTM's forget gate, `reset_after`. A seed that isn't set is drawn from the operating system.
+//! - **Options of a layer** are in its builder; what differs between two calls is in [`Run`]. A layer never changes
+//!   when it is used: `forward(&self)`.
 //!
 //! # Promises
 //!
 //! - **Exact**: Keras 3 with the TensorFlow backend is the reference for every option; tests compare with its numbers
 //!   (1e-5 in f32, 1e-12 in f64; of a layer with very many features neither has that many digits: a sum of 100,000
-//!   products in f32 is off by up to 7e-4 of its value here as in Keras, and f64 helps). Seeded uniform and normal weights, and dropout masks, are its bits in f32.
-//! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
-//!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
+//!   products in f32 is off by up to 7e-4 of its value here as in Keras, and f64 helps). Seeded uniform and normal
+//!   weights, and dropout masks, are its bits in f32.
+//! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a
+//!   stream arrives, on the number of threads, or on the vector width of the machine, as long as it has fused
+//!   multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
-//! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin that
-//!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if it
-//!   is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
+//! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin
+//!   that returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if
+//!   it is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
 //!   allocator does later: a process that hasn't even that left is aborted, as Rust's collections do it.
-//! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
+//! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
+//!   call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!
 //! # The documented panics
@@ -197,10 +200,10 @@
 //! # Targets
 //!
 //! The kernels are written for x86-64 (AVX-512, AVX2, and SSE2 without fused multiply-add) and aarch64 (NEON). On other
-//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with SSE2,
-//! last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed from; the
-//! program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }` among its own
-//! dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
+//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with
+//! SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed
+//! from; the program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }`
+//! among its own dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
 
 #![deny(missing_docs)]
 
@@ -222,19 +225,19 @@ mod layers;
 mod marks;
 mod mask;
 pub mod math;
+mod memory;
 pub mod ops;
 mod output;
 mod parameters;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
-mod room;
-mod rows;
 mod runner;
 mod seeds;
 mod stamp;
 mod state;
 mod stream;
+mod strided;
 mod structure;
 pub mod training;
 mod weights;
@@ -274,7 +277,7 @@ pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;
-pub use seeds::{DropoutState, Seeds};
+pub use seeds::{DropoutGenerator, DropoutSeeds};
 pub use state::{State, StateLayout};
 pub use stream::{ReplaceError, Stream};
 pub use weights::{Path, WeightVisitor, WeightVisitorMut};

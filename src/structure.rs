@@ -2,7 +2,7 @@
 //!
 //! Two layers of one structure read each other's states, and a step of one needs the memory that a step of the other
 //! needs: a stream compares all of it. A tape and an optimizer compare what can change while they exist, whose weights
-//! these are and the options that can be set anew: see [`marks`](crate::marks).
+//! these are and the options that can be set again: see [`marks`](crate::marks).
 
 use std::fmt::{self, Debug};
 

@@ -72,7 +72,7 @@ thread_local! {
     static PLACE: RefCell<Option<(String, u32)>> = const { RefCell::new(None) };
 }
 
-/// That a call panics at this line with the error that its twin returns.
+/// Checks that a call panics at this line with the error that its twin returns.
 #[track_caller]
 fn at_this_line<T, U: Debug>(call: fn() -> T, twin: Result<U>) {
     let own = |place: &Location<'_>| (place.file().to_string(), place.line());

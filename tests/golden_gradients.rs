@@ -76,7 +76,7 @@ impl<T: Element> Upstream<T> {
     }
 }
 
-/// That the gradients of all weights are theirs, by name and in order.
+/// Checks that the gradients of all weights are theirs, by name and in order.
 fn near_weights<T: Element>(gradients: &Gradients<T>, theirs: &[(&str, ArrayD<T>)]) -> Outcome {
     same_names(gradients.iter().map(|(name, _)| name), theirs.iter().map(|(name, _)| *name))?;
     gradients.iter().zip(theirs).try_for_each(|((name, ours), (_, theirs))| near(name, ours, theirs))
@@ -130,8 +130,8 @@ fn wrappers() {
     every_case("gradients/wrappers", 220, |case| by_dtype!(check_gradients, case));
 }
 
-/// The gradient of all steps' outputs, and of the state, for a layer that returns neither: TensorFlow's of the same layer
-/// that does.
+/// The gradient of all steps' outputs, and of the state, for a layer that returns neither: TensorFlow's of the same
+/// layer that does.
 #[test]
 fn whatever_the_flags() {
     fn without_flags(spec: &mut Value) {

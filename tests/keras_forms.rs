@@ -44,7 +44,7 @@ enum Given {
     Int(ArrayD<i64>),
 }
 
-/// That a model gives a case's outputs.
+/// Checks that a model gives a case's outputs.
 fn check(model: &Model<f32>, case: &Value) -> Outcome {
     check_within(model, case, None)
 }

@@ -206,7 +206,8 @@ fn change_at(value: &mut Value, at: &mut usize, rng: &mut Rng) -> bool {
     }
 }
 
-/// Damages of packed members, of chunks and filters, and of the newest forms of HDF5; and all that can be asked of a file.
+/// Damages of packed members, of chunks and filters, and of the newest forms of HDF5; and all that can be asked of a
+/// file.
 fn packed(tally: &mut Tally, rng: &mut Rng, rounds: usize) {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/keras_models/forms");
     let mut paths: Vec<PathBuf> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();

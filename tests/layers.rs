@@ -244,7 +244,7 @@ fn debug_is_short_and_says_what_there_is() -> Outcome {
     Ok(())
 }
 
-/// That a change of one clone leaves the other, both ways round.
+/// Checks that a change of one clone leaves the other, both ways round.
 fn independent<L: Layer<f32>>(mut one: L, mut other: L) -> Outcome {
     let x = x::<f32>();
     let before = one.forward(&x)?;

@@ -1,5 +1,5 @@
-//! A stream's calls in any order: each way to go on (a step by slices, by arrays, masked, a chunk) leaves the stream as the
-//! others would, its previous output included. And a panic of a user's cell leaves no tape that looks whole.
+//! A stream's calls in any order: each way to go on (a step by slices, by arrays, masked, a chunk) leaves the stream as
+//! the others would, its previous output included. And a panic of a user's cell leaves no tape that looks whole.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -91,7 +91,7 @@ impl Cell for Middle {
     }
 }
 
-/// A layer of four features, and whether its masked steps put out zeros, which no single step does.
+/// A layer of four features, and whether its masked steps output zeros, which no single step does.
 type Case = (Box<dyn Layer<f32>>, bool);
 
 type Lent<'a> = Stream<f32, &'a dyn Layer<f32>>;
@@ -214,7 +214,7 @@ fn chunk(
     Ok(())
 }
 
-/// Adds up its input; its way back panics if it is told to.
+/// Adds up its input; its backward pass panics if it is told to.
 #[derive(Debug)]
 struct Panics {
     weight: Array1<f32>,

@@ -223,8 +223,8 @@ fn differences() -> Outcome {
     Ok(())
 }
 
-/// Legacy files, and those of Keras 2 with its own meaning of words and masks: the slope along a line through all weights
-/// and inputs at once is the sum of what the gradients say.
+/// Legacy files, and those of Keras 2 with its own meaning of words and masks: the slope along a line through all
+/// weights and inputs at once is the sum of what the gradients say.
 #[test]
 fn along_a_line() -> Outcome {
     let folder = format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,5 @@
-//! The laws compare calls that give the same bits; here those calls are seen to take different ways through the kernels.
+//! The laws compare calls that give the same bits; here those calls are seen to take different ways through the
+//! kernels.
 //!
 //! Counted in builds with debug assertions, as tests are.
 

@@ -62,7 +62,7 @@ fn ragged_rows_masks_and_episodes() -> Outcome {
     let ragged = gru.run(&x, Run::new().lengths(&[10, 4, 7]))?; // costs 21 steps, not 30
     let mask = Array2::from_shape_fn((3, 10), |(row, t)| t < [10, 4, 7][row]);
     assert_eq!(ragged, gru.run(&x, Run::new().mask(&mask))?);
-    let resets = Array2::from_shape_fn((3, 10), |at| at == (1, 5)); // row 1 starts anew at step 5
+    let resets = Array2::from_shape_fn((3, 10), |at| at == (1, 5)); // row 1 starts again at step 5
     let last = gru.run(&x, Run::new().resets(&resets))?.into_last();
     let five = gru.forward(&x.slice(s![..1, ..5, ..]))?.into_last();
     assert_eq!(last.row(1), five.row(0));

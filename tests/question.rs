@@ -97,7 +97,8 @@ fn the_weights_are_keras_weights() -> Outcome {
 }
 
 /// A recurrent initializer, its spectral radius by `numpy.linalg.eigvals` in f64, and the norms of the hidden state at
-/// steps 0, 1, 10 and 100 after an impulse, linear and tanh: of Keras 3.15.1, `SimpleRNN(64, GlorotUniform(seed=4), ...)`.
+/// steps 0, 1, 10 and 100 after an impulse, linear and tanh: of Keras 3.15.1, `SimpleRNN(64, GlorotUniform(seed=4),
+/// ...)`.
 #[test]
 fn memory_of_an_impulse_is_that_of_keras() -> Outcome {
     let seed = Some(3);

@@ -139,7 +139,7 @@ fn recorded_steps_of_many_rows_are_split() {
     }
 }
 
-/// Outputs and gradients of a recorded call and its way back.
+/// Outputs and gradients of a recorded call and its backward pass.
 fn train<T: recurrent::Float>(layer: &dyn Layer<T>, x: &Array3<T>, lengths: Option<&[usize]>) -> Vec<Vec<u64>> {
     let (mut tape, mut gradients) = (Tape::new(), Gradients::new(layer));
     let (batch, timesteps, _) = x.dim();

@@ -10,7 +10,7 @@ use crate::gradients::WeightGradients;
 use crate::kernels::activate::reads_preactivation;
 use crate::kernels::backward::Form;
 use crate::kernels::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
-use crate::rows::{DropoutRows, RowStep, Rows, RowsMut};
+use crate::strided::{DropoutRows, RowStep, Rows, RowsMut};
 
 /// A cell by its kernel.
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! What dropout a cell has, and its masks.
 
 use super::StepDropout;
-use crate::rows::{DropoutRows, Rows};
+use crate::strided::{DropoutRows, Rows};
 
 /// What dropout a cell has: the runner draws the masks, with Keras's numbers, and hands them to each step.
 #[derive(Debug, Clone, PartialEq)]

@@ -49,7 +49,7 @@ impl Default for Limits {
     }
 }
 
-/// A setter for each field, so that limits that are added later break nobody's code.
+/// A setter for each field, so that limits that are added later break no code.
 macro_rules! setters {
     ($($field:ident: $kind:ty),* $(,)?) => {
         $(

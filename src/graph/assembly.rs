@@ -141,7 +141,7 @@ impl<T: Float> Assembly<T> {
         Ok(outputs)
     }
 
-    /// That an initial state is the layer's.
+    /// Checks that an initial state is the layer's.
     fn check_state(&self, op: &Op<T>, call: &CallSpec) -> Result<(), Misfit> {
         if call.initial_state.is_empty() {
             return Ok(());

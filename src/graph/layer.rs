@@ -19,8 +19,8 @@ use crate::layers::time_distributed::TimeDistributed;
 use crate::state::StateLayout;
 use crate::weights::WeightVisitor;
 
-/// A layer of a [`Model`]: made by `into()` from every layer, from an [`Embedding`], a [`Masking`], an [`Activation`], the
-/// operations of [`ops`](crate::ops), and from a model, which is then one layer of another.
+/// A layer of a [`Model`]: made by `into()` from every layer, from an [`Embedding`], a [`Masking`], an [`Activation`],
+/// the operations of [`ops`](crate::ops), and from a model, which is then one layer of another.
 ///
 /// ```
 /// use recurrent::{AnyLayer, Embedding, Lstm, ops};

@@ -26,8 +26,8 @@ impl<T: Float> Model<T> {
         self.calls.extend(calls.into_iter().flatten());
     }
 
-    /// Puts the layers in the order in which Keras lists those of a functional model: the deepest first, among equals those
-    /// first that are found first from the outputs on.
+    /// Puts the layers in the order in which Keras lists those of a functional model: the deepest first, among equals
+    /// those first that are found first from the outputs on.
     pub(super) fn order_parts(&mut self) {
         let mut depths = vec![0; self.parts.len()];
         let mut met: Vec<usize> = Vec::new();

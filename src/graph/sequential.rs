@@ -72,7 +72,8 @@ impl<T: Float> SequentialBuilder<T> {
     /// # Errors
     /// [`Error::EmptyModel`] without a layer, [`Error::InputUnknown`] if neither a layer nor
     /// [`input_shape`](SequentialBuilder::input_shape) says what is read, [`Error::DuplicateName`],
-    /// [`Error::NestedTooDeep`], [`Error::ModelCall`] for a layer that can't read what the one before it gives, [`Error::TensorTooLarge`].
+    /// [`Error::NestedTooDeep`], [`Error::ModelCall`] for a layer that can't read what the one before it gives,
+    /// [`Error::TensorTooLarge`].
     pub fn build(self) -> Result<Model<T>> {
         let Some((_, first)) = self.layers.first() else { return Err(Error::EmptyModel { model: self.name }) };
         let shape = match self.shape {

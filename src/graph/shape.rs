@@ -42,7 +42,7 @@ pub(crate) fn product(dimensions: &[Option<usize>]) -> Option<usize> {
     dimensions.iter().try_fold(1_usize, |product, &dimension| product.checked_mul(dimension?))
 }
 
-/// That these inputs aren't what is expected.
+/// The error for inputs that are not what is expected.
 pub(super) fn misfit<V>(expected: impl Into<String>, inputs: &[Shape]) -> Result<V, Misfit> {
     Err(Misfit { expected: expected.into(), found: display_all(inputs) })
 }

@@ -1,14 +1,14 @@
 //! From the gradient of a step's result to those of its preactivations, element by element.
 //!
-//! The equations are those of the cells' `step_backward`. The backward pass through an activation is one call for a whole gate
-//! of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default activations
-//! nothing is called: all that a unit needs is read once, tile by tile.
+//! The equations are those of the cells' `step_backward`. The backward pass through an activation is one call for a
+//! whole gate of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default
+//! activations nothing is called: all that a unit needs is read once, tile by tile.
 
 use super::lanes::{Lanes, prefetch};
 use super::unit::{Activations, SUMS, Unit};
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// Columns of dz and the columns of a weight that they are the gradients of, in units.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,8 @@ pub(super) struct GradientLayout {
     pub mixes_h: bool,
 }
 
-/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
+/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go
+/// back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upstream<'a, T> {
     pub here: Rows<'a, T>,

@@ -11,17 +11,17 @@ use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::room::{self, Room};
-use crate::rows::{Rows, RowsMut};
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
+use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -56,7 +56,7 @@ pub enum Merge {
 /// use recurrent::{Bidirectional, Layer, Lstm, Merge};
 /// let layer = Bidirectional::new(Lstm::<f32>::builder(3, 4).return_sequences(true))?.merge_mode(Merge::Sum);
 /// assert_eq!(layer.forward(&Array3::ones((2, 5, 3)))?.sequence()?.dim(), (2, 5, 4));
-/// assert_ne!(layer.weight("forward/kernel")?, layer.weight("backward/kernel")?); // each is drawn anew
+/// assert_ne!(layer.weight("forward/kernel")?, layer.weight("backward/kernel")?); // each is drawn again
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -128,11 +128,11 @@ impl<T: Float> Bidirectional<T> {
                 return Err(pair(option, a, b, expected));
             }
         }
-        forward.ready()?;
-        backward.ready()?;
-        room::add_width("state", forward.state_layout().width(), backward.state_layout().width())?;
-        room::add_width("output", forward.output_size(), backward.output_size())?;
-        let depth = room::check_depth(forward.spec().depth.max(backward.spec().depth).saturating_add(1))?;
+        forward.check_ready()?;
+        backward.check_ready()?;
+        memory::add_width("state", forward.state_layout().width(), backward.state_layout().width())?;
+        memory::add_width("output", forward.output_size(), backward.output_size())?;
+        let depth = memory::check_depth(forward.spec().depth.max(backward.spec().depth).saturating_add(1))?;
         let names = ["forward", "backward"].map(String::from);
         let layouts = [&**forward.state_layout(), &**backward.state_layout()];
         let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
@@ -178,15 +178,16 @@ impl<T: Float> Bidirectional<T> {
 }
 
 impl<T: Float> Bidirectional<T> {
-    /// Room for the outputs of both directions: of each the rows [row][step], the last output behind a row's steps.
+    /// Room for the outputs of both directions: of each the rows [row][step], the last output behind a row's
+    /// steps.
     fn both_outputs<'b>(&self, batch: usize, timesteps: usize, buffer: &'b mut Vec<T>) -> [RowsMut<'b, T>; 2] {
         let ((forward, backward), rows) = (self.units(), batch * (timesteps + 1));
         let (first, second) = take(buffer, rows * (forward + backward)).split_at_mut(rows * forward);
         [RowsMut::packed(first, forward), RowsMut::packed(second, backward)]
     }
 
-    /// The way back through the merge of row `at`: what its gradient is for each direction. `kept` are the outputs of
-    /// the directions; only a product needs them.
+    /// The backward pass through the merge of row `at`: what its gradient is for each direction. `kept` are the outputs
+    /// of the directions; only a product needs them.
     fn unmerge(&self, d_out: &[T], kept: Option<&[RowsMut<'_, T>; 2]>, d: &mut [RowsMut<'_, T>; 2], at: usize) {
         let [d_forward, d_backward] = d;
         let (d_forward, d_backward) = (d_forward.row_mut(at), d_backward.row_mut(at));
@@ -267,7 +268,7 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
         }
     }
 
-    fn ready(&self) -> Result<()> {
+    fn check_ready(&self) -> Result<()> {
         let (forward, backward) = self.units();
         if self.side_by_side() || forward == backward {
             return Ok(());
@@ -280,7 +281,7 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
         Err(Error::CannotStream { layer: self.class_name().into(), reason })
     }
 
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
         self.forward.visit_generators(show);
         self.backward.visit_generators(show);
     }
@@ -291,35 +292,35 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
         self.backward.fill_initial_state(&mut row[backward]);
     }
 
-    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+    fn outputs_from_state(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
         for row in 0..batch {
             carry.row_mut(row).fill(T::zero());
         }
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let Call { batch, timesteps, .. } = call;
         let (units, backward_units) = self.units();
         let keeps = call.recorded && self.merge == Merge::Mul;
-        // Of a direction whose outputs nobody else wants, and of one whose outputs aren't written in place.
+        // Of a direction whose outputs nothing else needs, and of one whose outputs aren't written in place.
         let unwanted = if keeps && !call.sequence { units } else { 0 };
         let call = Call { sequence: call.sequence || keeps, ..call };
-        self.forward.room(call, held.child(0), room);
-        self.backward.room(call, held.child(1), room);
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, units + backward_units]);
+        self.forward.memory_needs(call, held.child(0), needs);
+        self.backward.memory_needs(call, held.child(1), needs);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, units + backward_units]);
         let by_buffer = if call.sequence && !self.side_by_side() { backward_units } else { 0 };
         let outputs = [batch, timesteps, unwanted + by_buffer];
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &outputs);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &outputs);
         let kept = if keeps { units + backward_units } else { 0 };
-        room.buffer::<T>(held.in_node(|node| node.outputs.len()), &[batch, timesteps.saturating_add(1), kept]);
+        needs.buffer::<T>(held.in_node(|node| node.outputs.len()), &[batch, timesteps.saturating_add(1), kept]);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let (units, backward_units) = self.units();
         let sizes = [call.batch, call.timesteps.saturating_add(1), units + backward_units];
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &sizes);
-        self.forward.room_backward(call, held.child(0), room);
-        self.backward.room_backward(call, held.child(1), room);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &sizes);
+        self.forward.memory_needs_backward(call, held.child(0), needs);
+        self.backward.memory_needs_backward(call, held.child(1), needs);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
@@ -353,7 +354,7 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
 
         // Directions that stand side by side are written in place; else the backward one goes by a buffer.
         let mut buffer = std::mem::take(&mut scratch.outputs);
-        // The way back through a product needs all outputs, whoever else wants them.
+        // The backward pass through a product needs all outputs, whatever else needs them.
         let keeps = outputs.is_some();
         let (unwanted, backward_values) = (
             if keeps && sequence.is_none() { batch * timesteps * units } else { 0 },

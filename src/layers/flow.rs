@@ -1,8 +1,8 @@
 //! A call's way through the layers of a stack.
 //!
-//! Where nobody needs the whole sequence between two layers, it is never there: layers that work step by step run a few
-//! steps each, one after another, over and over. The bits are those of whole sequences, because each layer goes on from
-//! its own state and previous output, as in a stream.
+//! Where the whole sequence is not needed between two layers, it is never there: layers that work step by step run a
+//! few steps each, one after another, over and over. The bits are those of whole sequences, because each layer goes on
+//! from its own state and previous output, as in a stream.
 
 use std::ops::Range;
 
@@ -10,13 +10,13 @@ use super::stacked::Stacked;
 use crate::buffers::take;
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
-use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::pass::{MaskedOutput, Pass};
 use crate::runner::recurrence::{CHUNK, HOIST_BELOW_BATCH};
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
+use crate::strided::{Rows, RowsMut, copy_rows};
 
 /// What a layer hands to the next one at once should stay in a near cache.
 const NEAR_BYTES: usize = 1 << 20;
@@ -49,7 +49,7 @@ pub(super) struct Flow<'a, T: Float> {
     pub(super) sequence: Option<SequenceMut<'a, T>>,
     pub(super) masked_output: Option<MaskedOutput>,
     /// The generators of the layers to come.
-    pub(super) dropout: Option<&'a mut [DropoutState]>,
+    pub(super) dropout: Option<&'a mut [DropoutGenerator]>,
     pub(super) nodes: Option<&'a mut [Node<T>]>,
     pub(super) children: &'a mut [Scratch<T>],
     pub(super) batch: usize,

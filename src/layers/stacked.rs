@@ -9,17 +9,17 @@ use super::{Layer, summary};
 use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
+use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::room::{self, Room};
-use crate::rows::{RowInput, RowStep, Rows, RowsMut, copy_rows};
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
+use crate::strided::{RowInput, RowStep, Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -29,8 +29,8 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// parts of its state are named by place: `0/kernel`, `1/forward/h`.
 ///
 /// A mask goes on from layer to layer as in Keras: through those that return sequences, and as it is through those that
-/// go backwards, though their outputs stand in the opposite order. (Resets are turned around with them.) Behind a layer
-/// that returns only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
+/// go backwards, though their outputs stand in the opposite order. (Resets are turned around with them.) Behind a
+/// layer that returns only its last output stand only layers that need no sequence ([`Dense`](crate::Dense)).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -111,7 +111,7 @@ impl<T: Float> StackedBuilder<T> {
         }
         let mut sequence = true;
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.ready()?;
+            layer.check_ready()?;
             if let Some(before) = index.checked_sub(1).and_then(|before| self.layers.get(before)) {
                 let (expected, given) = (layer.input_size(), before.output_size());
                 if before.spec().unmerged.is_some() {
@@ -127,7 +127,7 @@ impl<T: Float> StackedBuilder<T> {
             }
         }
         let deepest = self.layers.iter().map(|layer| (**layer).spec().depth).max().unwrap_or(0);
-        let depth = room::check_depth(deepest.saturating_add(1))?;
+        let depth = memory::check_depth(deepest.saturating_add(1))?;
         let layouts = self.layers.iter().enumerate().map(|(i, layer)| (i.to_string(), &**layer.state_layout()));
         let layout = Arc::new(StateLayout::nested(layouts));
         let (mut state, mut carry, mut weights) = (0, 0, 0);
@@ -135,9 +135,9 @@ impl<T: Float> StackedBuilder<T> {
         let mut parts = Vec::with_capacity(self.layers.len());
         for (i, (layer, group_end)) in self.layers.into_iter().zip(ends).enumerate() {
             let (state_start, carry_start, weights_start) = (state, carry, weights);
-            state = room::add_width("state", state, layer.state_layout().width())?;
+            state = memory::add_width("state", state, layer.state_layout().width())?;
             let spec = layer.spec();
-            carry = room::add_width("output", carry, spec.carry_width)?;
+            carry = memory::add_width("output", carry, spec.carry_width)?;
             layer.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
             parts.push(Part {
                 name: i.to_string(),
@@ -192,14 +192,15 @@ fn group_ends<T: Float>(layers: &[Box<dyn Layer<T>>]) -> Vec<usize> {
 impl<T: Float> Sealed for Stacked<T> {}
 
 impl<T: Float> Stacked<T> {
-    /// The layers in groups, each of which runs so many steps at a time. Layers that can work so do it where the sequence
-    /// is long and `divisible`: nothing is recorded or drawn for the whole call. All others are groups of their own.
+    /// The layers in groups, each of which runs so many steps at a time. Layers that can work so do it where the
+    /// sequence is long and `divisible`: nothing is recorded or drawn for the whole call. All others are groups of
+    /// their own.
     fn groups(&self, batch: usize, timesteps: usize, divisible: bool) -> impl Iterator<Item = Group> {
         let (mut at, mut timesteps) = (0, timesteps);
         std::iter::from_fn(move || {
             let first = self.parts.get(at)?;
             let group = at..first.group_end;
-            // The last one's outputs go to whoever wants them, whole.
+            // The last one's outputs go to the caller, whole.
             let widths = self.parts[at..group.end - 1].iter().map(|part| part.spec.output_size);
             let steps = widths.max().map_or(usize::MAX, |widest| steps_at_once::<T>(batch, widest));
             let together = divisible && steps < timesteps;
@@ -261,7 +262,7 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
         })
     }
 
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
         self.parts.iter().for_each(|part| part.layer.visit_generators(show));
     }
 
@@ -271,18 +272,18 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
         }
     }
 
-    fn recall(&self, batch: usize, state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
         for part in &self.parts {
             let carry = carry.reborrow().columns(part.carry.clone());
-            part.layer.recall(batch, state.columns(part.state.clone()), carry);
+            part.layer.outputs_from_state(batch, state.columns(part.state.clone()), carry);
         }
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let (batch, mut timesteps) = (call.batch, call.timesteps);
         let turns = call.resets && self.parts.iter().any(|part| part.spec.reverses_time);
         let turned = if turns { batch } else { 0 };
-        room.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
+        needs.buffer::<bool>(held.in_scratch(|scratch| scratch.resets.capacity()), &[turned, timesteps]);
         let divisible = !(call.recorded || call.dropout && self.spec.generators > 0);
         // The widest sequences: of those between groups, which stand in two buffers in turn, and of those within.
         let (mut between, mut within, mut states) = ([0; 2], [0; 2], 0);
@@ -294,13 +295,13 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
                 let hands_on = index + 1 < self.parts.len() && part.spec.returns_sequences;
                 let sequence = if index + 1 == self.parts.len() { call.sequence } else { hands_on };
                 let steps = steps.min(timesteps);
-                part.layer.room(Call { timesteps: steps, sequence, ..call }, held.child(index), room);
+                part.layer.memory_needs(Call { timesteps: steps, sequence, ..call }, held.child(index), needs);
                 if index + 1 < parts.end {
-                    let width = room::product(&[outputs, steps]).unwrap_or(usize::MAX);
+                    let width = memory::product(&[outputs, steps]).unwrap_or(usize::MAX);
                     within[(i + 1) % 2] = within[(i + 1) % 2].max(width);
                     states = states.max(part.state.len());
                 } else if index + 1 < self.parts.len() {
-                    let width = room::product(&[outputs, if hands_on { timesteps } else { 1 }]);
+                    let width = memory::product(&[outputs, if hands_on { timesteps } else { 1 }]);
                     between[at % 2] = between[at % 2].max(width.unwrap_or(usize::MAX));
                     at += 1;
                 }
@@ -312,30 +313,30 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
                 }
             }
         }
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, between[0]]);
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, between[1]]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, between[0]]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, between[1]]);
         for (buffer, &width) in within.iter().enumerate() {
             let inner = held.in_scratch(|scratch| scratch.chunk_outputs[buffer].len());
-            room.buffer::<T>(inner, &[batch, width]);
+            needs.buffer::<T>(inner, &[batch, width]);
         }
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.chunk_states.len()), &[batch, states]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.chunk_states.len()), &[batch, states]);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let (mut timesteps, mut widest) = (call.timesteps, 0);
         for (i, part) in self.parts.iter().enumerate() {
             if i > 0 {
-                let width = room::product(&[timesteps, part.spec.input_size]);
+                let width = memory::product(&[timesteps, part.spec.input_size]);
                 widest = widest.max(width.unwrap_or(usize::MAX));
             }
             let call = CallBack { timesteps, input: call.input || i > 0, ..call };
-            part.layer.room_backward(call, held.child(i), room);
+            part.layer.memory_needs_backward(call, held.child(i), needs);
             if !part.spec.returns_sequences {
                 timesteps = timesteps.min(1);
             }
         }
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[call.batch, widest]);
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.copies[0].len()), &[call.batch, widest]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.outputs.len()), &[call.batch, widest]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.copies[0].len()), &[call.batch, widest]);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
@@ -384,9 +385,9 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
         scratch.resets = turned;
     }
 
-    fn catch_up(&self, state: &[T], carry: &mut [T]) {
+    fn flush_outputs(&self, state: &[T], carry: &mut [T]) {
         for part in &self.parts {
-            part.layer.catch_up(&state[part.state.clone()], &mut carry[part.carry.clone()]);
+            part.layer.flush_outputs(&state[part.state.clone()], &mut carry[part.carry.clone()]);
         }
     }
 
@@ -501,8 +502,8 @@ impl<T: Float> Layer<T> for Stacked<T> {
     }
 }
 
-/// Two buffers that were swapped `count` times, each where it was: else a call would find the smaller one where the last
-/// call had the larger, and would allocate once more.
+/// Two buffers that were swapped `count` times, each where it was: else a call would find the smaller one where the
+/// last call had the larger, and would allocate once more.
 fn in_place<T>(count: usize, first: Vec<T>, second: Vec<T>) -> (Vec<T>, Vec<T>) {
     if count.is_multiple_of(2) { (first, second) } else { (second, first) }
 }

@@ -5,7 +5,7 @@
 //! ```text
 //! for step in 0..timesteps:
 //!     time = backwards ? timesteps - 1 - step : step
-//!     for each row that is alive at `time`:  next = cell(x[row, time], prev);  output = next[output columns]
+//!     for each row that is live at `time`:  next = cell(x[row, time], prev);  output = next[output columns]
 //!     for each other row:                    next = prev;                       output = the previous output, or 0
 //!     sequence[step] = output;  swap(prev, next)
 //! ```

@@ -13,9 +13,9 @@ use crate::buffers::take;
 use crate::cells::{Cell, FusedCell, StepRows, mask_widths};
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::room::Room;
-use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut, copy_rows};
+use crate::memory::MemoryNeeds;
 use crate::runner::memory::{Call, Held};
+use crate::strided::{Input, RowInput, RowStep, Rows, RowsMut, copy_rows};
 
 /// Steps whose input is projected together: enough to use the batch kernel, few enough to stay in the nearest cache.
 pub(crate) const CHUNK: usize = 24;
@@ -63,7 +63,7 @@ impl<C: Cell> Recurrence<'_, C> {
         copy_rows(batch, next.as_rows().columns(self.output.clone()), carry);
     }
 
-    /// All steps of the only row, none of them masked, recorded or begun anew: the loop of [`run`](Self::run) without what
+    /// All steps of the only row, none of them masked, recorded or reset: the loop of [`run`](Self::run) without what
     /// small cells would feel. The two states are those before and after even steps.
     #[allow(clippy::too_many_arguments)] // the loop's own variables
     fn steps_of_row(
@@ -72,7 +72,7 @@ impl<C: Cell> Recurrence<'_, C> {
         input: &Sequence<'_, C::Elem>,
         (mut prev, mut next): (&mut [C::Elem], &mut [C::Elem]),
         mut sequence: Option<&mut SequenceMut<'_, C::Elem>>,
-        hoist: &mut Hoist<'_, C::Elem>,
+        hoist: &mut ProjectedInputs<'_, C::Elem>,
         work: &mut [C::Elem],
         odd: &mut bool,
     ) {
@@ -110,42 +110,42 @@ impl<C: Cell> Recurrence<'_, C> {
     }
 
     /// Adds what [`run`](Self::run) takes: a line for each of its buffers.
-    pub(crate) fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
+    pub(crate) fn memory_needs(&self, call: Call, held: Held<'_, C::Elem>, needs: &mut MemoryNeeds) {
         let Call { batch, timesteps, recorded, .. } = call;
         let (width, cell) = (self.state_width, self.cell);
         let draws = call.dropout && !cell.dropout().is_empty();
         let masks = if draws { mask_widths(cell.dropout()) } else { (0, 0) };
-        room.buffer::<C::Elem>(
+        needs.buffer::<C::Elem>(
             held.in_scratch(|scratch| scratch.dropout.len()),
             &[batch, masks.0.saturating_add(masks.1)],
         );
         if recorded {
-            room.buffer::<C::Elem>(held.in_node(|node| node.x.len()), &[batch, timesteps, cell.input_size()]);
-            room.buffer::<C::Elem>(held.in_node(|node| node.saved.len()), &[batch, timesteps, cell.tape_len()]);
-            room.buffer::<C::Elem>(
+            needs.buffer::<C::Elem>(held.in_node(|node| node.x.len()), &[batch, timesteps, cell.input_size()]);
+            needs.buffer::<C::Elem>(held.in_node(|node| node.saved.len()), &[batch, timesteps, cell.tape_len()]);
+            needs.buffer::<C::Elem>(
                 held.in_node(|node| node.states.len()),
                 &[batch, timesteps.saturating_add(1), width],
             );
-            room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &[batch, timesteps]);
-            room.buffer::<bool>(held.in_node(|node| node.cut.capacity()), &[batch, timesteps]);
-            room.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks.0]);
+            needs.buffer::<bool>(held.in_node(|node| node.live.capacity()), &[batch, timesteps]);
+            needs.buffer::<bool>(held.in_node(|node| node.cut.capacity()), &[batch, timesteps]);
+            needs.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks.0]);
             // Lists of rows for the parts of a step: halved so often that there are none left.
-            room.buffer::<usize>(held.in_scratch(|scratch| scratch.indices.len()), &[batch, 8]);
+            needs.buffer::<usize>(held.in_scratch(|scratch| scratch.indices.len()), &[batch, 8]);
         } else {
-            room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[batch, width]);
+            needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[batch, width]);
         }
         let cut = if recorded && call.resets { batch } else { 0 };
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[cut, width]);
-        let (slots, projected) = Hoist::sizes(cell, batch, timesteps, draws);
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.projected.len()), &[batch, slots, projected]);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[cut, width]);
+        let (slots, projected) = ProjectedInputs::sizes(cell, batch, timesteps, draws);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.projected.len()), &[batch, slots, projected]);
         let parts = if recorded { threads::scratch_parts(batch, self.work) } else { 1 };
-        room.buffer::<C::Elem>(
+        needs.buffer::<C::Elem>(
             held.in_scratch(|scratch| scratch.work.len()),
             &[parts, cell.fused().rows_scratch_len(batch)],
         );
-        room.buffer::<Behind>(held.in_scratch(|scratch| scratch.lag.len()), &[batch]);
-        room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
-        room.buffer::<usize>(held.in_scratch(|scratch| scratch.all_rows.len()), &[batch]);
+        needs.buffer::<Deferred>(held.in_scratch(|scratch| scratch.lag.len()), &[batch]);
+        needs.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
+        needs.buffer::<usize>(held.in_scratch(|scratch| scratch.all_rows.len()), &[batch]);
     }
 
     /// A whole call.
@@ -166,17 +166,17 @@ impl<C: Cell> Recurrence<'_, C> {
             Some(node) => {
                 let sizes = (self.cell.input_size(), width, self.cell.tape_len());
                 let (recorder, all) = Recorder::new(node, batch, timesteps, sizes, masked_output, masks);
-                (Some(recorder), States::Kept { all, batch, width }, Some(last))
+                (Some(recorder), States::GradientBackup { all, batch, width }, Some(last))
             }
         };
         copy_rows(batch, initial, states.at(0).0);
 
-        let mut hoist = Hoist::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected);
+        let mut hoist = ProjectedInputs::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected);
         let parts = if recorder.is_some() { threads::scratch_parts(batch, self.work) } else { 1 };
         let work = take(&mut scratch.work, parts * self.cell.fused().rows_scratch_len(batch));
         let all_live = matches!(mask, TimeMask::All);
         let plain = all_live && resets.is_none() && recorder.is_none() && masks.is_none();
-        let mut lag = Lag::new(batch, &mut scratch.lag);
+        let mut lag = Deferrals::new(batch, &mut scratch.lag);
         let steps = if let (States::InTurn { even, odd }, true, 1) = (&mut states, plain, batch) {
             let states = (even.row_mut(0), odd.row_mut(0));
             self.steps_of_row(timesteps, &input, states, sequence.as_mut(), &mut hoist, work, &mut scratch.odd);
@@ -194,7 +194,7 @@ impl<C: Cell> Recurrence<'_, C> {
             let boundary = if self.go_backwards { time + 1 } else { time };
             let resets = resets.filter(|_| boundary < timesteps);
             let is_cut = |row: usize| resets.is_some_and(|resets| resets.at(row, boundary));
-            // A tape needs what a row that begins anew had before, as the state after the last step.
+            // A tape needs what a row that is reset had before, as the state after the last step.
             let keeps = resets.is_some() && recorder.is_some();
             let kept = take(&mut scratch.cut, if keeps { batch * width } else { 0 });
             for row in (0..batch).filter(|&row| is_cut(row)) {
@@ -284,34 +284,34 @@ impl<C: Cell> Recurrence<'_, C> {
     }
 }
 
-/// What of a row isn't where it belongs, because it will be overwritten as long as the row is alive.
+/// What of a row isn't where it belongs, because it will be overwritten as long as the row is live.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Behind {
+pub(crate) struct Deferred {
     /// The previous output is in the state only.
     output: bool,
     /// The state that the next step writes, of the two that alternate, differs from the one before it.
     state: bool,
 }
 
-/// What each row is [`Behind`] with.
-struct Lag<'b>(&'b mut [Behind]);
+/// What each row is [`Deferred`] with.
+struct Deferrals<'b>(&'b mut [Deferred]);
 
-impl<'b> Lag<'b> {
-    fn new(batch: usize, buffer: &'b mut Vec<Behind>) -> Self {
+impl<'b> Deferrals<'b> {
+    fn new(batch: usize, buffer: &'b mut Vec<Deferred>) -> Self {
         let rows = take(buffer, batch);
         // The previous output is the call's; of the two states one is still empty.
-        rows.fill(Behind { output: false, state: true });
-        Lag(rows)
+        rows.fill(Deferred { output: false, state: true });
+        Deferrals(rows)
     }
 
     /// The row has a new state and output.
     fn live(&mut self, row: usize) {
-        self.0[row] = Behind { output: true, state: true };
+        self.0[row] = Deferred { output: true, state: true };
     }
 
     /// The row has a new state, and its previous output is zero.
     fn cut(&mut self, row: usize) {
-        self.0[row] = Behind { output: false, state: true };
+        self.0[row] = Deferred { output: false, state: true };
     }
 
     /// Whether the previous output has to be taken from the state, which is done then.
@@ -330,7 +330,7 @@ enum States<'a, T> {
     /// Two buffers in turn.
     InTurn { even: RowsMut<'a, T>, odd: RowsMut<'a, T> },
     /// All of them: [timesteps + 1][row][width].
-    Kept { all: &'a mut [T], batch: usize, width: usize },
+    GradientBackup { all: &'a mut [T], batch: usize, width: usize },
 }
 
 impl<'a, T: Float> States<'a, T> {
@@ -347,7 +347,7 @@ impl<'a, T: Float> States<'a, T> {
                 0 => (even.reborrow(), odd.reborrow()),
                 _ => (odd.reborrow(), even.reborrow()),
             },
-            States::Kept { all, batch, width } => {
+            States::GradientBackup { all, batch, width } => {
                 let one = *batch * *width;
                 let (before, after) = all.split_at_mut((step + 1) * one);
                 (RowsMut::packed(&mut before[step * one..], *width), RowsMut::packed(after, *width))
@@ -402,7 +402,7 @@ impl<'n, T: Float> Recorder<'n, T> {
         (recorder, node.states.take((steps + batch) * state_width))
     }
 
-    /// The rows that are alive at a step, and their features.
+    /// The rows that are live at a step, and their features.
     fn input(&mut self, step: usize, live: &[usize], x: Rows<'_, T>) {
         for &row in live {
             let at = step * self.batch + row;
@@ -416,7 +416,7 @@ impl<'n, T: Float> Recorder<'n, T> {
         RowsMut::packed(&mut self.saved[step * self.batch * self.tape_len..], self.tape_len)
     }
 
-    /// That a row began anew before a step.
+    /// A row was reset before a step.
     fn cut(&mut self, step: usize, row: usize) {
         self.cut[step * self.batch + row] = true;
     }
@@ -424,7 +424,7 @@ impl<'n, T: Float> Recorder<'n, T> {
 
 /// The products of inputs and kernel, a few steps ahead of the loop: for few rows, where a step alone can't use the
 /// batch kernel. The bits are those of the product within the step.
-struct Hoist<'b, T> {
+struct ProjectedInputs<'b, T> {
     /// [row][slot][projected_len], or empty: not hoisted.
     products: &'b mut [T],
     width: usize,
@@ -433,7 +433,7 @@ struct Hoist<'b, T> {
     first: usize,
 }
 
-impl<'b, T: Float> Hoist<'b, T> {
+impl<'b, T: Float> ProjectedInputs<'b, T> {
     fn new<C: Cell<Elem = T>>(
         cell: &C,
         batch: usize,
@@ -442,7 +442,7 @@ impl<'b, T: Float> Hoist<'b, T> {
         buffer: &'b mut Aligned<T>,
     ) -> Self {
         let (slots, width) = Self::sizes(cell, batch, timesteps, dropout);
-        Hoist { products: buffer.take(batch * slots * width), width, slots, first: 0 }
+        ProjectedInputs { products: buffer.take(batch * slots * width), width, slots, first: 0 }
     }
 
     /// For how many steps there is room, and the width of each product; 0 if it isn't hoisted.

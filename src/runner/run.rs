@@ -14,12 +14,12 @@ use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
+use crate::memory::{self, MemoryNeeds};
 use crate::output::Output;
-use crate::room::{self, Room};
-use crate::rows::{Rows, RowsMut};
 use crate::runner::memory::{Call, Held};
-use crate::seeds::Seeds;
+use crate::seeds::DropoutSeeds;
 use crate::state::State;
+use crate::strided::{Rows, RowsMut};
 
 /// The options of one call: what differs between two calls belongs to the call, not to the layer.
 ///
@@ -39,7 +39,7 @@ pub struct Run<'a, T> {
     lengths: Option<&'a [usize]>,
     resets: Option<&'a ArrayRef2<bool>>,
     initial_state: Option<&'a State<T>>,
-    seeds: Option<&'a mut Seeds>,
+    seeds: Option<&'a mut DropoutSeeds>,
     tape: Option<&'a mut Tape<T>>,
 }
 
@@ -68,7 +68,7 @@ impl<'a, T> Run<'a, T> {
         self
     }
 
-    /// Where a row starts anew, (batch, timesteps): true at t means that the state before step t, and the previous
+    /// Where a row is reset, (batch, timesteps): true at t means that the state before step t, and the previous
     /// output, are those of a new sequence. In a backward direction the boundary is the same, between t - 1 and t.
     pub fn resets(mut self, resets: &'a ArrayRef2<bool>) -> Self {
         self.resets = Some(resets);
@@ -90,13 +90,14 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`](crate::Layer::seeds).
-    pub fn training(mut self, seeds: &'a mut Seeds) -> Self {
+    pub fn training(mut self, seeds: &'a mut DropoutSeeds) -> Self {
         self.seeds = Some(seeds);
         self
     }
 
-    /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten, even if the
-    /// run is refused: the tape is empty then. A run of no steps (of a stream) can't be recorded: [`Error::NoTimesteps`].
+    /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten, even if
+    /// the run is refused: the tape is empty then. A run of no steps (of a stream) can't be recorded:
+    /// [`Error::NoTimesteps`].
     pub fn record(self, tape: &'a mut Tape<T>) -> Self {
         tape.begin();
         self.record_next(tape)
@@ -162,30 +163,30 @@ impl<T> Default for OutputMut<'_, T> {
 }
 
 /// Where a call writes: slices in row order, of the right lengths.
-pub(crate) struct Slices<'a, T> {
+pub(crate) struct OutputSlices<'a, T> {
     pub(crate) sequence: Option<&'a mut [T]>,
     pub(crate) last: Option<&'a mut [T]>,
     pub(crate) state: Option<&'a mut [T]>,
 }
 
-/// That an input fits a layer: (batch, timesteps, input_size) with at least one step.
+/// Checks that an input fits a layer: (batch, timesteps, input_size) with at least one step.
 pub(crate) fn check_input<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     check_features(layer, x)?;
     let (batch, timesteps, features) = x.dim();
     if timesteps == 0 { Err(Error::NoTimesteps { given: [batch, timesteps, features] }) } else { Ok(()) }
 }
 
-/// That an input has the layer's features.
+/// Checks that an input has the layer's features.
 pub(crate) fn check_features<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>) -> Result<()> {
     let (batch, timesteps, features) = x.dim();
     let expected = layer.spec().input_size;
     if features == expected {
-        return layer.ready();
+        return layer.check_ready();
     }
     Err(Error::InputFeatures { expected, given: [batch, timesteps, features] })
 }
 
-/// That the caller's arrays have the shapes of the results.
+/// Checks that the caller's arrays have the shapes of the results.
 pub(crate) fn check_outputs<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
@@ -195,7 +196,7 @@ pub(crate) fn check_outputs<T: Float, L: LayerCore<T> + ?Sized>(
     check_results(layer, (batch, timesteps), out.sequence.as_deref(), out.last.as_deref(), out.state.as_deref())
 }
 
-/// That arrays have the shapes of a call's results: to be written, or the gradients of them.
+/// Checks that arrays have the shapes of a call's results: to be written, or the gradients of them.
 pub(crate) fn check_results<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     (batch, timesteps): (usize, usize),
@@ -245,15 +246,15 @@ fn check_options<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>
         check_seeds(layer, seeds)?;
     }
     match run.tape {
-        // What would the way back go through?
+        // What would the backward pass go through?
         Some(_) if timesteps == 0 => Err(Error::NoTimesteps { given: [batch, timesteps, x.dim().2] }),
         Some(_) => layer.can_train(),
         None => Ok(()),
     }
 }
 
-/// That seeds are those of this layer's generators.
-fn check_seeds<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, seeds: &Seeds) -> Result<()> {
+/// Checks that seeds are those of this layer's generators.
+fn check_seeds<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, seeds: &DropoutSeeds) -> Result<()> {
     let (expected, given) = (layer.spec().generators, seeds.states.len());
     if expected != given {
         return Err(Error::SeedsCount { expected, given });
@@ -268,33 +269,33 @@ fn check_seeds<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, seeds: &Seeds) -> 
     result
 }
 
-/// That the options of a call fit it, and that there is memory for all that it takes beyond `own`, which whoever asks
-/// takes for itself. Nothing has been done then that a refusal would have to undo.
+/// Checks that the options of a call fit it, and that there is memory for all that it takes beyond `own`, which the
+/// caller takes for itself. Nothing has been done then that a refusal would have to undo.
 pub(crate) fn check_call<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: &Run<'_, T>,
-    (sequence, own): (bool, Room),
+    (sequence, own): (bool, MemoryNeeds),
     scratch: &Scratch<T>,
 ) -> Result<()> {
     check_options(layer, x, run)?;
-    let ((batch, timesteps, features), mut room) = (x.dim(), own);
+    let ((batch, timesteps, features), mut needs) = (x.dim(), own);
     let (spec, width) = (layer.spec(), layer.layout().width());
     let shape = [batch, timesteps, spec.output_size];
-    room::check_shape(&shape)?;
+    memory::check_shape(&shape)?;
     let call = &scratch.call;
     let copied = if x.is_standard_layout() { 0 } else { features };
-    room.buffer::<T>(call.input.capacity(), &[batch, timesteps, copied]);
-    room.buffer::<T>(call.state.len(), &[batch.saturating_add(1), width]);
-    room.buffer::<T>(call.carry.len(), &[batch, spec.carry_width]);
+    needs.buffer::<T>(call.input.capacity(), &[batch, timesteps, copied]);
+    needs.buffer::<T>(call.state.len(), &[batch.saturating_add(1), width]);
+    needs.buffer::<T>(call.carry.len(), &[batch, spec.carry_width]);
     for (array, held) in [(run.mask, call.mask.capacity()), (run.resets, call.resets.capacity())] {
         let copied = if array.is_none_or(|array| array.is_standard_layout()) { 0 } else { batch };
-        room.buffer::<bool>(held, &[copied, timesteps]);
+        needs.buffer::<bool>(held, &[copied, timesteps]);
     }
     let (resets, recorded, dropout) = (run.resets.is_some(), run.tape.is_some(), run.seeds.is_some());
     let held = Held { scratch: Some(scratch), node: run.tape.as_ref().map(|tape| &tape.node) };
-    threads::room(layer, Call { batch, timesteps, sequence, resets, recorded, dropout }, held, &mut room);
-    room.check(&shape)
+    threads::memory_needs(layer, Call { batch, timesteps, sequence, resets, recorded, dropout }, held, &mut needs);
+    needs.check(&shape)
 }
 
 /// The elements of a boolean array in row order, by way of a copy if they don't lie so.
@@ -314,11 +315,11 @@ pub(crate) fn execute<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     run: Run<'_, T>,
-    out: Slices<'_, T>,
+    out: OutputSlices<'_, T>,
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
 ) -> Result<()> {
-    check_call(layer, x, &run, (out.sequence.is_some(), Room::default()), scratch)?;
+    check_call(layer, x, &run, (out.sequence.is_some(), MemoryNeeds::default()), scratch)?;
     execute_checked(layer, x, run, out, carry, scratch);
     Ok(())
 }
@@ -328,7 +329,7 @@ fn execute_checked<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     x: &ArrayRef3<T>,
     mut run: Run<'_, T>,
-    out: Slices<'_, T>,
+    out: OutputSlices<'_, T>,
     carry: Option<&mut [T]>,
     scratch: &mut Scratch<T>,
 ) {
@@ -404,7 +405,7 @@ pub(crate) fn produce<T: Float, L: LayerCore<T> + ?Sized>(
     let (batch, timesteps, _) = x.dim();
     let (spec, width) = (layer.spec(), layer.layout().width());
     let (outputs, sequence) = (spec.output_size, spec.returns_sequences);
-    let mut own = Room::default();
+    let mut own = MemoryNeeds::default();
     // Directions that aren't merged are taken apart, by way of copies.
     let copies = if spec.unmerged.is_some() { 2 } else { 1 };
     own.array::<T>(&[copies, batch, if sequence { timesteps } else { 0 }, outputs]);
@@ -415,7 +416,7 @@ pub(crate) fn produce<T: Float, L: LayerCore<T> + ?Sized>(
     let mut sequence = spec.returns_sequences.then(|| Array3::zeros((batch, timesteps, outputs)));
     let mut own = (spec.returns_state && kept.is_none()).then(|| State::zeros(Arc::clone(layer.layout()), batch));
     let mut kept = kept;
-    let slices = Slices {
+    let slices = OutputSlices {
         sequence: sequence.as_mut().and_then(|array| array.as_slice_mut()),
         last: last.as_slice_mut(),
         state: kept.as_deref_mut().or(own.as_mut()).map(State::as_mut_slice),
@@ -444,7 +445,7 @@ pub(crate) fn run_into<T: Float, L: LayerCore<T> + ?Sized>(
     // Arrays that don't lie in row order are written by way of a copy.
     let OutputMut { mut sequence, mut last, state } = out;
     let [sequence_copy, last_copy] = &scratch.copies;
-    let mut own = Room::default();
+    let mut own = MemoryNeeds::default();
     if sequence.as_ref().is_some_and(|array| !array.is_standard_layout()) {
         own.buffer::<T>(sequence_copy.len(), &[batch, timesteps, outputs]);
     }
@@ -460,7 +461,7 @@ pub(crate) fn run_into<T: Float, L: LayerCore<T> + ?Sized>(
         layer,
         x,
         run,
-        Slices {
+        OutputSlices {
             sequence: sequence_slice.map(|(len, slice)| slice.unwrap_or_else(|| take(sequence_copy, len))),
             last: last_slice.map(|(len, slice)| slice.unwrap_or_else(|| take(last_copy, len))),
             state: state.map(State::as_mut_slice),
@@ -495,7 +496,7 @@ fn check_shape(what: &'static str, expected: &[usize], given: &[usize]) -> Resul
 pub(crate) struct CallScratch<T> {
     /// A copy of an input that can't be read in place.
     input: Vec<T>,
-    /// A row of initial state, then final states that nobody asked for.
+    /// A row of initial state, then final states that weren't requested.
     state: Vec<T>,
     carry: Vec<T>,
     mask: Vec<bool>,
@@ -516,8 +517,8 @@ impl<T> CallScratch<T> {
 }
 
 impl<T> CallScratch<T> {
-    /// Room for copies of an input, a mask and resets, after a call of this size: the next one may have some that can't
-    /// be read in place. Where there is no memory for them, such a call will say so.
+    /// Room for copies of an input, a mask and resets, after a call of this size: the next one may have some
+    /// that can't be read in place. Where there is no memory for them, such a call will say so.
     pub(crate) fn reserve_copies(&mut self, (batch, timesteps, features): (usize, usize, usize)) {
         let steps = batch.saturating_mul(timesteps);
         reserve(&mut self.input, steps.saturating_mul(features));

@@ -5,11 +5,11 @@ use std::cell::RefCell;
 use std::fmt;
 
 use super::backward::ChunkRows;
-use super::recurrence::Behind;
+use super::recurrence::Deferred;
 use super::run::CallScratch;
 use crate::aligned::Aligned;
 
-/// Working memory for any layer, kept by the caller from call to call so that nothing is allocated anew.
+/// Working memory for any layer, kept by the caller from call to call so that nothing is allocated again.
 ///
 /// It starts empty, grows at its first use, may be used for any layer and any batch, and what it holds between two
 /// calls means nothing.
@@ -30,13 +30,13 @@ pub struct Scratch<T> {
     pub(crate) outputs: Vec<T>,
     /// Previous outputs of layers inside.
     pub(crate) carry: Vec<T>,
-    /// States of rows that begin anew.
+    /// States of rows that are reset.
     pub(crate) cut: Vec<T>,
     /// What of each row isn't where it belongs.
-    pub(crate) lag: Vec<Behind>,
+    pub(crate) lag: Vec<Deferred>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
-    /// The rows that are alive.
+    /// The rows that are live.
     pub(crate) rows: Vec<usize>,
     /// Lists of rows, for parts of a step.
     pub(crate) indices: Vec<usize>,
@@ -48,9 +48,9 @@ pub struct Scratch<T> {
     pub(crate) chunk_outputs: [Vec<T>; 2],
     /// The states of layers inside before those steps.
     pub(crate) chunk_states: Vec<T>,
-    /// Rows of a few steps on their way back.
+    /// Rows of a few steps in their backward pass.
     pub(crate) chunk: ChunkRows,
-    /// 0, 1, 2, ...: the rows of a batch that are all alive.
+    /// 0, 1, 2, ...: the rows of a batch that are all live.
     pub(crate) all_rows: AllRows,
     /// Whether the last step was an odd one: kernels alternate the order in which they read the weights.
     pub(crate) odd: bool,

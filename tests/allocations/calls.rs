@@ -87,7 +87,7 @@ fn forward_allocates_what_it_returns() {
 fn weights_and_updates() {
     let mut lstm = Lstm::<f32>::new(INPUT, UNITS);
     let kernel = numbers::<f32, _>((INPUT, 4 * UNITS)).into_dyn();
-    // The names are made to be compared; the weights are packed anew in place.
+    // The names are made to be compared; the weights are packed again in place.
     let (calls, _) = allocator_calls(|| lstm.set_weights(&[("kernel", kernel.view())]).unwrap());
     assert!(calls < 20, "{calls}");
     free("a clone shares its weights until one is changed", || drop(lstm.clone()));

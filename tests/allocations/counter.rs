@@ -64,7 +64,7 @@ pub fn allocator_calls<R>(work: impl FnOnce() -> R) -> (usize, R) {
     (calls() - before, result)
 }
 
-/// That the allocator isn't called.
+/// Checks that the allocator isn't called.
 #[track_caller]
 pub fn free<R>(what: &str, work: impl FnOnce() -> R) -> R {
     let (calls, result) = allocator_calls(work);

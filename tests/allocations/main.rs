@@ -1,5 +1,5 @@
-//! Allocations, counted: none in a stream from its first step on, none in `run_into` and in training once their memory has
-//! grown, and in `forward` only the arrays that it returns.
+//! Allocations, counted: none in a stream from its first step on, none in `run_into` and in training once their memory
+//! has grown, and in `forward` only the arrays that it returns.
 
 mod calls;
 mod counter;

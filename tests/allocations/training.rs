@@ -1,5 +1,5 @@
-//! Training allocates nothing after its first step: forward, loss, backward and update, for layers of all kinds. And what a
-//! recorded run keeps is no more than the way back needs.
+//! Training allocates nothing after its first step: forward, loss, backward and update, for layers of all kinds. And
+//! what a recorded run keeps is no more than the backward pass needs.
 
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
@@ -124,7 +124,7 @@ fn a_chunk_of_truncated_backpropagation_allocates_nothing() -> Result<()> {
     Ok(())
 }
 
-/// The bytes that a recorded run and its way back keep for each row and step.
+/// The bytes that a recorded run and its backward pass keep for each row and step.
 fn bytes_of_a_row_step(layer: &dyn Layer<f32>) -> Result<f64> {
     let held = |steps: usize| -> Result<isize> {
         let x =
@@ -138,7 +138,7 @@ fn bytes_of_a_row_step(layer: &dyn Layer<f32>) -> Result<f64> {
         Ok(held() - before)
     };
     held(130)?; // what the thread keeps for all calls
-    // More steps than the way back takes at a time.
+    // More steps than the backward pass takes at a time.
     Ok((held(130)? - held(80)?) as f64 / (50 * BATCH) as f64)
 }
 
@@ -146,7 +146,7 @@ fn bytes_of_a_row_step(layer: &dyn Layer<f32>) -> Result<f64> {
 fn a_tape_keeps_no_more_than_the_way_back_needs() -> Result<()> {
     const UNITS: usize = 17; // so little work that no other thread does it, whose bytes another counter would have
     const INPUTS: usize = 5;
-    // The input, the states, the gates; and whether the row was alive, and began anew.
+    // The input, the states, the gates; and whether the row was live, and began again.
     let most = |values: usize| (4 * (INPUTS + values * UNITS) + 2) as f64;
     assert_eq!(bytes_of_a_row_step(&SimpleRnn::<f32>::new(INPUTS, UNITS))?, most(1));
     assert_eq!(bytes_of_a_row_step(&Lstm::<f32>::new(INPUTS, UNITS))?, most(6));

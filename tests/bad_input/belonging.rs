@@ -105,13 +105,14 @@ fn record(layer: &dyn Layer<f64>) -> Tape<f64> {
     tape
 }
 
-/// The way back from ones in the last output.
+/// The backward pass from ones in the last output.
 fn back(layer: &dyn Layer<f64>, tape: &mut Tape<f64>, gradients: &mut Gradients<f64>) -> Result<()> {
     let d = Array2::from_shape_fn((2, layer.output_size()), |(row, j)| 1.0 + row as f64 - 0.3 * j as f64);
     layer.backward(tape, OutputGradient::new().last(&d), gradients)
 }
 
-/// That this layer refuses the tape so, and nothing changes; the tape is still good for the one that recorded it.
+/// Checks that this layer refuses the tape so, and nothing changes; the tape is still good for the one that recorded
+/// it.
 #[track_caller]
 fn refuses(layer: &dyn Layer<f64>, tape: &mut Tape<f64>, error: Error) {
     let mut gradients = Gradients::new(layer);
@@ -336,7 +337,7 @@ fn gradients_by_name() {
     assert_eq!(refusal(sgd.step(&mut dense, &of_leak)), Error::GradientsLayer);
     assert_eq!(refusal(sgd.step(&mut leak, &of_dense)), Error::GradientsLayer);
     assert_eq!(refusal(sgd.step_all(&mut [(&mut dense, &of_dense), (&mut table, &of_dense)])), Error::GradientsLayer);
-    // By a way back.
+    // By a backward pass.
     let mut tape = record(&dense);
     for wrong in [&of_table, &of_leak] {
         let mut gradients = wrong.clone();
@@ -497,7 +498,7 @@ fn chunks_of_another_layer() {
     let nothing = OutputGradient::new();
     assert_eq!(refusal(chunks.backward(&other, nothing, &mut gradients)), Error::TapeLayer);
     assert_eq!(*chunks.state(), state);
-    // The chunk before is still there; weights change between chunks, not between a chunk and its way back.
+    // The chunk before is still there; weights change between chunks, not between a chunk and its backward pass.
     let mut layer = layer;
     chunks.backward(&layer, nothing, &mut gradients).unwrap();
     change(&mut layer);

@@ -1,5 +1,5 @@
-//! What there is no memory for is an error and not an abort. Each case runs in a process of its own that may have 1.5 GB,
-//! with an input of up to 64 MiB.
+//! What there is no memory for is an error and not an abort. Each case runs in a process of its own that may have 1.5
+//! GB, with an input of up to 64 MiB.
 #![cfg(target_os = "linux")]
 
 use std::process::{Command, Output};
@@ -85,7 +85,7 @@ fn results() {
     too_large(Stream::new(&gru, 1 << 23));
 }
 
-/// The way back of what could be recorded.
+/// The backward pass of what could be recorded.
 fn way_back() {
     let layer = SimpleRnn::<f32>::builder(1, 1).return_sequences(true).build().unwrap();
     let wide = Stacked::builder().layer(Dense::<f32>::new(1, 60)).layer(Dense::new(60, 1)).build().unwrap();

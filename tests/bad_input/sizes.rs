@@ -164,7 +164,7 @@ fn gradients_of_weights_that_a_cell_hasnt() {
     assert_eq!(error, Error::GradientShape { index: 7, expected: vec![], given: vec![3] });
 }
 
-/// That steps of wrong sizes are refused, or else are NaN and nothing else.
+/// Checks that steps of wrong sizes are refused, or else are NaN and nothing else.
 fn check_steps<C: Cell<Elem = f32>>(cell: &C, input: usize, width: usize) {
     for x in [0, 1, input - 1, input, input + 1, 40] {
         for (prev, next) in

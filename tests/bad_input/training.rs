@@ -1,4 +1,4 @@
-//! The way back: tapes, gradients, optimizers that don't belong together.
+//! The backward pass: tapes, gradients, optimizers that don't belong together.
 
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};

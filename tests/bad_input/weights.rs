@@ -40,7 +40,7 @@ fn names() {
     assert_eq!(stack.weight("0/recurrent_kernel").unwrap().shape(), [4, 12]);
 }
 
-/// That a refused call leaves all weights, and what the layer computes from their packed form.
+/// Checks that a refused call leaves all weights, and what the layer computes from their packed form.
 fn unchanged<L: Layer<f32>>(layer: &mut L, new: &[(&str, ArrayViewD<'_, f32>)], expected: Error) {
     let x = Array3::from_shape_fn((2, 5, layer.input_size()), |(i, j, k)| (1 + i + j + k) as f32 / 8.0);
     let weights: Vec<_> = layer.weights().into_iter().map(|(name, array)| (name, array.to_owned())).collect();

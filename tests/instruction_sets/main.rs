@@ -1,8 +1,8 @@
 //! Layers give the same bits on every instruction set of the machine that has fused multiply-add, and nearly the same
 //! numbers without it. What the bits are is written down in `bits.txt`, see [`bits`].
 //!
-//! The instruction set is chosen once in a process, so each has its own: this program, started again with `RECURRENT_ISA`,
-//! prints the numbers of all cases, and the one that started it compares them.
+//! The instruction set is chosen once in a process, so each has its own: this program, started again with
+//! `RECURRENT_ISA`, prints the numbers of all cases, and the one that started it compares them.
 //!
 //! Numbers from another machine can be compared too: `RECURRENT_ISA=baseline cargo test --test instruction_sets --
 //! --exact --nocapture numbers_of_one_set > FILE` there, and `RECURRENT_NUMBERS=FILE` in the environment of the tests

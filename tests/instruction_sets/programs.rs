@@ -110,7 +110,7 @@ macro_rules! with_cell {
 
 type Named<T> = (String, Box<dyn Layer<T>>);
 
-/// Some steps: the input, which are real, and where rows begin anew.
+/// Some steps: the input, which are real, and where rows are reset.
 type Piece<T> = (Array3<T>, Option<Array2<bool>>, Option<Array2<bool>>);
 
 fn any_layer<T: Float>(numbers: &mut Numbers, inputs: usize) -> Named<T> {
@@ -144,7 +144,7 @@ fn both_directions<T: Float>(numbers: &mut Numbers, inputs: usize, sequences: Op
     // What stands in a stack has one output.
     let merges = [Merge::Sum, Merge::Mul, Merge::Concat, Merge::Ave, Merge::None];
     let merge = merges[numbers.below(if sequences.is_some() { 4 } else { 5 })];
-    // A copy of a SimpleRNN forgets its seed of dropout, in Keras and here, and draws one anew.
+    // A copy of a SimpleRNN forgets its seed of dropout, in Keras and here, and draws one again.
     let mut seeds = SeedSource::keras(numbers.below(1000) as u32);
     let both = if numbers.chance(30) {
         let mut backward = Options::new(numbers);

@@ -266,7 +266,7 @@ impl Case {
         (0..self.batch).map(|_| numbers.below(self.timesteps + 1)).collect()
     }
 
-    /// Where rows begin anew.
+    /// Where rows are reset.
     pub fn resets(&self) -> Array2<bool> {
         let mut numbers = self.numbers("resets");
         let percent = 5 + 300 / self.timesteps.max(10);

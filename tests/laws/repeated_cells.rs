@@ -1,8 +1,8 @@
 //! A user's cell that repeats a built-in one gives the same bits.
 //!
 //! Weights and inputs are small integers and the activations linear, so that every sum is exact in any order: the
-//! user's cell sums backwards, in the plainest way. Gated cells multiply gates, and their values would soon be too large
-//! to be exact; so their rows begin anew every second step.
+//! user's cell sums backwards, in the plainest way. Gated cells multiply gates, and their values would soon be too
+//! large to be exact; so their rows are reset every second step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path, options: &Options) -> Found<Vec<u8>> {
 
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
-/// That the bytes have the digest that the caller expects.
+/// Checks that the bytes have the digest that the caller expects.
 pub(super) fn check_digest(bytes: &[u8], options: &Options) -> Found<()> {
     let Some(expected) = &options.sha256 else { return Ok(()) };
     let given: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();

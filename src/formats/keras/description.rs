@@ -128,7 +128,7 @@ impl<'a> Described<'a> {
         self.config.layer()
     }
 
-    /// That its class can't be read here.
+    /// The error for a class that cannot be read here.
     pub(super) fn unsupported(&self, hint: &'static str) -> Problem {
         match self.identity.keras(self.path()) {
             Ok(class) => Problem::UnsupportedClass { layer: self.path().into(), class: class.into(), hint },

@@ -157,7 +157,7 @@ impl<'a> Json<'a> {
         list.into_iter().map(size).collect()
     }
 
-    /// That it says nothing but `supported`.
+    /// Checks that it says nothing but `supported`.
     pub(super) fn only(&self, supported: &Value, reason: &'static str) -> Found<()> {
         if self.value == supported { Ok(()) } else { Err(self.unsupported(reason)) }
     }
@@ -206,8 +206,8 @@ impl<'a> Json<'a> {
         Ok(Fields { map, owner: Rc::clone(&self.owner), outer, taken: RefCell::default() })
     }
 
-    /// Whether any layer within is of this type, by its name or a policy: a look around, which takes nothing. An input of
-    /// float32 doesn't count: it gives any model its numbers.
+    /// Whether any layer within is of this type, by its name or a policy: a look around, which takes nothing. An input
+    /// of float32 doesn't count: it gives any model its numbers.
     pub(super) fn mentions_dtype(&self, name: &str) -> bool {
         fn any(value: &Value, name: &str) -> bool {
             match value {
@@ -358,7 +358,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// That everything has been taken.
+    /// Checks that everything has been taken.
     fn finish(&self) -> Found<()> {
         let taken = self.taken.borrow();
         match self.map.keys().find(|key| !taken.contains(key.as_str())) {

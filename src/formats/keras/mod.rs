@@ -12,8 +12,8 @@
 //!
 //! - What of Keras is read, and how its words translate: [`coming_from_keras`].
 //! - What a file can do to a program, and what it can't: [`untrusted_files`].
-//! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever the rest: [`File::layer`]; weights alone, into a layer that
-//!   was built by hand: [`load_weights`].
+//! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever
+//!   the rest: [`File::layer`]; weights alone, into a layer that was built by hand: [`load_weights`].
 
 mod classes;
 #[cfg(doc)]

@@ -11,8 +11,8 @@ const WIDEN: &str = "there is no arithmetic of 16 bits here: read it with keras:
 const MIXED: &str =
     "the model has layers of float32 and of float64; set one dtype for all of them in Python and save it again";
 
-/// That a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no silent loss
-/// of 64. `has` tells whether any layer of the file computes in f32, and any in f64.
+/// Checks that a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no
+/// silent loss of 64. `has` tells whether any layer of the file computes in f32, and any in f64.
 pub(super) fn check<T>(policy: &str, has: [bool; 2], options: &Options) -> Result<(), &'static str> {
     let double = size_of::<T>() == 8;
     match policy {

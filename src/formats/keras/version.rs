@@ -46,8 +46,8 @@ impl Version {
 
     /// By what stands beside a description, or in it, which is brought into plain form. Keras can do without
     /// `metadata.json`, and the text that `to_json()`
-    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras 2
-    /// has do.
+    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras
+    /// 2 has do.
     pub(super) fn of(metadata: Option<&Value>, model: &mut Value) -> Found<Self> {
         plain_numbers(model);
         let mut own = None;
@@ -99,8 +99,8 @@ fn plain_numbers(value: &mut Value) {
     }
 }
 
-/// A number as `numpy.array(value, dtype)` has it, which cuts off what an integer can't hold; nothing if it is beyond the
-/// type's range, or if the type isn't known.
+/// A number as `numpy.array(value, dtype)` has it, which cuts off what an integer can't hold; nothing if it is beyond
+/// the type's range, or if the type isn't known.
 fn cast(value: &Value, dtype: &str) -> Option<Value> {
     let given = value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))?;
     let float = |number: f64| Value::from(number);

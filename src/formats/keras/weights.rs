@@ -73,7 +73,7 @@ impl Queue {
         self.order.get(next).and_then(|&place| self.tensors.get(place)).map(String::as_str)
     }
 
-    /// That the layers have asked for all tensors.
+    /// Checks that the layers have asked for all tensors.
     pub(super) fn finish(&self) -> Found<()> {
         if self.next.get() == self.tensors.len() {
             return Ok(());
@@ -137,8 +137,8 @@ impl<'a> Weights<'a> {
         Ok(Weights { file, used: RefCell::default(), options })
     }
 
-    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names tell:
-    /// of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
+    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names
+    /// tell: of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
     pub(super) fn layout(&self, version: Option<&str>) -> Found<Layout> {
         let root = self.file.members(self.file.root())?;
         if !root.iter().any(|(name, _)| name.starts_with(DEPENDENCIES)) {
@@ -320,8 +320,8 @@ impl<'a> Weights<'a> {
         Ok(())
     }
 
-    /// That every tensor below `root` has been read, but for what isn't part of the model: the optimizer, metrics, the
-    /// state of random generators.
+    /// Checks that every tensor below `root` has been read, but for what isn't part of the model: the optimizer,
+    /// metrics, the state of random generators.
     pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
         let used = self.used.borrow();
         let Some(start) = self.file.find(root)? else { return Ok(()) };

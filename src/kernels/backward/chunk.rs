@@ -6,7 +6,7 @@ use super::outer::Outer;
 use super::outer::{MOST_K, block_width};
 use super::{Columns, Form, GradientLayout};
 use crate::kernels::Element;
-use crate::rows::Rows;
+use crate::strided::Rows;
 
 /// Steps whose weights' gradients are summed together.
 #[derive(Debug, Clone, Copy)]
@@ -61,8 +61,8 @@ impl GradientLayout {
     }
 }
 
-/// The outer products of a chunk of steps, or a share of them: some rows of blocks of sums that follow one another. Which
-/// share a sum is in changes nothing about it.
+/// The outer products of a chunk of steps, or a share of them: some rows of blocks of sums that follow one another.
+/// Which share a sum is in changes nothing about it.
 #[derive(Debug)]
 pub(crate) struct ChunkWork<'a, T> {
     pub(super) isa: Isa,

@@ -11,12 +11,12 @@
 //! What is computed of a unit stands in `units`. Cells of another shape have drivers of their own: `flat` for the
 //! SimpleRNN, `reset_before` for the GRU with the reset before the product; `gru` is the GRU in both forms.
 
+mod blocked;
 pub(super) mod flat;
 pub(super) mod gru;
 mod one_row;
 mod reference;
 mod reset_before;
-mod rows;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,10 +28,10 @@ use super::unit::{SUMS, Unit};
 use super::units::lstm::Lstm;
 use super::{KernelStep, StepContext, project};
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
+use blocked::{Fused, Recorded, Unfused};
 use one_row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use reference::Reference;
-use rows::{Fused, Recorded, Unfused};
 
 /// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
 pub(crate) type LstmKernel<T> = TileKernel<T, Lstm, 4>;

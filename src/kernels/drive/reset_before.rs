@@ -1,9 +1,9 @@
 //! Steps of a GRU with the reset before the product: the gates of all units, then the candidates, which need all of
-//! `r h`. Both matrices are flat: their columns need nothing of one another. The order never turns: r first, then z, whose
-//! sums fill the wait for `r h`, then the candidates.
+//! `r h`. Both matrices are flat: their columns need nothing of one another. The order never turns: r first, then z,
+//! whose sums fill the wait for `r h`, then the candidates.
 //!
-//! The scratch holds two values a unit for each row: z, and `r h`; without the default activations r stands in the second
-//! place until it is multiplied.
+//! The scratch holds two values a unit for each row: z, and `r h`; without the default activations r stands in the
+//! second place until it is multiplied.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use super::super::{KernelStep, StepContext, project};
 use super::BATCH;
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// The gates of each unit, in Keras's order: z, r, h.
 const GATES: usize = 3;

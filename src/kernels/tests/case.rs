@@ -5,7 +5,7 @@ use crate::activation::Activation;
 use crate::kernels::Element;
 use crate::kernels::isa::Isa;
 use crate::kernels::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
-use crate::rows::{DropoutRows, Input, Rows, RowsMut};
+use crate::strided::{DropoutRows, Input, Rows, RowsMut};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {

@@ -70,8 +70,8 @@ impl Unit<3> for GruAfter {
     }
 }
 
-/// A row of dz is n, z, r, m: the candidate's two parts have gradients of their own, n that of `x K`, m that of `h R`; in
-/// this order both products find what they need side by side.
+/// A row of dz is n, z, r, m: the candidate's two parts have gradients of their own, n that of `x K`, m that of `h R`;
+/// in this order both products find what they need side by side.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 3,
     parts: 4,

@@ -17,7 +17,7 @@ use super::super::specified::{InputRow, Operand, add_products, input_part, input
 use super::formulas;
 use super::formulas::one_plus_exp_minus;
 use crate::kernels::Element;
-use crate::rows::Rows;
+use crate::strided::Rows;
 
 /// The gates, in Keras's order.
 const Z: usize = 0;

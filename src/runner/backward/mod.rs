@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! for step in (0..timesteps).rev():
-//!     for each row that was alive:  d_state[output] += d_sequence[step] + d_repeated;  d_repeated = 0
+//!     for each row that was live:  d_state[output] += d_sequence[step] + d_repeated;  d_repeated = 0
 //!                                   d_state, d_input[time], d_weights = cell backward (d_state)
-//!     for each other row:           d_state stays;  d_repeated += d_sequence[step], unless zeros were put out
-//!     for each row that began anew: d_state = 0;  d_repeated = 0
+//!     for each other row:           d_state stays;  d_repeated += d_sequence[step], unless zeros were the output
+//!     for each row that was reset: d_state = 0;  d_repeated = 0
 //! ```
 //!
 //! `d_repeated` is the twin of the forward loop's previous output: a masked step repeats it, so its gradient waits for
@@ -33,19 +33,19 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Upstream;
-use crate::room::Room;
-use crate::rows::{Rows, RowsMut};
+use crate::memory::MemoryNeeds;
 use crate::runner::memory::{CallBack, Held};
+use crate::strided::{Rows, RowsMut};
 
-/// One step on its way back: what both ways read and write.
+/// One step in its backward pass: what both ways read and write.
 struct StepBack<'a, 'p, T> {
     step: usize,
     /// The time of the step in the input.
     time: usize,
     batch: usize,
-    /// The rows that were alive.
+    /// The rows that were live.
     rows: &'a [usize],
-    /// Which rows began anew before the step.
+    /// Which rows were reset before the step.
     cut: &'a [bool],
     /// All steps' features, states and what was left: [step][row].
     x: Rows<'a, T>,
@@ -59,29 +59,29 @@ struct StepBack<'a, 'p, T> {
 }
 
 /// How a cell goes back through a step.
-trait Way<T: Float> {
+trait BackwardPath<T: Float> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()>;
 }
 
 impl<C: Cell> Recurrence<'_, C> {
     /// Adds what [`backward`](Self::backward) takes: a line for each of its buffers, whichever way it takes.
-    pub(crate) fn room_backward(&self, call: CallBack, held: Held<'_, C::Elem>, room: &mut Room) {
+    pub(crate) fn memory_needs_backward(&self, call: CallBack, held: Held<'_, C::Elem>, needs: &mut MemoryNeeds) {
         let (batch, width, cell) = (call.batch, self.state_width, self.cell);
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[2, batch, width]);
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, self.output.len()]);
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[batch, width]);
-        room.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.state.len()), &[2, batch, width]);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.carry.len()), &[batch, self.output.len()]);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.cut.len()), &[batch, width]);
+        needs.buffer::<usize>(held.in_scratch(|scratch| scratch.rows.capacity()), &[batch]);
         let work = held.in_scratch(|scratch| scratch.work.len());
         let hooks = cell.fused();
         if let Some(plan) = hooks.backward_plan() {
-            ByKernel::room(&plan, call, held, room);
+            ByKernel::memory_needs(&plan, call, held, needs);
         }
         // With dropout masks no kernel can go back.
-        room.buffer::<C::Elem>(work, &[hooks.rows_backward_scratch_len(batch)]);
-        room.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, cell.input_size()]);
+        needs.buffer::<C::Elem>(work, &[hooks.rows_backward_scratch_len(batch)]);
+        needs.buffer::<C::Elem>(held.in_scratch(|scratch| scratch.outputs.len()), &[batch, cell.input_size()]);
     }
 
-    /// The way back through a recorded call.
+    /// The backward pass through a recorded call.
     pub(crate) fn backward(
         &self,
         node: &mut Node<C::Elem>,
@@ -115,7 +115,7 @@ impl<C: Cell> Recurrence<'_, C> {
         node: &mut Node<C::Elem>,
         pass: BackwardPass<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
-        way: &mut impl Way<C::Elem>,
+        way: &mut impl BackwardPath<C::Elem>,
     ) -> Result<()> {
         let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
         let (batch, timesteps, width) = (node.batch, node.timesteps, self.state_width);
@@ -135,8 +135,8 @@ impl<C: Cell> Recurrence<'_, C> {
         for step in (0..timesteps).rev() {
             let d_outputs_of = |step| d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
             let d_outputs = d_outputs_of(step);
-            // Where no step is masked, only the last output is repeated. The others are left to the cell's part, which may
-            // run on several threads, each near its rows.
+            // Where no step is masked, only the last output is repeated. The others are left to the cell's part, which
+            // may run on several threads, each near its rows.
             let upstream = (d_outputs.zip(d_outputs_of(step.saturating_sub(1))))
                 .filter(|_| all_live && step + 1 < timesteps)
                 .map(|(here, earlier)| Upstream { here, earlier });
@@ -165,7 +165,7 @@ impl<C: Cell> Recurrence<'_, C> {
                     }
                 }
             }
-            // A row that began anew did so from the initial state; what stands there is the one before.
+            // A row that was reset went on from the initial state; what stands there is the one before.
             let kept = take(&mut scratch.cut, batch * width);
             let cut = &node.cut[step * batch..][..batch];
             for row in (0..batch).filter(|&row| cut[row]) {

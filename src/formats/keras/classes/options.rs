@@ -48,7 +48,8 @@ pub(super) fn serialized(fields: &Fields<'_>, keys: &[&'static str]) -> Found<()
     Ok(())
 }
 
-/// That a layer has no adapters: the legacy format has them beside the weights, with others' names and in other places.
+/// Checks that a layer has no adapters: the legacy format has them beside the weights, with others' names and in other
+/// places.
 pub(super) fn merged(fields: &Fields<'_>) -> Found<()> {
     match fields.take("lora_rank").and_then(Json::given) {
         Some(rank) => Err(rank.unsupported(
@@ -159,7 +160,7 @@ impl<'e> Reading<'e, '_> {
         serialized(self.fields, &keys)
     }
 
-    /// That a layer isn't quantized. Adapters are merged into the weights when a model is saved.
+    /// Checks that a layer isn't quantized. Adapters are merged into the weights when a model is saved.
     pub(super) fn plain(&self) -> Found<()> {
         if let Some(value) = self.fields.take("quantization_config").and_then(Json::given) {
             return Err(value.unsupported("save the model without quantization"));

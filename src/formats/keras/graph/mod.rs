@@ -90,7 +90,7 @@ impl Reader<'_, '_> {
 const BUILT: &str =
     "the shape of the input (in Python: begin with keras.Input, or call the model once, and save it again)";
 
-/// That a tensor isn't there.
+/// The error for a tensor that is not there.
 fn missing(layer: &str, reference: &Reference) -> Problem {
     let Reference { layer: name, node, index } = reference;
     Problem::Reference { layer: layer.into(), reference: format!("{name}[{node}][{index}]") }

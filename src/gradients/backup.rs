@@ -6,21 +6,21 @@ use super::Gradients;
 use crate::float::Float;
 use crate::state::State;
 
-/// A copy of gradients, for a way back that may be refused in the middle: a user's cell does that.
+/// A copy of gradients, for a backward pass that may be refused in the middle: a user's cell does that.
 #[derive(Debug)]
-pub(crate) struct Kept<T> {
+pub(crate) struct GradientBackup<T> {
     weights: Vec<ArrayD<T>>,
     input: Option<Array3<T>>,
     state: Option<State<T>>,
 }
 
-impl<T> Default for Kept<T> {
+impl<T> Default for GradientBackup<T> {
     fn default() -> Self {
-        Kept { weights: Vec::new(), input: None, state: None }
+        GradientBackup { weights: Vec::new(), input: None, state: None }
     }
 }
 
-impl<T: Float> Kept<T> {
+impl<T: Float> GradientBackup<T> {
     /// Copies; allocates nothing if the last copy was of the same shapes.
     pub(crate) fn keep(&mut self, gradients: &Gradients<T>) {
         self.weights.clone_from(&gradients.weights);

@@ -11,7 +11,7 @@ use super::super::packed::Group;
 use super::super::unit::{SUMS, Unit};
 use super::{BATCH, TileWeights};
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// Kernels of the weights and a step.
 macro_rules! kernels_of_rows {

@@ -6,23 +6,23 @@ use crate::float::Float;
 
 /// What was added to which rows of a table's gradient, in order: TensorFlow's `IndexedSlices`.
 ///
-/// Their sum is the gradient. But Keras's optimizers don't add them up before they square or clip them, so these numbers
-/// need the parts.
+/// Their sum is the gradient. But Keras's optimizers don't add them up before they square or clip them, so these
+/// numbers need the parts.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Slices<T> {
+pub(crate) struct IndexedSlices<T> {
     rows: Vec<usize>,
     values: Vec<T>,
 }
 
-impl<T> Default for Slices<T> {
+impl<T> Default for IndexedSlices<T> {
     fn default() -> Self {
-        Slices { rows: Vec::new(), values: Vec::new() }
+        IndexedSlices { rows: Vec::new(), values: Vec::new() }
     }
 }
 
-impl<T: Float> Slices<T> {
+impl<T: Float> IndexedSlices<T> {
     pub(super) fn new() -> Self {
-        Slices::default()
+        IndexedSlices::default()
     }
 
     pub(crate) fn add(&mut self, row: usize, values: impl Iterator<Item = T>) {

@@ -12,12 +12,12 @@ const ASK_FROM_BYTES: usize = 64 << 20;
 /// The most layers or cells within each other: calls, clones and drops go as deep as they do.
 pub(crate) const MOST_NESTED: usize = 64;
 
-/// That `elements` can be addressed (`None` if the count itself overflows) and that the machine doesn't refuse them
-/// outright; `shape` is that of the largest array among them.
+/// Checks that `elements` can be addressed (`None` if the count itself overflows) and that the machine doesn't refuse
+/// them outright; `shape` is that of the largest array among them.
 pub(crate) fn check<T>(elements: Option<usize>, shape: &[usize]) -> Result<()> {
-    let mut room = Room::default();
-    room.count::<T>(elements);
-    room.check(shape)
+    let mut needs = MemoryNeeds::default();
+    needs.count::<T>(elements);
+    needs.check(shape)
 }
 
 /// The product of sizes, if it can be counted.
@@ -25,7 +25,7 @@ pub(crate) fn product(sizes: &[usize]) -> Option<usize> {
     sizes.iter().try_fold(1, |product: usize, &size| product.checked_mul(size))
 }
 
-/// That there can be an array of this shape at all: one without elements has limits, too.
+/// Checks that there can be an array of this shape at all: one without elements has limits, too.
 pub(crate) fn check_shape(shape: &[usize]) -> Result<()> {
     let mut sizes = shape.iter().filter(|&&size| size > 0);
     let product = sizes.try_fold(1, |product: usize, &size| product.checked_mul(size));
@@ -35,7 +35,7 @@ pub(crate) fn check_shape(shape: &[usize]) -> Result<()> {
     }
 }
 
-/// That layers or cells aren't nested deeper than anything that walks through them can go.
+/// Checks that layers or cells aren't nested deeper than anything that walks through them can go.
 pub(crate) fn check_depth(depth: usize) -> Result<usize> {
     if depth > MOST_NESTED { Err(Error::NestedTooDeep { most: MOST_NESTED }) } else { Ok(depth) }
 }
@@ -48,18 +48,18 @@ pub(crate) fn add_width(what: &'static str, sum: usize, width: usize) -> Result<
 /// The bytes that a call takes, added up; what its buffers hold already is not counted.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub struct Room {
+pub struct MemoryNeeds {
     /// `None`: more than can be counted.
     bytes: Option<usize>,
 }
 
-impl Default for Room {
+impl Default for MemoryNeeds {
     fn default() -> Self {
-        Room { bytes: Some(0) }
+        MemoryNeeds { bytes: Some(0) }
     }
 }
 
-impl Room {
+impl MemoryNeeds {
     /// An array of these sizes.
     pub(crate) fn array<T>(&mut self, sizes: &[usize]) {
         self.count::<T>(product(sizes));
@@ -81,7 +81,7 @@ impl Room {
 
     /// What another sum says, `times`.
     #[cfg(feature = "rayon")]
-    pub(crate) fn add(&mut self, other: Room, times: usize) {
+    pub(crate) fn add(&mut self, other: MemoryNeeds, times: usize) {
         let other = other.bytes.and_then(|bytes| bytes.checked_mul(times));
         self.bytes = self.bytes.zip(other).and_then(|(sum, other)| sum.checked_add(other));
     }
@@ -92,12 +92,12 @@ impl Room {
         self.bytes
     }
 
-    /// Whether the sum is so small that nobody is asked.
+    /// Whether the sum is so small that the system is not asked.
     pub(crate) fn is_small(&self) -> bool {
         self.bytes.is_some_and(|bytes| bytes < ASK_FROM_BYTES)
     }
 
-    /// That so many bytes can be addressed and that the machine doesn't refuse them; `shape` is the call's.
+    /// Checks that so many bytes can be addressed and that the machine doesn't refuse them; `shape` is the call's.
     #[inline]
     pub(crate) fn check(&self, shape: &[usize]) -> Result<()> {
         if self.is_small() { Ok(()) } else { self.ask(shape) }

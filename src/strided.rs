@@ -216,9 +216,9 @@ impl<'a, T> RowInput<'a, T> {
 
 /// One time step of one row in inference: the short way to what a step of many rows does.
 ///
-/// For small cells the way matters as much as the arithmetic. While a step's last values are on their way, the processor
-/// already runs the next step's instructions, but only until some 64 stores wait behind the first one that can't be
-/// done. So this is made once, where the step begins, and handed down by reference.
+/// For small cells the way matters as much as the arithmetic. While a step's last values are on their way, the
+/// processor already runs the next step's instructions, but only until some 64 stores wait behind the first one that
+/// can't be done. So this is made once, where the step begins, and handed down by reference.
 #[derive(Debug)]
 pub struct RowStep<'a, T> {
     /// The step's input.
