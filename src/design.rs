@@ -111,7 +111,7 @@
 //! over, so that it takes what it returns.
 //!
 //! **Calls don't change layers.** `forward(&self)` is pure; what changes is the caller's: the state, the
-//! [`Scratch`](crate::Scratch), the [`DropoutSeeds`](crate::DropoutSeeds) of dropout. One layer serves many threads and
+//! [`Scratch`](crate::Scratch), the [`DropoutSeeds`](crate::training::DropoutSeeds) of dropout. One layer serves many threads and
 //! streams, at any batch size.
 //!
 //! **What differs between two calls belongs to the call**: masks, lengths, resets, an initial state, training. They are

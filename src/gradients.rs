@@ -90,6 +90,7 @@ impl<T: Float> Gradients<T> {
 
     /// Leaves out the gradient of the input (of a model, of all inputs), which training needs for nothing and which
     /// takes time.
+    #[must_use]
     pub fn without_input(mut self) -> Self {
         self.input = None;
         self
@@ -222,6 +223,7 @@ impl<T: Float> Gradients<T> {
 
 /// The gradients that flow into a call's results: what a loss says about them. What isn't given is zero.
 #[derive(Debug, Clone, Copy)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct OutputGradient<'a, T> {
     pub(crate) sequence: Option<&'a ArrayRef3<T>>,
     pub(crate) last: Option<&'a ArrayRef2<T>>,

@@ -100,7 +100,7 @@
 //! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
 //! | `Sequential([Embedding(10, 3, mask_zero=True), LSTM(4)])` | `Sequential::<f32>::builder("m").layer(..).layer(..).build()?`, a [`Model`] |
 //! | `x = Input((None, 3)); y = LSTM(4)(x); Model(x, y)` | `let x = graph.input("x", [None, Some(3)])?; let y = graph.call("lstm", Lstm::new(3, 4), &[x])?; graph.build(&y)?` with `let mut graph = Model::<f32>::builder("m")` |
-//! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
+//! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`](builder::Builder::build_cell) |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
@@ -110,14 +110,14 @@
 //! | `summary()` | `println!("{layer}")` |
 //!
 //! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where
-//! it matters: [`Run::mask`], [`DropoutSeeds`], `Activation::Sparsemax`, the bias of [`Lstm`].
+//! it matters: [`Run::mask`], [`DropoutSeeds`](training::DropoutSeeds), `Activation::Sparsemax`, the bias of [`Lstm`].
 //!
 //! # What works with what
 //!
 //! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
 //! |---|---|---|---|---|---|---|---|---|
 //! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
 //! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
 //! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
 //! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
@@ -126,7 +126,7 @@
 //! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
 //! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`], if all its layers can | none | each layer's own | yes |
+//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
@@ -245,42 +245,75 @@ mod weights;
 pub use activation::{Activation, CustomActivation};
 #[doc(hidden)]
 pub use cells::CLASS_NAMES;
-pub use cells::builder::Builder;
-pub use cells::stacked::{StackedCells, StackedCellsBuilder};
-pub use cells::types::*;
-pub use cells::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
+pub use cells::Cell;
+#[doc(hidden)] // its place is `cell::Step`
+pub use cells::Step;
+pub use cells::stacked::StackedCells;
 pub use error::{Error, Result};
 pub use float::Float;
 #[cfg(feature = "keras")]
 pub use formats::keras;
-pub use gradients::{Gradients, OutputGradient, WeightGradients};
-pub use graph::{
-    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelNode, ModelState, ModelStream, Network,
-    Sequential, SequentialBuilder,
-};
+pub use gradients::{Gradients, OutputGradient};
+pub use graph::{Model, Sequential};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
 #[doc(hidden)]
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
-pub use layers::dense::{Dense, DenseBuilder};
-pub use layers::embedding::{Embedding, EmbeddingBuilder};
+pub use layers::dense::Dense;
+pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
 pub use layers::names::*;
 pub use layers::recurrent::Recurrent;
-pub use layers::stacked::{Stacked, StackedBuilder};
+pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
 pub use parameters::Parameters;
-pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
 pub use runner::run::{OutputMut, Run};
 pub use runner::scratch::Scratch;
-pub use seeds::{DropoutGenerator, DropoutSeeds};
 pub use state::{State, StateLayout};
 pub use stream::{ReplaceError, Stream};
-pub use weights::{Path, WeightVisitor, WeightVisitorMut};
+pub use weights::{WeightVisitor, WeightVisitorMut};
+/// The crates whose types stand in signatures here.
+pub use {ndarray, rand_distr};
+
+/// Cells: the built-in ones, and what one of your own is written with, beside [`Cell`].
+pub mod cell {
+    pub use crate::cells::types::*;
+    pub use crate::cells::{BuiltInCell, CellDropout, Step, StepBackward, StepDropout};
+    pub use crate::gradients::WeightGradients;
+    pub use crate::weights::WeightPath;
+}
+
+/// What `builder` functions return: options as setters, then `build`, which returns every error.
+pub mod builder {
+    pub use crate::cells::builder::Builder;
+    pub use crate::cells::stacked::StackedCellsBuilder;
+    pub use crate::graph::{ModelBuilder, SequentialBuilder};
+    pub use crate::layers::dense::DenseBuilder;
+    pub use crate::layers::embedding::EmbeddingBuilder;
+    pub use crate::layers::stacked::StackedBuilder;
+}
+
+/// What a [`Model`] reads, is made of and keeps: its inputs, layers, calls, states, streams.
+pub mod model {
+    pub use crate::graph::{AnyLayer, CallOptions, Input, InputElement, ModelNode, ModelState, ModelStream};
+}
+
+/// The names that most programs use, for `use recurrent::prelude::*`.
+pub mod prelude {
+    pub use crate::cells::Cell;
+    pub use crate::graph::{Model, Network, Sequential};
+    pub use crate::layers::names::*;
+    pub use crate::{
+        Activation, Bidirectional, Dense, Embedding, Float, Gradients, Initializer, Layer, Masking, Merge,
+    };
+    pub use crate::{
+        Output, OutputGradient, Parameters, Recurrent, Run, SeedSource, Stacked, State, Stream, TimeDistributed,
+    };
+}
 
 /// The code in the README, as tests.
 #[cfg(doctest)]

@@ -16,9 +16,9 @@
 //! | [`reserve_steps`](crate::Stream::reserve_steps), [`run`](crate::Stream::run), [`run_with`](crate::Stream::run_with), cloning a state | no: where the stream is made |
 //!
 //! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
-//! itself. A [`ModelStream`](crate::ModelStream) keeps it in [`step`](crate::ModelStream::step),
-//! [`step_named`](crate::ModelStream::step_named) and [`outputs`](crate::ModelStream::outputs), whatever the graph, as
-//! long as no tensor has more than four dimensions; [`start`](crate::ModelStream::start), `reset` of a decoder, and
+//! itself. A [`ModelStream`](crate::model::ModelStream) keeps it in [`step`](crate::model::ModelStream::step),
+//! [`step_named`](crate::model::ModelStream::step_named) and [`outputs`](crate::model::ModelStream::outputs), whatever the graph, as
+//! long as no tensor has more than four dimensions; [`start`](crate::model::ModelStream::start), `reset` of a decoder, and
 //! what clones states allocate.
 //!
 //! # A stream in a struct

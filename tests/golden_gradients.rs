@@ -15,7 +15,9 @@ use build::{embedding, masking, stack};
 use data::{Element, Outcome, array, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within};
 use ndarray::{Array2, Array3, ArrayD, ArrayView, Axis, Dimension, concatenate};
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
-use recurrent::{Embedding, Gradients, Layer, Lstm, OutputGradient, Parameters, Run, SeedSource, Seeds, State};
+use recurrent::{
+    Embedding, Gradients, Layer, Lstm, OutputGradient, Parameters, Run, SeedSource, State, training::DropoutSeeds,
+};
 use run::{Call, layer, same_names, set_weights, state, weights};
 use serde_json::Value;
 
@@ -372,7 +374,7 @@ fn runs() {
         let mut optimizer = AnyOptimizer::of(case);
         let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&*model.net));
         let mut of_table = model.embedding.as_ref().map(Gradients::new);
-        let mut seeds: Seeds = model.net.seeds();
+        let mut seeds: DropoutSeeds = model.net.seeds();
         for (i, step) in list(&case["steps"]).iter().enumerate() {
             let (x, mask) = model.input(step)?;
             let run = Run::new().mask_if(mask.as_ref()).training(&mut seeds).record(&mut tape);

@@ -4,8 +4,10 @@ use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
     Activation, Bidirectional, Cell, Dense, Embedding, Gradients, Gru, Initializer, Layer, Lstm, Merge, OutputGradient,
-    Recurrent, Result, Run, Seeds, SimpleRnn, Stacked, StackedCells, State, StateLayout, Step, StepBackward,
-    TimeDistributed, WeightGradients, WeightVisitor, WeightVisitorMut,
+    Recurrent, Result, Run, SimpleRnn, Stacked, StackedCells, State, StateLayout, TimeDistributed, WeightVisitor,
+    WeightVisitorMut,
+    cell::{Step, StepBackward, WeightGradients},
+    training::DropoutSeeds,
 };
 
 const BATCH: usize = 3;
@@ -38,7 +40,7 @@ const TIMES: [Time; 5] = [Time::Whole, Time::Mask, Time::Lengths, Time::Resets, 
 struct Case<'a> {
     layer: &'a mut dyn Layer<f64>,
     time: Time,
-    seeds: Option<Seeds>,
+    seeds: Option<DropoutSeeds>,
 }
 
 impl Case<'_> {

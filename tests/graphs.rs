@@ -10,7 +10,7 @@ mod data;
 use data::{Outcome, array, every_case, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::Tape;
-use recurrent::{Error, Gradients, Input, Model, keras};
+use recurrent::{Error, Gradients, Model, keras, model::Input};
 use serde_json::Value;
 
 enum Given {

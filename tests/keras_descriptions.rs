@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use data::{Element, array, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{File, Options};
-use recurrent::{Input, Model};
+use recurrent::{Model, model::Input};
 use serde_json::{Value, json};
 
 /// What a model may really lack: without it, or with null, the description is of another model, which Keras reads as we

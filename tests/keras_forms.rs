@@ -13,7 +13,7 @@ mod zip_file;
 use data::{Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{self, File, Limits, Options, Problem};
-use recurrent::{Bidirectional, Dense, Error, Gru, Input, Layer, Lstm, Model, Stacked};
+use recurrent::{Bidirectional, Dense, Error, Gru, Layer, Lstm, Model, Stacked, model::Input};
 use serde_json::{Value, json};
 
 fn folder() -> String {

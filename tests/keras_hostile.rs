@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, LoadError, Options, Problem};
-use recurrent::{Input, Model};
+use recurrent::{Model, model::Input};
 use serde_json::Value;
 use write_keras::zip;
 use zip_file::members;

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use data::{Element, Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
-use recurrent::{Error, Gru, Input, Layer, Model, State, Stream, keras};
+use recurrent::{Error, Gru, Layer, Model, State, Stream, keras, model::Input};
 use serde_json::Value;
 
 fn folder() -> String {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use ndarray::prelude::*;
 use recurrent::{
-    Bidirectional, Cell, Dense, Error, Float, Gru, GruCell, Initializer, KerasRng, Layer, Lstm, LstmCell, Merge,
-    Output, Recurrent, Run, Scratch, SeedSource, Seeds, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
-    StateLayout, Stateful, Stream, TimeDistributed,
+    Bidirectional, Cell, Dense, Error, Float, Gru, Initializer, KerasRng, Layer, Lstm, Merge, Output, Recurrent, Run,
+    Scratch, SeedSource, SimpleRnn, Stacked, StackedCells, State, StateLayout, Stateful, Stream, TimeDistributed,
+    cell::{GruCell, LstmCell, SimpleRnnCell},
+    training::DropoutSeeds,
 };
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -237,7 +238,7 @@ fn debug_is_short_and_says_what_there_is() -> Outcome {
         ("Scratch", format!("{:?}", Scratch::<f32>::new()), 200),
         ("Builder", format!("{:?}", Lstm::<f32>::builder(3, 4).seeds(&mut seeds)), 1500),
         ("Run", format!("{:?}", Run::<f32>::new()), 500),
-        ("Seeds", format!("{:?}", lstm.seeds()), 500),
+        ("DropoutSeeds", format!("{:?}", lstm.seeds()), 500),
     ] {
         assert!(text.len() < limit, "{name}: {} characters: {}", text.len(), &text[..limit]);
     }
@@ -366,7 +367,7 @@ fn layers_and_what_belongs_to_them_can_be_sent_and_shared() {
     both::<StateLayout>();
     both::<Output<f32>>();
     both::<Scratch<f32>>();
-    both::<Seeds>();
+    both::<DropoutSeeds>();
     both::<SeedSource>();
     both::<KerasRng>();
     both::<Error>();
@@ -415,7 +416,7 @@ fn layers_and_cells_are_objects() -> Outcome {
     for cell in cells {
         // A step by hand, without a runner.
         let (prev, mut next) = (vec![0.0; cell.state_layout().width()], vec![f32::NAN; cell.state_layout().width()]);
-        cell.step(recurrent::Step::new(&[1.0, 2.0, 3.0], &prev, &mut next));
+        cell.step(recurrent::cell::Step::new(&[1.0, 2.0, 3.0], &prev, &mut next));
         assert!(next.iter().all(|value| value.is_finite()), "{next:?}");
     }
     fn cell_types(_: &SimpleRnnCell<f32>, _: &LstmCell<f32>, _: &GruCell<f32>) {}

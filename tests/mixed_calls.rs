@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
-    Activation, Cell, CellDropout, Dense, Error, Gradients, Gru, Layer, Lstm, OutputGradient, OutputMut, Recurrent,
-    Result, Run, SimpleRnn, Stacked, StackedCells, StateLayout, Step, StepBackward, Stream, TimeDistributed,
-    WeightGradients, WeightVisitor, WeightVisitorMut,
+    Activation, Cell, Dense, Error, Gradients, Gru, Layer, Lstm, OutputGradient, OutputMut, Recurrent, Result, Run,
+    SimpleRnn, Stacked, StackedCells, StateLayout, Stream, TimeDistributed, WeightVisitor, WeightVisitorMut,
+    cell::{CellDropout, Step, StepBackward, WeightGradients},
 };
 
 /// Numbers that a seed fixes (Marsaglia's xorshift).
@@ -261,8 +261,7 @@ impl Cell for Panics {
 
 #[test]
 fn a_panic_on_the_way_back_spends_the_tape() -> Result<()> {
-    let dropout =
-        CellDropout { rate: 0.5, masks: 1, recurrent_rate: 0.0, recurrent_masks: 0, input_size: 2, units: 2, seed: 5 };
+    let dropout = CellDropout::new(2, 2).rate(0.5, 1).recurrent_rate(0.0, 0).seed(5);
     let layer =
         Recurrent::from_cell(Panics { weight: Array1::ones(1), now: AtomicBool::new(true), dropout: [dropout] });
     let x = Array3::from_shape_fn((3, 4, 2), |(b, t, f)| (1 + b * 7 + t * 3 + f) as f32);

@@ -9,7 +9,7 @@ mod data;
 use data::{Element, Outcome, array, every_case, float, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
-use recurrent::{Error, Gradients, Input, Model, OutputGradient, Run, keras};
+use recurrent::{Error, Gradients, Model, OutputGradient, Run, keras, model::Input};
 use serde_json::Value;
 
 fn load<T: Element>(file: &str) -> Outcome<Model<T>> {

@@ -3,8 +3,11 @@
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Tape};
 use recurrent::{
-    Activation, AnyLayer, Bidirectional, Dense, Embedding, Error, Gradients, Gru, Input, Layer, Lstm, Masking, Model,
-    Network, Run, Sequential, Stacked, ops,
+    Activation, Bidirectional, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, Model, Run, Sequential,
+    Stacked,
+    model::{AnyLayer, Input},
+    ops,
+    training::Network,
 };
 
 type Outcome<V = ()> = Result<V, Box<dyn std::error::Error>>;

@@ -110,7 +110,7 @@ fn a_stream() -> Outcome {
 
 mod a_cell_of_ones_own {
     use super::*;
-    use recurrent::{Cell, Float, Layer, Recurrent, Run, StateLayout, Step, WeightVisitor, WeightVisitorMut};
+    use recurrent::{Cell, Float, Layer, Recurrent, Run, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step};
 
     /// f = sigmoid(x Kf + h Rf); g = tanh(x Kg + (f h) Rg); h' = (1 - f) h + f g
     #[derive(Debug)]

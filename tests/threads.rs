@@ -9,7 +9,7 @@ use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
     Activation, Bidirectional, Cell, Dense, Gradients, Gru, Layer, Lstm, Output, OutputGradient, Recurrent, Run,
-    SimpleRnn, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
+    SimpleRnn, Stacked, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step,
 };
 
 /// Adds up its input, and remembers which threads it ran on. Its weight makes it look like work.

@@ -69,6 +69,7 @@ pub(crate) struct RecurrentOptions {
 /// Defaults are Keras's: `activation` tanh, `recurrent_activation` sigmoid, `kernel_initializer` glorot_uniform,
 /// `recurrent_initializer` orthogonal, `bias_initializer` zeros, `unit_forget_bias` and `reset_after` true.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct Builder<'s, C: BuiltInCell> {
     recipe: Recipe<C::Options>,
     run: RecurrentOptions,

@@ -18,7 +18,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// The built-in cells, which a [`Builder`](crate::Builder) makes. Sealed.
+/// The built-in cells, which a [`Builder`](crate::builder::Builder) makes. Sealed.
 pub trait BuiltInCell: Cell + sealed::Sealed {
     /// The options that only this cell has, with their defaults.
     type Options: CellOptions;

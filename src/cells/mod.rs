@@ -96,7 +96,7 @@ each_cell!(list_cells);
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Cell, Layer, Recurrent, StateLayout, Step, WeightVisitor, WeightVisitorMut};
+/// use recurrent::{Cell, Layer, Recurrent, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step};
 ///
 /// /// A running mean of each feature: `h' = h + rate (x - h)`.
 /// #[derive(Debug, Clone)]

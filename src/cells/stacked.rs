@@ -112,6 +112,7 @@ impl<C: Cell> StackCell<C::Elem> for C {
 
 /// Takes the cells of a [`StackedCells`], the one that reads the input first.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct StackedCellsBuilder<T: Float> {
     cells: Vec<Box<dyn StackCell<T>>>,
 }
@@ -154,7 +155,7 @@ impl<T: Float> StackedCells<T> {
 }
 
 impl<T: Float> StackedCellsBuilder<T> {
-    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::Builder::build_cell), or one of your own.
+    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::builder::Builder::build_cell), or one of your own.
     pub fn cell(mut self, cell: impl Cell<Elem = T>) -> Self {
         self.cells.push(Box::new(cell));
         self

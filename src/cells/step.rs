@@ -29,7 +29,7 @@ impl<'a, T> Step<'a, T> {
     /// given slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
     ///
     /// ```
-    /// use recurrent::{Cell, Lstm, Step};
+    /// use recurrent::{Cell, Lstm, cell::Step};
     /// let cell = Lstm::<f64>::builder(2, 3).build_cell()?;
     /// let mut next = [0.0; 6]; // h and c
     /// cell.step(Step::for_cell(&cell, &[0.5, -0.5], &[0.0; 6], &mut next)?);

@@ -10,6 +10,7 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use = "options do nothing until a call gets them"]
 pub struct Limits {
     /// The size of the file. All of a file's memory follows from it, but for what is unpacked: no other allocation is
     /// larger than what the file can back.

@@ -49,6 +49,7 @@ pub struct ModelNode {
 
 /// What a call takes besides its inputs: see [`ModelBuilder::call_with`].
 #[derive(Debug, Default)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct CallOptions {
     initial_state: Vec<ModelNode>,
     masks: Vec<ModelNode>,

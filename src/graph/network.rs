@@ -26,7 +26,7 @@ use crate::seeds::DropoutSeeds;
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Dense, Gru, Input, Network, Result, Sequential, Stacked, training::*};
+/// use recurrent::{Dense, Gru, Result, Sequential, Stacked, training::*, model::Input};
 /// fn train<N: Network<f32>>(network: &mut N, x: &[Input<'_, f32>], target: &ArrayD<f32>) -> Result<Vec<f32>> {
 ///     let (mut tape, mut gradients, mut optimizer) = (Tape::new(), recurrent::Gradients::new(network), Adam::new(0.05));
 ///     let mut seeds = network.dropout_seeds();

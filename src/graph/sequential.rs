@@ -19,6 +19,7 @@ pub struct Sequential<T>(PhantomData<T>);
 
 /// Takes the layers of a [`Model`], the first one first: made by [`Sequential::builder`].
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct SequentialBuilder<T: Float = f32> {
     name: String,
     shape: Option<Vec<Option<usize>>>,

@@ -16,7 +16,7 @@ use crate::memory::{self, MemoryNeeds};
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::Input;
+/// use recurrent::model::Input;
 /// let x = Array3::<f32>::ones((4, 5, 3));
 /// let (some, ids) = (x.slice(s![1..3, .., ..]), array![[3, 1, 4]]);
 /// let inputs: [Input<'_, f32>; 4] = [(&x).into(), x.view().into(), (&some).into(), (&ids).into()];

@@ -60,6 +60,7 @@ pub enum Merge {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "setters return the layer"]
 pub struct Bidirectional<T: Float = f32> {
     forward: Box<dyn Layer<T>>,
     backward: Box<dyn Layer<T>>,

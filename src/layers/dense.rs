@@ -58,6 +58,7 @@ pub struct Dense<T: Float = f32> {
 
 /// Takes the options of a [`Dense`] under Keras's names.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct DenseBuilder<'s, T: Float> {
     input_size: usize,
     units: usize,

@@ -41,6 +41,7 @@ pub struct Embedding<T: Float = f32> {
 
 /// Takes the options of an [`Embedding`] under Keras's names.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct EmbeddingBuilder<'s, T: Float> {
     input_dim: usize,
     output_dim: usize,

@@ -28,6 +28,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// [`Gru`](crate::Gru) are names for it; a cell of your own becomes a layer by [`from_cell`](Recurrent::from_cell).
 ///
 /// A clone costs next to nothing: clones share their weights until one of them is changed.
+#[must_use = "setters return the layer"]
 pub struct Recurrent<C: Cell> {
     cell: Arc<C>,
     /// Of the cell's weights.

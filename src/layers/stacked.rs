@@ -68,6 +68,7 @@ pub(super) struct Part<T: Float> {
 
 /// Takes the layers of a [`Stacked`], the first one first.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct StackedBuilder<T: Float> {
     layers: Vec<Box<dyn Layer<T>>>,
     return_state: bool,

@@ -34,6 +34,7 @@ use crate::strided::{Rows, RowsMut};
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct Run<'a, T> {
     mask: Option<&'a ArrayRef2<bool>>,
     lengths: Option<&'a [usize]>,
@@ -118,6 +119,7 @@ impl<T> Default for Run<'_, T> {
 
 /// Arrays of the caller's that a call writes its results into: what is given is written, whatever the layer's flags.
 #[derive(Debug)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct OutputMut<'a, T> {
     sequence: Option<&'a mut ArrayRef3<T>>,
     last: Option<&'a mut ArrayRef2<T>>,

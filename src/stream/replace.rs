@@ -11,7 +11,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::runner::layer::LayerSpec;
 use crate::structure::{DebugText, StructureVisitor};
-use crate::weights::{Path, WeightVisitor};
+use crate::weights::{WeightPath, WeightVisitor};
 
 impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// Puts another layer in the place of the stream's, which is handed back: weights are swapped while the stream
@@ -108,9 +108,9 @@ fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl 
 }
 
 /// Each line of a layer's structure: its options, then its weights.
-fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&Path<'_>, &dyn Debug)) {
+fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&WeightPath<'_>, &dyn Debug)) {
     layer.visit_structure(&mut StructureVisitor::new(&mut |path, told| each(path, &told)));
-    each(&Path::new(None, "state"), &DebugText(layer.state_layout()));
+    each(&WeightPath::new(None, "state"), &DebugText(layer.state_layout()));
     layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight| each(path, &weight.shape())));
 }
 

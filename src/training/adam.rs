@@ -18,6 +18,7 @@ use crate::parameters::Parameters;
 /// w -= learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)  m / (sqrt(v) + epsilon)
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "setters return the optimizer"]
 pub struct Adam<T> {
     rules: Rules<T>,
     rule: Moments<T>,

@@ -50,7 +50,7 @@
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
 //! - **Dropout**: [`Run::training`](crate::Run::training).
 //! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients
-//!   and optimizers. A loop for layers and models alike is written for a [`Network`](crate::Network).
+//!   and optimizers. A loop for layers and models alike is written for a [`Network`].
 //!
 //! # Keras's optimizers, option by option
 //!
@@ -83,7 +83,9 @@ mod truncated_bptt;
 #[cfg(doc)]
 use crate::error::Error;
 
+pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
+pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
 pub use adam::Adam;
 pub use loss::Loss;
 pub use optimizer::Optimizer;

@@ -13,6 +13,7 @@ use crate::parameters::Parameters;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
 #[derive(Debug, Clone)]
+#[must_use = "setters return the optimizer"]
 pub struct Sgd<T> {
     rules: Rules<T>,
     rule: Momentum<T>,

@@ -3,7 +3,7 @@
 use ndarray::prelude::*;
 use recurrent::{
     Activation, Bidirectional, Cell as RecurrentCell, Dense, Float, Gru, Layer, Lstm, Merge, Recurrent, SimpleRnn,
-    Stacked, StackedCells, StateLayout, Step, TimeDistributed, WeightVisitor, WeightVisitorMut,
+    Stacked, StackedCells, StateLayout, TimeDistributed, WeightVisitor, WeightVisitorMut, cell::Step,
 };
 
 /// A user's cell with scratch of its own.

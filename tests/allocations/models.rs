@@ -1,7 +1,7 @@
 //! Streams of models: nothing from the first step on, whatever the graph.
 
 use ndarray::prelude::*;
-use recurrent::{Activation, AnyLayer, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, ops};
+use recurrent::{Activation, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, model::AnyLayer, ops};
 
 use super::counter::free;
 use super::layers::numbers;

@@ -3,9 +3,11 @@
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
-    AnyLayer, Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Merge, Model, OutputGradient,
-    OutputMut, Recurrent, Result, Run, Scratch, SeedSource, SimpleRnn, Stacked, StackedCells, State, StateLayout, Step,
-    StepBackward, Stream, TimeDistributed, WeightGradients, WeightVisitor, WeightVisitorMut,
+    Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Merge, Model, OutputGradient, OutputMut,
+    Recurrent, Result, Run, Scratch, SeedSource, SimpleRnn, Stacked, StackedCells, State, StateLayout, Stream,
+    TimeDistributed, WeightVisitor, WeightVisitorMut,
+    cell::{Step, StepBackward, WeightGradients},
+    model::AnyLayer,
 };
 
 use super::refusal;

@@ -194,7 +194,7 @@ fn directions() {
             other => panic!("{other:?}"),
         }
     }
-    let build = |builder: recurrent::Builder<'_, _>| builder.build().unwrap();
+    let build = |builder: recurrent::builder::Builder<'_, _>| builder.build().unwrap();
     let backward = || recipe().go_backwards(true);
     assert_eq!(pair(build(recipe()), build(recipe())), ("go_backwards", 0, 0));
     assert_eq!(pair(build(backward()), build(backward())), ("go_backwards", 1, 1));

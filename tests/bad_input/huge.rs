@@ -3,8 +3,8 @@
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
-    Bidirectional, Dense, Embedding, Error, Gru, Initializer, InputElement, Layer, Lstm, Model, OutputMut, Run,
-    Scratch, SimpleRnn, Stacked, Stream,
+    Bidirectional, Dense, Embedding, Error, Gru, Initializer, Layer, Lstm, Model, OutputMut, Run, Scratch, SimpleRnn,
+    Stacked, Stream, model::InputElement,
 };
 
 use super::refusal;

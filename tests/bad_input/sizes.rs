@@ -3,9 +3,9 @@
 use ndarray::prelude::*;
 use recurrent::training::{Tape, TruncatedBptt};
 use recurrent::{
-    Bidirectional, Cell, CellDropout, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, OutputGradient,
-    Recurrent, Result, Run, SimpleRnn, Stacked, StackedCells, StateLayout, Step, StepBackward, Stream, WeightGradients,
-    WeightVisitor, WeightVisitorMut,
+    Bidirectional, Cell, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, OutputGradient, Recurrent,
+    Result, Run, SimpleRnn, Stacked, StackedCells, StateLayout, Stream, WeightVisitor, WeightVisitorMut,
+    cell::{CellDropout, Step, StepBackward, WeightGradients},
 };
 
 use super::refusal;
@@ -91,15 +91,7 @@ fn widths_that_cant_be_added() {
     assert_eq!(refusal(cells), overflow("state", [MAX, 1]));
     let (forward, backward) = (wide(), wide().go_backwards(true));
     assert_eq!(refusal(Bidirectional::from_layers(forward, backward)), overflow("state", [MAX, MAX]));
-    let mask = CellDropout {
-        rate: 0.5,
-        masks: MAX,
-        recurrent_rate: 0.5,
-        recurrent_masks: MAX,
-        input_size: MAX,
-        units: MAX,
-        seed: 1,
-    };
+    let mask = CellDropout::new(MAX, MAX).rate(0.5, MAX).recurrent_rate(0.5, MAX).seed(1);
     let dropped = Says { dropout: vec![mask], ..Says::sizes(1, 1) };
     let cells = StackedCells::builder().cell(dropped.clone()).cell(dropped.clone()).build();
     assert_eq!(refusal(cells), overflow("dropout masks", [MAX, MAX]));

@@ -4,7 +4,7 @@ use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
 use recurrent::{
     Activation, Bidirectional, Cell, Dense, Embedding, Error, Float, Gradients, Gru, Layer, Lstm, OutputGradient,
-    OutputMut, Recurrent, Result, Run, Stacked, StateLayout, Step, WeightVisitor, WeightVisitorMut,
+    OutputMut, Recurrent, Result, Run, Stacked, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step,
 };
 
 use super::refusal;

@@ -2,8 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Cell, Dense, Error, Gru, Layer, Lstm, Recurrent, Stacked, StackedCells, StateLayout, Step, WeightVisitor,
-    WeightVisitorMut,
+    Cell, Dense, Error, Gru, Layer, Lstm, Recurrent, Stacked, StackedCells, StateLayout, WeightVisitor,
+    WeightVisitorMut, cell::Step,
 };
 
 use super::refusal;

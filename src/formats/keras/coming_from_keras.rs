@@ -17,7 +17,7 @@
 //! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
-//! | `layer.reset_states()` | [`ModelState::reset`](crate::ModelState::reset) |
+//! | `layer.reset_states()` | [`ModelState::reset`](crate::model::ModelState::reset) |
 //! | a stateful copy of the model with one time step, and its weights copied over | [`Model::stream`](crate::Model::stream), or [`Model::into_layer`](crate::Model::into_layer) and a [`Stream`](crate::Stream) |
 //!
 //! # What is read

@@ -11,6 +11,7 @@ use super::Limits;
 /// # Ok::<(), keras::LoadError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct Options {
     pub(super) limits: Limits,
     pub(super) sha256: Option<String>,

@@ -48,6 +48,7 @@ impl<T: Float> LayerNormalization<T> {
     }
 
     /// The number that is added to the variance.
+    #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.0.statistics = Statistics::Own { epsilon };
         self
