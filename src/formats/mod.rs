@@ -1,10 +1,23 @@
-//! Model files of other frameworks: readers that trust nothing, and build this crate's layers through their builders.
+//! Files: readers that trust nothing, and build this crate's layers through their builders. Each format is a folder;
+//! what they share stands beside them.
+//!
+//! ```text
+//! keras
+//! hdf5, inflate
+//! tensors, disk, limits, error
+//! ```
 
+mod disk;
 mod error;
+#[cfg(feature = "keras")]
 mod hdf5;
+#[cfg(feature = "keras")]
 mod inflate;
+#[cfg(feature = "keras")]
 pub mod keras;
 mod limits;
+mod tensors;
 
 pub use error::{LoadError, Problem};
 pub use limits::Limits;
+pub use tensors::TensorInfo;
