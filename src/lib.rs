@@ -212,7 +212,8 @@ mod cells;
 pub mod design;
 mod error;
 mod float;
-#[cfg(feature = "keras")]
+#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg_attr(not(feature = "keras"), allow(dead_code, unused_imports))]
 mod formats;
 mod gradients;
 mod graph;

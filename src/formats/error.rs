@@ -129,6 +129,13 @@ pub enum Problem {
         feature: &'static str,
     },
 
+    /// A safetensors file that isn't sound.
+    #[error("the safetensors file is damaged: {reason}")]
+    Safetensors {
+        /// What is wrong.
+        reason: String,
+    },
+
     /// A group, dataset or attribute that must be there and isn't.
     #[error("there is no {what} {name:?} in the HDF5 data")]
     MissingObject {
@@ -330,6 +337,28 @@ pub enum Problem {
         name: String,
         /// The layers there are.
         known: Vec<String>,
+    },
+
+    /// A tensor asked for that isn't there.
+    #[error("there is no tensor {name:?}: {}", names(known))]
+    UnknownTensor {
+        /// What was asked for.
+        name: String,
+        /// The tensors there are.
+        known: Vec<String>,
+    },
+
+    /// Tensors below a name that aren't those of the module that was asked for.
+    #[error("{prefix:?} isn't an {expected}: {reason}; {hint}")]
+    Module {
+        /// What stands before the module's own names.
+        prefix: String,
+        /// The kind of module that was asked for: `nn.LSTM`.
+        expected: String,
+        /// What doesn't fit.
+        reason: String,
+        /// What the tensors could be.
+        hint: String,
     },
 
     /// Several layers with weights, where one is to be filled.

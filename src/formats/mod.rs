@@ -2,8 +2,8 @@
 //! what they share stands beside them.
 //!
 //! ```text
-//! keras
-//! hdf5, inflate
+//!                  keras
+//! safetensors      hdf5, inflate
 //! tensors, disk, limits, error
 //! ```
 
@@ -16,6 +16,9 @@ mod inflate;
 #[cfg(feature = "keras")]
 pub mod keras;
 mod limits;
+#[cfg(feature = "pytorch")]
+#[allow(dead_code, unused_imports)] // its reader comes next
+mod safetensors;
 mod tensors;
 
 pub use error::{LoadError, Problem};

@@ -27,6 +27,8 @@ impl fmt::Display for TensorInfo {
 }
 
 /// What the elements of a tensor are.
+// HDF5 alone has elements that aren't numbers.
+#[cfg_attr(not(feature = "keras"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Element {
     F16,
@@ -69,6 +71,13 @@ impl Element {
             Element::FixedText(_) | Element::Text => "text".into(),
             Element::Opaque(size) | Element::Other(size) => format!("elements of {size} bytes that aren't numbers"),
         }
+    }
+
+    /// Whether elements are floating-point numbers.
+    #[cfg(feature = "pytorch")]
+    #[allow(dead_code)]
+    pub(crate) fn is_float(self) -> bool {
+        matches!(self, Element::F16 | Element::BF16 | Element::F32 | Element::F64)
     }
 
     /// Whether elements are numbers that can be converted.
