@@ -2,13 +2,15 @@
 //! what they share stands beside them.
 //!
 //! ```text
-//!                  keras
+//! pytorch          keras
 //! safetensors      hdf5, inflate
-//! tensors, disk, limits, error
+//! gate_order, tensors, disk, limits, load_error, error, mismatch
 //! ```
 
 mod disk;
 mod error;
+#[cfg(feature = "pytorch")]
+mod gate_order;
 #[cfg(feature = "keras")]
 mod hdf5;
 #[cfg(feature = "keras")]
@@ -16,11 +18,17 @@ mod inflate;
 #[cfg(feature = "keras")]
 pub mod keras;
 mod limits;
+mod load_error;
+mod mismatch;
 #[cfg(feature = "pytorch")]
-#[allow(dead_code, unused_imports)] // its reader comes next
+pub mod pytorch;
+#[cfg(feature = "pytorch")]
 mod safetensors;
 mod tensors;
 
-pub use error::{LoadError, Problem};
+pub use error::Problem;
 pub use limits::Limits;
+pub use load_error::LoadError;
+#[cfg(feature = "pytorch")]
+pub use mismatch::Mismatch;
 pub use tensors::TensorInfo;

@@ -75,7 +75,6 @@ impl Element {
 
     /// Whether elements are floating-point numbers.
     #[cfg(feature = "pytorch")]
-    #[allow(dead_code)]
     pub(crate) fn is_float(self) -> bool {
         matches!(self, Element::F16 | Element::BF16 | Element::F32 | Element::F64)
     }
