@@ -32,7 +32,8 @@
 //! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
 //! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
 //!   [`Model::stream`].
-//! - **Models of Keras**, from their files: the module `keras` (feature `keras`).
+//! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
+//!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`).
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
 //!
@@ -193,6 +194,7 @@
 //! | feature | what it buys |
 //! |---|---|
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5` |
+//! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict` |
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one |
 //!
 //! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
@@ -215,7 +217,7 @@ mod cells;
 pub mod design;
 mod error;
 mod float;
-#[cfg(feature = "keras")]
+#[cfg(any(feature = "keras", feature = "pytorch"))]
 mod formats;
 mod gradients;
 mod graph;
@@ -253,6 +255,8 @@ pub use error::{Error, Result};
 pub use float::Float;
 #[cfg(feature = "keras")]
 pub use formats::keras;
+#[cfg(feature = "pytorch")]
+pub use formats::pytorch;
 pub use gradients::{Gradients, OutputGradient};
 pub use graph::{Model, Sequential};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};

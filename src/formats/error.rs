@@ -1,41 +1,7 @@
-//! Why a file was refused.
+//! What can be wrong with a file.
 
-use std::fmt;
-
+use super::mismatch::Mismatch;
 use crate::error::{Error, names};
-
-/// A file that was refused, and why.
-///
-/// Its message says all of it, so it has no [`source`](std::error::Error::source) that would say a part again.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoadError {
-    file: String,
-    problem: Box<Problem>,
-}
-
-impl LoadError {
-    pub(crate) fn new(file: &str, problem: Problem) -> Self {
-        LoadError { file: file.into(), problem: Box::new(problem) }
-    }
-
-    /// The file, as it was named.
-    pub fn file(&self) -> &str {
-        &self.file
-    }
-
-    /// What is wrong with it.
-    pub fn problem(&self) -> &Problem {
-        &self.problem
-    }
-}
-
-impl fmt::Display for LoadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.problem)
-    }
-}
-
-impl std::error::Error for LoadError {}
 
 /// What can be wrong with a file: a variant for each kind of refusal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -48,7 +14,7 @@ pub enum Problem {
         reason: String,
     },
 
-    /// Neither a `.keras` nor an HDF5 file.
+    /// A file of another format.
     #[error("not a model file: {found}; {hint}")]
     Format {
         /// What it looks like.
@@ -127,6 +93,13 @@ pub enum Problem {
         object: String,
         /// The feature.
         feature: &'static str,
+    },
+
+    /// A safetensors file that isn't sound.
+    #[error("the safetensors file is damaged: {reason}")]
+    Safetensors {
+        /// What is wrong.
+        reason: String,
     },
 
     /// A group, dataset or attribute that must be there and isn't.
@@ -330,6 +303,28 @@ pub enum Problem {
         name: String,
         /// The layers there are.
         known: Vec<String>,
+    },
+
+    /// A tensor asked for that isn't there.
+    #[error("there is no tensor {name:?}: {}", names(known))]
+    UnknownTensor {
+        /// What was asked for.
+        name: String,
+        /// The tensors there are.
+        known: Vec<String>,
+    },
+
+    /// Tensors below a name that aren't those of the module that was asked for.
+    #[error("{prefix:?} isn't an {expected}: {reason}; {hint}")]
+    Module {
+        /// What stands before the module's own names.
+        prefix: String,
+        /// The kind of module that was asked for: `nn.LSTM`.
+        expected: &'static str,
+        /// What doesn't fit.
+        reason: Box<Mismatch>,
+        /// What the tensors could be.
+        hint: String,
     },
 
     /// Several layers with weights, where one is to be filled.

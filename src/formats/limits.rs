@@ -1,12 +1,22 @@
 //! What a file may ask for.
 
-/// How much a file may hold before it is refused. The defaults suit any model that Keras writes.
+/// How much a file may hold before it is refused. The defaults suit any model that Keras writes, and any recurrent one of
+/// PyTorch's.
 ///
 /// ```
+/// # #[cfg(feature = "keras")]
+/// # {
 /// use recurrent::keras::{self, Limits, Options};
 /// let limits = Limits::new().file_bytes(1 << 20).inflated_bytes(1 << 24);
 /// let refused = keras::load_with::<f32>("model.keras", &Options::new().limits(limits));
 /// # assert!(refused.is_err());
+/// # }
+/// # #[cfg(feature = "pytorch")]
+/// # {
+/// use recurrent::pytorch;
+/// let refused = pytorch::File::open_with("model.safetensors", &pytorch::Limits::new().units(1 << 12));
+/// # assert!(refused.is_err());
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

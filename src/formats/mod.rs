@@ -1,10 +1,34 @@
-//! Model files of other frameworks: readers that trust nothing, and build this crate's layers through their builders.
+//! Files: readers that trust nothing, and build this crate's layers through their builders. Each format is a folder;
+//! what they share stands beside them.
+//!
+//! ```text
+//! pytorch          keras
+//! safetensors      hdf5, inflate
+//! gate_order, tensors, disk, limits, load_error, error, mismatch
+//! ```
 
+mod disk;
 mod error;
+#[cfg(feature = "pytorch")]
+mod gate_order;
+#[cfg(feature = "keras")]
 mod hdf5;
+#[cfg(feature = "keras")]
 mod inflate;
+#[cfg(feature = "keras")]
 pub mod keras;
 mod limits;
+mod load_error;
+mod mismatch;
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
+#[cfg(feature = "pytorch")]
+mod safetensors;
+mod tensors;
 
-pub use error::{LoadError, Problem};
+pub use error::Problem;
 pub use limits::Limits;
+pub use load_error::LoadError;
+#[cfg(feature = "pytorch")]
+pub use mismatch::Mismatch;
+pub use tensors::TensorInfo;

@@ -1,9 +1,10 @@
 //! Attributes of text.
 
 use super::bytes::{Cursor, at};
-use super::datatype::{Datatype, Element, byte_count, dataspace};
+use super::datatype::{Datatype, byte_count, dataspace};
 use super::{Hdf5, Object, Strings, damaged, object, text, unsupported};
 use crate::formats::error::Found;
+use crate::formats::tensors::Element;
 
 impl<'a> Hdf5<'a> {
     /// An attribute of text: one string or many; none if it has no elements.

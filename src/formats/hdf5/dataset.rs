@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use super::bytes::at;
 use super::chunks::{Chunks, Whole};
-use super::datatype::{Dataspace, Datatype, Element, byte_count, dataspace, half};
+use super::datatype::{Dataspace, Datatype, byte_count, dataspace};
 use super::filters::Filter;
 use super::{Hdf5, Object, damaged, object};
 use crate::formats::error::{Found, Problem};
+use crate::formats::tensors::{Element, Tensor};
 
 /// What a dataset is, by its header alone.
 #[derive(Debug)]
@@ -31,61 +32,9 @@ enum Storage<'a> {
     Chunked(Chunks),
 }
 
-/// The content of a dataset: checked to be whole, not yet converted.
-#[derive(Debug, Clone)]
-pub(crate) struct Tensor<'a> {
-    pub(crate) element: Element,
-    pub(crate) shape: Vec<usize>,
-    data: Cow<'a, [u8]>,
-    big_endian: bool,
-}
-
 impl Dataset<'_> {
     pub(crate) fn element(&self) -> Element {
         self.kind.element
-    }
-}
-
-impl Tensor<'_> {
-    /// The number of elements.
-    pub(crate) fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-
-    /// The numbers, in row order; nothing for other elements. Whole numbers of 8 bytes may not be exact in an f64;
-    /// `single` rounds them to f32 at once.
-    pub(crate) fn numbers(&self, single: bool) -> Box<dyn Iterator<Item = f64> + '_> {
-        let whole = move |number: i128| if single { f64::from(number as f32) } else { number as f64 };
-        match self.element {
-            Element::F16 => self.each(|bytes| half(u16::from_le_bytes(bytes)).into()),
-            Element::BF16 => self.each(|bytes| f32::from_bits(u32::from(u16::from_le_bytes(bytes)) << 16).into()),
-            Element::F32 => self.each(|bytes| f32::from_le_bytes(bytes).into()),
-            Element::F64 => self.each(f64::from_le_bytes),
-            Element::Integer { size, signed } | Element::Enumeration { size, signed } => match (size, signed) {
-                (1, true) => self.each(|bytes| i8::from_le_bytes(bytes).into()),
-                (1, false) => self.each(|bytes| u8::from_le_bytes(bytes).into()),
-                (2, true) => self.each(|bytes| i16::from_le_bytes(bytes).into()),
-                (2, false) => self.each(|bytes| u16::from_le_bytes(bytes).into()),
-                (4, true) => self.each(move |bytes| whole(i32::from_le_bytes(bytes).into())),
-                (4, false) => self.each(move |bytes| whole(u32::from_le_bytes(bytes).into())),
-                (8, true) => self.each(move |bytes| whole(i64::from_le_bytes(bytes).into())),
-                (8, false) => self.each(move |bytes| whole(u64::from_le_bytes(bytes).into())),
-                _ => Box::new(std::iter::empty()),
-            },
-            _ => Box::new(std::iter::empty()),
-        }
-    }
-
-    /// Each element's bytes, from the lowest to the highest, converted.
-    fn each<const N: usize>(&self, convert: impl Fn([u8; N]) -> f64 + 'static) -> Box<dyn Iterator<Item = f64> + '_> {
-        let elements = self.data.as_chunks::<N>().0.iter();
-        match self.big_endian {
-            false => Box::new(elements.map(move |&bytes| convert(bytes))),
-            true => Box::new(elements.map(move |&(mut bytes)| {
-                bytes.reverse();
-                convert(bytes)
-            })),
-        }
     }
 }
 

@@ -3,61 +3,7 @@
 use super::bytes::Cursor;
 use super::damaged;
 use crate::formats::error::Found;
-
-/// What the elements of a dataset or attribute are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Element {
-    F16,
-    /// The upper half of an f32; HDF5 has no type of its own for it: Keras marks it by an attribute.
-    BF16,
-    F32,
-    F64,
-    /// Whole numbers of this many bytes.
-    Integer {
-        size: usize,
-        signed: bool,
-    },
-    /// Whole numbers with names: h5py's way to write true and false, in one byte.
-    Enumeration {
-        size: usize,
-        signed: bool,
-    },
-    /// Text of this many bytes, filled up behind.
-    FixedText(usize),
-    /// Text that stands in a global heap.
-    Text,
-    /// Bytes without a meaning, this many.
-    Opaque(usize),
-    /// Anything else, of this many bytes.
-    Other(usize),
-}
-
-impl Element {
-    /// The name, in numpy's words where there is one.
-    pub(crate) fn name(self) -> String {
-        match self {
-            Element::F16 => "float16".into(),
-            Element::BF16 => "bfloat16".into(),
-            Element::F32 => "float32".into(),
-            Element::F64 => "float64".into(),
-            Element::Enumeration { size: 1, .. } => "bool".into(),
-            Element::Integer { size, signed } | Element::Enumeration { size, signed } => {
-                format!("{}int{}", if signed { "" } else { "u" }, size.saturating_mul(8))
-            }
-            Element::FixedText(_) | Element::Text => "text".into(),
-            Element::Opaque(size) | Element::Other(size) => format!("elements of {size} bytes that aren't numbers"),
-        }
-    }
-
-    /// Whether elements are numbers that can be converted.
-    pub(crate) fn is_number(self) -> bool {
-        match self {
-            Element::F16 | Element::BF16 | Element::F32 | Element::F64 => true,
-            Element::Integer { size, .. } | Element::Enumeration { size, .. } => matches!(size, 1 | 2 | 4 | 8),
-            _ => false,
-        }
-    }
-}
+use crate::formats::tensors::Element;
 
 /// An element type with its size and byte order.
 #[derive(Debug, Clone, Copy)]
@@ -154,38 +100,4 @@ pub(super) fn dataspace(cursor: &mut Cursor<'_>, length_size: usize) -> Found<Da
 /// The bytes of that many elements.
 pub(super) fn byte_count(shape: &[usize], size: usize) -> Option<usize> {
     shape.iter().try_fold(size, |bytes, &dimension| bytes.checked_mul(dimension))
-}
-
-/// A number of 16 bits with 5 of exponent, exactly.
-pub(super) fn half(bits: u16) -> f32 {
-    let (exponent, fraction) = (bits >> 10 & 0x1f, u32::from(bits & 0x3ff));
-    let magnitude = match exponent {
-        // Subnormal: multiples of 2^-24.
-        0 => fraction as f32 * f32::from_bits((127 - 24) << 23),
-        0x1f => f32::from_bits(0x7f80_0000 | fraction << 13),
-        exponent => f32::from_bits((u32::from(exponent) + 127 - 15) << 23 | fraction << 13),
-    };
-    f32::from_bits(magnitude.to_bits() | u32::from(bits & 0x8000) << 16)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::half;
-
-    /// Against the definition: (-1)^s 2^(e - 15) (1 + f / 1024), for all numbers that there are.
-    #[test]
-    fn halves() {
-        for bits in 0..=u16::MAX {
-            let (sign, exponent, fraction) = (bits >> 15, i32::from(bits >> 10 & 0x1f), f64::from(bits & 0x3ff));
-            let magnitude = match exponent {
-                0 => fraction * 2_f64.powi(-24),
-                31 if fraction == 0.0 => f64::INFINITY,
-                31 => f64::NAN,
-                _ => (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
-            };
-            let expected = if sign == 1 { -magnitude } else { magnitude };
-            let given = f64::from(half(bits));
-            assert!(given.to_bits() == expected.to_bits() || given.is_nan() && expected.is_nan(), "{bits:#06x}");
-        }
-    }
 }

@@ -36,8 +36,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::bytes::{Cursor, at};
-pub(crate) use self::dataset::Tensor;
-pub(crate) use self::datatype::Element;
 use self::tree::Children;
 use super::error::{Found, Problem};
 use super::limits::Limits;

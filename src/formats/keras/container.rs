@@ -1,13 +1,12 @@
 //! From bytes on a disk to the parts of a model file.
 
-use std::fs::File;
-use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
 use super::Options;
+use crate::formats::disk::read;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::Hdf5;
 use crate::formats::inflate::{Wrapping, inflate};
@@ -15,27 +14,6 @@ use crate::formats::inflate::{Wrapping, inflate};
 const CONFIG: &str = "config.json";
 const METADATA: &str = "metadata.json";
 const WEIGHTS: &str = "model.weights.h5";
-
-/// All bytes of a file, within the limit.
-pub(super) fn read(path: &Path, options: &Options) -> Found<Vec<u8>> {
-    let io = |error: std::io::Error| Problem::Io { reason: error.to_string() };
-    let file = File::open(path).map_err(io)?;
-    let limit = options.limits.file_bytes;
-    let length = file.metadata().map_err(io)?.len();
-    let refuse = |given| Err(Problem::Limit { what: "file_bytes", limit, given });
-    if length > limit {
-        return refuse(length);
-    }
-    // What isn't an ordinary file may tell no length, or a wrong one.
-    let mut bytes = Vec::new();
-    let expected = usize::try_from(length).unwrap_or(0);
-    bytes.try_reserve_exact(expected).map_err(|_| Problem::Io { reason: format!("no memory for {length} bytes") })?;
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return refuse(bytes.len() as u64);
-    }
-    Ok(bytes)
-}
 
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
@@ -113,8 +91,9 @@ impl Parts {
             return Err(Problem::MissingMember { member: WEIGHTS });
         }
         let metadata = path.join(METADATA);
-        let metadata = if metadata.is_file() { Some(read(&metadata, options)?) } else { None };
-        let (config, weights) = (read(&path.join(CONFIG), options)?, read(&path.join(WEIGHTS), options)?);
+        let metadata = if metadata.is_file() { Some(read(&metadata, &options.limits)?) } else { None };
+        let (config, weights) =
+            (read(&path.join(CONFIG), &options.limits)?, read(&path.join(WEIGHTS), &options.limits)?);
         check_digest(&weights, options)?;
         Ok(Parts { metadata, config: Some(config), weights: weights.into() })
     }

@@ -4,11 +4,15 @@ use std::path::Path;
 
 use ndarray::ArrayD;
 
+#[cfg(doc)]
+use super::Problem;
 use super::container::{self, Parts};
 use super::weights::Weights;
-use super::{Contents, LoadError, Options, Problem, hand_built};
+use super::{Contents, LoadError, Options, hand_built};
 use crate::float::Float;
+use crate::formats::disk;
 use crate::formats::error::Found;
+use crate::formats::tensors::TensorInfo;
 use crate::graph::Model;
 use crate::layers::Layer;
 
@@ -43,24 +47,6 @@ pub struct File {
     options: Options,
 }
 
-/// A tensor of a file: where it is, and what it holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct TensorInfo {
-    /// Its path in the HDF5 data, as [`File::tensor`] takes it: `layers/lstm/cell/vars/0`.
-    pub path: String,
-    /// Its shape; without a dimension for a single number.
-    pub shape: Vec<usize>,
-    /// The type of its elements, in numpy's words: `float32`.
-    pub dtype: String,
-}
-
-impl std::fmt::Display for TensorInfo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {} {:?}", self.path, self.dtype, self.shape)
-    }
-}
-
 impl File {
     /// Opens a file with the default options.
     ///
@@ -80,7 +66,7 @@ impl File {
         let parts = || match path.is_dir() {
             true => Parts::open_folder(path, options),
             false => {
-                let bytes = container::read(path, options)?;
+                let bytes = disk::read(path, &options.limits)?;
                 container::check_digest(&bytes, options)?;
                 Parts::open(bytes, options)
             }
@@ -108,7 +94,7 @@ impl File {
     ) -> Result<Self, LoadError> {
         let (config, weights) = (config.as_ref(), weights.as_ref());
         let read = |path: &Path| {
-            container::read(path, options).map_err(|problem| LoadError::new(&path.display().to_string(), problem))
+            disk::read(path, &options.limits).map_err(|problem| LoadError::new(&path.display().to_string(), problem))
         };
         Self::from_parts(&weights.display().to_string(), read(config)?, read(weights)?, options)
     }
@@ -119,7 +105,7 @@ impl File {
     /// Those of [`open_with`](File::open_with).
     pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
         Self::of(name, options, || {
-            check_size(bytes.len() as u64, options)?;
+            disk::check_size(bytes.len() as u64, &options.limits)?;
             container::check_digest(&bytes, options)?;
             Parts::open(bytes, options)
         })
@@ -132,7 +118,7 @@ impl File {
     /// [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights.
     pub fn from_parts(name: &str, config: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
         Self::of(name, options, || {
-            check_size((config.len() as u64).saturating_add(weights.len() as u64), options)?;
+            disk::check_size((config.len() as u64).saturating_add(weights.len() as u64), &options.limits)?;
             container::check_digest(&weights, options)?;
             Ok(Parts::new(config, weights))
         })
@@ -229,9 +215,4 @@ impl File {
             .and_then(|contents| go(&contents))
             .map_err(|problem| LoadError::new(&self.name, problem))
     }
-}
-
-fn check_size(given: u64, options: &Options) -> Found<()> {
-    let limit = options.limits.file_bytes;
-    if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
 }

@@ -40,9 +40,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-pub use self::file::{File, TensorInfo};
+pub use self::file::File;
 pub use self::options::Options;
-pub use super::{Limits, LoadError, Problem};
+pub use super::{Limits, LoadError, Problem, TensorInfo};
 
 use self::classes::Reader;
 use self::container::Parts;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
 
-use super::{Options, TensorInfo};
+use super::Options;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
-use crate::formats::hdf5::{Element, Hdf5, Object, Tensor};
+use crate::formats::hdf5::{Hdf5, Object};
+use crate::formats::tensors::{Element, Tensor, TensorInfo};
 
 /// The weights of a file, and which of them have been read.
 pub(super) struct Weights<'a> {
@@ -232,28 +233,7 @@ impl<'a> Weights<'a> {
     fn convert<T: Float>(&self, layer: &str, path: &str, mut tensor: Tensor<'_>) -> Found<ArrayD<T>> {
         tensor.element = self.meant(tensor.element);
         // As Keras does it: it casts whatever numbers it finds to the layer's type.
-        if !tensor.element.is_number() {
-            let (expected, found) = ("numbers", tensor.element.name());
-            return Err(Problem::TensorType { tensor: path.into(), expected, found });
-        }
-        let mut values: Vec<T> = Vec::new();
-        // As many as there are bytes for.
-        values.try_reserve_exact(tensor.len()).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
-        values.extend(tensor.numbers(size_of::<T>() == 4).map(T::from_f64));
-        if self.options.finite_only
-            && let Some((index, value)) = values.iter().enumerate().find(|(_, value)| !value.is_finite())
-        {
-            let value = value.into_f64();
-            return Err(Problem::NonFinite { layer: layer.into(), tensor: path.into(), index, value });
-        }
-        let (shape, found) = (tensor.shape.clone(), tensor.shape.clone());
-        ArrayD::from_shape_vec(shape, values).map_err(|_| Problem::TensorShape {
-            layer: layer.into(),
-            weight: String::new(),
-            tensor: path.into(),
-            expected: "its own size".into(),
-            found,
-        })
+        tensor.array(layer, path, self.options.finite_only)
     }
 
     /// What elements mean: legacy files have no word for bfloat16, whose bytes stand there without a meaning.

@@ -31,12 +31,12 @@ pub(crate) struct Normalization<T> {
 /// Each step's features, normalized: Keras's `LayerNormalization` over the last axis. Its weights, `gamma` of ones and
 /// `beta` of zeros, are the model's.
 #[derive(Debug, Clone)]
-pub struct LayerNormalization<T>(pub(in crate::graph) Normalization<T>);
+pub struct LayerNormalization<T>(pub(crate) Normalization<T>);
 
 /// Each feature, normalized by the mean and the variance that training elsewhere has left: Keras's `BatchNormalization`
 /// over the last axis. Its weights, `gamma`, `beta`, `moving_mean` and `moving_variance`, are the model's.
 #[derive(Debug, Clone)]
-pub struct BatchNormalization<T>(pub(in crate::graph) Normalization<T>);
+pub struct BatchNormalization<T>(pub(crate) Normalization<T>);
 
 impl<T: Float> LayerNormalization<T> {
     /// Of so many features, with Keras's epsilon of 0.001.
@@ -65,6 +65,15 @@ impl<T: Float> BatchNormalization<T> {
         let (mean, variance) = (ArrayD::zeros(vec![features]), ArrayD::ones(vec![features]));
         let statistics = Statistics::moving(mean, variance, T::from_f64(EPSILON));
         Normalization::over_features(features, statistics).map(BatchNormalization)
+    }
+
+    /// The number that is added to the variance.
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        if let Statistics::Moving(moving) = &mut self.0.statistics {
+            moving.epsilon = T::from_f64(epsilon);
+        }
+        self.0.fold();
+        self
     }
 }
 

@@ -1,0 +1,40 @@
+//! The container [safetensors](https://github.com/huggingface/safetensors): a header of JSON that tells name, type, shape
+//! and place of each tensor, and their bytes behind it.
+//!
+//! ```text
+//! 8 bytes      the header's length, lowest byte first
+//! header       {"__metadata__": {"key": "text", ..}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..}
+//! data         the tensors' elements in row order, lowest byte first; offsets count from here
+//! ```
+
+mod read;
+
+pub(crate) use self::read::Safetensors;
+
+use super::tensors::Element;
+
+/// The key of the texts beside the tensors.
+const METADATA: &str = "__metadata__";
+
+/// The types of elements, by their names in the header, with their sizes.
+const TYPES: [(&str, Element, usize); 13] = [
+    ("F64", Element::F64, 8),
+    ("F32", Element::F32, 4),
+    ("F16", Element::F16, 2),
+    ("BF16", Element::BF16, 2),
+    ("I64", Element::Integer { size: 8, signed: true }, 8),
+    ("U64", Element::Integer { size: 8, signed: false }, 8),
+    ("I32", Element::Integer { size: 4, signed: true }, 4),
+    ("U32", Element::Integer { size: 4, signed: false }, 4),
+    ("I16", Element::Integer { size: 2, signed: true }, 2),
+    ("U16", Element::Integer { size: 2, signed: false }, 2),
+    ("I8", Element::Integer { size: 1, signed: true }, 1),
+    ("U8", Element::Integer { size: 1, signed: false }, 1),
+    ("BOOL", Element::Enumeration { size: 1, signed: false }, 1),
+];
+
+/// As many as PyTorch has.
+const MOST_DIMENSIONS: usize = 64;
+
+#[cfg(test)]
+mod tests;

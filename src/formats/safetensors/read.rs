@@ -1,0 +1,199 @@
+//! Reading, without trust.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use serde_core::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::{METADATA, MOST_DIMENSIONS, TYPES};
+use crate::formats::error::{Found, Problem, within};
+use crate::formats::limits::Limits;
+use crate::formats::tensors::{Element, Tensor, TensorInfo};
+
+/// A file taken apart: what its header says, checked against its bytes.
+#[derive(Debug)]
+pub(crate) struct Safetensors {
+    bytes: Vec<u8>,
+    /// Where the tensors' bytes begin.
+    start: usize,
+    /// The texts beside the tensors.
+    metadata: Option<Vec<(String, String)>>,
+    /// By name, in order.
+    tensors: Vec<Described>,
+}
+
+/// A tensor as the header describes it.
+#[derive(Debug)]
+struct Described {
+    name: String,
+    element: Element,
+    shape: Vec<usize>,
+    range: Range<usize>,
+}
+
+impl Safetensors {
+    /// Checks all that the header says: tensors must fill the data, one behind the other, without a hole.
+    pub(crate) fn new(bytes: Vec<u8>, limits: &Limits) -> Found<Self> {
+        let (length, rest) =
+            bytes.split_first_chunk::<8>().ok_or_else(|| damaged("it ends before the header's length"))?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if length > rest.len() {
+            return Err(damaged("the header reaches beyond the end"));
+        }
+        within("config_bytes", length, limits.config_bytes)?;
+        let header = &rest[..length];
+        if header.first() != Some(&b'{') {
+            return Err(damaged("the header isn't an object"));
+        }
+        let Members(members): Members<Members<Value>> = serde_json::from_slice(header).map_err(|error| {
+            let (member, reason) = ("the header", error.to_string());
+            Problem::Json { member, reason }
+        })?;
+        let mut file = Safetensors { start: 8 + length, metadata: None, tensors: Vec::new(), bytes: Vec::new() };
+        for (name, Members(fields)) in members {
+            if name != METADATA {
+                within("tensors", file.tensors.len() + 1, limits.tensors)?;
+                file.tensors.push(Described::new(name, fields)?);
+            } else if file.metadata.replace(texts(fields)?).is_some() {
+                return Err(damaged("there are two entries __metadata__"));
+            }
+        }
+        file.bytes = bytes;
+        file.check_places()?;
+        file.tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        match file.tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            Some(pair) => Err(damaged(format!("there are two tensors {:?}", pair[0].name))),
+            None => Ok(file),
+        }
+    }
+
+    /// That each byte of the data belongs to one tensor.
+    fn check_places(&self) -> Found<()> {
+        let mut ranges: Vec<(&Range<usize>, &str)> = self.tensors.iter().map(|t| (&t.range, &t.name[..])).collect();
+        ranges.sort_by_key(|(range, _)| (range.start, range.end));
+        let mut end = 0;
+        for (range, name) in ranges {
+            if range.start != end {
+                let what = if range.start < end { "overlaps another tensor" } else { "stands behind a hole" };
+                return Err(damaged(format!("tensor {name:?} {what}")));
+            }
+            end = range.end;
+        }
+        let size = self.bytes.len() - self.start;
+        if end == size {
+            return Ok(());
+        }
+        let what = if end > size { "the data end before the last tensor does" } else { "there are bytes of no tensor" };
+        Err(damaged(what))
+    }
+
+    /// The texts beside the tensors, by their keys.
+    pub(crate) fn metadata(&self) -> &[(String, String)] {
+        self.metadata.as_deref().unwrap_or_default()
+    }
+
+    /// What tensors there are, sorted by name.
+    pub(crate) fn tensors(&self) -> Vec<TensorInfo> {
+        let info = |tensor: &Described| TensorInfo {
+            path: tensor.name.clone(),
+            shape: tensor.shape.clone(),
+            dtype: tensor.element.name(),
+        };
+        self.tensors.iter().map(info).collect()
+    }
+
+    /// A tensor by its name.
+    pub(crate) fn tensor(&self, name: &str) -> Option<Tensor<'_>> {
+        let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
+        let Described { element, shape, range, .. } = self.tensors.get(index)?;
+        let data = Cow::Borrowed(self.bytes.get(self.start..)?.get(range.clone())?);
+        Some(Tensor { element: *element, shape: shape.clone(), data, big_endian: false })
+    }
+}
+
+impl Described {
+    fn new(name: String, fields: Vec<(String, Value)>) -> Found<Self> {
+        let wrong = |what: &str| damaged(format!("tensor {name:?}: {what}"));
+        let (mut dtype, mut shape, mut offsets) = (None, None, None);
+        for (key, value) in &fields {
+            let place = match &key[..] {
+                "dtype" => &mut dtype,
+                "shape" => &mut shape,
+                "data_offsets" => &mut offsets,
+                _ => return Err(wrong(&format!("its description has an entry {key:?}, which isn't known"))),
+            };
+            if place.replace(value).is_some() {
+                return Err(wrong(&format!("its description has two entries {key:?}")));
+            }
+        }
+        let dtype = dtype.and_then(Value::as_str).ok_or_else(|| wrong("its dtype isn't a name"))?;
+        let &(_, element, size) = TYPES.iter().find(|(known, ..)| *known == dtype).ok_or_else(|| {
+            let expected = "float16 to float64, bfloat16, whole numbers or bool";
+            Problem::TensorType { tensor: name.clone(), expected, found: dtype.into() }
+        })?;
+        let shape = sizes(shape).ok_or_else(|| wrong("its shape isn't a list of sizes"))?;
+        if shape.len() > MOST_DIMENSIONS {
+            return Err(wrong(&format!("it has more than {MOST_DIMENSIONS} dimensions")));
+        }
+        let range = match sizes(offsets).as_deref() {
+            Some(&[start, end]) if start <= end => start..end,
+            _ => return Err(wrong("its data_offsets aren't a start and an end")),
+        };
+        let bytes = shape.iter().try_fold(size, |bytes, &dimension| bytes.checked_mul(dimension));
+        if bytes != Some(range.len()) {
+            return Err(wrong(&format!("{} bytes aren't {dtype} {shape:?}", range.len())));
+        }
+        Ok(Described { name, element, shape, range })
+    }
+}
+
+/// A list of sizes.
+fn sizes(value: Option<&Value>) -> Option<Vec<usize>> {
+    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
+    value?.as_array()?.iter().map(number).collect()
+}
+
+fn texts(fields: Vec<(String, Value)>) -> Found<Vec<(String, String)>> {
+    let mut texts: Vec<(String, String)> = Vec::with_capacity(fields.len());
+    for (key, value) in fields {
+        let Value::String(text) = value else {
+            return Err(damaged(format!("__metadata__ holds something else than text at {key:?}")));
+        };
+        texts.push((key, text));
+    }
+    texts.sort();
+    match texts.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(damaged(format!("__metadata__ has two entries {:?}", pair[0].0))),
+        None => Ok(texts),
+    }
+}
+
+fn damaged(reason: impl Into<String>) -> Problem {
+    Problem::Safetensors { reason: reason.into() }
+}
+
+/// The members of an object, in order, those of equal names too, which a map would lose.
+struct Members<V>(Vec<(String, V)>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for All<V> {
+            type Value = Members<V>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<V>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(All(PhantomData))
+    }
+}
