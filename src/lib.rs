@@ -213,6 +213,7 @@ mod activation;
 mod aligned;
 mod buffers;
 mod cells;
+mod config;
 #[cfg(doc)]
 pub mod design;
 mod error;

@@ -8,9 +8,9 @@ mod data;
 
 use data::{Element, Outcome, close, flag, list, size, text_of};
 use ndarray::prelude::*;
+use recurrent::model::AnyLayer;
 use recurrent::pytorch::{File, LoadError};
 use recurrent::training::Tape;
-use recurrent::model::AnyLayer;
 use recurrent::{Activation, Gradients, Layer, Model, OutputGradient, Parameters, Run, State, Stream};
 use serde_json::Value;
 

@@ -1,6 +1,9 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, mask_widths};
+use super::{
+    BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, described, mask_widths,
+};
+use crate::config::{Config, ConfigError, Described, Tensors};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -181,6 +184,42 @@ impl<T: Float> StackedCellsBuilder<T> {
     }
 }
 
+impl<T: Float> StackedCells<T> {
+    /// The stack of a description, and of these weights.
+    pub(super) fn read(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        if described.class() != "StackedRNNCells" {
+            return Err(described.wrong_class("StackedRNNCells"));
+        }
+        described.read(|options| {
+            let expected = "a list of cells";
+            let mut builder = StackedCells::builder();
+            for (i, cell) in options.list("cells", expected)?.iter().enumerate() {
+                let cell = read_cell(&cell.config("a cell")?, &mut tensors.nested(&i.to_string()))?;
+                builder.cells.push(cell);
+            }
+            builder.build().map_err(|error| options.refused(error))
+        })
+    }
+}
+
+/// What follows from the list of cells: one of a description.
+macro_rules! list_readers {
+    ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
+        fn read_cell<T: Float>(
+            described: &Described<'_>,
+            tensors: &mut Tensors<'_, T>,
+        ) -> Result<Box<dyn StackCell<T>>, ConfigError> {
+            match described.class().strip_suffix("Cell") {
+                $(Some($class) => {
+                    described.read(|options| Ok(Box::new(described::read::<super::$cell<T>>(options, tensors)?) as _))
+                })*
+                _ => Ok(Box::new(StackedCells::read(described, tensors)?)),
+            }
+        }
+    };
+}
+super::each_cell!(list_readers);
+
 impl<T: Float> Cell for StackedCells<T> {
     type Elem = T;
 
@@ -238,6 +277,11 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let cells = self.cells.iter().map(|part| part.cell.describe()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Config::new("StackedRNNCells").with("cells", cells))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -8,6 +8,9 @@ use ndarray::{Array1, Array2, ArrayRef2};
 use super::{Layer, builder, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError, activations};
+#[cfg(feature = "file")]
+use crate::config::{Options, Tensors};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::initializers::Initializer;
@@ -54,6 +57,14 @@ pub struct Dense<T: Float = f32> {
     layout: Arc<StateLayout>,
     packed: DenseKernel<T>,
     stamp: Stamp,
+    told: Told,
+}
+
+/// What the builder was told that doesn't show, the seeds that were drawn among it.
+#[derive(Debug, Clone)]
+struct Told {
+    kernel_initializer: Initializer,
+    bias_initializer: Initializer,
 }
 
 /// Takes the options of a [`Dense`] under Keras's names.
@@ -139,13 +150,35 @@ impl<T: Float> Dense<T> {
             self.kernel.map(cast),
             self.bias.as_ref().map(|bias| bias.map(cast)),
             self.activation.clone(),
+            self.told.clone(),
         )
     }
 
+    /// The layer of these options, with these weights.
+    #[cfg(feature = "file")]
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        let initializer = |name| Initializer::read(&options.need(name, "an initializer")?);
+        let told = Told {
+            kernel_initializer: initializer("kernel_initializer")?,
+            bias_initializer: initializer("bias_initializer")?,
+        };
+        let (rows, units) = (options.size("input_size")?, options.size("units")?);
+        let activation = activations::read(&options.need("activation", "an activation")?)?;
+        let use_bias = options.flag("use_bias")?;
+        let refused = |error| options.refused(error);
+        tensors.check("kernel", &[rows, units])?;
+        Dense::<T>::builder(rows, units).activation(activation.clone()).check().map_err(refused)?;
+        let shaped = |values| Array2::from_shape_vec((rows, units), values);
+        let kernel = shaped(tensors.take("kernel", &[rows, units])?)
+            .map_err(|_| refused(Error::TensorTooLarge { shape: vec![rows, units] }))?;
+        let bias = use_bias.then(|| tensors.take("bias", &[units])).transpose()?.map(Array1::from_vec);
+        Ok(Dense::from_weights(kernel, bias, activation, told))
+    }
+
     /// Both arrays in standard layout.
-    fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation) -> Self {
+    fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation, told: Told) -> Self {
         let packed = DenseKernel::new(kernel.nrows(), kernel.ncols());
-        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed, stamp: Stamp::new() };
+        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed, stamp: Stamp::new(), told };
         layer.pack();
         layer
     }
@@ -212,18 +245,24 @@ impl<T: Float> DenseBuilder<'_, T> {
     /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
     /// activation's or initializer's own error.
     pub fn build(mut self) -> Result<Dense<T>> {
+        self.check()?;
+        let (rows, units) = (self.input_size, self.units);
+        let kernel_initializer = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
+        let bias_initializer = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
+        let kernel = builder::matrix(kernel_initializer.initialize(&[rows, units])?);
+        let bias = match self.use_bias {
+            true => Some(bias_initializer.initialize(&[units])?.iter().copied().collect()),
+            false => None,
+        };
+        Ok(Dense::from_weights(kernel, bias, self.activation, Told { kernel_initializer, bias_initializer }))
+    }
+
+    /// All that can be wrong before a number is drawn.
+    fn check(&self) -> Result<()> {
         let (rows, units) = (self.input_size, self.units);
         builder::check_activation(&self.activation)?;
         let packed = DenseKernel::<T>::packed_len(rows, units);
-        builder::check_sizes::<T>((rows, units, 1), [("kernel", &[rows, units][..])], packed)?;
-        let kernel = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
-        let bias = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
-        let kernel = builder::matrix(kernel.initialize(&[rows, units])?);
-        let bias = match self.use_bias {
-            true => Some(bias.initialize(&[units])?.iter().copied().collect()),
-            false => None,
-        };
-        Ok(Dense::from_weights(kernel, bias, self.activation))
+        builder::check_sizes::<T>((rows, units, 1), [("kernel", &[rows, units][..])], packed)
     }
 }
 
@@ -248,6 +287,17 @@ impl<T: Float> Parameters<T> for Dense<T> {
         }
         self.pack();
         Ok(())
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let (input_size, units) = self.kernel.dim();
+        Ok(Config::new("Dense")
+            .with("input_size", input_size)
+            .with("units", units)
+            .with("activation", activations::describe(&self.activation)?)
+            .with("use_bias", self.bias.is_some())
+            .with("kernel_initializer", self.told.kernel_initializer.describe()?)
+            .with("bias_initializer", self.told.bias_initializer.describe()?))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

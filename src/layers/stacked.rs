@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::flow::{Buffers, Flow, Group, steps_at_once};
 use super::{Layer, summary};
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
@@ -90,6 +91,13 @@ impl<T: Float> StackedBuilder<T> {
     /// Adds a layer behind the others.
     pub fn layer(mut self, layer: impl Layer<T>) -> Self {
         self.layers.push(Box::new(layer));
+        self
+    }
+
+    /// [`layer`](Self::layer) of one that has its box.
+    #[cfg(feature = "file")]
+    pub(crate) fn boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
+        self.layers.push(layer);
         self
     }
 
@@ -231,6 +239,17 @@ impl<T: Float> Parameters<T> for Stacked<T> {
         self.parts
             .iter_mut()
             .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let layers = self.parts.iter().map(|part| part.layer.describe()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Config::new("Stacked").with("return_state", self.spec.returns_state).with("layers", layers))
+    }
+
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_stored(visitor));
+        }
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

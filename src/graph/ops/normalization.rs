@@ -4,6 +4,7 @@ use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients;
@@ -123,6 +124,16 @@ impl<'a, T: Float> NormalizationSums<'a, T> {
 impl<T: Float> Operation<T> for Normalization<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let (class, epsilon) = match &self.statistics {
+            Statistics::Own { epsilon } => ("LayerNormalization", *epsilon),
+            Statistics::Moving(moving) => ("BatchNormalization", moving.epsilon.into_f64()),
+        };
+        let config = Config::new(class).with("axis", self.axes.clone()).with("shape", self.shape.clone());
+        let config = config.with("scale", self.gamma.is_some()).with("center", self.beta.is_some());
+        Ok(config.with("epsilon", epsilon))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
