@@ -87,6 +87,16 @@
 //! **Training on**: PyTorch's optimizers move both biases of an LSTM by the same gradient, and so their sum twice as far as
 //! ours do.
 //!
+//! # Back
+//!
+//! [`save`](super::save) writes what `load_state_dict` takes in strict mode, for all that is read:
+//!
+//! | here | PyTorch |
+//! |---|---|
+//! | `pytorch::save("m.safetensors", &[("encoder", &encoder), ("head", &head)])?` | `model.load_state_dict(safetensors.torch.load_file("m.safetensors"))` |
+//! | `pytorch::save("m.safetensors", &[("cell", &pytorch::OneStep(&lstm))])?` | the same for an `nn.LSTMCell` |
+//! | an `Lstm`'s or a `SimpleRnn`'s `bias` | `bias_ih_l0`; `bias_hh_l0` is zeros |
+//!
 //! # Numbers
 //!
 //! A layer is of f32 or f64, whatever the file holds: float16 and bfloat16 are widened, exactly; an f32 is exact in f64;

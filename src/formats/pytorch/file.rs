@@ -6,9 +6,10 @@ use std::path::Path;
 
 use ndarray::ArrayD;
 
+use super::build::{self, join};
+use super::format;
 use super::modules::{Kind, Matrix, Norm, Shapes, candidates};
 use super::recurrent_module::{Cell, Recurrent};
-use super::{build, format};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::disk;
@@ -319,10 +320,6 @@ fn named(mut mismatch: Mismatch, prefix: &str) -> Mismatch {
         NoSuchPrefix => {}
     }
     mismatch
-}
-
-fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.into() } else { format!("{prefix}.{name}") }
 }
 
 /// The module's name and the tensor's own.

@@ -23,6 +23,9 @@ mod file;
 mod format;
 mod modules;
 mod recurrent_module;
+mod save;
+mod written;
 
 pub use self::file::File;
-pub use super::{Limits, LoadError, Mismatch, Problem, TensorInfo};
+pub use self::save::{Module, OneStep, save};
+pub use super::{Limits, LoadError, Mismatch, Problem, SaveError, TensorInfo};

@@ -8,8 +8,10 @@
 //! ```
 
 mod read;
+mod write;
 
 pub(crate) use self::read::Safetensors;
+pub(crate) use self::write::{Entry, write};
 
 use super::tensors::Element;
 

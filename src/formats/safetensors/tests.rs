@@ -2,7 +2,7 @@
 
 use ndarray::{arr0, array};
 
-use super::Safetensors;
+use super::{Entry, Safetensors, write};
 use crate::formats::error::Problem;
 use crate::formats::limits::Limits;
 
@@ -36,6 +36,24 @@ fn numbers_of_each_type() {
     assert_eq!(values("c"), array![[-3.0]].into_dyn());
     assert_eq!(values("d").shape(), [0, 4]);
     assert!(read.tensor("f").is_none());
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let entry = |name: &str, array| Entry { name: name.into(), array };
+    let (b, a) = (array![[1.5_f32, -0.0], [f32::MIN_POSITIVE, 3.0]].into_dyn(), arr0(7.0).into_dyn());
+    let mut tensors = [entry("b \"é\"", b.clone()), entry("a", a.clone())];
+    let mut bytes = Vec::new();
+    write(&mut bytes, &[("format", "p\nt".into())], &mut tensors).expect("into memory");
+    let mut again = Vec::new();
+    tensors.reverse();
+    write(&mut again, &[("format", "p\nt".into())], &mut tensors).expect("into memory");
+    assert_eq!(bytes, again, "whatever the order");
+    let read = Safetensors::new(bytes, &Limits::new()).expect("sound");
+    assert_eq!(read.metadata(), [("format".to_string(), "p\nt".to_string())]);
+    let values = |name: &str| read.tensor(name).expect("there").array::<f32>("", name, false).expect("numbers");
+    assert_eq!((values("a"), values("b \"é\"")), (a, b));
+    assert!(values("b \"é\"")[[0, 1]].is_sign_negative());
 }
 
 #[test]
