@@ -1,5 +1,5 @@
-//! What is written for PyTorch: read again it is the same, and `tests/golden/pytorch/round_trip.py` has had PyTorch take
-//! the very bytes.
+//! What is written for PyTorch: read again it is the same, and `tests/golden/pytorch/round_trip.py` has had PyTorch
+//! take the very bytes.
 #![cfg(feature = "pytorch")]
 
 use std::path::{Path, PathBuf};

@@ -17,7 +17,8 @@ use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
 
 /// Writes modules into a safetensors file whose tensors `load_state_dict` takes (strict), each under its prefix: layers
-/// over time, [`Dense`](crate::Dense), [`Embedding`], [`LayerNormalization`], [`BatchNormalization`], of one float type.
+/// over time, [`Dense`](crate::Dense), [`Embedding`], [`LayerNormalization`], [`BatchNormalization`], of one float
+/// type.
 ///
 /// ```no_run
 /// use recurrent::{Bidirectional, Dense, Lstm, pytorch};
@@ -39,8 +40,9 @@ use crate::layers::embedding::Embedding;
 /// The file is written whole or not at all: to another one beside it, which then takes its place.
 ///
 /// # Errors
-/// [`SaveError`]: a layer or an option that PyTorch hasn't got (a GRU without `reset_after`, another activation), layers
-/// of a stack that aren't alike, two tensors of one name, or what the operating system says. An old file is as it was.
+/// [`SaveError`]: a layer or an option that PyTorch hasn't got (a GRU without `reset_after`, another activation),
+/// layers of a stack that aren't alike, two tensors of one name, or what the operating system says. An old file is as
+/// it was.
 pub fn save<T: Float>(path: impl AsRef<Path>, modules: &[(&str, &dyn Module<T>)]) -> Result<(), SaveError> {
     let (mut tensors, mut made) = (Vec::new(), Vec::new());
     for (prefix, module) in modules {

@@ -19,10 +19,12 @@ fn refusal(bytes: Vec<u8>) -> String {
 
 #[test]
 fn numbers_of_each_type() {
-    let header = "{\"__metadata__\":{\"format\":\"é\\\"\"},\"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[4,20]},\
-                  \"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"c\":{\"dtype\":\"BF16\",\"shape\":[1,1],\"data_offsets\":\
-                  [20,22]},\"d\":{\"dtype\":\"F16\",\"shape\":[0,4],\"data_offsets\":[22,22]},\"e\":{\"dtype\":\"BOOL\",\"shape\":[1],\
-                  \"data_offsets\":[22,23]}}";
+    let header = "{\"__metadata__\":{\"format\":\"é\\\"\"},\
+                  \"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[4,20]},\
+                  \"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\
+                  \"c\":{\"dtype\":\"BF16\",\"shape\":[1,1],\"data_offsets\":[20,22]},\
+                  \"d\":{\"dtype\":\"F16\",\"shape\":[0,4],\"data_offsets\":[22,22]},\
+                  \"e\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[22,23]}}";
     let mut data = 1.5_f32.to_le_bytes().to_vec();
     data.extend([f64::NEG_INFINITY, 0.1].map(f64::to_le_bytes).concat());
     data.extend([0x40, 0xc0, 1]); // -3 in the upper half of an f32, and true
@@ -91,7 +93,8 @@ fn headers_that_lie() {
     ] {
         assert!(refusal(one(what)).contains(told), "{what}: {}", refusal(one(what)));
     }
-    let twice = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    let twice = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\
+                 \"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
     assert!(refusal(file(twice, &[0; 8])).contains("two tensors \"a\""));
     assert!(refusal(file("{\"__metadata__\":{\"key\":1}}", &[])).contains("something else than text at \"key\""));
     assert!(refusal(file("{\"__metadata__\":{\"key\":\"\",\"key\":\"\"}}", &[])).contains("two entries \"key\""));
