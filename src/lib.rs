@@ -194,7 +194,7 @@
 //! | feature | what it buys |
 //! |---|---|
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5` |
-//! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict` |
+//! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict`; `pytorch::save`: back into one |
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one |
 //!
 //! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.

@@ -111,7 +111,7 @@ impl Case<'_> {
             let d_end = self.state(&*layer, batch, ["d_h_n", "d_c_n"]).ok_or("no d_h_n")?;
             let mut gradients = Gradients::new(&layer);
             layer.backward(&mut tape, OutputGradient::new().sequence(&d_y).state(&d_end), &mut gradients)?;
-            self.check_gradients(&layer, &gradients, batch)?;
+            self.check_gradients(&*layer, &gradients, batch)?;
         }
         if !flag(&self.case["both"]) && lengths.is_empty() {
             let mut stream = Stream::new(&*layer, batch)?;
@@ -128,12 +128,7 @@ impl Case<'_> {
 
     /// The gradients of PyTorch's weights, read as if they were weights. An LSTM and an RNN have one bias here, whose
     /// gradient is that of each of PyTorch's two: so their sum is twice as large.
-    fn check_gradients<T: Element>(
-        &self,
-        layer: &Box<dyn Layer<T>>,
-        gradients: &Gradients<T>,
-        batch: usize,
-    ) -> Outcome {
+    fn check_gradients<T: Element>(&self, layer: &dyn Layer<T>, gradients: &Gradients<T>, batch: usize) -> Outcome {
         let expected: Box<dyn Layer<T>> = self::layer(self.file, self.case, &format!("{}.gradient", self.name))?;
         let summed = text_of(&self.case["kind"]) != "GRU";
         for (name, expected) in expected.weights() {
@@ -143,7 +138,7 @@ impl Case<'_> {
         }
         let d_x = self.tensor::<T>("d_x").ok_or("no d_x")?;
         self.same("gradient of x", gradients.input()?, &d_x.into_dyn())?;
-        if let Some(expected) = self.state(&**layer, batch, ["d_h_0", "d_c_0"]) {
+        if let Some(expected) = self.state(layer, batch, ["d_h_0", "d_c_0"]) {
             for name in expected.names() {
                 let ours = gradients.initial_state().get(name)?;
                 self.same(&format!("gradient of {name}"), ours, &expected.get(name)?.to_owned().into_dyn())?;
@@ -241,6 +236,20 @@ fn other_widths() {
     let (wide, narrow) = (wide.expect("f64"), narrow.expect("f32"));
     let kernels = (wide.weight("kernel").expect("a kernel"), narrow.weight("kernel").expect("a kernel"));
     assert_eq!(kernels.0, kernels.1.mapv(f64::from));
+}
+
+/// What PyTorch printed, and `examples/pytorch_stream` prints.
+#[test]
+fn a_stream() {
+    let file = File::open(path("stream.safetensors")).unwrap_or_else(refused);
+    let mut stream = Stream::new(file.gru::<f32>("").unwrap_or_else(refused), 1).expect("forwards");
+    let mut lines = String::new();
+    for step in 0..8 {
+        let h = stream.step_one(&[step as f32 / 8.0, 1.0 - step as f32 / 4.0]).expect("a step");
+        let h: Vec<String> = h.iter().map(|h| format!("{h:+.4}")).collect();
+        lines += &format!("{step}: {}\n", h.join(" "));
+    }
+    assert_eq!(lines, std::fs::read_to_string(path("stream.txt")).expect("there"));
 }
 
 #[test]

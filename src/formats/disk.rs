@@ -1,4 +1,7 @@
-//! Bytes from a disk, within limits.
+//! Bytes from a disk, within limits, and onto it.
+
+#[cfg(feature = "pytorch")]
+pub(super) use self::whole::write;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -26,4 +29,94 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Found<Vec<u8>> {
 pub(super) fn check_size(given: u64, limits: &Limits) -> Found<()> {
     let limit = limits.file_bytes;
     if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
+}
+
+#[cfg(feature = "pytorch")]
+mod whole {
+    use std::ffi::OsString;
+    use std::fs::{self, File};
+    use std::io::{self, Write};
+    use std::path::{Path, PathBuf};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Writes a file whole or not at all: to a file beside it, which takes its place once all of it is on the disk. An
+    /// interrupted save, a full disk, leave the old file as it was.
+    pub(in crate::formats) fn write(
+        path: &Path,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        // Through a link, so that the link stays one.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+        if path.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        let (file, beside) = create_beside(&path)?;
+        let written = fill(file, &path, content).and_then(|()| fs::rename(&beside, &path));
+        if written.is_err() {
+            // There is nothing to be done if this fails, too; the first error is the one to tell.
+            let _ = fs::remove_file(&beside);
+        }
+        written
+    }
+
+    /// All of the content, and the permissions of the file that it replaces.
+    fn fill(mut file: File, old: &Path, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let mut buffered = io::BufWriter::with_capacity(1 << 16, &mut file);
+        content(&mut buffered)?;
+        buffered.flush()?;
+        drop(buffered);
+        if let Ok(old) = fs::metadata(old) {
+            file.set_permissions(old.permissions())?;
+        }
+        file.sync_all()
+    }
+
+    /// A new file in the same folder, under a name that nothing has.
+    fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let name =
+            path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it has no file name"))?;
+        loop {
+            let mut beside = OsString::from(".");
+            beside.push(name);
+            beside.push(format!(".{}.tmp", COUNT.fetch_add(1, Ordering::Relaxed)));
+            let beside = path.with_file_name(beside);
+            match File::options().write(true).create_new(true).open(&beside) {
+                Ok(file) => return Ok((file, beside)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// A folder of the test's own.
+        fn folder(name: &str) -> PathBuf {
+            let folder = std::env::temp_dir().join(format!("recurrent-{name}-{}", std::process::id()));
+            fs::create_dir_all(&folder).expect("a folder");
+            folder
+        }
+
+        #[test]
+        fn whole_or_not_at_all() {
+            let folder = folder("whole");
+            let path = folder.join("model.safetensors");
+            write(&path, |out| out.write_all(b"old")).expect("written");
+            let full = |out: &mut dyn Write| {
+                out.write_all(&[0; 1 << 17])?;
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            };
+            assert_eq!(write(&path, full).expect_err("full").kind(), io::ErrorKind::StorageFull);
+            assert_eq!(fs::read(&path).expect("still there"), b"old");
+            write(&path, |out| out.write_all(b"new")).expect("written");
+            assert_eq!(fs::read(&path).expect("there"), b"new");
+            assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "nothing is left beside it");
+            assert_eq!(write(&folder, |_| Ok(())).expect_err("a folder").kind(), io::ErrorKind::IsADirectory);
+            assert!(write(&folder.join("no/model"), |_| Ok(())).is_err());
+            fs::remove_dir_all(&folder).expect("removed");
+        }
+    }
 }

@@ -44,8 +44,8 @@ pub(crate) mod pytorch {
     pub(crate) const GRU: GateOrder = &[Reset, Update, Candidate];
 }
 
-/// Puts the gates' blocks of equal width along an axis into another order. Both orders have the same gates, and the axis
-/// is as many times a width as there are.
+/// Puts the gates' blocks of equal width along an axis into another order. Both orders have the same gates, and the
+/// axis is as many times a width as there are.
 pub(crate) fn reorder<T: Float>(array: ArrayViewD<'_, T>, axis: Axis, from: GateOrder, to: GateOrder) -> ArrayD<T> {
     let width = array.len_of(axis) / from.len();
     let block = |gate: &Gate| {

@@ -1,7 +1,7 @@
 //! What a file may ask for.
 
-/// How much a file may hold before it is refused. The defaults suit any model that Keras writes, and any recurrent one of
-/// PyTorch's.
+/// How much a file may hold before it is refused. The defaults suit any model that Keras writes, and any recurrent one
+/// of PyTorch's.
 ///
 /// ```
 /// # #[cfg(feature = "keras")]

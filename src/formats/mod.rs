@@ -4,7 +4,7 @@
 //! ```text
 //! pytorch          keras
 //! safetensors      hdf5, inflate
-//! gate_order, tensors, disk, limits, load_error, error, mismatch
+//! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
 //! ```
 
 mod disk;
@@ -24,6 +24,8 @@ mod mismatch;
 pub mod pytorch;
 #[cfg(feature = "pytorch")]
 mod safetensors;
+#[cfg(feature = "pytorch")]
+mod save_error;
 mod tensors;
 
 pub use error::Problem;
@@ -31,4 +33,6 @@ pub use limits::Limits;
 pub use load_error::LoadError;
 #[cfg(feature = "pytorch")]
 pub use mismatch::Mismatch;
+#[cfg(feature = "pytorch")]
+pub use save_error::SaveError;
 pub use tensors::TensorInfo;

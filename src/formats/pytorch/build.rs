@@ -180,3 +180,8 @@ fn normalization<T: Float>(
 fn built(prefix: &str) -> impl Fn(Error) -> Problem + '_ {
     move |source| Problem::Layer { layer: prefix.into(), source }
 }
+
+/// A tensor's name in the file.
+pub(super) fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.into() } else { format!("{prefix}.{name}") }
+}

@@ -1,7 +1,7 @@
 //! Coming from PyTorch: names, gate orders, and what differs.
 //!
-//! A `state_dict` has names, shapes and numbers; what its modules are, and in which order `forward` calls them, stands in
-//! the program alone. So in Rust that program is written once more, and the file fills it:
+//! A `state_dict` has names, shapes and numbers; what its modules are, and in which order `forward` calls them, stands
+//! in the program alone. So in Rust that program is written once more, and the file fills it:
 //!
 //! ```python
 //! class Tagger(nn.Module):
@@ -49,9 +49,9 @@
 //! | `torch.relu`, `nn.Sigmoid()`, .. | an [`Activation`](crate::Activation) |
 //! | `dropout=0.2`, `nn.Dropout` | nothing: it acts in training only. (A recurrent module's acts between its layers) |
 //!
-//! A prefix is what stands before a module's own names: `encoder` for `encoder.weight_ih_l0`, `module.encoder` in a model
-//! that `DataParallel` has wrapped, `_orig_mod.encoder` in a compiled one, empty for a module saved alone. All tensors
-//! below it must be the module's.
+//! A prefix is what stands before a module's own names: `encoder` for `encoder.weight_ih_l0`, `module.encoder` in a
+//! model that `DataParallel` has wrapped, `_orig_mod.encoder` in a compiled one, empty for a module saved alone. All
+//! tensors below it must be the module's.
 //!
 //! # Calls
 //!
@@ -84,19 +84,31 @@
 //! | `weight`, `bias`, `running_mean`, `running_var` | `gamma`, `beta`, `moving_mean`, `moving_variance` |
 //!
 //! The n gate of a GRU has its second bias inside of the product with r, so the two can't be added up there.
-//! **Training on**: PyTorch's optimizers move both biases of an LSTM by the same gradient, and so their sum twice as far as
-//! ours do.
+//! **Training on**: PyTorch's optimizers move both biases of an LSTM by the same gradient, and so their sum twice as
+//! far as ours do.
+//!
+//! # Back
+//!
+//! [`save`](super::save) writes what `load_state_dict` takes in strict mode, for all that is read:
+//!
+//! | here | PyTorch |
+//! |---|---|
+//! | `pytorch::save("m.safetensors", &[("encoder", &encoder), ("head", &head)])?` | `model.load_state_dict(safetensors.torch.load_file("m.safetensors"))` |
+//! | `pytorch::save("m.safetensors", &[("cell", &pytorch::OneStep(&lstm))])?` | the same for an `nn.LSTMCell` |
+//! | an `Lstm`'s or a `SimpleRnn`'s `bias` | `bias_ih_l0`; `bias_hh_l0` is zeros |
 //!
 //! # Numbers
 //!
-//! A layer is of f32 or f64, whatever the file holds: float16 and bfloat16 are widened, exactly; an f32 is exact in f64;
-//! an f64 is rounded to f32 once, and one beyond its range is an error. Whole numbers aren't weights (they would be
-//! quantized ones, whose scale stands elsewhere), and are refused; [`File::tensor`](super::File::tensor) reads them.
+//! A layer is of f32 or f64, whatever the file holds: float16 and bfloat16 are widened, exactly; an f32 is exact in
+//! f64; an f64 is rounded to f32 once, and one beyond its range is an error. Whole numbers aren't weights (they would
+//! be quantized ones, whose scale stands elsewhere), and are refused; [`File::tensor`](super::File::tensor) reads them.
 //!
 //! # What isn't read
 //!
-//! - `.pt` and `.pth`, which are programs (pickles): the error has the line of Python that makes a safetensors file of one.
-//! - Weights under `weight_norm` or another parametrization: `torch.nn.utils.parametrize.remove_parametrizations` first.
+//! - `.pt` and `.pth`, which are programs (pickles): the error has the line of Python that makes a safetensors file of
+//!   one.
+//! - Weights under `weight_norm` or another parametrization: `torch.nn.utils.parametrize.remove_parametrizations`
+//!   first.
 //! - A tensor that `safetensors.torch.save_model` left out because two modules share it: `save_file` of a dict with
 //!   clones, or the other module's name.
 //! - A BatchNorm without running statistics, which needs the batch; a LayerNorm over several axes.

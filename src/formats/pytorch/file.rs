@@ -6,9 +6,10 @@ use std::path::Path;
 
 use ndarray::ArrayD;
 
+use super::build::{self, join};
+use super::format;
 use super::modules::{Kind, Matrix, Norm, Shapes, candidates};
 use super::recurrent_module::{Cell, Recurrent};
-use super::{build, format};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::disk;
@@ -25,10 +26,10 @@ use crate::layers::embedding::Embedding;
 
 /// A safetensors file with the tensors of a `state_dict`.
 ///
-/// A `state_dict` has names and shapes, but says neither what its modules are nor how they are called. So the caller names
-/// kind and prefix, and each must fit: all tensors below the prefix are used, in the shapes that the module has.
-/// `println!("{file}")` shows what the tensors below each prefix could be. The prefix of a file that holds one module, whose
-/// names have none, is empty: `file.gru::<f32>("")`.
+/// A `state_dict` has names and shapes, but says neither what its modules are nor how they are called. So the caller
+/// names kind and prefix, and each must fit: all tensors below the prefix are used, in the shapes that the module has.
+/// `println!("{file}")` shows what the tensors below each prefix could be. The prefix of a file that holds one module,
+/// whose names have none, is empty: `file.gru::<f32>("")`.
 ///
 /// ```no_run
 /// use ndarray::prelude::*;
@@ -92,8 +93,8 @@ impl File {
         self.content.metadata()
     }
 
-    /// A tensor by its name, as numbers of `T`. What `T` holds exactly (narrower numbers of any kind) is exact; f64, and
-    /// whole numbers too large, are rounded once.
+    /// A tensor by its name, as numbers of `T`. What `T` holds exactly (narrower numbers of any kind) is exact; f64,
+    /// and whole numbers too large, are rounded once.
     ///
     /// # Errors
     /// [`Problem::UnknownTensor`] lists the names; [`Problem::TensorType`] for an f64 beyond the range of f32;
@@ -112,8 +113,8 @@ impl File {
     }
 
     /// An `nn.LSTM`: of one layer and one direction an [`Lstm`](crate::Lstm), of both directions a
-    /// [`Bidirectional`](crate::Bidirectional), of several layers a [`Stacked`](crate::Stacked) of those; `proj_size` is
-    /// `projection_units`. It returns sequences and states, is batch first, and its outputs at padding are zero, as
+    /// [`Bidirectional`](crate::Bidirectional), of several layers a [`Stacked`](crate::Stacked) of those; `proj_size`
+    /// is `projection_units`. It returns sequences and states, is batch first, and its outputs at padding are zero, as
     /// PyTorch's are: a packed sequence is a call with [`lengths`](crate::Run::lengths).
     ///
     /// # Errors
@@ -175,8 +176,8 @@ impl File {
         self.told(matrix.and_then(|matrix| build::embedding(prefix, matrix, &|name| self.weight(prefix, name))))
     }
 
-    /// An `nn.LayerNorm` over the last axis, with PyTorch's default `eps` of 1e-5; the file doesn't tell another one, which
-    /// is set by [`epsilon`](LayerNormalization::epsilon). It is called in a [`Model`](crate::Model).
+    /// An `nn.LayerNorm` over the last axis, with PyTorch's default `eps` of 1e-5; the file doesn't tell another one,
+    /// which is set by [`epsilon`](LayerNormalization::epsilon). It is called in a [`Model`](crate::Model).
     ///
     /// # Errors
     /// Those of [`lstm`](File::lstm).
@@ -185,9 +186,9 @@ impl File {
         self.told(norm.and_then(|norm| build::layer_norm(prefix, norm, &|name| self.weight(prefix, name))))
     }
 
-    /// An `nn.BatchNorm1d` as `model.eval()` runs it, with PyTorch's default `eps` of 1e-5; the file doesn't tell another
-    /// one, which is set by [`epsilon`](BatchNormalization::epsilon). It normalizes the last axis: PyTorch's own is the
-    /// second one, (batch, features, timesteps). It is called in a [`Model`](crate::Model).
+    /// An `nn.BatchNorm1d` as `model.eval()` runs it, with PyTorch's default `eps` of 1e-5; the file doesn't tell
+    /// another one, which is set by [`epsilon`](BatchNormalization::epsilon). It normalizes the last axis: PyTorch's
+    /// own is the second one, (batch, features, timesteps). It is called in a [`Model`](crate::Model).
     ///
     /// # Errors
     /// Those of [`lstm`](File::lstm).
@@ -255,8 +256,8 @@ impl File {
         self.tensors.iter().filter_map(rest).collect()
     }
 
-    /// A module's tensor: floating-point numbers alone. Whole ones would be weights that were quantized, whose scale stands
-    /// elsewhere.
+    /// A module's tensor: floating-point numbers alone. Whole ones would be weights that were quantized, whose scale
+    /// stands elsewhere.
     fn weight<T: Float>(&self, prefix: &str, name: &str) -> Found<ArrayD<T>> {
         let name = join(prefix, name);
         match self.content.tensor(&name) {
@@ -319,10 +320,6 @@ fn named(mut mismatch: Mismatch, prefix: &str) -> Mismatch {
         NoSuchPrefix => {}
     }
     mismatch
-}
-
-fn join(prefix: &str, name: &str) -> String {
-    if prefix.is_empty() { name.into() } else { format!("{prefix}.{name}") }
 }
 
 /// The module's name and the tensor's own.

@@ -3,8 +3,8 @@
 use crate::formats::error::{Found, Problem};
 
 const CONVERT: &str = "make a safetensors file of it in Python: from safetensors.torch import save_file; \
-                       save_file(torch.load(\"model.pt\", weights_only=True), \"model.safetensors\") (of a whole model: \
-                       save_file(model.state_dict(), ..))";
+                       save_file(torch.load(\"model.pt\", weights_only=True), \"model.safetensors\") \
+                       (of a whole model: save_file(model.state_dict(), ..))";
 
 pub(super) fn check(bytes: &[u8]) -> Found<()> {
     // A safetensors file has a brace behind the length of its header, which is none of these numbers.

@@ -10,11 +10,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! In Python, `safetensors.torch.save_file(model.state_dict(), "model.safetensors")` writes such a file. A `.pt` file holds
-//! a program, and isn't read. How PyTorch's words translate is a page of its own: [`coming_from_pytorch`].
+//! In Python, `safetensors.torch.save_file(model.state_dict(), "model.safetensors")` writes such a file. A `.pt` file
+//! holds a program, and isn't read. How PyTorch's words translate is a page of its own: [`coming_from_pytorch`].
 //!
-//! Nothing in a file is trusted: sizes are checked before memory is taken ([`Limits`]), each byte of the data must belong
-//! to one tensor, and what isn't understood is refused.
+//! Nothing in a file is trusted: sizes are checked before memory is taken ([`Limits`]), each byte of the data must
+//! belong to one tensor, and what isn't understood is refused.
 
 mod build;
 #[cfg(doc)]
@@ -23,6 +23,9 @@ mod file;
 mod format;
 mod modules;
 mod recurrent_module;
+mod save;
+mod written;
 
 pub use self::file::File;
-pub use super::{Limits, LoadError, Mismatch, Problem, TensorInfo};
+pub use self::save::{Module, OneStep, save};
+pub use super::{Limits, LoadError, Mismatch, Problem, SaveError, TensorInfo};

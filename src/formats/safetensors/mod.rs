@@ -1,15 +1,18 @@
-//! The container [safetensors](https://github.com/huggingface/safetensors): a header of JSON that tells name, type, shape
-//! and place of each tensor, and their bytes behind it.
+//! The container [safetensors](https://github.com/huggingface/safetensors): a header of JSON that tells name, type,
+//! shape and place of each tensor, and their bytes behind it.
 //!
 //! ```text
 //! 8 bytes      the header's length, lowest byte first
-//! header       {"__metadata__": {"key": "text", ..}, "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..}
+//! header       {"__metadata__": {"key": "text", ..},
+//!               "name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..}
 //! data         the tensors' elements in row order, lowest byte first; offsets count from here
 //! ```
 
 mod read;
+mod write;
 
 pub(crate) use self::read::Safetensors;
+pub(crate) use self::write::{Entry, write};
 
 use super::tensors::Element;
 

@@ -2,7 +2,7 @@
 
 use ndarray::{arr0, array};
 
-use super::Safetensors;
+use super::{Entry, Safetensors, write};
 use crate::formats::error::Problem;
 use crate::formats::limits::Limits;
 
@@ -19,10 +19,12 @@ fn refusal(bytes: Vec<u8>) -> String {
 
 #[test]
 fn numbers_of_each_type() {
-    let header = "{\"__metadata__\":{\"format\":\"é\\\"\"},\"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[4,20]},\
-                  \"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"c\":{\"dtype\":\"BF16\",\"shape\":[1,1],\"data_offsets\":\
-                  [20,22]},\"d\":{\"dtype\":\"F16\",\"shape\":[0,4],\"data_offsets\":[22,22]},\"e\":{\"dtype\":\"BOOL\",\"shape\":[1],\
-                  \"data_offsets\":[22,23]}}";
+    let header = "{\"__metadata__\":{\"format\":\"é\\\"\"},\
+                  \"b\":{\"dtype\":\"F64\",\"shape\":[2],\"data_offsets\":[4,20]},\
+                  \"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\
+                  \"c\":{\"dtype\":\"BF16\",\"shape\":[1,1],\"data_offsets\":[20,22]},\
+                  \"d\":{\"dtype\":\"F16\",\"shape\":[0,4],\"data_offsets\":[22,22]},\
+                  \"e\":{\"dtype\":\"BOOL\",\"shape\":[1],\"data_offsets\":[22,23]}}";
     let mut data = 1.5_f32.to_le_bytes().to_vec();
     data.extend([f64::NEG_INFINITY, 0.1].map(f64::to_le_bytes).concat());
     data.extend([0x40, 0xc0, 1]); // -3 in the upper half of an f32, and true
@@ -36,6 +38,24 @@ fn numbers_of_each_type() {
     assert_eq!(values("c"), array![[-3.0]].into_dyn());
     assert_eq!(values("d").shape(), [0, 4]);
     assert!(read.tensor("f").is_none());
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let entry = |name: &str, array| Entry { name: name.into(), array };
+    let (b, a) = (array![[1.5_f32, -0.0], [f32::MIN_POSITIVE, 3.0]].into_dyn(), arr0(7.0).into_dyn());
+    let mut tensors = [entry("b \"é\"", b.clone()), entry("a", a.clone())];
+    let mut bytes = Vec::new();
+    write(&mut bytes, &[("format", "p\nt".into())], &mut tensors).expect("into memory");
+    let mut again = Vec::new();
+    tensors.reverse();
+    write(&mut again, &[("format", "p\nt".into())], &mut tensors).expect("into memory");
+    assert_eq!(bytes, again, "whatever the order");
+    let read = Safetensors::new(bytes, &Limits::new()).expect("sound");
+    assert_eq!(read.metadata(), [("format".to_string(), "p\nt".to_string())]);
+    let values = |name: &str| read.tensor(name).expect("there").array::<f32>("", name, false).expect("numbers");
+    assert_eq!((values("a"), values("b \"é\"")), (a, b));
+    assert!(values("b \"é\"")[[0, 1]].is_sign_negative());
 }
 
 #[test]
@@ -73,7 +93,8 @@ fn headers_that_lie() {
     ] {
         assert!(refusal(one(what)).contains(told), "{what}: {}", refusal(one(what)));
     }
-    let twice = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+    let twice = "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\
+                 \"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
     assert!(refusal(file(twice, &[0; 8])).contains("two tensors \"a\""));
     assert!(refusal(file("{\"__metadata__\":{\"key\":1}}", &[])).contains("something else than text at \"key\""));
     assert!(refusal(file("{\"__metadata__\":{\"key\":\"\",\"key\":\"\"}}", &[])).contains("two entries \"key\""));

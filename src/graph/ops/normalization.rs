@@ -101,7 +101,7 @@ pub(crate) enum Statistics<T> {
 pub(crate) struct Moving<T> {
     pub(crate) mean: ArrayD<T>,
     pub(crate) variance: ArrayD<T>,
-    epsilon: T,
+    pub(crate) epsilon: T,
     /// With the weights, as `x scale + shift`.
     scale: Vec<T>,
     shift: Vec<T>,

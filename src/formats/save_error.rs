@@ -1,0 +1,61 @@
+//! What couldn't be written.
+
+use super::mismatch::Mismatch;
+
+/// Why a file wasn't written. An old file of the name is as it was.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SaveError {
+    /// The operating system refused.
+    #[error("{file}: can't be written: {reason}")]
+    Io {
+        /// The file, as it was named.
+        file: String,
+        /// What the operating system says.
+        reason: String,
+    },
+
+    /// A layer that the format hasn't got.
+    #[error("{prefix:?}: {class} can't be written: {hint}")]
+    Class {
+        /// The name that it was to have.
+        prefix: String,
+        /// Its class.
+        class: &'static str,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// An option that the format's layer hasn't got.
+    #[error("{prefix:?}: {class} with {option}={value} can't be written: {hint}")]
+    Option {
+        /// The name that the layer was to have.
+        prefix: String,
+        /// Its class.
+        class: &'static str,
+        /// The option's name.
+        option: String,
+        /// Its value.
+        value: String,
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// Layers that aren't one module of the format together.
+    #[error("{prefix:?} isn't an {expected}: {reason}")]
+    Module {
+        /// The name that they were to have.
+        prefix: String,
+        /// The kind of module: `nn.LSTM`.
+        expected: &'static str,
+        /// What doesn't fit.
+        reason: Mismatch,
+    },
+
+    /// Two tensors of one name.
+    #[error("two modules have a tensor {tensor:?}: give them different prefixes")]
+    Twice {
+        /// The name.
+        tensor: String,
+    },
+}
