@@ -14,8 +14,8 @@ mod tensors;
 pub use self::error::ConfigError;
 #[cfg(feature = "file")]
 pub(crate) use self::options::Bounds;
-pub use self::options::Options;
-pub(crate) use self::options::{Described, Item};
+pub(crate) use self::options::Item;
+pub use self::options::{Described, Options};
 #[cfg(feature = "file")]
 pub(crate) use self::tensors::TensorSource;
 pub use self::tensors::Tensors;
@@ -64,11 +64,6 @@ impl Config {
     pub(crate) fn and(mut self, other: Config) -> Self {
         self.options.extend(other.options);
         self
-    }
-
-    /// The same under another class.
-    pub(crate) fn named(self, class: &str) -> Self {
-        Config { class: class.into(), ..self }
     }
 
     /// How many stand within each other, this one included.

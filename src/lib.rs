@@ -218,7 +218,7 @@ mod config;
 pub mod design;
 mod error;
 mod float;
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod formats;
 mod gradients;
 mod graph;
@@ -254,6 +254,8 @@ pub use cells::Step;
 pub use cells::stacked::StackedCells;
 pub use error::{Error, Result};
 pub use float::Float;
+#[cfg(feature = "file")]
+pub use formats::file;
 #[cfg(feature = "keras")]
 pub use formats::keras;
 #[cfg(feature = "pytorch")]

@@ -133,6 +133,15 @@ impl<T: Float> State<T> {
         Ok(State { values: Aligned::zeros(elements.unwrap_or(0)), layout, batch })
     }
 
+    /// These values, row by row.
+    pub(crate) fn of_values(layout: StateLayout, batch: usize, values: &[T]) -> Result<Self> {
+        let mut state = State::try_zeros(Arc::new(layout), batch)?;
+        if state.values.len() == values.len() {
+            state.values.copy_from_slice(values);
+        }
+        Ok(state)
+    }
+
     /// The number of rows.
     pub fn batch(&self) -> usize {
         self.batch

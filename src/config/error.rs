@@ -20,6 +20,8 @@ pub enum ConfigError {
     MissingTensor { layer: String, weight: String, tensor: String },
     /// A weight of another shape.
     TensorShape { layer: String, weight: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
+    /// A weight of other numbers.
+    TensorType { tensor: String, expected: String, found: String },
     /// What is described can't be made.
     Built { layer: String, error: Error },
 }
@@ -40,7 +42,7 @@ impl ConfigError {
             | MissingTensor { layer, .. }
             | TensorShape { layer, .. }
             | Built { layer, .. } => *layer = join(outer, layer),
-            Limit { .. } => {}
+            Limit { .. } | TensorType { .. } => {}
         }
         self
     }

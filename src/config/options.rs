@@ -31,7 +31,8 @@ struct At {
 
 /// A description and where it stands.
 #[derive(Debug, Clone)]
-pub(crate) struct Described<'c> {
+#[doc(hidden)]
+pub struct Described<'c> {
     config: &'c Config,
     at: At,
 }
@@ -44,6 +45,7 @@ pub(crate) struct Item<'c> {
 }
 
 /// Options that are being taken.
+#[doc(hidden)]
 #[derive(Debug)]
 pub struct Options<'c> {
     described: Described<'c>,
@@ -201,6 +203,13 @@ impl<'c> Item<'c> {
             Value::Float(number) => Ok(number),
             // As far as it is one, exactly.
             Value::Integer(number) if (number as f64) as i128 == i128::from(number) => Ok(number as f64),
+            // Those that JSON hasn't got.
+            Value::Text(ref text) => match &text[..] {
+                "inf" => Ok(f64::INFINITY),
+                "-inf" => Ok(f64::NEG_INFINITY),
+                "nan" => Ok(f64::NAN),
+                _ => Err(self.wrong(NUMBER)),
+            },
             _ => Err(self.wrong(NUMBER)),
         }
     }

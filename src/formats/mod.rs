@@ -2,13 +2,15 @@
 //! what they share stands beside them.
 //!
 //! ```text
-//! pytorch          keras
+//! pytorch, file    keras
 //! safetensors      hdf5, inflate
 //! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
 //! ```
 
 mod disk;
 mod error;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "pytorch")]
 mod gate_order;
 #[cfg(feature = "keras")]
@@ -22,9 +24,9 @@ mod load_error;
 mod mismatch;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod safetensors;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod save_error;
 mod tensors;
 
@@ -33,6 +35,6 @@ pub use limits::Limits;
 pub use load_error::LoadError;
 #[cfg(feature = "pytorch")]
 pub use mismatch::Mismatch;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 pub use save_error::SaveError;
 pub use tensors::TensorInfo;

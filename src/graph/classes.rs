@@ -172,7 +172,7 @@ pub(super) fn most(options: &Options<'_>) -> Most {
     Most { calls: bounds.calls, elements: bounds.elements }
 }
 
-fn stacked<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Stacked<T>> {
+pub(crate) fn stacked<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Stacked<T>> {
     let mut stack = Stacked::builder().return_state(options.flag("return_state")?);
     for (i, item) in options.list("layers", "a list of layers")?.iter().enumerate() {
         stack = stack.boxed(layer(&item.config(LAYER)?, &mut tensors.nested(&i.to_string()))?);
@@ -180,7 +180,10 @@ fn stacked<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Rea
     stack.build().map_err(|error| options.refused(error))
 }
 
-fn time_distributed<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<TimeDistributed<T>> {
+pub(crate) fn time_distributed<T: Float>(
+    options: &Options<'_>,
+    tensors: &mut Tensors<'_, T>,
+) -> Read<TimeDistributed<T>> {
     let inner = options.config("layer", "a Dense")?;
     if inner.class() != "Dense" {
         return Err(inner.wrong_class("a Dense"));
@@ -199,7 +202,7 @@ fn per_step<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Re
 }
 
 /// The value that a Masking compares with.
-fn masking<T: Float>(options: &Options<'_>) -> Read<T> {
+pub(crate) fn masking<T: Float>(options: &Options<'_>) -> Read<T> {
     let value = T::from_f64(options.number("mask_value")?);
     Masking::new(value).map(|masking| masking.mask_value()).map_err(|error| options.refused(error))
 }

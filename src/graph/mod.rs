@@ -22,7 +22,7 @@ mod order;
 mod per_step;
 mod predict_one;
 #[cfg(feature = "file")]
-mod read;
+pub(crate) mod read;
 mod run;
 mod sequential;
 pub(crate) mod shape;
