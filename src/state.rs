@@ -4,6 +4,8 @@
 //! LSTM, paths such as `0/forward/c` in stacks and wrappers. The names and ranges are its [`StateLayout`]. Because
 //! parts are column ranges, nesting, splitting, resetting a row and saving are all slicing.
 
+mod bytes;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;

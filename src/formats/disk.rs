@@ -50,6 +50,12 @@ mod whole {
         if path.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
+        // What isn't an ordinary file can't be replaced by one: a device, a pipe.
+        if fs::metadata(&path).is_ok_and(|old| !old.is_file()) {
+            let mut buffered = io::BufWriter::new(File::options().write(true).open(&path)?);
+            content(&mut buffered)?;
+            return buffered.flush();
+        }
         let (file, beside) = create_beside(&path)?;
         let written = fill(file, &path, content).and_then(|()| fs::rename(&beside, &path));
         if written.is_err() {

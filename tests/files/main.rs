@@ -1,14 +1,21 @@
 //! Model files: what is read, in all the forms that users have; what is refused, by name, with a way out that works; and
 //! files that were damaged or made to harm.
-#![cfg(feature = "keras")]
 
+#[cfg(feature = "keras")]
 #[allow(dead_code)] // the golden tests use the rest
 #[macro_use]
 #[path = "../golden/check/mod.rs"]
 mod check;
 
+#[cfg(feature = "keras")]
 mod classes;
+#[cfg(feature = "keras")]
 mod descriptions;
+#[cfg(feature = "keras")]
 mod forms;
+#[cfg(feature = "keras")]
 mod hostile;
+#[cfg(feature = "file")]
+mod own_files;
+#[cfg(feature = "keras")]
 mod ways_out;
