@@ -117,19 +117,19 @@
 //!
 //! All of it in f32 and in f64.
 //!
-//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
-//! |---|---|---|---|---|---|---|---|---|
-//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
-//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
-//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
-//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
+//! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
+//! | [`Embedding`] | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
+//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
