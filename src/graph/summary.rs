@@ -54,7 +54,8 @@ impl<T: Float> Model<T> {
         match (shapes.next(), shapes.next()) {
             (Some(one), None) => display(one),
             (first, second) => {
-                let all: Vec<String> = first.into_iter().chain(second).chain(shapes).map(|shape| display(shape)).collect();
+                let all: Vec<String> =
+                    first.into_iter().chain(second).chain(shapes).map(|shape| display(shape)).collect();
                 format!("[{}]", all.join(", "))
             }
         }

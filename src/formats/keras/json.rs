@@ -5,7 +5,6 @@
 //! and refuses in the end whatever wasn't taken. So no part of a file counts as absent but what is.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use serde_json::{Map, Value};
@@ -14,18 +13,25 @@ use crate::formats::error::{Found, Problem};
 
 /// Whose value it is, for messages.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct Owner<'a> {
     /// The layer's path in the model.
     pub(super) layer: String,
-    pub(super) class: String,
+    pub(super) class: &'a str,
 }
 
 /// A value of the description, and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Json<'a> {
     value: &'a Value,
-    owner: Rc<Owner>,
+    owner: Rc<Owner<'a>>,
     trail: Trail<'a>,
+}
+
+/// Which types of numbers a model computes in.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct DTypes {
+    pub(super) float32: bool,
+    pub(super) float64: bool,
 }
 
 /// Where a value stands within its layer: `config.units`, `cells[1]`.
@@ -61,13 +67,18 @@ const SHAPE: &str = "a list of at most 16 sizes and nulls";
 impl<'a> Json<'a> {
     /// A whole description.
     pub(super) fn root(value: &'a Value) -> Self {
-        let owner = Rc::new(Owner { layer: String::new(), class: String::new() });
+        let owner = Rc::new(Owner { layer: String::new(), class: "" });
         Json { value, owner, trail: Trail { outer: "", key: "the model", index: None } }
     }
 
     /// The same value as one of the layer `layer` of the class `class`.
-    pub(super) fn of(&self, layer: &str, class: &str) -> Self {
-        Json { owner: Rc::new(Owner { layer: layer.into(), class: class.into() }), ..self.clone() }
+    pub(super) fn of(&self, layer: String, class: &'a str) -> Self {
+        Json { owner: Rc::new(Owner { layer, class }), ..*self }
+    }
+
+    /// The same value as one of the layer that `other` belongs to.
+    pub(super) fn beside(&self, other: &Self) -> Self {
+        Json { owner: Rc::clone(&other.owner), ..*self }
     }
 
     /// The path of the layer that it belongs to.
@@ -206,23 +217,31 @@ impl<'a> Json<'a> {
         Ok(Fields { map, owner: Rc::clone(&self.owner), outer, taken: RefCell::default() })
     }
 
-    /// Whether any layer within is of this type, by its name or a policy: a look around, which takes nothing. An input of
+    /// Which types layers within are of, by their names or policies: a look around, which takes nothing. An input of
     /// float32 doesn't count: it gives any model its numbers.
-    pub(super) fn mentions_dtype(&self, name: &str) -> bool {
-        fn any(value: &Value, name: &str) -> bool {
+    pub(super) fn dtypes(&self) -> DTypes {
+        fn look(value: &Value, found: &mut DTypes) {
             match value {
                 Value::Object(map) => {
                     let own = map.get("config").and_then(|config| config.get("dtype"));
                     let own = own.map(|own| own.get("config").and_then(|policy| policy.get("name")).unwrap_or(own));
-                    let class = map.get("class_name").and_then(Value::as_str).unwrap_or_default();
-                    let counts = name != "float32" || !matches!(class, "InputLayer" | "__keras_tensor__");
-                    counts && own.is_some_and(|own| own == name) || map.values().any(|value| any(value, name))
+                    match own.and_then(Value::as_str) {
+                        Some("float64") => found.float64 = true,
+                        Some("float32") if !found.float32 => {
+                            let class = map.get("class_name").and_then(Value::as_str);
+                            found.float32 = !matches!(class, Some("InputLayer" | "__keras_tensor__"));
+                        }
+                        _ => {}
+                    }
+                    map.values().for_each(|value| look(value, found));
                 }
-                Value::Array(list) => list.iter().any(|value| any(value, name)),
-                _ => false,
+                Value::Array(list) => list.iter().for_each(|value| look(value, found)),
+                _ => {}
             }
         }
-        any(self.value, name)
+        let mut found = DTypes::default();
+        look(self.value, &mut found);
+        found
     }
 
     pub(super) fn show(&self) -> String {
@@ -241,7 +260,7 @@ impl<'a> Json<'a> {
     pub(super) fn unsupported(&self, reason: &'static str) -> Problem {
         Problem::UnsupportedOption {
             layer: self.owner.layer.clone(),
-            class: self.owner.class.clone(),
+            class: self.owner.class.into(),
             option: self.trail.to_string(),
             value: self.show(),
             reason,
@@ -252,16 +271,16 @@ impl<'a> Json<'a> {
 /// An object that is being taken apart.
 pub(super) struct Fields<'a> {
     map: &'a Map<String, Value>,
-    owner: Rc<Owner>,
+    owner: Rc<Owner<'a>>,
     outer: &'a str,
-    taken: RefCell<BTreeSet<&'static str>>,
+    taken: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
     /// A value, which may be null; nothing if it is absent.
     pub(super) fn take(&self, key: &'static str) -> Option<Json<'a>> {
         let value = self.map.get(key)?;
-        self.taken.borrow_mut().insert(key);
+        self.taken.borrow_mut().push(key);
         let trail = Trail { outer: self.outer, key, index: None };
         Some(Json { value, owner: Rc::clone(&self.owner), trail })
     }
@@ -344,7 +363,7 @@ impl<'a> Fields<'a> {
         self.loose(keys, "a whole number or null", |json| json.is_null() || json.integer().is_ok())
     }
 
-    pub(super) fn owner(&self) -> &Owner {
+    pub(super) fn owner(&self) -> &Owner<'a> {
         &self.owner
     }
 
@@ -361,11 +380,11 @@ impl<'a> Fields<'a> {
     /// That everything has been taken.
     fn finish(&self) -> Found<()> {
         let taken = self.taken.borrow();
-        match self.map.keys().find(|key| !taken.contains(key.as_str())) {
+        match self.map.keys().find(|key| !taken.contains(&key.as_str())) {
             None => Ok(()),
             Some(key) => Err(Problem::UnknownOption {
                 layer: self.owner.layer.clone(),
-                class: self.owner.class.clone(),
+                class: self.owner.class.into(),
                 option: Trail { outer: self.outer, key, index: None }.to_string(),
             }),
         }

@@ -48,7 +48,7 @@ use self::classes::Reader;
 use self::container::Parts;
 use self::description::Described;
 use self::identity::FOREIGN;
-use self::json::Json;
+use self::json::{DTypes, Json};
 use self::version::Version;
 use self::weights::{Layout, ModelPlace, Place, Weights, list};
 use super::error::Found;
@@ -151,9 +151,9 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// Whether any layer is of this type.
-    fn has_dtype(&self, dtype: &str) -> bool {
-        Json::root(&self.model).mentions_dtype(dtype)
+    /// The types that layers are of.
+    fn dtypes(&self) -> DTypes {
+        Json::root(&self.model).dtypes()
     }
 
     fn reader(&self) -> Reader<'_, 'a> {
@@ -161,8 +161,7 @@ impl<'a> Contents<'a> {
             version: self.version,
             weights: Some(&self.weights),
             options: self.options,
-            has_float64: self.has_dtype("float64"),
-            has_float32: self.has_dtype("float32"),
+            dtypes: self.dtypes(),
             layout: self.layout,
         }
     }
