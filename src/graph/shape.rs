@@ -12,7 +12,8 @@ pub(crate) struct Misfit {
 
 /// A shape as Keras writes it: `(None, 7, 3)`.
 pub(crate) fn display(shape: &[Option<usize>]) -> String {
-    let mut text = String::from("(");
+    let mut text = String::with_capacity(8 * shape.len() + 2);
+    text.push('(');
     for (i, dimension) in shape.iter().enumerate() {
         if i > 0 {
             text.push_str(", ");

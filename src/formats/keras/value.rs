@@ -87,7 +87,11 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let at = self.0.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok()?;
+        let at = match self.0.len() {
+            // Names of other lengths are told apart at a glance.
+            ..=16 => self.0.iter().position(|(own, _)| own == name)?,
+            _ => self.0.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok()?,
+        };
         self.0.get(at).map(|(_, value)| value)
     }
 
@@ -205,5 +209,44 @@ impl<'de> Visitor<'de> for AnyName {
 
     fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
         Ok(Name(Cow::Owned(name.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Value;
+
+    #[test]
+    fn says_what_serde_json_says() {
+        let texts = [
+            r#"{"b": "plain", "a": [null, true, -3, 18446744073709551615, 1.5e300], "c\u00e9": "\ud83d\ude00\n"}"#,
+            r#"{"twice": 1, "other": {}, "twice": [2]}"#,
+            r#"{"$serde_json::private::Number": "seven"}"#,
+            "1e999",
+            "[1,]",
+            r#"{"a": 1"#,
+            r#"{1: 2}"#,
+            r#""\ud800""#,
+            "\"\u{1}\"",
+            "[] []",
+        ];
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for text in texts.into_iter().chain([deep.as_str()]) {
+            let ours = Value::read(text.as_bytes()).map(|value| value.to_json()).map_err(|error| error.to_string());
+            let theirs = serde_json::from_str::<serde_json::Value>(text).map_err(|error| error.to_string());
+            assert_eq!(ours, theirs, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_names_in_small_and_large_objects() {
+        for count in [1, 16, 17, 100] {
+            let entries: Vec<String> = (0..count).map(|i| format!("\"n{i}\":{i}")).collect();
+            let text = format!("{{{}}}", entries.join(","));
+            let value = Value::read(text.as_bytes()).unwrap();
+            let of = |name: &str| value.get(name).map(|value| value.to_json());
+            assert!((0..count).all(|i| of(&format!("n{i}")) == Some(i.into())), "{count}");
+            assert_eq!(of("n"), None);
+        }
     }
 }
