@@ -5,7 +5,6 @@ mod boxed;
 pub(crate) mod builder;
 pub(crate) mod dense;
 pub(crate) mod embedding;
-mod flow;
 pub(crate) mod masking;
 pub(crate) mod names;
 pub(crate) mod recurrent;

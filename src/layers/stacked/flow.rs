@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use super::stacked::Stacked;
+use super::Stacked;
 use crate::buffers::take;
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
