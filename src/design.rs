@@ -62,7 +62,7 @@
 //! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/recurrence.rs`, forward; `runner/backward/mod.rs`, back |
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
-//! | How does a gradient go through both directions? | `layers/bidirectional.rs`, `backward_into` | `runner/backward/mod.rs`: what waits at masked steps |
+//! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
 //! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |

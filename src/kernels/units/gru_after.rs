@@ -89,7 +89,7 @@ pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut Back
     }
     let Activations { candidate, gates } = call.activations();
     for &row in call.rows {
-        let [z, r, g, m] = parts(call.saved.row(row), units);
+        let [z, r, g, m] = parts(call.tape.row(row), units);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[..units];
         let [dn, dz, dr, dm] = parts_mut(call.dz.row_mut(row), units);
