@@ -59,7 +59,7 @@
 //! | question | begin at | then |
 //! |---|---|---|
 //! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | its unit in `kernels/units/NAME.rs`: equation, formula, specification, slopes; all other paths must match the specification bit for bit |
-//! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/recurrence.rs`, forward; `runner/backward/mod.rs`, back |
+//! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
