@@ -53,15 +53,6 @@ impl std::fmt::Display for Trail<'_> {
     }
 }
 
-/// JSON as it is shown in messages: not too much of it.
-fn show(value: &Value<'_>) -> String {
-    let text = value.to_json().to_string();
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 const SHAPE: &str = "a list of at most 16 sizes and nulls";
 
 /// Values that are read as they are, whatever the option.
@@ -255,7 +246,7 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn show(&self) -> String {
-        show(self.value)
+        self.value.show()
     }
 
     pub(super) fn wrong(&self, expected: &str) -> Problem {

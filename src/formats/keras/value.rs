@@ -55,6 +55,15 @@ impl<'a> Value<'a> {
         self.as_object().and_then(|object| object.get(name))
     }
 
+    /// As it is shown in messages: not too much of it.
+    pub(super) fn show(&self) -> String {
+        let text = self.to_json().to_string();
+        match text.char_indices().nth(80) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }
+    }
+
     /// The same as a value of its own.
     pub(super) fn to_json(&self) -> serde_json::Value {
         match self {
