@@ -10,7 +10,9 @@ use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Tape};
 use recurrent::{
     Bidirectional, Cell, Dense, Float, Gradients, Initializer, Layer, OutputGradient, Recurrent, Run, Stacked,
-    StateLayout, Step, StepBackward, Stream, WeightGradients, WeightVisitor, WeightVisitorMut, math,
+    StateLayout, Stream, WeightVisitor, WeightVisitorMut,
+    cell::{Step, StepBackward, WeightGradients},
+    math,
 };
 
 /// A minimal gated unit (Zhou et al., 2016): a GRU with one gate.
@@ -54,7 +56,7 @@ impl<T: Float> Cell for Mgu<T> {
         }
     }
 
-    /// Of f and g, for the way back.
+    /// Of f and g, for the backward pass.
     fn tape_len(&self) -> usize {
         2 * self.recurrent_kernel.nrows()
     }

@@ -24,7 +24,8 @@ use crate::error::{Error, Result, number};
 /// Most functions act on each element alone. [`Softmax`](Activation::Softmax), [`LogSoftmax`](Activation::LogSoftmax)
 /// and [`Sparsemax`](Activation::Sparsemax) need the whole row, and [`Glu`](Activation::Glu) halves its width.
 /// [`math`](crate::math) says how exact they are. Infinities and NaN give what the equations make of them, as in Keras:
-/// `silu` of minus infinity is NaN, and the shrinks and thresholds, whose comparisons a NaN fails, give their other value.
+/// `silu` of minus infinity is NaN, and the shrinks and thresholds, whose comparisons a NaN fails, give their other
+/// value.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -36,7 +37,8 @@ pub enum Activation {
     /// `relu` with its three options: `x` above the threshold and at most `max_value`, below it
     /// `negative_slope * (x - threshold)`. With a slope alone it is [`LeakyRelu`](Activation::LeakyRelu).
     ///
-    /// In `f64` too the maximum, and the threshold where the upper part begins, are the nearest `f32` numbers, as in Keras.
+    /// In `f64` too the maximum, and the threshold where the upper part begins, are the nearest `f32` numbers, as in
+    /// Keras.
     ReluWith {
         /// The slope below the threshold.
         negative_slope: f64,
@@ -149,7 +151,7 @@ pub enum Activation {
 }
 
 /// What each name of Keras means by itself.
-const NAMED: [Activation; 29] = {
+static NAMED: [Activation; 29] = {
     use Activation::*;
     [
         Celu { alpha: 1.0 },
@@ -363,8 +365,9 @@ impl FromStr for Activation {
             });
         }
         NAMED
-            .into_iter()
+            .iter()
             .find(|activation| activation.name() == canonical)
+            .cloned()
             .ok_or_else(|| Error::UnknownActivation { name: name.to_string(), known: known_names() })
     }
 }

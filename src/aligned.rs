@@ -1,5 +1,5 @@
-//! A buffer that begins at a cache line. Weights that don't cost up to 25 % of a small step's time, states that don't as
-//! much again: what a step stores across two lines, the next step can't read before it has reached the cache.
+//! A buffer that begins at a cache line. Weights that don't cost up to 25 % of a small step's time, states that don't
+//! as much again: what a step stores across two lines, the next step can't read before it has reached the cache.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -18,7 +18,7 @@ pub(crate) struct Aligned<T> {
 impl<T: Copy + Default> Aligned<T> {
     /// `len` zeros.
     ///
-    /// Aborts if there is no memory for so many, as `vec!` does: whoever takes much has asked before.
+    /// Aborts if there is no memory for so many, as `vec!` does: a caller that takes much has asked before.
     pub(crate) fn zeros(len: usize) -> Self {
         let slack = LINE / size_of::<T>() - 1;
         let data = vec![T::default(); len.saturating_add(slack)];
@@ -73,7 +73,7 @@ impl<T: fmt::Debug> fmt::Debug for Aligned<T> {
 }
 
 impl<T: Clone> Clone for Aligned<T> {
-    /// A copy lies elsewhere in memory, so its beginning is looked for anew.
+    /// A copy lies elsewhere in memory, so its beginning is looked for again.
     fn clone(&self) -> Self {
         let mut data = self.data.clone();
         let slack = data.len() - self.len;

@@ -1,7 +1,7 @@
 //! Buffers that calls reuse: they only grow.
 
-/// From this size on a buffer is no longer than it must be. Shorter ones grow by half at least, so that calls that are a
-/// little longer each time don't all allocate.
+/// From this size on a buffer is no longer than it must be. Shorter ones grow by half at least, so that calls that are
+/// a little longer each time don't all allocate.
 const EXACT_FROM_BYTES: usize = 1 << 20;
 
 /// The first `len` elements of a buffer that grows if it must; what they hold is undefined.

@@ -21,9 +21,9 @@
 //!
 //! # The parts, and which may know which
 //!
-//! Every folder and file at the top of `src`, from the top of the house to the bottom. **Arrows go down**: a part imports
-//! what stands below it or beside it, nothing above, and no two folders import each other, not even by way of a third.
-//! `tests/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
+//! Every folder and file at the top of `src`, from the top of the house to the bottom. **Arrows go down**: a part
+//! imports what stands below it or beside it, nothing above, and no two folders import each other, not even by way of a
+//! third. `tests/api/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
 //!
 //! ```text
 //! real_time  a page of the documentation
@@ -41,7 +41,7 @@
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
-//! activation aligned buffers error marks mask room rows stamp structure weights  leaves that all may use
+//! activation aligned buffers error marks mask memory stamp strided structure weights  leaves that all may use
 //! ```
 //!
 //! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:
@@ -50,19 +50,19 @@
 //! in common.
 //!
 //! **A reader's order**: `state.rs` (what flows), `cells/mod.rs` (the contract), `cells/simple_rnn.rs` (the smallest
-//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `runner/layer.rs` (the core of a layer), `layers/mod.rs` (what
-//! a user does with one), `layers/recurrent.rs` (a cell as a layer), `kernels/mod.rs` (the arithmetic), then what you
-//! came for.
+//! example), `cells/lstm.rs`, `runner/mod.rs` (the loop), `runner/layer.rs` (the core of a layer), `layers/mod.rs`
+//! (what a user does with one), `layers/recurrent.rs` (a cell as a layer), `kernels/mod.rs` (the arithmetic), then what
+//! you came for.
 //!
 //! # Where to look
 //!
 //! | question | begin at | then |
 //! |---|---|---|
 //! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | its unit in `kernels/units/NAME.rs`: equation, formula, specification, slopes; all other paths must match the specification bit for bit |
-//! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/recurrence.rs`, forward; `runner/backward/mod.rs`, back |
-//! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/instruction_sets/bits.txt` |
+//! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
+//! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
-//! | How does a gradient go through both directions? | `layers/bidirectional.rs`, `backward_into` | `runner/backward/mod.rs`: what waits at masked steps |
+//! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
 //! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
@@ -73,7 +73,7 @@
 //! |---|---|---|
 //! | a cell | `cells/NAME.rs`: equations, options, weights (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | the list of `cells/mod.rs` |
 //! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs` and `kernels/compiled.rs` |
-//! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,rows}.rs` | the table in `kernels/activate/mod.rs` |
+//! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,whole_row}.rs` | the table in `kernels/activate/mod.rs` |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights and step; its `From` in `graph/layer.rs` | `ops.rs`, `formats/keras/classes` |
@@ -91,10 +91,10 @@
 //! The built-in cells also have hooks that take many rows at once, in a trait of their own; those are hidden until they
 //! have proved themselves.
 //!
-//! **A built-in cell is one file and a line in a list.** The file has its equations in words, the same as plain loops (the
-//! specification that its kernel is compared with, and what runs where it has none), the backward pass, the list of its
-//! weights, its options. A builder fills any list of weights, in Keras's order of seeds; layers, names, conversions follow
-//! from the list of cells.
+//! **A built-in cell is one file and a line in a list.** The file has its equations in words, the same as plain loops
+//! (the specification that its kernel is compared with, and what runs where it has none), the backward pass, the list
+//! of its weights, its options. A builder fills any list of weights, in Keras's order of seeds; layers, names,
+//! conversions follow from the list of cells.
 //!
 //! **The output is a part of the state.** A cell whose output isn't keeps it as one more part. So there is one array to
 //! carry, and outputs are copies of some of its columns.
@@ -104,48 +104,48 @@
 //! don't.
 //!
 //! **Nothing panics or aborts on what a caller says**, save the functions that are
-//! [listed on the front page](crate#the-documented-panics). Each layer says what a call of some size takes, wrappers add
-//! up, and the operating system is asked once for what the call's buffers don't hold yet, before anything is changed;
-//! below 64 MiB it isn't asked: that takes two system calls, and blocks of such sizes teach the allocator other habits. A
-//! stack whose inner sequences nobody sees runs some steps of one layer, then of the next, over and over, so that it
-//! takes what it returns.
+//! [listed on the front page](crate#the-documented-panics). Each layer says what a call of some size takes, wrappers
+//! add up, and the operating system is asked once for what the call's buffers don't hold yet, before anything is
+//! changed; below 64 MiB it isn't asked: that takes two system calls, and blocks of such sizes teach the allocator
+//! other habits. A stack whose inner sequences no caller sees runs some steps of one layer, then of the next, over and
+//! over, so that it takes what it returns.
 //!
 //! **Calls don't change layers.** `forward(&self)` is pure; what changes is the caller's: the state, the
-//! [`Scratch`](crate::Scratch), the [`Seeds`](crate::Seeds) of dropout. One layer serves many threads and streams, at
-//! any batch size.
+//! [`Scratch`](crate::Scratch), the [`DropoutSeeds`](crate::training::DropoutSeeds) of dropout. One layer serves many threads and
+//! streams, at any batch size.
 //!
 //! **What differs between two calls belongs to the call**: masks, lengths, resets, an initial state, training. They are
 //! chained setters of [`Run`](crate::Run), which can grow without breaking anyone.
 //!
 //! **Training is one more option of a call**: a run that records leaves a [`Tape`](crate::training::Tape), and
 //! [`Layer::backward`](crate::Layer::backward) reads it, once. Tape, gradients and optimizer are the caller's values,
-//! reused from call to call; a loop of one's own has nothing to fight. A loaded model is the same with several inputs and
-//! outputs: it goes back through its calls, and each layer through its own tape.
+//! reused from call to call; a loop of one's own has nothing to fight. A loaded model is the same with several inputs
+//! and outputs: it goes back through its calls, and each layer through its own tape.
 //!
 //! **A model is a graph of calls**, and knows no file format: a file's reader and a builder put it together by the same
-//! steps (`graph/assembly.rs`). What a call computes is one [operation](crate::ops), a file with all that a model asks of
-//! it. A stream of a model is a list of steps over memory of their own: the model runs one step on zeros as it runs
+//! steps (`graph/assembly.rs`). What a call computes is one [operation](crate::ops), a file with all that a model asks
+//! of it. A stream of a model is a list of steps over memory of their own: the model runs one step on zeros as it runs
 //! everything, each call is written down with what it read and made, and that list is what a step does.
 //!
-//! **What belongs together knows it.** Whatever holds weights has a stamp: a number drawn when it is made, and one drawn anew
-//! where its weights are packed anew. Clones have the same stamp until one of them changes. A tape keeps the stamps and the
-//! options of all layers inside, an optimizer the stamps, and both compare them at each call; gradients compare names and
-//! shapes, seeds the generators. Equal shapes alone are never taken for the same thing.
+//! **What belongs together knows it.** Whatever holds weights has a stamp: a number drawn when it is made, and one
+//! drawn again where its weights are packed again. Clones have the same stamp until one of them changes. A tape keeps
+//! the stamps and the options of all layers inside, an optimizer the stamps, and both compare them at each call;
+//! gradients compare names and shapes, seeds the generators. Equal shapes alone are never taken for the same thing.
 //!
 //! **An [`Output`](crate::Output) has one type.** Keras returns a tensor, or a list whose length depends on two flags.
 //! Here the last output is always there (it costs nothing), and what wasn't requested is an error that says how to
 //! request it.
 //!
-//! **A step of one row has ways of its own**, from [`Stream`](crate::Stream) and the loop over one row down to the kernels
-//! (`step_row`). They compute the same bits; but for a small cell what stands around the arithmetic decides, and there
-//! each argument that goes through memory counts.
+//! **A step of one row has ways of its own**, from [`Stream`](crate::Stream) and the loop over one row down to the
+//! kernels (`step_row`). They compute the same bits; but for a small cell what stands around the arithmetic decides,
+//! and there each argument that goes through memory counts.
 //!
-//! **Threads change no bit** (feature `rayon`). In inference rows are split, and each part runs the whole layer. In training
-//! the rows of each step are split, since a tape is laid out by step, and the weights' gradients by weights: each of their
-//! sums has all rows and steps in one order, which follows from the batch alone.
+//! **Threads change no bit** (feature `rayon`). In inference rows are split, and each part runs the whole layer. In
+//! training the rows of each step are split, since a tape is laid out by step, and the weights' gradients by weights:
+//! each of their sums has all rows and steps in one order, which follows from the batch alone.
 //!
 //! **The weights that a user sees are the truth**, in Keras's shapes and gate order; the kernels' packed form is made
-//! from them, and made anew when they change. The only way to change one leads through a visitor that repacks, so the
+//! from them, and made again when they change. The only way to change one leads through a visitor that repacks, so the
 //! two can't come apart.
 //!
 //! **[`Layer`](crate::Layer) is sealed**: it will grow. Users extend the crate through [`Cell`](crate::Cell).
@@ -168,7 +168,7 @@
 //!
 //! # Randomness
 //!
-//! Initializers and dropout masks come from TensorFlow's stateless generator, written anew
+//! Initializers and dropout masks come from TensorFlow's stateless generator, written again
 //! ([`KerasRng`](crate::KerasRng)): uniform, normal and truncated normal values are TensorFlow's bits in f32.
 //! Orthogonal matrices agree as far as the rounding of a QR factorisation lets them: theirs is computed in f32, ours in
 //! f64. A [`SeedSource`](crate::SeedSource) draws the seeds that a Keras script draws after `set_random_seed`, in its
@@ -190,8 +190,8 @@
 //! `tests/golden` holds cases that the frameworks computed, at pinned versions, and the scripts that made them: all
 //! sizes distinct and above one, all weights distinct, biases and initial states not zero, because constant weights
 //! can't see swapped gates. Naive f64 equations check the reference kernel, the reference kernel checks every vector
-//! width, whole layers are compared between the machine's instruction sets, in inference and training, and the frameworks'
-//! files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows, reverse is
-//! flip, a mask is a shorter input, resets are separate sequences. What the bits of some 1400 programs are is written down
-//! in `tests/instruction_sets/bits.txt`: a change of the code's shape changes none of them. `tests/architecture.rs`
-//! holds the arrows of the plan above.
+//! width, whole layers are compared between the machine's instruction sets, in inference and training, and the
+//! frameworks' files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows,
+//! reverse is flip, a mask is a shorter input, resets are separate sequences. What the bits of some 1400 programs are
+//! is written down in `tests/machine/instruction_sets/bits.txt`: a change of the code's shape changes none of them.
+//! `tests/api/architecture.rs` holds the arrows of the plan above.

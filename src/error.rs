@@ -6,7 +6,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a call was refused. Whatever was refused left the layer, the state and the caller's arrays as they were.
 ///
 /// A message says all there is to say. An error within another ([`InLayer`](Error::InLayer)) is part of the outer one's
-/// message, so it isn't its [`source`](std::error::Error::source) as well: whoever prints the chain of sources prints
+/// message, so it isn't its [`source`](std::error::Error::source) as well: a printer of the chain of sources prints
 /// each thing once.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
@@ -226,8 +226,8 @@ pub enum Error {
         what: &'static str,
     },
 
-    /// A block of a stream of other lengths: it has (batch * features) values of input and (batch * units) of output for
-    /// each step.
+    /// A block of a stream of other lengths: it has (batch * features) values of input and (batch * units) of output
+    /// for each step.
     #[error("a block has {features} values of input and {units} of output for each step, got {input} and {output}")]
     BlockLength {
         /// The values of input of one step: rows times features.
@@ -414,8 +414,8 @@ pub enum Error {
         given: Vec<usize>,
     },
 
-    /// A tensor of this shape can't be addressed, or the operating system has no memory for it or for all that is needed
-    /// to compute it: what lies between layers, and what a recorded run keeps of each step.
+    /// A tensor of this shape can't be addressed, or the operating system has no memory for it or for all that is
+    /// needed to compute it: what lies between layers, and what a recorded run keeps of each step.
     #[error("a tensor of shape {shape:?} doesn't fit in memory, with all that is needed to compute it")]
     TensorTooLarge {
         /// The shape that was asked for.
@@ -483,8 +483,8 @@ pub enum Error {
     #[error("a stack needs at least one layer")]
     EmptyStack,
 
-    /// A layer or cell that doesn't read what the one before it puts out.
-    #[error("number {index} of the stack reads {expected} features, but the one before it puts out {given}")]
+    /// A layer or cell that doesn't read what the one before it outputs.
+    #[error("number {index} of the stack reads {expected} features, but the one before it outputs {given}")]
     StackWidth {
         /// Its place in the stack, from 0.
         index: usize,
@@ -507,7 +507,7 @@ pub enum Error {
     },
 
     /// Directions that aren't merged, in the middle of a stack.
-    #[error("number {index} of the stack puts out two directions that aren't merged: give it another merge mode")]
+    #[error("number {index} of the stack outputs two directions that aren't merged: give it another merge mode")]
     StackUnmerged {
         /// Its place in the stack, from 0.
         index: usize,
@@ -668,43 +668,43 @@ pub enum Error {
     #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
     MaskValue,
 
-    /// A cell without the way back.
+    /// A cell without the backward pass.
     #[error("the {cell} cell can't be trained: it has no step_backward")]
     NoBackward {
         /// The cell's class name.
         cell: &'static str,
     },
 
-    /// A way back without a recorded run.
+    /// A backward pass without a recorded run.
     #[error("nothing is recorded: give a run record(&mut tape) first")]
     TapeEmpty,
 
-    /// A way back through a run that was gone through already.
+    /// A backward pass through a run that was gone through already.
     #[error("the tape is spent: each recorded run can be gone back through once")]
     TapeSpent,
 
-    /// A way back through another layer's run. A tape belongs to the layer that recorded it, and to clones of that one:
-    /// record with the layer that is to go back.
+    /// A backward pass through another layer's run. A tape belongs to the layer that recorded it, and to clones of that
+    /// one: record with the layer that is to go back.
     #[error("the tape was recorded by another layer: record with the layer that is to go back")]
     TapeLayer,
 
-    /// A way back by a clone whose options were changed (`merge_mode`, `go_backwards`, `return_sequences`, which layers of
-    /// a model are trained, ...): record with the options that are to go back.
+    /// A backward pass by a clone whose options were changed (`merge_mode`, `go_backwards`, `return_sequences`, which
+    /// layers of a model are trained, ...): record with the options that are to go back.
     #[error("the tape was recorded with other options of the layer: set them before the run is recorded")]
     TapeOptions,
 
-    /// A way back with other weights than those of the run: an optimizer's step, or
-    /// [`set_weights`](crate::Parameters::set_weights), came in between. Go back through every recorded run before the weights
-    /// change, or record again afterwards.
+    /// A backward pass with other weights than those of the run: an optimizer's step, or
+    /// [`set_weights`](crate::Parameters::set_weights), came in between. Go back through every recorded run before the
+    /// weights change, or record again afterwards.
     #[error(
         "the weights have changed since the tape was recorded: go back before an optimizer's step or set_weights, or \
          record again"
     )]
     TapeStale,
 
-    /// Gradients of something else: they belong to whatever has weights of the same names and shapes, and a state of the
-    /// same parts. Or the memory of an optimizer that has made a step of another layer: each layer (or list of parts) has
-    /// an optimizer of its own, which goes on with clones of it.
+    /// Gradients of something else: they belong to whatever has weights of the same names and shapes, and a state of
+    /// the same parts. Or the memory of an optimizer that has made a step of another layer: each layer (or list of
+    /// parts) has an optimizer of its own, which goes on with clones of it.
     #[error(
         "the gradients, or the optimizer's memory, belong to another layer: make them for this one (Gradients::new, an \
          optimizer of its own)"

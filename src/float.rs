@@ -10,6 +10,7 @@ use crate::random::Draw;
 /// the functions of [`math`](crate::math) give the same bits everywhere.
 pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     /// `1 / (1 + exp(-x))`, the crate's own: the same bits on every machine with fused multiply-add.
+    #[must_use]
     fn sigmoid(self) -> Self {
         math::scalar::sigmoid(self)
     }
@@ -20,7 +21,7 @@ pub trait Float: ndarray::NdFloat + Default + Element + Draw {
         Self::narrowed(value)
     }
 
-    /// The value as an `f64`, exactly.
+    /// The value as an `f64`, exactly. (`to_f64`, the usual name, is num-traits', which returns an `Option`.)
     #[inline(always)]
     fn into_f64(self) -> f64 {
         self.widened()

@@ -1,14 +1,14 @@
 //! Gradients of a layer's weights, its input and its initial state.
 
-mod kept;
-mod slices;
+mod backup;
+mod indexed_slices;
 
 use std::sync::Arc;
 
 use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD, ArrayViewMutD};
 
-pub(crate) use self::kept::Kept;
-pub(crate) use self::slices::Slices;
+pub(crate) use self::backup::GradientBackup;
+pub(crate) use self::indexed_slices::IndexedSlices;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::parameters::Parameters;
@@ -39,7 +39,7 @@ pub struct Gradients<T> {
     /// In visiting order, in the weights' shapes.
     pub(crate) weights: Vec<ArrayD<T>>,
     /// Of each weight, what its gradient is the sum of, if it came row by row.
-    pub(crate) slices: Vec<Slices<T>>,
+    pub(crate) slices: Vec<IndexedSlices<T>>,
     pub(crate) input: Option<Array3<T>>,
     pub(crate) state: State<T>,
     /// Those of a model's inputs.
@@ -55,9 +55,9 @@ struct InputGradient<T> {
 }
 
 impl<T: Float> Gradients<T> {
-    /// Zeros for each weight of a layer, of an [`Embedding`](crate::Embedding), or of a [`Model`](crate::Model): the latter
-    /// are named by path, as [`Model::weights`](crate::Model::weights) names them, `encoder/lstm/kernel`. There are none for
-    /// the moving statistics of a BatchNormalization and for layers that aren't
+    /// Zeros for each weight of a layer, of an [`Embedding`](crate::Embedding), or of a [`Model`](crate::Model): the
+    /// latter are named by path, as [`Model::weights`](crate::Model::weights) names them, `encoder/lstm/kernel`. There
+    /// are none for the moving statistics of a BatchNormalization and for layers that aren't
     /// [trainable](crate::Model::set_trainable), as in Keras.
     pub fn new(layer: &(impl Parameters<T> + ?Sized)) -> Self {
         let (mut names, mut weights) = (Vec::new(), Vec::new());
@@ -66,7 +66,7 @@ impl<T: Float> Gradients<T> {
             weights.push(ArrayD::zeros(weight.raw_dim()));
         }));
         let state = State::zeros(Arc::clone(layer.layout()), 0);
-        let slices = weights.iter().map(|_| Slices::new()).collect();
+        let slices = weights.iter().map(|_| IndexedSlices::new()).collect();
         let mut inputs = Vec::new();
         layer.show_inputs(&mut |name, rank, has_gradient| {
             let gradient = has_gradient.then(|| ArrayD::zeros(vec![0; rank]));
@@ -75,8 +75,8 @@ impl<T: Float> Gradients<T> {
         Gradients { names, weights, slices, input: Some(Array3::zeros((0, 0, 0))), state, inputs }
     }
 
-    /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own way back.
-    pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<Slices<T>>, layout: &Arc<StateLayout>) -> Self {
+    /// These arrays, without their names: a layer's part of a model's gradients, for the layer's own backward pass.
+    pub(crate) fn lent(weights: Vec<ArrayD<T>>, slices: Vec<IndexedSlices<T>>, layout: &Arc<StateLayout>) -> Self {
         let input = Some(Array3::zeros((0, 0, 0)));
         let state = State::zeros(Arc::clone(layout), 0);
         Gradients { names: Vec::new(), weights, slices, input, state, inputs: Vec::new() }
@@ -88,8 +88,9 @@ impl<T: Float> Gradients<T> {
         self.slices.iter_mut().zip(&other.slices).for_each(|(sum, other)| sum.extend(other));
     }
 
-    /// Leaves out the gradient of the input (of a model, of all inputs), which training needs for nothing and which takes
-    /// time.
+    /// Leaves out the gradient of the input (of a model, of all inputs), which training needs for nothing and which
+    /// takes time.
+    #[must_use]
     pub fn without_input(mut self) -> Self {
         self.input = None;
         self
@@ -100,7 +101,7 @@ impl<T: Float> Gradients<T> {
         for gradient in &mut self.weights {
             gradient.fill(T::zero());
         }
-        self.slices.iter_mut().for_each(Slices::clear);
+        self.slices.iter_mut().for_each(IndexedSlices::clear);
     }
 
     /// The gradient of a weight: `0/recurrent_kernel`.
@@ -134,7 +135,7 @@ impl<T: Float> Gradients<T> {
 
     /// [`iter`](Gradients::iter), to be changed.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, ArrayViewMutD<'_, T>)> {
-        self.slices.iter_mut().for_each(Slices::clear);
+        self.slices.iter_mut().for_each(IndexedSlices::clear);
         self.names.iter().map(String::as_str).zip(self.weights.iter_mut().map(|gradient| gradient.view_mut()))
     }
 
@@ -148,12 +149,12 @@ impl<T: Float> Gradients<T> {
         Ok(input.view())
     }
 
-    /// The gradient of the latest call's input of this place, for a [`Model`](crate::Model), in the shape in which it was
-    /// given; a layer's one input has place 0.
+    /// The gradient of the latest call's input of this place, for a [`Model`](crate::Model), in the shape in which it
+    /// was given; a layer's one input has place 0.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] for a place that there is no input at, [`Error::NoInputGradient`] for an input of integers or
-    /// flags, [`Error::NotRequested`] after [`without_input`](Gradients::without_input).
+    /// [`Error::UnknownName`] for a place that there is no input at, [`Error::NoInputGradient`] for an input of
+    /// integers or flags, [`Error::NotRequested`] after [`without_input`](Gradients::without_input).
     pub fn input_at(&self, place: usize) -> Result<ArrayViewD<'_, T>> {
         if self.inputs.is_empty() && place == 0 {
             return Ok(self.input()?.into_dyn());
@@ -170,7 +171,7 @@ impl<T: Float> Gradients<T> {
         }
     }
 
-    /// Which inputs' gradients a model's way back is to find.
+    /// Which inputs' gradients a model's backward pass is to find.
     pub(crate) fn wanted_inputs(&self) -> Vec<bool> {
         self.inputs.iter().map(|input| self.input.is_some() && input.gradient.is_some()).collect()
     }
@@ -184,7 +185,8 @@ impl<T: Float> Gradients<T> {
         &self.state
     }
 
-    /// Whether they belong to this layer: its weights have their names and shapes, its state their parts. Those that are
+    /// Whether they belong to this layer: its weights have their names and shapes, its state their parts. Those that
+    /// are
     /// [`lent`](Gradients::lent) have no names.
     pub(crate) fn fit(&self, layer: &(impl Parameters<T> + ?Sized)) -> bool {
         let (mut index, mut fits) = (0, self.state.layout() == layer.layout());
@@ -221,6 +223,7 @@ impl<T: Float> Gradients<T> {
 
 /// The gradients that flow into a call's results: what a loss says about them. What isn't given is zero.
 #[derive(Debug, Clone, Copy)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct OutputGradient<'a, T> {
     pub(crate) sequence: Option<&'a ArrayRef3<T>>,
     pub(crate) last: Option<&'a ArrayRef2<T>>,
@@ -236,8 +239,9 @@ impl<'a, T> OutputGradient<'a, T> {
     /// Into the outputs of all steps, [`Output::sequence`](crate::Output::sequence): (batch, timesteps, output_size).
     ///
     /// There are outputs of all steps in every run, whatever `return_sequences` says: the flag decides what
-    /// [`run`](crate::Layer::run) returns, and [`OutputMut::sequence`](crate::OutputMut::sequence) writes them without it.
-    /// So their gradient is taken without it too, and the last step gets what both this and [`last`](Self::last) say.
+    /// [`run`](crate::Layer::run) returns, and [`OutputMut::sequence`](crate::OutputMut::sequence) writes them without
+    /// it. So their gradient is taken without it too, and the last step gets what both this and [`last`](Self::last)
+    /// say.
     pub fn sequence(mut self, gradient: &'a ArrayRef3<T>) -> Self {
         self.sequence = Some(gradient);
         self
@@ -262,7 +266,7 @@ impl<T> Default for OutputGradient<'_, T> {
     }
 }
 
-/// The elements of a gradient in row order: so they are made, and nobody else lays them out.
+/// The elements of a gradient in row order: the crate makes them so, and nothing else lays them out.
 fn in_row_order<T>(gradient: &mut ArrayD<T>) -> &mut [T] {
     match gradient.as_slice_mut() {
         Some(elements) => elements,

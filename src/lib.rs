@@ -1,4 +1,5 @@
-//! Recurrent layers (SimpleRNN, LSTM, GRU) with Keras's numbers, seeds included, over whole sequences or step by step.
+//! Recurrent layers (SimpleRNN, LSTM, GRU) that reproduce Keras 3's numbers, down to the seed, over whole sequences or
+//! step by step.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -12,8 +13,8 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! **In a debug build** the loops of this crate run some 200 times slower, unless your `Cargo.toml` has it optimized there
-//! too (level 3 takes no longer to compile than level 1, and is 14 times faster):
+//! **In a debug build** the loops of this crate run some 200 times slower, unless your `Cargo.toml` has it optimized
+//! there too (level 3 takes no longer to compile than level 1, and is 14 times faster):
 //!
 //! ```toml
 //! [profile.dev.package.recurrent]
@@ -22,8 +23,8 @@
 //!
 //! # Where to look
 //!
-//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all that
-//!   can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
+//! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all
+//!   that can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -84,7 +85,7 @@
 //!
 //! | Keras | here |
 //! |---|---|
-//! | `LSTM(4)` (the input's width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
+//! | `LSTM(4)` (the input width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
 //! | `LSTM(4, activation="relu", use_bias=False)` | `Lstm::<f32>::builder(3, 4).activation(Activation::Relu).use_bias(false).build()?` |
 //! | `activation=None` | `.activation(Activation::Linear)` |
 //! | `recurrent_initializer=Orthogonal(seed=7)` | `.recurrent_initializer(Initializer::Orthogonal { gain: 1.0, seed: Some(7) })` |
@@ -101,7 +102,7 @@
 //! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
 //! | `Sequential([Embedding(10, 3, mask_zero=True), LSTM(4)])` | `Sequential::<f32>::builder("m").layer(..).layer(..).build()?`, a [`Model`] |
 //! | `x = Input((None, 3)); y = LSTM(4)(x); Model(x, y)` | `let x = graph.input("x", [None, Some(3)])?; let y = graph.call("lstm", Lstm::new(3, 4), &[x])?; graph.build(&y)?` with `let mut graph = Model::<f32>::builder("m")` |
-//! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`] |
+//! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`](builder::Builder::build_cell) |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
@@ -110,53 +111,58 @@
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
 //!
-//! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where it
-//! matters: [`Run::mask`], [`Seeds`], `Activation::Sparsemax`, the bias of [`Lstm`].
+//! Where Keras's documentation and its TensorFlow backend disagree, this crate follows the backend, and says so where
+//! it matters: [`Run::mask`], [`DropoutSeeds`](training::DropoutSeeds), `Activation::Sparsemax`, the bias of [`Lstm`].
 //!
 //! # What works with what
 //!
-//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
-//! |---|---|---|---|---|---|---|---|---|
-//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
-//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
-//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
-//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`], if all its layers can | none | each layer's own | yes |
+//! All of it in f32 and in f64.
+//!
+//! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
+//! | [`Embedding`] | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
+//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
-//! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views of
-//!   any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
+//! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views
+//!   of any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
 //! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
-//! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`] turns
-//!   them back. Masks, lengths and resets always speak of the input's time.
+//! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`]
+//!   turns them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.
-//! - **Defaults** are Keras's: tanh, sigmoid for the gates, glorot_uniform, orthogonal, a bias of zeros but ones for the
-//!   LSTM's forget gate, `reset_after`. A seed that isn't set is drawn from the operating system.
-//! - **Options of a layer** are in its builder; what differs between two calls is in [`Run`]. A layer never changes when
-//!   it is used: `forward(&self)`.
+//! - **Defaults** are Keras's: tanh, sigmoid for the gates, glorot_uniform, orthogonal, a bias of zeros but ones for
+//!   the LSTM's forget gate, `reset_after`. A seed that isn't set is drawn from the operating system.
+//! - **Options of a layer** are in its builder; what differs between two calls is in [`Run`]. A layer never changes
+//!   when it is used: `forward(&self)`.
 //!
 //! # Promises
 //!
 //! - **Exact**: Keras 3 with the TensorFlow backend is the reference for every option; tests compare with its numbers
 //!   (1e-5 in f32, 1e-12 in f64; of a layer with very many features neither has that many digits: a sum of 100,000
-//!   products in f32 is off by up to 7e-4 of its value here as in Keras, and f64 helps). Seeded uniform and normal weights, and dropout masks, are its bits in f32.
-//! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a stream
-//!   arrives, on the number of threads, or on the vector width of the machine, as long as it has fused multiply-add.
+//!   products in f32 is off by up to 7e-4 of its value here as in Keras, and f64 helps). Seeded uniform and normal
+//!   weights, and dropout masks, are its bits in f32.
+//! - **The same bits**: in inference a row's result doesn't depend on the batch around it, on the chunks in which a
+//!   stream arrives, on the number of threads, or on the vector width of the machine, as long as it has fused
+//!   multiply-add.
 //! - **Nothing is silent**: what doesn't fit is an [`Error`] that names what was expected and what was given.
-//! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin that
-//!   returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if it
-//!   is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
+//! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin
+//!   that returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if
+//!   it is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
 //!   allocator does later: a process that hasn't even that left is aborted, as Rust's collections do it.
-//! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system call.
+//! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
+//!   call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!
 //! # The documented panics
@@ -199,10 +205,10 @@
 //! # Targets
 //!
 //! The kernels are written for x86-64 (AVX-512, AVX2, and SSE2 without fused multiply-add) and aarch64 (NEON). On other
-//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with SSE2,
-//! last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed from; the
-//! program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }` among its own
-//! dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
+//! targets the same portable code relies on the compiler's auto-vectorization. WebAssembly has no fused multiply-add:
+//! there, as with SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no source of random
+//! seeds; choose a getrandom backend in your program. In a browser, add `getrandom = { version = "0.4", features =
+//! ["wasm_js"] }` to its dependencies; elsewhere, write a [backend](https://docs.rs/getrandom/0.4/#custom-backend).
 
 #![deny(missing_docs)]
 
@@ -224,19 +230,19 @@ mod layers;
 mod marks;
 mod mask;
 pub mod math;
+mod memory;
 pub mod ops;
 mod output;
 mod parameters;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
-mod room;
-mod rows;
 mod runner;
 mod seeds;
 mod stamp;
 mod state;
 mod stream;
+mod strided;
 mod structure;
 pub mod training;
 mod weights;
@@ -244,44 +250,78 @@ mod weights;
 pub use activation::{Activation, CustomActivation};
 #[doc(hidden)]
 pub use cells::CLASS_NAMES;
-pub use cells::builder::Builder;
-pub use cells::stacked::{StackedCells, StackedCellsBuilder};
-pub use cells::types::*;
-pub use cells::{BuiltInCell, Cell, CellDropout, Step, StepBackward, StepDropout};
+pub use cells::Cell;
+#[doc(hidden)] // its place is `cell::Step`
+pub use cells::Step;
+pub use cells::stacked::StackedCells;
 pub use error::{Error, Result};
 pub use float::Float;
 #[cfg(feature = "keras")]
 pub use formats::keras;
 #[cfg(feature = "pytorch")]
 pub use formats::pytorch;
-pub use gradients::{Gradients, OutputGradient, WeightGradients};
-pub use graph::{
-    AnyLayer, CallOptions, Input, InputElement, Model, ModelBuilder, ModelNode, ModelState, ModelStream, Network,
-    Sequential, SequentialBuilder,
-};
+pub use gradients::{Gradients, OutputGradient};
+pub use graph::{Model, Sequential};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
 #[doc(hidden)]
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
-pub use layers::dense::{Dense, DenseBuilder};
-pub use layers::embedding::{Embedding, EmbeddingBuilder};
+pub use layers::dense::Dense;
+pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
 pub use layers::names::*;
 pub use layers::recurrent::Recurrent;
-pub use layers::stacked::{Stacked, StackedBuilder};
+pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
 pub use parameters::Parameters;
-pub use rand_distr;
 pub use random::{KerasRng, SeedSource};
-pub use runner::run::{OutputMut, Run};
+pub use runner::output_mut::OutputMut;
+pub use runner::run::Run;
 pub use runner::scratch::Scratch;
-pub use seeds::{DropoutState, Seeds};
 pub use state::{State, StateLayout};
 pub use stream::{ReplaceError, Stream};
-pub use weights::{Path, WeightVisitor, WeightVisitorMut};
+pub use weights::{WeightVisitor, WeightVisitorMut};
+/// The crates whose types stand in signatures here.
+pub use {ndarray, rand_distr};
+
+/// Cells: the built-in ones, and what one of your own is written with, beside [`Cell`].
+pub mod cell {
+    pub use crate::cells::types::*;
+    pub use crate::cells::{BuiltInCell, CellDropout, Step, StepBackward, StepDropout};
+    pub use crate::gradients::WeightGradients;
+    pub use crate::weights::WeightPath;
+}
+
+/// What `builder` functions return: options as setters, then `build`, which returns every error.
+pub mod builder {
+    pub use crate::cells::builder::Builder;
+    pub use crate::cells::stacked::StackedCellsBuilder;
+    pub use crate::graph::{ModelBuilder, SequentialBuilder};
+    pub use crate::layers::dense::DenseBuilder;
+    pub use crate::layers::embedding::EmbeddingBuilder;
+    pub use crate::layers::stacked::StackedBuilder;
+}
+
+/// What a [`Model`] reads, is made of and keeps: its inputs, layers, calls, states, streams.
+pub mod model {
+    pub use crate::graph::{AnyLayer, CallOptions, Input, InputElement, ModelNode, ModelState, ModelStream};
+}
+
+/// The names that most programs use, for `use recurrent::prelude::*`.
+pub mod prelude {
+    pub use crate::cells::Cell;
+    pub use crate::graph::{Model, Network, Sequential};
+    pub use crate::layers::names::*;
+    pub use crate::{
+        Activation, Bidirectional, Dense, Embedding, Float, Gradients, Initializer, Layer, Masking, Merge,
+    };
+    pub use crate::{
+        Output, OutputGradient, Parameters, Recurrent, Run, SeedSource, Stacked, State, Stream, TimeDistributed,
+    };
+}
 
 /// The code in the README, as tests.
 #[cfg(doctest)]

@@ -103,7 +103,7 @@ impl TimeMask<'_> {
     }
 }
 
-/// Where rows begin anew: `true` at a step means that the state before it is the initial one.
+/// Where rows are reset: `true` at a step means that the state before it is the initial one.
 #[derive(Debug, Clone, Copy)]
 pub struct Resets<'a> {
     /// (batch, timesteps), row by row.
@@ -118,7 +118,7 @@ impl<'a> Resets<'a> {
         Resets { flags, timesteps }
     }
 
-    /// Whether this row begins anew before this step.
+    /// Whether this row is reset before this step.
     #[inline]
     pub(crate) fn at(&self, row: usize, time: usize) -> bool {
         self.flags[row * self.timesteps + time]

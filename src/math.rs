@@ -19,19 +19,19 @@ use crate::kernels::activate::activate;
 use crate::kernels::isa::Isa;
 use crate::kernels::math::scalar;
 
-/// The largest error in `f32`, in units in the last place, where the true value is a normal number. Below that the error
-/// is less than the smallest normal number.
+/// The largest error in `f32`, in units in the last place, where the true value is a normal number. Below that the
+/// error is less than the smallest normal number.
 ///
 /// It holds for the functions of this module and for every [`Activation`] but a few, which round as
 /// Keras's equations do: where a parameter is subtracted (`soft_shrink`, the lower part of `relu` with a threshold, the
 /// hard sigmoid with a slope and an offset) and `sparsemax`. Softmax and its logarithm keep it up to a width of 100.
 ///
-/// Tests go through all `f32` for tanh, sigmoid and exp, which reach 2.50, 2.41 and 1.05, and through every 997th for the
-/// others, which stay below 2.
+/// Tests go through all `f32` for tanh, sigmoid and exp, which reach 2.50, 2.41 and 1.05, and through every 997th for
+/// the others, which stay below 2.
 pub const MAX_ULP_F32: f64 = 3.0;
 
-/// The same in `f64`. Compared with true values at 40000 points each, of which the tests keep 250, mish and gelu reach 3.6,
-/// tanh 2.5, the others 3.1.
+/// The same in `f64`. Compared with true values at 40000 points each, of which the tests keep 250, mish and gelu reach
+/// 3.6, tanh 2.5, the others 3.1.
 pub const MAX_ULP_F64: f64 = 4.0;
 
 /// The kernels' functions of these names, for the two element types of layers.

@@ -1,6 +1,6 @@
 //! Operations of a [`Model`](crate::Model) that aren't layers by themselves, under Keras's names: what merges several
-//! inputs, and what moves elements. They go into [`ModelBuilder::call`](crate::ModelBuilder::call) and
-//! [`SequentialBuilder::layer`](crate::SequentialBuilder::layer).
+//! inputs, and what moves elements. They go into [`ModelBuilder::call`](crate::builder::ModelBuilder::call) and
+//! [`SequentialBuilder::layer`](crate::builder::SequentialBuilder::layer).
 //!
 //! Masks go through merging layers as in Keras 3: a step of the result is real where it is in any of the inputs.
 //!

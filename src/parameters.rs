@@ -19,13 +19,13 @@ impl<P: Sealed + ?Sized> Sealed for Box<P> {}
 /// ids, and a model.
 ///
 /// Sealed. It is what [`Gradients::new`](crate::Gradients::new) and
-/// [`Optimizer::step`](crate::training::Optimizer::step) take. Each type has the methods for names and arrays as its own,
-/// too: they need no `use`.
+/// [`Optimizer::step`](crate::training::Optimizer::step) take. Each type has the methods for names and arrays as its
+/// own, too: they need no `use`.
 pub trait Parameters<T: Float>: Sealed {
     /// Shows each weight and its path to the visitor, in Keras's order.
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>);
 
-    /// Hands each weight to the visitor to be changed; afterwards the layer has packed them anew.
+    /// Hands each weight to the visitor to be changed; afterwards the layer has packed them again.
     ///
     /// # Errors
     /// [`Error::SharedCell`] if a user's cell is shared between clones and can't be cloned.
@@ -143,7 +143,7 @@ macro_rules! own_parameters {
 
 pub(crate) use own_parameters;
 
-/// That there are weights of these names and shapes, each given once.
+/// Checks that there are weights of these names and shapes, each given once.
 pub(crate) fn check_new_weights<T>(
     weights: &[(String, ArrayViewD<'_, T>)],
     new: &[(&str, ArrayViewD<'_, T>)],

@@ -2,8 +2,8 @@
 //!
 //! # What allocates nothing
 //!
-//! After [`Stream::new`](crate::Stream::new), on any thread, from the first call on, if the call succeeds: no allocation,
-//! no lock, no system call, no other thread.
+//! After [`Stream::new`](crate::Stream::new), on any thread, from the first call on, if the call succeeds: no
+//! allocation, no lock, no system call, no other thread.
 //!
 //! | call | |
 //! |---|---|
@@ -16,10 +16,10 @@
 //! | [`reserve_steps`](crate::Stream::reserve_steps), [`run`](crate::Stream::run), [`run_with`](crate::Stream::run_with), cloning a state | no: where the stream is made |
 //!
 //! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
-//! itself. A [`ModelStream`](crate::ModelStream) keeps it in [`step`](crate::ModelStream::step),
-//! [`step_named`](crate::ModelStream::step_named) and [`outputs`](crate::ModelStream::outputs), whatever the graph, as long
-//! as no tensor has more than four dimensions; [`start`](crate::ModelStream::start), `reset` of a decoder, and what clones
-//! states allocate.
+//! itself. A [`ModelStream`](crate::model::ModelStream) keeps it in [`step`](crate::model::ModelStream::step),
+//! [`step_named`](crate::model::ModelStream::step_named) and [`outputs`](crate::model::ModelStream::outputs), whatever the graph, as
+//! long as no tensor has more than four dimensions; [`start`](crate::model::ModelStream::start), `reset` of a decoder, and
+//! what clones states allocate.
 //!
 //! # A stream in a struct
 //!
@@ -82,24 +82,24 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 //!
-//! The example `streaming` adds what belongs around it: weights that another thread makes and the callback swaps in, the
-//! old ones handed back to be freed elsewhere, and a snapshot that a later process goes on from.
+//! The example `streaming` adds what belongs around it: weights that another thread makes and the callback swaps in,
+//! the old ones handed back to be freed elsewhere, and a snapshot that a later process goes on from.
 //!
 //! # NaN stays
 //!
 //! A single NaN in an input is in the state from then on, and with it in each output that follows; so is what comes of
-//! an infinite one. Nothing checks it in a step, where a branch would be felt. [`State::is_finite`](crate::State::is_finite)
-//! between two blocks is cheap; then [`reset`](crate::Stream::reset), or [`set_state`](crate::Stream::set_state) to a state
-//! that was saved while all was well.
+//! an infinite one. Nothing checks it in a step, where a branch would be felt.
+//! [`State::is_finite`](crate::State::is_finite) between two blocks is cheap; then [`reset`](crate::Stream::reset), or
+//! [`set_state`](crate::Stream::set_state) to a state that was saved while all was well.
 //!
 //! # Silence, and subnormal numbers
 //!
-//! After a signal the state dies away, and on its way to zero its products become *subnormal*, smaller than the smallest
-//! normal number (1.2e-38 in f32), with which many processors compute more slowly. Measured on a Zen 4, an LSTM with 16
-//! units and a forget bias of 0: up to 1.7 times slower for some 100 steps, then exactly zero and fast again. Gates that
-//! forget more slowly stay there longer.
+//! After a signal the state dies away, and on its way to zero its products become *subnormal*, smaller than the
+//! smallest normal number (1.2e-38 in f32), with which many processors compute more slowly. Measured on a Zen 4, an
+//! LSTM with 16 units and a forget bias of 0: up to 1.7 times slower for some 100 steps, then exactly zero and fast
+//! again. Gates that forget more slowly stay there longer.
 //!
 //! - To do nothing about it is often right: plan for the slower step.
-//! - [`flush_below`](crate::Stream::flush_below) between two blocks makes zeros of what nobody hears.
+//! - [`flush_below`](crate::Stream::flush_below) between two blocks makes zeros of what cannot be heard.
 //! - A host that sets the processor's flush-to-zero mode avoids it too, but gives up the same-bits promise: results may
 //!   differ in their last bits between machines, and between a step and a run. The crate never sets that mode.

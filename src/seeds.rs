@@ -4,7 +4,7 @@ use crate::cells::CellDropout;
 
 /// One dropout generator: Keras's `SeedGenerator`, whose state is the pair (seed, n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DropoutState {
+pub struct DropoutGenerator {
     /// The layer's `seed`.
     pub seed: i64,
     /// How many masks have been drawn.
@@ -23,7 +23,7 @@ struct Kind {
     widths: [usize; 2],
 }
 
-impl DropoutState {
+impl DropoutGenerator {
     /// The generator of a cell's dropout, as new.
     pub(crate) fn new(dropout: &CellDropout) -> Self {
         let kind = Kind {
@@ -31,11 +31,11 @@ impl DropoutState {
             counts: [dropout.masks, dropout.recurrent_masks],
             widths: [dropout.input_size, dropout.units],
         };
-        DropoutState { seed: dropout.seed, n: 0, per_inference: dropout.draws(), kind }
+        DropoutGenerator { seed: dropout.seed, n: 0, per_inference: dropout.draws(), kind }
     }
 
     /// Whether it is the generator that the other one is, however many masks each has drawn.
-    pub(crate) fn is(&self, other: &DropoutState) -> bool {
+    pub(crate) fn is(&self, other: &DropoutGenerator) -> bool {
         self.seed == other.seed && self.kind == other.kind
     }
 
@@ -65,15 +65,15 @@ impl DropoutState {
 ///
 /// **A port's trap:** in Keras the generators of recurrent layers also move in inference (`predict`, `evaluate`,
 /// `layer(x)`), once per call, although nothing is dropped; here inference touches no seeds. To follow a Keras script
-/// that mixes the two, say [`skip_inference`](Seeds::skip_inference) for each such call.
+/// that mixes the two, say [`skip_inference`](DropoutSeeds::skip_inference) for each such call.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seeds {
-    pub(crate) states: Vec<DropoutState>,
+pub struct DropoutSeeds {
+    pub(crate) states: Vec<DropoutGenerator>,
 }
 
-impl Seeds {
+impl DropoutSeeds {
     /// The state of each generator, in the order of the layers.
-    pub fn states(&self) -> &[DropoutState] {
+    pub fn states(&self) -> &[DropoutGenerator] {
         &self.states
     }
 

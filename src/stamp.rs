@@ -1,5 +1,5 @@
-//! What whoever holds weights carries, and renews where it packs them anew: by it a tape knows its layer's weights, and
-//! an optimizer its layers.
+//! What everything with weights carries, and renews where it packs them again: by it a tape knows its layer's weights,
+//! and an optimizer its layers.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Stamp {
     /// Drawn when the holder was made.
     origin: u64,
-    /// Drawn anew whenever the weights may have changed.
+    /// Drawn again whenever the weights may have changed.
     weights: u64,
 }
 

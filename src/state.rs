@@ -13,8 +13,8 @@ use ndarray::{ArrayRef2, ArrayView2, s};
 use crate::aligned::Aligned;
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
-use crate::room;
-use crate::rows::Rows;
+use crate::memory;
+use crate::strided::Rows;
 
 /// The names and widths of a state's parts, in the order of their columns.
 ///
@@ -116,7 +116,8 @@ impl<T: Float> State<T> {
     /// Zeros for `batch` rows.
     ///
     /// # Panics
-    /// If there is no memory for so many: use [`try_zeros`](State::try_zeros) for a number that isn't known to be sound.
+    /// If there is no memory for so many: use [`try_zeros`](State::try_zeros) for a number that isn't known to be
+    /// sound.
     #[track_caller]
     pub fn zeros(layout: Arc<StateLayout>, batch: usize) -> Self {
         or_panic(State::try_zeros(layout, batch))
@@ -127,8 +128,8 @@ impl<T: Float> State<T> {
     /// # Errors
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn try_zeros(layout: Arc<StateLayout>, batch: usize) -> Result<Self> {
-        let elements = room::product(&[batch, layout.width()]);
-        room::check::<T>(elements, &[batch, layout.width()])?;
+        let elements = memory::product(&[batch, layout.width()]);
+        memory::check::<T>(elements, &[batch, layout.width()])?;
         Ok(State { values: Aligned::zeros(elements.unwrap_or(0)), layout, batch })
     }
 
@@ -220,7 +221,7 @@ impl<T: Float> State<T> {
         }
     }
 
-    /// That this is a state for a layer of this layout, with this many rows.
+    /// Checks that this is a state for a layer of this layout, with this many rows.
     pub(crate) fn check(&self, layout: &Arc<StateLayout>, batch: usize) -> Result<()> {
         if !Arc::ptr_eq(&self.layout, layout) && self.layout != *layout {
             return Err(Error::StateLayout { expected: layout.to_string(), given: self.layout.to_string() });

@@ -2,18 +2,18 @@
 //!
 //! Two layers of one structure read each other's states, and a step of one needs the memory that a step of the other
 //! needs: a stream compares all of it. A tape and an optimizer compare what can change while they exist, whose weights
-//! these are and the options that can be set anew: see [`marks`](crate::marks).
+//! these are and the options that can be set again: see [`marks`](crate::marks).
 
 use std::fmt::{self, Debug};
 
 use crate::stamp::Stamp;
-use crate::weights::Path;
+use crate::weights::WeightPath;
 
 /// Receives what a layer or cell is made of, by name; names of what is inside stand behind its prefix.
 #[doc(hidden)]
 pub struct StructureVisitor<'v> {
-    parent: Option<&'v Path<'v>>,
-    each: &'v mut dyn FnMut(&Path<'_>, Told<'_>),
+    parent: Option<&'v WeightPath<'v>>,
+    each: &'v mut dyn FnMut(&WeightPath<'_>, Told<'_>),
 }
 
 /// One thing that a layer says of itself.
@@ -28,28 +28,28 @@ pub(crate) enum Told<'a> {
 }
 
 impl<'v> StructureVisitor<'v> {
-    pub(crate) fn new(each: &'v mut dyn FnMut(&Path<'_>, Told<'_>)) -> Self {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&WeightPath<'_>, Told<'_>)) -> Self {
         StructureVisitor { parent: None, each }
     }
 
     /// A layer: what follows is of it, until the next one. Wrappers hold no weights themselves.
     pub(crate) fn layer(&mut self, class: &'static str, stamp: Option<Stamp>) {
-        (self.each)(&Path::new(self.parent, "class"), Told::Layer { class, stamp });
+        (self.each)(&WeightPath::new(self.parent, "class"), Told::Layer { class, stamp });
     }
 
     /// An option that can be changed after the layer was made; its number says all that its words say.
     pub(crate) fn option(&mut self, name: &str, number: u64, value: impl Debug) {
-        (self.each)(&Path::new(self.parent, name), Told::Option { number, value: &value });
+        (self.each)(&WeightPath::new(self.parent, name), Told::Option { number, value: &value });
     }
 
     /// A size, an option that stays: what it prints is compared.
     pub(crate) fn value(&mut self, name: &str, value: impl Debug) {
-        (self.each)(&Path::new(self.parent, name), Told::Value(&value));
+        (self.each)(&WeightPath::new(self.parent, name), Told::Value(&value));
     }
 
     /// The structure of something inside.
     pub(crate) fn nested(&mut self, prefix: &str, walk: impl FnOnce(&mut StructureVisitor<'_>)) {
-        let path = Path::new(self.parent, prefix);
+        let path = WeightPath::new(self.parent, prefix);
         walk(&mut StructureVisitor { parent: Some(&path), each: &mut *self.each });
     }
 }

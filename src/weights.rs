@@ -7,14 +7,14 @@ use ndarray::{ArrayRef, ArrayViewD, ArrayViewMutD, Dimension};
 
 /// The name of a weight as a chain of parts, `0/forward/kernel`; it lives on the stack of the walk.
 #[derive(Debug, Clone, Copy)]
-pub struct Path<'p> {
-    parent: Option<&'p Path<'p>>,
+pub struct WeightPath<'p> {
+    parent: Option<&'p WeightPath<'p>>,
     name: &'p str,
 }
 
-impl<'p> Path<'p> {
-    pub(crate) fn new(parent: Option<&'p Path<'p>>, name: &'p str) -> Self {
-        Path { parent, name }
+impl<'p> WeightPath<'p> {
+    pub(crate) fn new(parent: Option<&'p WeightPath<'p>>, name: &'p str) -> Self {
+        WeightPath { parent, name }
     }
 
     /// Whether the whole path reads like this.
@@ -27,7 +27,7 @@ impl<'p> Path<'p> {
     }
 }
 
-impl fmt::Display for Path<'_> {
+impl fmt::Display for WeightPath<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(parent) = self.parent {
             write!(f, "{parent}/")?;
@@ -38,28 +38,28 @@ impl fmt::Display for Path<'_> {
 
 /// Receives the weights of a cell or layer, in their order: see [`Cell::visit_weights`](crate::Cell::visit_weights).
 pub struct WeightVisitor<'v, 'a, T> {
-    parent: Option<&'v Path<'v>>,
-    each: &'v mut dyn FnMut(&Path<'_>, ArrayViewD<'a, T>),
+    parent: Option<&'v WeightPath<'v>>,
+    each: &'v mut dyn FnMut(&WeightPath<'_>, ArrayViewD<'a, T>),
 }
 
 impl<'v, 'a, T> WeightVisitor<'v, 'a, T> {
-    pub(crate) fn new(each: &'v mut dyn FnMut(&Path<'_>, ArrayViewD<'a, T>)) -> Self {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&WeightPath<'_>, ArrayViewD<'a, T>)) -> Self {
         WeightVisitor { parent: None, each }
     }
 
     /// One weight, of any rank.
     pub fn weight<D: Dimension>(&mut self, name: &str, array: &'a ArrayRef<T, D>) {
-        (self.each)(&Path { parent: self.parent, name }, array.view().into_dyn());
+        (self.each)(&WeightPath { parent: self.parent, name }, array.view().into_dyn());
     }
 
     /// One weight as a view of it.
     pub(crate) fn view(&mut self, name: &str, view: ArrayViewD<'a, T>) {
-        (self.each)(&Path { parent: self.parent, name }, view);
+        (self.each)(&WeightPath { parent: self.parent, name }, view);
     }
 
     /// The weights of something inside, their names behind `prefix/`.
     pub fn nested(&mut self, prefix: &str, walk: impl FnOnce(&mut WeightVisitor<'_, 'a, T>)) {
-        let path = Path { parent: self.parent, name: prefix };
+        let path = WeightPath { parent: self.parent, name: prefix };
         walk(&mut WeightVisitor { parent: Some(&path), each: &mut *self.each });
     }
 }
@@ -73,23 +73,23 @@ impl<T> fmt::Debug for WeightVisitor<'_, '_, T> {
 /// Receives the weights of a cell or layer, to change them: see
 /// [`Cell::visit_weights_mut`](crate::Cell::visit_weights_mut).
 pub struct WeightVisitorMut<'v, T> {
-    parent: Option<&'v Path<'v>>,
-    each: &'v mut dyn FnMut(&Path<'_>, ArrayViewMutD<'_, T>),
+    parent: Option<&'v WeightPath<'v>>,
+    each: &'v mut dyn FnMut(&WeightPath<'_>, ArrayViewMutD<'_, T>),
 }
 
 impl<'v, T> WeightVisitorMut<'v, T> {
-    pub(crate) fn new(each: &'v mut dyn FnMut(&Path<'_>, ArrayViewMutD<'_, T>)) -> Self {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&WeightPath<'_>, ArrayViewMutD<'_, T>)) -> Self {
         WeightVisitorMut { parent: None, each }
     }
 
     /// One weight, of any rank.
     pub fn weight<D: Dimension>(&mut self, name: &str, array: &mut ArrayRef<T, D>) {
-        (self.each)(&Path { parent: self.parent, name }, array.view_mut().into_dyn());
+        (self.each)(&WeightPath { parent: self.parent, name }, array.view_mut().into_dyn());
     }
 
     /// The weights of something inside, their names behind `prefix/`.
     pub fn nested<R>(&mut self, prefix: &str, walk: impl FnOnce(&mut WeightVisitorMut<'_, T>) -> R) -> R {
-        let path = Path { parent: self.parent, name: prefix };
+        let path = WeightPath { parent: self.parent, name: prefix };
         walk(&mut WeightVisitorMut { parent: Some(&path), each: &mut *self.each })
     }
 }

@@ -178,7 +178,7 @@ fn chunks_and_calls_block_on_nothing_once_they_have_run() {
     }
 }
 
-/// That the sanitizer is there and sees what it must: the test runs itself once more, with a planted fault.
+/// Checks that the sanitizer is there and sees what it must: the test runs itself once more, with a planted fault.
 #[test]
 #[cfg(rtsan)]
 fn planted_faults_are_caught() {

@@ -39,7 +39,7 @@ pub enum Work {
     Ragged,
     /// 32 rows and 100 steps, of which 70 % are taken, per real step.
     Masked,
-    /// 32 rows and 50 steps; one in ten begins anew.
+    /// 32 rows and 50 steps; one in ten is reset.
     Resets,
     /// 32 rows and 50 steps of an input with the time first and every other feature left out.
     Strided,

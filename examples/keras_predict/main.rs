@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use npy::Npy;
-use recurrent::{Float, Input, Model, keras};
+use recurrent::{Float, Model, keras, model::Input};
 
 type Outcome<V = ()> = Result<V, Box<dyn std::error::Error>>;
 

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, Options};
-use recurrent::Input;
+use recurrent::model::Input;
 
 /// Small limits, so that the fuzzer spends its time on reading.
 #[allow(dead_code)]

@@ -11,8 +11,8 @@ use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::initializers::Initializer;
+use crate::memory;
 use crate::random::SeedSource;
-use crate::room;
 
 /// What a builder has been told of a cell.
 #[doc(hidden)]
@@ -54,7 +54,7 @@ impl<O: CellOptions> Recipe<O> {
 
 /// The options of Keras's `RNN` itself: the same for every cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct RunOptions {
+pub(crate) struct RecurrentOptions {
     pub(crate) return_sequences: bool,
     pub(crate) return_state: bool,
     pub(crate) go_backwards: bool,
@@ -69,9 +69,10 @@ pub(crate) struct RunOptions {
 /// Defaults are Keras's: `activation` tanh, `recurrent_activation` sigmoid, `kernel_initializer` glorot_uniform,
 /// `recurrent_initializer` orthogonal, `bias_initializer` zeros, `unit_forget_bias` and `reset_after` true.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct Builder<'s, C: BuiltInCell> {
     recipe: Recipe<C::Options>,
-    run: RunOptions,
+    run: RecurrentOptions,
     seeds: Option<&'s mut SeedSource>,
 }
 
@@ -91,7 +92,7 @@ impl<C: BuiltInCell> Builder<'static, C> {
                 seed: None,
                 options: C::Options::default(),
             },
-            run: RunOptions::default(),
+            run: RecurrentOptions::default(),
             seeds: None,
         }
     }
@@ -166,7 +167,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         self
     }
 
-    /// Whether masked steps put out zeros instead of the previous output.
+    /// Whether masked steps output zeros instead of the previous output.
     pub fn zero_output_for_mask(mut self, yes: bool) -> Self {
         self.run.zero_output_for_mask = yes;
         self
@@ -184,13 +185,13 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
     /// # Errors
     /// Those of [`build`](Builder::build), and [`Error::CellOption`].
     pub fn build_cell(mut self) -> Result<C> {
-        if self.run != RunOptions::default() {
+        if self.run != RecurrentOptions::default() {
             return Err(Error::CellOption);
         }
         self.make_cell()
     }
 
-    /// Makes a cell with these options; the builder can make another one, whose weights are drawn anew.
+    /// Makes a cell with these options; the builder can make another one, whose weights are drawn again.
     pub(crate) fn make_cell(&mut self) -> Result<C> {
         let specs = self.check()?;
         let (specs, dropout_seed) = self.draw_seeds(specs)?;
@@ -220,7 +221,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         self.seeds.as_deref_mut()
     }
 
-    pub(crate) fn run_options(&self) -> RunOptions {
+    pub(crate) fn run_options(&self) -> RecurrentOptions {
         self.run
     }
 
@@ -291,7 +292,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
 }
 
 /// The values of a weight. With `unit_forget_bias` Keras calls the initializer twice, for the elements before and
-/// behind the ones; a seeded one then begins anew.
+/// behind the ones; a seeded one then starts over.
 fn fill<T: Float>(spec: &WeightSpec) -> Result<ArrayD<T>> {
     let Some(ones) = &spec.ones else { return spec.initializer.initialize(&spec.shape) };
     let mut weight = ArrayD::ones(IxDyn(&spec.shape));
@@ -315,7 +316,7 @@ fn next_seed(seeds: &mut Option<&mut SeedSource>) -> Result<i64> {
     }
 }
 
-/// That an activation is sound and keeps the width.
+/// Checks that an activation is sound and keeps the width.
 pub(crate) fn check_activation(activation: &Activation) -> Result<()> {
     activation.validate()?;
     if activation.changes_width() {
@@ -324,7 +325,7 @@ pub(crate) fn check_activation(activation: &Activation) -> Result<()> {
     Ok(())
 }
 
-/// That a layer has units and features.
+/// Checks that a layer has units and features.
 pub(crate) fn check_not_zero(input_size: usize, units: usize) -> Result<()> {
     for (what, size) in [("units", units), ("input_size", input_size)] {
         if size == 0 {
@@ -334,7 +335,8 @@ pub(crate) fn check_not_zero(input_size: usize, units: usize) -> Result<()> {
     Ok(())
 }
 
-/// That weights of these names and shapes, and their packed form, can be addressed, and that there is memory for them.
+/// Checks that weights of these names and shapes, and their packed form, can be addressed, and that there is memory for
+/// them.
 pub(crate) fn check_sizes<'w, T: Float>(
     (input_size, units, gates): (usize, usize, usize),
     weights: impl IntoIterator<Item = (&'static str, &'w [usize])>,
@@ -347,7 +349,7 @@ pub(crate) fn check_sizes<'w, T: Float>(
     let (mut elements, mut largest) = (packed, None::<(usize, &'static str, usize)>);
     for (what, shape) in weights {
         let rows = shape[0];
-        let own = room::product(shape).filter(addressable).ok_or_else(|| overflow(what, rows))?;
+        let own = memory::product(shape).filter(addressable).ok_or_else(|| overflow(what, rows))?;
         elements = elements.and_then(|elements| elements.checked_add(own));
         // If only the sum is too large, the largest weight is named.
         if largest.is_none_or(|(most, ..)| own >= most) {

@@ -18,7 +18,7 @@ pub(crate) mod sealed {
     pub trait Sealed {}
 }
 
-/// The built-in cells, which a [`Builder`](crate::Builder) makes. Sealed.
+/// The built-in cells, which a [`Builder`](crate::builder::Builder) makes. Sealed.
 pub trait BuiltInCell: Cell + sealed::Sealed {
     /// The options that only this cell has, with their defaults.
     type Options: CellOptions;
@@ -27,7 +27,7 @@ pub trait BuiltInCell: Cell + sealed::Sealed {
     #[doc(hidden)]
     const DROPOUT_SEED_FIRST: bool = false;
 
-    /// Keras's SimpleRNN forgets its `seed` when it is copied, as Bidirectional does; a copy draws one anew.
+    /// Keras's SimpleRNN forgets its `seed` when it is copied, as Bidirectional does; a copy draws one again.
     #[doc(hidden)]
     const COPIES_SEED: bool = true;
 
@@ -55,7 +55,7 @@ pub trait BuiltInCell: Cell + sealed::Sealed {
     #[doc(hidden)]
     fn parts(&self) -> &CellParts<Self::Elem, Self::Options>;
 
-    /// Packs the weights anew for the cell's kernel, if it has one.
+    /// Packs the weights again for the cell's kernel, if it has one.
     #[doc(hidden)]
     fn pack(&mut self) {}
 
@@ -183,7 +183,7 @@ impl<T: Float, O: CellOptions> CellParts<T, O> {
     }
 }
 
-/// A cell whose weights are being changed. They are packed anew when it goes, so also when a visitor panics.
+/// A cell whose weights are being changed. They are packed again when it goes, so also when a visitor panics.
 pub(super) struct Changing<'c, C: BuiltInCell>(pub(super) &'c mut C);
 
 impl<C: BuiltInCell> Drop for Changing<'_, C> {

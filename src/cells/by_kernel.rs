@@ -10,7 +10,7 @@ use crate::gradients::WeightGradients;
 use crate::kernels::activate::reads_preactivation;
 use crate::kernels::backward::Form;
 use crate::kernels::{GruKernel, KernelStep, LstmKernel, SimpleRnnKernel};
-use crate::rows::{DropoutRows, RowStep, Rows, RowsMut};
+use crate::strided::{DropoutRows, RowStep, Rows, RowsMut};
 
 /// A cell by its kernel.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> ByKernel<'_, C, K> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            saved: call.tape,
+            tape: call.tape,
             dropout,
             scratch: call.scratch,
             odd_step: call.odd,

@@ -1,10 +1,12 @@
 //! What dropout a cell has, and its masks.
 
 use super::StepDropout;
-use crate::rows::{DropoutRows, Rows};
+use crate::strided::{DropoutRows, Rows};
 
 /// What dropout a cell has: the runner draws the masks, with Keras's numbers, and hands them to each step.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use = "setters return the description"]
+#[non_exhaustive]
 pub struct CellDropout {
     /// The fraction of input units to drop, 0 to 1.
     pub rate: f64,
@@ -23,6 +25,29 @@ pub struct CellDropout {
 }
 
 impl CellDropout {
+    /// No dropout yet, of a cell of these sizes: one mask of the input, one of the previous hidden state, seed 0.
+    pub fn new(input_size: usize, units: usize) -> Self {
+        CellDropout { rate: 0.0, masks: 1, recurrent_rate: 0.0, recurrent_masks: 1, input_size, units, seed: 0 }
+    }
+
+    /// The fraction of input units to drop, and how many masks are drawn.
+    pub fn rate(mut self, rate: f64, masks: usize) -> Self {
+        (self.rate, self.masks) = (rate, masks);
+        self
+    }
+
+    /// The fraction of the previous hidden state's units to drop, and how many masks are drawn.
+    pub fn recurrent_rate(mut self, rate: f64, masks: usize) -> Self {
+        (self.recurrent_rate, self.recurrent_masks) = (rate, masks);
+        self
+    }
+
+    /// Keras's `seed`.
+    pub fn seed(mut self, seed: i64) -> Self {
+        self.seed = seed;
+        self
+    }
+
     /// Values in a row of all masks side by side: the input's first, as they are drawn.
     pub(crate) fn width(&self) -> usize {
         self.input_width().saturating_add(self.recurrent_width())

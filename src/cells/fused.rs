@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Form;
-use crate::rows::{Input, RowStep, Rows, RowsMut};
+use crate::strided::{Input, RowStep, Rows, RowsMut};
 
 /// What the runner asks of a cell: many rows of a step at once, projected inputs, the backward pass by kernels.
 ///
@@ -170,13 +170,13 @@ pub(super) fn backward_by_row<C: Cell>(
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct StepRows<'a, T> {
-    /// The rows that are alive, as indices into the rows of all other fields.
+    /// The rows that are live, as indices into the rows of all other fields.
     pub rows: &'a [usize],
     /// The features, or their product with the kernel.
     pub input: Input<'a, T>,
     /// The state before the step.
     pub prev: Rows<'a, T>,
-    /// The state after it: only the rows that are alive are written.
+    /// The state after it: only the rows that are live are written.
     pub next: RowsMut<'a, T>,
     /// All dropout masks of each row, side by side.
     pub dropout: Option<Rows<'a, T>>,
@@ -188,11 +188,11 @@ pub struct StepRows<'a, T> {
     pub odd: bool,
 }
 
-/// The way back through one step of some rows of a batch.
+/// The backward pass through one step of some rows of a batch.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BackwardRows<'a, T> {
-    /// The rows that were alive, as indices into the rows of all other fields.
+    /// The rows that were live, as indices into the rows of all other fields.
     pub rows: &'a [usize],
     /// The features.
     pub x: Rows<'a, T>,
@@ -206,9 +206,9 @@ pub struct BackwardRows<'a, T> {
     pub dropout: Option<Rows<'a, T>>,
     /// The gradient of the state after the step.
     pub d_next: Rows<'a, T>,
-    /// The gradient of the state before it: only the rows that were alive are written.
+    /// The gradient of the state before it: only the rows that were live are written.
     pub d_prev: RowsMut<'a, T>,
-    /// The gradient of the features: only the rows that were alive are written.
+    /// The gradient of the features: only the rows that were live are written.
     pub d_x: RowsMut<'a, T>,
     /// `rows_backward_scratch_len` values.
     pub scratch: &'a mut [T],

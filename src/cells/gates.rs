@@ -106,7 +106,7 @@ impl<'a, T: Float> Gates<'a, T> {
     }
 }
 
-/// The same gates on their way back, and what they add to.
+/// The same gates in their backward pass, and what they add to.
 pub(super) struct GatesBackward<'a, 'g, T: Float> {
     pub(super) gates: Gates<'a, T>,
     /// The gradient of the features, to be added to.

@@ -186,7 +186,7 @@ impl<T: Float> BuiltInCell for GruCell<T> {
 
     fn assemble(parts: CellParts<T, GruOptions>) -> Self {
         let kernel = GruKernel::new(parts.spec.input_size, parts.units, parts.options.reset_after);
-        debug_assert_eq!(kernel.saved_len(), parts.spec.tape);
+        debug_assert_eq!(kernel.tape_len(), parts.spec.tape);
         let mut cell = GruCell { parts, kernel };
         cell.pack();
         cell

@@ -368,7 +368,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
     fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
         let kernel = parts.options.is_plain().then(|| LstmKernel::new(parts.spec.input_size, parts.units));
-        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.saved_len() == parts.spec.tape));
+        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.tape_len() == parts.spec.tape));
         let mut cell = LstmCell { parts, kernel };
         cell.pack();
         cell

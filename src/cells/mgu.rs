@@ -32,7 +32,7 @@ use crate::structure::StructureVisitor;
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Layer, Mgu, MguForm};
+/// use recurrent::{Layer, Mgu, cell::MguForm};
 /// let mgu = Mgu::<f32>::builder(3, 4).form(MguForm::ResetBefore).return_sequences(true).build()?;
 /// assert_eq!(mgu.weight("bias")?.shape(), [8]);
 /// assert_eq!(mgu.forward(&Array3::ones((2, 5, 3)))?.sequence()?.dim(), (2, 5, 4));

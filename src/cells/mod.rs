@@ -96,7 +96,7 @@ each_cell!(list_cells);
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Cell, Layer, Recurrent, StateLayout, Step, WeightVisitor, WeightVisitorMut};
+/// use recurrent::{Cell, Layer, Recurrent, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step};
 ///
 /// /// A running mean of each feature: `h' = h + rate (x - h)`.
 /// #[derive(Debug, Clone)]
@@ -165,17 +165,17 @@ pub trait Cell: Debug + Send + Sync + 'static {
         &[]
     }
 
-    /// The number of values that a step leaves in `step.tape` for the way back.
+    /// The number of values that a step leaves in `step.tape` for the backward pass.
     fn tape_len(&self) -> usize {
         0
     }
 
-    /// The way back through one row of one step: from `step.d_next`, the gradient of the state after the step, to
+    /// The backward pass through one row of one step: from `step.d_next`, the gradient of the state after the step, to
     /// those of the state before it and of the features, which are written, and of the weights, which are added to.
     ///
     /// # Errors
     /// [`Error::NoBackward`](crate::Error::NoBackward) unless a cell implements it; an error of its own kind is handed
-    /// on to whoever called [`Layer::backward`](crate::Layer::backward).
+    /// on to the caller of [`Layer::backward`](crate::Layer::backward).
     fn step_backward(
         &self,
         _step: StepBackward<'_, Self::Elem>,
@@ -184,12 +184,12 @@ pub trait Cell: Debug + Send + Sync + 'static {
         Err(Error::NoBackward { cell: self.class_name() })
     }
 
-    /// The number of values of scratch that the way back through one step wants in `step.scratch`.
+    /// The number of values of scratch that the backward pass through one step wants in `step.scratch`.
     fn backward_scratch_len(&self) -> usize {
         0
     }
 
-    /// Whether the way back is there at all: asked before anything is done.
+    /// Whether the backward pass is there at all: asked before anything is done.
     ///
     /// # Errors
     /// [`Error::NoDerivative`](crate::Error::NoDerivative) for an activation of the user's own without derivative.

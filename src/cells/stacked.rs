@@ -4,9 +4,9 @@ use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, Step
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
-use crate::room;
-use crate::rows::{Input, RowInput, RowStep, Rows, RowsMut};
+use crate::memory;
 use crate::state::StateLayout;
+use crate::strided::{Input, RowInput, RowStep, Rows, RowsMut};
 use crate::structure::{DebugText, StructureVisitor};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
@@ -112,6 +112,7 @@ impl<C: Cell> StackCell<C::Elem> for C {
 
 /// Takes the cells of a [`StackedCells`], the one that reads the input first.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct StackedCellsBuilder<T: Float> {
     cells: Vec<Box<dyn StackCell<T>>>,
 }
@@ -124,7 +125,7 @@ impl<T: Float> StackedCells<T> {
 
     fn from_cells(cells: Vec<Box<dyn StackCell<T>>>) -> Result<Self> {
         let deepest = cells.iter().map(|cell| cell.depth()).max().unwrap_or(0);
-        let depth = room::check_depth(deepest.saturating_add(1))?;
+        let depth = memory::check_depth(deepest.saturating_add(1))?;
         let layouts: Vec<StateLayout> = cells.iter().map(|cell| cell.state_layout()).collect();
         let layout = StateLayout::nested(layouts.iter().enumerate().map(|(i, layout)| (i.to_string(), layout)));
         let (mut state, mut masks, mut tape, mut weights) = (0, 0, 0, 0);
@@ -132,10 +133,10 @@ impl<T: Float> StackedCells<T> {
         for (i, (cell, layout)) in cells.into_iter().zip(&layouts).enumerate() {
             let output = check_output(cell.class_name(), cell.output(), layout.width())?;
             let (state_start, masks_start, tape_start, weights_start) = (state, masks, tape, weights);
-            state = room::add_width("state", state, layout.width())?;
+            state = memory::add_width("state", state, layout.width())?;
             let (own_masks, _) = mask_widths(cell.dropout());
-            masks = room::add_width("dropout masks", masks, own_masks)?;
-            tape = room::add_width("tape", tape, cell.tape_len())?;
+            masks = memory::add_width("dropout masks", masks, own_masks)?;
+            tape = memory::add_width("tape", tape, cell.tape_len())?;
             cell.visit_weights(&mut WeightVisitor::new(&mut |_, _| weights += 1));
             parts.push(Part {
                 name: i.to_string(),
@@ -154,7 +155,7 @@ impl<T: Float> StackedCells<T> {
 }
 
 impl<T: Float> StackedCellsBuilder<T> {
-    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::Builder::build_cell), or one of your own.
+    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::builder::Builder::build_cell), or one of your own.
     pub fn cell(mut self, cell: impl Cell<Elem = T>) -> Self {
         self.cells.push(Box::new(cell));
         self
@@ -163,9 +164,9 @@ impl<T: Float> StackedCellsBuilder<T> {
     /// Makes the stack.
     ///
     /// # Errors
-    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below puts out,
-    /// [`Error::CellOutput`] for a cell whose output isn't part of its state, [`Error::NestedTooDeep`] for stacks in stacks
-    /// in stacks, [`Error::WidthOverflow`] for sizes that can't be addressed together.
+    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below outputs,
+    /// [`Error::CellOutput`] for a cell whose output isn't part of its state, [`Error::NestedTooDeep`] for stacks in
+    /// stacks in stacks, [`Error::WidthOverflow`] for sizes that can't be addressed together.
     pub fn build(self) -> Result<StackedCells<T>> {
         if self.cells.is_empty() {
             return Err(Error::EmptyStack);

@@ -4,7 +4,7 @@ use super::fused::StepRows;
 use super::{Cell, CellDropout, FusedCell};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::rows::{DropoutRows, Input, Rows, RowsMut};
+use crate::strided::{DropoutRows, Input, Rows, RowsMut};
 
 /// One row of one step: what [`Cell::step`] reads and writes.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Step<'a, T> {
     pub next: &'a mut [T],
     /// The dropout masks of a training call; empty otherwise.
     pub dropout: StepDropout<'a, T>,
-    /// In a recorded run, [`Cell::tape_len`] values to be written for the way back.
+    /// In a recorded run, [`Cell::tape_len`] values to be written for the backward pass.
     pub tape: Option<&'a mut [T]>,
     /// [`Cell::scratch_len`] values, undefined before and after.
     pub scratch: &'a mut [T],
@@ -29,7 +29,7 @@ impl<'a, T> Step<'a, T> {
     /// given slices of other sizes than its own fills `next` with NaN. [`for_cell`](Step::for_cell) refuses them.
     ///
     /// ```
-    /// use recurrent::{Cell, Lstm, Step};
+    /// use recurrent::{Cell, Lstm, cell::Step};
     /// let cell = Lstm::<f64>::builder(2, 3).build_cell()?;
     /// let mut next = [0.0; 6]; // h and c
     /// cell.step(Step::for_cell(&cell, &[0.5, -0.5], &[0.0; 6], &mut next)?);
@@ -54,7 +54,7 @@ impl<'a, T> Step<'a, T> {
         }
     }
 
-    /// This step with as much scratch as the cell wants: whoever calls a cell by hand may have brought none, then it is
+    /// This step with as much scratch as the cell wants: a caller of a cell by hand may have brought none, then it is
     /// `own`. A step that doesn't fit a cell with a state of this width is none: then NaN has been written.
     pub(super) fn fitted<C: Cell<Elem = T>>(self, cell: &C, width: usize, own: &'a mut Vec<T>) -> Option<Self>
     where
@@ -99,7 +99,7 @@ impl<'a, T> Step<'a, T> {
     }
 }
 
-/// The way back through one row of one step: what [`Cell::step_backward`] reads and writes.
+/// The backward pass through one row of one step: what [`Cell::step_backward`] reads and writes.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct StepBackward<'a, T> {

@@ -65,7 +65,7 @@ fn near(what: &str, ours: &[f64], theirs: &[f64], tolerance: f64) {
     }
 }
 
-/// That a step and its backward pass are those of the equations.
+/// Checks that a step and its backward pass are those of the equations.
 fn check<C: BuiltInCell<Elem = f64>>(what: &str, builder: Builder<'static, C>) {
     let uniform = Initializer::RandomUniform { minval: -0.8, maxval: 0.8, seed: None };
     let cell = builder

@@ -59,7 +59,7 @@ pub enum Problem {
 
     /// A member that is packed by another method than deflate, or encrypted.
     #[error(
-        "{member} is encrypted in the zip container, or packed by another method than deflate; zip the members anew"
+        "{member} is encrypted in the zip container, or packed by another method than deflate; zip the members again"
     )]
     CompressedMember {
         /// The member's name.

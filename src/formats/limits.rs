@@ -20,6 +20,7 @@
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use = "options do nothing until a call gets them"]
 pub struct Limits {
     /// The size of the file. All of a file's memory follows from it, but for what is unpacked: no other allocation is
     /// larger than what the file can back.
@@ -59,7 +60,7 @@ impl Default for Limits {
     }
 }
 
-/// A setter for each field, so that limits that are added later break nobody's code.
+/// A setter for each field, so that limits that are added later break no code.
 macro_rules! setters {
     ($($field:ident: $kind:ty),* $(,)?) => {
         $(

@@ -1,16 +1,17 @@
-//! The way back through a model: its calls from the last to the first.
+//! The backward pass through a model: its calls from the last to the first.
 //!
 //! ```text
 //! for call in calls.rev():  d_outputs = what has come to its outputs
-//!                           d_inputs, d_states, d_weights = the operation's way back (d_outputs)
+//!                           d_inputs, d_states, d_weights = the operation's backward pass (d_outputs)
 //!                           d of each tensor that it read += d_inputs, d_states
 //! ```
 //!
-//! Each operation goes back by itself: see [`ops`](super::ops). A gradient that isn't there is zero, and nothing is computed for it.
+//! Each operation goes back by itself: see [`ops`](super::ops). A gradient that isn't there is zero, and nothing is
+//! computed for it.
 
 use ndarray::{ArrayD, ArrayRefD, Axis};
 
-use super::gradients::Sums;
+use super::gradients::GradientSums;
 use super::operation::{Back, Flow};
 use super::ops::shapes::reshaped_gradient;
 use super::run::ModelState;
@@ -25,9 +26,9 @@ use crate::runner::tape::Tape;
 impl<T: Float> Model<T> {
     /// [`predict`](Model::predict), recorded for [`backward`](Model::backward). What the tape held before is forgotten.
     ///
-    /// The model runs as in inference, whatever it is recorded for: a layer's dropout is off, and BatchNormalization takes
-    /// its moving statistics and leaves them (Keras's `model(x, training=False)` under a `tf.GradientTape`). Only the
-    /// layers that [`into_layer`](Model::into_layer) makes, and those built here, train with dropout.
+    /// The model runs as in inference, whatever it is recorded for: a layer's dropout is off, and BatchNormalization
+    /// takes its moving statistics and leaves them (Keras's `model(x, training=False)` under a `tf.GradientTape`). Only
+    /// the layers that [`into_layer`](Model::into_layer) makes, and those built here, train with dropout.
     ///
     /// ```
     /// use ndarray::prelude::*;
@@ -51,8 +52,8 @@ impl<T: Float> Model<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. The tape is empty
-    /// then.
+    /// Those of [`predict`](Model::predict), and [`Error::InLayer`] for a layer that can't be trained. The tape is
+    /// empty then.
     pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>) -> Result<Vec<ArrayD<T>>> {
         tape.begin();
         self.can_train()?;
@@ -60,8 +61,8 @@ impl<T: Float> Model<T> {
     }
 
     /// [`record`](Model::record) with the state of stateful layers kept in `state` from call to call. No gradient flows
-    /// back through a state that was kept, as in Keras: not into earlier runs, and not from one call of a shared stateful
-    /// layer into its call before.
+    /// back through a state that was kept, as in Keras: not into earlier runs, and not from one call of a shared
+    /// stateful layer into its call before.
     ///
     /// # Errors
     /// Those of [`record`](Model::record), [`Error::StateBatch`] for another number of rows than the state's,
@@ -78,16 +79,18 @@ impl<T: Float> Model<T> {
         self.run(Some(state), inputs, Some(tape))
     }
 
-    /// The way back through a recorded run: from the gradient of each output, in the outputs' order and shapes, to those
-    /// of the weights, which are added to `gradients`, and of the inputs, which replace what `gradients` held. An output
-    /// that the loss doesn't read gets zeros. The tape is spent then; between the two neither the weights nor what is trained
-    /// may change.
+    /// The backward pass through a recorded run: from the gradient of each output, in the outputs' order and shapes, to
+    /// those of the weights, which are added to `gradients`, and of the inputs, which replace what `gradients` held. An
+    /// output that the loss doesn't read gets zeros. The tape is spent then; between the two neither the weights nor
+    /// what is trained may change.
     ///
     /// # Errors
-    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through; [`Error::TapeLayer`],
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through;
+    /// [`Error::TapeLayer`],
     /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another model, or of this one before
-    /// [`set_trainable`](Model::set_trainable) or with other weights; [`Error::GradientsLayer`] for another model's gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for
-    /// gradients of other outputs. `gradients` are as before then, and the tape is still good.
+    /// [`set_trainable`](Model::set_trainable) or with other weights; [`Error::GradientsLayer`] for another model's
+    /// gradients; [`Error::ModelOutputs`], [`Error::ModelOutput`] for gradients of other outputs. `gradients` are as
+    /// before then, and the tape is still good.
     pub fn backward(&self, tape: &mut Tape<T>, upstream: &[&ArrayRefD<T>], gradients: &mut Gradients<T>) -> Result<()> {
         tape.check(self)?;
         if !gradients.fit(self) {
@@ -109,7 +112,7 @@ impl<T: Float> Model<T> {
         own.clear();
         let upstream = upstream.iter().map(|&upstream| Some(upstream.as_standard_layout().into_owned())).collect();
         let wanted = gradients.wanted_inputs();
-        let inputs = self.go_back(frame, upstream, &wanted, Sums::of(&mut own));
+        let inputs = self.go_back(frame, upstream, &wanted, GradientSums::of(&mut own));
         let shapes = std::mem::take(&mut frame.inputs);
         frame.forget();
         let inputs = inputs.inspect(|_| gradients.add(&own));
@@ -129,7 +132,7 @@ impl<T: Float> Model<T> {
         frame: &mut Frame<T>,
         upstream: Vec<Flow<T>>,
         wanted: &[bool],
-        mut sums: Sums<'_, T>,
+        mut sums: GradientSums<'_, T>,
     ) -> Result<Vec<Flow<T>>> {
         // Of each part, where its weights begin and how many are trained.
         let mut end = 0;
@@ -183,7 +186,7 @@ impl<T: Float> Model<T> {
 }
 
 impl InputSpec {
-    /// The way back through [`convert`](InputSpec::convert): the gradient of what was given.
+    /// The backward pass through [`convert`](InputSpec::convert): the gradient of what was given.
     fn go_back<T: Float>(&self, flow: Flow<T>, shape: &[usize]) -> Result<Flow<T>> {
         let (Some(mut d), InputKind::Float { through_f32 }) = (flow, self.kind) else { return Ok(None) };
         if through_f32 {

@@ -9,7 +9,7 @@ use super::operation::depth;
 use super::{CallSpec, InputKind, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room;
+use crate::memory;
 
 /// Builds a [`Model`] call by call: what Keras's functional API does. Made by [`Model::builder`].
 ///
@@ -49,6 +49,7 @@ pub struct ModelNode {
 
 /// What a call takes besides its inputs: see [`ModelBuilder::call_with`].
 #[derive(Debug, Default)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct CallOptions {
     initial_state: Vec<ModelNode>,
     masks: Vec<ModelNode>,
@@ -62,8 +63,8 @@ impl CallOptions {
         self
     }
 
-    /// The mask, in the place of the one that the input carries: what isn't zero is real. A model as a layer takes one for
-    /// each of its inputs.
+    /// The mask, in the place of the one that the input carries: what isn't zero is real. A model as a layer takes one
+    /// for each of its inputs.
     pub fn mask(mut self, masks: &[ModelNode]) -> Self {
         self.masks = masks.to_vec();
         self
@@ -121,8 +122,8 @@ impl<T: Float> ModelBuilder<T> {
     ///
     /// # Errors
     /// [`Error::DuplicateName`] for a name that is taken, [`Error::ForeignNode`] for a tensor of another builder,
-    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`], [`Error::NestedTooDeep`]
-    /// for models in models in models.
+    /// [`Error::ModelCall`] for a layer that can't read these inputs, [`Error::TensorTooLarge`],
+    /// [`Error::NestedTooDeep`] for models in models in models.
     pub fn call(&mut self, name: &str, layer: impl Into<AnyLayer<T>>, inputs: &[ModelNode]) -> Result<Vec<ModelNode>> {
         self.call_with(name, layer, inputs, |call| call)
     }
@@ -249,7 +250,7 @@ impl<T: Float> ModelBuilder<T> {
 impl<T: Float> Assembly<T> {
     /// Adds a layer that is to be called; returns its number.
     pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> Result<usize> {
-        room::check_depth(depth(&*layer.op))?;
+        memory::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;
         self.keep_states(&mut op, states);

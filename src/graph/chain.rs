@@ -11,7 +11,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
 use crate::layers::stacked::Stacked;
-use crate::room::MOST_NESTED;
+use crate::memory::MOST_NESTED;
 
 impl<T: Float> Model<T> {
     /// The model as one layer, if it is a chain of layers over time that reads (batch, timesteps, features): it streams
@@ -21,8 +21,9 @@ impl<T: Float> Model<T> {
     /// It trains as any layer does, dropout of its recurrent layers included; all its weights but moving statistics are
     /// trained then. What the file says of `trainable` is the model's: see [`record`](Model::record).
     ///
-    /// A model that begins with an Embedding reads ids: see [`into_embedding_and_layer`](Model::into_embedding_and_layer),
-    /// or stream it as a [`ModelStream`](super::ModelStream).
+    /// A model that begins with an Embedding reads ids: see
+    /// [`into_embedding_and_layer`](Model::into_embedding_and_layer), or stream it as a
+    /// [`ModelStream`](super::ModelStream).
     ///
     /// # Errors
     /// [`Error::CannotStream`] names the layer that doesn't work step by step, or that isn't part of a chain.
@@ -79,8 +80,8 @@ impl<T: Float> Model<T> {
         }
     }
 
-    /// The operations one after another, those of models within in their place. `mask` says how the mask is made that is
-    /// attached to the input, then to the output; `path` is this model's.
+    /// The operations one after another, those of models within in their place. `mask` says how the mask is made that
+    /// is attached to the input, then to the output; `path` is this model's.
     fn chain(&self, mask: &mut Option<String>, path: &str) -> Result<Vec<Link<'_, T>>> {
         if self.inputs.len() != 1 || self.outputs.len() != 1 {
             return Err(cannot(

@@ -4,28 +4,28 @@ use ndarray::ArrayD;
 
 use crate::error::Result;
 use crate::float::Float;
-use crate::gradients::{Gradients, Slices};
+use crate::gradients::{Gradients, IndexedSlices};
 use crate::parameters::Parameters;
 
 /// The gradients of the weights of one part of a model, to be added to; none if the part isn't trained.
-pub(crate) struct Sums<'a, T> {
+pub(crate) struct GradientSums<'a, T> {
     weights: &'a mut [ArrayD<T>],
-    slices: &'a mut [Slices<T>],
+    slices: &'a mut [IndexedSlices<T>],
 }
 
-impl<'a, T: Float> Sums<'a, T> {
+impl<'a, T: Float> GradientSums<'a, T> {
     pub(super) fn of(gradients: &'a mut Gradients<T>) -> Self {
-        Sums { weights: &mut gradients.weights, slices: &mut gradients.slices }
+        GradientSums { weights: &mut gradients.weights, slices: &mut gradients.slices }
     }
 
     /// Those of `count` weights from `start` on.
-    pub(super) fn part(&mut self, start: usize, count: usize) -> Sums<'_, T> {
+    pub(super) fn part(&mut self, start: usize, count: usize) -> GradientSums<'_, T> {
         let places = start..start + count;
-        Sums { weights: &mut self.weights[places.clone()], slices: &mut self.slices[places] }
+        GradientSums { weights: &mut self.weights[places.clone()], slices: &mut self.slices[places] }
     }
 
-    /// All of them, for one of several ways back.
-    pub(super) fn all(&mut self) -> Sums<'_, T> {
+    /// All of them, for one of several backward passes.
+    pub(super) fn all(&mut self) -> GradientSums<'_, T> {
         self.part(0, self.weights.len())
     }
 
@@ -38,7 +38,7 @@ impl<'a, T: Float> Sums<'a, T> {
         self.weights.iter_mut()
     }
 
-    /// Calls a layer's own way back with the gradients that it adds to; what it finds out about the input and the
+    /// Calls a layer's own backward pass with the gradients that it adds to; what it finds out about the input and the
     /// initial state is in those that are returned. A layer that isn't trained gets others, which are forgotten.
     pub(super) fn lend(
         &mut self,

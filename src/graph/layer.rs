@@ -19,15 +19,16 @@ use crate::layers::time_distributed::TimeDistributed;
 use crate::state::StateLayout;
 use crate::weights::WeightVisitor;
 
-/// A layer of a [`Model`]: made by `into()` from every layer, from an [`Embedding`], a [`Masking`], an [`Activation`], the
-/// operations of [`ops`](crate::ops), and from a model, which is then one layer of another.
+/// A layer of a [`Model`]: made by `into()` from every layer, from an [`Embedding`], a [`Masking`], an [`Activation`],
+/// the operations of [`ops`](crate::ops), and from a model, which is then one layer of another.
 ///
 /// ```
-/// use recurrent::{AnyLayer, Embedding, Lstm, ops};
+/// use recurrent::{Embedding, Lstm, ops, model::AnyLayer};
 /// let layers: [AnyLayer<f32>; 3] = [Embedding::new(10, 3).into(), Lstm::new(3, 4).into(), ops::Flatten.into()];
 /// assert_eq!(layers[1].class_name(), "LSTM");
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "setters return the layer"]
 pub struct AnyLayer<T: Float> {
     pub(super) class: &'static str,
     pub(super) op: Op<T>,
@@ -66,7 +67,7 @@ impl<T: Float> AnyLayer<T> {
     }
 
     /// Makes a layer over time keep its state from call to call: Keras's `stateful=True`. The states are in a
-    /// [`ModelState`](crate::ModelState). Layers without a state stay as they are.
+    /// [`ModelState`](crate::model::ModelState). Layers without a state stay as they are.
     pub fn stateful(mut self) -> Self {
         if let Role::Recurrent { layer, .. } = self.op.role() {
             self.states = vec![Arc::clone(layer.state_layout())];

@@ -8,9 +8,8 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
+use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed};
-use crate::room::Room;
-use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -18,8 +17,9 @@ use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
+use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -73,15 +73,15 @@ impl<T: Float> LayerCore<T> for Masked<T> {
         LayerSpec { class_name: "Masking", per_step: false, output_columns: None, depth, ..inner }
     }
 
-    fn ready(&self) -> Result<()> {
-        self.layer.ready()
+    fn check_ready(&self) -> Result<()> {
+        self.layer.check_ready()
     }
 
     fn streams(&self) -> Result<()> {
         self.layer.can_stream()
     }
 
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
         self.layer.visit_generators(show);
     }
 
@@ -89,26 +89,26 @@ impl<T: Float> LayerCore<T> for Masked<T> {
         self.layer.fill_initial_state(row);
     }
 
-    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
-        self.layer.recall(batch, state, carry);
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        self.layer.outputs_from_state(batch, state, carry);
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let Call { batch, timesteps, .. } = call;
         let flags = [batch, timesteps];
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, timesteps, self.layer.input_size()]);
-        room.buffer::<bool>(held.in_scratch(|scratch| scratch.flags.capacity()), &flags);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[batch, timesteps, self.layer.input_size()]);
+        needs.buffer::<bool>(held.in_scratch(|scratch| scratch.flags.capacity()), &flags);
         if call.recorded {
-            room.buffer::<bool>(held.in_node(|node| node.live.capacity()), &flags);
+            needs.buffer::<bool>(held.in_node(|node| node.live.capacity()), &flags);
         }
-        self.layer.room(call, held.child(0), room);
+        self.layer.memory_needs(call, held.child(0), needs);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let values = if call.input { self.layer.input_size() } else { 0 };
         let sizes = [call.batch, call.timesteps, values];
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &sizes);
-        self.layer.room_backward(call, held.child(0), room);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &sizes);
+        self.layer.memory_needs_backward(call, held.child(0), needs);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {

@@ -2,7 +2,7 @@
 //!
 //! A [`Model`] is a list of parts (layers, by name) and a list of calls in an order in which they can be done. Each
 //! call reads some tensors and writes new ones; a part that is called twice is a shared layer. Masks travel with the
-//! tensors as Keras attaches them: see [`run`]. Gradients go the calls' way back: see [`backward`].
+//! tensors as Keras attaches them: see [`run`]. Gradients go the calls' backward pass: see [`backward`].
 
 pub(crate) mod assembly;
 mod backward;
@@ -135,7 +135,7 @@ pub(crate) struct CallSpec {
     pub(crate) masks: Vec<Option<usize>>,
     pub(crate) initial_state: Vec<usize>,
     pub(crate) outputs: Vec<usize>,
-    /// Tensors that nobody needs afterwards.
+    /// Tensors that no later call needs.
     pub(crate) drops: Vec<usize>,
 }
 
@@ -269,8 +269,8 @@ impl<T: Float> Model<T> {
     /// Zeros for the stateful layers of the model, for `batch` rows.
     ///
     /// # Panics
-    /// If there is no memory for so many rows: use [`try_initial_state`](Model::try_initial_state) for a number that isn't
-    /// known to be sound.
+    /// If there is no memory for so many rows: use [`try_initial_state`](Model::try_initial_state) for a number that
+    /// isn't known to be sound.
     #[track_caller]
     pub fn initial_state(&self, batch: usize) -> ModelState<T> {
         or_panic(self.try_initial_state(batch))

@@ -9,14 +9,15 @@ use crate::float::Float;
 impl<T: Float> Model<T> {
     /// The names of the inputs, in the order in which [`predict`](Model::predict) takes them.
     ///
-    /// A model that was made of a dictionary has its keys for names, and they are sorted, as Keras sorts them: the order
-    /// isn't that of the script. Any other has the names of its input layers.
+    /// A model that was made of a dictionary has its keys for names, and they are sorted, as Keras sorts them: the
+    /// order isn't that of the script. Any other has the names of its input layers.
     pub fn input_names(&self) -> impl Iterator<Item = &str> + Clone {
         self.inputs.iter().map(|input| input.name.as_str())
     }
 
-    /// The names of the outputs, in the order in which [`predict`](Model::predict) gives them: the sorted keys of a model
-    /// that was made of a dictionary; else the names of the layers that they come from, one of which can come several times.
+    /// The names of the outputs, in the order in which [`predict`](Model::predict) gives them: the sorted keys of a
+    /// model that was made of a dictionary; else the names of the layers that they come from, one of which can come
+    /// several times.
     pub fn output_names(&self) -> impl Iterator<Item = &str> {
         self.output_names.iter().map(String::as_str)
     }
@@ -43,7 +44,7 @@ impl<T: Float> Model<T> {
     }
 }
 
-/// That each name is one of these, once.
+/// Checks that each name is one of these, once.
 pub(super) fn check<'n, T, N: Iterator<Item = &'n str>>(
     names: impl Fn() -> N,
     given: &[(&str, Input<'_, T>)],

@@ -17,16 +17,16 @@ use crate::layers::time_distributed::TimeDistributed;
 use crate::parameters::Parameters;
 use crate::runner::run::Run;
 use crate::runner::tape::Tape;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutSeeds;
 
 /// Every [`Layer`] and every [`Model`]: what a training loop is written for once.
 ///
-/// A layer is a network of one input, (batch, timesteps, features), and one output: all steps if it returns sequences, else
-/// the last one. For anything else that a layer can ([`Run`], states) there are its own methods.
+/// A layer is a network of one input, (batch, timesteps, features), and one output: all steps if it returns sequences,
+/// else the last one. For anything else that a layer can ([`Run`], states) there are its own methods.
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Dense, Gru, Input, Network, Result, Sequential, Stacked, training::*};
+/// use recurrent::{Dense, Gru, Result, Sequential, Stacked, training::*, model::Input};
 /// fn train<N: Network<f32>>(network: &mut N, x: &[Input<'_, f32>], target: &ArrayD<f32>) -> Result<Vec<f32>> {
 ///     let (mut tape, mut gradients, mut optimizer) = (Tape::new(), recurrent::Gradients::new(network), Adam::new(0.05));
 ///     let mut seeds = network.dropout_seeds();
@@ -49,15 +49,20 @@ use crate::seeds::Seeds;
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 pub trait Network<T: Float>: Parameters<T> {
-    /// Runs on arrays, in the order of the inputs, and records; returns an array for each output. With `seeds` it runs as
-    /// in training: dropout is on. (A model's layers have none: see [`Model::record`].)
+    /// Runs on arrays, in the order of the inputs, and records; returns an array for each output. With `seeds` it runs
+    /// as in training: dropout is on. (A model's layers have none: see [`Model::record`].)
     ///
     /// # Errors
     /// Those of [`Layer::run`] or [`Model::record`], [`Error::ModelInputs`] for another number of inputs,
     /// [`Error::ModelInput`] for one that a layer can't read.
-    fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>, seeds: Option<&mut Seeds>) -> Result<Vec<ArrayD<T>>>;
+    fn record(
+        &self,
+        inputs: &[Input<'_, T>],
+        tape: &mut Tape<T>,
+        seeds: Option<&mut DropoutSeeds>,
+    ) -> Result<Vec<ArrayD<T>>>;
 
-    /// The way back through a recorded run, from the gradient of each output: the weights' gradients are added.
+    /// The backward pass through a recorded run, from the gradient of each output: the weights' gradients are added.
     ///
     /// # Errors
     /// Those of [`Layer::backward`] or [`Model::backward`].
@@ -65,7 +70,7 @@ pub trait Network<T: Float>: Parameters<T> {
     -> Result<()>;
 
     /// The dropout generators, as new.
-    fn dropout_seeds(&self) -> Seeds;
+    fn dropout_seeds(&self) -> DropoutSeeds;
 }
 
 /// [`Network`] of each layer. (One for all that is a [`Layer`] could not stand beside that of models.)
@@ -76,7 +81,7 @@ macro_rules! layers {
                 &self,
                 inputs: &[Input<'_, $elem>],
                 tape: &mut Tape<$elem>,
-                seeds: Option<&mut Seeds>,
+                seeds: Option<&mut DropoutSeeds>,
             ) -> Result<Vec<ArrayD<$elem>>> {
                 record(self, inputs, tape, seeds)
             }
@@ -90,7 +95,7 @@ macro_rules! layers {
                 backpropagate(self, tape, upstream, gradients)
             }
 
-            fn dropout_seeds(&self) -> Seeds {
+            fn dropout_seeds(&self) -> DropoutSeeds {
                 Layer::seeds(self)
             }
         }
@@ -110,7 +115,7 @@ fn record<T: Float>(
     layer: &impl Layer<T>,
     inputs: &[Input<'_, T>],
     tape: &mut Tape<T>,
-    seeds: Option<&mut Seeds>,
+    seeds: Option<&mut DropoutSeeds>,
 ) -> Result<Vec<ArrayD<T>>> {
     let [input] = inputs else { return Err(Error::ModelInputs { expected: 1, given: inputs.len() }) };
     let refuse = || Error::ModelInput {
@@ -153,7 +158,12 @@ fn backpropagate<T: Float>(
 }
 
 impl<T: Float> Network<T> for Model<T> {
-    fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>, seeds: Option<&mut Seeds>) -> Result<Vec<ArrayD<T>>> {
+    fn record(
+        &self,
+        inputs: &[Input<'_, T>],
+        tape: &mut Tape<T>,
+        seeds: Option<&mut DropoutSeeds>,
+    ) -> Result<Vec<ArrayD<T>>> {
         if let Some(seeds) = seeds.filter(|seeds| !seeds.states.is_empty()) {
             return Err(Error::SeedsCount { expected: 0, given: seeds.states.len() });
         }
@@ -169,7 +179,7 @@ impl<T: Float> Network<T> for Model<T> {
         self.backward(tape, upstream, gradients)
     }
 
-    fn dropout_seeds(&self) -> Seeds {
-        Seeds { states: Vec::new() }
+    fn dropout_seeds(&self) -> DropoutSeeds {
+        DropoutSeeds { states: Vec::new() }
     }
 }

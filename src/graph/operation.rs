@@ -1,8 +1,8 @@
 //! The contract of an operation: all that a model asks of what its calls compute.
 //!
-//! Each operation is a file in [`ops`](super::ops), with the shapes that come out, the run, the way back, weights, and
-//! what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a graph
-//! must know of some of them.
+//! Each operation is a file in [`ops`](super::ops), with the shapes that come out, the run, the backward pass, weights,
+//! and what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a
+//! graph must know of some of them.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::Model;
-use super::gradients::Sums;
+use super::gradients::GradientSums;
 use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
@@ -62,10 +62,10 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
 
     /// From the gradients of the outputs to those of the inputs, then of the initial state; the weights' are added to
     /// `sums`. What isn't wanted may be left out. At least one of the outputs has a gradient.
-    fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>>;
+    fn backward(&self, back: Back<'_, T>, sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>>;
 
-    /// The same as [`run`](Operation::run) for one step of a stream, into arrays that are there. What holds other operations
-    /// is not asked: they are.
+    /// The same as [`run`](Operation::run) for one step of a stream, into arrays that are there. What holds other
+    /// operations is not asked: they are.
     fn step(&self, step: Step<'_, T>) -> Result<()>;
 
     /// Whether it can be trained through.
@@ -86,8 +86,8 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Whether it treats each step of (batch, timesteps, ..) by itself. Ranks aren't known here: an axis counted from the
-    /// end is taken as one of three.
+    /// Whether it treats each step of (batch, timesteps, ..) by itself. Ranks aren't known here: an axis counted from
+    /// the end is taken as one of three.
     fn steps_alone(&self) -> bool {
         false
     }
@@ -169,7 +169,7 @@ pub(crate) struct Call<'a, T: Float> {
     pub(crate) trace: Option<&'a mut Trace<T>>,
     /// Whether the call means what it means in Keras 2: see [`run`](super::run).
     pub(crate) keras_2: bool,
-    /// What the way back is to read.
+    /// What the backward pass is to read.
     pub(crate) record: Option<&'a mut Record<T>>,
 }
 
@@ -180,7 +180,7 @@ impl<T: Float> Call<'_, T> {
     }
 }
 
-/// What the way back through one call reads.
+/// What the backward pass through one call reads.
 pub(crate) struct Back<'a, T> {
     pub(crate) record: &'a mut Record<T>,
     /// The gradients of the outputs.

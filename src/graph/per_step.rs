@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::operation::Operation;
-use super::ops::normalization::{Normalization, Sums};
+use super::ops::normalization::{Normalization, NormalizationSums};
 use super::ops::prelu;
 use crate::activation::Activation;
 use crate::buffers::take;
@@ -16,18 +16,18 @@ use crate::gradients::WeightGradients;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::layers::{Layer, summary};
+use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed};
-use crate::room::Room;
-use crate::rows::{Rows, RowsMut};
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
+use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -73,7 +73,7 @@ impl<T: Float> PerStep<T> {
         }
     }
 
-    /// The way back through [`apply`](PerStep::apply), in place.
+    /// The backward pass through [`apply`](PerStep::apply), in place.
     fn apply_backward(&self, x: &[T], y: &mut [T], d: &mut [T], gradients: &mut WeightGradients<'_, T>) {
         match &self.map {
             Map::Same => {}
@@ -89,7 +89,7 @@ impl<T: Float> PerStep<T> {
                 }
             }
             Map::Normalize(normalization) => {
-                let mut sums = Sums::new(normalization, gradients.slices());
+                let mut sums = NormalizationSums::new(normalization, gradients.slices());
                 normalization.row_backward(x, d, &mut sums);
             }
         }
@@ -164,25 +164,25 @@ impl<T: Float> LayerCore<T> for PerStep<T> {
         Ok(())
     }
 
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutGenerator)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
-    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+    fn outputs_from_state(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
         for row in 0..batch {
             carry.row_mut(row).fill(T::zero());
         }
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         if call.recorded {
             let sizes = [call.batch, call.timesteps, self.features];
-            room.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
+            needs.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
         }
     }
 
-    fn room_backward(&self, _call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.features]);
+    fn memory_needs_backward(&self, _call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.features]);
     }
 
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {

@@ -27,7 +27,7 @@ use super::tensor::{Input, Mask, Tensor, Value, in_row_order};
 use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room::{self, Room};
+use crate::memory::{self, MemoryNeeds};
 use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::runner::tape::Tape;
 use crate::state::{State, StateLayout};
@@ -41,9 +41,9 @@ pub struct ModelState<T> {
 
 impl<T: Float> ModelState<T> {
     pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Result<Self> {
-        let mut room = Room::default();
-        layouts.iter().for_each(|layout| room.array::<T>(&[batch, layout.width()]));
-        room.check(&[batch])?;
+        let mut needs = MemoryNeeds::default();
+        layouts.iter().for_each(|layout| needs.array::<T>(&[batch, layout.width()]));
+        needs.check(&[batch])?;
         let states = layouts.iter().map(|layout| State::try_zeros(Arc::clone(layout), batch)).collect::<Result<_>>()?;
         Ok(ModelState { states, batch })
     }
@@ -52,7 +52,7 @@ impl<T: Float> ModelState<T> {
         ModelState { states, batch }
     }
 
-    /// That they are the states of layers of these layouts, in order, with this many rows.
+    /// Checks that they are the states of layers of these layouts, in order, with this many rows.
     pub(super) fn check<'l>(
         &self,
         layouts: impl ExactSizeIterator<Item = &'l Arc<StateLayout>>,
@@ -95,7 +95,7 @@ pub(super) struct Context<'a, T: Float> {
     pub(super) scratch: &'a mut Scratch<T>,
     /// Where a step is tried instead of a whole run.
     pub(super) trace: Option<&'a mut Trace<T>>,
-    /// What the way back is to read; for a run of all calls.
+    /// What the backward pass is to read; for a run of all calls.
     pub(super) frame: Option<&'a mut Frame<T>>,
 }
 
@@ -266,7 +266,7 @@ impl<T: Float> Model<T> {
         Ok(())
     }
 
-    /// That a layer can read what it is called on, and that the result isn't too large.
+    /// Checks that a layer can read what it is called on, and that the result isn't too large.
     fn check_call(&self, name: &str, op: &Op<T>, inputs: &[&Tensor<T>]) -> Result<()> {
         let known = |tensor: &&Tensor<T>| -> Shape { tensor.shape().iter().map(|&size| Some(size)).collect() };
         let inputs: Vec<Shape> = inputs.iter().map(known).collect();
@@ -277,11 +277,11 @@ impl<T: Float> Model<T> {
         })?;
         for output in outputs {
             let shape: Vec<usize> = output.iter().map(|size| size.unwrap_or(0)).collect();
-            let elements = room::product(&shape);
+            let elements = memory::product(&shape);
             if elements.is_none_or(|elements| elements > self.elements) {
                 return Err(Error::TensorTooLarge { shape });
             }
-            room::check::<T>(elements, &shape)?;
+            memory::check::<T>(elements, &shape)?;
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ pub struct Sequential<T>(PhantomData<T>);
 
 /// Takes the layers of a [`Model`], the first one first: made by [`Sequential::builder`].
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct SequentialBuilder<T: Float = f32> {
     name: String,
     shape: Option<Vec<Option<usize>>>,
@@ -72,7 +73,8 @@ impl<T: Float> SequentialBuilder<T> {
     /// # Errors
     /// [`Error::EmptyModel`] without a layer, [`Error::InputUnknown`] if neither a layer nor
     /// [`input_shape`](SequentialBuilder::input_shape) says what is read, [`Error::DuplicateName`],
-    /// [`Error::NestedTooDeep`], [`Error::ModelCall`] for a layer that can't read what the one before it gives, [`Error::TensorTooLarge`].
+    /// [`Error::NestedTooDeep`], [`Error::ModelCall`] for a layer that can't read what the one before it gives,
+    /// [`Error::TensorTooLarge`].
     pub fn build(self) -> Result<Model<T>> {
         let Some((_, first)) = self.layers.first() else { return Err(Error::EmptyModel { model: self.name }) };
         let shape = match self.shape {

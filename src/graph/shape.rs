@@ -12,12 +12,19 @@ pub(crate) struct Misfit {
 
 /// A shape as Keras writes it: `(None, 7, 3)`.
 pub(crate) fn display(shape: &[Option<usize>]) -> String {
-    let dimensions: Vec<String> =
-        shape.iter().map(|dimension| dimension.map_or("None".into(), |dimension| dimension.to_string())).collect();
-    match &dimensions[..] {
-        [one] => format!("({one},)"),
-        many => format!("({})", many.join(", ")),
+    let mut text = String::with_capacity(8 * shape.len() + 2);
+    text.push('(');
+    for (i, dimension) in shape.iter().enumerate() {
+        if i > 0 {
+            text.push_str(", ");
+        }
+        match dimension {
+            Some(size) => text.push_str(&size.to_string()),
+            None => text.push_str("None"),
+        }
     }
+    text.push_str(if shape.len() == 1 { ",)" } else { ")" });
+    text
 }
 
 pub(crate) fn display_all(shapes: &[Shape]) -> String {
@@ -42,7 +49,7 @@ pub(crate) fn product(dimensions: &[Option<usize>]) -> Option<usize> {
     dimensions.iter().try_fold(1_usize, |product, &dimension| product.checked_mul(dimension?))
 }
 
-/// That these inputs aren't what is expected.
+/// The error for inputs that are not what is expected.
 pub(super) fn misfit<V>(expected: impl Into<String>, inputs: &[Shape]) -> Result<V, Misfit> {
     Err(Misfit { expected: expected.into(), found: display_all(inputs) })
 }

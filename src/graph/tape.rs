@@ -1,4 +1,4 @@
-//! What a recorded run of a model leaves for the way back.
+//! What a recorded run of a model leaves for the backward pass.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(super) struct Recording<T> {
     pub(super) frame: Frame<T>,
     /// The shapes of the outputs.
     pub(super) outputs: Vec<Vec<usize>>,
-    /// Where the weights' gradients add up until the way back is over.
+    /// Where the weights' gradients add up until the backward pass is over.
     pub(super) sums: Option<Gradients<T>>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Record<T> {
     pub(super) masks: Vec<Option<Mask>>,
     /// Of the parts of the initial state that the call was given, which it read.
     pub(super) initial: Vec<bool>,
-    /// The run of a layer that has a way back of its own.
+    /// The run of a layer that has a backward pass of its own.
     pub(crate) tape: Tape<T>,
     /// The calls of a model within; the one call of the layer inside TimeDistributed.
     pub(crate) inner: Frame<T>,

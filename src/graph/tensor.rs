@@ -5,18 +5,18 @@ use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayView
 use super::operation::mismatch;
 use crate::error::Result;
 use crate::float::Float;
-use crate::room::{self, Room};
+use crate::memory::{self, MemoryNeeds};
 
-/// One input of a [`Model`](super::Model), made by `into()` from whatever [`forward`](crate::Layer::forward) takes, of any
-/// dimension: `&Array`, a view, `&` of a view (a slice by `s![]`, for one), `&ArrayRef`. The elements are floats of the
-/// model's type, integers of any type (ids), or flags.
+/// One input of a [`Model`](super::Model), made by `into()` from whatever [`forward`](crate::Layer::forward) takes, of
+/// any dimension: `&Array`, a view, `&` of a view (a slice by `s![]`, for one), `&ArrayRef`. The elements are floats of
+/// the model's type, integers of any type (ids), or flags.
 ///
 /// What the model's input layer declares is what it gets, as in Keras: integers become floats, floats are truncated to
 /// integers.
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::Input;
+/// use recurrent::model::Input;
 /// let x = Array3::<f32>::ones((4, 5, 3));
 /// let (some, ids) = (x.slice(s![1..3, .., ..]), array![[3, 1, 4]]);
 /// let inputs: [Input<'_, f32>; 4] = [(&x).into(), x.view().into(), (&some).into(), (&ids).into()];
@@ -81,14 +81,14 @@ impl<T> Input<'_, T> {
 }
 
 impl<T: Float> Input<'_, T> {
-    /// That there is room for what a model makes of these: a copy of each, and what its type is made of it.
+    /// Checks that there is room for what a model makes of these: a copy of each, and what its type is made of it.
     pub(super) fn check_room(inputs: &[Self]) -> Result<()> {
-        let mut room = Room::default();
+        let mut needs = MemoryNeeds::default();
         for input in inputs {
-            (0..2).for_each(|_| room.array::<i64>(input.shape()));
+            (0..2).for_each(|_| needs.array::<i64>(input.shape()));
         }
-        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| room::product(shape));
-        room.check(largest.unwrap_or(&[]))
+        let largest = inputs.iter().map(Input::shape).max_by_key(|shape| memory::product(shape));
+        needs.check(largest.unwrap_or(&[]))
     }
 
     /// The array as a model's own.
@@ -125,8 +125,8 @@ impl<T: Float> InputElement<T> for bool {
 
 macro_rules! integers {
     ($($integer:ty, $name:ident;)*) => {
-        /// Integers as they were given: models compute with one type of them. What doesn't fit is as large as can be, and
-        /// so no id.
+        /// Integers as they were given: models compute with one type of them. What doesn't fit is as large as can be,
+        /// and so no id.
         #[derive(Debug, Clone)]
         pub(super) enum Integers<'a> {
             $($name(ArrayViewD<'a, $integer>),)*

@@ -53,8 +53,8 @@ impl<T: Float> Model<T> {
         )
     }
 
-    /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model has
-    /// what its file says. Gradients, optimizers and tapes that were made before are another model's afterwards.
+    /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model
+    /// has what its file says. Gradients, optimizers and tapes that were made before are another model's afterwards.
     ///
     /// # Errors
     /// [`Error::UnknownName`] lists the layers there are; those of a model within are named by path.

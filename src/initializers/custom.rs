@@ -27,8 +27,8 @@ enum Rule {
 impl Initializer {
     /// Independent values of a distribution: one of rand_distr's, or a user's own, for `f64`.
     ///
-    /// They are drawn in row-major order from [`KerasRng::new(seed, 0)`](KerasRng::new) and rounded to the element type.
-    /// A missing seed comes from where that of the built-in ones comes from.
+    /// They are drawn in row-major order from [`KerasRng::new(seed, 0)`](KerasRng::new) and rounded to the element
+    /// type. A missing seed comes from where that of the built-in ones comes from.
     ///
     /// ```
     /// use rand_distr::Cauchy;

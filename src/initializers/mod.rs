@@ -23,10 +23,10 @@ use variance_scaling::{VarianceScaling, fans, fans_over};
 /// With a seed the values are those of Keras 3 with the TensorFlow backend: in f32 uniform, normal and truncated normal
 /// ones bit for bit; in f64 uniform ones bit for bit, normal ones but for the last place (before they are scaled 99.8 %
 /// are the same, the others 1 or 2 units off, one in ten million 3: TensorFlow calls the C library, whose logarithm and
-/// sine aren't correctly rounded); orthogonal ones within the rounding of TensorFlow's QR (in f32 about 2e-7, square ones
-/// 1e-6; in f64 1e-15). Numbers too small to be normal are kept, where TensorFlow takes them for 0. A seed stands for the
-/// pair `(seed, 0)` of [`KerasRng`](crate::KerasRng), and any `i64` will do, as in Keras. As there, a seed gives the same
-/// values in every call, and a smaller tensor is, before scaling, a prefix of a larger one.
+/// sine aren't correctly rounded); orthogonal ones within the rounding of TensorFlow's QR (in f32 about 2e-7, square
+/// ones 1e-6; in f64 1e-15). Numbers too small to be normal are kept, where TensorFlow takes them for 0. A seed stands
+/// for the pair `(seed, 0)` of [`KerasRng`](crate::KerasRng), and any `i64` will do, as in Keras. As there, a seed
+/// gives the same values in every call, and a smaller tensor is, before scaling, a prefix of a larger one.
 ///
 /// Without a seed (`seed: None`) each call of [`initialize`](Initializer::initialize) draws one from the operating
 /// system; a layer's builder takes it from a [`SeedSource`] if it was given one. (In Keras the seed is drawn when the
@@ -93,9 +93,9 @@ pub enum Initializer {
     },
     /// A distribution of variance `scale` / n, where n is one of the tensor's fans. The next six are cases of it.
     ///
-    /// Fans of a shape: of rank 2 its rows (`fan_in`) and columns (`fan_out`); of a higher rank the last two sizes, each
-    /// times the product of the sizes before them; of rank 1 its size, twice; of rank 0 both 1. So the kernel of an
-    /// LSTM has `fan_out` = 4 units. n is at least 1.
+    /// Fans of a shape: of rank 2 its rows (`fan_in`) and columns (`fan_out`); of a higher rank the last two sizes,
+    /// each times the product of the sizes before them; of rank 1 its size, twice; of rank 0 both 1. So the kernel of
+    /// an LSTM has `fan_out` = 4 units. n is at least 1.
     VarianceScaling {
         /// The variance's numerator, above 0; Keras's default is 1.
         scale: f64,
@@ -202,8 +202,8 @@ impl Initializer {
     ///
     /// # Errors
     /// - [`Error::InitializerRank`]: `Identity` off rank 2, `Orthogonal` below rank 2.
-    /// - [`Error::InitializerParameter`]: a parameter that isn't finite or not in the range of the type that Keras rounds
-    ///   it to, a negative `stddev`, a `scale` that isn't above 0. `Constant` also takes NaN and infinities.
+    /// - [`Error::InitializerParameter`]: a parameter that isn't finite or not in the range of the type that Keras
+    ///   rounds it to, a negative `stddev`, a `scale` that isn't above 0. `Constant` also takes NaN and infinities.
     /// - [`Error::InitializerAxis`]: an axis of `input_axes` or `output_axes` that the shape doesn't have.
     /// - [`Error::TensorTooLarge`]: more elements than memory has room for.
     /// - [`Error::NoRandomness`]: no seed, and the operating system gave none.

@@ -9,8 +9,8 @@ use crate::random;
 ///
 /// Keras draws a tall matrix, decomposes it, and turns the result if a wide one was asked for. It works in the element
 /// type; here the decomposition is in f64, which is nearer to the true Q than TensorFlow's in f32 and differs from it
-/// by that one's rounding. What makes the two comparable at all is the last step: with a positive diagonal of R there is
-/// only one Q.
+/// by that one's rounding. What makes the two comparable at all is the last step: with a positive diagonal of R there
+/// is only one Q.
 pub(super) fn fill<T: Float>(columns: usize, gain: T, seed: i64, out: &mut [T]) -> Option<()> {
     if out.is_empty() {
         return Some(());
@@ -44,8 +44,8 @@ pub(super) fn fill<T: Float>(columns: usize, gain: T, seed: i64, out: &mut [T]) 
 /// Replaces the columns of a matrix, each `height` long, by those of Q, where A = Q R and R has a positive diagonal.
 ///
 /// Householder's method. Column k is mirrored onto the axis k by H = I - tau v vᵀ, with v[..k] = 0 and v[k] = 1, and so
-/// are the columns after it; v[k + 1..] is kept where the column has become zero. Q is the product of the mirrors, formed
-/// from the last to the first. (Golub and Van Loan, "Matrix computations", 5.1 and 5.2.)
+/// are the columns after it; v[k + 1..] is kept where the column has become zero. Q is the product of the mirrors,
+/// formed from the last to the first. (Golub and Van Loan, "Matrix computations", 5.1 and 5.2.)
 fn orthonormalize(a: &mut [f64], height: usize) -> Option<()> {
     let width = a.len() / height;
     let mut taus = zeroed(width)?;

@@ -17,6 +17,7 @@ use crate::random;
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum FanMode {
     /// The number of inputs.
     FanIn,
@@ -37,6 +38,7 @@ pub enum FanMode {
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ScalingDistribution {
     /// Normal, drawn again beyond two standard deviations, widened so that the variance is right after that.
     TruncatedNormal,

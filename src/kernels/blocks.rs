@@ -8,8 +8,8 @@
 //!         the epilogue consumes z                           activations, or another buffer
 //! ```
 //!
-//! Trap 1: the sums are dumped before the epilogue consumes them: a loop over rows that begins while they are still in registers would
-//! make the compiler keep them in memory all the time.
+//! Trap 1: the sums are dumped before the epilogue consumes them: a loop over rows that begins while they are still in
+//! registers would make the compiler keep them in memory all the time.
 
 use super::isa::{Arch, Kernel, dispatch};
 use super::lanes::Lanes;
@@ -17,7 +17,7 @@ use super::packed::{Group, PackedMatrix};
 use super::products::{add_products, unrolled};
 use super::unit::SUMS;
 use crate::kernels::Element;
-use crate::rows::{Input, Rows};
+use crate::strided::{Input, Rows};
 
 /// The line that parks: the third gate of a unit.
 pub(super) const PARKED: usize = 2;
@@ -67,12 +67,12 @@ impl<'a, T: Element> Operands<'a, T> {
 
 /// What is done with sums.
 pub(super) trait Epilogue<T: Element> {
-    /// Consumes the sums of a block of rows, the first of which is the `first` of all that the call has, and may overwrite
-    /// them.
+    /// Consumes the sums of a block of rows, the first of which is the `first` of all that the call has, and may
+    /// overwrite them.
     fn consume<A: Arch, V: Lanes<T>>(&mut self, group: &Group, first: usize, rows: &[usize], z: &mut Block<V>);
 
-    /// Asks for what [`consume`](Self::consume) will touch of a block, while the sums are computed: worth it for memory that no
-    /// step before this one has had near.
+    /// Asks for what [`consume`](Self::consume) will touch of a block, while the sums are computed: worth it for memory
+    /// that no step before this one has had near.
     #[inline(always)]
     fn prefetch(&self, _group: &Group, _rows: &[usize]) {}
 }
@@ -141,8 +141,8 @@ pub(super) fn flat<A: Arch, T: Element, S: Epilogue<T>>(
     }
 }
 
-/// Trap 8. How many of the rows that are left make the next block: few sizes, each of which is compiled, and no block of one
-/// row after large ones.
+/// Trap 8. How many of the rows that are left make the next block: few sizes, each of which is compiled, and no block
+/// of one row after large ones.
 #[inline(always)]
 fn rows_in_block<A: Arch>(lines: usize, left: usize) -> usize {
     match (A::MOST_ROWS[lines], left) {

@@ -11,7 +11,7 @@ use super::paths;
 use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// The trait of all entries, what `f32` and `f64` do for it, and the methods of kernels that lead there: those that the
 /// kernels of cells share are written once, for each of a list.

@@ -8,7 +8,7 @@ use super::packed::{Grouping, PackedMatrix};
 use super::project;
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// The packed weights of a dense layer and what can be computed with them.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ use super::lanes::{Lanes, add, prefetch_line};
 use super::packed::Group;
 use super::unit::SUMS;
 use crate::kernels::Element;
-use crate::rows::RowsMut;
+use crate::strided::RowsMut;
 
 /// Writes z rows: columns in the order of the matrix, from its first column on.
 pub(super) struct ZRows<'a, T>(pub RowsMut<'a, T>);

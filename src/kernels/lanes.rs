@@ -1,12 +1,12 @@
 //! A vector value, and arithmetic on it as a loop over its lanes.
 //!
-//! Each operation turns the value into an array, loops over the array, and turns the result back: a loop of fixed length
-//! over numbers that don't depend on one another, which the compiler makes one instruction (or two, or four) of the
-//! widest vector unit that the function may use. No instruction set is named here.
+//! Each operation turns the value into an array, loops over the array, and turns the result back: a loop of fixed
+//! length over numbers that don't depend on one another, which the compiler makes one instruction (or two, or four) of
+//! the widest vector unit that the function may use. No instruction set is named here.
 //!
-//! Trap 2: between the operations the value must not be an array. Kept as arrays, sums that live across a loop are 16
-//! scalars to the compiler; mostly it finds the vectors again, but now and then it misses one, and a small step takes
-//! a third longer. So the type of the value is the processor's vector type, where there is one.
+//! Trap 2: between the operations the value must not be an array. Kept as arrays, sums that live across a
+//! loop are 16 scalars to the compiler; mostly it finds the vectors again, but now and then it misses one, and a small
+//! step takes a third longer. So the type of the value is the processor's vector type, where there is one.
 
 use std::fmt::Debug;
 

@@ -1,5 +1,5 @@
-//! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost. For benches,
-//! on the instruction set that layers are built for. Not part of the public interface.
+//! What no kernel can beat: the speed of fused multiply-adds and of reading, and what the activations cost. For
+//! benches, on the instruction set that layers are built for. Not part of the public interface.
 
 use super::isa::{Arch, Isa, Kernel, dispatch};
 use super::lanes::{Lanes, add_scaled};
@@ -43,8 +43,8 @@ impl<T: Element, const N: usize> Kernel for Peak<T, N> {
     }
 }
 
-/// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always in
-/// order. That is how steps read their weights.
+/// Reads `data` so many times: blocks of `block` elements, every other time the last one first; inside a block always
+/// in order. That is how steps read their weights.
 pub fn read<T: Element>(data: &[T], block: usize, times: usize) -> T {
     dispatch(Isa::detect(), Read::<T, CHAINS> { data, block, times })
 }

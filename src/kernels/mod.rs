@@ -2,9 +2,9 @@
 //!
 //! # The idea
 //!
-//! A step is one product of a matrix with `[x, h]`, then a few functions of each unit's sums. The matrix is read once, from
-//! its first byte to its last, and the sums of a unit's gates are in registers at the same time, so that they never go to
-//! memory on their way to the new state:
+//! A step is one product of a matrix with `[x, h]`, then a few functions of each unit's sums. The matrix is read once,
+//! from its first byte to its last, and the sums of a unit's gates are in registers at the same time, so that they
+//! never go to memory on their way to the new state:
 //!
 //! ```text
 //! step of some rows:
@@ -16,16 +16,16 @@
 //! ```
 //!
 //! One row is limited by reading (or, when small, by the wait for one sum after the other), many rows by multiply-adds.
-//! `project` is the same loop with time steps as rows and without h: a sequence of one row gets its input's product at the
-//! speed of a batch. With other activations than tanh and sigmoid the sums go to rows in the scratch, and the activations
-//! over whole rows.
+//! `project` is the same loop with time steps as rows and without h: a sequence of one row gets its input's product at
+//! the speed of a batch. With other activations than tanh and sigmoid the sums go to rows in the scratch, and the
+//! activations over whole rows.
 //!
 //! # Same bits
 //!
-//! Each sum is one chain: bias, x in order, h in order, one fused multiply-add for each. Tiles, blocks, projected input and
-//! vector widths change which sums are computed together, never a sum. The functions of a unit are one sequence of
-//! operations per cell (`units`), the same for a vector of any width. `drive::reference` is the specification: plain loops that
-//! every other path must match bit for bit, which `tests` check.
+//! Each sum is one chain: bias, x in order, h in order, one fused multiply-add for each. Tiles, blocks, projected input
+//! and vector widths change which sums are computed together, never a sum. The functions of a unit are one sequence of
+//! operations per cell (`units`), the same for a vector of any width. `drive::reference` is the specification: plain
+//! loops that every other path must match bit for bit, which `tests` check.
 //!
 //! # Weights in memory
 //!
@@ -104,7 +104,7 @@ pub(crate) use drive::flat::SimpleRnnKernel;
 pub(crate) use drive::gru::GruKernel;
 
 use crate::activation::Activation;
-use crate::rows::{DropoutRows, Input, RowStep, Rows, RowsMut};
+use crate::strided::{DropoutRows, Input, RowStep, Rows, RowsMut};
 use unit::Activations;
 
 mod sealed {
@@ -162,8 +162,8 @@ pub(crate) struct KernelStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after the step.
     pub next: RowsMut<'a, T>,
-    /// Where to leave what backward needs: `saved_len` elements a row.
-    pub saved: Option<RowsMut<'a, T>>,
+    /// Where to leave what backward needs: `tape_len` elements a row.
+    pub tape: Option<RowsMut<'a, T>>,
     /// Masks that multiply the operands. `dropout.input` needs [`Input::Raw`].
     pub dropout: Option<DropoutRows<'a, T>>,
     /// `scratch_len` elements of any contents.
@@ -188,7 +188,7 @@ impl<'a, T: Copy> KernelStep<'a, T> {
     #[inline(always)]
     fn single_row(&mut self) -> Option<(RowStep<'_, T>, StepContext<'_, T>)> {
         match *self.rows {
-            [row] if self.dropout.is_none() && self.saved.is_none() => Some((
+            [row] if self.dropout.is_none() && self.tape.is_none() => Some((
                 RowStep { input: self.input.row(row), prev: self.prev.row(row), next: self.next.row_mut(row) },
                 StepContext {
                     scratch: self.scratch,

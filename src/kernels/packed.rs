@@ -12,15 +12,15 @@
 //! k = rows  [ line 0 ][ line 1 ]..[ line G-1 ]
 //! ```
 //!
-//! A tile is 16 (8) units. With [`Grouping::Gates`] lines are numbered `tile * gates + gate`, and each tile is a group, so
-//! that all gates of a unit are in registers at once (LSTM, GRU). The last tile is half as wide if that holds all its
-//! units: 40 units are 16 + 16 + 8, not 48. [`Grouping::Flat`] makes groups of up to four lines, as equal as can be, for
-//! columns that need nothing of one another (SimpleRNN, Dense): one line alone would wait for each multiplication to end.
-//! Of two gates (a GRU with the reset before the product) the second one's lines come first: r is needed sooner than z.
-//! Columns beyond the last unit are zero.
+//! A tile is 16 (8) units. With [`Grouping::Gates`] lines are numbered `tile * gates + gate`, and each tile is a group,
+//! so that all gates of a unit are in registers at once (LSTM, GRU). The last tile is half as wide if that holds all
+//! its units: 40 units are 16 + 16 + 8, not 48. [`Grouping::Flat`] makes groups of up to four lines, as equal as can
+//! be, for columns that need nothing of one another (SimpleRNN, Dense): one line alone would wait for each
+//! multiplication to end. Of two gates (a GRU with the reset before the product) the second one's lines come first: r
+//! is needed sooner than z. Columns beyond the last unit are zero.
 //!
 //! A *z row* holds one value per column in the order of the lines: the bias, `bias + x * kernel` of a row of x
-//! ([`Input::Projected`](crate::rows::Input)), or preactivations.
+//! ([`Input::Projected`](crate::strided::Input)), or preactivations.
 
 use std::ops::Range;
 
@@ -210,8 +210,8 @@ impl<T: Element> PackedMatrix<T> {
         }
     }
 
-    /// The transposed: row `first_row + r` is column `column + r` of `matrix`, which has `columns` columns and a row for
-    /// each unit. For a matrix of one gate.
+    /// The transposed: row `first_row + r` is column `column + r` of `matrix`, which has `columns` columns and a row
+    /// for each unit. For a matrix of one gate.
     pub(super) fn pack_transposed(
         &mut self,
         matrix: &[T],

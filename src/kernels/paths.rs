@@ -4,7 +4,7 @@
 
 use std::cell::Cell;
 
-use crate::rows::{Input, RowInput};
+use crate::strided::{Input, RowInput};
 
 /// How often each way was taken, on this thread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

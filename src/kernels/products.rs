@@ -13,9 +13,9 @@ use super::isa::Arch;
 use super::lanes::{Lanes, add_scaled};
 use crate::kernels::Element;
 
-/// Trap 1. `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay in
-/// memory, at 2 to 3 times the time. The condition is `const`, so that what it excludes isn't compiled: nine tenths of all
-/// code before the optimizer, if it were.
+/// Trap 1. `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay
+/// in memory, at 2 to 3 times the time. The condition is `const`, so that what it excludes isn't compiled: nine tenths
+/// of all code before the optimizer, if it were.
 macro_rules! unrolled {
     ($i:ident in 0..$count:expr => $body:block) => {
         unrolled!(@ $i, $count, $body, 0 1 2 3 4 5 6 7)

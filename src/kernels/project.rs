@@ -5,7 +5,7 @@ use super::epilogue::{UnitRows, ZRows};
 use super::isa::Arch;
 use super::packed::PackedMatrix;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// The rows that are computed before the next ones are looked at: enough to use a matrix that comes from far away well.
 const ROWS: [usize; 24] = {

@@ -1,14 +1,14 @@
 //! From the gradient of a step's result to those of its preactivations, element by element.
 //!
-//! The equations are those of the cells' `step_backward`. The backward pass through an activation is one call for a whole gate
-//! of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default activations
-//! nothing is called: all that a unit needs is read once, tile by tile.
+//! The equations are those of the cells' `step_backward`. The backward pass through an activation is one call for a
+//! whole gate of a row; the loops between them are flat, so that the compiler makes vectors of them. With the default
+//! activations nothing is called: all that a unit needs is read once, tile by tile.
 
 use super::lanes::{Lanes, prefetch};
 use super::unit::{Activations, SUMS, Unit};
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// Columns of dz and the columns of a weight that they are the gradients of, in units.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,8 @@ pub(super) struct GradientLayout {
     pub mixes_h: bool,
 }
 
-/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go back.
+/// The gradients that flow into the outputs of a step, and into those of the one before it, which is the next to go
+/// back.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Upstream<'a, T> {
     pub here: Rows<'a, T>,
@@ -56,7 +57,7 @@ pub(crate) struct BackwardStep<'a, T> {
     /// The states after it.
     pub next: Rows<'a, T>,
     /// What the step left.
-    pub saved: Rows<'a, T>,
+    pub tape: Rows<'a, T>,
     /// The gradient of the states after the step.
     pub d_next: RowsMut<'a, T>,
     /// What is first to be added to that of h.
@@ -114,10 +115,10 @@ pub(super) fn fused<T: Element, U: Unit<G>, const G: usize>(units: usize, call: 
     let last = (U::STATES - 1) * units;
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {
-            prefetch(&call.saved.row(next)[..SUMS * units]);
+            prefetch(&call.tape.row(next)[..SUMS * units]);
             prefetch(call.prev.row(next));
         }
-        let [a, b, c, d] = parts(call.saved.row(row), units);
+        let [a, b, c, d] = parts(call.tape.row(row), units);
         let (prev, next_h) = (&call.prev.row(row)[last..][..units], &call.next.row(row)[..units]);
         let (d_h, d_last) = (&call.d_next.row(row)[..units], &call.d_next.row(row)[last..][..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[last..][..units];

@@ -7,7 +7,7 @@ use super::KernelStep;
 use super::isa::Arch;
 use super::packed::PackedMatrix;
 use crate::kernels::Element;
-use crate::rows::{Input, Rows};
+use crate::strided::{Input, Rows};
 
 /// The operand of a product: values, and masks that multiply them first.
 #[derive(Clone, Copy)]

@@ -10,7 +10,8 @@ pub(super) const SUMS: usize = 4;
 
 /// A cell whose gates are the lines of a tile, so that all `G` sums of a unit are in registers at once.
 ///
-/// Its state has one part or two, side by side, of which the first one is h; the formula reads the last one. A unit leaves
+/// Its state has one part or two, side by side, of which the first one is h; the formula reads the last one. A unit
+/// leaves
 /// [`SUMS`] numbers on the tape.
 pub(crate) trait Unit<const G: usize>: 'static {
     /// For people.
@@ -38,15 +39,15 @@ pub(crate) trait Unit<const G: usize>: 'static {
     fn state_of_row<A: Arch, T: Element>(arch: A, tape: &[T], prev: &[T], next: &mut [T], activations: Activations<'_>);
 
     /// With the default activations: the gradients of the sums, in the order of [`GradientLayout`], and that of the old
-    /// state's last part (of a h, what doesn't come by way of the products). `next_h` is the new h, `d_next` the gradients
-    /// of the new state's first and last part.
+    /// state's last part (of a h, what doesn't come by way of the products). `next_h` is the new h, `d_next` the
+    /// gradients of the new state's first and last part.
     fn slopes<T: Element>(tape: [T; SUMS], prev: T, next_h: T, d_next: [T; 2]) -> ([T; SUMS], T);
 }
 
 /// The activations of a cell.
 #[derive(Clone, Copy)]
 pub(crate) struct Activations<'a> {
-    /// That of the candidate and, in an LSTM, of the cell state.
+    /// The one of the candidate and, in an LSTM, of the cell state.
     pub candidate: &'a Activation,
     /// The recurrent one.
     pub gates: &'a Activation,

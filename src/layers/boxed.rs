@@ -7,16 +7,16 @@ use ndarray::ArrayViewD;
 use super::Layer;
 use crate::error::Result;
 use crate::float::Float;
+use crate::memory::MemoryNeeds;
 use crate::parameters::Parameters;
-use crate::room::Room;
-use crate::rows::{RowStep, Rows, RowsMut};
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
+use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -88,7 +88,7 @@ impl<T: Float, L: LayerCore<T> + ?Sized> LayerCore<T> for Box<L> {
         (**self).streams()
     }
 
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
         (**self).visit_generators(show);
     }
 
@@ -96,28 +96,28 @@ impl<T: Float, L: LayerCore<T> + ?Sized> LayerCore<T> for Box<L> {
         (**self).fill_initial_state(row);
     }
 
-    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
-        (**self).recall(batch, state, carry);
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        (**self).outputs_from_state(batch, state, carry);
     }
 
-    fn ready(&self) -> Result<()> {
-        (**self).ready()
+    fn check_ready(&self) -> Result<()> {
+        (**self).check_ready()
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
-        (**self).room(call, held, room);
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        (**self).memory_needs(call, held, needs);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        (**self).room_backward(call, held, room);
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        (**self).memory_needs_backward(call, held, needs);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         (**self).process(pass, scratch);
     }
 
-    fn catch_up(&self, state: &[T], carry: &mut [T]) {
-        (**self).catch_up(state, carry);
+    fn flush_outputs(&self, state: &[T], carry: &mut [T]) {
+        (**self).flush_outputs(state, carry);
     }
 
     fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {

@@ -14,10 +14,9 @@ use crate::initializers::Initializer;
 use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
+use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
 use crate::random::SeedSource;
-use crate::room::{self, Room};
-use crate::rows::{Rows, RowsMut, copy_rows};
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -26,9 +25,10 @@ use crate::runner::scratch::Scratch;
 use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
 use crate::runner::tape::Tape;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
+use crate::strided::{Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -58,6 +58,7 @@ pub struct Dense<T: Float = f32> {
 
 /// Takes the options of a [`Dense`] under Keras's names.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct DenseBuilder<'s, T: Float> {
     input_size: usize,
     units: usize,
@@ -105,11 +106,11 @@ impl<T: Float> Dense<T> {
             return Err(Error::StepShape { expected: (rows, self.kernel.nrows()), given: (rows, features) });
         }
         let shape = [rows, self.kernel.ncols()];
-        room::check_shape(&shape)?;
-        let mut room = Room::default();
-        room.array::<T>(&shape);
-        room.array::<T>(&[rows, if x.is_standard_layout() { 0 } else { features }]);
-        room.check(&shape)?;
+        memory::check_shape(&shape)?;
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&shape);
+        needs.array::<T>(&[rows, if x.is_standard_layout() { 0 } else { features }]);
+        needs.check(&shape)?;
         let mut out = Array2::zeros((rows, self.kernel.ncols()));
         let x = x.as_standard_layout();
         if let (Some(x), Some(out)) = (x.as_slice(), out.as_slice_mut()) {
@@ -171,7 +172,9 @@ impl<T: Float> Dense<T> {
     fn pack(&mut self) {
         self.stamp.renew();
         let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
-        self.packed.pack(self.kernel.as_slice().unwrap_or(&[]), bias);
+        let kernel = self.kernel.as_slice().unwrap_or_default();
+        debug_assert_eq!(kernel.len(), self.kernel.len(), "weights stand in row order");
+        self.packed.pack(kernel, bias);
     }
 }
 
@@ -273,11 +276,11 @@ impl<T: Float> LayerCore<T> for Dense<T> {
         Ok(())
     }
 
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutGenerator)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
-    fn recall(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
+    fn outputs_from_state(&self, batch: usize, _state: Rows<'_, T>, mut carry: RowsMut<'_, T>) {
         for row in 0..batch {
             carry.row_mut(row).fill(T::zero());
         }
@@ -287,15 +290,15 @@ impl<T: Float> LayerCore<T> for Dense<T> {
         self.activation.check_derivative()
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         if call.recorded {
             let sizes = [call.batch, call.timesteps, self.kernel.nrows()];
-            room.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
+            needs.buffer::<T>(held.in_node(|node| node.x.len()), &sizes);
         }
     }
 
-    fn room_backward(&self, _call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.kernel.ncols()]);
+    fn memory_needs_backward(&self, _call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[3, self.kernel.ncols()]);
     }
 
     fn process(&self, pass: Pass<'_, T>, _scratch: &mut Scratch<T>) {

@@ -10,9 +10,9 @@ use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::initializers::Initializer;
+use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
 use crate::random::SeedSource;
-use crate::room::{self, Room};
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
@@ -41,6 +41,7 @@ pub struct Embedding<T: Float = f32> {
 
 /// Takes the options of an [`Embedding`] under Keras's names.
 #[derive(Debug)]
+#[must_use = "a builder makes nothing until `build`"]
 pub struct EmbeddingBuilder<'s, T: Float> {
     input_dim: usize,
     output_dim: usize,
@@ -86,11 +87,11 @@ impl<T: Float> Embedding<T> {
         let (batch, timesteps) = ids.dim();
         let features = self.embeddings.ncols();
         let shape = [batch, timesteps, features];
-        room::check_shape(&shape)?;
-        let mut room = Room::default();
-        room.array::<T>(&shape);
-        room.array::<bool>(&[batch, if self.mask_zero { timesteps } else { 0 }]);
-        room.check(&shape)?;
+        memory::check_shape(&shape)?;
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&shape);
+        needs.array::<bool>(&[batch, if self.mask_zero { timesteps } else { 0 }]);
+        needs.check(&shape)?;
         let mut x = Array3::zeros((batch, timesteps, features));
         let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
         for ((row, time), &id) in ids.indexed_iter() {
@@ -103,15 +104,15 @@ impl<T: Float> Embedding<T> {
         Ok((x, mask))
     }
 
-    /// The way back: adds the gradient of the vectors, (batch, timesteps, output_dim), to that of the table, which
+    /// The backward pass: adds the gradient of the vectors, (batch, timesteps, output_dim), to that of the table, which
     /// `gradients` of this embedding hold under the name `embeddings`. An id that stands several times gets the sum, in
     /// the order of rows, then steps.
     ///
     /// `d_x` is what [`Gradients::input`] of the layer behind the embedding says. A masked step is zero there.
     ///
-    /// Keras's optimizers see an id's parts, and so do ours: Adam takes the sum of their squares, not the square of their
-    /// sum (but for `global_clipnorm` and `gradient_accumulation_steps`), `clipvalue` clips them one by one, and norms are
-    /// theirs.
+    /// Keras's optimizers see an id's parts, and so do ours: Adam takes the sum of their squares, not the square of
+    /// their sum (but for `global_clipnorm` and `gradient_accumulation_steps`), `clipvalue` clips them one by one, and
+    /// norms are theirs.
     ///
     /// ```
     /// use ndarray::prelude::*;
@@ -156,8 +157,8 @@ impl<T: Float> Embedding<T> {
         }
         // The parts, which grow by half at least.
         let held = gradients.slices[0].len();
-        room::check::<T>(
-            room::product(&[batch, timesteps, features + 1]).and_then(|own| own.checked_add(held)?.checked_mul(2)),
+        memory::check::<T>(
+            memory::product(&[batch, timesteps, features + 1]).and_then(|own| own.checked_add(held)?.checked_mul(2)),
             &[batch, timesteps, features],
         )?;
         for ((row, time), &id) in ids.indexed_iter() {

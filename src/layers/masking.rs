@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3, ArrayRef3, ArrayView1, Axis};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room::{self, Room};
+use crate::memory::{self, MemoryNeeds};
 
 /// Masks the steps whose features all equal one value: Keras's `Masking`.
 ///
@@ -42,8 +42,8 @@ impl<T: Float> Masking<T> {
     /// [`Error::TensorTooLarge`] for an input that repeats its elements more often than there is memory for.
     pub fn mask(&self, x: &ArrayRef3<T>) -> Result<Array2<bool>> {
         let (batch, timesteps, _) = x.dim();
-        room::check_shape(&[batch, timesteps])?;
-        room::check::<bool>(room::product(&[batch, timesteps]), &[batch, timesteps])?;
+        memory::check_shape(&[batch, timesteps])?;
+        memory::check::<bool>(memory::product(&[batch, timesteps]), &[batch, timesteps])?;
         let is_real = |step: ArrayView1<'_, T>| step.iter().any(|&value| value != self.mask_value);
         // No rows cost no time, however many steps they have.
         if batch == 0 { Ok(Array2::default((0, timesteps))) } else { Ok(x.map_axis(Axis(2), is_real)) }
@@ -54,10 +54,10 @@ impl<T: Float> Masking<T> {
     /// # Errors
     /// [`Error::TensorTooLarge`] for an input that repeats its elements more often than there is memory for.
     pub fn forward(&self, x: &ArrayRef3<T>) -> Result<(Array3<T>, Array2<bool>)> {
-        let mut room = Room::default();
-        room.array::<T>(x.shape());
-        room.array::<bool>(&x.shape()[..2]);
-        room.check(x.shape())?;
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(x.shape());
+        needs.array::<bool>(&x.shape()[..2]);
+        needs.check(x.shape())?;
         let mask = self.mask(x)?;
         let mut x = x.to_owned();
         for ((row, time), &real) in mask.indexed_iter() {

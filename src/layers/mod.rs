@@ -5,7 +5,6 @@ mod boxed;
 pub(crate) mod builder;
 pub(crate) mod dense;
 pub(crate) mod embedding;
-mod flow;
 pub(crate) mod masking;
 pub(crate) mod names;
 pub(crate) mod recurrent;
@@ -24,11 +23,14 @@ use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::output::Output;
 use crate::runner::backward::backward;
+use crate::runner::check::check_input;
+use crate::runner::execute::{produce, run_into};
 use crate::runner::layer::LayerCore;
-use crate::runner::run::{OutputMut, Run, check_input, produce, run_into};
+use crate::runner::output_mut::OutputMut;
+use crate::runner::run::Run;
 use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::runner::tape::Tape;
-use crate::seeds::Seeds;
+use crate::seeds::DropoutSeeds;
 use crate::state::{State, StateLayout};
 
 /// A layer over sequences: (batch, timesteps, features) in, an [`Output`] out.
@@ -89,10 +91,10 @@ pub trait Layer<T: Float>: LayerCore<T> {
     }
 
     /// The dropout generators of the layer, as new: for [`Run::training`].
-    fn seeds(&self) -> Seeds {
+    fn seeds(&self) -> DropoutSeeds {
         let mut states = Vec::new();
         self.visit_generators(&mut |state| states.push(state));
-        Seeds { states }
+        DropoutSeeds { states }
     }
 
     /// Runs the layer over `x`, (batch, timesteps, features), from the initial state.
@@ -131,14 +133,16 @@ pub trait Layer<T: Float>: LayerCore<T> {
         run_into(self, x, run, out, scratch)
     }
 
-    /// The way back through a run that was recorded ([`Run::record`]): from the gradients of its results to those of
-    /// the weights, which are added to `gradients`, and of the input and the initial state, which replace what
+    /// The backward pass through a run that was recorded ([`Run::record`]): from the gradients of its results to those
+    /// of the weights, which are added to `gradients`, and of the input and the initial state, which replace what
     /// `gradients` held. The tape is spent then.
     ///
     /// # Errors
-    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through; [`Error::TapeLayer`],
-    /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another layer, or of this one with other
-    /// options or other weights; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`], [`Error::StateBatch`],
+    /// [`Error::TapeEmpty`], [`Error::TapeSpent`] for a tape that holds no run to go back through;
+    /// [`Error::TapeLayer`],
+    /// [`Error::TapeOptions`], [`Error::TapeStale`] for one that holds a run of another layer, or of this one with
+    /// other options or other weights; [`Error::GradientsLayer`] for another layer's gradients; [`Error::OutputShape`],
+    /// [`Error::StateBatch`],
     /// [`Error::StateLayout`] for gradients of the wrong shape. `gradients` are as before then, and the tape is still
     /// good. [`Error::NoBackward`], or its own error, of a user's cell: `gradients` are as before, the tape is spent.
     fn backward(

@@ -5,7 +5,7 @@ use super::recurrent::Recurrent;
 /// What follows from the list of cells: the layers' names, and conversions between element types.
 macro_rules! list_layers {
     ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {$(
-        #[doc = concat!("A layer of [`", stringify!($cell), "`](crate::", stringify!($cell), ")s, which has the equations,")]
+        #[doc = concat!("A layer of [`", stringify!($cell), "`](crate::cell::", stringify!($cell), ")s, which has the equations,")]
         /// weights and options.
         pub type $layer<T = f32> = Recurrent<crate::cells::$cell<T>>;
 

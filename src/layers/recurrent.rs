@@ -5,22 +5,22 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Layer, summary, unrolled};
-use crate::cells::builder::RunOptions;
+use crate::cells::builder::RecurrentOptions;
 use crate::cells::{Cell, FusedCell, check_output};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
+use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::room::Room;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::runner::forward::Recurrence;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
-use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
+use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -28,6 +28,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// [`Gru`](crate::Gru) are names for it; a cell of your own becomes a layer by [`from_cell`](Recurrent::from_cell).
 ///
 /// A clone costs next to nothing: clones share their weights until one of them is changed.
+#[must_use = "setters return the layer"]
 pub struct Recurrent<C: Cell> {
     cell: Arc<C>,
     /// Of the cell's weights.
@@ -37,16 +38,16 @@ pub struct Recurrent<C: Cell> {
     output: Range<usize>,
     /// The elements of all weights.
     params: usize,
-    options: RunOptions,
+    options: RecurrentOptions,
 }
 
 impl<C: Cell> Recurrent<C> {
     /// A layer of this cell, with Keras's defaults: forwards, the last output only.
     pub fn from_cell(cell: C) -> Self {
-        Recurrent::with_options(cell, RunOptions::default())
+        Recurrent::with_options(cell, RecurrentOptions::default())
     }
 
-    pub(crate) fn with_options(cell: C, options: RunOptions) -> Self {
+    pub(crate) fn with_options(cell: C, options: RecurrentOptions) -> Self {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
         let mut params = 0;
         cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params = weight.len().saturating_add(params)));
@@ -72,7 +73,7 @@ impl<C: Cell> Recurrent<C> {
         self
     }
 
-    /// Whether masked steps put out zeros instead of the previous output.
+    /// Whether masked steps output zeros instead of the previous output.
     pub fn zero_output_for_mask(mut self, yes: bool) -> Self {
         self.options.zero_output_for_mask = yes;
         self
@@ -101,7 +102,7 @@ impl<C: Cell> Recurrent<C> {
         Arc::into_inner(self.cell)
     }
 
-    pub(crate) fn options(&self) -> RunOptions {
+    pub(crate) fn options(&self) -> RecurrentOptions {
         self.options
     }
 
@@ -117,7 +118,7 @@ impl<C: Cell> Recurrent<C> {
         }
     }
 
-    /// What masked steps put out, if this is the call in which Keras puts the zeros elsewhere.
+    /// What masked steps output, if this is the call in which Keras puts the zeros elsewhere.
     fn turned_zeros(&self, pass: &Pass<'_, C::Elem>) -> Option<MaskedOutput> {
         let odd = self.options.unroll && self.options.go_backwards && !matches!(pass.mask, TimeMask::All);
         let masked_output = || pass.masked_output.unwrap_or(self.recurrence().masked_output);
@@ -153,7 +154,8 @@ impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        let RunOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } = self.options;
+        let RecurrentOptions { return_sequences, return_state, go_backwards, zero_output_for_mask, unroll } =
+            self.options;
         visitor.layer(self.class_name(), Some(self.stamp));
         for (name, yes) in [
             ("return_sequences", return_sequences),
@@ -191,38 +193,38 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
     }
 
     fn streams(&self) -> Result<()> {
-        self.ready()?;
+        self.check_ready()?;
         if self.options.go_backwards {
             return Err(Error::CannotStream { layer: self.class_name().into(), reason: "it goes backwards in time" });
         }
         Ok(())
     }
 
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState)) {
-        self.cell.dropout().iter().for_each(|dropout| show(DropoutState::new(dropout)));
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.cell.dropout().iter().for_each(|dropout| show(DropoutGenerator::new(dropout)));
     }
 
     fn fill_initial_state(&self, row: &mut [C::Elem]) {
         self.cell.initial_state(row);
     }
 
-    fn recall(&self, batch: usize, state: Rows<'_, C::Elem>, mut carry: RowsMut<'_, C::Elem>) {
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, C::Elem>, mut carry: RowsMut<'_, C::Elem>) {
         for row in 0..batch {
             carry.row_mut(row).copy_from_slice(&state.row(row)[self.output.clone()]);
         }
     }
 
-    fn ready(&self) -> Result<()> {
-        // Asked before each call: of the layer's own copies, since the cell would make its layout anew.
+    fn check_ready(&self) -> Result<()> {
+        // Asked before each call: of the layer's own copies, since the cell would make its layout again.
         check_output(self.class_name(), self.output.clone(), self.layout.width()).map(|_| ())
     }
 
-    fn room(&self, call: Call, held: Held<'_, C::Elem>, room: &mut Room) {
-        self.recurrence().room(call, held, room);
+    fn memory_needs(&self, call: Call, held: Held<'_, C::Elem>, needs: &mut MemoryNeeds) {
+        self.recurrence().memory_needs(call, held, needs);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, C::Elem>, room: &mut Room) {
-        self.recurrence().room_backward(call, held, room);
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, C::Elem>, needs: &mut MemoryNeeds) {
+        self.recurrence().memory_needs_backward(call, held, needs);
     }
 
     fn process(&self, mut pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {

@@ -8,9 +8,11 @@ use ndarray::ArrayRef3;
 use super::Layer;
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
+use crate::memory;
 use crate::output::Output;
-use crate::room;
-use crate::runner::run::{Run, check_input, produce};
+use crate::runner::check::check_input;
+use crate::runner::execute::produce;
+use crate::runner::run::Run;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
 
@@ -58,7 +60,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stateful<T, P> {
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn try_new(layer: P, batch: usize) -> Result<Self> {
         let width = layer.state_layout().width();
-        room::check::<T>(room::product(&[2, batch, width]), &[batch, width])?;
+        memory::check::<T>(memory::product(&[2, batch, width]), &[batch, width])?;
         let state = layer.try_initial_state(batch)?;
         Ok(Stateful { layer, next: state.clone(), state, scratch: Scratch::new() })
     }

@@ -7,16 +7,16 @@ use super::dense::Dense;
 use super::{Layer, summary};
 use crate::error::Result;
 use crate::float::Float;
+use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::room::Room;
-use crate::rows::{Rows, RowsMut};
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
+use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -82,20 +82,20 @@ impl<T: Float> LayerCore<T> for TimeDistributed<T> {
         Ok(())
     }
 
-    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutState)) {}
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutGenerator)) {}
 
     fn fill_initial_state(&self, _row: &mut [T]) {}
 
-    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
-        self.layer.recall(batch, state, carry);
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>) {
+        self.layer.outputs_from_state(batch, state, carry);
     }
 
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room) {
-        self.layer.room(call, held, room);
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        self.layer.memory_needs(call, held, needs);
     }
 
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room) {
-        self.layer.room_backward(call, held, room);
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
+        self.layer.memory_needs_backward(call, held, needs);
     }
 
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {

@@ -1,5 +1,5 @@
-//! The one thing that Keras's `unroll` changes: where an unrolled layer goes backwards and puts out zeros for masked steps,
-//! Keras (the TensorFlow backend, of both versions) takes those zeros by a mask that it forgot to turn around.
+//! The one thing that Keras's `unroll` changes: where an unrolled layer goes backwards and outputs zeros for masked
+//! steps, Keras (the TensorFlow backend, of both versions) takes those zeros by a mask that it forgot to turn around.
 //!
 //! ```text
 //! states, and what a masked step repeats:  by mask[time], as always
@@ -9,10 +9,10 @@
 
 use crate::float::Float;
 use crate::mask::TimeMask;
-use crate::rows::RowsMut;
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
 use crate::runner::sequence::Sequence;
 use crate::runner::tape::Node;
+use crate::strided::RowsMut;
 
 /// Runs a layer that repeats outputs, then puts the zeros where Keras has them.
 pub(super) fn process<T: Float>(mut pass: Pass<'_, T>, zeros: MaskedOutput, run: impl FnOnce(Pass<'_, T>)) {
@@ -50,7 +50,7 @@ fn zero<T: Float>(rows: &mut RowsMut<'_, T>, batch: usize, mask: &TimeMask<'_>, 
     }
 }
 
-/// The way back: what became zero has no gradient.
+/// The backward pass: what became zero has no gradient.
 pub(super) fn backward<T: Float, R>(
     node: &mut Node<T>,
     zeros: MaskedOutput,
@@ -82,7 +82,7 @@ pub(super) fn backward<T: Float, R>(
     let pass = BackwardPass {
         d_sequence: pass.d_sequence.map(|_| Sequence::packed(&d_sequence, timesteps, width)),
         flipped: false,
-        d_last: pass.d_last.map(|_| crate::rows::Rows::packed(&d_last, last_width)),
+        d_last: pass.d_last.map(|_| crate::strided::Rows::packed(&d_last, last_width)),
         ..pass
     };
     run(node, pass)

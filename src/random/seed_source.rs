@@ -13,10 +13,10 @@ const SEEDS: u32 = 1_000_000_000;
 
 /// A sequence of seeds: what `keras.utils.set_random_seed(s)` makes the layers of a Keras script draw.
 ///
-/// In Keras an initializer or a dropout generator whose `seed` is `None` takes the next number of Python's global random
-/// generator when it is made. A `SeedSource` is that generator as a value: handed to the builder of each layer, in the
-/// order in which the Keras script makes its layers, it gives the seeds, and so the weights and dropout masks, of the
-/// script.
+/// In Keras an initializer or a dropout generator whose `seed` is `None` takes the next number of Python's global
+/// random generator when it is made. A `SeedSource` is that generator as a value: handed to the builder of each layer,
+/// in the order in which the Keras script makes its layers, it gives the seeds, and so the weights and dropout masks,
+/// of the script.
 ///
 /// ```
 /// use recurrent::SeedSource;
@@ -52,7 +52,7 @@ impl SeedSource {
         SeedSource(MersenneTwister::from_key(&[seed]))
     }
 
-    /// Seeds nobody can foresee, as those of a script that never calls `set_random_seed`.
+    /// Seeds that cannot be foreseen, as those of a script that never calls `set_random_seed`.
     ///
     /// # Errors
     /// [`Error::NoRandomness`] if the operating system gives no random numbers.

@@ -4,8 +4,8 @@ use crate::buffers::take;
 use crate::cells::{CellDropout, mask_widths};
 use crate::float::Float;
 use crate::random::stateless::dropout_mask;
-use crate::rows::{Rows, RowsMut};
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
+use crate::strided::{Rows, RowsMut};
 
 /// The masks of all of a cell's generators, side by side in one row for each batch row.
 ///
@@ -13,7 +13,7 @@ use crate::seeds::DropoutState;
 /// tensor.
 pub(crate) fn draw_masks<'b, T: Float>(
     generators: &[CellDropout],
-    states: &mut [DropoutState],
+    states: &mut [DropoutGenerator],
     batch: usize,
     buffer: &'b mut Vec<T>,
 ) -> Rows<'b, T> {
@@ -39,7 +39,7 @@ pub(crate) fn draw_masks<'b, T: Float>(
 }
 
 /// One mask. A rate of exactly 0 or 1 draws nothing in Keras either.
-fn draw<T: Float>(state: &mut DropoutState, rate: f64, mask: &mut [T]) {
+fn draw<T: Float>(state: &mut DropoutGenerator, rate: f64, mask: &mut [T]) {
     if rate <= 0.0 {
         mask.fill(T::one());
     } else if rate >= 1.0 {

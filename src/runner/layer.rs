@@ -9,10 +9,10 @@ use super::scratch::Scratch;
 use super::tape::Node;
 use crate::error::Result;
 use crate::float::Float;
+use crate::memory::MemoryNeeds;
 use crate::parameters::Parameters;
-use crate::room::Room;
-use crate::rows::{RowStep, Rows, RowsMut};
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// Sizes and flags of a layer. A wrapper says what differs from the layer inside: `LayerSpec { work, ..inner }`.
 #[doc(hidden)]
@@ -46,7 +46,7 @@ pub struct LayerSpec {
     pub generators: usize,
     /// How many layers or cells stand within each other here, this one included.
     pub depth: usize,
-    /// Whether the way back may be refused in the middle, by a user's cell.
+    /// Whether the backward pass may be refused in the middle, by a user's cell.
     pub may_fail_backward: bool,
 }
 
@@ -83,24 +83,24 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
     fn streams(&self) -> Result<()>;
 
     /// Whether the layer can run at all: asked before each call.
-    fn ready(&self) -> Result<()> {
+    fn check_ready(&self) -> Result<()> {
         Ok(())
     }
 
     /// Shows each generator of `Layer::seeds`, as new.
-    fn visit_generators(&self, show: &mut dyn FnMut(DropoutState));
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator));
 
     /// Writes one row of the state that a call begins with.
     fn fill_initial_state(&self, row: &mut [T]);
 
     /// Writes the previous outputs that belong to a state, as far as a state tells.
-    fn recall(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>);
+    fn outputs_from_state(&self, batch: usize, state: Rows<'_, T>, carry: RowsMut<'_, T>);
 
     /// Adds what [`process`](LayerCore::process) takes in a call of this size, beyond what it will find.
-    fn room(&self, call: Call, held: Held<'_, T>, room: &mut Room);
+    fn memory_needs(&self, call: Call, held: Held<'_, T>, needs: &mut MemoryNeeds);
 
     /// Adds what [`backward_into`](LayerCore::backward_into) takes, beyond what it will find.
-    fn room_backward(&self, call: CallBack, held: Held<'_, T>, room: &mut Room);
+    fn memory_needs_backward(&self, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds);
 
     /// The core: a whole call, shapes checked.
     fn process(&self, pass: Pass<'_, T>, scratch: &mut Scratch<T>);
@@ -116,8 +116,8 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
         scratch: &mut Scratch<T>,
     );
 
-    /// [`step_into`](LayerCore::step_into) of the only row, by the shortest way: an output that is part of the state is not
-    /// written to `carry`, until [`catch_up`](LayerCore::catch_up) does so.
+    /// [`step_into`](LayerCore::step_into) of the only row, by the shortest way: an output that is part of the state is
+    /// not written to `carry`, until [`flush_outputs`](LayerCore::flush_outputs) does so.
     fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {
         let (x, prev, width, carry_width) = (step.input.features(), step.prev, step.next.len(), carry.len());
         let (next, carry) = (RowsMut::packed(&mut *step.next, width), RowsMut::packed(carry, carry_width));
@@ -125,7 +125,7 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
     }
 
     /// Writes the outputs that steps by [`step_row`](LayerCore::step_row) have left in the state.
-    fn catch_up(&self, state: &[T], carry: &mut [T]) {
+    fn flush_outputs(&self, state: &[T], carry: &mut [T]) {
         if let Some(columns) = self.spec().output_columns {
             let start = carry.len() - columns.len();
             carry[start..].copy_from_slice(&state[columns]);
@@ -135,6 +135,6 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
     /// Whether the layer can be trained: asked before a run records.
     fn can_train(&self) -> Result<()>;
 
-    /// The core of the way back through a recorded call, shapes checked.
+    /// The core of the backward pass through a recorded call, shapes checked.
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()>;
 }

@@ -24,7 +24,7 @@ pub struct Call {
     pub dropout: bool,
 }
 
-/// The way back through a recorded call, as far as memory depends on it.
+/// The backward pass through a recorded call, as far as memory depends on it.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub struct CallBack {

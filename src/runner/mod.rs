@@ -5,7 +5,7 @@
 //! ```text
 //! for step in 0..timesteps:
 //!     time = backwards ? timesteps - 1 - step : step
-//!     for each row that is alive at `time`:  next = cell(x[row, time], prev);  output = next[output columns]
+//!     for each row that is live at `time`:  next = cell(x[row, time], prev);  output = next[output columns]
 //!     for each other row:                    next = prev;                       output = the previous output, or 0
 //!     sequence[step] = output;  swap(prev, next)
 //! ```
@@ -13,11 +13,14 @@
 //! [`Pass`] is one call with its shapes already checked; layers and wrappers hand it down, never copying a state.
 
 pub(crate) mod backward;
+pub(crate) mod check;
 pub(crate) mod dropout;
+pub(crate) mod execute;
+pub(crate) mod forward;
 pub(crate) mod layer;
 pub(crate) mod memory;
+pub(crate) mod output_mut;
 pub(crate) mod pass;
-pub(crate) mod recurrence;
 pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod sequence;

@@ -4,12 +4,12 @@ use super::sequence::{Sequence, SequenceMut};
 use super::tape::Node;
 use crate::gradients::WeightGradients;
 use crate::mask::{Resets, TimeMask};
-use crate::rows::{Rows, RowsMut};
-use crate::seeds::DropoutState;
+use crate::seeds::DropoutGenerator;
+use crate::strided::{Rows, RowsMut};
 
 /// What a layer's core reads and writes in one call.
 ///
-/// All shapes fit: whoever makes a pass has checked them. States, previous outputs and sequences may be column ranges
+/// All shapes fit: the maker of a pass has checked them. States, previous outputs and sequences may be column ranges
 /// of larger arrays, so that wrappers hand parts of theirs to the layers inside.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub struct Pass<'a, T> {
     pub input: Sequence<'a, T>,
     /// Which steps are real.
     pub mask: TimeMask<'a>,
-    /// Where rows begin anew.
+    /// Where rows are reset.
     pub resets: Option<Resets<'a>>,
     /// The state before the first step: (batch, state width).
     pub prev: Rows<'a, T>,
@@ -33,12 +33,12 @@ pub struct Pass<'a, T> {
     pub carry: RowsMut<'a, T>,
     /// The outputs of all steps, if they are wanted: (batch, timesteps, output_size).
     pub sequence: Option<SequenceMut<'a, T>>,
-    /// What a masked step puts out, where a wrapper decides it instead of the layer.
+    /// What a masked step outputs, where a wrapper decides it instead of the layer.
     pub masked_output: Option<MaskedOutput>,
-    /// Where to record what the way back needs.
+    /// Where to record what the backward pass needs.
     pub tape: Option<&'a mut Node<T>>,
     /// Training: the dropout generators of the layer and the layers inside, in order; `None` in inference.
-    pub dropout: Option<&'a mut [DropoutState]>,
+    pub dropout: Option<&'a mut [DropoutGenerator]>,
 }
 
 #[cfg(feature = "rayon")]
@@ -72,7 +72,7 @@ impl<'a, T: crate::float::Float> Pass<'a, T> {
     }
 }
 
-/// What masked steps put out: zeros, or else the previous output.
+/// What masked steps output: zeros, or else the previous output.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct MaskedOutput {
@@ -82,7 +82,7 @@ pub struct MaskedOutput {
     pub zero_last: bool,
 }
 
-/// What a layer's way back reads and writes. All shapes fit those of the recorded run.
+/// What a layer's backward pass reads and writes. All shapes fit those of the recorded run.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct BackwardPass<'a, T> {

@@ -3,7 +3,7 @@
 use ndarray::ArrayRef3;
 
 use crate::float::Float;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// A (batch, timesteps, features) input: any strides between rows and steps, the features of a step side by side.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,4 @@
-//! What a recorded run leaves for the way back.
+//! What a recorded run leaves for the backward pass.
 
 use std::any::Any;
 use std::fmt;
@@ -8,12 +8,12 @@ use super::scratch::Scratch;
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::gradients::Kept;
+use crate::gradients::GradientBackup;
 use crate::marks::{Difference, Marks};
 use crate::parameters::Parameters;
 
-/// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward); of a
-/// model by [`Model::record`](crate::Model::record) and [`Model::backward`](crate::Model::backward).
+/// A recorded run: made by [`Run::record`](crate::Run::record), spent by [`Layer::backward`](crate::Layer::backward);
+/// of a model by [`Model::record`](crate::Model::record) and [`Model::backward`](crate::Model::backward).
 ///
 /// It starts empty, grows at its first use, and is reused from run to run. It holds a copy of the input, so that
 /// `backward` can't be given another one, and for each row and step what the cells need.
@@ -27,10 +27,10 @@ pub struct Tape<T> {
     /// Whose run is recorded.
     marks: Marks,
     pub(crate) node: Node<T>,
-    /// What the way back works in.
+    /// What the backward pass works in.
     pub(crate) scratch: Scratch<T>,
-    /// The gradients before a way back that may be refused.
-    pub(crate) kept: Kept<T>,
+    /// The gradients before a backward pass that may be refused.
+    pub(crate) kept: GradientBackup<T>,
     /// What the calls of a model have left.
     pub(crate) graph: Option<Box<dyn Any + Send + Sync>>,
 }
@@ -51,21 +51,21 @@ pub struct Node<T> {
     /// The states, the one before the first step included: [timesteps + 1][row][state width].
     pub(crate) states: Aligned<T>,
     /// What the cell has left: [step][row][tape_len].
-    pub(crate) saved: Aligned<T>,
-    /// Which rows were alive, [step][row].
+    pub(crate) tape: Aligned<T>,
+    /// Which rows were live, [step][row].
     pub(crate) live: Vec<bool>,
-    /// Which rows began anew before the step, [step][row].
+    /// Which rows were reset before the step, [step][row].
     pub(crate) cut: Vec<bool>,
     /// The dropout masks: [row][width]; empty without dropout.
     pub(crate) dropout: Vec<T>,
-    /// Whether masked steps put out zeros.
+    /// Whether masked steps output zeros.
     pub(crate) zero_sequence: bool,
     pub(crate) zero_last: bool,
     /// Zeros that an unrolled layer put elsewhere.
     pub(crate) turned_zeros: Option<MaskedOutput>,
     /// Outputs that a wrapper needs again.
     pub(crate) outputs: Vec<T>,
-    /// What the way back keeps from call to call, of the kernel's own type.
+    /// What the backward pass keeps from call to call, of the kernel's own type.
     pub(crate) kernel: Option<Box<dyn Any + Send + Sync>>,
     pub(crate) children: Vec<Node<T>>,
 }
@@ -78,7 +78,7 @@ impl<T> Tape<T> {
             marks: Marks::default(),
             node: Node::default(),
             scratch: Scratch::new(),
-            kept: Kept::default(),
+            kept: GradientBackup::default(),
             graph: None,
         }
     }
@@ -99,7 +99,8 @@ impl<T> Tape<T> {
         self.status = Status::Recorded;
     }
 
-    /// That there is a run to go back through: of this layer or an equal clone, with the weights and options of now.
+    /// Checks that there is a run to go back through: of this layer or an equal clone, with the weights and options of
+    /// now.
     pub(crate) fn check(&self, layer: &(impl Parameters<T> + ?Sized)) -> Result<()>
     where
         T: Float,
@@ -116,7 +117,7 @@ impl<T> Tape<T> {
         }
     }
 
-    /// The way back overwrites what was recorded.
+    /// The backward pass overwrites what was recorded.
     pub(crate) fn spend(&mut self) {
         self.status = Status::Spent;
     }
@@ -133,13 +134,13 @@ impl<T> Node<T> {
     /// The bytes of all buffers, but for the kernels'.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        let values = self.x.capacity() + self.states.len() + self.saved.len();
+        let values = self.x.capacity() + self.states.len() + self.tape.len();
         let values = values + self.dropout.capacity() + self.outputs.capacity();
         let own = values * size_of::<T>() + self.live.capacity() + self.cut.capacity();
         own + self.children.iter().map(Node::bytes).sum::<usize>()
     }
 
-    /// Whether a row was alive at a step.
+    /// Whether a row was live at a step.
     pub(crate) fn is_live(&self, step: usize, row: usize) -> bool {
         self.live[step * self.batch + row]
     }
@@ -152,7 +153,7 @@ impl<T> Default for Node<T> {
             timesteps: 0,
             x: Vec::new(),
             states: Aligned::default(),
-            saved: Aligned::default(),
+            tape: Aligned::default(),
             live: Vec::new(),
             cut: Vec::new(),
             dropout: Vec::new(),

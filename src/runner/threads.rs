@@ -1,10 +1,11 @@
 //! Threads (feature `rayon`), without a changed bit.
 //!
-//! - A call in inference: its rows are split, by the number of their real steps, and each part runs the whole layer, because
-//!   a row's result depends on that row alone. Calls that draw dropout masks are not split: Keras's masks depend on the
-//!   place in the batch.
-//! - A call that records, and the way back: the rows of each step are split, because a tape is laid out by step. The outer
-//!   products that make the weights' gradients are split by weights: each sum has all rows and steps, in one order.
+//! - A call in inference: its rows are split, by the number of their real steps, and each part runs the whole layer,
+//!   because a row's result depends on that row alone. Calls that draw dropout masks are not split: Keras's masks
+//!   depend on the place in the batch.
+//! - A call that records, and the backward pass: the rows of each step are split, because a tape is laid out by step.
+//!   The outer products that make the weights' gradients are split by weights: each sum has all rows and steps, in one
+//!   order.
 //! - A step of a stream is never split, nor is anything that is less work than splitting costs.
 
 #[cfg(feature = "rayon")]
@@ -19,7 +20,7 @@ mod forked {
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork, Upstream};
-    use crate::room::Room;
+    use crate::memory::MemoryNeeds;
     use crate::runner::layer::LayerCore;
     use crate::runner::memory::{Call, Held};
     use crate::runner::pass::{BackwardPass, Pass};
@@ -27,7 +28,7 @@ mod forked {
     use crate::runner::tape::Node;
 
     /// Multiplications below which a part isn't worth a thread: about 50 microseconds, five times what a fork costs
-    /// whoever isn't one of rayon's threads.
+    /// a thread that is not one of rayon's.
     const WORTH_A_THREAD: usize = 2_000_000;
     /// The same for rayon's own threads, which a fork costs less.
     const WORTH_A_FORK: usize = 350_000;
@@ -65,27 +66,32 @@ mod forked {
     }
 
     /// Adds what [`process`] takes.
-    pub(crate) fn room<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
-        let (mut whole, mut few) = (Room::default(), Room::default());
-        layer.room(call, held, &mut whole);
+    pub(crate) fn memory_needs<T: Float, L: LayerCore<T> + ?Sized>(
+        layer: &L,
+        call: Call,
+        held: Held<'_, T>,
+        needs: &mut MemoryNeeds,
+    ) {
+        let (mut whole, mut few) = (MemoryNeeds::default(), MemoryNeeds::default());
+        layer.memory_needs(call, held, &mut whole);
         let divisible = call.timesteps > 1 && !call.recorded && !call.dropout;
         if whole.is_small() || !divisible {
-            return room.add(whole, 1);
+            return needs.add(whole, 1);
         }
         let work = layer.spec().work.saturating_mul(call.batch).saturating_mul(call.timesteps);
         let parts = parts(work, WORTH_A_THREAD, call.batch);
         // The rows are divided, but each part takes for itself what doesn't depend on them: no more than three rows do,
         // whose inputs are projected ahead. Which part has which rows depends on the mask, so that what they hold is
         // counted together.
-        layer.room(Call { batch: 3, ..call }, Held::nothing(), &mut few);
-        let mut all = Room::default();
-        layer.room(call, Held::nothing(), &mut all);
+        layer.memory_needs(Call { batch: 3, ..call }, Held::nothing(), &mut few);
+        let mut all = MemoryNeeds::default();
+        layer.memory_needs(call, Held::nothing(), &mut all);
         all.add(few, parts - 1);
         let enough = all.bytes().is_some_and(|bytes| held.in_scratch(|scratch| scratch.bytes()) >= bytes);
         if parts < 2 {
-            room.add(whole, 1);
+            needs.add(whole, 1);
         } else if !enough {
-            room.add(all, 1);
+            needs.add(all, 1);
         }
     }
 
@@ -113,7 +119,7 @@ mod forked {
         );
     }
 
-    /// Runs the way back, from one of rayon's threads if its steps will fork.
+    /// Runs the backward pass, from one of rayon's threads if its steps will fork.
     pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
         layer: &L,
         node: &mut Node<T>,
@@ -131,8 +137,8 @@ mod forked {
     trait RowWork<'a>: Sized + Send {
         fn rows(&self) -> &'a [usize];
 
-        /// The work on rows before `row`, which are the first `count` in the list, and that on the others, whose indices
-        /// begin at `row`; of the scratch, `first` of `all` parts and the rest.
+        /// The work on rows before `row`, which are the first `count` in the list, and that on the others, whose
+        /// indices begin at `row`; of the scratch, `first` of `all` parts and the rest.
         fn split(self, row: usize, count: usize, others: &'a [usize], parts: (usize, usize)) -> (Self, Self);
     }
 
@@ -222,7 +228,7 @@ mod forked {
         }
 
         fn split(self, row: usize, count: usize, others: &'a [usize], (first, all): (usize, usize)) -> (Self, Self) {
-            let BackwardStep { rows, prev, next, saved, d_next, upstream, d_prev, dz, d_x, scratch, .. } = self;
+            let BackwardStep { rows, prev, next, tape, d_next, upstream, d_prev, dz, d_x, scratch, .. } = self;
             let BackwardStep { activation, recurrent_activation, .. } = self;
             let (first_d_next, d_next) = d_next.split_rows(row);
             let (first_d_prev, d_prev) = d_prev.split_rows(row);
@@ -234,7 +240,7 @@ mod forked {
                     rows: &rows[..count],
                     prev,
                     next,
-                    saved,
+                    tape,
                     d_next: first_d_next,
                     upstream,
                     d_prev: first_d_prev,
@@ -248,7 +254,7 @@ mod forked {
                     rows: others,
                     prev: prev.skip(row),
                     next: next.skip(row),
-                    saved: saved.skip(row),
+                    tape: tape.skip(row),
                     d_next,
                     upstream: upstream.map(|Upstream { here, earlier }| Upstream {
                         here: here.skip(row),
@@ -265,7 +271,7 @@ mod forked {
         }
     }
 
-    /// One step of the way back; its scratch has [`scratch_parts`].
+    /// One step of the backward pass; its scratch has [`scratch_parts`].
     pub(crate) fn step_back<'a, T: Float>(
         kernel: &BackwardKernel<T>,
         call: BackwardStep<'a, T>,
@@ -300,7 +306,7 @@ mod on_this_thread {
     use crate::error::Result;
     use crate::float::Float;
     use crate::kernels::backward::{BackwardKernel, BackwardStep, ChunkWork};
-    use crate::room::Room;
+    use crate::memory::MemoryNeeds;
     use crate::runner::layer::LayerCore;
     use crate::runner::memory::{Call, Held};
     use crate::runner::pass::{BackwardPass, Pass};
@@ -309,8 +315,13 @@ mod on_this_thread {
 
     /// Adds what [`process`] takes.
     #[inline]
-    pub(crate) fn room<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, call: Call, held: Held<'_, T>, room: &mut Room) {
-        layer.room(call, held, room);
+    pub(crate) fn memory_needs<T: Float, L: LayerCore<T> + ?Sized>(
+        layer: &L,
+        call: Call,
+        held: Held<'_, T>,
+        needs: &mut MemoryNeeds,
+    ) {
+        layer.memory_needs(call, held, needs);
     }
 
     /// Runs a pass.
@@ -319,7 +330,7 @@ mod on_this_thread {
         layer.process(pass, scratch);
     }
 
-    /// Runs the way back.
+    /// Runs the backward pass.
     pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
         layer: &L,
         node: &mut Node<T>,
@@ -339,7 +350,7 @@ mod on_this_thread {
         cell.fused().step_rows(call);
     }
 
-    /// One step of the way back.
+    /// One step of the backward pass.
     pub(crate) fn step_back<T: Float>(
         kernel: &BackwardKernel<T>,
         call: BackwardStep<'_, T>,

@@ -9,12 +9,15 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
-use crate::room::Room;
-use crate::rows::{Rows, RowsMut, copy_rows};
+use crate::memory::MemoryNeeds;
+use crate::runner::check::check_call;
+use crate::runner::execute::execute;
 use crate::runner::layer::LayerCore;
+use crate::runner::output_mut::OutputSlices;
 use crate::runner::pass::Pass;
-use crate::runner::run::{Run, Slices, check_call, execute};
+use crate::runner::run::Run;
 use crate::runner::sequence::{Sequence, SequenceMut};
+use crate::strided::{Rows, RowsMut, copy_rows};
 
 /// Steps of a block that are run as one chunk: a few times what cells project together, and little enough to stay in
 /// the cache in a stack, where it goes from layer to layer.
@@ -113,7 +116,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         let layer = &*self.layer;
         let writes = layer.spec().writes_sequence;
-        let mut own = Room::default();
+        let mut own = MemoryNeeds::default();
         own.array::<T>(&[batch, steps, if writes { output } else { 0 }]);
         own.array::<T>(&[batch, carry]);
         let options = Run::new().mask(&live).resets(&cut);
@@ -123,12 +126,12 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         let mut seeds = layer.seeds();
         self.scratch.on_one_thread = true;
         for run in [Run::new(), Run::new().mask(&live).resets(&cut)] {
-            let slices = Slices { sequence: writes.then_some(&mut sequence[..]), last: None, state: None };
+            let slices = OutputSlices { sequence: writes.then_some(&mut sequence[..]), last: None, state: None };
             execute(layer, &x, run, slices, Some(&mut carry), &mut self.scratch)?;
         }
         // Dropout masks are drawn once for all steps.
         let step = x.slice(s![.., ..1, ..]);
-        let nothing = Slices { sequence: None, last: None, state: None };
+        let nothing = OutputSlices { sequence: None, last: None, state: None };
         execute(layer, &step, Run::new().training(&mut seeds), nothing, Some(&mut carry), &mut self.scratch)?;
         self.reserved = steps;
         Ok(())
@@ -155,7 +158,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
     /// `count` of a block's `steps`, from `step` on, of every row.
     fn process_chunk(&mut self, input: &[T], output: &mut [T], steps: usize, step: usize, count: usize) {
-        self.catch_up();
+        self.flush_outputs();
         let Sizes { input: features, output: units, state, carry, .. } = self.sizes;
         let (prev, next) = in_turn(&mut self.states, self.second);
         self.layer.process(

@@ -16,16 +16,19 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
+use crate::memory::MemoryNeeds;
 use crate::output::Output;
-use crate::room::Room;
-use crate::rows::{RowInput, RowStep, Rows, RowsMut};
+use crate::runner::check::{check_features, check_outputs};
+use crate::runner::execute::{execute, produce};
 use crate::runner::layer::LayerCore;
 use crate::runner::memory::{Call, Held};
+use crate::runner::output_mut::{OutputMut, OutputSlices};
 use crate::runner::pass::Pass;
-use crate::runner::run::{OutputMut, Run, Slices, check_features, check_outputs, execute, produce};
+use crate::runner::run::Run;
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::Sequence;
 use crate::state::State;
+use crate::strided::{RowInput, RowStep, Rows, RowsMut};
 
 /// A layer, its state and its working memory: one time step in, one output out.
 ///
@@ -33,9 +36,10 @@ use crate::state::State;
 /// the stream's, so many streams can use one layer, on many threads. [`new`](Stream::new) allocates all that is
 /// needed: from the first step on, a step that succeeds allocates nothing, takes no lock and makes no system call.
 ///
-/// Blocks on plain slices, as audio comes, are [`process`](Stream::process)ed; [`replace_layer`](Stream::replace_layer) swaps
-/// the weights while it runs. What to know where a thread must not wait, and what type to write where a stream stands
-/// in a struct (`Stream<f32, Arc<Lstm>>`, `Stream<f32, Box<dyn Layer<f32>>>`), is on the page [`real_time`](crate::real_time).
+/// Blocks on plain slices, as audio comes, are [`process`](Stream::process)ed; [`replace_layer`](Stream::replace_layer)
+/// swaps the weights while it runs. What to know where a thread must not wait, and what type to write where a stream
+/// stands in a struct (`Stream<f32, Arc<Lstm>>`, `Stream<f32, Box<dyn Layer<f32>>>`), is on the page
+/// [`real_time`](crate::real_time).
 ///
 /// One NaN in an input stays in the state, and in all outputs, until a [`reset`](Stream::reset):
 /// [`State::is_finite`] sees it.
@@ -61,8 +65,8 @@ pub struct Stream<T: Float, P> {
     batch: usize,
     /// The state and the one that the next step writes, in turn.
     states: [State<T>; 2],
-    /// Whether the state now is the second. Not an index: a `bool` is written and read by instructions of one width, and
-    /// what one step wrote the next one can read before it has reached the cache.
+    /// Whether the state now is the second. Not an index: a `bool` is written and read by instructions of one width,
+    /// and what one step wrote the next one can read before it has reached the cache.
     second: bool,
     /// The previous outputs of the layer and of those inside: (batch, carry width).
     carry: Aligned<T>,
@@ -107,11 +111,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         // The states, the outputs and the inputs twice each, and as much again in scratch.
         let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
-        let mut room = Room::default();
-        room.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
         let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
-        layer.room(call, Held::nothing(), &mut room);
-        room.check(&[batch, sizes.state.max(sizes.input)])?;
+        layer.memory_needs(call, Held::nothing(), &mut needs);
+        needs.check(&[batch, sizes.state.max(sizes.input)])?;
         let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
         let mut stream = Stream {
             batch,
@@ -153,7 +157,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     /// [`step`](Stream::step) of the rows that are `live`: the others keep their state and repeat their previous
-    /// output, or put out zeros, as in a masked run.
+    /// output, or output zeros, as in a masked run.
     ///
     /// # Errors
     /// [`Error::StepShape`], [`Error::LengthsCount`]; the stream is as before.
@@ -238,7 +242,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         };
         self.begin_chunk(x, &run)?;
         let (prev, next) = in_turn(&mut self.states, self.second);
-        let slices = Slices { sequence, last: None, state: Some(next.as_mut_slice()) };
+        let slices = OutputSlices { sequence, last: None, state: Some(next.as_mut_slice()) };
         let run = run.initial_state(prev);
         execute(&*self.layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
         self.second = !self.second;
@@ -286,7 +290,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// [`Error::StateLayout`], [`Error::StateBatch`]; the stream is as before.
     pub fn set_state(&mut self, state: &State<T>) -> Result<()> {
         self.states[usize::from(self.second)].copy_from(state)?;
-        self.recall();
+        self.outputs_from_state();
         Ok(())
     }
 
@@ -299,18 +303,18 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         Ok(())
     }
 
-    /// Begins anew, with the layer's initial state. Allocates nothing.
+    /// Starts over, with the layer's initial state. Allocates nothing.
     pub fn reset(&mut self) {
         for row in 0..self.batch {
             self.fill_initial(row);
         }
-        self.recall();
+        self.outputs_from_state();
         for row in 0..self.batch {
             self.forget_output(row);
         }
     }
 
-    /// Begins one row anew. Allocates nothing.
+    /// Resets one row. Allocates nothing.
     ///
     /// # Errors
     /// [`Error::Row`] if there is no such row.
@@ -318,20 +322,21 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         if row >= self.batch {
             return Err(Error::Row { row, batch: self.batch });
         }
-        self.catch_up();
+        self.flush_outputs();
         self.fill_initial(row);
         self.forget_output(row);
         Ok(())
     }
 
     /// Makes zeros of the state's values nearer to zero than `limit`, say 1e-12: called between two blocks, it keeps
-    /// silence from becoming slow. Allocates nothing; the previous output stays as it was put out.
+    /// silence from becoming slow. Allocates nothing; the previous output stays as it was.
     ///
-    /// In silence after a signal, values die away towards zero, and before they arrive their products leave the range of
-    /// normal numbers; with such *subnormal* ones many processors compute more slowly. (Measured on a Zen 4, an LSTM with 16
-    /// units and a forget bias of 0: up to 1.7 times slower for some 100 steps, from a |c| of 1e-13, whose third power
-    /// is subnormal, down to 1e-38; then fast again.) What is flushed here isn't part of the same-bits promise: the
-    /// results differ by about `limit` from those without, and depend on when it was called, but on nothing else.
+    /// In silence after a signal, values die away towards zero, and before they arrive their products leave the range
+    /// of normal numbers; with such *subnormal* ones many processors compute more slowly. (Measured on a Zen 4, an LSTM
+    /// with 16 units and a forget bias of 0: up to 1.7 times slower for some 100 steps, from a |c| of 1e-13, whose
+    /// third power is subnormal, down to 1e-38; then fast again.) What is flushed here isn't part of the same-bits
+    /// promise: the results differ by about `limit` from those without, and depend on when it was called, but on
+    /// nothing else.
     ///
     /// ```
     /// use recurrent::{Lstm, Stream};
@@ -345,7 +350,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     pub fn flush_below(&mut self, limit: T) {
-        self.catch_up();
+        self.flush_outputs();
         self.states[usize::from(self.second)].flush_below(limit);
     }
 
@@ -366,16 +371,16 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     /// The previous outputs that belong to the state.
-    fn recall(&mut self) {
+    fn outputs_from_state(&mut self) {
         self.behind = false;
         let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
-        self.layer.recall(self.batch, self.states[usize::from(self.second)].rows(), carry);
+        self.layer.outputs_from_state(self.batch, self.states[usize::from(self.second)].rows(), carry);
     }
 
     /// Writes to `carry` what steps by [`step_one`](Stream::step_one) left in the state.
-    fn catch_up(&mut self) {
+    fn flush_outputs(&mut self) {
         if std::mem::take(&mut self.behind) {
-            self.layer.catch_up(self.states[usize::from(self.second)].as_slice(), &mut self.carry);
+            self.layer.flush_outputs(self.states[usize::from(self.second)].as_slice(), &mut self.carry);
         }
     }
 
@@ -404,7 +409,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// One step; `x` has been checked.
     #[inline]
     fn advance(&mut self, x: Rows<'_, T>) {
-        self.catch_up();
+        self.flush_outputs();
         let (prev, next) = in_turn(&mut self.states, self.second);
         self.layer.step_into(
             self.batch,
@@ -418,7 +423,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     fn advance_masked(&mut self, x: &[T], live: &[bool]) {
-        self.catch_up();
+        self.flush_outputs();
         let (prev, next) = in_turn(&mut self.states, self.second);
         self.layer.process(
             Pass {
@@ -451,7 +456,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
             return Err(Error::StreamInitialState);
         }
         self.scratch.on_one_thread = timesteps <= self.reserved;
-        self.catch_up();
+        self.flush_outputs();
         Ok(())
     }
 }

@@ -11,11 +11,11 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::runner::layer::LayerSpec;
 use crate::structure::{DebugText, StructureVisitor};
-use crate::weights::{Path, WeightVisitor};
+use crate::weights::{WeightPath, WeightVisitor};
 
 impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
-    /// Puts another layer in the place of the stream's, which is handed back: weights are swapped while the stream runs.
-    /// The state and the previous output stay, and the next step is the new layer's.
+    /// Puts another layer in the place of the stream's, which is handed back: weights are swapped while the stream
+    /// runs. The state and the previous output stay, and the next step is the new layer's.
     ///
     /// The two must differ in nothing but the values of their weights (and dropout, which a stream's steps don't have):
     /// same classes, sizes and options. Then the memory that the stream has is enough, and the swap and all that
@@ -55,8 +55,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
 
 /// A layer that can't take the place of a stream's, and why. See [`Stream::replace_layer`].
 ///
-/// Where the layer isn't needed, `map_err(ReplaceError::into_error)?` makes an [`Error`] of it. (By `?` alone it would, had
-/// it a `From`; but with one the compiler could no longer tell in a closure which error `?` means.)
+/// Where the layer isn't needed, `map_err(ReplaceError::into_error)?` makes an [`Error`] of it. (By `?` alone it would,
+/// had it a `From`; but with one the compiler could no longer tell in a closure which error `?` means.)
 pub struct ReplaceError<P> {
     layer: P,
     error: Error,
@@ -99,7 +99,7 @@ impl<P> Debug for ReplaceError<P> {
 
 impl<P> std::error::Error for ReplaceError<P> {}
 
-/// That two layers differ in the values of their weights at most. Allocates nothing if it is so.
+/// Checks that two layers differ in the values of their weights at most. Allocates nothing if it is so.
 fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl Layer<T> + ?Sized)) -> Result<()> {
     // Whatever the numbers below say, no step may read beyond a state.
     let sizes = |spec: LayerSpec| (spec.input_size, spec.output_size, spec.carry_width, spec.output_columns);
@@ -108,9 +108,9 @@ fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl 
 }
 
 /// Each line of a layer's structure: its options, then its weights.
-fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&Path<'_>, &dyn Debug)) {
+fn walk<T: Float>(layer: &(impl Layer<T> + ?Sized), each: &mut dyn FnMut(&WeightPath<'_>, &dyn Debug)) {
     layer.visit_structure(&mut StructureVisitor::new(&mut |path, told| each(path, &told)));
-    each(&Path::new(None, "state"), &DebugText(layer.state_layout()));
+    each(&WeightPath::new(None, "state"), &DebugText(layer.state_layout()));
     layer.visit_weights(&mut WeightVisitor::new(&mut |path, weight| each(path, &weight.shape())));
 }
 

@@ -18,6 +18,7 @@ use crate::parameters::Parameters;
 /// w -= learning_rate sqrt(1 - beta_2^t) / (1 - beta_1^t)  m / (sqrt(v) + epsilon)
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "setters return the optimizer"]
 pub struct Adam<T> {
     rules: Rules<T>,
     rule: Moments<T>,
@@ -38,8 +39,8 @@ struct Moments<T> {
 }
 
 impl<T: Float> Adam<T> {
-    /// With this learning rate (Keras's default is 0.001): finite, at least 0. It and all other numbers are checked at each
-    /// step, or by [`validate`](Adam::validate).
+    /// With this learning rate (Keras's default is 0.001): finite, at least 0. It and all other numbers are checked at
+    /// each step, or by [`validate`](Adam::validate).
     pub fn new(learning_rate: f64) -> Self {
         let rule = Moments {
             beta_1: 0.9,
@@ -66,8 +67,8 @@ impl<T: Float> Adam<T> {
         self
     }
 
-    /// What keeps the quotient finite ("epsilon hat" in the paper): above 0. (Keras takes a 0, and makes NaN of a weight
-    /// whose gradient is zero.)
+    /// What keeps the quotient finite ("epsilon hat" in the paper): above 0. (Keras takes a 0, and makes NaN of a
+    /// weight whose gradient is zero.)
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.rule.epsilon = epsilon;
         self

@@ -4,7 +4,7 @@ use ndarray::{Array, ArrayRef, Dimension, Zip};
 
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room;
+use crate::memory;
 
 /// A loss by Keras's name, averaged over all elements as Keras's `reduction="sum_over_batch_size"` does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,19 +15,19 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// The loss and its gradient with respect to the prediction, for arrays of any rank. A NaN or an infinity goes on into
-    /// both, as in Keras.
+    /// The loss and its gradient with respect to the prediction, for arrays of any rank. A NaN or an infinity goes on
+    /// into both, as in Keras.
     ///
     /// # Errors
-    /// [`Error::OutputShape`] if the two differ in shape, [`Error::TensorTooLarge`] for arrays that repeat their elements more
-    /// often than there is memory for.
+    /// [`Error::OutputShape`] if the two differ in shape, [`Error::TensorTooLarge`] for arrays that repeat their
+    /// elements more often than there is memory for.
     pub fn with_gradient<T: Float, D: Dimension>(
         self,
         prediction: &ArrayRef<T, D>,
         target: &ArrayRef<T, D>,
     ) -> Result<(T, Array<T, D>)> {
         check_shapes(prediction, &[("target", target.shape())])?;
-        room::check::<T>(room::product(prediction.shape()), prediction.shape())?;
+        memory::check::<T>(memory::product(prediction.shape()), prediction.shape())?;
         let mut gradient = Array::zeros(prediction.raw_dim());
         let loss = self.gradient_into(prediction, target, &mut gradient)?;
         Ok((loss, gradient))
@@ -59,7 +59,7 @@ impl Loss {
     }
 }
 
-/// That these arrays have the prediction's shape.
+/// Checks that these arrays have the prediction's shape.
 fn check_shapes<T, D: Dimension>(prediction: &ArrayRef<T, D>, others: &[(&'static str, &[usize])]) -> Result<()> {
     match others.iter().find(|(_, given)| *given != prediction.shape()) {
         Some(&(what, given)) => {

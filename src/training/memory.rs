@@ -20,7 +20,7 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// That these are the layers, if any are known yet.
+    /// Checks that these are the layers, if any are known yet.
     pub(super) fn check<'p, T: Float>(&self, parts: impl Iterator<Item = &'p dyn Parameters<T>>) -> Result<()> {
         if !self.known {
             return Ok(());

@@ -1,7 +1,7 @@
 //! Training: what a recorded run leaves behind, gradients, losses and optimizers.
 //!
-//! A training step is a run that records, a loss, a way back and an update; each value is the caller's and is reused
-//! from step to step:
+//! A training step is a run that records, a loss, a backward pass and an update; each value is the caller's and is
+//! reused from step to step:
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -23,25 +23,25 @@
 //! ```
 //!
 //! [`Run::record`](crate::Run::record) writes a [`Tape`], [`Layer::backward`](crate::Layer::backward) reads it, once;
-//! between the two neither the weights nor the options may change. [`Gradients`](crate::Gradients) add up over calls until
-//! they are cleared. After the first step the loop allocates nothing, if it runs into arrays of its own
+//! between the two neither the weights nor the options may change. [`Gradients`](crate::Gradients) add up over calls
+//! until they are cleared. After the first step the loop allocates nothing, if it runs into arrays of its own
 //! ([`run_into`](crate::Layer::run_into), [`Loss::gradient_into`]).
 //!
 //! # What belongs together
 //!
 //! Whatever doesn't is a typed error, and nothing has changed then:
 //!
-//! - A **tape** belongs to the layer that recorded it, with its options and weights of then, or to an equal clone. Another
-//!   layer, however equal its shapes: [`Error::TapeLayer`]. A clone whose options were changed: [`Error::TapeOptions`]. Weights
-//!   that were changed, by an optimizer or by hand: [`Error::TapeStale`]. So go back through all recorded runs before an
-//!   optimizer's step. A run of no steps can't be recorded ([`Error::NoTimesteps`]). A recorded run that is refused leaves
-//!   the tape empty ([`Error::TapeEmpty`]), whatever it held; a refused chunk of a [`TruncatedBptt`] is none, and the one
-//!   before stays.
+//! - A **tape** belongs to the layer that recorded it, with its options and weights of then, or to an equal clone.
+//!   Another layer, however equal its shapes: [`Error::TapeLayer`]. A clone whose options were changed:
+//!   [`Error::TapeOptions`]. Weights that were changed, by an optimizer or by hand: [`Error::TapeStale`]. So go back
+//!   through all recorded runs before an optimizer's step. A run of no steps can't be recorded
+//!   ([`Error::NoTimesteps`]). A recorded run that is refused leaves the tape empty ([`Error::TapeEmpty`]), whatever it
+//!   held; a refused chunk of a [`TruncatedBptt`] is none, and the one before stays.
 //! - **Gradients** belong to layers with weights of the same names and shapes, and with a state of the same parts
 //!   ([`Error::GradientsLayer`]).
 //! - An **optimizer** belongs to the layer, or the parts in their order, of its first step, and to clones of them
 //!   ([`Error::GradientsLayer`]); [`TruncatedBptt`] to the layer that it was made for ([`Error::ChunkLayer`]).
-//! - **Seeds** belong to layers with the same dropout generators ([`Error::SeedsCount`], [`Error::SeedsLayer`]).
+//! - **DropoutSeeds** belong to layers with the same dropout generators ([`Error::SeedsCount`], [`Error::SeedsLayer`]).
 //!
 //! # Where else to look
 //!
@@ -49,8 +49,8 @@
 //! - **From ids**: [`Embedding::backward`](crate::Embedding::backward).
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
 //! - **Dropout**: [`Run::training`](crate::Run::training).
-//! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients and
-//!   optimizers. A loop for layers and models alike is written for a [`Network`](crate::Network).
+//! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients
+//!   and optimizers. A loop for layers and models alike is written for a [`Network`].
 //!
 //! # Keras's optimizers, option by option
 //!
@@ -67,9 +67,9 @@
 //! | `name` | none |
 //! | constraints, regularizers, frozen weights | not yet (frozen layers of a loaded model: `Model::set_trainable`): change weights by [`Parameters::set_weights`](crate::Parameters::set_weights), gradients by [`Gradients::get_mut`](crate::Gradients::get_mut) |
 //!
-//! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the momentum,
-//! and the betas where their powers are taken. Keras's loss weighs by a mask that it finds on the prediction of a masked
-//! model; [`Loss`] sees no mask and takes the mean over all elements.
+//! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the
+//! momentum, and the betas where their powers are taken. Keras's loss weighs by a mask that it finds on the prediction
+//! of a masked model; [`Loss`] sees no mask and takes the mean over all elements.
 
 mod adam;
 mod loss;
@@ -83,7 +83,9 @@ mod truncated_bptt;
 #[cfg(doc)]
 use crate::error::Error;
 
+pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
+pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
 pub use adam::Adam;
 pub use loss::Loss;
 pub use optimizer::Optimizer;

@@ -7,12 +7,12 @@ use crate::parameters::Parameters;
 
 /// Changes weights by their gradients.
 ///
-/// An optimizer belongs to the layer, or the list of parts, of its first step, as Keras's is built for its variables: what
-/// it remembers (the number of updates, velocities, moments) is refused for another one, even one of the same shapes. It
-/// goes on with a clone of it.
+/// An optimizer belongs to the layer, or the list of parts, of its first step, as Keras's is built for its variables:
+/// what it remembers (the number of updates, velocities, moments) is refused for another one, even one of the same
+/// shapes. It goes on with a clone of it.
 ///
-/// Every number of an optimizer is checked before anything is changed. Gradients aren't: where they are NaN or infinite the
-/// weights become so, as in Keras.
+/// Every number of an optimizer is checked before anything is changed. Gradients aren't: where they are NaN or infinite
+/// the weights become so, as in Keras.
 pub trait Optimizer<T: Float> {
     /// One update of a layer (or an embedding, or a model).
     ///
@@ -28,7 +28,8 @@ pub trait Optimizer<T: Float> {
     /// # Errors
     /// [`Error::GradientsLayer`](crate::Error::GradientsLayer) if gradients, or the optimizer's own memory, belong to
     /// another layer; [`Error::SharedCell`](crate::Error::SharedCell);
-    /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) for a number that is NaN, infinite or out of its range,
+    /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) for a number that is NaN, infinite or out of its
+    /// range,
     /// [`Error::OptimizerClips`](crate::Error::OptimizerClips). Nothing is changed then.
     fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()>;
 }

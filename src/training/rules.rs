@@ -15,7 +15,7 @@ use super::memory::{Owners, Slots};
 use super::numbers;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::gradients::{Gradients, Slices};
+use crate::gradients::{Gradients, IndexedSlices};
 use crate::parameters::Parameters;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -295,7 +295,7 @@ impl<T: Float> Rules<T> {
         parts.iter_mut().try_for_each(|part| assign(*part, &mut averages))
     }
 
-    /// That the options make sense.
+    /// Checks that the options make sense.
     pub(super) fn check(&self) -> Result<()> {
         // These two pass through f32, whatever the weights' type is.
         numbers::not_negative::<f32>("learning_rate", self.learning_rate)?;
@@ -340,7 +340,7 @@ fn layers<'p, T: Float>(
 /// All gradients, and what they are sums of.
 fn gradients<'p, T: Float>(
     parts: &'p [(&mut dyn Parameters<T>, &Gradients<T>)],
-) -> impl Iterator<Item = (&'p ArrayD<T>, &'p Slices<T>)> {
+) -> impl Iterator<Item = (&'p ArrayD<T>, &'p IndexedSlices<T>)> {
     parts.iter().flat_map(|(_, gradients)| gradients.weights.iter().zip(&gradients.slices))
 }
 
@@ -413,8 +413,8 @@ macro_rules! common_options {
                 self
             }
 
-            /// That every number makes sense: what each step asks before it changes anything. Setters take numbers as they
-            /// come, so that they chain; this says at once what is wrong with them.
+            /// Checks that every number makes sense: what each step asks before it changes anything. Setters take
+            /// numbers as they come, so that they chain; this says at once what is wrong with them.
             ///
             /// Finite and at least 0: `learning_rate`, `weight_decay`. Finite and above 0: `clipnorm`, `clipvalue`,
             /// `global_clipnorm` (one of them at most), `loss_scale_factor`, Adam's `epsilon`. In 0..=1: `momentum`,

@@ -13,6 +13,7 @@ use crate::parameters::Parameters;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
 #[derive(Debug, Clone)]
+#[must_use = "setters return the optimizer"]
 pub struct Sgd<T> {
     rules: Rules<T>,
     rule: Momentum<T>,
@@ -28,8 +29,8 @@ struct Momentum<T> {
 }
 
 impl<T: Float> Sgd<T> {
-    /// Plain descent with this learning rate (Keras's default is 0.01): finite, at least 0. It and all other numbers are
-    /// checked at each step, or by [`validate`](Sgd::validate).
+    /// Plain descent with this learning rate (Keras's default is 0.01): finite, at least 0. It and all other numbers
+    /// are checked at each step, or by [`validate`](Sgd::validate).
     pub fn new(learning_rate: f64) -> Self {
         let rule = Momentum { momentum: 0.0, nesterov: false, velocities: Slots::new(), learning_rate: T::zero() };
         Sgd { rules: Rules::new(learning_rate), rule }

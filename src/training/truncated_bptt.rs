@@ -8,12 +8,15 @@ use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient};
 use crate::layers::Layer;
 use crate::marks::{Difference, Marks};
+use crate::memory;
 use crate::output::Output;
-use crate::room;
-use crate::rows::RowsMut;
-use crate::runner::run::{OutputMut, Run, Slices, check_input, check_outputs, execute, produce};
+use crate::runner::check::{check_input, check_outputs};
+use crate::runner::execute::{execute, produce};
+use crate::runner::output_mut::{OutputMut, OutputSlices};
+use crate::runner::run::Run;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
+use crate::strided::RowsMut;
 
 /// Truncated backpropagation through time: a long sequence is trained on in chunks. The state is carried from chunk to
 /// chunk, the gradient is cut between them.
@@ -62,18 +65,18 @@ pub struct TruncatedBptt<T> {
 }
 
 impl<T: Float> TruncatedBptt<T> {
-    /// For sequences of `batch` rows that begin with the layer's initial state. All chunks are that layer's, or a clone's:
-    /// its weights and options may change between them.
+    /// For sequences of `batch` rows that begin with the layer's initial state. All chunks are that layer's, or a
+    /// clone's: its weights and options may change between them.
     ///
     /// # Errors
-    /// [`Error::CannotStream`] for a layer that goes backwards in time, [`Error::TensorTooLarge`] for more rows than there
-    /// is memory for.
+    /// [`Error::CannotStream`] for a layer that goes backwards in time, [`Error::TensorTooLarge`] for more rows than
+    /// there is memory for.
     pub fn new(layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<Self> {
         layer.can_stream()?;
         let (width, carry_width) = (layer.state_layout().width(), layer.spec().carry_width);
         // The state twice, and the outputs; rows of no width are counted too.
         let row = [width, width, carry_width, 1].into_iter().try_fold(0, usize::checked_add);
-        room::check::<T>(row.and_then(|row| room::product(&[batch, row])), &[batch, width.max(carry_width)])?;
+        memory::check::<T>(row.and_then(|row| memory::product(&[batch, row])), &[batch, width.max(carry_width)])?;
         let mut marks = Marks::default();
         marks.keep(|visitor| layer.visit_structure(visitor));
         let state = layer.try_initial_state(batch)?;
@@ -113,8 +116,11 @@ impl<T: Float> TruncatedBptt<T> {
         let (sequence, last, state) = out.into_parts();
         let sequence = sequence.map(|array| array.as_slice_mut().ok_or(Error::OutputOrder { what: "sequence" }));
         let last = last.map(|array| array.as_slice_mut().ok_or(Error::OutputOrder { what: "last" }));
-        let slices =
-            Slices { sequence: sequence.transpose()?, last: last.transpose()?, state: Some(self.next.as_mut_slice()) };
+        let slices = OutputSlices {
+            sequence: sequence.transpose()?,
+            last: last.transpose()?,
+            state: Some(self.next.as_mut_slice()),
+        };
         let run = run.initial_state(&self.state).record_next(&mut self.tape);
         execute(layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
         std::mem::swap(&mut self.state, &mut self.next);
@@ -125,7 +131,7 @@ impl<T: Float> TruncatedBptt<T> {
         }
     }
 
-    /// The way back through the latest chunk, as [`Layer::backward`]: what would flow on into the chunk before is
+    /// The backward pass through the latest chunk, as [`Layer::backward`]: what would flow on into the chunk before is
     /// dropped (it can be read from [`Gradients::initial_state`]).
     ///
     /// # Errors
@@ -144,7 +150,7 @@ impl<T: Float> TruncatedBptt<T> {
         &self.state
     }
 
-    /// Begins all rows anew.
+    /// Resets all rows.
     ///
     /// # Errors
     /// [`Error::StateLayout`] or [`Error::ChunkLayer`] for another layer.
@@ -154,7 +160,7 @@ impl<T: Float> TruncatedBptt<T> {
         Ok(())
     }
 
-    /// Begins one row anew: its sequence has ended.
+    /// Resets one row: its sequence has ended.
     ///
     /// # Errors
     /// [`Error::Row`] if there is no such row, [`Error::StateLayout`] or [`Error::ChunkLayer`] for another layer.
@@ -175,7 +181,11 @@ impl<T: Float> TruncatedBptt<T> {
     pub fn set_state(&mut self, layer: &(impl Layer<T> + ?Sized), state: &State<T>) -> Result<()> {
         self.check_layer(layer)?;
         self.state.copy_from(state)?;
-        layer.recall(state.batch(), self.state.rows(), RowsMut::packed(&mut self.carry, layer.spec().carry_width));
+        layer.outputs_from_state(
+            state.batch(),
+            self.state.rows(),
+            RowsMut::packed(&mut self.carry, layer.spec().carry_width),
+        );
         Ok(())
     }
 

@@ -4,8 +4,10 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
-    Activation, Bidirectional, Builder, BuiltInCell, Cell, Dense, Float, Gru, GruCell, IndRnn, Layer, LayerNormLstm,
-    Lstm, LstmCell, Merge, Mgu, MguForm, Recurrent, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, State,
+    Activation, Bidirectional, Cell, Dense, Float, Gru, IndRnn, Layer, LayerNormLstm, Lstm, Merge, Mgu, Recurrent,
+    SimpleRnn, Stacked, StackedCells, State,
+    builder::Builder,
+    cell::{BuiltInCell, GruCell, LstmCell, MguForm, SimpleRnnCell},
 };
 
 use super::numbers::{Numbers, odd_number};
@@ -266,7 +268,7 @@ impl Case {
         (0..self.batch).map(|_| numbers.below(self.timesteps + 1)).collect()
     }
 
-    /// Where rows begin anew.
+    /// Where rows are reset.
     pub fn resets(&self) -> Array2<bool> {
         let mut numbers = self.numbers("resets");
         let percent = 5 + 300 / self.timesteps.max(10);

@@ -9,7 +9,7 @@ pub fn same_bits<T: Float>(a: T, b: T) -> bool {
     a.into_f64().to_bits() == b.into_f64().to_bits() || a.is_nan() && b.is_nan()
 }
 
-/// That two arrays have the same shape and bits.
+/// Checks that two arrays have the same shape and bits.
 pub fn same<T: Float, D: Dimension>(what: &str, left: &ArrayRef<T, D>, right: &ArrayRef<T, D>) -> TestCaseResult {
     if left.shape() != right.shape() {
         return Err(TestCaseError::fail(format!("{what}: shapes {:?} and {:?}", left.shape(), right.shape())));
@@ -20,7 +20,7 @@ pub fn same<T: Float, D: Dimension>(what: &str, left: &ArrayRef<T, D>, right: &A
     }
 }
 
-/// That two states have the same parts and bits.
+/// Checks that two states have the same parts and bits.
 pub fn same_state<T: Float>(what: &str, left: &State<T>, right: &State<T>) -> TestCaseResult {
     if left.layout() != right.layout() {
         return Err(TestCaseError::fail(format!("{what}: layouts {} and {}", left.layout(), right.layout())));
@@ -28,7 +28,7 @@ pub fn same_state<T: Float>(what: &str, left: &State<T>, right: &State<T>) -> Te
     same(what, &left.values(), &right.values())
 }
 
-/// That two results, with sequence and state, are the same.
+/// Checks that two results, with sequence and state, are the same.
 pub fn same_output<T: Float>(what: &str, left: &Output<T>, right: &Output<T>) -> TestCaseResult {
     same(&format!("{what}: sequence"), left.sequence()?, right.sequence()?)?;
     same(&format!("{what}: last"), left.last(), right.last())?;

@@ -4,8 +4,9 @@ use ndarray::{Array2, Axis, s};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use recurrent::{
-    Bidirectional, Cell, CellDropout, Dense, Float, Gru, Layer, Lstm, Recurrent, Run, SimpleRnn, Stacked, StackedCells,
-    StateLayout, Step, WeightVisitor, WeightVisitorMut,
+    Bidirectional, Cell, Dense, Float, Gru, Layer, Lstm, Recurrent, Run, SimpleRnn, Stacked, StackedCells, StateLayout,
+    WeightVisitor, WeightVisitorMut,
+    cell::{CellDropout, Step},
 };
 
 use super::case::{Case, Kind, cells_both_ways, check};
@@ -26,7 +27,10 @@ impl<T: Float> Recorder<T> {
     fn new(input_size: usize, units: usize, rates: [f64; 2], seed: i64) -> Self {
         let [rate, recurrent_rate] = rates;
         let (masks, recurrent_masks) = (MASKS, RECURRENT_MASKS);
-        let dropout = CellDropout { rate, masks, recurrent_rate, recurrent_masks, input_size, units, seed };
+        let dropout = CellDropout::new(input_size, units)
+            .rate(rate, masks)
+            .recurrent_rate(recurrent_rate, recurrent_masks)
+            .seed(seed);
         Recorder { dropout: [dropout], nothing: std::marker::PhantomData }
     }
 }

@@ -1,7 +1,7 @@
 //! What holds forwards holds backwards: of rows, masks, resets, directions and chunks, and of reused memory.
 //!
-//! Gradients of inputs and initial states are compared bit for bit. A weight's gradient is a sum over rows and steps; it is
-//! compared by bits where both sides add up in the same order, and else within the rounding of a sum.
+//! Gradients of inputs and initial states are compared bit for bit. A weight's gradient is a sum over rows and steps;
+//! it is compared by bits where both sides add up in the same order, and else within the rounding of a sum.
 
 use ndarray::{Array2, Array3, ArrayD, ArrayRef, ArrayRef3, Axis, Dimension, concatenate, s};
 use proptest::test_runner::{TestCaseError, TestCaseResult};
@@ -70,7 +70,7 @@ fn gradients<T: Float>(
     Ok(gradients)
 }
 
-/// That all gradients have the same bits.
+/// Checks that all gradients have the same bits.
 fn same_gradients<T: Float>(what: &str, left: &Gradients<T>, right: &Gradients<T>) -> TestCaseResult {
     same(&format!("{what}: input"), &left.input()?, &right.input()?)?;
     same_state(&format!("{what}: initial state"), left.initial_state(), right.initial_state())?;
@@ -78,7 +78,7 @@ fn same_gradients<T: Float>(what: &str, left: &Gradients<T>, right: &Gradients<T
     pairs.try_for_each(|((name, left), (_, right))| same(&format!("{what}: {name}"), &left, &right))
 }
 
-/// That the weights' gradients are the same sums, but for the order of adding up.
+/// Checks that the weights' gradients are the same sums, but for the order of adding up.
 fn same_sums<T: Float>(what: &str, left: &Gradients<T>, right: &Gradients<T>) -> TestCaseResult {
     for ((name, left), (_, right)) in left.iter().zip(right.iter()) {
         close(&format!("{what}: {name}"), &left, &right)?;
@@ -86,7 +86,8 @@ fn same_sums<T: Float>(what: &str, left: &Gradients<T>, right: &Gradients<T>) ->
     Ok(())
 }
 
-/// That two arrays are equal within the rounding of their largest element. Sums that have overflowed say nothing.
+/// Checks that two arrays are equal within the rounding of their largest element. Sums that have overflowed say
+/// nothing.
 fn close<T: Float, D: Dimension>(what: &str, left: &ArrayRef<T, D>, right: &ArrayRef<T, D>) -> TestCaseResult {
     let largest = left.iter().chain(right).fold(0.0, |largest: f64, v| v.into_f64().abs().max(largest));
     let tolerance = T::epsilon().into_f64() * 4000.0 * largest;
@@ -242,7 +243,7 @@ fn a_padded_row_is_the_shorter_row() {
                 last.fill(T::zero());
             }
             if !case.zero_output_for_mask {
-                // In the order of the way back, so that the bits are the same.
+                // In the order of the backward pass, so that the bits are the same.
                 for time in (length..case.timesteps).rev() {
                     last += &upstream.sequence.index_axis(Axis(1), time);
                 }

@@ -1,5 +1,5 @@
-//! A stack over a long sequence runs some steps of one layer, then of the next: the bits are those of one layer after the
-//! other, each over the whole sequence.
+//! A stack over a long sequence runs some steps of one layer, then of the next: the bits are those of one layer after
+//! the other, each over the whole sequence.
 
 use ndarray::prelude::*;
 use proptest::test_runner::TestCaseResult;

@@ -135,7 +135,7 @@ fn a_mask_of_no_step_keeps_the_state() {
         let output = layer.run(&x, Run::new().mask(&nobody).initial_state(&state))?;
         same_state("state", output.state()?, &state)?;
         if !case.kind.is_recurrent() {
-            return Ok(()); // a dense layer puts out its bias
+            return Ok(()); // a dense layer outputs its bias
         }
         same("last", output.last(), &Array2::zeros((case.batch, case.units)))
     }

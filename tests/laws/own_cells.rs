@@ -2,7 +2,8 @@
 
 use ndarray::{Array1, Array2};
 use recurrent::{
-    Cell, Float, Result, StateLayout, Step, StepBackward, WeightGradients, WeightVisitor, WeightVisitorMut,
+    Cell, Float, Result, StateLayout, WeightVisitor, WeightVisitorMut,
+    cell::{Step, StepBackward, WeightGradients},
 };
 use std::ops::Range;
 

@@ -39,7 +39,7 @@ pub fn right<R>(work: impl FnOnce() -> R) -> R {
     side(1, work)
 }
 
-/// That the ways which both sides have taken, in all cases of this test, are as the law needs them.
+/// Checks that the ways which both sides have taken, in all cases of this test, are as the law needs them.
 #[track_caller]
 pub fn expect(law: &str, needs: impl FnOnce(Paths, Paths) -> bool) {
     let [left, right] = SIDES.replace([NONE; 2]);

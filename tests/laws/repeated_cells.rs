@@ -1,8 +1,8 @@
 //! A user's cell that repeats a built-in one gives the same bits.
 //!
 //! Weights and inputs are small integers and the activations linear, so that every sum is exact in any order: the
-//! user's cell sums backwards, in the plainest way. Gated cells multiply gates, and their values would soon be too large
-//! to be exact; so their rows begin anew every second step.
+//! user's cell sums backwards, in the plainest way. Gated cells multiply gates, and their values would soon be too
+//! large to be exact; so their rows are reset every second step.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,8 +11,8 @@ use ndarray::{Array2, Array3, ArrayD, IxDyn};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use recurrent::{
-    Activation, Cell, CellDropout, Float, Gru, Layer, Lstm, Recurrent, Run, SimpleRnn, StateLayout, Step,
-    WeightVisitor, WeightVisitorMut,
+    Activation, Cell, Float, Gru, Layer, Lstm, Recurrent, Run, SimpleRnn, StateLayout, WeightVisitor, WeightVisitorMut,
+    cell::{CellDropout, Step},
 };
 
 use super::case::check;
@@ -231,7 +231,10 @@ fn both<T: Float>(case: &Case, dropout: [bool; 2]) -> (Repeated<T>, Box<dyn Laye
     // As many masks as Keras draws: with a recurrent dropout each gate has its own.
     let masks = if dropout[0] { if dropout[1] { gates } else { 1 } } else { 0 };
     let recurrent_masks = if dropout[1] { gates } else { 0 };
-    let own = CellDropout { rate, masks, recurrent_rate, recurrent_masks, input_size, units, seed };
+    let own = CellDropout::new(input_size, units)
+        .rate(rate, masks)
+        .recurrent_rate(recurrent_rate, recurrent_masks)
+        .seed(seed);
     let cell = Repeated {
         kind,
         kernel: sparse(&mut numbers, input_size, gates * units),

@@ -1,4 +1,4 @@
-//! Rows that begin anew within a call are separate sequences.
+//! Rows that begin again within a call are separate sequences.
 
 use ndarray::{Array2, Axis, s};
 use proptest::test_runner::TestCaseResult;
@@ -34,7 +34,7 @@ fn resets_are_separate_sequences() {
                 let (steps, x) = (piece.len(), x.slice(s![row..row + 1, piece.clone(), ..]));
                 let mask = mask.slice(s![row..row + 1, piece]);
                 let mut own_state = layer.initial_state(1);
-                // The initial state serves the first piece, unless the first step already begins anew.
+                // The initial state serves the first piece, unless the first step already begins again.
                 if i == 0 && (case.go_backwards || !resets[[row, 0]]) {
                     for name in state.names() {
                         own_state.set(name, &state.get(name)?.slice(s![row..row + 1, ..]))?;

@@ -10,7 +10,7 @@ use super::case::{Case, cells, check, mask_of_lengths, streaming_layers};
 use super::compare::{same, same_output, same_state};
 use super::paths::{expect, left, right};
 
-/// That a stream has come to the end of a run.
+/// Checks that a stream has come to the end of a run.
 fn same_end<T: Float>(what: &str, stream: &Stream<T, &dyn Layer<T>>, whole: &Output<T>) -> TestCaseResult {
     same(&format!("{what}: last output"), &stream.output(), whole.last())?;
     same_state(&format!("{what}: state"), stream.state(), whole.state()?)

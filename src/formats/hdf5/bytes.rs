@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
         self.skip(self.position.next_multiple_of(8) - self.position)
     }
 
-    /// That a structure begins here; `missing` says what is damaged if it doesn't.
+    /// Checks that a structure begins here; `missing` says what is damaged if it doesn't.
     pub(super) fn signature(&mut self, signature: &[u8; 4], missing: &'static str) -> Found<()> {
         let position = self.position();
         if self.take(4)? == signature { Ok(()) } else { Err(damaged(position, missing)) }

@@ -172,8 +172,8 @@ impl<'a> Hdf5<'a> {
         }
     }
 
-    /// A fixed array: a header, then a block of entries, in pages if there are many. It has an entry for each chunk that
-    /// there may become.
+    /// A fixed array: a header, then a block of entries, in pages if there are many. It has an entry for each chunk
+    /// that there may become.
     fn fixed_array(&self, header: u64, filtered: bool, whole: &Whole<'_>, address: u64) -> Found<Vec<Chunk>> {
         let wrong = || damaged(address, "a list of chunks doesn't fit its dataset");
         self.spend()?;

@@ -27,7 +27,7 @@ pub(crate) struct Dataset<'a> {
 enum Storage<'a> {
     /// In one piece.
     Plain(&'a [u8]),
-    /// Nowhere: nobody has written any.
+    /// Nowhere: none has been written.
     Unwritten,
     Chunked(Chunks),
 }

@@ -1,4 +1,4 @@
-//! As much of HDF5 as Keras writes, read from bytes that nobody trusts.
+//! As much of HDF5 as Keras writes, read from bytes that are not trusted.
 //!
 //! What is read (the names are those of the HDF5 file format specification, version 3):
 //!
@@ -18,8 +18,8 @@
 //!
 //! Nothing is allocated by a number from the file: names, strings and tensors in one piece are slices of the file's
 //! bytes, and lists grow as entries are found. Each header, node, entry and message that is looked at costs a unit of a
-//! budget, so any chain, loop or tree of references ends; offsets are checked before they are followed. What is unpacked
-//! costs its bytes from another budget, and memory for it grows as it comes out.
+//! budget, so any chain, loop or tree of references ends; offsets are checked before they are followed. What is
+//! unpacked costs its bytes from another budget, and memory for it grows as it comes out.
 
 mod attribute;
 mod bytes;

@@ -17,42 +17,43 @@
 //! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
-//! | `layer.reset_states()` | [`ModelState::reset`](crate::ModelState::reset) |
+//! | `layer.reset_states()` | [`ModelState::reset`](crate::model::ModelState::reset) |
 //! | a stateful copy of the model with one time step, and its weights copied over | [`Model::stream`](crate::Model::stream), or [`Model::into_layer`](crate::Model::into_layer) and a [`Stream`](crate::Stream) |
 //!
 //! # What is read
 //!
-//! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model `.h5`
-//! files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written anew by h5py, with chunks,
-//! gzip, LZF, shuffle and checksums, in its newest format (but for datasets that can grow without limit there), with
-//! other types of numbers, which are cast as Keras casts them. Datasets of which a part was never written are refused.
-//! Sequential and functional models, with several inputs and outputs, shared layers, initial states and models within
-//! models, made of:
+//! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model
+//! `.h5` files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written again by h5py,
+//! with chunks, gzip, LZF, shuffle and checksums, in its newest format (but for datasets that can grow without limit
+//! there), with other types of numbers, which are cast as Keras casts them. Datasets of which a part was never written
+//! are refused. Sequential and functional models, with several inputs and outputs, shared layers, initial states and
+//! models within models, made of:
 //!
 //! - InputLayer, Masking, Embedding;
 //! - SimpleRNN, LSTM, GRU, RNN of cells, StackedRNNCells, Bidirectional, TimeDistributed (of any layer or model here);
 //! - Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, all activations by name, and layers as activations;
 //! - Flatten, Reshape, Permute, RepeatVector; Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum;
 //! - LayerNormalization, BatchNormalization (in inference);
-//! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing in
-//!   inference;
+//! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
+//!   in inference;
 //! - the operations that functional models hold for masks: NotEqual with a number, Any, LogicalOr, ExpandDims,
 //!   ZerosLike, OnesLike, Concatenate.
 //!
 //! Anything else is an error that names the layer, and its recurrent layers can still be taken out one by one with
-//! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses and
-//! metrics are left in the file.
+//! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses
+//! and metrics are left in the file.
 //!
 //! # Training
 //!
-//! Every layer that is read has its way back, and so has every graph of them: shared layers, initial states from other
-//! layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the layer,
-//! `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a recurrent
-//! layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its gamma and beta are
-//! trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies before it has.
-//! Regularizers and constraints aren't read, the file's optimizer neither.
+//! Every layer that is read has its backward pass, and so has every graph of them: shared layers, initial states from
+//! other layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the
+//! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a
+//! recurrent layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its
+//! gamma and beta are trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
+//! before it has. Regularizers and constraints aren't read, the file's optimizer neither.
 //!
-//! A chain of layers can also be trained as a [`Layer`](crate::Layer): see [`Model::into_layer`](crate::Model::into_layer).
+//! A chain of layers can also be trained as a [`Layer`](crate::Layer): see
+//! [`Model::into_layer`](crate::Model::into_layer).
 //!
 //! # Types
 //!
@@ -65,26 +66,26 @@
 //! # Masks
 //!
 //! They travel as in Keras (on TensorFlow): with the tensors, through layers that support them, combined by merging
-//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer inside TimeDistributed reads the mask of its step;
-//! the mask that it makes goes on in Keras 2 and is dropped in Keras 3. A layer that is called with an initial state ignores its
-//! input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote the file. With
-//! `unroll`, `go_backwards` and `zero_output_for_mask` together Keras puts the zeros where the mask says so the wrong way
-//! around, and so does a layer from such a file.
+//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer inside TimeDistributed reads the mask of its
+//! step; the mask that it makes goes on in Keras 2 and is dropped in Keras 3. A layer that is called with an initial
+//! state ignores its input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote
+//! the file. With `unroll`, `go_backwards` and `zero_output_for_mask` together Keras puts the zeros where the mask says
+//! so the wrong way around, and so does a layer from such a file.
 //!
 //! # Keras 2
 //!
 //! A file says which version wrote it, and its words mean what that version meant: `hard_sigmoid` is 0.2x + 0.5; the
-//! weights of `CuDNNLSTM` and `CuDNNGRU` are turned into those of an LSTM and a GRU; a GRU of the first versions, which don't
-//! know `reset_after`, resets before; functions of `tf.nn` that were given as activations are known by the names under which
-//! they are saved; `time_major=True` is refused. So are a SavedModel, TensorFlow Lite and files of Keras 1.
+//! weights of `CuDNNLSTM` and `CuDNNGRU` are turned into those of an LSTM and a GRU; a GRU of the first versions, which
+//! don't know `reset_after`, resets before; functions of `tf.nn` that were given as activations are known by the names
+//! under which they are saved; `time_major=True` is refused. So are a SavedModel, TensorFlow Lite and files of Keras 1.
 //!
 //! # Step by step
 //!
-//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, and the last of the
-//! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
-//! time axis (Flatten, a Softmax over time), a layer whose initial state comes from the graph. For a decoder with states
-//! as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that Keras's guide
-//! shows.
+//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, and the last of
+//! the steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along
+//! the time axis (Flatten, a Softmax over time), a layer whose initial state comes from the graph. For a decoder with
+//! states as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that
+//! Keras's guide shows.
 //!
 //! # The summary
 //!

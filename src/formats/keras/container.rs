@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::Options;
+use super::value::Value;
 use crate::formats::disk::read;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::Hdf5;
@@ -17,7 +18,7 @@ const WEIGHTS: &str = "model.weights.h5";
 
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
-/// That the bytes have the digest that the caller expects.
+/// Checks that the bytes have the digest that the caller expects.
 pub(super) fn check_digest(bytes: &[u8], options: &Options) -> Found<()> {
     let Some(expected) = &options.sha256 else { return Ok(()) };
     let given: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -199,8 +200,8 @@ fn unpack(
 }
 
 /// JSON text as a value; a byte-order mark is allowed, as in Keras.
-pub(super) fn json(bytes: &[u8], member: &'static str, options: &Options) -> Found<serde_json::Value> {
+pub(super) fn json<'a>(bytes: &'a [u8], member: &'static str, options: &Options) -> Found<Value<'a>> {
     within("config_bytes", bytes.len(), options.limits.config_bytes)?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })
+    Value::read(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })
 }

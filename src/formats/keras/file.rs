@@ -74,8 +74,9 @@ impl File {
         Self::of(&path.display().to_string(), options, parts)
     }
 
-    /// Opens a description and its weights that are two files: the text that `model.to_json()` gave, or a `config.json`;
-    /// and what `model.save_weights("model.weights.h5")` wrote, or Keras 2's `save_weights("weights.h5")`.
+    /// Opens a description and its weights that are two files: the text that `model.to_json()` gave, or a
+    /// `config.json`; and what `model.save_weights("model.weights.h5")` wrote, or Keras 2's
+    /// `save_weights("weights.h5")`.
     ///
     /// ```no_run
     /// use recurrent::keras::{File, Options};
@@ -84,8 +85,8 @@ impl File {
     /// ```
     ///
     /// # Errors
-    /// [`Problem::Io`], [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights. Messages name the file
-    /// of the weights.
+    /// [`Problem::Io`], [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights. Messages name the
+    /// file of the weights.
     pub fn open_parts(
         config: impl AsRef<Path>,
         weights: impl AsRef<Path>,
@@ -149,7 +150,7 @@ impl File {
     /// # Errors
     /// Those of [`load`](super::load) as far as they concern the description.
     pub fn dtype(&self) -> Result<&'static str, LoadError> {
-        self.within(|contents| Ok(if contents.has_dtype("float64") { "float64" } else { "float32" }))
+        self.within(|contents| Ok(if contents.dtypes().float64 { "float64" } else { "float32" }))
     }
 
     /// One layer over time by its name (of a model within: by its path), whatever else the model is made of.
@@ -168,17 +169,18 @@ impl File {
         self.read(|weights| hand_built::load(weights, &self.options, layer))
     }
 
-    /// Loads the weights below a path into a layer that was built by hand: those of one attribute of a model of your own
-    /// class, or of one layer of any other.
+    /// Loads the weights below a path into a layer that was built by hand: those of one attribute of a model of your
+    /// own class, or of one layer of any other.
     ///
     /// The path is that of the layer's group as [`tensors`](File::tensors) shows it, without what stands for the parts
     /// of the layer itself: `encoder` for the tensors `encoder/cell/vars/0` and so on; the group of a cell,
-    /// `encoder/cell`, will do, too. Keras files a model that is an attribute by its class, `layers/sequential`; it goes
-    /// into a [`Stacked`](crate::Stacked). In a legacy `.h5` file it is the layer's name, and the tensors below are taken in
-    /// the file's order.
+    /// `encoder/cell`, will do, too. Keras files a model that is an attribute by its class, `layers/sequential`; it
+    /// goes into a [`Stacked`](crate::Stacked). In a legacy `.h5` file it is the layer's name, and the tensors below
+    /// are taken in the file's order.
     ///
     /// # Errors
-    /// [`Problem::UnknownObject`] lists the groups there are if there is nothing at the path; [`Problem::MissingTensor`],
+    /// [`Problem::UnknownObject`] lists the groups there are if there is nothing at the path;
+    /// [`Problem::MissingTensor`],
     /// [`Problem::TensorShape`], [`Problem::TensorNames`], [`Problem::LeftoverTensor`] where the two don't agree; the
     /// layer is unchanged then.
     pub fn weights_below<T: Float>(&self, path: &str, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
@@ -193,8 +195,8 @@ impl File {
         self.read(|weights| weights.tensors())
     }
 
-    /// A tensor by its path, in the type that is asked for: as in Keras, whatever numbers the file holds are cast, so that
-    /// float64 is rounded to f32.
+    /// A tensor by its path, in the type that is asked for: as in Keras, whatever numbers the file holds are cast, so
+    /// that float64 is rounded to f32.
     ///
     /// # Errors
     /// [`Problem::UnknownObject`] lists those there are, [`Problem::TensorType`] if it holds no numbers,

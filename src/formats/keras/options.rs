@@ -11,6 +11,7 @@ use super::Limits;
 /// # Ok::<(), keras::LoadError>(())
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use = "options do nothing until a call gets them"]
 pub struct Options {
     pub(super) limits: Limits,
     pub(super) sha256: Option<String>,
@@ -42,12 +43,12 @@ impl Options {
         self
     }
 
-    /// Whether layers whose policy is `mixed_float16`, `mixed_bfloat16`, `float16` or `bfloat16` are read, to compute in
-    /// f32 (or in f64, if the model is loaded so). Without it they are refused.
+    /// Whether layers whose policy is `mixed_float16`, `mixed_bfloat16`, `float16` or `bfloat16` are read, to compute
+    /// in f32 (or in f64, if the model is loaded so). Without it they are refused.
     ///
-    /// The numbers are those that Keras computes with the same weights and the policy `float32`. From what Keras computes
-    /// with the file's own policy they differ by what 16 bits lose there: relative to the size of the outputs, some 1e-3
-    /// with `mixed_float16`, some 1e-2 with `mixed_bfloat16`, more where errors grow over many steps.
+    /// The numbers are those that Keras computes with the same weights and the policy `float32`. From what Keras
+    /// computes with the file's own policy they differ by what 16 bits lose there: relative to the size of the outputs,
+    /// some 1e-3 with `mixed_float16`, some 1e-2 with `mixed_bfloat16`, more where errors grow over many steps.
     pub fn half_as_f32(mut self, yes: bool) -> Self {
         self.half_as_f32 = yes;
         self

@@ -12,7 +12,7 @@ use crate::layers::Layer;
 use crate::layers::time_distributed::TimeDistributed;
 
 /// A layer that was found, and the layers that it stands behind.
-struct Way<'a> {
+struct Route<'a> {
     layer: Described<'a>,
     /// Its place in Keras 3's layout.
     place: Place<'static>,
@@ -46,7 +46,7 @@ impl Contents<'_> {
     }
 
     /// From the whole model to the layer.
-    fn way(&self, name: &str) -> Found<Way<'_>> {
+    fn way(&self, name: &str) -> Found<Route<'_>> {
         let mut model = self.described()?;
         let mut place: Place<'static> = Place::Group(String::new());
         let mut steps = Vec::new();
@@ -66,7 +66,7 @@ impl Contents<'_> {
             place = groups[at].clone();
             steps.push((layers, at));
             if layer.path() == name {
-                return Ok(Way { layer, place, steps });
+                return Ok(Route { layer, place, steps });
             }
             model = layer;
         }
@@ -102,7 +102,7 @@ impl Contents<'_> {
     }
 
     /// The tensors of one layer in the legacy format; of a model within, those behind its other layers'.
-    fn queue_of(&self, way: &Way<'_>) -> Found<Queue> {
+    fn queue_of(&self, way: &Route<'_>) -> Found<Queue> {
         let Some(((first, at), inner)) = way.steps.split_first() else {
             return Err(way.layer.unsupported(NOT_OVER_TIME));
         };

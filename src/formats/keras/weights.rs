@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ndarray::ArrayD;
 
 use super::Options;
+use super::description::join;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::{Hdf5, Object};
@@ -74,7 +75,7 @@ impl Queue {
         self.order.get(next).and_then(|&place| self.tensors.get(place)).map(String::as_str)
     }
 
-    /// That the layers have asked for all tensors.
+    /// Checks that the layers have asked for all tensors.
     pub(super) fn finish(&self) -> Found<()> {
         if self.next.get() == self.tensors.len() {
             return Ok(());
@@ -125,8 +126,7 @@ impl<'q> Place<'q> {
     /// Something inside: a cell, a wrapped layer.
     pub(super) fn child(&self, name: &str) -> Place<'q> {
         match self {
-            Place::Group(path) if path.is_empty() => Place::Group(name.into()),
-            Place::Group(path) => Place::Group(format!("{path}/{name}")),
+            Place::Group(path) => Place::Group(join(path, name)),
             Place::Queue(queue) => Place::Queue(queue),
         }
     }
@@ -138,8 +138,8 @@ impl<'a> Weights<'a> {
         Ok(Weights { file, used: RefCell::default(), options })
     }
 
-    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names tell:
-    /// of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
+    /// How the groups of a model's layers are named. `version` is that of Keras, if the file says it; else the names
+    /// tell: of layers with weights, the second one of a class has the number 1, or 2 if they count twice.
     pub(super) fn layout(&self, version: Option<&str>) -> Found<Layout> {
         let root = self.file.members(self.file.root())?;
         if !root.iter().any(|(name, _)| name.starts_with(DEPENDENCIES)) {
@@ -300,8 +300,8 @@ impl<'a> Weights<'a> {
         Ok(())
     }
 
-    /// That every tensor below `root` has been read, but for what isn't part of the model: the optimizer, metrics, the
-    /// state of random generators.
+    /// Checks that every tensor below `root` has been read, but for what isn't part of the model: the optimizer,
+    /// metrics, the state of random generators.
     pub(super) fn check_leftovers(&self, root: &str) -> Found<()> {
         let used = self.used.borrow();
         let Some(start) = self.file.find(root)? else { return Ok(()) };

@@ -6,7 +6,7 @@ use crate::activation::Activation;
 use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
@@ -50,7 +50,7 @@ impl<T: Float> Operation<T> for Activation {
         call.passing(Value::Float(x.into_shared()))
     }
 
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (mut d, x) = (back.of_output()?, in_row_order(&back.input()?.floats()));
         let width = x.shape().last().copied().unwrap_or(0);
         let y = if self.changes_width() {

@@ -6,7 +6,7 @@ use super::flags::{any, every};
 use super::merge::{MaskRule, spread};
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, MaskBuffer, Step};
@@ -65,7 +65,7 @@ impl<T: Float> Operation<T> for Concatenate {
     }
 
     /// Each input's part of what was joined.
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let d = back.of_output()?;
         let axis = axis_at(self.axis, d.ndim()).ok_or_else(misfit)?;
         let mut end = 0;
@@ -153,8 +153,8 @@ impl Concatenate {
         Ok(())
     }
 
-    /// Each mask with the features of its input, joined like the inputs; a step is real if any feature is (Keras 3), or if
-    /// all are (Keras 2, where a mask counts as one feature).
+    /// Each mask with the features of its input, joined like the inputs; a step is real if any feature is (Keras 3), or
+    /// if all are (Keras 2, where a mask counts as one feature).
     fn mask<T: Float>(&self, inputs: &[&Tensor<T>]) -> Result<Option<Mask>> {
         if self.masks == MaskRule::None || inputs.iter().all(|input| input.mask.is_none()) {
             return Ok(None);

@@ -8,7 +8,7 @@ use super::shapes;
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::Step;
@@ -61,7 +61,7 @@ impl<T: Float> Operation<T> for Dense<T> {
         call.passing(Value::Float(out.into_shared()))
     }
 
-    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let rows = x.shape().iter().rev().skip(1).product();
         let d = shapes::reshaped_gradient(d, &[rows, self.layer.output_size()])?;

@@ -7,7 +7,7 @@ use ndarray::{Array1, Axis, Ix3, IxDyn};
 use super::shapes;
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
@@ -51,7 +51,7 @@ impl<T: Float> Operation<T> for Embedding<T> {
     }
 
     /// Ids have no gradient.
-    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         if !sums.is_empty() {
             let (d, ids) = (back.of_output()?, back.input()?);
             let ids: Array1<i64> = in_row_order(&ids.integers()).into_iter().collect();

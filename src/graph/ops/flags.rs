@@ -6,7 +6,7 @@ use super::merge::either_of;
 use super::shapes::reshaped;
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, broadcast, is_beyond_time};
 use crate::graph::stream::{Buffer, Spread, Step};
@@ -83,7 +83,7 @@ impl<T: Float> Operation<T> for NotEqual {
         Ok(())
     }
 
-    fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, _back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
 
@@ -139,7 +139,7 @@ impl<T: Float> Operation<T> for Any {
         Ok(())
     }
 
-    fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, _back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
 
@@ -189,7 +189,7 @@ impl<T: Float> Operation<T> for LogicalOr {
         Ok(())
     }
 
-    fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, _back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
 
@@ -220,7 +220,7 @@ impl<T: Float> Operation<T> for Flags {
         Ok(())
     }
 
-    fn backward(&self, _back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, _back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         none()
     }
 

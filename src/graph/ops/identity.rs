@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
@@ -47,7 +47,7 @@ impl<T: Float> Operation<T> for Identity {
         if self.keeps_mask { call.passing(value) } else { Ok(vec![Tensor::unmasked(value)]) }
     }
 
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         Ok(vec![Some(back.of_output()?)])
     }
 

@@ -4,7 +4,7 @@ use ndarray::Axis;
 
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
@@ -38,7 +38,7 @@ impl<T: Float> Operation<T> for Masking<T> {
     }
 
     /// A masked step was read as zeros, whatever it held: nothing flows back to it.
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (mut d, x) = (back.of_output()?, in_row_order(&back.input()?.floats()));
         let last = Axis(x.ndim().saturating_sub(1));
         for (x, mut d) in x.lanes(last).into_iter().zip(d.lanes_mut(last)) {

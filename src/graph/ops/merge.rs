@@ -10,7 +10,7 @@ use super::shapes::reshaped_gradient;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::backward::summed_to;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, broadcast, pad};
 use crate::graph::stream::Step;
@@ -44,7 +44,7 @@ impl<T: Float> Operation<T> for Merge {
     }
 
     /// Each input's gradient, summed where it was spread. What a mask replaced gets none.
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, rule) = (back.of_output()?, self.masks);
         let record = &*back.record;
         let inputs = of_one_rank(record.inputs.iter().map(|input| input.floats()))?;
@@ -240,8 +240,8 @@ pub(super) fn either_of(a: &ArrayD<bool>, b: &ArrayD<bool>) -> Result<ArrayD<boo
     Ok(all)
 }
 
-/// What one input of Maximum or Minimum, and what had been chosen before it, are compared as: a masked element of either
-/// is replaced by the other's.
+/// What one input of Maximum or Minimum, and what had been chosen before it, are compared as: a masked element of
+/// either is replaced by the other's.
 struct Compared<A> {
     before: ArrayD<A>,
     next: ArrayD<A>,

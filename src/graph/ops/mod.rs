@@ -1,5 +1,5 @@
-//! The operations that models are made of, each in one file: the shapes that come out, the run, the way back, weights,
-//! masks and steps.
+//! The operations that models are made of, each in one file: the shapes that come out, the run, the backward pass,
+//! weights, masks and steps.
 
 pub(crate) mod activation;
 pub(crate) mod concatenate;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::Model;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::Step;
@@ -35,7 +35,7 @@ impl<T: Float> Operation<T> for Nested<T> {
         self.0.execute_nested(inputs, call)
     }
 
-    fn backward(&self, back: Back<'_, T>, sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, back: Back<'_, T>, sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let Back { record, upstream, wanted } = back;
         self.0.go_back(&mut record.inner, upstream, wanted, sums)
     }

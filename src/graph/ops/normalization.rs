@@ -1,4 +1,4 @@
-//! Layer and batch normalization, in inference, and the way back through them.
+//! Layer and batch normalization, in inference, and the backward pass through them.
 
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
@@ -12,7 +12,7 @@ use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
-use crate::room;
+use crate::memory;
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -48,6 +48,7 @@ impl<T: Float> LayerNormalization<T> {
     }
 
     /// The number that is added to the variance.
+    #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         self.0.statistics = Statistics::Own { epsilon };
         self
@@ -67,6 +68,7 @@ impl<T: Float> BatchNormalization<T> {
     }
 
     /// The number that is added to the variance.
+    #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         if let Statistics::Moving(moving) = &mut self.0.statistics {
             moving.epsilon = T::from_f64(epsilon);
@@ -82,7 +84,7 @@ const EPSILON: f64 = 1e-3;
 fn check_features<T>(features: usize) -> Result<()> {
     match features {
         0 => Err(Error::ZeroSize { what: "features" }),
-        _ => room::check::<T>(features.checked_mul(6), &[features]),
+        _ => memory::check::<T>(features.checked_mul(6), &[features]),
     }
 }
 
@@ -106,16 +108,16 @@ pub(crate) struct Moving<T> {
 }
 
 /// Where the gradients of a normalization's weights add up, for those that it has and that are trained.
-pub(in crate::graph) struct Sums<'a, T> {
+pub(in crate::graph) struct NormalizationSums<'a, T> {
     pub(in crate::graph) gamma: Option<&'a mut [T]>,
     pub(in crate::graph) beta: Option<&'a mut [T]>,
 }
 
-impl<'a, T: Float> Sums<'a, T> {
+impl<'a, T: Float> NormalizationSums<'a, T> {
     /// The gradients of the weights that there are, in order; none if they aren't trained.
     pub(in crate::graph) fn new(normalization: &Normalization<T>, mut sums: impl Iterator<Item = &'a mut [T]>) -> Self {
         let mut next = |weight: &Option<ArrayD<T>>| if weight.is_some() { sums.next() } else { None };
-        Sums { gamma: next(&normalization.gamma), beta: next(&normalization.beta) }
+        NormalizationSums { gamma: next(&normalization.gamma), beta: next(&normalization.beta) }
     }
 }
 
@@ -150,10 +152,10 @@ impl<T: Float> Operation<T> for Normalization<T> {
         call.passing(Value::Float(normalized.into_shared()))
     }
 
-    fn backward(&self, mut back: Back<'_, T>, mut sums: gradients::Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: gradients::GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
-        Ok(vec![Some(self.apply_backward(in_row_order(&x.floats()), d, Sums::new(self, sums)))])
+        Ok(vec![Some(self.apply_backward(in_row_order(&x.floats()), d, NormalizationSums::new(self, sums)))])
     }
 
     fn step(&self, mut step: Step<'_, T>) -> Result<()> {
@@ -283,8 +285,8 @@ impl<T: Float> Normalization<T> {
         moved(x, &inverse(&order))
     }
 
-    /// The way back through [`apply`](Normalization::apply): from the gradient of the result to that of `x`.
-    fn apply_backward(&self, x: ArrayD<T>, d: ArrayD<T>, mut sums: Sums<'_, T>) -> ArrayD<T> {
+    /// The backward pass through [`apply`](Normalization::apply): from the gradient of the result to that of `x`.
+    fn apply_backward(&self, x: ArrayD<T>, d: ArrayD<T>, mut sums: NormalizationSums<'_, T>) -> ArrayD<T> {
         let (order, width) = self.order(x.shape());
         let (x, mut d) = (moved(x, &order), moved(d, &order));
         if let (Some(x), Some(d)) = (x.as_slice(), d.as_slice_mut()) {
@@ -312,14 +314,14 @@ impl<T: Float> Normalization<T> {
         }
     }
 
-    /// The way back through [`row`](Normalization::row), in place.
+    /// The backward pass through [`row`](Normalization::row), in place.
     ///
     /// ```text
     /// n = (x - mean) inverse;  g = d gamma;  d_gamma += d n;  d_beta += d
     /// own statistics:     dx = inverse (g - mean(g) - n mean(g n))
     /// moving statistics:  dx = inverse g
     /// ```
-    pub(in crate::graph) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut Sums<'_, T>) {
+    pub(in crate::graph) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut NormalizationSums<'_, T>) {
         if let Some(beta) = &mut sums.beta {
             beta.iter_mut().zip(&*d).for_each(|(sum, &d)| *sum += d);
         }

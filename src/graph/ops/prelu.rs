@@ -5,7 +5,7 @@ use ndarray::{ArrayD, Zip};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::backward::summed_to;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, fit};
@@ -48,7 +48,7 @@ impl<T: Float> Operation<T> for PRelu<T> {
         call.passing(Value::Float(x.into_shared()))
     }
 
-    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (mut d, x) = (back.of_output()?, in_row_order(&back.input()?.floats()));
         let mut of_alpha = ArrayD::zeros(x.raw_dim());
         for ((mut d, mut of_alpha), x) in d.outer_iter_mut().zip(of_alpha.outer_iter_mut()).zip(x.outer_iter()) {

@@ -7,13 +7,15 @@ use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, concatenat
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, Which, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 use crate::layers::Layer;
-use crate::runner::run::{Run, check_input, produce};
+use crate::runner::check::check_input;
+use crate::runner::execute::produce;
+use crate::runner::run::Run;
 use crate::state::State;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -111,7 +113,7 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         Ok(outputs)
     }
 
-    fn backward(&self, back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (layer, with_input) = (&**self.layer, back.wants_input());
         let Back { record, upstream, .. } = back;
         let mut upstream = upstream.into_iter();

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, axis_at, product};
 use crate::graph::stream::{Buffer, Step, permuted};
@@ -85,7 +85,7 @@ impl<T: Float> Operation<T> for Flatten {
         step.output().copy_from(input)
     }
 
-    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         in_the_input_shape(back)
     }
 }
@@ -127,7 +127,7 @@ impl<T: Float> Operation<T> for Reshape {
         step.output().copy_from(input)
     }
 
-    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         in_the_input_shape(back)
     }
 }
@@ -175,7 +175,7 @@ impl<T: Float> Operation<T> for Permute {
     }
 
     /// The axes where they were before.
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let d = back.of_output()?.permuted_axes(inverse(&self.axes()));
         Ok(vec![Some(d.as_standard_layout().into_owned())])
     }
@@ -219,7 +219,7 @@ impl<T: Float> Operation<T> for RepeatVector {
         }
     }
 
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         Ok(vec![Some(back.of_output()?.sum_axis(Axis(1)))])
     }
 
@@ -259,7 +259,7 @@ impl<T: Float> Operation<T> for ExpandDims {
         step.output().copy_from(input)
     }
 
-    fn backward(&self, back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         in_the_input_shape(back)
     }
 

@@ -6,7 +6,7 @@ use crate::activation::Activation;
 use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, is_beyond_time};
@@ -111,7 +111,7 @@ impl<T: Float> Operation<T> for Softmax {
     }
 
     /// What was masked came out as zero, and so it gets and gives nothing.
-    fn backward(&self, mut back: Back<'_, T>, _sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (mut d, y) = (back.of_output()?, back.output()?.floats());
         let axis = Axis(axis_at(self.axis, y.ndim()).ok_or_else(misfit)?);
         let (mut along_y, mut along_d) = (Vec::new(), Vec::new());

@@ -6,7 +6,7 @@ use super::shapes::{reshaped, reshaped_gradient};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
-use crate::graph::gradients::Sums;
+use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
@@ -18,12 +18,13 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// The inner operation with time as more rows of the batch.
 ///
 /// It reads the mask of each step, if it reads masks. The mask of the input goes on with the output; in Keras 2 the one
-/// that the inner operation makes does, (batch, timesteps, ..), and if it makes none, whether anything in a step is real.
+/// that the inner operation makes does, (batch, timesteps, ..), and if it makes none, whether anything in a step is
+/// real.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeDistributed<T: Float>(pub(crate) Op<T>);
 
-/// Whether there is a layer over time inside, which runs over what is a sequence to it alone, from its beginning, in each
-/// step of the outer one.
+/// Whether there is a layer over time inside, which runs over what is a sequence to it alone, from its beginning, in
+/// each step of the outer one.
 pub(in crate::graph) fn runs_anew<T: Float>(inner: &dyn Operation<T>) -> bool {
     match inner.role() {
         Role::Recurrent { .. } => true,
@@ -110,7 +111,7 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         Ok(vec![Tensor { value, mask }])
     }
 
-    fn backward(&self, mut back: Back<'_, T>, mut sums: Sums<'_, T>) -> Result<Vec<Flow<T>>> {
+    fn backward(&self, mut back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let [batch, timesteps, ..] = x.shape() else { return Err(misfit()) };
         let Back { record, wanted, .. } = back;

@@ -1,4 +1,4 @@
-//! What the tensors of a stream hold: arrays of their own, written anew in each step.
+//! What the tensors of a stream hold: arrays of their own, overwritten in each step.
 
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewMut, Dimension, IxDyn};
 

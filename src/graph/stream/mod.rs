@@ -21,14 +21,14 @@ use super::tensor::{Input, Tensor, Value};
 use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::room::Room;
+use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
 use crate::stream::Stream;
 
-/// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own state.
-/// Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all possible; where a
-/// layer needs the whole sequence, [`Model::stream`] names it.
+/// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own
+/// state. Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all possible;
+/// where a layer needs the whole sequence, [`Model::stream`] names it.
 ///
 /// The steps give what the whole run gives, bit for bit. An output that belongs to the whole sequence (of a layer that
 /// returns its last output only) is at each step what the run up to there would give. A **decoder** whose initial state
@@ -36,8 +36,9 @@ use crate::stream::Stream;
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
 ///
 /// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (tensors of more than
-/// four dimensions aside, and a layer over time within TimeDistributed, which runs anew in each step). For a chain of layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on
-/// plain slices, and has its weights swapped while it runs.
+/// four dimensions aside, and a layer over time within TimeDistributed, which runs again in each step). For a chain of
+/// layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on plain slices, and has its weights
+/// swapped while it runs.
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -86,7 +87,7 @@ impl<T: Float> Model<T> {
         ModelStream::new(self, batch)
     }
 
-    /// That a [`ModelStream`] can run the model.
+    /// Checks that a [`ModelStream`] can run the model.
     pub(super) fn check_stream(&self) -> Result<()> {
         self.plan().map(drop)
     }
@@ -99,9 +100,9 @@ impl<T: Float> ModelStream<T> {
         let trial = |place: usize| -> Result<Value<T>> {
             let InputSpec { shape, kind, .. } = &model.inputs[place];
             let shape: Vec<usize> = [batch].into_iter().chain(shape[1..].iter().map(|n| n.unwrap_or(1))).collect();
-            let mut room = Room::default();
-            room.array::<f64>(&shape);
-            room.check(&shape)?;
+            let mut needs = MemoryNeeds::default();
+            needs.array::<f64>(&shape);
+            needs.check(&shape)?;
             Ok(match kind {
                 InputKind::Float { .. } => Value::Float(ArrayD::zeros(shape).into_shared()),
                 InputKind::Int { .. } => Value::Int(ArrayD::zeros(shape).into_shared()),
@@ -186,9 +187,9 @@ impl<T: Float> ModelStream<T> {
         let places = (0..self.model.inputs.len()).filter(|&place| self.plan.once[place]);
         for (place, input) in places.zip(inputs) {
             self.check_rows(input)?;
-            let mut room = Room::default();
-            room.array::<f64>(input.shape());
-            room.check(input.shape())?;
+            let mut needs = MemoryNeeds::default();
+            needs.array::<f64>(input.shape());
+            needs.check(input.shape())?;
             tensors[place] = Some(Tensor::unmasked(self.model.inputs[place].convert(input.value())?));
         }
         self.model.run_before(&self.plan.before, &mut tensors, self.batch, &mut Scratch::new())?;
@@ -205,20 +206,21 @@ impl<T: Float> ModelStream<T> {
     /// [`start`](ModelStream::start) with the inputs by their names, in any order.
     ///
     /// # Errors
-    /// Those of [`start`](ModelStream::start), [`Error::UnknownName`], [`Error::DuplicateName`], [`Error::MissingInput`].
+    /// Those of [`start`](ModelStream::start), [`Error::UnknownName`], [`Error::DuplicateName`],
+    /// [`Error::MissingInput`].
     pub fn start_named(&mut self, inputs: &[(&str, Input<'_, T>)]) -> Result<()> {
         let sorted = super::named::sorted(self.start_inputs(), inputs)?;
         self.start(&sorted)
     }
 
     /// One step: the inputs without their time axis, (batch, features) or (batch,) ids, in the order of
-    /// [`step_inputs`](ModelStream::step_inputs). Inputs that have no time axis are given as they are. Returns the outputs,
-    /// without their time axis too. Allocates nothing if it succeeds.
+    /// [`step_inputs`](ModelStream::step_inputs). Inputs that have no time axis are given as they are. Returns the
+    /// outputs, without their time axis too. Allocates nothing if it succeeds.
     ///
     /// # Errors
     /// [`Error::ModelInputs`], [`Error::ModelInput`], [`Error::StateBatch`] for another number of rows;
-    /// [`Error::StreamNotStarted`] before [`start`](ModelStream::start), where that is needed; [`Error::InLayer`] for what
-    /// a layer refuses, an id that isn't in an Embedding's table. The stream is as before then.
+    /// [`Error::StreamNotStarted`] before [`start`](ModelStream::start), where that is needed; [`Error::InLayer`] for
+    /// what a layer refuses, an id that isn't in an Embedding's table. The stream is as before then.
     pub fn step(&mut self, inputs: &[Input<'_, T>]) -> Result<&[ArrayD<T>]> {
         if inputs.len() != self.stepped.len() {
             return Err(Error::ModelInputs { expected: self.stepped.len(), given: inputs.len() });
@@ -313,7 +315,7 @@ impl<T: Float> ModelStream<T> {
         streams.iter_mut().zip(state.states()).try_for_each(|(started, state)| started.stream.set_state(state))
     }
 
-    /// Begins anew; a decoder with what [`start`](ModelStream::start) gave it last.
+    /// Starts over; a decoder with what [`start`](ModelStream::start) gave it last.
     pub fn reset(&mut self) {
         let begun = self.program.start();
         debug_assert!(begun.is_ok(), "what was started once can be started again");

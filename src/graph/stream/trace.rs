@@ -1,8 +1,9 @@
 //! From one step that was tried to the list of what each step does.
 //!
 //! The model runs a step on zeros, as it runs everything; each call is written down with the tensors that it read and
-//! made. Tensors are known again by their arrays, which are kept until the list is done: an operation that hands on what it
-//! is given makes no tensor and needs no entry. What doesn't depend on any step is done once, when the stream starts.
+//! made. Tensors are known again by their arrays, which are kept until the list is done: an operation that hands on
+//! what it is given makes no tensor and needs no entry. What doesn't depend on any step is done once, when the stream
+//! starts.
 
 use std::ops::Range;
 

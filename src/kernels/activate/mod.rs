@@ -1,4 +1,4 @@
-//! The activations' mathematics: a row in place, and the way back through it.
+//! The activations' mathematics: a row in place, and the backward pass through it.
 //!
 //! ```text
 //! activate(isa, activation, row)                 row = act(row)
@@ -15,10 +15,10 @@
 //! Where a function has no derivative (relu at 0), its slope is the one that TensorFlow takes.
 
 mod piecewise;
-mod rows;
 mod smooth;
 #[cfg(test)]
 mod tests;
+mod whole_row;
 
 use crate::activation::{Activation, CustomActivation};
 use crate::kernels::Element;
@@ -38,7 +38,7 @@ pub(crate) fn activate<T: Element>(isa: Isa, activation: &Activation, row: &mut 
     T::activate(isa, activation, row);
 }
 
-/// The same, for whoever compiles it.
+/// The same, for the entry that compiles it.
 pub(super) fn activate_here<T: Element>(isa: Isa, activation: &Activation, row: &mut [T]) {
     dispatch(isa, Forward { activation, row });
 }
@@ -54,7 +54,7 @@ pub(crate) fn activate_backward<T: Element>(isa: Isa, activation: &Activation, z
     T::activate_backward(isa, activation, z, y, dy);
 }
 
-/// The same, for whoever compiles it.
+/// The same, for the entry that compiles it.
 pub(super) fn activate_backward_here<T: Element>(isa: Isa, activation: &Activation, z: &[T], y: &[T], dy: &mut [T]) {
     dispatch(isa, Backward { activation, z, y, dy });
 }
@@ -65,7 +65,7 @@ pub(crate) fn apply<A: Arch, T: Element>(arch: A, activation: &Activation, row: 
     activate_here(arch.isa(), activation, row);
 }
 
-/// Whether the way back needs the preactivations, or the activations alone will do.
+/// Whether the backward pass needs the preactivations, or the activations alone will do.
 pub(crate) fn reads_preactivation(activation: &Activation) -> bool {
     use Activation::*;
     !matches!(activation, Linear | Relu | Tanh | Sigmoid | Exponential | Softmax | LogSoftmax)
@@ -143,10 +143,10 @@ impl<T: Element> Kernel for Forward<'_, T> {
         let row = self.row;
         by_kind!(self.activation, |f| each::<A, T, _>(f, row),
             Activation::Linear => {}
-            Activation::Glu => rows::glu::<A, T>(row),
-            Activation::Softmax => rows::softmax::<A, T>(row),
-            Activation::LogSoftmax => rows::log_softmax::<A, T>(row),
-            Activation::Sparsemax => rows::sparsemax::<T>(row),
+            Activation::Glu => whole_row::glu::<A, T>(row),
+            Activation::Softmax => whole_row::softmax::<A, T>(row),
+            Activation::LogSoftmax => whole_row::log_softmax::<A, T>(row),
+            Activation::Sparsemax => whole_row::sparsemax::<T>(row),
             Activation::Custom(ref custom) => each_custom(custom, row),
         )
     }
@@ -160,10 +160,10 @@ impl<T: Element> Kernel for Backward<'_, T> {
         let Backward { activation, z, y, dy } = self;
         by_kind!(activation, |f| each_backward::<A, T, _>(f, z, y, dy),
             Activation::Linear => {}
-            Activation::Glu => rows::glu_backward::<A, T>(z, dy),
-            Activation::Softmax => rows::softmax_backward::<A, T>(y, dy),
-            Activation::LogSoftmax => rows::log_softmax_backward::<A, T>(y, dy),
-            Activation::Sparsemax => rows::sparsemax_backward::<T>(z, dy),
+            Activation::Glu => whole_row::glu_backward::<A, T>(z, dy),
+            Activation::Softmax => whole_row::softmax_backward::<A, T>(y, dy),
+            Activation::LogSoftmax => whole_row::log_softmax_backward::<A, T>(y, dy),
+            Activation::Sparsemax => whole_row::sparsemax_backward::<T>(z, dy),
             Activation::Custom(ref custom) => each_custom_backward(custom, z, dy),
         )
     }

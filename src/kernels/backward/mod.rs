@@ -41,7 +41,7 @@ pub(crate) use super::units::Form;
 use super::units::gru_before::Reset;
 use crate::aligned::Aligned;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// The transposed weights of a cell, packed for the backward pass, and its scratch.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use super::super::isa::{Arch, Kernel};
 use super::super::lanes::{Lanes, add, add_scaled, prefetch};
 use super::super::products::unrolled;
 use crate::kernels::Element;
-use crate::rows::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// See the module.
 pub(super) struct Outer<'a, T> {
@@ -19,7 +19,8 @@ pub(super) struct Outer<'a, T> {
     pub rows: &'a [usize],
     /// The sums that aren't asked for, before those that are: whole rows of a block.
     pub skip: usize,
-    /// Block after block of columns, as [`block_width`] cuts them; in a block, a row of it for each column of the operand.
+    /// Block after block of columns, as [`block_width`] cuts them; in a block, a row of it for each column of the
+    /// operand.
     pub sums: &'a mut [T],
 }
 

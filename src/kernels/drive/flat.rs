@@ -14,7 +14,7 @@ use super::super::units::{formulas, simple_rnn};
 use super::super::{KernelStep, StepContext, project};
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// The packed weights of a SimpleRNN and what can be computed with them. A state row is h.
 #[derive(Clone)]
@@ -66,7 +66,7 @@ impl<T: Element> SimpleRnnKernel<T> {
 
     /// The elements that backward needs of each row and step, beyond the states: none.
     #[cfg(test)]
-    pub(crate) fn saved_len(&self) -> usize {
+    pub(crate) fn tape_len(&self) -> usize {
         0
     }
 
@@ -214,7 +214,8 @@ fn finish<A: Arch, T: Element, V: Lanes<T>>(z: V) -> V {
     V::of(h)
 }
 
-/// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to. Trap 6: two pointers.
+/// A step of one row whose units are one group: nothing is asked about, and the kernel is jumped to. Trap 6: two
+/// pointers.
 struct OnlyGroup<'a, 'c, T: Element, const G: usize> {
     matrix: &'a PackedMatrix<T>,
     step: &'a mut RowStep<'c, T>,

@@ -6,7 +6,7 @@ use super::super::{KernelStep, StepContext};
 use super::TileKernel;
 use super::reset_before::GruBeforeKernel;
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// The form with the reset after the product: its packed weights and what can be computed with them. A state row is h.
 type GruAfterKernel<T> = TileKernel<T, GruAfter, 3>;
@@ -65,8 +65,8 @@ impl<T: Element> GruKernel<T> {
     }
 
     /// The elements that the backward pass needs of each row and step.
-    pub(crate) fn saved_len(&self) -> usize {
-        either!(self, inner => inner.saved_len())
+    pub(crate) fn tape_len(&self) -> usize {
+        either!(self, inner => inner.tape_len())
     }
 
     /// The scratch that a step of at most `rows` rows needs.

@@ -11,12 +11,12 @@
 //! What is computed of a unit stands in `units`. Cells of another shape have drivers of their own: `flat` for the
 //! SimpleRNN, `reset_before` for the GRU with the reset before the product; `gru` is the GRU in both forms.
 
+mod blocked;
 pub(super) mod flat;
 pub(super) mod gru;
 mod one_row;
 mod reference;
 mod reset_before;
-mod rows;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -28,10 +28,10 @@ use super::unit::{SUMS, Unit};
 use super::units::lstm::Lstm;
 use super::{KernelStep, StepContext, project};
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
+use blocked::{Fused, Recorded, Unfused};
 use one_row::{LastTile, OneRow, OneRowInPairs, OneRowUnfused, OnlyTile};
 use reference::Reference;
-use rows::{Fused, Recorded, Unfused};
 
 /// The packed weights of an LSTM and what can be computed with them. A state row is h, then c.
 pub(crate) type LstmKernel<T> = TileKernel<T, Lstm, 4>;
@@ -112,7 +112,7 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     }
 
     /// The elements that the backward pass needs of each row and step.
-    pub(crate) fn saved_len(&self) -> usize {
+    pub(crate) fn tape_len(&self) -> usize {
         SUMS * self.weights.matrix.units()
     }
 
@@ -161,7 +161,7 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
             dispatch(isa.narrow(), Reference::<T, U, G>::new(weights, self.input_size, call));
         } else if !call.activations().are_default() {
             dispatch(isa, Unfused::<T, U, G>::new(weights, call));
-        } else if call.saved.is_some() {
+        } else if call.tape.is_some() {
             dispatch(isa, Recorded::<T, U, G>::new(weights, call));
         } else {
             dispatch(isa, Fused::<T, U, G>::new(weights, call));

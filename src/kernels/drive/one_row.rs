@@ -1,7 +1,7 @@
 //! Steps of one row, in registers from the sums to the state.
 //!
-//! A small step is over before the processor has seen all of the next one; each instruction that isn't arithmetic delays
-//! the next input's products. So: few slices, cut once, and what is rare behind a call.
+//! A small step is over before the processor has seen all of the next one; each instruction that isn't arithmetic
+//! delays the next input's products. So: few slices, cut once, and what is rare behind a call.
 
 use std::marker::PhantomData;
 
@@ -12,9 +12,9 @@ use super::super::lanes::Lanes;
 use super::super::products::{add_products_of_row, add_products_of_row_to_two, unrolled};
 use super::super::unit::{SUMS, Unit};
 use super::TileWeights;
-use super::rows::step_of_lines;
+use super::blocked::step_of_lines;
 use crate::kernels::Element;
-use crate::rows::RowStep;
+use crate::strided::RowStep;
 
 /// Kernels of the weights and one row's step. Trap 6: these two pointers, and nothing more.
 macro_rules! kernels_of_one_row {

@@ -1,9 +1,9 @@
 //! Steps of a GRU with the reset before the product: the gates of all units, then the candidates, which need all of
-//! `r h`. Both matrices are flat: their columns need nothing of one another. The order never turns: r first, then z, whose
-//! sums fill the wait for `r h`, then the candidates.
+//! `r h`. Both matrices are flat: their columns need nothing of one another. The order never turns: r first, then z,
+//! whose sums fill the wait for `r h`, then the candidates.
 //!
-//! The scratch holds two values a unit for each row: z, and `r h`; without the default activations r stands in the second
-//! place until it is multiplied.
+//! The scratch holds two values a unit for each row: z, and `r h`; without the default activations r stands in the
+//! second place until it is multiplied.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use super::super::{KernelStep, StepContext, project};
 use super::BATCH;
 use crate::activation::Activation;
 use crate::kernels::Element;
-use crate::rows::{RowStep, Rows, RowsMut};
+use crate::strided::{RowStep, Rows, RowsMut};
 
 /// The gates of each unit, in Keras's order: z, r, h.
 const GATES: usize = 3;
@@ -77,7 +77,7 @@ impl<T: Element> GruBeforeKernel<T> {
     }
 
     /// z, r, the candidate, r h.
-    pub(in crate::kernels) fn saved_len(&self) -> usize {
+    pub(in crate::kernels) fn tape_len(&self) -> usize {
         SUMS * self.units
     }
 
@@ -192,14 +192,14 @@ impl<T: Element> Kernel for AnyRows<'_, '_, T> {
         let of_gates = Operands::new(gates, call.input, 0, call.prev.columns(0..units));
         for rows in call.rows.chunks(BATCH) {
             let scratch = &mut call.scratch[..rows.len() * 2 * units];
-            let saved = call.saved.as_mut().map(|saved| saved.reborrow());
+            let tape = call.tape.as_mut().map(|tape| tape.reborrow());
             if default {
-                let mut epilogue = GateCell { units, prev: call.prev, scratch: &mut *scratch, saved };
+                let mut epilogue = GateCell { units, prev: call.prev, scratch: &mut *scratch, tape };
                 blocks::flat::<A, T, _>(arch, gates, &of_gates, rows, false, &mut epilogue);
             } else {
                 let mut epilogue = TwoGateRows { out: &mut *scratch, units };
                 blocks::flat::<A, T, _>(arch, gates, &of_gates, rows, false, &mut epilogue);
-                reset::<A, T>(arch, units, rows, scratch, call.prev, call.recurrent_activation, saved);
+                reset::<A, T>(arch, units, rows, scratch, call.prev, call.recurrent_activation, tape);
             }
             let rh = Rows::new(scratch, units, 2 * units, units);
             let of_candidate = Operands::new(candidate, call.input, gates.z_len(), rh);
@@ -215,8 +215,8 @@ impl<T: Element> Kernel for AnyRows<'_, '_, T> {
                 } else {
                     apply::<A, T>(arch, call.activation, next);
                 }
-                if let Some(saved) = &mut call.saved {
-                    saved.row_mut(row)[2 * units..3 * units].copy_from_slice(next);
+                if let Some(tape) = &mut call.tape {
+                    tape.row_mut(row)[2 * units..3 * units].copy_from_slice(next);
                 }
                 mix::<A, T>(&scratch[..units], prev, next);
             }
@@ -233,19 +233,19 @@ fn reset<A: Arch, T: Element>(
     scratch: &mut [T],
     prev: Rows<'_, T>,
     activation: &Activation,
-    mut saved: Option<RowsMut<'_, T>>,
+    mut tape: Option<RowsMut<'_, T>>,
 ) {
     for (&row, zr) in rows.iter().zip(scratch.chunks_exact_mut(2 * units)) {
         apply_to_gates::<A, T>(arch, activation, zr, units);
-        if let Some(saved) = &mut saved {
-            saved.row_mut(row)[..2 * units].copy_from_slice(zr);
+        if let Some(tape) = &mut tape {
+            tape.row_mut(row)[..2 * units].copy_from_slice(zr);
         }
         let rh = &mut zr[units..];
         for (r, &h) in rh.iter_mut().zip(prev.row(row)) {
             *r *= h;
         }
-        if let Some(saved) = &mut saved {
-            saved.row_mut(row)[3 * units..4 * units].copy_from_slice(rh);
+        if let Some(tape) = &mut tape {
+            tape.row_mut(row)[3 * units..4 * units].copy_from_slice(rh);
         }
     }
 }
@@ -263,7 +263,7 @@ struct GateCell<'a, T> {
     units: usize,
     prev: Rows<'a, T>,
     scratch: &'a mut [T],
-    saved: Option<RowsMut<'a, T>>,
+    tape: Option<RowsMut<'a, T>>,
 }
 
 impl<T: Element> Epilogue<T> for GateCell<'_, T> {
@@ -282,8 +282,8 @@ impl<T: Element> Epilogue<T> for GateCell<'_, T> {
                 } else {
                     gate_line::<A, T, V>(z).store(&mut z_out[unit..]);
                 }
-                if let Some(saved) = &mut self.saved {
-                    let (zr, n_rh) = saved.row_mut(row).split_at_mut(2 * units);
+                if let Some(tape) = &mut self.tape {
+                    let (zr, n_rh) = tape.row_mut(row).split_at_mut(2 * units);
                     if is_reset {
                         gate_line::<A, T, V>(z).store(&mut zr[units + unit..]);
                         reset_line::<A, T, V>(z, prev).store(&mut n_rh[units + unit..2 * units]);

@@ -1,7 +1,7 @@
 //! Proof that the machine has an instruction set: a value of a type that nothing but detection, in this file, can make.
 //!
 //! Calling code that is compiled for AVX-512 on a machine without it is undefined behaviour, so [`Avx512`]'s and
-//! [`Avx2`]'s fields are private: whoever holds one has it from [`Isa::available`], by whatever way, and the only
+//! [`Avx2`]'s fields are private: the holder of one has it from [`Isa::available`], by whatever way, and the only
 //! `unsafe` that a kernel takes, in [`run`](Avx512::run), rests on the type alone. Kernels hand their token on to what
 //! they call; a type parameter by itself proves nothing.
 
@@ -24,7 +24,8 @@ pub(crate) enum Isa {
 
 /// An instruction set as a type, so that a kernel can be compiled for it; a value is the proof that the machine has it.
 pub(crate) trait Arch: Copy + 'static {
-    /// Whether the vector registers hold the sums of several rows for all lines of a group (or of one row for two groups); else one line at a time.
+    /// Whether the vector registers hold the sums of several rows for all lines of a group (or of one row for two
+    /// groups); else one line at a time.
     const ALL_LINES_AT_ONCE: bool;
 
     /// The same as a value that can be dispatched on.
@@ -195,7 +196,8 @@ impl Isa {
         }
     }
 
-    /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled twice.
+    /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled
+    /// twice.
     #[inline(always)]
     #[cfg_attr(not(target_arch = "x86_64"), allow(unreachable_code))]
     pub(crate) fn narrow(self) -> Isa {

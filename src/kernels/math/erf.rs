@@ -5,8 +5,8 @@
 //! ```
 //!
 //! c should be sqrt(1/2). TensorFlow rounds it to `f32` even where all else is `f64`, and so do we.
-//! The change of variable is Shepherd and Laframboise's (1981): it makes one polynomial do for all a. With 9/8 (theirs is 2) P
-//! is nearly level at a = 0, where t is less precise than a.
+//! The change of variable is Shepherd and Laframboise's (1981): it makes one polynomial do for all a. With 9/8 (theirs
+//! is 2) P is nearly level at a = 0, where t is less precise than a.
 
 use super::exp::{Scaled, exp_of_sum, product};
 use crate::kernels::isa::Arch;

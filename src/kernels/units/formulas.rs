@@ -4,8 +4,9 @@
 //! The gates are never computed as such. There are `d(x) = 1 + exp(-x)` and `tanh(x) = n(x) / m(x)`; the cells divide
 //! once by products of them.
 //!
-//! Finite, infinite or NaN where the equations are, because `1 <= m <= 2` and `|n| <= m`, and because d becomes infinite
-//! exactly where a sigmoid in floats is zero; nothing that may be infinite meets a zero that the equations don't have.
+//! Finite, infinite or NaN where the equations are, because `1 <= m <= 2` and `|n| <= m`, and because d becomes
+//! infinite exactly where a sigmoid in floats is zero; nothing that may be infinite meets a zero that the equations
+//! don't have.
 //!
 //! The error of d and n/m is 2 to 3 ulp, like that of the activations by themselves, but for sigmoids below 1e-9, where
 //! the shorter reduction by ln 2 in one part leaves up to 1e-7 of the value.

@@ -70,8 +70,8 @@ impl Unit<3> for GruAfter {
     }
 }
 
-/// A row of dz is n, z, r, m: the candidate's two parts have gradients of their own, n that of `x K`, m that of `h R`; in
-/// this order both products find what they need side by side.
+/// A row of dz is n, z, r, m: the candidate's two parts have gradients of their own, n that of `x K`, m that of `h R`;
+/// in this order both products find what they need side by side.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 3,
     parts: 4,
@@ -89,7 +89,7 @@ pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut Back
     }
     let Activations { candidate, gates } = call.activations();
     for &row in call.rows {
-        let [z, r, g, m] = parts(call.saved.row(row), units);
+        let [z, r, g, m] = parts(call.tape.row(row), units);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[..units];
         let [dn, dz, dr, dm] = parts_mut(call.dz.row_mut(row), units);

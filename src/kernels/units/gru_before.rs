@@ -17,7 +17,7 @@ use super::super::specified::{InputRow, Operand, add_products, input_part, input
 use super::formulas;
 use super::formulas::one_plus_exp_minus;
 use crate::kernels::Element;
-use crate::rows::Rows;
+use crate::strided::Rows;
 
 /// The gates, in Keras's order.
 const Z: usize = 0;
@@ -85,8 +85,8 @@ pub(in crate::kernels) fn reference<A: Arch, T: Element>(
         for u in 0..units {
             next[u] = formulas::mix::<A, T>(z[u], prev[u], n[u]);
         }
-        if let Some(saved) = &mut call.saved {
-            saved.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
+        if let Some(tape) = &mut call.tape {
+            tape.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
         }
     }
 }
@@ -105,8 +105,8 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
 #[inline(always)]
 pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
-        let saved = &call.saved.row(row)[..3 * units];
-        let (z, g) = (&saved[..units], &saved[2 * units..]);
+        let tape = &call.tape.row(row)[..3 * units];
+        let (z, g) = (&tape[..units], &tape[2 * units..]);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[..units];
         let (dzr, dn) = call.dz.row_mut(row).split_at_mut(2 * units);
@@ -135,7 +135,7 @@ impl<T: Element> Kernel for Reset<'_, '_, T> {
         let Reset { units, call, q } = self;
         for &row in call.rows {
             let (q, h) = (&q.row(row)[..units], &call.prev.row(row)[..units]);
-            let r = &call.saved.row(row)[units..][..units];
+            let r = &call.tape.row(row)[units..][..units];
             let (d_prev, dr) = (&mut call.d_prev.row_mut(row)[..units], &mut call.dz.row_mut(row)[units..][..units]);
             for u in 0..units {
                 dr[u] = q[u] * h[u];

@@ -104,7 +104,7 @@ pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut Back
     }
     let Activations { candidate, gates } = call.activations();
     for &row in call.rows {
-        let [i, f, g, o] = parts(call.saved.row(row), units);
+        let [i, f, g, o] = parts(call.tape.row(row), units);
         let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
         let (d_h, d_c) = call.d_next.row(row).split_at(units);
         let d_c = &d_c[..units];

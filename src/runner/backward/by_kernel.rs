@@ -1,8 +1,8 @@
-//! By kernels: the way back for the built-in cells. The weights' gradients wait for a chunk of steps.
+//! By kernels: the backward pass for the built-in cells. The weights' gradients wait for a chunk of steps.
 
 use std::any::Any;
 
-use super::{StepBack, Way};
+use super::{BackwardPath, StepBack};
 use crate::aligned::Aligned;
 use crate::buffers::take;
 use crate::cells::BackwardPlan;
@@ -10,10 +10,10 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::{BackwardChunk, BackwardKernel, BackwardStep};
-use crate::room::Room;
-use crate::rows::RowsMut;
+use crate::memory::MemoryNeeds;
 use crate::runner::memory::{CallBack, Held};
 use crate::runner::threads;
+use crate::strided::RowsMut;
 
 /// Rows whose weights' gradients are summed together: enough for the products, few enough for the near cache.
 const CHUNK_ROWS: usize = 256;
@@ -34,7 +34,7 @@ pub(super) struct ByKernel<'a, T: Float> {
 /// The rows of a chunk, as indices into its dz.
 #[derive(Debug, Default)]
 pub(crate) struct ChunkRows {
-    /// Those that were alive.
+    /// Those that were live.
     live: Vec<usize>,
     /// Lists of rows, for parts of a step.
     indices: Vec<usize>,
@@ -51,20 +51,20 @@ impl ChunkRows {
 
 impl<'a, T: Float> ByKernel<'a, T> {
     /// Adds what [`new`](Self::new) takes.
-    pub(super) fn room(plan: &BackwardPlan<'_, T>, call: CallBack, held: Held<'_, T>, room: &mut Room) {
+    pub(super) fn memory_needs(plan: &BackwardPlan<'_, T>, call: CallBack, held: Held<'_, T>, needs: &mut MemoryNeeds) {
         let (weights, recurrent_weights, _) = plan.weights.three();
         let (units, work) = (plan.units(), weights.len() + recurrent_weights.len());
         if held.in_node(|node| usize::from(node.kernel.is_some())) == 0 {
             // The weights transposed, sums of their shapes, and panels that are filled up.
-            room.array::<T>(&[3, work]);
+            needs.array::<T>(&[3, work]);
         }
         let rows = call.batch.saturating_add(CHUNK_ROWS);
         let stride = BackwardKernel::<T>::dz_stride(plan.form, units);
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.dz.len()), &[rows, stride]);
-        room.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.capacity()), &[rows, 2]);
-        room.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.indices.len()), &[call.batch, 8]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.dz.len()), &[rows, stride]);
+        needs.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.capacity()), &[rows, 2]);
+        needs.buffer::<usize>(held.in_scratch(|scratch| scratch.chunk.indices.len()), &[call.batch, 8]);
         let parts = threads::scratch_parts(call.batch, work);
-        room.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[parts, call.batch, units]);
+        needs.buffer::<T>(held.in_scratch(|scratch| scratch.work.len()), &[parts, call.batch, units]);
     }
 
     /// `kept` is the kernel of the last call, if there was one; `input` says whether the input's gradient is wanted.
@@ -108,16 +108,16 @@ impl<'a, T: Float> ByKernel<'a, T> {
     }
 }
 
-impl<T: Float> Way<T> for ByKernel<'_, T> {
+impl<T: Float> BackwardPath<T> for ByKernel<'_, T> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        let StepBack { batch, rows, cut, x, states, saved, d_next, upstream, d_prev, d_input, time, .. } = step;
+        let StepBack { batch, rows, cut, x, states, tape, d_next, upstream, d_prev, d_input, time, .. } = step;
         let (first, slot) = (step.step * batch, step.step % self.steps);
         if !rows.is_empty() {
             let call = BackwardStep {
                 rows,
                 prev: states.skip(first),
                 next: states.skip(first + batch),
-                saved: saved.skip(first),
+                tape: tape.skip(first),
                 d_next,
                 upstream,
                 d_prev,
@@ -131,7 +131,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
         }
         for &row in rows {
             self.rows.live.push(slot * batch + row);
-            // A row that began anew had zeros, whatever stands there.
+            // A row that was reset had zeros, whatever stands there.
             if !cut[row] {
                 self.rows.recurrent.push(slot * batch + row);
             }
@@ -146,7 +146,7 @@ impl<T: Float> Way<T> for ByKernel<'_, T> {
                 recurrent_rows: &self.rows.recurrent,
                 x: x.skip(first),
                 prev: states.skip(first),
-                saved: saved.skip(first),
+                tape: tape.skip(first),
                 dz: self.dz.as_rows(),
             };
             threads::chunk(self.kernel.chunk(call));

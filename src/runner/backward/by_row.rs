@@ -1,14 +1,14 @@
-//! Row by row: the way back for any cell.
+//! Row by row: the backward pass for any cell.
 
 use std::ops::Range;
 
-use super::{StepBack, Way, add};
+use super::{BackwardPath, StepBack, add};
 use crate::buffers::take;
 use crate::cells::{BackwardRows, Cell, FusedCell};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
-use crate::rows::{Rows, RowsMut};
-use crate::runner::recurrence::Recurrence;
+use crate::runner::forward::Recurrence;
+use crate::strided::{Rows, RowsMut};
 
 pub(super) struct ByRow<'a, C: Cell> {
     cell: &'a C,
@@ -38,7 +38,7 @@ impl<'a, C: Cell> ByRow<'a, C> {
     }
 }
 
-impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
+impl<C: Cell> BackwardPath<C::Elem> for ByRow<'_, C> {
     fn step(&mut self, step: StepBack<'_, '_, C::Elem>, gradients: &mut WeightGradients<'_, C::Elem>) -> Result<()> {
         if step.rows.is_empty() {
             return Ok(());
@@ -54,7 +54,7 @@ impl<C: Cell> Way<C::Elem> for ByRow<'_, C> {
             x: step.x.skip(first),
             prev: step.states.skip(first),
             next: step.states.skip(first + step.batch),
-            tape: step.saved.skip(first),
+            tape: step.tape.skip(first),
             dropout: self.dropout,
             d_next: d_next.as_rows(),
             d_prev: step.d_prev,

@@ -1,4 +1,4 @@
-//! The checks before a way back.
+//! The checks before a backward pass.
 
 use ndarray::ArrayRef2;
 
@@ -6,17 +6,17 @@ use crate::buffers::take;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient, WeightGradients};
-use crate::room::{self, Room};
-use crate::rows::{Rows, RowsMut};
+use crate::memory::{self, MemoryNeeds};
+use crate::runner::check::check_results;
 use crate::runner::layer::LayerCore;
 use crate::runner::memory::{CallBack, Held};
 use crate::runner::pass::BackwardPass;
-use crate::runner::run::check_results;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Tape;
 use crate::runner::threads;
+use crate::strided::{Rows, RowsMut};
 
-/// A checked way back: [`Layer::backward`](crate::Layer::backward) ends here.
+/// A checked backward pass: [`Layer::backward`](crate::Layer::backward) ends here.
 pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     tape: &mut Tape<T>,
@@ -63,7 +63,7 @@ pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
         d_initial: RowsMut::packed(gradients.state.as_mut_slice(), width),
         gradients: WeightGradients::new(&mut gradients.weights),
     };
-    // Before the way back, which overwrites what was recorded: a cell of the user's may panic on it.
+    // Before the backward pass, which overwrites what was recorded: a cell of the user's may panic on it.
     tape.spend();
     let result = threads::backward(layer, &mut tape.node, pass, &mut tape.scratch);
     tape.scratch.call = call;
@@ -73,7 +73,7 @@ pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
     result
 }
 
-/// That there is memory for all that a way back takes.
+/// Checks that there is memory for all that a backward pass takes.
 fn check_room<T: Float, L: LayerCore<T> + ?Sized>(
     layer: &L,
     tape: &Tape<T>,
@@ -83,30 +83,30 @@ fn check_room<T: Float, L: LayerCore<T> + ?Sized>(
     let (batch, timesteps) = (tape.node.batch, tape.node.timesteps);
     let (spec, width) = (layer.spec(), layer.layout().width());
     let (outputs, shape) = (spec.output_size, [batch, timesteps, spec.input_size]);
-    let mut room = Room::default();
+    let mut needs = MemoryNeeds::default();
     if let Some(input) = &gradients.input {
-        room::check_shape(&shape)?;
+        memory::check_shape(&shape)?;
         if input.shape() != shape {
-            room.array::<T>(&shape);
+            needs.array::<T>(&shape);
         }
     }
-    room.array::<T>(&[if gradients.state.batch() == batch { 0 } else { batch }, width]);
+    needs.array::<T>(&[if gradients.state.batch() == batch { 0 } else { batch }, width]);
     if spec.may_fail_backward {
         let weights = gradients.weights.iter().map(|weight| weight.len());
         let input = gradients.input.iter().map(|input| input.len());
-        weights.chain(input).for_each(|len| room.array::<T>(&[len]));
+        weights.chain(input).for_each(|len| needs.array::<T>(&[len]));
     }
     let scratch = &tape.scratch;
     let [sequence_copy, last_copy] = &scratch.call.copies;
     if upstream.sequence.is_some_and(|array| !array.is_standard_layout()) {
-        room.buffer::<T>(sequence_copy.capacity(), &[batch, timesteps, outputs]);
+        needs.buffer::<T>(sequence_copy.capacity(), &[batch, timesteps, outputs]);
     }
     if upstream.last.is_some_and(|array| !array.is_standard_layout()) {
-        room.buffer::<T>(last_copy.capacity(), &[batch, outputs]);
+        needs.buffer::<T>(last_copy.capacity(), &[batch, outputs]);
     }
     let held = Held { scratch: Some(scratch), node: Some(&tape.node) };
-    layer.room_backward(CallBack { batch, timesteps, input: gradients.input.is_some() }, held, &mut room);
-    room.check(&shape)
+    layer.memory_needs_backward(CallBack { batch, timesteps, input: gradients.input.is_some() }, held, &mut needs);
+    needs.check(&shape)
 }
 
 /// The elements of an array in row order, by way of a copy if they don't lie so.

@@ -3,7 +3,7 @@
 use ndarray::prelude::*;
 
 use super::*;
-use crate::room::Room;
+use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Tape;
 use crate::{
@@ -34,15 +34,15 @@ fn both_of(input: usize, units: usize) -> Bidirectional {
 
 /// The bytes that a call says beyond what it will find.
 fn said(layer: &dyn Layer<f32>, call: Call, scratch: &Scratch<f32>, tape: &Tape<f32>) -> usize {
-    let mut room = Room::default();
+    let mut needs = MemoryNeeds::default();
     let node = call.recorded.then_some(&tape.node);
-    layer.room(call, Held { scratch: Some(scratch), node }, &mut room);
-    room.bytes().unwrap()
+    layer.memory_needs(call, Held { scratch: Some(scratch), node }, &mut needs);
+    needs.bytes().unwrap()
 }
 
 #[test]
 fn no_call_takes_more_than_it_says() {
-    // On one thread: which rows the others have, nobody says.
+    // On one thread: which rows the others have is not known.
     #[cfg(feature = "rayon")]
     rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap().install(check_all);
     #[cfg(not(feature = "rayon"))]
@@ -77,14 +77,14 @@ fn check_all() {
                 assert!(taken <= asked + own + SLACK, "{case}: {taken}, said {asked}");
 
                 if recorded {
-                    let mut room = Room::default();
+                    let mut needs = MemoryNeeds::default();
                     let held = Held { scratch: Some(&tape.scratch), node: Some(&tape.node) };
-                    layer.room_backward(CallBack { batch, timesteps, input: true }, held, &mut room);
+                    layer.memory_needs_backward(CallBack { batch, timesteps, input: true }, held, &mut needs);
                     let (mut gradients, d) = (Gradients::new(&layer), Array2::ones((batch, layer.output_size())));
                     let before = tape.scratch.bytes() + tape.node.bytes();
                     layer.backward(&mut tape, OutputGradient::new().last(&d), &mut gradients).unwrap();
                     let taken = tape.scratch.bytes() + tape.node.bytes() - before;
-                    let asked = room.bytes().unwrap();
+                    let asked = needs.bytes().unwrap();
                     assert!(taken <= asked + SLACK, "{case}: back {taken}, said {asked}");
                 }
             }

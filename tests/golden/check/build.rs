@@ -3,9 +3,10 @@
 //! What a spec says and this file doesn't know is a panic, so that no option is skipped.
 
 use recurrent::{
-    Activation, Bidirectional, Builder, BuiltInCell, Dense, Embedding, FanMode, Gru, GruCell, IndRnn, IndRnnCell,
-    Initializer, Layer, LayerNormLstm, LayerNormLstmCell, Lstm, LstmCell, Masking, Merge, Mgu, MguCell, MguForm,
-    Recurrent, ScalingDistribution, SeedSource, SimpleRnn, SimpleRnnCell, Stacked, StackedCells, TimeDistributed,
+    Activation, Bidirectional, Dense, Embedding, FanMode, Gru, IndRnn, Initializer, Layer, LayerNormLstm, Lstm,
+    Masking, Merge, Mgu, Recurrent, ScalingDistribution, SeedSource, SimpleRnn, Stacked, StackedCells, TimeDistributed,
+    builder::Builder,
+    cell::{BuiltInCell, GruCell, IndRnnCell, LayerNormLstmCell, LstmCell, MguCell, MguForm, SimpleRnnCell},
 };
 use serde_json::{Map, Value};
 

@@ -105,7 +105,8 @@ pub fn mask(value: &Value) -> Option<Array2<bool>> {
     (!value.is_null()).then(|| matrix::<f32>(value).mapv(|number| number == 1.0))
 }
 
-/// That ours is Keras's: the same shape, and each number within the tolerance, NaN for NaN, infinity for infinity.
+/// Checks that ours is Keras's: the same shape, and each number within the tolerance, NaN for NaN, infinity for
+/// infinity.
 pub fn close<T: Element, D: Dimension>(what: &str, ours: ArrayView<'_, T, D>, keras: &ArrayD<T>) -> Outcome {
     within(what, ours, keras, |a, b| (a - b).abs() <= T::TOLERANCE * b.abs().max(1.0))
 }

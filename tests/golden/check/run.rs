@@ -46,7 +46,7 @@ pub fn state<T: Element>(layer: &dyn Layer<T>, parts: &Value) -> Outcome<Option<
     Ok(Some(state))
 }
 
-/// That a state has Keras's parts, in Keras's order, with Keras's numbers.
+/// Checks that a state has Keras's parts, in Keras's order, with Keras's numbers.
 pub fn close_state<T: Element>(ours: &State<T>, parts: &Value) -> Outcome {
     let parts = weights::<T>(parts);
     same_names(ours.names(), parts.iter().map(|(name, _)| *name))?;

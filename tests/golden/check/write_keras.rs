@@ -1,4 +1,5 @@
-//! Writes `.keras` files: enough of zip and HDF5 (in its newer form, with links in object headers) for tests and benches.
+//! Writes `.keras` files: enough of zip and HDF5 (in its newer form, with links in object headers) for tests and
+//! benches.
 
 use std::collections::BTreeMap;
 

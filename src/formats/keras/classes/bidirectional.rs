@@ -50,7 +50,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let layer =
         any!(forward_layer, forward => any!(backward_layer, backward => Bidirectional::from_layers(forward, backward)));
     let layer = layer.map_err(|source| reading.refused(source))?.merge_mode(merge);
-    layer.ready().map_err(|source| reading.refused(source))?;
+    layer.check_ready().map_err(|source| reading.refused(source))?;
     Ok(recurrent::finish(layer, &forward_flags))
 }
 

@@ -48,7 +48,8 @@ pub(super) fn serialized(fields: &Fields<'_>, keys: &[&'static str]) -> Found<()
     Ok(())
 }
 
-/// That a layer has no adapters: the legacy format has them beside the weights, with others' names and in other places.
+/// Checks that a layer has no adapters: the legacy format has them beside the weights, with others' names and in other
+/// places.
 pub(super) fn merged(fields: &Fields<'_>) -> Found<()> {
     match fields.take("lora_rank").and_then(Json::given) {
         Some(rank) => Err(rank.unsupported(
@@ -84,8 +85,7 @@ impl Reader<'_, '_> {
             true => Some(dtype.text("a type's name")?),
             false => policy_of(dtype)?,
         };
-        let hint = match policy.map(|name| policy::check::<T>(name, [self.has_float32, self.has_float64], self.options))
-        {
+        let hint = match policy.map(|name| policy::check::<T>(name, self.dtypes, self.options)) {
             Some(Ok(())) => return Ok(()),
             Some(Err(hint)) => hint,
             None => "it is quantized; save the model as it is before quantize() is called",
@@ -159,7 +159,7 @@ impl<'e> Reading<'e, '_> {
         serialized(self.fields, &keys)
     }
 
-    /// That a layer isn't quantized. Adapters are merged into the weights when a model is saved.
+    /// Checks that a layer isn't quantized. Adapters are merged into the weights when a model is saved.
     pub(super) fn plain(&self) -> Found<()> {
         if let Some(value) = self.fields.take("quantization_config").and_then(Json::given) {
             return Err(value.unsupported("save the model without quantization"));

@@ -1,4 +1,4 @@
-//! The way back through merging layers that compare or multiply.
+//! The backward pass through merging layers that compare or multiply.
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn, Zip};
 
@@ -23,7 +23,7 @@ fn kept<T: Float>(mask: &ArrayD<bool>, d: &ArrayD<T>) -> Result<ArrayD<T>> {
     choose(mask, d, &ArrayD::from_elem(vec![1; d.ndim()], T::zero()))
 }
 
-/// The way back through a product.
+/// The backward pass through a product.
 pub(super) fn product<T: Float>(
     inputs: &[ArrayD<T>],
     masks: Vec<Option<ArrayD<bool>>>,

@@ -1,0 +1,24 @@
+//! Model files: what is read, in all the forms that users have; what is refused, by name, with a way out that works; and
+//! files that were damaged or made to harm.
+#![cfg(any(feature = "keras", feature = "pytorch"))]
+
+#[allow(dead_code)] // the golden tests use the rest
+#[cfg(feature = "keras")]
+#[macro_use]
+#[path = "../golden/check/mod.rs"]
+mod check;
+
+#[cfg(feature = "keras")]
+mod classes;
+#[cfg(feature = "keras")]
+mod descriptions;
+#[cfg(feature = "keras")]
+mod forms;
+#[cfg(feature = "keras")]
+mod hostile;
+#[cfg(feature = "pytorch")]
+mod pytorch_refusals;
+#[cfg(feature = "pytorch")]
+mod pytorch_written;
+#[cfg(feature = "keras")]
+mod ways_out;

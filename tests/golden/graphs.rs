@@ -1,0 +1,182 @@
+//! Graphs in which masks meet, unrolled layers, stateful layers called twice, random graphs: what each version of Keras
+//! computes with them, forward, backward and step by step.
+
+use crate::check::data::{Outcome, array, every_case, list, text_of, within};
+use ndarray::prelude::*;
+use recurrent::training::Tape;
+use recurrent::{Error, Gradients, Model, keras, model::Input};
+use serde_json::Value;
+
+enum Given {
+    Float(ArrayD<f32>),
+    Int(ArrayD<i64>),
+    Bool(ArrayD<bool>),
+}
+
+impl Given {
+    fn of(value: &Value) -> Self {
+        match text_of(&value["dtype"]) {
+            "bool" => Given::Bool(array::<f64>(value).mapv(|x| x != 0.0)),
+            int if int.contains("int") => Given::Int(array::<f64>(value).mapv(|x| x as i64)),
+            _ => Given::Float(array(value)),
+        }
+    }
+
+    /// One step, or the whole where there is no time axis.
+    fn at(&self, time: usize, is_sequence: bool) -> Self {
+        fn cut<A: Clone>(array: &ArrayD<A>, time: usize, is_sequence: bool) -> ArrayD<A> {
+            if is_sequence { array.index_axis(Axis(1), time).to_owned() } else { array.clone() }
+        }
+        match self {
+            Given::Float(array) => Given::Float(cut(array, time, is_sequence)),
+            Given::Int(array) => Given::Int(cut(array, time, is_sequence)),
+            Given::Bool(array) => Given::Bool(cut(array, time, is_sequence)),
+        }
+    }
+}
+
+impl<'a> From<&'a Given> for Input<'a, f32> {
+    fn from(given: &'a Given) -> Self {
+        match given {
+            Given::Float(array) => array.into(),
+            Given::Int(array) => array.into(),
+            Given::Bool(array) => array.into(),
+        }
+    }
+}
+
+fn near(what: &str, ours: ArrayViewD<'_, f32>, theirs: &ArrayD<f32>, tolerance: f64) -> Outcome {
+    within(what, ours, theirs, |a, b| (a - b).abs() <= tolerance * b.abs().max(1.0))
+}
+
+fn outputs(model: &Model<f32>, case: &Value) -> Outcome {
+    let mut state = None;
+    for (i, call) in list(&case["calls"]).iter().enumerate() {
+        let given: Vec<Given> = list(&call["inputs"]).iter().map(Given::of).collect();
+        let inputs: Vec<Input<'_, f32>> = given.iter().map(Input::from).collect();
+        let state = state.get_or_insert_with(|| model.initial_state(inputs[0].shape()[0]));
+        let ours = model.predict_stateful(state, &inputs)?;
+        assert_eq!(ours.len(), list(&call["outputs"]).len());
+        for (j, (ours, keras)) in ours.iter().zip(list(&call["outputs"])).enumerate() {
+            near(&format!("call {i}, output {j}"), ours.view(), &array(keras), 1e-5)?;
+        }
+    }
+    Ok(())
+}
+
+fn gradients(model: &Model<f32>, case: &Value) -> Outcome {
+    let (mut tape, mut gradients, theirs) = (Tape::new(), Gradients::new(model), &case["gradients"]);
+    let given: Vec<Given> = list(&case["calls"][0]["inputs"]).iter().map(Given::of).collect();
+    model.record(&given.iter().map(Input::from).collect::<Vec<_>>(), &mut tape)?;
+    let upstream: Vec<ArrayD<f32>> = list(&theirs["upstream"]).iter().map(array).collect();
+    model.backward(&mut tape, &upstream.iter().map(|array| &**array).collect::<Vec<_>>(), &mut gradients)?;
+    for weight in list(&theirs["weights"]) {
+        let name = text_of(&weight["name"]);
+        near(name, gradients.get(name)?, &array(&weight["array"]), 1e-4)?;
+    }
+    for (i, input) in list(&theirs["inputs"]).iter().enumerate().filter(|(_, input)| !input.is_null()) {
+        near(&format!("input {i}"), gradients.input_at(i)?, &array(input), 1e-4)?;
+    }
+    Ok(())
+}
+
+/// Whether the model runs step by step; if so, the steps are the whole.
+fn steps(model: &Model<f32>, case: &Value) -> Outcome<bool> {
+    let given: Vec<Given> = list(&case["calls"][0]["inputs"]).iter().map(Given::of).collect();
+    let inputs: Vec<Input<'_, f32>> = given.iter().map(Input::from).collect();
+    let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.shape().to_vec()).collect();
+    let mut stream = match model.stream(shapes[0][0]) {
+        Ok(stream) => stream,
+        Err(Error::CannotStream { .. }) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    if stream.start_inputs().next().is_some() {
+        return Ok(false);
+    }
+    let times: Vec<usize> = shapes.iter().filter(|shape| shape.len() > 2).map(|shape| shape[1]).collect();
+    let Some((&timesteps, _)) = times.split_first().filter(|(first, all)| all.iter().all(|time| time == *first)) else {
+        return Ok(false);
+    };
+    // A vector of as many features as there are steps isn't told from ids here.
+    let is_sequence = |shape: &Vec<usize>| shape.len() > 2 || shape[1] == timesteps;
+    let whole = model.predict(&inputs)?;
+    for time in 0..timesteps {
+        let now: Vec<Given> = given.iter().zip(&shapes).map(|(x, shape)| x.at(time, is_sequence(shape))).collect();
+        let ours = stream.step(&now.iter().map(Input::from).collect::<Vec<_>>())?;
+        for (j, (ours, whole)) in ours.iter().zip(&whole).enumerate() {
+            let what = format!("step {time}, output {j}");
+            if ours.ndim() < whole.ndim() {
+                near(&what, ours.view(), &whole.index_axis(Axis(1), time).to_owned(), 0.0)?;
+            } else if time + 1 == timesteps {
+                near(&what, ours.view(), whole, 0.0)?;
+            }
+        }
+    }
+    Ok(true)
+}
+
+/// Runs the cases of a file; at least `streams` of them run step by step.
+fn check(topic: &str, extension: &str, count: usize, streams: usize) {
+    let streamed = std::cell::Cell::new(0);
+    every_case(&format!("keras_models/{topic}"), count, |case| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let file = format!("{root}/tests/golden/keras_models/{topic}/{}.{extension}", text_of(&case["name"]));
+        let model = keras::load::<f32>(file)?;
+        outputs(&model, case)?;
+        gradients(&model, case)?;
+        streamed.set(streamed.get() + usize::from(steps(&model, case)?));
+        Ok(())
+    });
+    assert!(streamed.get() >= streams, "{topic}: {} run step by step", streamed.get());
+}
+
+#[test]
+fn masks_of_keras_3() {
+    check("masked_graphs", "keras", 29, 9);
+}
+
+#[test]
+fn masks_of_keras_2() {
+    check("masked_graphs_keras2", "h5", 26, 8);
+}
+
+#[test]
+fn random_graphs_of_keras_3() {
+    check("random", "keras", 2, 0);
+}
+
+#[test]
+fn random_graphs_of_keras_2() {
+    check("random_keras2", "h5", 3, 0);
+}
+
+/// A chain whose mask isn't the one that its layers attach can't be one layer; a stateful layer that is called twice
+/// can't be two streams.
+#[test]
+fn what_neither_a_layer_nor_a_stream_is() -> Outcome {
+    let load = |name: &str| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        keras::load::<f32>(format!("{root}/tests/golden/keras_models/masked_graphs/{name}.keras"))
+    };
+    let refused = load("own_mask")?.into_layer();
+    assert!(matches!(&refused, Err(Error::CannotStream { reason, .. }) if reason.contains("mask")), "{refused:?}");
+    let refused = load("stateful_order")?.stream(3);
+    assert!(matches!(&refused, Err(Error::CannotStream { reason, .. }) if reason.contains("stateful")), "{refused:?}");
+    Ok(())
+}
+
+/// A step knows nothing of the masks that layers inside TimeDistributed read or make: refused, with the layer's name.
+#[test]
+fn masks_inside_time_distributed_have_no_steps() {
+    let refusal = |file: &str| {
+        let root = format!("{}/tests/golden/keras_models", env!("CARGO_MANIFEST_DIR"));
+        match keras::load::<f32>(format!("{root}/{file}")).unwrap().stream(2) {
+            Err(Error::CannotStream { layer, reason }) => (layer, reason),
+            other => panic!("{file}: {other:?}"),
+        }
+    };
+    let reads = refusal("masked_graphs/time_distributed_spreads_masks.keras");
+    assert_eq!(reads, ("time_distributed".to_string(), "it reads a mask in each of its steps"));
+    let makes = refusal("masked_graphs_keras2/time_distributed_embedding.h5");
+    assert_eq!(makes, ("time_distributed".to_string(), "a mask is made in each of its steps"));
+}

@@ -1,0 +1,67 @@
+//! Streams of models: nothing from the first step on, whatever the graph.
+
+use ndarray::prelude::*;
+use recurrent::{Activation, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, model::AnyLayer, ops};
+
+use super::counter::free;
+use super::layers::numbers;
+
+/// Several inputs and outputs, masks that meet, merging layers, a model as a layer.
+fn graph() -> Result<Model<f32>> {
+    let mut graph = Model::builder("graph");
+    let (x, ids) = (graph.input("x", [None, Some(3)])?, graph.input_of_ids("ids", [None])?);
+    let fixed = graph.input("fixed", [Some(2)])?;
+    let hidden = graph.call("masking", Masking::new(0.0)?, &[x])?;
+    let vectors = graph.call("table", Embedding::builder(9, 3).mask_zero(true).build()?, &[ids])?;
+    let sum = graph.call("sum", ops::Add, &[hidden[0], vectors[0]])?;
+    let product = graph.call("product", ops::Multiply, &[hidden[0], vectors[0]])?;
+    let largest = graph.call("largest", ops::Maximum, &[hidden[0], vectors[0], sum[0]])?;
+    let joined = graph.call("joined", ops::Concatenate::new(-1), &[sum[0], product[0], largest[0]])?;
+    let lstm = Lstm::builder(9, 4).return_sequences(true).return_state(true).build()?;
+    let lstm = graph.call("lstm", lstm, &joined)?;
+    let tail = Sequential::builder("tail").layer(Gru::new(4, 2)).layer(Dense::new(2, 2)).build()?;
+    let last = graph.call("tail", tail, &[lstm[0]])?;
+    let both = graph.call("both", ops::Concatenate::new(-1), &[last[0], fixed, lstm[1]])?;
+    let each = graph.call("each", AnyLayer::from(Dense::new(4, 2)).for_each_step(), &[lstm[0]])?;
+    let shares = graph.call("shares", Activation::Softmax, &each)?;
+    graph.build(&[shares[0], both[0]])
+}
+
+#[test]
+fn steps_of_graphs() {
+    for batch in [1, 3] {
+        let model = graph().unwrap();
+        let (x, fixed) = (numbers::<f32, _>((batch, 3)), numbers::<f32, _>((batch, 2)));
+        let (ids, masked) = (Array1::from_elem(batch, 4), Array1::zeros(batch));
+        let mut stream = model.stream(batch).unwrap();
+        for ids in [&ids, &masked, &ids] {
+            free("a graph", || stream.step(&[(&x).into(), ids.into(), (&fixed).into()]).map(|_| ())).unwrap();
+        }
+        let zeros = Array2::<f32>::zeros((batch, 3));
+        let mut named = || {
+            let inputs = [("fixed", (&fixed).into()), ("x", (&zeros).into()), ("ids", (&ids).into())];
+            stream.step_named(&inputs).map(|_| ())
+        };
+        free("by name", &mut named).unwrap();
+        free("by name again", named).unwrap();
+    }
+}
+
+#[test]
+fn steps_of_a_decoder() {
+    let mut graph = Model::<f32>::builder("translator");
+    let source = graph.input("source", [None, Some(3)]).unwrap();
+    let target = graph.input_of_ids("target", [None]).unwrap();
+    let encoder = Gru::builder(3, 4).return_state(true).build().unwrap();
+    let encoded = graph.call("encoder", encoder, &[source]).unwrap();
+    let vectors = graph.call("table", Embedding::new(9, 3), &[target]).unwrap();
+    let decoder = Gru::builder(3, 4).return_sequences(true).build().unwrap();
+    let decoded = graph.call_with("decoder", decoder, &vectors, |call| call.initial_state(&encoded[1..])).unwrap();
+    let words = graph.call("words", Dense::new(4, 9), &decoded).unwrap();
+    let mut stream = graph.build(&words).unwrap().stream(2).unwrap();
+    stream.start(&[(&numbers::<f32, _>((2, 7, 3))).into()]).unwrap();
+    let ids = array![3_u8, 8];
+    for _ in 0..3 {
+        free("a decoder", || stream.step(&[(&ids).into()]).map(|_| ())).unwrap();
+    }
+}
