@@ -20,7 +20,7 @@ use crate::kernels::units::gru_before;
 use crate::kernels::{Element, KernelStep, StepContext, project};
 use crate::strided::{RowStep, Rows, RowsMut};
 
-/// The gates of each unit, in Keras's order: z, r, h.
+/// The gates of each unit, in Keras's order: z, r, g.
 const GATES: usize = 3;
 
 /// The packed weights and what can be computed with them. A state row is h.

@@ -70,17 +70,17 @@ impl<T: Element, const G: usize, const DEFAULT: bool> Kernel for CandidateOfRow<
         let sums = group_of_row::<A, T, G>(candidate, group, start, x, rh);
         unrolled!(I in 0..G => {
             let unit = group.z + I * T::LANES;
-            let mut n = sums[I].array();
+            let mut g = sums[I].array();
             if DEFAULT {
                 let (mut few, mut few_z) = (T::Line::splat(T::zero()).array(), T::Line::splat(T::zero()).array());
                 let prev = T::Line::view(&step.prev[unit..], &mut few).as_ref();
                 let z = T::Line::view(&z[unit..], &mut few_z).as_ref();
-                let n = n.as_mut();
+                let g = g.as_mut();
                 for j in 0..T::LANES {
-                    n[j] = formulas::mix::<A, T>(z[j], prev[j], formulas::tanh::<A, T>(n[j]));
+                    g[j] = formulas::mix::<A, T>(z[j], prev[j], formulas::tanh::<A, T>(g[j]));
                 }
             }
-            T::Line::of(n).store(&mut step.next[unit..]);
+            T::Line::of(g).store(&mut step.next[unit..]);
         });
     }
 }

@@ -47,8 +47,8 @@ impl<T: Element> Kernel for AnyRows<'_, '_, T> {
             for (&row, scratch) in rows.iter().zip(scratch.chunks_exact(2 * units)) {
                 let (prev, next) = (&call.prev.row(row)[..units], &mut call.next.row_mut(row)[..units]);
                 if default {
-                    for n in next.iter_mut() {
-                        *n = formulas::tanh::<A, T>(*n);
+                    for g in next.iter_mut() {
+                        *g = formulas::tanh::<A, T>(*g);
                     }
                 } else {
                     apply::<A, T>(arch, call.activation, next);
@@ -121,10 +121,10 @@ impl<T: Element> Epilogue<T> for GateCell<'_, T> {
                     gate_line::<A, T, V>(z).store(&mut z_out[unit..]);
                 }
                 if let Some(tape) = &mut self.tape {
-                    let (zr, n_rh) = tape.row_mut(row).split_at_mut(2 * units);
+                    let (zr, g_rh) = tape.row_mut(row).split_at_mut(2 * units);
                     if is_reset {
                         gate_line::<A, T, V>(z).store(&mut zr[units + unit..]);
-                        reset_line::<A, T, V>(z, prev).store(&mut n_rh[units + unit..2 * units]);
+                        reset_line::<A, T, V>(z, prev).store(&mut g_rh[units + unit..2 * units]);
                     } else {
                         gate_line::<A, T, V>(z).store(&mut zr[unit..units]);
                     }
