@@ -23,7 +23,7 @@
 //!
 //! Every folder and file at the top of `src`, from the top of the house to the bottom. **Arrows go down**: a part
 //! imports what stands below it or beside it, nothing above, and no two folders import each other, not even by way of a
-//! third. `tests/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
+//! third. `tests/api/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
 //!
 //! ```text
 //! real_time  a page of the documentation
@@ -60,7 +60,7 @@
 //! |---|---|---|
 //! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | its unit in `kernels/units/NAME.rs`: equation, formula, specification, slopes; all other paths must match the specification bit for bit |
 //! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
-//! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/instruction_sets/bits.txt` |
+//! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
@@ -193,5 +193,5 @@
 //! width, whole layers are compared between the machine's instruction sets, in inference and training, and the
 //! frameworks' files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows,
 //! reverse is flip, a mask is a shorter input, resets are separate sequences. What the bits of some 1400 programs are
-//! is written down in `tests/instruction_sets/bits.txt`: a change of the code's shape changes none of them.
-//! `tests/architecture.rs` holds the arrows of the plan above, and keeps files and functions short.
+//! is written down in `tests/machine/instruction_sets/bits.txt`: a change of the code's shape changes none of them.
+//! `tests/api/architecture.rs` holds the arrows of the plan above, and keeps files and functions short.

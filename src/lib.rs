@@ -1,4 +1,5 @@
-//! Recurrent layers (SimpleRNN, LSTM, GRU) with Keras's numbers, seeds included, over whole sequences or step by step.
+//! Recurrent layers (SimpleRNN, LSTM, GRU) that reproduce Keras 3's numbers, down to the seed, over whole sequences or
+//! step by step.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -83,7 +84,7 @@
 //!
 //! | Keras | here |
 //! |---|---|
-//! | `LSTM(4)` (the input's width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
+//! | `LSTM(4)` (the input width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
 //! | `LSTM(4, activation="relu", use_bias=False)` | `Lstm::<f32>::builder(3, 4).activation(Activation::Relu).use_bias(false).build()?` |
 //! | `activation=None` | `.activation(Activation::Linear)` |
 //! | `recurrent_initializer=Orthogonal(seed=7)` | `.recurrent_initializer(Initializer::Orthogonal { gain: 1.0, seed: Some(7) })` |
@@ -114,19 +115,21 @@
 //!
 //! # What works with what
 //!
-//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
-//! |---|---|---|---|---|---|---|---|---|
-//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
-//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
-//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
-//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
+//! All of it in f32 and in f64.
+//!
+//! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
+//! | [`Embedding`] | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
+//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
@@ -201,10 +204,10 @@
 //! # Targets
 //!
 //! The kernels are written for x86-64 (AVX-512, AVX2, and SSE2 without fused multiply-add) and aarch64 (NEON). On other
-//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with
-//! SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed
-//! from; the program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }`
-//! among its own dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
+//! targets the same portable code relies on the compiler's auto-vectorization. WebAssembly has no fused multiply-add:
+//! there, as with SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no source of random
+//! seeds; choose a getrandom backend in your program. In a browser, add `getrandom = { version = "0.4", features =
+//! ["wasm_js"] }` to its dependencies; elsewhere, write a [backend](https://docs.rs/getrandom/0.4/#custom-backend).
 
 #![deny(missing_docs)]
 

@@ -7,7 +7,7 @@ use super::Activation;
 use crate::error::{Error, Result, number};
 
 /// What each name of Keras means by itself.
-const NAMED: [Activation; 29] = {
+static NAMED: [Activation; 29] = {
     use Activation::*;
     [
         Celu { alpha: 1.0 },
@@ -145,8 +145,9 @@ impl FromStr for Activation {
             });
         }
         NAMED
-            .into_iter()
+            .iter()
             .find(|activation| activation.name() == canonical)
+            .cloned()
             .ok_or_else(|| Error::UnknownActivation { name: name.to_string(), known: known_names() })
     }
 }

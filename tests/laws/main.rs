@@ -14,13 +14,18 @@ mod paths;
 mod batches;
 mod directions;
 mod dropout;
+mod finite_differences;
 mod gradients;
 mod long_stacks;
 mod masks;
+mod mixed_calls;
 mod repeated_cells;
 mod resets;
 mod stateful;
 mod streams;
 mod the_loop;
+#[cfg(feature = "rayon")]
+mod threads;
 mod views;
+mod ways;
 mod wrappers;

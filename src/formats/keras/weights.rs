@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
 
+use super::description::join;
 use super::{Options, TensorInfo};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
@@ -124,8 +125,7 @@ impl<'q> Place<'q> {
     /// Something inside: a cell, a wrapped layer.
     pub(super) fn child(&self, name: &str) -> Place<'q> {
         match self {
-            Place::Group(path) if path.is_empty() => Place::Group(name.into()),
-            Place::Group(path) => Place::Group(format!("{path}/{name}")),
+            Place::Group(path) => Place::Group(join(path, name)),
             Place::Queue(queue) => Place::Queue(queue),
         }
     }

@@ -91,7 +91,7 @@ impl<T: Float> Flow<'_, T> {
             }
             first += steps.max(1);
         }
-        let Some(last) = stack.parts.get(group.parts.end - 1) else { return };
+        let last = &stack.parts[group.parts.end - 1];
         if last.spec.reverses_time {
             std::mem::swap(&mut self.resets, &mut self.turned_resets);
         }
@@ -112,7 +112,7 @@ impl<T: Float> Flow<'_, T> {
     /// Runs one layer of a group over some steps.
     fn part(&mut self, index: usize, group: &Range<usize>, steps: Range<usize>, buffers: &mut Buffers<'_, T>) {
         let (stack, batch) = (self.stack, self.batch);
-        let Some(part) = stack.parts.get(index) else { return };
+        let part = &stack.parts[index];
         let (layer, spec, is_last) = (&part.layer, &part.spec, index + 1 == stack.parts.len());
         let [read, written] = buffers.within;
         let input = match (index == group.start, index) {

@@ -146,7 +146,10 @@ const CASES: [(&str, fn()); 9] = [
 fn start(case: &str) -> Output {
     let program = std::env::current_exe().expect("this program has a name");
     Command::new("sh")
-        .args(["-c", "ulimit -v 1500000 && exec \"$0\" --exact --nocapture --test-threads=1 memory::one_case"])
+        .args([
+            "-c",
+            "ulimit -v 1500000 && exec \"$0\" --exact --nocapture --test-threads=1 bad_input::memory::one_case",
+        ])
         .arg(program)
         .env(CASE, case)
         .env("RAYON_NUM_THREADS", "2")

@@ -1,24 +1,16 @@
 //! Every case of `tests/golden/gradients/` through the public API: gradients by TensorFlow and PyTorch, updates by
 //! Keras's optimizers, and whole training runs.
 
-#[allow(dead_code)]
-#[path = "golden/check/build.rs"]
-mod build;
-#[allow(dead_code)]
-#[path = "golden/check/data.rs"]
-mod data;
-#[allow(dead_code)]
-#[path = "golden/check/run.rs"]
-mod run;
-
-use build::{embedding, masking, stack};
-use data::{Element, Outcome, array, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within};
+use crate::check::build::{embedding, masking, stack};
+use crate::check::data::{
+    Element, Outcome, array, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within,
+};
+use crate::check::run::{Call, layer, same_names, set_weights, state, weights};
 use ndarray::{Array2, Array3, ArrayD, ArrayView, Axis, Dimension, concatenate};
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
 use recurrent::{
     Embedding, Gradients, Layer, Lstm, OutputGradient, Parameters, Run, SeedSource, State, training::DropoutSeeds,
 };
-use run::{Call, layer, same_names, set_weights, state, weights};
 use serde_json::Value;
 
 /// The tolerance of gradients, and of what comes of them.

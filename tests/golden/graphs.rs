@@ -1,13 +1,7 @@
 //! Graphs in which masks meet, unrolled layers, stateful layers called twice, random graphs: what each version of Keras
 //! computes with them, forward, backward and step by step.
-#![cfg(feature = "keras")]
 
-#[allow(dead_code)]
-#[macro_use]
-#[path = "golden/check/data.rs"]
-mod data;
-
-use data::{Outcome, array, every_case, list, text_of, within};
+use crate::check::data::{Outcome, array, every_case, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{Error, Gradients, Model, keras, model::Input};

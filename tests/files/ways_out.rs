@@ -1,16 +1,12 @@
 //! From each refusal to its way out: what a message advises is done, and works.
-#![cfg(feature = "keras")]
-
-#[path = "golden/check/write_keras.rs"]
-mod write_keras;
 
 use std::collections::BTreeMap;
 
+use crate::check::write_keras::{Node, zip};
 use ndarray::prelude::*;
 use recurrent::keras::{File, LoadError, Options, Problem};
 use recurrent::{Bidirectional, Dense, Error, Gru, Layer, Lstm, Merge, Model, Run, Stacked, Stream, keras};
 use serde_json::{Value, json};
-use write_keras::{Node, zip};
 
 type Outcome<V = ()> = Result<V, Box<dyn std::error::Error>>;
 

@@ -1,16 +1,7 @@
 //! Files in the forms that zip, h5py and users make of Keras's: packed members, chunks and filters, other types of
 //! numbers, newer layouts of HDF5; models of Keras 2 in its own `.keras` files; half precision; models of own classes.
-#![cfg(feature = "keras")]
 
-#[path = "golden/check/data.rs"]
-#[allow(dead_code)]
-mod data;
-#[path = "golden/check/write_keras.rs"]
-mod write_keras;
-#[path = "golden/check/zip.rs"]
-mod zip_file;
-
-use data::{Outcome, array, close, list, text_of};
+use crate::check::data::{Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{self, File, Limits, Options, Problem};
 use recurrent::{Bidirectional, Dense, Error, Gru, Layer, Lstm, Model, Stacked, model::Input};
@@ -34,7 +25,7 @@ fn bytes(path: &str) -> Vec<u8> {
 
 /// The members of a `.keras` file as Keras writes it.
 fn member(path: &str, wanted: &str) -> Vec<u8> {
-    let all = zip_file::members(&bytes(path));
+    let all = crate::check::zip::members(&bytes(path));
     all.into_iter().find(|(name, _)| name == wanted).expect("a member").1
 }
 
@@ -139,7 +130,7 @@ fn numbers_of_numpy() {
         ];
         let mut config = own("Sequential", json!({"name": "chain", "layers": layers}));
         config["module"] = "keras".into();
-        let weights = write_keras::Node::Group(Default::default()).write();
+        let weights = crate::check::write_keras::Node::Group(Default::default()).write();
         let file = File::from_parts("numbers", config.to_string().into_bytes(), weights, &Options::new()).unwrap();
         match file.model::<f32>() {
             Ok(model) => {
@@ -295,7 +286,7 @@ fn adapters_and_parts() -> Outcome {
     // A folder with the members, as unzip leaves it.
     let folder = std::env::temp_dir().join(format!("unzipped-model-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    for (name, data) in zip_file::members(&bytes("others/lora.keras")) {
+    for (name, data) in crate::check::zip::members(&bytes("others/lora.keras")) {
         std::fs::write(folder.join(name), data)?;
     }
     let model = keras::load::<f32>(&folder);

@@ -1,18 +1,10 @@
 //! Nothing of a model's description counts as absent but what is: each value of each golden description is changed to
 //! each other type of JSON, each key dropped, an unknown key added to each object, one at a time. Each change is
 //! refused, or gives the same numbers.
-#![cfg(feature = "keras")]
-
-#[path = "golden/check/data.rs"]
-#[allow(dead_code)]
-#[macro_use]
-mod data;
-#[path = "golden/check/zip.rs"]
-mod zip_file;
 
 use std::collections::BTreeSet;
 
-use data::{Element, array, list, text_of};
+use crate::check::data::{Element, array, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{File, Options};
 use recurrent::{Model, model::Input};
@@ -51,7 +43,7 @@ struct Golden {
 }
 
 fn member(bytes: &[u8], wanted: &str) -> Vec<u8> {
-    zip_file::members(bytes).into_iter().find(|(name, _)| name == wanted).expect(wanted).1
+    crate::check::zip::members(bytes).into_iter().find(|(name, _)| name == wanted).expect(wanted).1
 }
 
 /// The first whole JSON object in a file that is a model, and where it is.

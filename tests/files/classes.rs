@@ -1,9 +1,5 @@
 //! Whose class it is that a description names, and parts of a description that are of the wrong type: each refused by
 //! name, with a way out.
-#![cfg(feature = "keras")]
-
-#[path = "golden/check/zip.rs"]
-mod zip_file;
 
 use recurrent::keras::{File, LoadError, Options, Problem};
 use serde_json::{Value, json};
@@ -11,7 +7,7 @@ use serde_json::{Value, json};
 /// A golden model whose description was changed.
 fn changed(name: &str, change: impl Fn(&mut Value)) -> File {
     let path = format!("{}/tests/golden/keras_models/models/{name}.keras", env!("CARGO_MANIFEST_DIR"));
-    let members = zip_file::members(&std::fs::read(path).unwrap());
+    let members = crate::check::zip::members(&std::fs::read(path).unwrap());
     let member = |wanted: &str| members.iter().find(|(name, _)| name == wanted).unwrap().1.clone();
     let mut config = serde_json::from_slice(&member("config.json")).unwrap();
     change(&mut config);

@@ -1,5 +1,4 @@
 //! Feature `rayon`: any number of threads gives the same bits, and more than one really runs.
-#![cfg(feature = "rayon")]
 
 use std::collections::HashSet;
 use std::sync::Mutex;

@@ -4,9 +4,9 @@
 //! The instruction set is chosen once in a process, so each has its own: this program, started again with
 //! `RECURRENT_ISA`, prints the numbers of all cases, and the one that started it compares them.
 //!
-//! Numbers from another machine can be compared too: `RECURRENT_ISA=baseline cargo test --test instruction_sets --
-//! --exact --nocapture numbers_of_one_set > FILE` there, and `RECURRENT_NUMBERS=FILE` in the environment of the tests
-//! here.
+//! Numbers from another machine can be compared too: `RECURRENT_ISA=baseline cargo test --test machine instruction_sets
+//! -- --exact --nocapture instruction_sets::numbers_of_one_set > FILE` there, and `RECURRENT_NUMBERS=FILE` in the
+//! environment of the tests here.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -22,7 +22,7 @@ use recurrent::{
 };
 
 #[allow(dead_code)] // the laws draw more kinds of numbers
-#[path = "../laws/numbers.rs"]
+#[path = "../../laws/numbers.rs"]
 mod numbers;
 
 mod bits;
@@ -146,7 +146,7 @@ fn a_difference_is_found() {
 fn forced(set: &str) -> Output {
     let program = std::env::current_exe().expect("the path of this program");
     Command::new(program)
-        .args(["--exact", "--nocapture", "numbers_of_one_set"])
+        .args(["--exact", "--nocapture", "instruction_sets::numbers_of_one_set"])
         .env("RECURRENT_ISA", set)
         .output()
         .expect("this program starts again")

@@ -1,17 +1,9 @@
 //! Models that Keras wrote, in both formats: the same outputs, summaries, states over several calls; step by step what
 //! the whole gives; files that must be refused.
-#![cfg(feature = "keras")]
-
-#[path = "golden/check/data.rs"]
-#[allow(dead_code)]
-#[macro_use]
-mod data;
-#[path = "golden/check/write_keras.rs"]
-mod write_keras;
 
 use std::collections::BTreeMap;
 
-use data::{Element, Outcome, array, close, list, text_of};
+use crate::check::data::{Element, Outcome, array, close, list, text_of};
 use ndarray::prelude::*;
 use recurrent::{Error, Gru, Layer, Model, State, Stream, keras, model::Input};
 use serde_json::Value;
@@ -476,7 +468,7 @@ fn weights_into_layers_built_by_hand() -> Outcome {
 /// A file with HDF5's newer groups, and parts that were given apart.
 #[test]
 fn newer_hdf5() -> Outcome {
-    let bytes = write_keras::lstm(3, 4);
+    let bytes = crate::check::write_keras::lstm(3, 4);
     let file = keras::File::from_bytes("written", bytes, &keras::Options::new())?;
     let model = file.model::<f32>()?;
     assert_eq!(model.layer("lstm")?.weight("kernel")?[[0, 1]], (7919 % 2003 - 1001) as f32 / 20_000.0);
@@ -491,7 +483,7 @@ fn newer_hdf5() -> Outcome {
 #[test]
 fn a_keras_model_whole_and_step_by_step() -> Outcome {
     let path = std::env::temp_dir().join(format!("program-8-{}.keras", std::process::id()));
-    std::fs::write(&path, write_keras::lstm(8, 4))?;
+    std::fs::write(&path, crate::check::write_keras::lstm(8, 4))?;
     let model = keras::load::<f32>(&path)?; // config, weights and checks
     std::fs::remove_file(&path)?;
     println!("{model}"); // as Keras's summary()

@@ -2,8 +2,9 @@
 //!
 //! `bits.txt` has a line for each case: a hash of its numbers on the sets with fused multiply-add, which all have the
 //! same, one on the sets without, and the case's name. A change of bits that is meant belongs into `CHANGELOG.md`; then
-//! `RECURRENT_WRITE_BITS=1 cargo test --all-features --test instruction_sets` writes the file again, on a machine that
-//! has a set of each kind (any x86-64 with AVX2), and the difference of the two files says which cases changed.
+//! `RECURRENT_WRITE_BITS=1 cargo test --all-features --test machine instruction_sets` writes the file again, on a
+//! machine that has a set of each kind (any x86-64 with AVX2), and the difference of the two files says which cases
+//! changed.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,7 +14,7 @@ use super::{Numbered, say, sets};
 
 #[test]
 fn the_bits_are_those_written_down() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/instruction_sets/bits.txt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/instruction_sets/bits.txt");
     let mut text = std::fs::read_to_string(&path).unwrap_or_default();
     if std::env::var_os("RECURRENT_WRITE_BITS").is_some() {
         text = write(&text);

@@ -1,19 +1,14 @@
 //! Every case of `tests/golden/` through the public API: Keras's numbers, options, seeds and states.
 
-#[path = "golden/check/build.rs"]
-mod build;
-#[path = "golden/check/data.rs"]
-mod data;
-#[path = "golden/check/run.rs"]
-mod run;
-
-use build::{activation, build, dense, embedding, initializer, masking, stack};
-use data::{
+use crate::check::build::{activation, build, dense, embedding, initializer, masking, stack};
+use crate::check::data::{
     Element, Outcome, array, close, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within,
+};
+use crate::check::run::{
+    Call, check_one, check_output, close_state, layer, run_and_check, same_names, set_weights, weights,
 };
 use ndarray::{Array1, Array3, ArrayD, s};
 use recurrent::{Layer, Run, SeedSource, Stateful};
-use run::{Call, check_one, check_output, close_state, layer, run_and_check, same_names, set_weights, weights};
 use serde_json::Value;
 
 #[test]

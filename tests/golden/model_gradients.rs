@@ -1,12 +1,6 @@
 //! Gradients of loaded models: those of TensorFlow, of files that Keras wrote; laws of adding up; what is refused.
-#![cfg(feature = "keras")]
 
-#[allow(dead_code)]
-#[macro_use]
-#[path = "golden/check/data.rs"]
-mod data;
-
-use data::{Element, Outcome, array, every_case, float, list, text_of, within};
+use crate::check::data::{Element, Outcome, array, every_case, float, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
 use recurrent::{Error, Gradients, Model, OutputGradient, Run, keras, model::Input};

@@ -4,9 +4,9 @@
 use ndarray::prelude::*;
 use recurrent::{Activation, Initializer, Layer, Lstm, SimpleRnn};
 
-#[path = "../examples/recurrent_initializer/documented.rs"]
+#[path = "../../examples/recurrent_initializer/documented.rs"]
 mod documented;
-#[path = "../examples/recurrent_initializer/spectral_radius.rs"]
+#[path = "../../examples/recurrent_initializer/spectral_radius.rs"]
 mod spectral_radius;
 
 use spectral_radius::{norm, spectral_radius};

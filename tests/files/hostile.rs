@@ -1,25 +1,18 @@
 //! Damaged model files: an error or a model, never a panic, an abort, a hang or too much memory.
 //!
 //! The work is done in a child process with a limit on its memory; what it refuses is counted by error variant.
-#![cfg(feature = "keras")]
-
-#[path = "golden/check/zip.rs"]
-mod zip_file;
-
-#[path = "golden/check/write_keras.rs"]
-mod write_keras;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::check::write_keras::zip;
+use crate::check::zip::members;
 use ndarray::ArrayD;
 use recurrent::keras::{File, Limits, LoadError, Options, Problem};
 use recurrent::{Model, model::Input};
 use serde_json::Value;
-use write_keras::zip;
-use zip_file::members;
 
 /// xorshift64*: the same cases in every run.
 struct Rng(u64);
@@ -302,7 +295,7 @@ fn damage_child() {
 fn damage() {
     let child = std::env::current_exe().unwrap();
     // 1 GB of address space.
-    let script = "ulimit -v 1000000 && exec \"$0\" --exact damage_child --nocapture --test-threads 1";
+    let script = "ulimit -v 1000000 && exec \"$0\" --exact hostile::damage_child --nocapture --test-threads 1";
     let output = Command::new("sh")
         .arg("-c")
         .arg(script)

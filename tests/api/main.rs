@@ -1,0 +1,10 @@
+//! What a user sees beside the numbers: programs as users write them, names, messages, refusals, the plan of the house.
+
+mod architecture;
+mod bad_input;
+mod documented_panics;
+mod layers;
+mod models_by_hand;
+mod programs;
+mod question;
+mod random;

@@ -1,0 +1,17 @@
+//! Numbers that the frameworks computed, through the public API: see `README.md` here.
+
+#[allow(dead_code)] // other tests use it too
+#[macro_use]
+mod check;
+
+mod activations;
+#[cfg(feature = "keras")]
+mod graphs;
+mod initializers;
+mod layer_gradients;
+mod layers;
+#[cfg(feature = "keras")]
+mod model_gradients;
+#[cfg(feature = "keras")]
+mod models;
+mod summaries;
