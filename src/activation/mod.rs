@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 ///
-/// [`FromStr`] takes the names of `keras.activations.get`, case included, with Keras's default parameters.
+/// [`FromStr`](std::str::FromStr) takes the names of `keras.activations.get`, case included, with Keras's default parameters.
 /// `activation=None` in Keras is [`Linear`](Activation::Linear), the default here too.
 ///
 /// Most functions act on each element alone. [`Softmax`](Activation::Softmax), [`LogSoftmax`](Activation::LogSoftmax)

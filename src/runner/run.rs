@@ -83,7 +83,7 @@ impl<'a, T> Run<'a, T> {
 
     /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten, even if
     /// the run is refused: the tape is empty then. A run of no steps (of a stream) can't be recorded:
-    /// [`Error::NoTimesteps`].
+    /// [`Error::NoTimesteps`](crate::Error::NoTimesteps).
     pub fn record(self, tape: &'a mut Tape<T>) -> Self {
         tape.begin();
         self.record_next(tape)
