@@ -64,7 +64,7 @@
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
-//! | Where are messages written? | `error.rs`, by variant: lower case, "expected .., got .." | `formats/error.rs` for files |
+//! | Where are messages written? | `error/variants.rs`: lower case, "expected .., got .." | `formats/error.rs` for files |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!
 //! # Where something new goes
@@ -73,7 +73,7 @@
 //! |---|---|---|
 //! | a cell | `cells/NAME.rs`: equations, options, weights (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | the list of `cells/mod.rs` |
 //! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs` and `kernels/compiled.rs` |
-//! | an activation | the enum and its name in `activation.rs`, its function and slope in `kernels/activate/{piecewise,smooth,whole_row}.rs` | the table in `kernels/activate/mod.rs` |
+//! | an activation | the enum in `activation/mod.rs`, its name in `activation/names.rs`, its function and slope in `kernels/activate/{piecewise,smooth,whole_row}.rs` | the table in `kernels/activate/mod.rs` |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights and step; its `From` in `graph/layer.rs` | `ops.rs`, `formats/keras/classes` |
@@ -194,4 +194,4 @@
 //! frameworks' files check the whole. Laws are property tests, bit for bit: chunks are the whole, a batch is its rows,
 //! reverse is flip, a mask is a shorter input, resets are separate sequences. What the bits of some 1400 programs are
 //! is written down in `tests/machine/instruction_sets/bits.txt`: a change of the code's shape changes none of them.
-//! `tests/api/architecture.rs` holds the arrows of the plan above.
+//! `tests/api/architecture.rs` holds the arrows of the plan above, and keeps files and functions short.

@@ -46,7 +46,7 @@
 //!
 //! let gru = Gru::<f32>::builder(3, 4).return_sequences(true).return_state(true).build()?;
 //! let x = Array3::ones((2, 5, 3));
-//! let first = gru.run(&x, Run::new().lengths(&[5, 2]))?;                // row 1 has two real steps
+//! let first = gru.run(&x, Run::new().lengths(&[5, 2]))?;                // row 1 has two live steps
 //! let second = gru.run(&x, Run::new().initial_state(first.state()?))?;  // goes on from there
 //! assert_eq!(second.sequence()?.dim(), (2, 5, 4));
 //! # Ok::<(), recurrent::Error>(())
@@ -138,7 +138,8 @@
 //!   of any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
-//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
+//! - **Gates** stand in Keras's order: i, f, g, o in an LSTM; z, r, g in a GRU; f, g in an MGU. (The
+//!   candidate g is Keras's c or h.)
 //! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`]
 //!   turns them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.

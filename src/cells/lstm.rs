@@ -20,12 +20,12 @@ use crate::kernels::isa::Isa;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
-/// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
+/// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, g, o (g is Keras's c).
 ///
 /// ```text
 /// i  = recurrent_activation(x Ki + h Ri + bi)       input gate
 /// f  = recurrent_activation(x Kf + h Rf + bf)       forget gate
-/// g  = activation(x Kc + h Rc + bc)                 candidate
+/// g  = activation(x Kg + h Rg + bg)                 candidate
 /// o  = recurrent_activation(x Ko + h Ro + bo)       output gate
 /// c' = f c + i g
 /// h' = o activation(c')
@@ -136,15 +136,15 @@ impl LstmOptions {
     fn columns(&self, gate: usize) -> Option<usize> {
         match (self.input_forget, gate) {
             (true, F) => None,
-            (true, C | O) => Some(gate - 1),
+            (true, G | O) => Some(gate - 1),
             _ => Some(gate),
         }
     }
 
     /// The place of a gate's peephole: the candidate has none.
     fn peephole_place(&self, gate: usize) -> Option<usize> {
-        let before = usize::from(gate > C);
-        self.columns(gate).filter(|_| gate != C).map(|place| place - before)
+        let before = usize::from(gate > G);
+        self.columns(gate).filter(|_| gate != G).map(|place| place - before)
     }
 }
 
@@ -219,7 +219,7 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
 
 const I: usize = 0;
 const F: usize = 1;
-const C: usize = 2;
+const G: usize = 2;
 const O: usize = 3;
 
 /// The places of the weights behind the bias.
@@ -272,7 +272,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         } else {
             self.gate(&gates, F, c, f);
         }
-        self.gate(&gates, C, c, g);
+        self.gate(&gates, G, c, g);
         for unit in 0..units {
             c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
         }
@@ -337,7 +337,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         self.peephole_backward(O, c_next, d_o, dc_next, gradients);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
-            let candidate = value(C)[unit];
+            let candidate = value(G)[unit];
             di[unit] = dc_next[unit] * if options.input_forget { candidate - c[unit] } else { candidate };
             df[unit] = dc_next[unit] * c[unit];
             dg[unit] = dc_next[unit] * value(I)[unit];
@@ -349,12 +349,12 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
                 self.peephole_backward(gate, c, d, d_c, gradients);
             }
         }
-        through(C, c, dg);
+        through(G, c, dg);
 
         step.d_x.fill(T::zero());
         d_h.fill(T::zero());
         let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
-        for (gate, dz) in [(I, di), (F, df), (C, dg), (O, d_o)] {
+        for (gate, dz) in [(I, di), (F, df), (G, dg), (O, d_o)] {
             if let Some(columns) = options.columns(gate) {
                 gates.products(columns, dz);
             }
@@ -388,7 +388,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
 impl<T: Float> LstmCell<T> {
     fn activation(&self, gate: usize) -> &Activation {
-        if gate == C { &self.parts.activation } else { &self.parts.options.recurrent_activation }
+        if gate == G { &self.parts.activation } else { &self.parts.options.recurrent_activation }
     }
 
     /// A gate's peepholes, if it has any.

@@ -56,7 +56,7 @@ pub(crate) struct BackwardStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after it.
     pub next: Rows<'a, T>,
-    /// What the step left.
+    /// The step's tape.
     pub tape: Rows<'a, T>,
     /// The gradient of the states after the step.
     pub d_next: RowsMut<'a, T>,

@@ -35,7 +35,7 @@ impl<'a, T> Run<'a, T> {
         Run { mask: None, lengths: None, resets: None, initial_state: None, seeds: None, tape: None }
     }
 
-    /// Which steps are real, (batch, timesteps): at others the state stays and the output repeats the previous one
+    /// Which steps are live, (batch, timesteps): at others the state stays and the output repeats the previous one
     /// (zero before the first), or is zero with `zero_output_for_mask`. Time is the input's in every direction.
     pub fn mask(mut self, mask: &'a ArrayRef2<bool>) -> Self {
         self.mask = Some(mask);
@@ -48,7 +48,7 @@ impl<'a, T> Run<'a, T> {
         self
     }
 
-    /// How many of the first steps of each row are real: a mask for padded rows. Steps beyond cost nothing.
+    /// How many of the first steps of each row are live: a mask for padded rows. Steps beyond cost nothing.
     pub fn lengths(mut self, lengths: &'a [usize]) -> Self {
         self.lengths = Some(lengths);
         self
@@ -83,7 +83,7 @@ impl<'a, T> Run<'a, T> {
 
     /// Records what [`Layer::backward`](crate::Layer::backward) needs; what the tape held before is forgotten, even if
     /// the run is refused: the tape is empty then. A run of no steps (of a stream) can't be recorded:
-    /// [`Error::NoTimesteps`].
+    /// [`Error::NoTimesteps`](crate::Error::NoTimesteps).
     pub fn record(self, tape: &'a mut Tape<T>) -> Self {
         tape.begin();
         self.record_next(tape)

@@ -39,7 +39,7 @@ pub struct Scratch<T> {
     pub(crate) rows: Vec<usize>,
     /// Lists of rows, for parts of a step.
     pub(crate) indices: Vec<usize>,
-    /// Which steps are real, where a layer finds out by itself.
+    /// Which steps are live, where a layer finds out by itself.
     pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,

@@ -1,4 +1,4 @@
-//! What a recorded run leaves for the backward pass.
+//! What a recorded run keeps for the backward pass.
 
 use std::any::Any;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Tape<T> {
     pub(crate) scratch: Scratch<T>,
     /// The gradients before a backward pass that may be refused.
     pub(crate) kept: GradientBackup<T>,
-    /// What the calls of a model have left.
+    /// The tapes of a model's calls.
     pub(crate) graph: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -50,7 +50,7 @@ pub struct Node<T> {
     pub(crate) x: Vec<T>,
     /// The states, the one before the first step included: [timesteps + 1][row][state width].
     pub(crate) states: Aligned<T>,
-    /// What the cell has left: [step][row][tape_len].
+    /// The cell's own tape: [step][row][tape_len].
     pub(crate) tape: Aligned<T>,
     /// Which rows were live, [step][row].
     pub(crate) live: Vec<bool>,

@@ -1,6 +1,6 @@
 //! Threads (feature `rayon`), without a changed bit.
 //!
-//! - A call in inference: its rows are split, by the number of their real steps, and each part runs the whole layer,
+//! - A call in inference: its rows are split, by the number of their live steps, and each part runs the whole layer,
 //!   because a row's result depends on that row alone. Calls that draw dropout masks are not split: Keras's masks
 //!   depend on the place in the batch.
 //! - A call that records, and the backward pass: the rows of each step are split, because a tape is laid out by step.

@@ -64,7 +64,7 @@ pub fn simple_rnn(w: &Weights, x: Operand, h: Operand, activation: &Activation) 
     next
 }
 
-/// `h` and `c` after the step, and the gates i, f, c, o.
+/// `h` and `c` after the step, and the gates i, f, g, o.
 pub fn lstm(
     w: &Weights,
     x: Operand,

@@ -86,7 +86,7 @@ impl Unit<4> for Lstm {
     }
 }
 
-/// A row of dz is i, f, c, o.
+/// A row of dz is i, f, g, o.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 4,
     parts: 4,

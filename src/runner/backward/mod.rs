@@ -47,7 +47,7 @@ struct StepBack<'a, 'p, T> {
     rows: &'a [usize],
     /// Which rows were reset before the step.
     cut: &'a [bool],
-    /// All steps' features, states and what was left: [step][row].
+    /// All steps' features, states and tapes: [step][row].
     x: Rows<'a, T>,
     states: Rows<'a, T>,
     tape: Rows<'a, T>,

@@ -1,4 +1,4 @@
-//! What a recorded call leaves on its tape, step by step.
+//! What a recorded call writes on its tape, step by step.
 
 use crate::buffers::take;
 use crate::float::Float;
@@ -61,7 +61,7 @@ impl<'n, T: Float> Recorder<'n, T> {
         }
     }
 
-    /// Where the cell leaves what it needs.
+    /// The cell's own tape of a step.
     pub(super) fn tape(&mut self, step: usize) -> RowsMut<'_, T> {
         RowsMut::packed(&mut self.tape[step * self.batch * self.tape_len..], self.tape_len)
     }
