@@ -1,4 +1,5 @@
-//! Recurrent layers (SimpleRNN, LSTM, GRU) with Keras's numbers, seeds included, over whole sequences or step by step.
+//! Recurrent layers (SimpleRNN, LSTM, GRU) that reproduce Keras 3's numbers, down to the seed, over whole sequences or
+//! step by step.
 //!
 //! ```
 //! use ndarray::prelude::*;
@@ -29,7 +30,8 @@
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
-//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
+//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`];
+//!   a loop for layers and models alike: [`training::Network`].
 //! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
 //!   [`Model::stream`].
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
@@ -45,7 +47,7 @@
 //!
 //! let gru = Gru::<f32>::builder(3, 4).return_sequences(true).return_state(true).build()?;
 //! let x = Array3::ones((2, 5, 3));
-//! let first = gru.run(&x, Run::new().lengths(&[5, 2]))?;                // row 1 has two real steps
+//! let first = gru.run(&x, Run::new().lengths(&[5, 2]))?;                // row 1 has two live steps
 //! let second = gru.run(&x, Run::new().initial_state(first.state()?))?;  // goes on from there
 //! assert_eq!(second.sequence()?.dim(), (2, 5, 4));
 //! # Ok::<(), recurrent::Error>(())
@@ -84,7 +86,7 @@
 //!
 //! | Keras | here |
 //! |---|---|
-//! | `LSTM(4)` (the input's width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
+//! | `LSTM(4)` (the input width is found out later) | `Lstm::<f32>::new(3, 4)` (input width, units) |
 //! | `LSTM(4, activation="relu", use_bias=False)` | `Lstm::<f32>::builder(3, 4).activation(Activation::Relu).use_bias(false).build()?` |
 //! | `activation=None` | `.activation(Activation::Linear)` |
 //! | `recurrent_initializer=Orthogonal(seed=7)` | `.recurrent_initializer(Initializer::Orthogonal { gain: 1.0, seed: Some(7) })` |
@@ -115,19 +117,21 @@
 //!
 //! # What works with what
 //!
-//! | | f32, f64 | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
-//! |---|---|---|---|---|---|---|---|---|
-//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`Recurrent`] of your own cell | yes | yes | yes | yes | yes, forwards | yes, if the cell says so | by [`Initializer`] | with [`Cell::step_backward`] |
-//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Bidirectional`] | yes | yes | it does both | yes | no: an error says so | yes | yes | yes |
-//! | [`Stacked`] | yes | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | yes | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`] | yes | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
-//! | [`Masking`] | yes | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | yes | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
+//! All of it in f32 and in f64.
+//!
+//! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
+//! |---|---|---|---|---|---|---|---|
+//! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras doesn't have them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras doesn't have them | yes |
+//! | [`Recurrent`] of your own cell | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
+//! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes, forwards | yes | yes | yes |
+//! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
+//! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
+//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | makes no difference | none | yes | none | yes | yes |
+//! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
+//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
 //!
@@ -135,7 +139,8 @@
 //!   of any stride will do, and give the same bits. `T` is `f32` or `f64`, and products and sums are of the same type.
 //! - **Weights** have Keras's names and shapes: `kernel` (features, gates * units), `recurrent_kernel` (units, gates *
 //!   units), `bias` (gates * units), for a GRU with `reset_after` (2, gates * units).
-//! - **Gates** stand in Keras's order: i, f, c, o in an LSTM; z, r, h in a GRU; f, h in an MGU.
+//! - **Gates** stand in Keras's order: i, f, g, o in an LSTM; z, r, g in a GRU; f, g in an MGU. (The
+//!   candidate g is Keras's c or h.)
 //! - **Time**: with `go_backwards` outputs come in the order in which they were computed, and only [`Bidirectional`]
 //!   turns them back. Masks, lengths and resets always speak of the input's time.
 //! - **State** has names, `h` and `c`, and paths such as `0/forward/h` in wrappers; so have weights.
@@ -157,7 +162,7 @@
 //! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin
 //!   that returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if
 //!   it is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
-//!   allocator does later: a process that hasn't even that left is aborted, as Rust's collections do it.
+//!   allocator does later: if even that much is missing, the process aborts, as with Rust's collections.
 //! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
 //!   call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
@@ -178,8 +183,8 @@
 //! | [`Model::initial_state`] | the same | [`Model::try_initial_state`] |
 //!
 //! Besides, whatever builds a layer panics if the environment variable `RECURRENT_ISA`, which is for tests, names an
-//! instruction set that the machine hasn't got. A panic of a cell, activation, derivative or initializer of your own is
-//! handed on.
+//! instruction set that the machine doesn't have. A panic of a cell, activation, derivative or initializer of your own
+//! is handed on.
 //!
 //! # When not to use it
 //!
@@ -202,10 +207,10 @@
 //! # Targets
 //!
 //! The kernels are written for x86-64 (AVX-512, AVX2, and SSE2 without fused multiply-add) and aarch64 (NEON). On other
-//! targets the same code runs on what the compiler makes of it. WebAssembly has no fused multiply-add: there, as with
-//! SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no operating system to draw a seed
-//! from; the program says what does. In a browser that is `getrandom = { version = "0.4", features = ["wasm_js"] }`
-//! among its own dependencies; elsewhere, a [backend](https://docs.rs/getrandom/0.4/#custom-backend) of its own.
+//! targets the same portable code relies on the compiler's auto-vectorization. WebAssembly has no fused multiply-add:
+//! there, as with SSE2, last bits differ from those of the others. `wasm32-unknown-unknown` has no source of random
+//! seeds; choose a getrandom backend in your program. In a browser, add `getrandom = { version = "0.4", features =
+//! ["wasm_js"] }` to its dependencies; elsewhere, write a [backend](https://docs.rs/getrandom/0.4/#custom-backend).
 
 #![deny(missing_docs)]
 
@@ -278,7 +283,8 @@ pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
 pub use parameters::Parameters;
 pub use random::{KerasRng, SeedSource};
-pub use runner::run::{OutputMut, Run};
+pub use runner::output_mut::OutputMut;
+pub use runner::run::Run;
 pub use runner::scratch::Scratch;
 pub use state::{State, StateLayout};
 pub use stream::{ReplaceError, Stream};

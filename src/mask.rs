@@ -1,6 +1,6 @@
-//! Which steps of which rows are real: masks and lengths, as the runner reads them.
+//! Which steps of which rows are live: masks and lengths, as the runner reads them.
 
-/// The real steps of a batch. Time is the input's, whatever direction a layer takes.
+/// The live steps of a batch. Time is the input's, whatever direction a layer takes.
 #[derive(Debug, Clone, Copy)]
 pub enum TimeMask<'a> {
     /// Every step of every row.
@@ -36,7 +36,7 @@ impl<'a> TimeMask<'a> {
         }
     }
 
-    /// Whether this step of this row is real.
+    /// Whether this step of this row is live.
     #[inline]
     pub fn is_live(&self, row: usize, time: usize) -> bool {
         match self {
@@ -46,17 +46,17 @@ impl<'a> TimeMask<'a> {
         }
     }
 
-    /// Writes the rows that are real at this step into `live`, in order.
+    /// Writes the rows that are live at this step into `live`, in order.
     pub(crate) fn live_rows(&self, batch: usize, time: usize, live: &mut Vec<usize>) {
         live.clear();
-        live.reserve_exact(batch); // once for all steps, however many rows are real
+        live.reserve_exact(batch); // once for all steps, however many rows are live
         live.extend((0..batch).filter(|&row| self.is_live(row, time)));
     }
 }
 
 #[cfg(feature = "rayon")]
 impl TimeMask<'_> {
-    /// The real steps of the first `batch` rows, of `timesteps` steps each.
+    /// The live steps of the first `batch` rows, of `timesteps` steps each.
     pub(crate) fn steps(&self, batch: usize, timesteps: usize) -> usize {
         (0..batch).map(|row| self.steps_of(row, timesteps)).sum()
     }
@@ -71,7 +71,7 @@ impl TimeMask<'_> {
         }
     }
 
-    /// How many of the first rows have together nearest to `share / of` of the real steps, so that threads that begin
+    /// How many of the first rows have together nearest to `share / of` of the live steps, so that threads that begin
     /// together end together.
     pub(crate) fn rows_of_share(&self, batch: usize, timesteps: usize, (share, of): (usize, usize)) -> usize {
         let all = self.steps(batch, timesteps);

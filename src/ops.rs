@@ -2,7 +2,7 @@
 //! inputs, and what moves elements. They go into [`ModelBuilder::call`](crate::builder::ModelBuilder::call) and
 //! [`SequentialBuilder::layer`](crate::builder::SequentialBuilder::layer).
 //!
-//! Masks go through merging layers as in Keras 3: a step of the result is real where it is in any of the inputs.
+//! Masks go through merging layers as in Keras 3: a step of the result is live where it is in any of the inputs.
 //!
 //! ```
 //! use ndarray::prelude::*;

@@ -27,15 +27,15 @@ ONE_ROW = {
     "drive::one_row::OneRowUnfused<": None,
     "drive::one_row::OnlyTile<": None,
     "drive::one_row::LastTile<": None,
-    "drive::reset_before::GatesOfRow<": None,
-    "drive::reset_before::CandidateOfRow<": None,
+    "drive::reset_before::one_row::GatesOfRow<": None,
+    "drive::reset_before::one_row::CandidateOfRow<": None,
     "drive::flat::OneRow<": None,
     "drive::flat::OnlyGroup<": None,
 }
 # The units that the drivers of tiles are compiled for.
 UNITS = ["units::lstm::Lstm", "units::gru_after::GruAfter"]
 # Functions of a unit over whole vectors: no scalar is left over.
-WHOLE_VECTORS = ["drive::rows::Fused<", "drive::rows::Recorded<", "drive::flat::AnyRows<"]
+WHOLE_VECTORS = ["drive::blocked::Fused<", "drive::rows::Recorded<", "drive::flat::AnyRows<"]
 # Loops over rows of any length, the last elements of which are scalars: how many times as many operations there are on
 # scalars at most. A loop of few operations has its rest unrolled.
 ANY_LENGTH = {
@@ -45,9 +45,9 @@ ANY_LENGTH = {
     "backward::outer::Flush<": 5,
     "backward::outer::Outer<": 0.1,
     "backward::outer::Sum<": 1,
-    "drive::reset_before::AnyRows<": 1.1,
-    "drive::reset_before::RestOfRow<": 2,
-    "drive::rows::Unfused<": 3,
+    "drive::reset_before::rows::AnyRows<": 1.1,
+    "drive::reset_before::one_row::RestOfRow<": 2,
+    "drive::blocked::Unfused<": 3,
     "units::gru_before::Reset<": 3,
 }
 # The largest block of sums of outer products, by set.
@@ -270,7 +270,7 @@ def main():
                 there = any(kernel.startswith(prefix) and f"<{element}" in kernel for kernel in kernels)
                 if not there and not elsewhere(instruction_set, prefix):
                     wrong.append(f"{instruction_set}: no {prefix}{element}..> is there")
-                for unit in UNITS if "drive::one_row::" in prefix or "drive::rows::" in prefix else []:
+                for unit in UNITS if "drive::one_row::" in prefix or "drive::blocked::" in prefix else []:
                     there = any(kernel.startswith(f"{prefix}{element}, {unit}") for kernel in kernels)
                     if not there and not elsewhere(instruction_set, prefix):
                         wrong.append(f"{instruction_set}: no {prefix}{element}, {unit}..> is there")

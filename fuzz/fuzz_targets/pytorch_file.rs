@@ -5,7 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use ndarray::Array3;
 use recurrent::pytorch::{self, File, Limits};
-use recurrent::{Activation, AnyLayer, Layer};
+use recurrent::model::AnyLayer;
+use recurrent::{Activation, Layer};
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(file) = File::from_bytes("fuzz", bytes.to_vec(), &Limits::new().units(1 << 10)) else { return };

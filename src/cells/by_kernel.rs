@@ -36,7 +36,7 @@ impl<T: Float, C: Cell<Elem = T>, K: CellKernel<T>> ByKernel<'_, C, K> {
             input: call.input,
             prev: call.prev,
             next: call.next,
-            saved: call.tape,
+            tape: call.tape,
             dropout,
             scratch: call.scratch,
             odd_step: call.odd,

@@ -200,7 +200,7 @@ pub struct BackwardRows<'a, T> {
     pub prev: Rows<'a, T>,
     /// The state after it.
     pub next: Rows<'a, T>,
-    /// What the step left.
+    /// The step's tape.
     pub tape: Rows<'a, T>,
     /// All dropout masks of each row, side by side.
     pub dropout: Option<Rows<'a, T>>,

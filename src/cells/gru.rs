@@ -14,13 +14,13 @@ use crate::kernels::backward::Form;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
-/// One step of a GRU. Its state is `h`; the gates stand in Keras's order z, r, h.
+/// One step of a GRU. Its state is `h`; the gates stand in Keras's order z, r, g (which Keras calls h).
 ///
 /// ```text
 /// z  = recurrent_activation(x Kz + h Rz + bz)       update gate
 /// r  = recurrent_activation(x Kr + h Rr + br)       reset gate
-/// g  = activation(x Kh + bh + r (h Rh + ch))        candidate, reset_after (the default, cuDNN's and PyTorch's form)
-/// g  = activation(x Kh + bh + (r h) Rh)             candidate, otherwise (the form of the paper)
+/// g  = activation(x Kg + bg + r (h Rg + cg))        candidate, reset_after (the default, cuDNN's and PyTorch's form)
+/// g  = activation(x Kg + bg + (r h) Rg)             candidate, otherwise (the form of the paper)
 /// h' = z h + (1 - z) g
 /// ```
 ///
@@ -94,7 +94,7 @@ impl<T: Float> Builder<'_, GruCell<T>> {
 
 const Z: usize = 0;
 const R: usize = 1;
-const H: usize = 2;
+const G: usize = 2;
 
 impl<T: Float> BuiltInCell for GruCell<T> {
     type Options = GruOptions;
@@ -123,13 +123,13 @@ impl<T: Float> BuiltInCell for GruCell<T> {
             gates.preactivation(gate, y);
             apply(&options.recurrent_activation, y);
         }
-        gates.x_part(H, g);
+        gates.x_part(G, g);
         if options.reset_after {
-            gates.h_part(H, product);
+            gates.h_part(G, product);
             g.iter_mut().zip(r.iter().zip(&*product)).for_each(|(g, (&r, &product))| *g += r * product);
         } else {
-            (0..*units).for_each(|unit| product[unit] = r[unit] * gates.masked_h(H, unit));
-            gates.add_recurrent_part(H, product, g);
+            (0..*units).for_each(|unit| product[unit] = r[unit] * gates.masked_h(G, unit));
+            gates.add_recurrent_part(G, product, g);
         }
         apply(activation, g);
         for unit in 0..*units {
@@ -138,48 +138,48 @@ impl<T: Float> BuiltInCell for GruCell<T> {
     }
 
     /// ```text
-    /// dz = dh' (h - g),   dg = dh' (1 - z),   dh = dh' z,   dn = activation'(..) dg
-    /// reset_after:  dr = dn (h Rh + ch),   the product h Rh + ch gets dn r
-    /// otherwise:    q = dn Rh^T,           dr = q h,   dh += q r
+    /// dz = dh' (h - g),   dg = activation'(..) dh' (1 - z),   dh = dh' z
+    /// reset_after:  dr = dg (h Rg + cg),   the product h Rg + cg gets dg r
+    /// otherwise:    q = dg Rg^T,           dr = q h,   dh += q r
     /// ```
-    /// then as in every gate. The tape holds z, r, g, and `h Rh + ch` or `r h`.
+    /// then as in every gate. The tape holds z, r, g, and `h Rg + cg` or `r h`.
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
         let CellParts { units, weights, activation, options, .. } = &self.parts;
         let (units, reset_after) = (*units, options.reset_after);
         let (h, d_next) = (step.prev, step.d_next);
-        let left = |part: usize| &step.tape[part * units..][..units];
-        let (z, r, g, product) = (left(0), left(1), left(2), left(3));
-        let [dn, dr, d, buffer] = parts(step.scratch, units);
+        let tape = |part: usize| &step.tape[part * units..][..units];
+        let (z, r, g, product) = (tape(0), tape(1), tape(2), tape(3));
+        let [dg, dr, d, buffer] = parts(step.scratch, units);
 
         for unit in 0..units {
-            dn[unit] = d_next[unit] * (T::one() - z[unit]);
+            dg[unit] = d_next[unit] * (T::one() - z[unit]);
             step.d_prev[unit] = d_next[unit] * z[unit];
         }
         step.d_x.fill(T::zero());
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
-        through_activation(activation, g, dn, buffer, |preactivation| {
-            gates.x_part(H, preactivation);
+        through_activation(activation, g, dg, buffer, |preactivation| {
+            gates.x_part(G, preactivation);
             if reset_after {
                 let parts = r.iter().zip(product);
                 preactivation.iter_mut().zip(parts).for_each(|(p, (&r, &product))| *p += r * product);
             } else {
-                gates.add_recurrent_part(H, product, preactivation);
+                gates.add_recurrent_part(G, product, preactivation);
             }
         });
         let mut gates = GatesBackward::new(gates, step.d_x, step.d_prev, gradients);
-        gates.input_product(H, dn);
+        gates.input_product(G, dg);
         if reset_after {
             for unit in 0..units {
-                dr[unit] = dn[unit] * product[unit];
-                d[unit] = dn[unit] * r[unit];
+                dr[unit] = dg[unit] * product[unit];
+                d[unit] = dg[unit] * r[unit];
             }
-            gates.recurrent_product(H, d);
-            gates.add_second_bias(H, d);
+            gates.recurrent_product(G, d);
+            gates.add_second_bias(G, d);
         } else {
             for unit in 0..units {
-                let q = gates.recurrent_sum(H, unit, product[unit], dn);
-                dr[unit] = q * gates.gates.masked_h(H, unit);
-                gates.add_to_h(H, unit, q * r[unit]);
+                let q = gates.recurrent_sum(G, unit, product[unit], dg);
+                dr[unit] = q * gates.gates.masked_h(G, unit);
+                gates.add_to_h(G, unit, q * r[unit]);
             }
         }
         gates.gate(R, &options.recurrent_activation, r, dr, buffer);
@@ -199,7 +199,7 @@ impl<T: Float> BuiltInCell for GruCell<T> {
 
     fn assemble(parts: CellParts<T, GruOptions>) -> Self {
         let kernel = GruKernel::new(parts.spec.input_size, parts.units, parts.options.reset_after);
-        debug_assert_eq!(kernel.saved_len(), parts.spec.tape);
+        debug_assert_eq!(kernel.tape_len(), parts.spec.tape);
         let mut cell = GruCell { parts, kernel };
         cell.pack();
         cell

@@ -15,7 +15,7 @@ use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
 /// One step of an LSTM with layer normalization. Its state is `h`, `c`; the gates stand in the order of an LSTM's: i,
-/// f, c, o.
+/// f, g, o.
 ///
 /// ```text
 /// LN(v; gamma, beta) = gamma (v - mean of v) / sqrt(variance of v + epsilon) + beta
@@ -23,7 +23,7 @@ use crate::structure::StructureVisitor;
 /// z  = LN(x K; kernel_gamma, kernel_beta) + LN(h R; recurrent_gamma, recurrent_beta) + b      of all gates at once
 /// i  = recurrent_activation(zi)                                      input gate
 /// f  = recurrent_activation(zf)                                      forget gate
-/// g  = activation(zc)                                                candidate
+/// g  = activation(zg)                                                candidate
 /// o  = recurrent_activation(zo)                                      output gate
 /// c' = f c + i g
 /// h' = o activation(LN(c'; state_gamma, state_beta))
@@ -113,7 +113,7 @@ impl<T: Float> Builder<'_, LayerNormLstmCell<T>> {
 
 const I: usize = 0;
 const F: usize = 1;
-const C: usize = 2;
+const G: usize = 2;
 const O: usize = 3;
 
 /// The places of the weights behind the bias: gammas, with their betas behind them.
@@ -160,7 +160,7 @@ impl<T: Float> BuiltInCell for LayerNormLstmCell<T> {
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
         let (values, rest) = step.tape.unwrap_or(step.scratch).split_at_mut(4 * units);
         let [of_x, of_h] = parts(rest, 4 * units);
-        for gate in [I, F, C, O] {
+        for gate in [I, F, G, O] {
             let (of_x, of_h) = (&mut of_x[gate * units..][..units], &mut of_h[gate * units..][..units]);
             of_x.fill(T::zero());
             of_h.fill(T::zero());
@@ -224,9 +224,9 @@ impl<T: Float> BuiltInCell for LayerNormLstmCell<T> {
         for (gate, dz) in dz.chunks_exact_mut(units).enumerate() {
             for (unit, dz) in dz.iter_mut().enumerate() {
                 *dz = match gate {
-                    I => dc_next[unit] * value(C)[unit],
+                    I => dc_next[unit] * value(G)[unit],
                     F => dc_next[unit] * c[unit],
-                    C => dc_next[unit] * value(I)[unit],
+                    G => dc_next[unit] * value(I)[unit],
                     _ => d_h_next[unit] * t[unit],
                 };
             }
@@ -259,7 +259,7 @@ impl<T: Float> BuiltInCell for LayerNormLstmCell<T> {
 
 impl<T: Float> LayerNormLstmCell<T> {
     fn activation(&self, gate: usize) -> &Activation {
-        if gate == C { &self.parts.activation } else { &self.parts.options.recurrent_activation }
+        if gate == G { &self.parts.activation } else { &self.parts.options.recurrent_activation }
     }
 
     /// `v = (v - mean) / s`; returns 1 / s.

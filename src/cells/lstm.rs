@@ -21,12 +21,12 @@ use crate::kernels::isa::Isa;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
-/// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, c, o.
+/// One step of an LSTM. Its state is `h`, `c`; the gates stand in Keras's order i, f, g, o (g is Keras's c).
 ///
 /// ```text
 /// i  = recurrent_activation(x Ki + h Ri + bi)       input gate
 /// f  = recurrent_activation(x Kf + h Rf + bf)       forget gate
-/// g  = activation(x Kc + h Rc + bc)                 candidate
+/// g  = activation(x Kg + h Rg + bg)                 candidate
 /// o  = recurrent_activation(x Ko + h Ro + bo)       output gate
 /// c' = f c + i g
 /// h' = o activation(c')
@@ -48,7 +48,7 @@ use crate::structure::StructureVisitor;
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 ///
-/// Options that Keras hasn't got, in any combination; a cell with one of them runs by the equations, without a kernel:
+/// Options that Keras doesn't have, in any combination; a cell with one of them runs by the equations, without a kernel:
 ///
 /// ```text
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
@@ -73,7 +73,7 @@ use crate::structure::StructureVisitor;
 #[derive(Clone)]
 pub struct LstmCell<T: Float = f32> {
     parts: CellParts<T, LstmOptions>,
-    /// The weights again, in the order in which a step reads them; none with options that the kernel hasn't got.
+    /// The weights again, in the order in which a step reads them; none with options that the kernel doesn't have.
     kernel: Option<LstmKernel<T>>,
 }
 
@@ -107,7 +107,7 @@ impl Default for LstmOptions {
 }
 
 impl fmt::Debug for LstmOptions {
-    /// Of those that Keras hasn't got, what is set.
+    /// Of those that Keras doesn't have, what is set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("LstmOptions");
         shown.field("recurrent_activation", &self.recurrent_activation);
@@ -127,7 +127,7 @@ impl fmt::Debug for LstmOptions {
 }
 
 impl LstmOptions {
-    /// Whether there is none that the kernel hasn't got.
+    /// Whether there is none that the kernel doesn't have.
     fn is_plain(&self) -> bool {
         let LstmOptions { peephole, input_forget, clip, projection_units, .. } = self;
         !peephole && !input_forget && clip.is_none() && projection_units.is_none()
@@ -137,15 +137,15 @@ impl LstmOptions {
     fn columns(&self, gate: usize) -> Option<usize> {
         match (self.input_forget, gate) {
             (true, F) => None,
-            (true, C | O) => Some(gate - 1),
+            (true, G | O) => Some(gate - 1),
             _ => Some(gate),
         }
     }
 
     /// The place of a gate's peephole: the candidate has none.
     fn peephole_place(&self, gate: usize) -> Option<usize> {
-        let before = usize::from(gate > C);
-        self.columns(gate).filter(|_| gate != C).map(|place| place - before)
+        let before = usize::from(gate > G);
+        self.columns(gate).filter(|_| gate != G).map(|place| place - before)
     }
 }
 
@@ -256,7 +256,7 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
 
 const I: usize = 0;
 const F: usize = 1;
-const C: usize = 2;
+const G: usize = 2;
 const O: usize = 3;
 
 /// The places of the weights behind the bias.
@@ -309,7 +309,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         } else {
             self.gate(&gates, F, c, f);
         }
-        self.gate(&gates, C, c, g);
+        self.gate(&gates, G, c, g);
         for unit in 0..units {
             c_next[unit] = f[unit] * c[unit] + i[unit] * g[unit];
         }
@@ -374,7 +374,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         self.peephole_backward(O, c_next, d_o, dc_next, gradients);
         for unit in 0..units {
             dc_next[unit] += d_c_next[unit];
-            let candidate = value(C)[unit];
+            let candidate = value(G)[unit];
             di[unit] = dc_next[unit] * if options.input_forget { candidate - c[unit] } else { candidate };
             df[unit] = dc_next[unit] * c[unit];
             dg[unit] = dc_next[unit] * value(I)[unit];
@@ -386,12 +386,12 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
                 self.peephole_backward(gate, c, d, d_c, gradients);
             }
         }
-        through(C, c, dg);
+        through(G, c, dg);
 
         step.d_x.fill(T::zero());
         d_h.fill(T::zero());
         let mut gates = GatesBackward::new(gates, step.d_x, d_h, gradients);
-        for (gate, dz) in [(I, di), (F, df), (C, dg), (O, d_o)] {
+        for (gate, dz) in [(I, di), (F, df), (G, dg), (O, d_o)] {
             if let Some(columns) = options.columns(gate) {
                 gates.products(columns, dz);
             }
@@ -405,7 +405,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
     fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
         let kernel = parts.options.is_plain().then(|| LstmKernel::new(parts.spec.input_size, parts.units));
-        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.saved_len() == parts.spec.tape));
+        debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.tape_len() == parts.spec.tape));
         let mut cell = LstmCell { parts, kernel };
         cell.pack();
         cell
@@ -425,7 +425,7 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 
 impl<T: Float> LstmCell<T> {
     fn activation(&self, gate: usize) -> &Activation {
-        if gate == C { &self.parts.activation } else { &self.parts.options.recurrent_activation }
+        if gate == G { &self.parts.activation } else { &self.parts.options.recurrent_activation }
     }
 
     /// A gate's peepholes, if it has any.

@@ -12,16 +12,16 @@ use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
 /// One step of a minimal gated unit: a GRU whose update and reset gates are one. Its state is `h`; the gates stand in
-/// the order f, h.
+/// the order f, g.
 ///
 /// ```text
 /// f  = recurrent_activation(x Kf + h Rf + bf)       forget gate
 ///
-/// g  = activation(x Kh + bh + f (h Rh + ch))        MguForm::ResetAfter: flax's MGUCell, and the default
-/// g  = activation(x Kh + bh + h Rh)                 MguForm::NoReset: flax's with reset_gate=False
+/// g  = activation(x Kg + bg + f (h Rg + cg))        MguForm::ResetAfter: flax's MGUCell, and the default
+/// g  = activation(x Kg + bg + h Rg)                 MguForm::NoReset: flax's with reset_gate=False
 /// h' = f h + (1 - f) g                              both of flax's
 ///
-/// g  = activation(x Kh + bh + (f h) Rh)             MguForm::ResetBefore: the paper's
+/// g  = activation(x Kg + bg + (f h) Rg)             MguForm::ResetBefore: the paper's
 /// h' = (1 - f) h + f g
 /// ```
 ///
@@ -111,7 +111,7 @@ impl<T: Float> Builder<'_, MguCell<T>> {
 }
 
 const F: usize = 0;
-const H: usize = 1;
+const G: usize = 1;
 
 impl<T: Float> BuiltInCell for MguCell<T> {
     type Options = MguOptions;
@@ -139,9 +139,9 @@ impl<T: Float> BuiltInCell for MguCell<T> {
         gates.preactivation(F, f);
         apply(&options.recurrent_activation, f);
         match options.form {
-            MguForm::ResetAfter => gates.h_part(H, product),
+            MguForm::ResetAfter => gates.h_part(G, product),
             MguForm::NoReset => product.fill(T::zero()),
-            MguForm::ResetBefore => (0..*units).for_each(|unit| product[unit] = f[unit] * gates.masked_h(H, unit)),
+            MguForm::ResetBefore => (0..*units).for_each(|unit| product[unit] = f[unit] * gates.masked_h(G, unit)),
         }
         self.candidate(&gates, f, product, g);
         apply(activation, g);
@@ -152,47 +152,47 @@ impl<T: Float> BuiltInCell for MguCell<T> {
     }
 
     /// ```text
-    /// df = dh' (h - g),   dg = dh' (1 - f),   dh = dh' f,   dn = activation'(..) dg    (paper: 1 - f and f change)
-    /// ResetAfter:   df += dn (h Rh + ch),  the product h Rh + ch gets dn f
-    /// NoReset:      the product h Rh gets dn
-    /// ResetBefore:  q = dn Rh^T,  df += q h,  dh += q f
+    /// df = dh' (h - g),   dg = activation'(..) dh' (1 - f),   dh = dh' f    (paper: 1 - f and f change)
+    /// ResetAfter:   df += dg (h Rg + cg),  the product h Rg + cg gets dg f
+    /// NoReset:      the product h Rg gets dg
+    /// ResetBefore:  q = dg Rg^T,  df += q h,  dh += q f
     /// ```
-    /// then as in every gate. The tape holds f, g, and `h Rh + ch` or `f h`.
+    /// then as in every gate. The tape holds f, g, and `h Rg + cg` or `f h`.
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
         let CellParts { units, weights, activation, options, .. } = &self.parts;
         let units = *units;
         let (h, d_next) = (step.prev, step.d_next);
-        let left = |part: usize| &step.tape[part * units..][..units];
-        let (f, g, product) = (left(0), left(1), left(2));
-        let [dn, df, d, buffer] = parts(step.scratch, units);
+        let tape = |part: usize| &step.tape[part * units..][..units];
+        let (f, g, product) = (tape(0), tape(1), tape(2));
+        let [dg, df, d, buffer] = parts(step.scratch, units);
         let paper = options.form == MguForm::ResetBefore;
 
         for unit in 0..units {
             let (old, new) = self.shares(f[unit]);
-            dn[unit] = d_next[unit] * new;
+            dg[unit] = d_next[unit] * new;
             step.d_prev[unit] = d_next[unit] * old;
             df[unit] = d_next[unit] * if paper { g[unit] - h[unit] } else { h[unit] - g[unit] };
         }
         step.d_x.fill(T::zero());
         let gates = Gates::new(weights, units, step.x, h, step.dropout);
-        through_activation(activation, g, dn, buffer, |z| self.candidate(&gates, f, product, z));
+        through_activation(activation, g, dg, buffer, |z| self.candidate(&gates, f, product, z));
         let mut gates = GatesBackward::new(gates, step.d_x, step.d_prev, gradients);
-        gates.input_product(H, dn);
+        gates.input_product(G, dg);
         match options.form {
             MguForm::ResetAfter => {
                 for unit in 0..units {
-                    df[unit] += dn[unit] * product[unit];
-                    d[unit] = dn[unit] * f[unit];
+                    df[unit] += dg[unit] * product[unit];
+                    d[unit] = dg[unit] * f[unit];
                 }
-                gates.recurrent_product(H, d);
-                gates.add_second_bias(H, d);
+                gates.recurrent_product(G, d);
+                gates.add_second_bias(G, d);
             }
-            MguForm::NoReset => gates.recurrent_product(H, dn),
+            MguForm::NoReset => gates.recurrent_product(G, dg),
             MguForm::ResetBefore => {
                 for unit in 0..units {
-                    let q = gates.recurrent_sum(H, unit, product[unit], dn);
-                    df[unit] += q * gates.gates.masked_h(H, unit);
-                    gates.add_to_h(H, unit, q * f[unit]);
+                    let q = gates.recurrent_sum(G, unit, product[unit], dg);
+                    df[unit] += q * gates.gates.masked_h(G, unit);
+                    gates.add_to_h(G, unit, q * f[unit]);
                 }
             }
         }
@@ -222,11 +222,11 @@ impl<T: Float> MguCell<T> {
 
     /// The preactivation of the candidate.
     fn candidate(&self, gates: &Gates<'_, T>, f: &[T], product: &[T], z: &mut [T]) {
-        gates.x_part(H, z);
+        gates.x_part(G, z);
         match self.parts.options.form {
             MguForm::ResetAfter => z.iter_mut().zip(f.iter().zip(product)).for_each(|(z, (&f, &p))| *z += f * p),
-            MguForm::NoReset => gates.add_h_part(H, z),
-            MguForm::ResetBefore => gates.add_recurrent_part(H, product, z),
+            MguForm::NoReset => gates.add_h_part(G, z),
+            MguForm::ResetBefore => gates.add_recurrent_part(G, product, z),
         }
     }
 }

@@ -109,7 +109,7 @@ pub struct StepBackward<'a, T> {
     pub prev: &'a [T],
     /// The state after the step.
     pub next: &'a [T],
-    /// What the step left.
+    /// The step's tape.
     pub tape: &'a [T],
     /// The dropout masks of the call; empty without dropout.
     pub dropout: StepDropout<'a, T>,

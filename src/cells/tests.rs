@@ -130,27 +130,30 @@ fn check_backward<C: BuiltInCell<Elem = f64>>(what: &str, cell: &mut C) {
         let mut name = String::new();
         let differences: Vec<_> = (0..gradient.len())
             .map(|i| {
-                let mut change = |cell: &mut C, by: f64| {
-                    let mut at = 0;
-                    cell.visit_weights_mut(&mut WeightVisitorMut::new(&mut |path, mut weight| {
-                        if at == place {
-                            name = path.to_string();
-                            weight.iter_mut().skip(i).take(1).for_each(|value| *value += by);
-                        }
-                        at += 1;
-                    }));
-                };
-                change(cell, STEP);
+                name = change_weight(cell, place, i, STEP);
                 let after = loss(cell, &mut row, &d_next);
-                change(cell, -2.0 * STEP);
+                change_weight(cell, place, i, -2.0 * STEP);
                 let before = loss(cell, &mut row, &d_next);
-                change(cell, STEP);
+                change_weight(cell, place, i, STEP);
                 (after - before) / (2.0 * STEP)
             })
             .collect();
         let ours: Vec<_> = gradient.iter().copied().collect();
         near(&format!("{what}: {name}"), &ours, &differences, 1e-8);
     }
+}
+
+/// Adds to one element of a weight, and returns the weight's name.
+fn change_weight(cell: &mut impl BuiltInCell<Elem = f64>, place: usize, i: usize, by: f64) -> String {
+    let (mut at, mut name) = (0, String::new());
+    cell.visit_weights_mut(&mut WeightVisitorMut::new(&mut |path, mut weight| {
+        if at == place {
+            name = path.to_string();
+            weight.iter_mut().skip(i).take(1).for_each(|value| *value += by);
+        }
+        at += 1;
+    }));
+    name
 }
 
 /// With one mask for all gates, masks for each, and without a bias.

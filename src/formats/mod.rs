@@ -1,4 +1,5 @@
-//! Files: readers that trust nothing, and build this crate's layers through their builders. Each format is a folder;
+//! Files: readers that trust nothing, and build this crate's layers through their builders, and models by
+//! `graph::assembly`. Each format is a folder;
 //! what they share stands beside them.
 //!
 //! ```text

@@ -54,7 +54,8 @@ impl<T: Float> IndexedSlices<T> {
     pub(crate) fn sum_into(&self, sum: &mut ArrayD<T>, each: impl Fn(T) -> T) {
         sum.fill(T::zero());
         let columns = self.values.len() / self.rows.len().max(1);
-        let Some(sum) = sum.as_slice_mut() else { return };
+        let sum = sum.as_slice_mut().unwrap_or_default();
+        debug_assert!(!sum.is_empty() || self.is_empty(), "gradients stand in row order");
         for (&row, values) in self.rows.iter().zip(self.values.chunks_exact(columns.max(1))) {
             sum[row * columns..][..columns].iter_mut().zip(values).for_each(|(sum, &value)| *sum += each(value));
         }

@@ -1,6 +1,5 @@
 //! How a model is put together, call by call: for readers of files and for builders alike.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::operation::{Op, Role};
@@ -197,11 +196,14 @@ impl<T: Float> Assembly<T> {
     /// Numbers the tensors so that the first ones are the inputs.
     fn put_inputs_first(&mut self) {
         let model = &mut self.model;
-        let others = (0..model.tensors.len()).filter(|tensor| !self.inputs.contains(tensor));
+        let mut is_input = vec![false; model.tensors.len()];
+        self.inputs.iter().for_each(|&input| is_input[input] = true);
+        let others = (0..model.tensors.len()).filter(|&tensor| !is_input[tensor]);
         let order: Vec<usize> = self.inputs.iter().copied().chain(others).collect();
         let mut numbers = vec![0; order.len()];
         order.iter().enumerate().for_each(|(new, &old)| numbers[old] = new);
-        model.tensors = order.iter().map(|&old| model.tensors[old].clone()).collect();
+        let mut tensors: Vec<Option<TensorSpec>> = std::mem::take(&mut model.tensors).into_iter().map(Some).collect();
+        model.tensors = order.iter().filter_map(|&old| tensors[old].take()).collect();
         for call in &mut model.calls {
             let CallSpec { inputs, masks, initial_state, outputs, .. } = call;
             let all = inputs.iter_mut().chain(masks.iter_mut().flatten()).chain(initial_state).chain(outputs);
@@ -214,12 +216,12 @@ impl<T: Float> Assembly<T> {
 impl<T: Float> Model<T> {
     /// Finds out what each call may forget: tensors that no later call reads and that aren't outputs.
     pub(super) fn find_drops(&mut self) {
-        let mut seen: BTreeSet<usize> = self.outputs.iter().copied().collect();
+        let mut seen = vec![false; self.tensors.len()];
+        self.outputs.iter().for_each(|&output| seen[output] = true);
         for call in self.calls.iter_mut().rev() {
             let masks = call.masks.iter().flatten();
-            let read: Vec<usize> =
-                call.inputs.iter().chain(masks).chain(&call.initial_state).chain(&call.outputs).copied().collect();
-            call.drops = read.into_iter().filter(|&tensor| seen.insert(tensor)).collect();
+            let known = call.inputs.iter().chain(masks).chain(&call.initial_state).chain(&call.outputs).copied();
+            call.drops = known.filter(|&tensor| !std::mem::replace(&mut seen[tensor], true)).collect();
         }
     }
 

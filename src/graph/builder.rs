@@ -63,7 +63,7 @@ impl CallOptions {
         self
     }
 
-    /// The mask, in the place of the one that the input carries: what isn't zero is real. A model as a layer takes one
+    /// The mask, in the place of the one that the input carries: what isn't zero is live. A model as a layer takes one
     /// for each of its inputs.
     pub fn mask(mut self, masks: &[ModelNode]) -> Self {
         self.masks = masks.to_vec();

@@ -36,7 +36,7 @@ impl<T: Float> Masked<T> {
         Masked { mask_value, layer }
     }
 
-    fn is_real(&self, step: &[T]) -> bool {
+    fn is_live(&self, step: &[T]) -> bool {
         step.iter().any(|&value| value != self.mask_value)
     }
 }
@@ -133,9 +133,9 @@ impl<T: Float> LayerCore<T> for Masked<T> {
             for (time, step) in steps.chunks_exact_mut(width.max(1)).enumerate() {
                 let x = input.at(time).row(row);
                 // Keras's Masking makes a mask of its own, whatever mask there was.
-                let real = self.is_real(x);
-                flags.push(real);
-                if real { step.copy_from_slice(x) } else { step.fill(T::zero()) }
+                let live = self.is_live(x);
+                flags.push(live);
+                if live { step.copy_from_slice(x) } else { step.fill(T::zero()) }
             }
         }
         let node = pass.tape.and_then(|node| {
@@ -175,7 +175,7 @@ impl<T: Float> LayerCore<T> for Masked<T> {
     ) {
         // Taken at the first step already, so that a later one allocates nothing.
         take(&mut scratch.outputs, batch * self.layer.input_size());
-        if (0..batch).all(|row| self.is_real(x.row(row))) {
+        if (0..batch).all(|row| self.is_live(x.row(row))) {
             let child = &mut scratch.children(1)[0];
             return self.layer.step_into(batch, x, prev, next, carry, child);
         }

@@ -9,8 +9,6 @@
 //!
 //! It matters where a call leaves something behind: a stateful layer that is called twice, a mask put on an input.
 
-use std::collections::HashMap;
-
 use super::{CallSpec, Model, Part};
 use crate::float::Float;
 
@@ -52,9 +50,10 @@ impl<T: Float> Model<T> {
                 depths[part] = depths[part].max(depth + 1);
             }
         }
-        let place = |part: usize| met.iter().position(|&other| other == part).unwrap_or(usize::MAX);
+        let mut places = vec![usize::MAX; self.parts.len()];
+        met.iter().enumerate().rev().for_each(|(place, &part)| places[part] = place);
         let mut order: Vec<usize> = (0..self.parts.len()).collect();
-        order.sort_by_key(|&part| (std::cmp::Reverse(depths[part]), place(part)));
+        order.sort_by_key(|&part| (std::cmp::Reverse(depths[part]), places[part]));
         let mut numbers = vec![0; order.len()];
         order.iter().enumerate().for_each(|(new, &old)| numbers[old] = new);
         let mut parts: Vec<Option<Part<T>>> = std::mem::take(&mut self.parts).into_iter().map(Some).collect();
@@ -92,11 +91,11 @@ impl<T: Float> Model<T> {
             self.calls.iter().map(|call| reads(call).filter_map(|tensor| makers[tensor]).collect()).collect();
         let found = self.found(&makers, &read);
         // The place of each call in the list.
-        let mut places: HashMap<usize, usize> = HashMap::new();
+        let mut places: Vec<Option<usize>> = vec![None; self.calls.len()];
         let mut depths: Vec<(usize, usize)> = Vec::new();
         let mut of_parts = vec![0; self.parts.len()];
         for &call in found.iter().rev() {
-            let place = *places.entry(call).or_insert_with(|| {
+            let place = *places[call].get_or_insert_with(|| {
                 depths.push((call, 0));
                 depths.len() - 1
             });
@@ -104,10 +103,10 @@ impl<T: Float> Model<T> {
             let depth = depths[place].1.max(*of_part);
             (depths[place].1, *of_part) = (depth, depth);
             for &before in &read[call] {
-                match places.get(&before) {
-                    Some(&place) => depths[place].1 = depths[place].1.max(depth + 1),
+                match places[before] {
+                    Some(place) => depths[place].1 = depths[place].1.max(depth + 1),
                     None => {
-                        places.insert(before, depths.len());
+                        places[before] = Some(depths.len());
                         depths.push((before, depth + 1));
                     }
                 }

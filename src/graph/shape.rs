@@ -12,12 +12,19 @@ pub(crate) struct Misfit {
 
 /// A shape as Keras writes it: `(None, 7, 3)`.
 pub(crate) fn display(shape: &[Option<usize>]) -> String {
-    let dimensions: Vec<String> =
-        shape.iter().map(|dimension| dimension.map_or("None".into(), |dimension| dimension.to_string())).collect();
-    match &dimensions[..] {
-        [one] => format!("({one},)"),
-        many => format!("({})", many.join(", ")),
+    let mut text = String::with_capacity(8 * shape.len() + 2);
+    text.push('(');
+    for (i, dimension) in shape.iter().enumerate() {
+        if i > 0 {
+            text.push_str(", ");
+        }
+        match dimension {
+            Some(size) => text.push_str(&size.to_string()),
+            None => text.push_str("None"),
+        }
     }
+    text.push_str(if shape.len() == 1 { ",)" } else { ")" });
+    text
 }
 
 pub(crate) fn display_all(shapes: &[Shape]) -> String {

@@ -260,7 +260,7 @@ fn same<A>(a: &Shared<A>, b: &Shared<A>) -> bool {
     a.as_ptr() == b.as_ptr() && a.shape() == b.shape() && a.strides() == b.strides()
 }
 
-/// Which elements are real.
+/// Which elements are live.
 #[derive(Debug, Clone)]
 pub(crate) struct Mask {
     flags: Shared<bool>,
@@ -273,7 +273,7 @@ impl Mask {
         Mask { flags, graded: false }
     }
 
-    /// A mask that a call names: what isn't zero is real.
+    /// A mask that a call names: what isn't zero is live.
     pub(super) fn named<T: Float>(value: &Value<T>) -> Self {
         let graded = match value {
             Value::Bool(_) => false,
@@ -299,7 +299,7 @@ impl Mask {
         Ok(Mask { flags, graded: self.graded })
     }
 
-    /// Along so many axes from the first on, whether anything is real.
+    /// Along so many axes from the first on, whether anything is live.
     pub(crate) fn of_leading_axes(self, count: usize) -> Mask {
         let mut mask = self;
         while mask.flags.ndim() > count {

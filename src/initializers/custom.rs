@@ -67,7 +67,7 @@ impl CustomInitializer {
     pub(super) fn fill<T: Float>(&self, shape: &[usize], out: &mut [T]) -> Result<()> {
         match &self.0 {
             Rule::Distribution { sample, seed } => {
-                let mut rng = KerasRng::new(super::or_random(*seed)?, 0);
+                let mut rng = KerasRng::new(super::fill::or_random(*seed)?, 0);
                 out.iter_mut().for_each(|out| *out = T::from_f64(sample(&mut rng)));
             }
             Rule::Function(function) => {

@@ -33,8 +33,8 @@
 //! LSTM, 40 units, f32: tiles of 16, 16 and 8 units; a line [ ] is 64 bytes
 //!
 //!            tile 0                  tile 1                  tile 2 (half lines)
-//! k = 0      [i ][f ][c ][o ]        [i ][f ][c ][o ]        [i f][c o]
-//! k = 1      [i ][f ][c ][o ]        [i ][f ][c ][o ]        [i f][c o]
+//! k = 0      [i ][f ][g ][o ]        [i ][f ][g ][o ]        [i f][g o]
+//! k = 1      [i ][f ][g ][o ]        [i ][f ][g ][o ]        [i f][g o]
 //! ...        x's rows, then h's      ...                     ...
 //!            one after the other, ---> then the next tile, --->
 //! ```
@@ -162,8 +162,8 @@ pub(crate) struct KernelStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after the step.
     pub next: RowsMut<'a, T>,
-    /// Where to leave what backward needs: `saved_len` elements a row.
-    pub saved: Option<RowsMut<'a, T>>,
+    /// The step's tape, to be written: `tape_len` elements a row.
+    pub tape: Option<RowsMut<'a, T>>,
     /// Masks that multiply the operands. `dropout.input` needs [`Input::Raw`].
     pub dropout: Option<DropoutRows<'a, T>>,
     /// `scratch_len` elements of any contents.
@@ -188,7 +188,7 @@ impl<'a, T: Copy> KernelStep<'a, T> {
     #[inline(always)]
     fn single_row(&mut self) -> Option<(RowStep<'_, T>, StepContext<'_, T>)> {
         match *self.rows {
-            [row] if self.dropout.is_none() && self.saved.is_none() => Some((
+            [row] if self.dropout.is_none() && self.tape.is_none() => Some((
                 RowStep { input: self.input.row(row), prev: self.prev.row(row), next: self.next.row_mut(row) },
                 StepContext {
                     scratch: self.scratch,

@@ -56,8 +56,8 @@ pub(crate) struct BackwardStep<'a, T> {
     pub prev: Rows<'a, T>,
     /// The states after it.
     pub next: Rows<'a, T>,
-    /// What the step left.
-    pub saved: Rows<'a, T>,
+    /// The step's tape.
+    pub tape: Rows<'a, T>,
     /// The gradient of the states after the step.
     pub d_next: RowsMut<'a, T>,
     /// What is first to be added to that of h.
@@ -115,10 +115,10 @@ pub(super) fn fused<T: Element, U: Unit<G>, const G: usize>(units: usize, call: 
     let last = (U::STATES - 1) * units;
     for (at, &row) in call.rows.iter().enumerate() {
         if let Some(&next) = call.rows.get(at + 1) {
-            prefetch(&call.saved.row(next)[..SUMS * units]);
+            prefetch(&call.tape.row(next)[..SUMS * units]);
             prefetch(call.prev.row(next));
         }
-        let [a, b, c, d] = parts(call.saved.row(row), units);
+        let [a, b, c, d] = parts(call.tape.row(row), units);
         let (prev, next_h) = (&call.prev.row(row)[last..][..units], &call.next.row(row)[..units]);
         let (d_h, d_last) = (&call.d_next.row(row)[..units], &call.d_next.row(row)[last..][..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[last..][..units];

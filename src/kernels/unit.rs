@@ -10,9 +10,8 @@ pub(super) const SUMS: usize = 4;
 
 /// A cell whose gates are the lines of a tile, so that all `G` sums of a unit are in registers at once.
 ///
-/// Its state has one part or two, side by side, of which the first one is h; the formula reads the last one. A unit
-/// leaves
-/// [`SUMS`] numbers on the tape.
+/// Its state has one part or two, side by side, of which the first one is h; the formula reads the last one. A tape
+/// has [`SUMS`] numbers of each unit.
 pub(crate) trait Unit<const G: usize>: 'static {
     /// For people.
     const NAME: &'static str;

@@ -205,7 +205,9 @@ impl<T: Float> Dense<T> {
     fn pack(&mut self) {
         self.stamp.renew();
         let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
-        self.packed.pack(self.kernel.as_slice().unwrap_or(&[]), bias);
+        let kernel = self.kernel.as_slice().unwrap_or_default();
+        debug_assert_eq!(kernel.len(), self.kernel.len(), "weights stand in row order");
+        self.packed.pack(kernel, bias);
     }
 }
 

@@ -44,9 +44,9 @@ impl<T: Float> Masking<T> {
         let (batch, timesteps, _) = x.dim();
         memory::check_shape(&[batch, timesteps])?;
         memory::check::<bool>(memory::product(&[batch, timesteps]), &[batch, timesteps])?;
-        let is_real = |step: ArrayView1<'_, T>| step.iter().any(|&value| value != self.mask_value);
+        let is_live = |step: ArrayView1<'_, T>| step.iter().any(|&value| value != self.mask_value);
         // No rows cost no time, however many steps they have.
-        if batch == 0 { Ok(Array2::default((0, timesteps))) } else { Ok(x.map_axis(Axis(2), is_real)) }
+        if batch == 0 { Ok(Array2::default((0, timesteps))) } else { Ok(x.map_axis(Axis(2), is_live)) }
     }
 
     /// The input with zeros in the masked steps, as Keras hands it on, and the mask.
@@ -60,8 +60,8 @@ impl<T: Float> Masking<T> {
         needs.check(x.shape())?;
         let mask = self.mask(x)?;
         let mut x = x.to_owned();
-        for ((row, time), &real) in mask.indexed_iter() {
-            if !real {
+        for ((row, time), &live) in mask.indexed_iter() {
+            if !live {
                 x.slice_mut(ndarray::s![row, time, ..]).fill(T::zero());
             }
         }

@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::runner::forward::Recurrence;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, MaskedOutput, Pass};
-use crate::runner::recurrence::Recurrence;
 use crate::runner::scratch::Scratch;
 use crate::runner::tape::Node;
 use crate::seeds::DropoutGenerator;
@@ -25,8 +25,9 @@ use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
-/// [`Gru`](crate::Gru) are names for it; a cell of your own becomes a layer by [`from_cell`](Recurrent::from_cell).
+/// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm),
+/// [`Gru`](crate::Gru) and the others of the list are names for it; a cell of your own becomes a layer by
+/// [`from_cell`](Recurrent::from_cell).
 ///
 /// A clone costs next to nothing: clones share their weights until one of them is changed.
 #[must_use = "setters return the layer"]

@@ -10,7 +10,9 @@ use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::memory;
 use crate::output::Output;
-use crate::runner::run::{Run, check_input, produce};
+use crate::runner::check::check_input;
+use crate::runner::execute::produce;
+use crate::runner::run::Run;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
 

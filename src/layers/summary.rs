@@ -20,6 +20,10 @@ pub(crate) struct Table<'f, 'b> {
     empty: bool,
     /// What stands between two rows.
     between: String,
+    /// As many blanks as the widest column has room for.
+    blanks: String,
+    /// The row that is being written, kept for its memory.
+    text: String,
 }
 
 impl<'f, 'b> Table<'f, 'b> {
@@ -30,7 +34,9 @@ impl<'f, 'b> Table<'f, 'b> {
         columns: &'static [Column],
     ) -> Result<Self, fmt::Error> {
         writeln!(f, "Model: \"{model}\"")?;
-        let mut table = Table { f, columns, empty: true, between: rule(columns, ["├", "─", "┼", "┤"]) };
+        let between = rule(columns, ["├", "─", "┼", "┤"]);
+        let blanks = " ".repeat(columns.iter().map(|(_, width, _)| *width).max().unwrap_or(0));
+        let mut table = Table { f, columns, empty: true, between, blanks, text: String::new() };
         table.rule(["┏", "━", "┳", "┓"])?;
         table.cells("┃", columns.iter().map(|(title, ..)| *title))?;
         table.rule(["┡", "━", "╇", "┩"])?;
@@ -60,22 +66,20 @@ impl<'f, 'b> Table<'f, 'b> {
 
     /// Cells side by side, each as many lines as the longest takes.
     fn cells<'c>(&mut self, edge: &str, cells: impl IntoIterator<Item = &'c str>) -> fmt::Result {
-        let cells: Vec<Vec<Line<'c>>> =
-            cells.into_iter().zip(self.columns).map(|(cell, column)| wrap(cell, column.1)).collect();
-        let mut text = String::new();
-        for index in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
-            for (cell, &(_, width, right)) in cells.iter().zip(self.columns) {
-                let line = cell.get(index).cloned().unwrap_or_default();
+        // What is left of each.
+        let mut cells: Vec<Option<&str>> = cells.into_iter().map(Some).collect();
+        self.text.clear();
+        while cells.iter().any(Option::is_some) {
+            for (cell, &(_, width, right)) in cells.iter_mut().zip(self.columns) {
+                let (line, left) = cell.map_or((Line::default(), None), |text| first_line(text, width));
+                *cell = left;
                 let blank = width - line.chars.min(width);
                 let (before, after) = if right { (blank, 0) } else { (0, blank) };
-                text.extend([edge, " "]);
-                text.extend(std::iter::repeat_n(' ', before));
-                text.push_str(&line.text);
-                text.extend(std::iter::repeat_n(' ', after + 1));
+                self.text.extend([edge, " ", &self.blanks[..before], &line.text, &self.blanks[..after], " "]);
             }
-            text.extend([edge, "\n"]);
+            self.text.extend([edge, "\n"]);
         }
-        self.f.write_str(&text)
+        self.f.write_str(&self.text)
     }
 }
 
@@ -201,6 +205,9 @@ pub(crate) fn snake_case(class: &str) -> String {
 /// 1234567 as `1,234,567`.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();
+    if digits.len() <= 3 {
+        return digits;
+    }
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
@@ -224,7 +231,7 @@ fn memory(bytes: usize) -> String {
 }
 
 /// A line of a cell, and how many characters it has.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Line<'t> {
     text: Cow<'t, str>,
     chars: usize,
@@ -243,19 +250,19 @@ impl<'t> Line<'t> {
     }
 }
 
-/// Breaks a text between words; a word that is too long for a line is cut.
-fn wrap(text: &str, width: usize) -> Vec<Line<'_>> {
-    let (mut lines, mut used) = (Vec::new(), 0);
-    let (mut start, mut end) = (0, 0);
-    for word in text.split_inclusive(' ') {
+/// The first line of a text that is broken between words, and what is left of it; a word that is too long for a line is
+/// cut.
+fn first_line(text: &str, width: usize) -> (Line<'_>, Option<&str>) {
+    let (mut used, mut end) = (0, 0);
+    // No more bytes than there is room for characters is one line, as most cells are.
+    let words = if text.len() > width { text } else { "" };
+    for word in words.split_inclusive(' ') {
         let (whole, bare) = (word.chars().count(), word.trim_end().chars().count());
         if used > 0 && used + bare > width {
-            lines.push(Line::new(&text[start..end], width));
-            (start, used) = (end, 0);
+            return (Line::new(&text[..end], width), Some(&text[end..]));
         }
         used += whole;
         end += word.len();
     }
-    lines.push(Line::new(&text[start..], width));
-    lines
+    (Line::new(text, width), None)
 }

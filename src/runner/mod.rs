@@ -10,14 +10,19 @@
 //!     sequence[step] = output;  swap(prev, next)
 //! ```
 //!
+//! The previous output is `carry` in the code: what a masked step repeats.
+//!
 //! [`Pass`] is one call with its shapes already checked; layers and wrappers hand it down, never copying a state.
 
 pub(crate) mod backward;
+pub(crate) mod check;
 pub(crate) mod dropout;
+pub(crate) mod execute;
+pub(crate) mod forward;
 pub(crate) mod layer;
 pub(crate) mod memory;
+pub(crate) mod output_mut;
 pub(crate) mod pass;
-pub(crate) mod recurrence;
 pub(crate) mod run;
 pub(crate) mod scratch;
 pub(crate) mod sequence;

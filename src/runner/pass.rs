@@ -20,7 +20,7 @@ pub struct Pass<'a, T> {
     pub timesteps: usize,
     /// (batch, timesteps, input_size)
     pub input: Sequence<'a, T>,
-    /// Which steps are real.
+    /// Which steps are live.
     pub mask: TimeMask<'a>,
     /// Where rows are reset.
     pub resets: Option<Resets<'a>>,

@@ -5,8 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 
 use super::backward::ChunkRows;
-use super::recurrence::Deferred;
-use super::run::CallScratch;
+use super::forward::Deferred;
 use crate::aligned::Aligned;
 
 /// Working memory for any layer, kept by the caller from call to call so that nothing is allocated again.
@@ -32,15 +31,15 @@ pub struct Scratch<T> {
     pub(crate) carry: Vec<T>,
     /// States of rows that are reset.
     pub(crate) cut: Vec<T>,
-    /// What of each row isn't where it belongs.
-    pub(crate) lag: Vec<Deferred>,
+    /// What of each row isn't where it belongs yet.
+    pub(crate) deferred: Vec<Deferred>,
     /// Dropout masks.
     pub(crate) dropout: Vec<T>,
     /// The rows that are live.
     pub(crate) rows: Vec<usize>,
     /// Lists of rows, for parts of a step.
     pub(crate) indices: Vec<usize>,
-    /// Which steps are real, where a layer finds out by itself.
+    /// Which steps are live, where a layer finds out by itself.
     pub(crate) flags: Vec<bool>,
     /// Resets as layers see them that read a sequence from its end.
     pub(crate) resets: Vec<bool>,
@@ -96,7 +95,7 @@ impl<T> Scratch<T> {
             outputs: Vec::new(),
             carry: Vec::new(),
             cut: Vec::new(),
-            lag: Vec::new(),
+            deferred: Vec::new(),
             dropout: Vec::new(),
             rows: Vec::new(),
             indices: Vec::new(),
@@ -117,13 +116,14 @@ impl<T> Scratch<T> {
     /// The bytes of all buffers.
     #[cfg(any(feature = "rayon", test))]
     pub(crate) fn bytes(&self) -> usize {
-        let Scratch { call, copies, state, work, dz, projected, outputs, carry, cut, lag, dropout, .. } = self;
+        let Scratch { call, copies, state, work, dz, projected, outputs, carry, cut, deferred, dropout, .. } = self;
         let [first, second] = &self.chunk_outputs;
         let values = [work, outputs, carry, cut, dropout, first, second, &self.chunk_states, &copies[0], &copies[1]];
         let values = values.map(|buffer| buffer.capacity()).iter().sum::<usize>();
         let values = values + [state, dz, projected].map(|buffer| buffer.len()).iter().sum::<usize>();
         let rows = self.rows.capacity() + self.indices.capacity() + self.all_rows.len() + self.chunk.capacity();
-        let own = values * size_of::<T>() + rows * size_of::<usize>() + self.resets.capacity() + 2 * lag.capacity();
+        let own =
+            values * size_of::<T>() + rows * size_of::<usize>() + self.resets.capacity() + 2 * deferred.capacity();
         let own = own + self.flags.capacity();
         let others = self.children.iter();
         #[cfg(feature = "rayon")]
@@ -149,6 +149,61 @@ impl<T> Default for Scratch<T> {
 impl<T> fmt::Debug for Scratch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Scratch")
+    }
+}
+
+/// What a call over arrays itself needs in a call.
+#[derive(Debug)]
+pub(crate) struct CallScratch<T> {
+    /// A copy of an input that can't be read in place.
+    pub(super) input: Vec<T>,
+    /// A row of initial state, then final states that weren't requested.
+    pub(super) state: Vec<T>,
+    pub(super) carry: Vec<T>,
+    pub(super) mask: Vec<bool>,
+    pub(super) resets: Vec<bool>,
+    /// Arrays of the caller's that can't be read in place.
+    pub(crate) copies: [Vec<T>; 2],
+    pub(crate) zeros: Vec<T>,
+}
+
+#[cfg(any(feature = "rayon", test))]
+impl<T> CallScratch<T> {
+    /// The bytes of all buffers.
+    pub(super) fn bytes(&self) -> usize {
+        let CallScratch { input, state, carry, mask, resets, copies: [first, second], zeros } = self;
+        let values = [input, state, carry, first, second, zeros].map(|buffer| buffer.capacity());
+        values.iter().sum::<usize>() * size_of::<T>() + mask.capacity() + resets.capacity()
+    }
+}
+
+impl<T> CallScratch<T> {
+    /// Room for copies of an input, a mask and resets, after a call of this size: the next one may have some
+    /// that can't be read in place. Where there is no memory for them, such a call will say so.
+    pub(crate) fn reserve_copies(&mut self, (batch, timesteps, features): (usize, usize, usize)) {
+        let steps = batch.saturating_mul(timesteps);
+        reserve(&mut self.input, steps.saturating_mul(features));
+        reserve(&mut self.mask, steps);
+        reserve(&mut self.resets, steps);
+    }
+}
+
+/// Room for `len` elements, if there is memory.
+fn reserve<T>(buffer: &mut Vec<T>, len: usize) {
+    let _ = buffer.try_reserve_exact(len.saturating_sub(buffer.len()));
+}
+
+impl<T> Default for CallScratch<T> {
+    fn default() -> Self {
+        CallScratch {
+            input: vec![],
+            state: vec![],
+            carry: vec![],
+            mask: vec![],
+            resets: vec![],
+            copies: [vec![], vec![]],
+            zeros: vec![],
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a recorded run leaves for the backward pass.
+//! What a recorded run keeps for the backward pass.
 
 use std::any::Any;
 use std::fmt;
@@ -31,7 +31,7 @@ pub struct Tape<T> {
     pub(crate) scratch: Scratch<T>,
     /// The gradients before a backward pass that may be refused.
     pub(crate) kept: GradientBackup<T>,
-    /// What the calls of a model have left.
+    /// The tapes of a model's calls.
     pub(crate) graph: Option<Box<dyn Any + Send + Sync>>,
 }
 
@@ -50,8 +50,8 @@ pub struct Node<T> {
     pub(crate) x: Vec<T>,
     /// The states, the one before the first step included: [timesteps + 1][row][state width].
     pub(crate) states: Aligned<T>,
-    /// What the cell has left: [step][row][tape_len].
-    pub(crate) saved: Aligned<T>,
+    /// The cell's own tape: [step][row][tape_len].
+    pub(crate) tape: Aligned<T>,
     /// Which rows were live, [step][row].
     pub(crate) live: Vec<bool>,
     /// Which rows were reset before the step, [step][row].
@@ -134,7 +134,7 @@ impl<T> Node<T> {
     /// The bytes of all buffers, but for the kernels'.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
-        let values = self.x.capacity() + self.states.len() + self.saved.len();
+        let values = self.x.capacity() + self.states.len() + self.tape.len();
         let values = values + self.dropout.capacity() + self.outputs.capacity();
         let own = values * size_of::<T>() + self.live.capacity() + self.cut.capacity();
         own + self.children.iter().map(Node::bytes).sum::<usize>()
@@ -153,7 +153,7 @@ impl<T> Default for Node<T> {
             timesteps: 0,
             x: Vec::new(),
             states: Aligned::default(),
-            saved: Aligned::default(),
+            tape: Aligned::default(),
             live: Vec::new(),
             cut: Vec::new(),
             dropout: Vec::new(),

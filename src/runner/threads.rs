@@ -1,6 +1,6 @@
 //! Threads (feature `rayon`), without a changed bit.
 //!
-//! - A call in inference: its rows are split, by the number of their real steps, and each part runs the whole layer,
+//! - A call in inference: its rows are split, by the number of their live steps, and each part runs the whole layer,
 //!   because a row's result depends on that row alone. Calls that draw dropout masks are not split: Keras's masks
 //!   depend on the place in the batch.
 //! - A call that records, and the backward pass: the rows of each step are split, because a tape is laid out by step.
@@ -228,7 +228,7 @@ mod forked {
         }
 
         fn split(self, row: usize, count: usize, others: &'a [usize], (first, all): (usize, usize)) -> (Self, Self) {
-            let BackwardStep { rows, prev, next, saved, d_next, upstream, d_prev, dz, d_x, scratch, .. } = self;
+            let BackwardStep { rows, prev, next, tape, d_next, upstream, d_prev, dz, d_x, scratch, .. } = self;
             let BackwardStep { activation, recurrent_activation, .. } = self;
             let (first_d_next, d_next) = d_next.split_rows(row);
             let (first_d_prev, d_prev) = d_prev.split_rows(row);
@@ -240,7 +240,7 @@ mod forked {
                     rows: &rows[..count],
                     prev,
                     next,
-                    saved,
+                    tape,
                     d_next: first_d_next,
                     upstream,
                     d_prev: first_d_prev,
@@ -254,7 +254,7 @@ mod forked {
                     rows: others,
                     prev: prev.skip(row),
                     next: next.skip(row),
-                    saved: saved.skip(row),
+                    tape: tape.skip(row),
                     d_next,
                     upstream: upstream.map(|Upstream { here, earlier }| Upstream {
                         here: here.skip(row),

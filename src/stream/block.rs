@@ -10,9 +10,12 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
+use crate::runner::check::check_call;
+use crate::runner::execute::execute;
 use crate::runner::layer::LayerCore;
+use crate::runner::output_mut::OutputSlices;
 use crate::runner::pass::Pass;
-use crate::runner::run::{OutputSlices, Run, check_call, execute};
+use crate::runner::run::Run;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::strided::{Rows, RowsMut, copy_rows};
 

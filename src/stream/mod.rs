@@ -1,7 +1,9 @@
 //! A layer that is run one step at a time.
 
 mod block;
+mod chunk;
 mod replace;
+mod step;
 
 use std::fmt;
 use std::ops::Deref;
@@ -9,23 +11,18 @@ use std::sync::Arc;
 
 pub use self::replace::ReplaceError;
 
-use ndarray::{Array2, ArrayRef2, ArrayRef3, ArrayView2, s};
+use ndarray::{Array2, ArrayView2, s};
 
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
-use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
-use crate::output::Output;
 use crate::runner::layer::LayerCore;
 use crate::runner::memory::{Call, Held};
-use crate::runner::pass::Pass;
-use crate::runner::run::{OutputMut, OutputSlices, Run, check_features, check_outputs, execute, produce};
 use crate::runner::scratch::Scratch;
-use crate::runner::sequence::Sequence;
 use crate::state::State;
-use crate::strided::{RowInput, RowStep, Rows, RowsMut};
+use crate::strided::{Rows, RowsMut};
 
 /// A layer, its state and its working memory: one time step in, one output out.
 ///
@@ -140,119 +137,6 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         Ok(stream)
     }
 
-    /// One step of every row: (batch, features) to (batch, units).
-    ///
-    /// # Errors
-    /// [`Error::StepShape`]; the stream is as before.
-    pub fn step(&mut self, x: &ArrayRef2<T>) -> Result<&ArrayRef2<T>> {
-        self.check_step(x)?;
-        match x.as_slice() {
-            Some(x) => self.advance(Rows::packed(x, self.sizes.input)),
-            None => self.by_copy(x, |stream, x| stream.advance(Rows::packed(x, stream.sizes.input))),
-        }
-        Ok(self.published())
-    }
-
-    /// [`step`](Stream::step) of the rows that are `live`: the others keep their state and repeat their previous
-    /// output, or output zeros, as in a masked run.
-    ///
-    /// # Errors
-    /// [`Error::StepShape`], [`Error::LengthsCount`]; the stream is as before.
-    pub fn step_masked(&mut self, x: &ArrayRef2<T>, live: &[bool]) -> Result<&ArrayRef2<T>> {
-        self.check_step(x)?;
-        if live.len() != self.batch {
-            return Err(Error::LengthsCount { expected: self.batch, given: live.len() });
-        }
-        match x.as_slice() {
-            Some(x) => self.advance_masked(x, live),
-            None => self.by_copy(x, |stream, x| stream.advance_masked(x, live)),
-        }
-        Ok(self.published())
-    }
-
-    /// One step of a stream of one row, by slices: features to units.
-    ///
-    /// # Errors
-    /// [`Error::StepShape`] if the stream has another number of rows, or `x` another number of features.
-    #[inline(always)] // a call is a tenth of a small step
-    pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
-        if self.batch != 1 || x.len() != self.sizes.input {
-            return Err(self.not_one_row(x.len()));
-        }
-        Ok(self.advance_row(x))
-    }
-
-    /// One step of the only row; `x` has been checked.
-    #[inline(always)]
-    fn advance_row(&mut self, x: &[T]) -> &[T] {
-        let (prev, next) = in_turn(&mut self.states, self.second);
-        let next = next.as_mut_slice();
-        let mut step = RowStep { input: RowInput::Raw(x), prev: prev.as_slice(), next: &mut *next };
-        self.layer.step_row(&mut step, &mut self.carry, &mut self.scratch);
-        self.second = !self.second;
-        self.behind = true;
-        let Sizes { carry, output, output_in_state, .. } = self.sizes;
-        match output_in_state {
-            Some(start) => &next[start..][..output],
-            None => &self.carry[carry - output..],
-        }
-    }
-
-    /// A chunk of any number of steps, none included: (batch, timesteps, features).
-    ///
-    /// # Errors
-    /// [`Error::InputFeatures`], [`Error::StateBatch`] for another number of rows.
-    pub fn run(&mut self, x: &ArrayRef3<T>) -> Result<Output<T>> {
-        self.run_with(x, Run::new())
-    }
-
-    /// A chunk with options: masks, lengths, resets.
-    ///
-    /// # Errors
-    /// Those of [`run`](Stream::run) and of the options; [`Error::StreamInitialState`] for an initial state, which a
-    /// stream takes by [`set_state`](Stream::set_state).
-    pub fn run_with(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>) -> Result<Output<T>> {
-        self.begin_chunk(x, &run)?;
-        let (prev, next) = in_turn(&mut self.states, self.second);
-        let run = run.initial_state(prev);
-        let output = produce(&*self.layer, x, run, Some(next), Some(&mut self.carry), &mut self.scratch)?;
-        self.second = !self.second;
-        self.scratch.call.reserve_copies(x.dim());
-        Ok(output)
-    }
-
-    /// [`run_with`](Stream::run_with) into the caller's arrays; allocates nothing once the stream has seen a chunk of
-    /// this size with such options, or has been told of it by [`reserve_steps`](Stream::reserve_steps).
-    ///
-    /// With the feature `rayon`, a chunk of so much work that threads pay is shared among them, which allocates, unless
-    /// its steps were reserved.
-    ///
-    /// # Errors
-    /// Those of [`run_with`](Stream::run_with), and [`Error::OutputShape`]; arrays must lie in row order
-    /// ([`Error::OutputOrder`]).
-    pub fn run_into(&mut self, x: &ArrayRef3<T>, run: Run<'_, T>, out: OutputMut<'_, T>) -> Result<()> {
-        check_outputs(&*self.layer, x, &out)?;
-        let (sequence, last, state) = out.into_parts();
-        let sequence = match sequence {
-            Some(array) => Some(array.as_slice_mut().ok_or(Error::OutputOrder { what: "sequence" })?),
-            None => None,
-        };
-        self.begin_chunk(x, &run)?;
-        let (prev, next) = in_turn(&mut self.states, self.second);
-        let slices = OutputSlices { sequence, last: None, state: Some(next.as_mut_slice()) };
-        let run = run.initial_state(prev);
-        execute(&*self.layer, x, run, slices, Some(&mut self.carry), &mut self.scratch)?;
-        self.second = !self.second;
-        self.scratch.call.reserve_copies(x.dim());
-        if let Some(last) = last {
-            last.assign(&self.output());
-        }
-        if let Some(state) = state {
-            state.copy_from(self.state())?;
-        }
-        Ok(())
-    }
-
     /// The state now.
     pub fn state(&self) -> &State<T> {
         &self.states[usize::from(self.second)]
@@ -351,11 +235,6 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         self.states[usize::from(self.second)].flush_below(limit);
     }
 
-    #[cold]
-    fn not_one_row(&self, features: usize) -> Error {
-        Error::StepShape { expected: (self.batch, self.sizes.input), given: (1, features) }
-    }
-
     fn fill_initial(&mut self, row: usize) {
         let width = self.sizes.state;
         let state = self.states[usize::from(self.second)].as_mut_slice();
@@ -379,82 +258,6 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         if std::mem::take(&mut self.behind) {
             self.layer.flush_outputs(self.states[usize::from(self.second)].as_slice(), &mut self.carry);
         }
-    }
-
-    /// The layer's own output as an array.
-    fn published(&mut self) -> &ArrayRef2<T> {
-        let Sizes { carry, output, .. } = self.sizes;
-        let rows = Rows::packed(&self.carry, carry).columns(carry - output..carry);
-        for (row, mut to) in self.output.rows_mut().into_iter().enumerate() {
-            to.iter_mut().zip(rows.row(row)).for_each(|(to, &from)| *to = from);
-        }
-        &self.output
-    }
-
-    fn check_step(&self, x: &ArrayRef2<T>) -> Result<()> {
-        let (expected, given) = ((self.batch, self.sizes.input), x.dim());
-        if expected == given { Ok(()) } else { Err(Error::StepShape { expected, given }) }
-    }
-
-    fn by_copy(&mut self, x: &ArrayRef2<T>, go: impl FnOnce(&mut Self, &[T])) {
-        let mut input = std::mem::take(&mut self.input);
-        input.iter_mut().zip(x).for_each(|(to, from)| *to = *from);
-        go(self, &input);
-        self.input = input;
-    }
-
-    /// One step; `x` has been checked.
-    #[inline]
-    fn advance(&mut self, x: Rows<'_, T>) {
-        self.flush_outputs();
-        let (prev, next) = in_turn(&mut self.states, self.second);
-        self.layer.step_into(
-            self.batch,
-            x,
-            prev.rows(),
-            RowsMut::packed(next.as_mut_slice(), self.sizes.state),
-            RowsMut::packed(&mut self.carry, self.sizes.carry),
-            &mut self.scratch,
-        );
-        self.second = !self.second;
-    }
-
-    fn advance_masked(&mut self, x: &[T], live: &[bool]) {
-        self.flush_outputs();
-        let (prev, next) = in_turn(&mut self.states, self.second);
-        self.layer.process(
-            Pass {
-                batch: self.batch,
-                timesteps: 1,
-                input: Sequence::one_step(x, self.sizes.input),
-                mask: TimeMask::Steps { mask: live, timesteps: 1 },
-                resets: None,
-                prev: prev.rows(),
-                next: RowsMut::packed(next.as_mut_slice(), self.sizes.state),
-                carry: RowsMut::packed(&mut self.carry, self.sizes.carry),
-                sequence: None,
-                masked_output: None,
-                tape: None,
-                dropout: None,
-            },
-            &mut self.scratch,
-        );
-        self.second = !self.second;
-    }
-
-    /// Checks a chunk, and gets ready to run it.
-    fn begin_chunk(&mut self, x: &ArrayRef3<T>, run: &Run<'_, T>) -> Result<()> {
-        check_features(&*self.layer, x)?;
-        let (batch, timesteps, _) = x.dim();
-        if batch != self.batch {
-            return Err(Error::StateBatch { expected: batch, given: self.batch });
-        }
-        if run.has_initial_state() {
-            return Err(Error::StreamInitialState);
-        }
-        self.scratch.on_one_thread = timesteps <= self.reserved;
-        self.flush_outputs();
-        Ok(())
     }
 }
 

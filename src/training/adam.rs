@@ -2,10 +2,11 @@
 
 use ndarray::{ArrayViewMutD, Zip};
 
+use super::common_options::common_options;
 use super::memory::{Owners, Slots};
 use super::numbers;
 use super::optimizer::Optimizer;
-use super::rules::{Gradient, Rule, Rules, common_options};
+use super::rules::{Gradient, Rule, Rules};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;

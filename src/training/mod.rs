@@ -72,6 +72,7 @@
 //! of a masked model; [`Loss`] sees no mask and takes the mean over all elements.
 
 mod adam;
+mod common_options;
 mod loss;
 mod memory;
 mod numbers;

@@ -1,5 +1,6 @@
 //! The house as the design page draws it: every folder and file at the top of `src` has a place on its plan, arrows
-//! (imports) go down, and no two folders import each other, not even by way of a third.
+//! (imports) go down, and no two folders import each other, not even by way of a third. Files and functions are short,
+//! and each trap of the kernels is named where it is obeyed.
 //!
 //! Imports are read from the text: paths that begin with `crate::` or `super::`, in `use` and in code. Comments, the
 //! documentation and unit tests don't count.
@@ -28,7 +29,75 @@ fn no_folders_in_a_circle() {
     assert!(circles.is_empty(), "folders that import themselves by way of others:\n{}", circles.join("\n"));
 }
 
-/// The three above can fail: a small house with each fault.
+/// What is longer than [`FILE`] and [`FUNCTION`] allow, and why.
+const LONGER: [(&str, &str); 6] = [
+    ("error/variants.rs", "one enum, which users match"),
+    ("cells/lstm.rs", "a cell is one file: its equations, options and weights, forward and backward side by side"),
+    ("cells/built_in.rs: cell_methods", "a list of the methods that all built-in cells have"),
+    ("kernels/compiled.rs: entries", "a list of the entries that are compiled for each element type"),
+    ("kernels/lanes.rs: lanes", "a list of the operations on a vector"),
+    ("training/common_options.rs: common_options", "a list of the setters that all optimizers have"),
+];
+/// The lines of a file, and those of a function from its name to its last brace.
+const FILE: usize = 400;
+const FUNCTION: usize = 60;
+
+#[test]
+fn files_and_functions_are_short() {
+    let files = read_all();
+    let long = too_long(files.iter().map(|(path, text)| (&**path, &**text)));
+    let listed: BTreeSet<_> = LONGER.iter().map(|(place, _)| place.to_string()).collect();
+    let places: BTreeSet<_> = long.iter().map(|(place, _)| place.clone()).collect();
+    let new: Vec<_> = long.iter().filter(|(place, _)| !listed.contains(place)).collect();
+    assert!(new.is_empty(), "too long: split them, or say on the list above why not: {new:?}");
+    let gone: Vec<_> = listed.difference(&places).collect();
+    assert!(gone.is_empty(), "short by now, so not to be on the list: {gone:?}");
+}
+
+#[test]
+fn traps_are_named() {
+    let files = read_all();
+    let kernels: Vec<_> = files.iter().filter(|(path, _)| path.starts_with("kernels/")).collect();
+    let (page, others): (Vec<_>, Vec<_>) = kernels.into_iter().partition(|(path, _)| path == "kernels/mod.rs");
+    let (_, traps) = page[0].1.split_once("//! # Traps").expect("the section on traps");
+    let traps = traps.lines().filter_map(|line| line.strip_prefix("//! ")?.split_once(". ")?.0.parse().ok());
+    let traps: BTreeSet<usize> = traps.collect();
+    assert!(traps.len() > 5 && traps.iter().copied().eq(1..=traps.len()), "{traps:?}");
+    let number = |text: &str| text.chars().take_while(char::is_ascii_digit).collect::<String>().parse().ok();
+    let named = others.iter().flat_map(|(_, text)| text.split("Trap ").skip(1).filter_map(number));
+    assert_eq!(named.collect::<BTreeSet<usize>>(), traps, "traps that lines name, and those of kernels/mod.rs");
+}
+
+/// The test of lengths can fail, and takes nothing for longer than it is.
+#[test]
+fn long_ones_are_found() {
+    let of_lines = |first: &str, count: usize, indent: &str| {
+        format!("{indent}{first} {{\n{}{indent}}}\n", format!("{indent}    let _ = 0;\n").repeat(count - 2))
+    };
+    let found = |text: &str| too_long([("attic.rs", text)]);
+    let long = |place: &str, lines: usize| vec![(place.to_string(), lines)];
+    assert_eq!(found(&of_lines("fn stairs()", FUNCTION, "")), []);
+    for first in
+        ["fn stairs()", "pub fn stairs<T>(x: T)", "pub(in crate::roof) const fn stairs()", "macro_rules! stairs"]
+    {
+        assert_eq!(found(&of_lines(first, FUNCTION + 1, "")), long("attic.rs: stairs", FUNCTION + 1), "{first}");
+    }
+    let inside = format!("impl Attic {{\n{}}}\n", of_lines("fn stairs(", FUNCTION + 5, "    "));
+    assert_eq!(found(&inside), long("attic.rs: stairs", FUNCTION + 5));
+    let late = of_lines("fn stairs(\n    steps: usize,\n) -> usize", FUNCTION, ""); // two lines more
+    assert_eq!(found(&late), long("attic.rs: stairs", FUNCTION + 2));
+    // A declaration, and a function of one line, end before what follows them.
+    let body = "    let _ = 0;\n".repeat(FUNCTION);
+    for first in ["fn door(&self);", "fn door(\n        &self,\n    ) -> bool;", "fn door(&self) -> bool { true } // a"]
+    {
+        assert_eq!(found(&format!("trait Attic {{\n    {first}\n{body}}}\n")), [], "{first}");
+    }
+    assert_eq!(found(&"// dust\n".repeat(FILE)), []);
+    assert_eq!(found(&"// dust\n".repeat(FILE + 1)), long("attic.rs", FILE + 1));
+    assert_eq!(found(&format!("/// {}", of_lines("fn stairs()", FUNCTION + 1, ""))), []);
+}
+
+/// The tests of arrows can fail: a small house with each fault.
 #[test]
 fn faults_are_found() {
     let page = "//! # The parts\n//!\n//! ```text\n//! roof  what is above\n//! hall stairs  in the middle\n//! cellar  \
@@ -85,13 +154,12 @@ struct House {
 
 impl House {
     fn read() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let mut files = Vec::new();
-        collect(&root, "", &mut files);
-        let files: Vec<_> = files.iter().map(|name| (&**name, read(&root.join(name)))).collect();
-        let files: Vec<_> = files.iter().map(|(name, text)| (*name, &**text)).collect();
-        House::new(&read(&root.join("design.rs")), &read(&root.join("lib.rs")), &files)
+        let files = read_all();
+        let text = |name: &str| files.iter().find(|(path, _)| path == name).map_or("", |(_, text)| text);
+        let of_house = |path: &str| !path.split('/').any(|part| ["tests", "tests.rs"].contains(&part));
+        let of_house = |path: &str| of_house(path) && path != "lib.rs" && path != "design.rs";
+        let house = files.iter().filter(|(path, _)| of_house(path)).map(|(path, text)| (&**path, &**text));
+        House::new(text("design.rs"), text("lib.rs"), &house.collect::<Vec<_>>())
     }
 
     /// Of the design page, the front page, and all other files by their paths in `src`.
@@ -180,7 +248,15 @@ fn plan(page: &str) -> BTreeMap<String, usize> {
     plan
 }
 
-/// All files but the front page, the design page and unit tests.
+/// All files by their paths in `src`.
+fn read_all() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |path: &Path| fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    collect(&root, "", &mut files);
+    files.into_iter().map(|name| (name.clone(), read(&root.join(name)))).collect()
+}
+
 fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) {
     let mut entries: Vec<_> =
         fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
@@ -188,12 +264,49 @@ fn collect(folder: &Path, prefix: &str, found: &mut Vec<String>) {
     for entry in entries {
         let name = entry.file_name().expect("a name").to_string_lossy().to_string();
         let path = format!("{prefix}{name}");
-        if entry.is_dir() && name != "tests" {
+        if entry.is_dir() {
             collect(&entry, &format!("{path}/"), found);
-        } else if name.ends_with(".rs") && name != "tests.rs" && path != "lib.rs" && path != "design.rs" {
+        } else if name.ends_with(".rs") {
             found.push(path);
         }
     }
+}
+
+/// Files, and functions and macros as `path: name`, with more lines than they may have.
+fn too_long<'f>(files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Vec<(String, usize)> {
+    let mut found = Vec::new();
+    for (path, text) in files {
+        let lines: Vec<_> = text.lines().map(|line| line.split("//").next().unwrap_or_default().trim_end()).collect();
+        found.extend(Some((path.to_string(), lines.len())).filter(|(_, count)| *count > FILE));
+        for (start, line) in lines.iter().enumerate() {
+            if let Some(name) = function(line.trim_start()) {
+                let count = length(&lines[start..]);
+                found.extend(Some((format!("{path}: {name}"), count)).filter(|(_, count)| *count > FUNCTION));
+            }
+        }
+    }
+    found
+}
+
+/// The name, if a function or macro begins in this line.
+fn function(line: &str) -> Option<&str> {
+    let line = line.strip_prefix("pub(").and_then(|rest| rest.split_once(") ")).map_or(line, |(_, rest)| rest);
+    let before = ["pub", "const", "unsafe", "async", "extern", "\"C\""];
+    let mut words = line.split(' ').skip_while(|word| before.contains(word));
+    let (keyword, name) = (words.next()?, words.next()?);
+    let name = name.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    (["fn", "macro_rules!"].contains(&keyword) && !name.is_empty()).then_some(name)
+}
+
+/// The lines of a function, the first of these lines: to the brace that stands as far to the right as its name's line.
+/// One without a body, or with one of a single line, ends where its head does.
+fn length(lines: &[&str]) -> usize {
+    let head = lines.iter().position(|line| line.ends_with(['{', ';', '}'])).unwrap_or(0);
+    if !lines[head].ends_with('{') {
+        return head + 1;
+    }
+    let last = format!("{}}}", &lines[0][..lines[0].len() - lines[0].trim_start().len()]);
+    lines.iter().position(|line| **line == last).map_or(lines.len(), |end| end + 1)
 }
 
 fn without_tests(text: &str) -> String {

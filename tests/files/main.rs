@@ -17,5 +17,9 @@ mod forms;
 mod hostile;
 #[cfg(feature = "file")]
 mod own_files;
+#[cfg(feature = "pytorch")]
+mod pytorch_refusals;
+#[cfg(feature = "pytorch")]
+mod pytorch_written;
 #[cfg(feature = "keras")]
 mod ways_out;

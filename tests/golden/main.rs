@@ -14,4 +14,6 @@ mod layers;
 mod model_gradients;
 #[cfg(feature = "keras")]
 mod models;
+#[cfg(feature = "pytorch")]
+mod pytorch;
 mod summaries;

@@ -6,6 +6,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::Options;
+use super::value::Value;
 use crate::formats::disk::read;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::Hdf5;
@@ -199,8 +200,8 @@ fn unpack(
 }
 
 /// JSON text as a value; a byte-order mark is allowed, as in Keras.
-pub(super) fn json(bytes: &[u8], member: &'static str, options: &Options) -> Found<serde_json::Value> {
+pub(super) fn json<'a>(bytes: &'a [u8], member: &'static str, options: &Options) -> Found<Value<'a>> {
     within("config_bytes", bytes.len(), options.limits.config_bytes)?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    serde_json::from_slice(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })
+    Value::read(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })
 }

@@ -30,7 +30,7 @@ pub(super) struct DescribedModel<'a> {
 
 /// The name of a layer within a layer or model.
 pub(super) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.into() } else { format!("{path}/{name}") }
+    if path.is_empty() { name.into() } else { [path, name].join("/") }
 }
 
 impl<'a> Described<'a> {
@@ -49,16 +49,16 @@ impl<'a> Described<'a> {
             fields.loose(&["build_config", "compile_config"], "an object or null", |json| {
                 json.is_null() || json.is_object()
             })?;
-            let own = |json: Json<'a>| json.of(&join(path, name), identity.class);
+            let config = config.of(join(path, name), identity.class);
             let calls = if called { Some(fields.need("inbound_nodes", "a list of calls")?) } else { None };
-            Ok(Described { name, config: own(config), calls: calls.map(own), identity })
+            Ok(Described { name, calls: calls.map(|calls| calls.beside(&config)), config, identity })
         })
     }
 
     /// The whole model; it has no path.
     pub(super) fn root(json: &Json<'a>) -> Found<Self> {
         let mut model = Described::read(json, "")?;
-        model.config = model.config.of("", model.identity.class);
+        model.config = model.config.of(String::new(), model.identity.class);
         Ok(model)
     }
 

@@ -150,7 +150,7 @@ impl File {
     /// # Errors
     /// Those of [`load`](super::load) as far as they concern the description.
     pub fn dtype(&self) -> Result<&'static str, LoadError> {
-        self.within(|contents| Ok(if contents.has_dtype("float64") { "float64" } else { "float32" }))
+        self.within(|contents| Ok(if contents.dtypes().float64 { "float64" } else { "float32" }))
     }
 
     /// One layer over time by its name (of a model within: by its path), whatever else the model is made of.

@@ -11,7 +11,8 @@ use crate::formats::error::{Found, Problem};
 #[derive(Debug, Clone)]
 pub(super) struct Identity<'a> {
     pub(super) class: &'a str,
-    module: Option<&'a str>,
+    /// Whether its module is one of operations; nothing if it has none.
+    operation: Option<bool>,
     /// What to call it if it isn't Keras's.
     foreign: Option<String>,
 }
@@ -31,7 +32,9 @@ impl<'a> Identity<'a> {
         };
         let (module, registered) = (text("module")?, text("registered_name")?);
         fields.loose(&["shared_object_id"], "a whole number", |json| json.integer().is_ok())?;
-        Ok(Identity { class, module: module.1, foreign: foreign(class, module, registered.1) })
+        // `keras.src.ops.numpy`.
+        let operation = module.1.map(|module| module.split('.').skip(1).any(|name| name == "ops"));
+        Ok(Identity { class, operation, foreign: foreign(class, module, registered.1) })
     }
 
     pub(super) fn is_foreign(&self) -> bool {
@@ -48,7 +51,7 @@ impl<'a> Identity<'a> {
 
     /// Whether its module is one of operations; nothing if it doesn't say.
     pub(super) fn is_operation(&self) -> Option<bool> {
-        self.module.map(|module| module.contains(".ops.") || module.ends_with(".ops"))
+        self.operation
     }
 }
 

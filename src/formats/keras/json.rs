@@ -5,27 +5,34 @@
 //! and refuses in the end whatever wasn't taken. So no part of a file counts as absent but what is.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
+use serde_json::Number;
 
+use super::value::{Object, Value};
 use crate::formats::error::{Found, Problem};
 
 /// Whose value it is, for messages.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct Owner<'a> {
     /// The layer's path in the model.
     pub(super) layer: String,
-    pub(super) class: String,
+    pub(super) class: &'a str,
 }
 
 /// A value of the description, and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Json<'a> {
-    value: &'a Value,
-    owner: Rc<Owner>,
+    value: &'a Value<'a>,
+    owner: Rc<Owner<'a>>,
     trail: Trail<'a>,
+}
+
+/// Which types of numbers a model computes in.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct DTypes {
+    pub(super) float32: bool,
+    pub(super) float64: bool,
 }
 
 /// Where a value stands within its layer: `config.units`, `cells[1]`.
@@ -46,28 +53,24 @@ impl std::fmt::Display for Trail<'_> {
     }
 }
 
-/// JSON as it is shown in messages: not too much of it.
-fn show(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(80) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
 const SHAPE: &str = "a list of at most 16 sizes and nulls";
 
 /// Values that are read as they are, whatever the option.
 impl<'a> Json<'a> {
     /// A whole description.
-    pub(super) fn root(value: &'a Value) -> Self {
-        let owner = Rc::new(Owner { layer: String::new(), class: String::new() });
+    pub(super) fn root(value: &'a Value<'a>) -> Self {
+        let owner = Rc::new(Owner { layer: String::new(), class: "" });
         Json { value, owner, trail: Trail { outer: "", key: "the model", index: None } }
     }
 
     /// The same value as one of the layer `layer` of the class `class`.
-    pub(super) fn of(&self, layer: &str, class: &str) -> Self {
-        Json { owner: Rc::new(Owner { layer: layer.into(), class: class.into() }), ..self.clone() }
+    pub(super) fn of(&self, layer: String, class: &'a str) -> Self {
+        Json { owner: Rc::new(Owner { layer, class }), ..*self }
+    }
+
+    /// The same value as one of the layer that `other` belongs to.
+    pub(super) fn beside(&self, other: &Self) -> Self {
+        Json { owner: Rc::clone(&other.owner), ..*self }
     }
 
     /// The path of the layer that it belongs to.
@@ -76,23 +79,23 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.value.is_null()
+        matches!(self.value, Value::Null)
     }
 
     pub(super) fn is_text(&self) -> bool {
-        self.value.is_string()
+        self.value.as_text().is_some()
     }
 
     pub(super) fn is_number(&self) -> bool {
-        self.value.is_number()
+        self.value.as_number().is_some()
     }
 
     pub(super) fn is_list(&self) -> bool {
-        self.value.is_array()
+        self.value.as_list().is_some()
     }
 
     pub(super) fn is_object(&self) -> bool {
-        self.value.is_object()
+        self.value.as_object().is_some()
     }
 
     /// Whether both say the same.
@@ -106,7 +109,7 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn text(&self, expected: &str) -> Found<&'a str> {
-        self.value.as_str().ok_or_else(|| self.wrong(expected))
+        self.value.as_text().ok_or_else(|| self.wrong(expected))
     }
 
     pub(super) fn flag(&self) -> Found<bool> {
@@ -114,21 +117,30 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn number(&self) -> Found<f64> {
-        self.value.as_f64().ok_or_else(|| self.wrong("a number"))
+        self.value.as_number().and_then(Number::as_f64).ok_or_else(|| self.wrong("a number"))
     }
 
     pub(super) fn integer(&self) -> Found<i64> {
-        self.value.as_i64().ok_or_else(|| self.wrong("a whole number"))
+        self.value.as_number().and_then(Number::as_i64).ok_or_else(|| self.wrong("a whole number"))
     }
 
     /// A place in a list.
     pub(super) fn index(&self, expected: &str) -> Found<usize> {
-        self.value.as_u64().and_then(|at| at.try_into().ok()).ok_or_else(|| self.wrong(expected))
+        self.value
+            .as_number()
+            .and_then(Number::as_u64)
+            .and_then(|at| at.try_into().ok())
+            .ok_or_else(|| self.wrong(expected))
     }
 
     /// A size of at least one, within the limit.
     pub(super) fn size(&self, limit: usize) -> Found<usize> {
-        let size = self.value.as_u64().filter(|&size| size > 0).ok_or_else(|| self.wrong("a whole number above 0"))?;
+        let size = self
+            .value
+            .as_number()
+            .and_then(Number::as_u64)
+            .filter(|&size| size > 0)
+            .ok_or_else(|| self.wrong("a whole number above 0"))?;
         match usize::try_from(size) {
             Ok(size) if size <= limit => Ok(size),
             _ => Err(Problem::Limit { what: "units", limit: limit as u64, given: size }),
@@ -138,7 +150,9 @@ impl<'a> Json<'a> {
     /// A whole number, or a list of them.
     pub(super) fn integers(&self) -> Found<Vec<i64>> {
         if !self.is_list() {
-            return Ok(vec![self.value.as_i64().ok_or_else(|| self.wrong("whole numbers"))?]);
+            return Ok(vec![
+                self.value.as_number().and_then(Number::as_i64).ok_or_else(|| self.wrong("whole numbers"))?,
+            ]);
         }
         self.list("whole numbers")?.iter().map(Json::integer).collect()
     }
@@ -158,12 +172,12 @@ impl<'a> Json<'a> {
     }
 
     /// Checks that it says nothing but `supported`.
-    pub(super) fn only(&self, supported: &Value, reason: &'static str) -> Found<()> {
-        if self.value == supported { Ok(()) } else { Err(self.unsupported(reason)) }
+    pub(super) fn only(&self, supported: &serde_json::Value, reason: &'static str) -> Found<()> {
+        if self.value.to_json() == *supported { Ok(()) } else { Err(self.unsupported(reason)) }
     }
 
     pub(super) fn list(&self, expected: &str) -> Found<Vec<Json<'a>>> {
-        let list = self.value.as_array().ok_or_else(|| self.wrong(expected))?;
+        let list = self.value.as_list().ok_or_else(|| self.wrong(expected))?;
         let item = |(index, value)| {
             let trail = match self.trail.index {
                 None => Trail { index: Some(index), ..self.trail },
@@ -177,13 +191,11 @@ impl<'a> Json<'a> {
     /// A dictionary whose keys are the user's, sorted by them, as Keras flattens it.
     pub(super) fn dictionary(&self, expected: &str) -> Found<Vec<(&'a str, Json<'a>)>> {
         let map = self.value.as_object().ok_or_else(|| self.wrong(expected))?;
-        let entry = |(key, value): (&'a String, &'a Value)| {
+        let entry = |(key, value)| {
             let trail = Trail { outer: self.trail.key, key, index: None };
-            (key.as_str(), Json { value, owner: Rc::clone(&self.owner), trail })
+            (key, Json { value, owner: Rc::clone(&self.owner), trail })
         };
-        let mut entries: Vec<_> = map.iter().map(entry).collect();
-        entries.sort_by_key(|(key, _)| *key);
-        Ok(entries)
+        Ok(map.iter().map(entry).collect())
     }
 
     /// Takes an object apart; what `read` hasn't taken of it is refused.
@@ -206,27 +218,35 @@ impl<'a> Json<'a> {
         Ok(Fields { map, owner: Rc::clone(&self.owner), outer, taken: RefCell::default() })
     }
 
-    /// Whether any layer within is of this type, by its name or a policy: a look around, which takes nothing. An input
-    /// of float32 doesn't count: it gives any model its numbers.
-    pub(super) fn mentions_dtype(&self, name: &str) -> bool {
-        fn any(value: &Value, name: &str) -> bool {
+    /// Which types layers within are of, by their names or policies: a look around, which takes nothing. An input of
+    /// float32 doesn't count: it gives any model its numbers.
+    pub(super) fn dtypes(&self) -> DTypes {
+        fn look(value: &Value<'_>, found: &mut DTypes) {
             match value {
                 Value::Object(map) => {
                     let own = map.get("config").and_then(|config| config.get("dtype"));
                     let own = own.map(|own| own.get("config").and_then(|policy| policy.get("name")).unwrap_or(own));
-                    let class = map.get("class_name").and_then(Value::as_str).unwrap_or_default();
-                    let counts = name != "float32" || !matches!(class, "InputLayer" | "__keras_tensor__");
-                    counts && own.is_some_and(|own| own == name) || map.values().any(|value| any(value, name))
+                    match own.and_then(Value::as_text) {
+                        Some("float64") => found.float64 = true,
+                        Some("float32") if !found.float32 => {
+                            let class = map.get("class_name").and_then(Value::as_text);
+                            found.float32 = !matches!(class, Some("InputLayer" | "__keras_tensor__"));
+                        }
+                        _ => {}
+                    }
+                    map.iter().for_each(|(_, value)| look(value, found));
                 }
-                Value::Array(list) => list.iter().any(|value| any(value, name)),
-                _ => false,
+                Value::List(list) => list.iter().for_each(|value| look(value, found)),
+                _ => {}
             }
         }
-        any(self.value, name)
+        let mut found = DTypes::default();
+        look(self.value, &mut found);
+        found
     }
 
     pub(super) fn show(&self) -> String {
-        show(self.value)
+        self.value.show()
     }
 
     pub(super) fn wrong(&self, expected: &str) -> Problem {
@@ -241,7 +261,7 @@ impl<'a> Json<'a> {
     pub(super) fn unsupported(&self, reason: &'static str) -> Problem {
         Problem::UnsupportedOption {
             layer: self.owner.layer.clone(),
-            class: self.owner.class.clone(),
+            class: self.owner.class.into(),
             option: self.trail.to_string(),
             value: self.show(),
             reason,
@@ -251,17 +271,17 @@ impl<'a> Json<'a> {
 
 /// An object that is being taken apart.
 pub(super) struct Fields<'a> {
-    map: &'a Map<String, Value>,
-    owner: Rc<Owner>,
+    map: &'a Object<'a>,
+    owner: Rc<Owner<'a>>,
     outer: &'a str,
-    taken: RefCell<BTreeSet<&'static str>>,
+    taken: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Fields<'a> {
     /// A value, which may be null; nothing if it is absent.
     pub(super) fn take(&self, key: &'static str) -> Option<Json<'a>> {
         let value = self.map.get(key)?;
-        self.taken.borrow_mut().insert(key);
+        self.taken.borrow_mut().push(key);
         let trail = Trail { outer: self.outer, key, index: None };
         Some(Json { value, owner: Rc::clone(&self.owner), trail })
     }
@@ -272,7 +292,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn has(&self, key: &'static str) -> bool {
-        self.map.contains_key(key)
+        self.map.get(key).is_some()
     }
 
     pub(super) fn flag(&self, key: &'static str) -> Found<bool> {
@@ -321,7 +341,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An option of which one value is supported, if it is there.
-    pub(super) fn only(&self, key: &'static str, supported: &Value, reason: &'static str) -> Found<()> {
+    pub(super) fn only(&self, key: &'static str, supported: &serde_json::Value, reason: &'static str) -> Found<()> {
         self.take(key).map_or(Ok(()), |json| json.only(supported, reason))
     }
 
@@ -344,7 +364,7 @@ impl<'a> Fields<'a> {
         self.loose(keys, "a whole number or null", |json| json.is_null() || json.integer().is_ok())
     }
 
-    pub(super) fn owner(&self) -> &Owner {
+    pub(super) fn owner(&self) -> &Owner<'a> {
         &self.owner
     }
 
@@ -361,11 +381,11 @@ impl<'a> Fields<'a> {
     /// Checks that everything has been taken.
     fn finish(&self) -> Found<()> {
         let taken = self.taken.borrow();
-        match self.map.keys().find(|key| !taken.contains(key.as_str())) {
+        match self.map.iter().find(|(key, _)| !taken.contains(key)) {
             None => Ok(()),
-            Some(key) => Err(Problem::UnknownOption {
+            Some((key, _)) => Err(Problem::UnknownOption {
                 layer: self.owner.layer.clone(),
-                class: self.owner.class.clone(),
+                class: self.owner.class.into(),
                 option: Trail { outer: self.outer, key, index: None }.to_string(),
             }),
         }

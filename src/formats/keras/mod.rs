@@ -33,12 +33,11 @@ mod take_out;
 mod unsupported;
 #[cfg(doc)]
 pub mod untrusted_files;
+mod value;
 mod version;
 mod weights;
 
 use std::path::Path;
-
-use serde_json::Value;
 
 pub use self::file::File;
 pub use self::options::Options;
@@ -48,7 +47,8 @@ use self::classes::Reader;
 use self::container::Parts;
 use self::description::Described;
 use self::identity::FOREIGN;
-use self::json::Json;
+use self::json::{DTypes, Json};
+use self::value::Value;
 use self::version::Version;
 use self::weights::{Layout, ModelPlace, Place, Weights, list};
 use super::error::Found;
@@ -89,7 +89,7 @@ pub fn load_weights<T: Float>(path: impl AsRef<Path>, layer: &mut dyn Layer<T>) 
 /// A file taken apart.
 struct Contents<'a> {
     version: Version,
-    model: Value,
+    model: Value<'a>,
     weights: Weights<'a>,
     layout: Layout,
     legacy: bool,
@@ -119,7 +119,7 @@ impl<'a> Contents<'a> {
             let root = legacy_root(file)?;
             let top = file.find(root)?.unwrap_or(file.root());
             let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
-            let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_str);
+            let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_text);
             let layout = weights.layout(text)?;
             return Ok(Contents { version, model, weights, layout, legacy, options });
         }
@@ -151,9 +151,9 @@ impl<'a> Contents<'a> {
         })
     }
 
-    /// Whether any layer is of this type.
-    fn has_dtype(&self, dtype: &str) -> bool {
-        Json::root(&self.model).mentions_dtype(dtype)
+    /// The types that layers are of.
+    fn dtypes(&self) -> DTypes {
+        Json::root(&self.model).dtypes()
     }
 
     fn reader(&self) -> Reader<'_, 'a> {
@@ -161,8 +161,7 @@ impl<'a> Contents<'a> {
             version: self.version,
             weights: Some(&self.weights),
             options: self.options,
-            has_float64: self.has_dtype("float64"),
-            has_float32: self.has_dtype("float32"),
+            dtypes: self.dtypes(),
             layout: self.layout,
         }
     }

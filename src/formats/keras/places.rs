@@ -11,8 +11,10 @@ use crate::layers::summary::snake_case;
 /// The names of groups by class, counted; each class with how many numbers it takes.
 pub(super) fn groups<'c>(classes: impl IntoIterator<Item = (&'c str, usize)>) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    // Many layers are of few classes.
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let name = |(class, numbers)| {
-        let name = snake_case(class);
+        let name = names.entry(class).or_insert_with(|| snake_case(class)).clone();
         let count = counts.entry(name.clone()).or_default();
         let own = *count;
         *count += numbers;

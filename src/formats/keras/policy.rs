@@ -1,6 +1,7 @@
 //! Types of numbers: what a layer's or an input's dtype says, and whether that can be computed.
 
 use super::Options;
+use super::json::DTypes;
 
 /// The policies that compute with 16 bits, whatever they store.
 const HALF: [&str; 4] = ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"];
@@ -11,15 +12,15 @@ const WIDEN: &str = "there is no arithmetic of 16 bits here: read it with keras:
 const MIXED: &str =
     "the model has layers of float32 and of float64; set one dtype for all of them in Python and save it again";
 
-/// Checks that a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no
-/// silent loss of 64. `has` tells whether any layer of the file computes in f32, and any in f64.
-pub(super) fn check<T>(policy: &str, has: [bool; 2], options: &Options) -> Result<(), &'static str> {
+/// Checks that a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no silent loss
+/// of 64. `has`: those that layers of the file compute in.
+pub(super) fn check<T>(policy: &str, has: DTypes, options: &Options) -> Result<(), &'static str> {
     let double = size_of::<T>() == 8;
     match policy {
-        "float32" if double && has[1] => Err(MIXED),
+        "float32" if double && has.float64 => Err(MIXED),
         "float32" => Ok(()),
         "float64" if double => Ok(()),
-        "float64" if has[0] => Err(MIXED),
+        "float64" if has.float32 => Err(MIXED),
         "float64" => Err("load the model as f64"),
         half if HALF.contains(&half) && options.half_as_f32 => check::<T>("float32", has, options),
         half if HALF.contains(&half) => Err(WIDEN),

@@ -1,8 +1,9 @@
 //! Which Keras wrote a file, and what its words mean.
 
-use serde_json::Value;
+use serde_json::Number;
 
 use super::json::Json;
+use super::value::Value;
 use crate::activation::Activation;
 use crate::error::Error;
 use crate::formats::error::{Found, Problem};
@@ -46,12 +47,12 @@ impl Version {
 
     /// By what stands beside a description, or in it, which is brought into plain form. Keras can do without
     /// `metadata.json`, and the text that `to_json()`
-    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras
-    /// 2 has do.
-    pub(super) fn of(metadata: Option<&Value>, model: &mut Value) -> Found<Self> {
+    /// of Keras 2 gives says the version itself: that is taken out of it. Where nothing says it, words that only Keras 2
+    /// has do.
+    pub(super) fn of(metadata: Option<&Value<'_>>, model: &mut Value<'_>) -> Found<Self> {
         plain_numbers(model);
         let mut own = None;
-        if let Some(object) = model.as_object_mut() {
+        if let Value::Object(object) = model {
             own = object.remove("keras_version");
             object.remove("backend");
         }
@@ -83,29 +84,31 @@ impl Version {
 }
 
 /// Numbers of numpy's as plain ones: `{"class_name": "__numpy__", "config": {"value": 0.5, "dtype": "float32"}}`.
-fn plain_numbers(value: &mut Value) {
+fn plain_numbers(value: &mut Value<'_>) {
     let number = (|| {
         let object = value.as_object().filter(|object| object.len() == 2)?;
         let config = object.get("config")?.as_object().filter(|config| config.len() == 2)?;
-        let numpy = object.get("class_name")? == "__numpy__";
-        let dtype = config.get("dtype")?.as_str().filter(|_| numpy)?;
+        let numpy = object.get("class_name")?.as_text() == Some("__numpy__");
+        let dtype = config.get("dtype")?.as_text().filter(|_| numpy)?;
         cast(config.get("value")?, dtype)
     })();
     match (number, value) {
         (Some(number), value) => *value = number,
         (None, Value::Object(map)) => map.values_mut().for_each(plain_numbers),
-        (None, Value::Array(list)) => list.iter_mut().for_each(plain_numbers),
+        (None, Value::List(list)) => list.iter_mut().for_each(plain_numbers),
         _ => {}
     }
 }
 
-/// A number as `numpy.array(value, dtype)` has it, which cuts off what an integer can't hold; nothing if it is beyond
-/// the type's range, or if the type isn't known.
-fn cast(value: &Value, dtype: &str) -> Option<Value> {
-    let given = value.as_f64().or_else(|| value.as_bool().map(|flag| f64::from(u8::from(flag))))?;
-    let float = |number: f64| Value::from(number);
+/// A number as `numpy.array(value, dtype)` has it, which cuts off what an integer can't hold; nothing if it is beyond the
+/// type's range, or if the type isn't known.
+fn cast(value: &Value<'_>, dtype: &str) -> Option<Value<'static>> {
+    let number = value.as_number();
+    let flag = || value.as_bool().map(|flag| f64::from(u8::from(flag)));
+    let given = number.and_then(Number::as_f64).or_else(flag)?;
+    let float = |number: f64| Number::from_f64(number).map_or(Value::Null, Value::Number);
     let integer = |bits: u32, signed: bool| {
-        let whole = match (value.as_i64(), value.as_u64()) {
+        let whole = match (number.and_then(Number::as_i64), number.and_then(Number::as_u64)) {
             (Some(whole), _) => i128::from(whole),
             (_, Some(whole)) => i128::from(whole),
             _ => given.trunc() as i128,
@@ -115,7 +118,8 @@ fn cast(value: &Value, dtype: &str) -> Option<Value> {
             false => (0, (1_i128 << bits) - 1),
         };
         let whole = Some(whole).filter(|whole| (least..=most).contains(whole))?;
-        u64::try_from(whole).map(Value::from).or_else(|_| i64::try_from(whole).map(Value::from)).ok()
+        let number = u64::try_from(whole).map(Number::from).or_else(|_| i64::try_from(whole).map(Number::from));
+        number.map(Value::Number).ok()
     };
     let narrow = given as f32;
     // Of the shorter floats what they hold exactly, subnormal numbers aside.
@@ -130,7 +134,7 @@ fn cast(value: &Value, dtype: &str) -> Option<Value> {
         "float32" => Some(narrow).filter(|narrow| narrow.is_finite()).map(|narrow| float(narrow.into())),
         "float16" => exact(0x1fff, -14..=15),
         "bfloat16" => exact(0xffff, -126..=127),
-        "bool" => Some((given != 0.0).into()),
+        "bool" => Some(Value::Bool(given != 0.0)),
         _ => {
             let (signed, bits) = dtype
                 .strip_prefix("int")
@@ -144,13 +148,13 @@ fn cast(value: &Value, dtype: &str) -> Option<Value> {
     }
 }
 
-fn has_words_of_keras_2(value: &Value) -> bool {
+fn has_words_of_keras_2(value: &Value<'_>) -> bool {
     match value {
         Value::Object(map) => {
-            ["batch_input_shape", "time_major"].iter().any(|word| map.contains_key(*word))
-                || map.values().any(has_words_of_keras_2)
+            ["batch_input_shape", "time_major"].iter().any(|word| map.get(word).is_some())
+                || map.iter().any(|(_, value)| has_words_of_keras_2(value))
         }
-        Value::Array(list) => list.iter().any(has_words_of_keras_2),
+        Value::List(list) => list.iter().any(has_words_of_keras_2),
         _ => false,
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use ndarray::ArrayD;
 
 use super::Options;
+use super::description::join;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::{Hdf5, Object};
@@ -125,8 +126,7 @@ impl<'q> Place<'q> {
     /// Something inside: a cell, a wrapped layer.
     pub(super) fn child(&self, name: &str) -> Place<'q> {
         match self {
-            Place::Group(path) if path.is_empty() => Place::Group(name.into()),
-            Place::Group(path) => Place::Group(format!("{path}/{name}")),
+            Place::Group(path) => Place::Group(join(path, name)),
             Place::Queue(queue) => Place::Queue(queue),
         }
     }
@@ -162,63 +162,65 @@ impl<'a> Weights<'a> {
         place: &Place<'_>,
         names: &[&'static str],
     ) -> Found<Vec<Weight<T>>> {
-        let mut weights = Vec::new();
         match place {
-            Place::Group(path) => {
-                let path = format!("{path}/vars");
-                let missing = |tensor: String, i: usize| Problem::MissingTensor {
-                    layer: layer.into(),
-                    weight: names.get(i).copied().unwrap_or_default().into(),
-                    tensor,
-                };
-                let group = match self.file.find(&path)? {
-                    None if names.is_empty() => return Ok(weights),
-                    found => found.ok_or_else(|| missing(format!("{path}/0"), 0))?,
-                };
-                let members = self.file.members(group)?;
-                for (i, name) in names.iter().enumerate() {
-                    let index = i.to_string();
-                    let tensor = format!("{path}/{index}");
-                    let object = members.iter().find(|(member, _)| *member == index).map(|(_, object)| *object);
-                    let object = object.ok_or_else(|| missing(tensor.clone(), i))?;
-                    weights.push(Weight { name, array: self.array(layer, &tensor, object)?, tensor });
-                }
-                if members.len() != names.len() {
-                    return Err(Problem::TensorNames {
-                        layer: layer.into(),
-                        expected: (0..names.len()).map(|i| i.to_string()).collect(),
-                        found: members.iter().map(|(name, _)| (*name).into()).collect(),
-                    });
-                }
-            }
-            Place::Queue(queue) => {
-                for name in names {
-                    let path = queue.take().ok_or_else(|| Problem::MissingTensor {
-                        layer: layer.into(),
-                        weight: (*name).into(),
-                        tensor: format!("{}: weight_names[{}]", queue.layer, queue.tensors.len()),
-                    })?;
-                    let last = path.rsplit('/').next().unwrap_or(path);
-                    let last = last.split(':').next().unwrap_or(last);
-                    // Cells of Keras 1 had other names; a suffix tells weights of one name apart.
-                    if last != *name && !last.strip_prefix(name).is_some_and(|rest| rest.starts_with('_')) {
-                        return Err(Problem::TensorNames {
-                            layer: layer.into(),
-                            expected: names.iter().map(|name| (*name).into()).collect(),
-                            found: vec![path.into()],
-                        });
-                    }
-                    let object = self.file.find(path)?;
-                    let object = object.ok_or_else(|| Problem::MissingTensor {
-                        layer: layer.into(),
-                        weight: (*name).into(),
-                        tensor: path.into(),
-                    })?;
-                    weights.push(Weight { name, array: self.array(layer, path, object)?, tensor: path.into() });
-                }
-            }
+            Place::Group(path) => self.read_group(layer, &format!("{path}/vars"), names),
+            Place::Queue(queue) => names.iter().map(|&name| self.read_next(layer, queue, name, names)).collect(),
+        }
+    }
+
+    /// The weights of a group: tensors named by number.
+    fn read_group<T: Float>(&self, layer: &str, path: &str, names: &[&'static str]) -> Found<Vec<Weight<T>>> {
+        let missing = |tensor: String, i: usize| Problem::MissingTensor {
+            layer: layer.into(),
+            weight: names.get(i).copied().unwrap_or_default().into(),
+            tensor,
+        };
+        let mut weights = Vec::new();
+        let group = match self.file.find(path)? {
+            None if names.is_empty() => return Ok(weights),
+            found => found.ok_or_else(|| missing(format!("{path}/0"), 0))?,
+        };
+        let members = self.file.members(group)?;
+        for (i, name) in names.iter().enumerate() {
+            let index = i.to_string();
+            let tensor = format!("{path}/{index}");
+            let object = members.iter().find(|(member, _)| *member == index).map(|(_, object)| *object);
+            let object = object.ok_or_else(|| missing(tensor.clone(), i))?;
+            weights.push(Weight { name, array: self.array(layer, &tensor, object)?, tensor });
+        }
+        if members.len() != names.len() {
+            return Err(Problem::TensorNames {
+                layer: layer.into(),
+                expected: (0..names.len()).map(|i| i.to_string()).collect(),
+                found: members.iter().map(|(name, _)| (*name).into()).collect(),
+            });
         }
         Ok(weights)
+    }
+
+    /// The weight of this name, which must be the queue's next.
+    fn read_next<T: Float>(
+        &self,
+        layer: &str,
+        queue: &Queue,
+        name: &'static str,
+        names: &[&'static str],
+    ) -> Found<Weight<T>> {
+        let missing = |tensor: String| Problem::MissingTensor { layer: layer.into(), weight: name.into(), tensor };
+        let path =
+            queue.take().ok_or_else(|| missing(format!("{}: weight_names[{}]", queue.layer, queue.tensors.len())))?;
+        let last = path.rsplit('/').next().unwrap_or(path);
+        let last = last.split(':').next().unwrap_or(last);
+        // Cells of Keras 1 had other names; a suffix tells weights of one name apart.
+        if last != name && !last.strip_prefix(name).is_some_and(|rest| rest.starts_with('_')) {
+            return Err(Problem::TensorNames {
+                layer: layer.into(),
+                expected: names.iter().map(|name| (*name).into()).collect(),
+                found: vec![path.into()],
+            });
+        }
+        let object = self.file.find(path)?.ok_or_else(|| missing(path.into()))?;
+        Ok(Weight { name, array: self.array(layer, path, object)?, tensor: path.into() })
     }
 
     fn array<T: Float>(&self, layer: &str, path: &str, object: Object) -> Found<ArrayD<T>> {

@@ -41,7 +41,7 @@
 //! | `nn.GRU`, `nn.GRUCell` | [`gru`](super::File::gru), [`gru_cell`](super::File::gru_cell): a [`Gru`](crate::Gru) with `reset_after` |
 //! | `num_layers=2` | a [`Stacked`](crate::Stacked) of two layers, `0/..` and `1/..` |
 //! | `bidirectional=True` | a [`Bidirectional`](crate::Bidirectional), `forward/..` and `backward/..`, side by side |
-//! | `proj_size=3` | [`projection_units`](crate::Builder::projection_units) |
+//! | `proj_size=3` | [`projection_units`](crate::builder::Builder::projection_units) |
 //! | `nn.Linear(4, 5)` | [`linear`](super::File::linear): a [`Dense`](crate::Dense) |
 //! | `nn.Embedding(10, 3)` | [`embedding`](super::File::embedding): an [`Embedding`](crate::Embedding). `padding_idx` masks nothing, as in PyTorch |
 //! | `nn.LayerNorm(4)` | [`layer_norm`](super::File::layer_norm), with `eps` 1e-5 unless [`epsilon`](crate::ops::LayerNormalization::epsilon) says otherwise |

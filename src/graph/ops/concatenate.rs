@@ -139,26 +139,26 @@ impl Concatenate {
             let axis = if beside { Axis(0) } else { Axis(at) };
             let mut own = made.flags.slice_axis_mut(axis, Slice::from(steps.clone()));
             start = steps.end;
-            let join = |to: &mut bool, real: bool| *to = if all { *to && real } else { *to || real };
+            let join = |to: &mut bool, live: bool| *to = if all { *to && live } else { *to || live };
             match mask {
                 None => own.iter_mut().for_each(|to| join(to, true)),
                 // A step is what its features are.
                 Some(mask) if mask.flags.ndim() == rank => {
                     let lanes = mask.flags.lanes(Axis(rank - 1));
                     for (to, lane) in own.iter_mut().zip(lanes) {
-                        join(to, if all { lane.iter().all(|&real| real) } else { lane.iter().any(|&real| real) });
+                        join(to, if all { lane.iter().all(|&live| live) } else { lane.iter().any(|&live| live) });
                     }
                 }
                 Some(mask) => {
                     let wide = mask.flags.broadcast(own.raw_dim()).ok_or_else(misfit)?;
-                    own.iter_mut().zip(&wide).for_each(|(to, &real)| join(to, real));
+                    own.iter_mut().zip(&wide).for_each(|(to, &live)| join(to, live));
                 }
             }
         }
         Ok(())
     }
 
-    /// Each mask with the features of its input, joined like the inputs; a step is real if any feature is (Keras 3), or
+    /// Each mask with the features of its input, joined like the inputs; a step is live if any feature is (Keras 3), or
     /// if all are (Keras 2, where a mask counts as one feature).
     fn mask<T: Float>(&self, inputs: &[&Tensor<T>]) -> Result<Option<Mask>> {
         if self.masks == MaskRule::None || inputs.iter().all(|input| input.mask.is_none()) {

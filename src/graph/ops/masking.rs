@@ -11,7 +11,7 @@ use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
 
-/// The steps that differ from this value in any feature are real; the others are read as zeros.
+/// The steps that differ from this value in any feature are live; the others are read as zeros.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Masking<T>(pub(crate) T);
 
@@ -34,8 +34,8 @@ impl<T: Float> Operation<T> for Masking<T> {
         let last = Axis(x.ndim().saturating_sub(1));
         let mask = x.map_axis(last, |step| step.iter().any(|&value| value != self.0));
         let mut x = x.to_owned();
-        for (mut step, &real) in x.lanes_mut(last).into_iter().zip(&mask) {
-            if !real {
+        for (mut step, &live) in x.lanes_mut(last).into_iter().zip(&mask) {
+            if !live {
                 step.fill(T::zero());
             }
         }

@@ -117,10 +117,10 @@ pub(crate) enum MergeOp {
 /// What joining tensors does about their masks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MaskRule {
-    /// Keras 3: a step is real where any of the masks says so, and merging layers replace the elements of masked ones:
+    /// Keras 3: a step is live where any of the masks says so, and merging layers replace the elements of masked ones:
     /// see [`without_masked`].
     Any,
-    /// Keras 2: a step is real where all of the masks say so; elements stay what they are.
+    /// Keras 2: a step is live where all of the masks say so; elements stay what they are.
     All,
     /// An operation outside of layers: no mask comes out.
     None,

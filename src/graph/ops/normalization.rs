@@ -69,6 +69,7 @@ impl<T: Float> BatchNormalization<T> {
     }
 
     /// The number that is added to the variance.
+    #[must_use]
     pub fn epsilon(mut self, epsilon: f64) -> Self {
         if let Statistics::Moving(moving) = &mut self.0.statistics {
             moving.epsilon = T::from_f64(epsilon);

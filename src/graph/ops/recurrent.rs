@@ -14,7 +14,9 @@ use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 use crate::layers::Layer;
-use crate::runner::run::{Run, check_input, produce};
+use crate::runner::check::check_input;
+use crate::runner::execute::produce;
+use crate::runner::run::Run;
 use crate::state::State;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 

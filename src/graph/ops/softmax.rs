@@ -46,15 +46,15 @@ impl Softmax {
         // Keras's large negative number.
         let low = T::from_f64(-1e9);
         match self.masks {
-            SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { low }),
-            SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &real| *x += if real { T::zero() } else { low }),
+            SoftmaxMask::Replaces => x.zip_mut_with(mask, |x, &live| *x = if live { *x } else { low }),
+            SoftmaxMask::Adds => x.zip_mut_with(mask, |x, &live| *x += if live { T::zero() } else { low }),
         }
     }
 
     /// Makes zeros of them, once all is done.
     fn clear<T: Float>(&self, mut x: ArrayViewMutD<'_, T>, mask: &ArrayViewD<'_, bool>) {
         if self.masks == SoftmaxMask::Replaces {
-            x.zip_mut_with(mask, |x, &real| *x = if real { *x } else { T::zero() });
+            x.zip_mut_with(mask, |x, &live| *x = if live { *x } else { T::zero() });
         }
     }
 }

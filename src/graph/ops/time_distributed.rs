@@ -20,7 +20,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 ///
 /// It reads the mask of each step, if it reads masks. The mask of the input goes on with the output; in Keras 2 the one
 /// that the inner operation makes does, (batch, timesteps, ..), and if it makes none, whether anything in a step is
-/// real.
+/// live.
 #[derive(Debug, Clone)]
 pub(crate) struct TimeDistributed<T: Float>(pub(crate) Op<T>);
 

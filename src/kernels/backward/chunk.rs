@@ -17,7 +17,7 @@ pub(crate) struct BackwardChunk<'a, T> {
     pub recurrent_rows: &'a [usize],
     pub x: Rows<'a, T>,
     pub prev: Rows<'a, T>,
-    pub saved: Rows<'a, T>,
+    pub tape: Rows<'a, T>,
     pub dz: Rows<'a, T>,
 }
 
@@ -91,7 +91,7 @@ impl<T: Element> ChunkWork<'_, T> {
                 let (operand, rows) = match product.operand {
                     Operand::X => (call.x, call.rows),
                     Operand::H => (call.prev.columns(0..units), call.recurrent_rows),
-                    Operand::ResetH => (call.saved.columns(3 * units..4 * units), call.recurrent_rows),
+                    Operand::ResetH => (call.tape.columns(3 * units..4 * units), call.recurrent_rows),
                 };
                 dispatch(isa, Outer { operand, dz, rows, skip: from - at, sums: own });
             }
@@ -161,14 +161,14 @@ mod tests {
         let (input_size, units, count) = (7, 21, 9);
         let numbers = |len: usize, seed: f32| -> Vec<f32> { (0..len).map(|i| (i as f32 * seed).sin()).collect() };
         let (x, prev) = (numbers(count * input_size, 0.7), numbers(count * units, 1.3));
-        let (saved, dz) = (numbers(count * 4 * units, 0.9), numbers(count * 4 * units, 2.1));
+        let (tape, dz) = (numbers(count * 4 * units, 0.9), numbers(count * 4 * units, 2.1));
         let rows: Vec<usize> = (0..count).collect();
         let call = BackwardChunk {
             rows: &rows,
             recurrent_rows: &rows[2..],
             x: Rows::packed(&x, input_size),
             prev: Rows::packed(&prev, units),
-            saved: Rows::packed(&saved, 4 * units),
+            tape: Rows::packed(&tape, 4 * units),
             dz: Rows::packed(&dz, 4 * units),
         };
         for isa in Isa::available() {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! begin:        R^T and K^T are packed, as the matrices of products
-//! per step:     dz = derivatives(d_next, what the step left)           elementwise, in `slopes`
+//! per step:     dz = derivatives(d_next, the step's tape)            elementwise, in `slopes`
 //!               d_prev = (direct part) + dz R^T,  dx += dz K^T         products, like a dense layer's
 //! per chunk     dK += x^T dz,  dR += h^T dz,  db += sum of dz          outer products, in `outer`
 //! of steps:
@@ -16,12 +16,12 @@
 //! ```text
 //!                    dz                  of the kernel's columns     of the recurrent kernel's columns (operand)
 //! SimpleRNN          h                   h                           h (h)
-//! LSTM               i f c o             i f c o                     i f c o (h)
-//! GRU, reset after   n z r m             n z r                       z r m (h)
-//! GRU, reset before  z r n               z r n                       z r (h), n (r h)
+//! LSTM               i f g o             i f g o                     i f g o (h)
+//! GRU, reset after   g z r m             g z r                       z r m (h)
+//! GRU, reset before  z r g               z r g                       z r (h), g (r h)
 //! ```
 //!
-//! With the reset after the product, the candidate's two parts have gradients of their own: n that of `x K`, m that of
+//! With the reset after the product, the candidate's two parts have gradients of their own: g that of `x K`, m that of
 //! `h R`; in this order both products find what they need side by side.
 
 mod chunk;

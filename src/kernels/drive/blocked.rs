@@ -137,10 +137,10 @@ impl<T: Element, U: Unit<G>, const G: usize> Kernel for Recorded<'_, '_, T, U, G
     fn run<A: Arch>(self, arch: A) {
         let Recorded { weights, call, .. } = self;
         let units = weights.matrix.units();
-        let saved = call.saved.as_mut().expect("recording was asked for");
+        let tape = call.tape.as_mut().expect("recording was asked for");
         let operands = Operands::new(&weights.matrix, call.input, 0, call.prev.columns(0..units));
         let states = States::<T, U, G> { units, prev: call.prev, next: call.next.reborrow(), unit: PhantomData };
-        let mut epilogue = RecordedStates { states, saved: saved.reborrow() };
+        let mut epilogue = RecordedStates { states, tape: tape.reborrow() };
         sums::<A, T, _, U, G>(arch, weights, &operands, call.rows, call.odd_step, &mut epilogue);
     }
 }
@@ -148,7 +148,7 @@ impl<T: Element, U: Unit<G>, const G: usize> Kernel for Recorded<'_, '_, T, U, G
 /// Takes the sums of a tile to the states, and to the tape what the backward pass needs.
 struct RecordedStates<'a, T, U, const G: usize> {
     states: States<'a, T, U, G>,
-    saved: RowsMut<'a, T>,
+    tape: RowsMut<'a, T>,
 }
 
 impl<T: Element, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, T, U, G> {
@@ -159,10 +159,10 @@ impl<T: Element, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, 
             let mut few = V::splat(T::zero()).array();
             let prev = V::view(self.states.prev_tile(row, unit), &mut few);
             let sums = [z[0][i], z[1][i], z[2][i], z[3][i]];
-            let (state, tape) = step_and_tape_of_lines::<A, T, V, U, G>(sums, prev);
+            let (state, parts) = step_and_tape_of_lines::<A, T, V, U, G>(sums, prev);
             self.states.store::<V>(row, unit, state);
-            for (part, saved) in tape.into_iter().zip(self.saved.row_mut(row).chunks_exact_mut(units)) {
-                V::of(part).store(&mut saved[unit..]);
+            for (part, tape) in parts.into_iter().zip(self.tape.row_mut(row).chunks_exact_mut(units)) {
+                V::of(part).store(&mut tape[unit..]);
             }
         }
     }
@@ -170,7 +170,7 @@ impl<T: Element, U: Unit<G>, const G: usize> Epilogue<T> for RecordedStates<'_, 
     #[inline(always)]
     fn prefetch(&self, group: &Group, rows: &[usize]) {
         let (units, unit) = (self.states.units, group.z / G);
-        prefetch_tile(&self.saved, units, unit, rows);
+        prefetch_tile(&self.tape, units, unit, rows);
         prefetch_tile(&self.states.next, units, unit, rows);
     }
 }
@@ -216,8 +216,8 @@ impl<T: Element, U: Unit<G>, const G: usize> Kernel for Unfused<'_, '_, T, U, G>
                 let (prev, next) = (&call.prev.row(row)[last..last + units], call.next.row_mut(row));
                 U::tape_of_row(arch, z, units, activations);
                 U::state_of_row(arch, z, prev, next, activations);
-                if let Some(saved) = &mut call.saved {
-                    saved.row_mut(row)[..width].copy_from_slice(z);
+                if let Some(tape) = &mut call.tape {
+                    tape.row_mut(row)[..width].copy_from_slice(z);
                 }
             }
         }

@@ -66,7 +66,7 @@ impl<T: Element> SimpleRnnKernel<T> {
 
     /// The elements that backward needs of each row and step, beyond the states: none.
     #[cfg(test)]
-    pub(crate) fn saved_len(&self) -> usize {
+    pub(crate) fn tape_len(&self) -> usize {
         0
     }
 

@@ -65,8 +65,8 @@ impl<T: Element> GruKernel<T> {
     }
 
     /// The elements that the backward pass needs of each row and step.
-    pub(crate) fn saved_len(&self) -> usize {
-        either!(self, inner => inner.saved_len())
+    pub(crate) fn tape_len(&self) -> usize {
+        either!(self, inner => inner.tape_len())
     }
 
     /// The scratch that a step of at most `rows` rows needs.

@@ -112,7 +112,7 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     }
 
     /// The elements that the backward pass needs of each row and step.
-    pub(crate) fn saved_len(&self) -> usize {
+    pub(crate) fn tape_len(&self) -> usize {
         SUMS * self.weights.matrix.units()
     }
 
@@ -161,7 +161,7 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
             dispatch(isa.narrow(), Reference::<T, U, G>::new(weights, self.input_size, call));
         } else if !call.activations().are_default() {
             dispatch(isa, Unfused::<T, U, G>::new(weights, call));
-        } else if call.saved.is_some() {
+        } else if call.tape.is_some() {
             dispatch(isa, Recorded::<T, U, G>::new(weights, call));
         } else {
             dispatch(isa, Fused::<T, U, G>::new(weights, call));

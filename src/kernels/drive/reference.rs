@@ -1,8 +1,7 @@
 //! The specification: a step as plain loops over one row, any activation, dropout, all that training saves. Here that
 //! of the cells whose gates are the lines of a tile; what it computes of a unit, and the others, stand in `units`.
 //!
-//! Every other kernel gives the bits of this one. It also runs itself: where dropout masks are given, and for
-//! activations that need a whole row.
+//! Every other kernel gives the bits of this one. It also runs itself, where dropout masks are given.
 //!
 //! Sums are those of `specified`.
 
@@ -60,14 +59,14 @@ impl<T: Element, U: Unit<G>, const G: usize> Kernel for Reference<'_, '_, T, U, 
                     }
                 }
             }
-            if !default || call.saved.is_some() {
+            if !default || call.tape.is_some() {
                 U::tape_of_row(arch, z, units, activations);
             }
             if !default {
                 U::state_of_row(arch, z, prev, next, activations);
             }
-            if let Some(saved) = &mut call.saved {
-                saved.row_mut(row)[..SUMS * units].copy_from_slice(z);
+            if let Some(tape) = &mut call.tape {
+                tape.row_mut(row)[..SUMS * units].copy_from_slice(z);
             }
         }
     }

@@ -93,11 +93,11 @@ impl<T: Element> AnyKernel<T> {
         }
     }
 
-    pub fn saved_len(&self) -> usize {
+    pub fn tape_len(&self) -> usize {
         match self {
-            AnyKernel::SimpleRnn(k) => k.saved_len(),
-            AnyKernel::Lstm(k) => k.saved_len(),
-            AnyKernel::Gru(k) => k.saved_len(),
+            AnyKernel::SimpleRnn(k) => k.tape_len(),
+            AnyKernel::Lstm(k) => k.tape_len(),
+            AnyKernel::Gru(k) => k.tape_len(),
         }
     }
 
@@ -140,7 +140,7 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome<T> {
     pub state: Vec<T>,
-    pub saved: Vec<T>,
+    pub tape: Vec<T>,
 }
 
 /// How to run a kernel. None of it may change a bit.
@@ -152,7 +152,7 @@ pub struct How {
     pub gap: usize,
     pub projected: bool,
     pub odd_step: bool,
-    pub saved: bool,
+    pub tape: bool,
     /// Run the specification: it is what runs where dropout is asked for, without masks too.
     pub reference: bool,
     /// Fills the scratch and what will be written.
@@ -161,7 +161,7 @@ pub struct How {
 
 impl Default for How {
     fn default() -> Self {
-        How { rows: None, gap: 0, projected: false, odd_step: false, saved: false, reference: false, dirt: f64::NAN }
+        How { rows: None, gap: 0, projected: false, odd_step: false, tape: false, reference: false, dirt: f64::NAN }
     }
 }
 
@@ -215,7 +215,7 @@ impl Case {
 
     /// The oracle's outcome.
     pub fn naive(&self) -> Outcome<f64> {
-        let mut outcome = Outcome { state: Vec::new(), saved: Vec::new() };
+        let mut outcome = Outcome { state: Vec::new(), tape: Vec::new() };
         let (units, width) = (self.weights.units, self.state_width());
         for row in 0..self.batch {
             let part = |v: &'_ Vec<f64>| -> std::ops::Range<usize> {
@@ -229,15 +229,15 @@ impl Case {
             match self.cell {
                 Cell::SimpleRnn => outcome.state.extend(naive::simple_rnn(w, x, h, a)),
                 Cell::Lstm => {
-                    let (h, c, saved) = naive::lstm(w, x, h, &state[units..], a, r);
+                    let (h, c, tape) = naive::lstm(w, x, h, &state[units..], a, r);
                     outcome.state.extend(h);
                     outcome.state.extend(c);
-                    outcome.saved.extend(saved);
+                    outcome.tape.extend(tape);
                 }
                 Cell::GruAfter | Cell::GruBefore => {
-                    let (h, saved) = naive::gru(w, self.cell == Cell::GruAfter, x, h, a, r);
+                    let (h, tape) = naive::gru(w, self.cell == Cell::GruAfter, x, h, a, r);
                     outcome.state.extend(h);
-                    outcome.saved.extend(saved);
+                    outcome.tape.extend(tape);
                 }
             }
         }
@@ -266,7 +266,7 @@ impl Case {
             values.chunks(width + how.gap).flat_map(|row| row[..width].iter().copied()).collect()
         };
         let all: Vec<usize> = (0..self.batch).collect();
-        let (inputs, width, saved_len) = (self.weights.input_size, self.state_width(), kernel.saved_len());
+        let (inputs, width, tape_len) = (self.weights.input_size, self.state_width(), kernel.tape_len());
         let (x, state) = (spread(&self.x, inputs), spread(&self.state, width));
         let input_mask = self.input_mask.as_ref().map(|m| spread(m, m.len() / self.batch));
         let recurrent_mask = self.recurrent_mask.as_ref().map(|m| spread(m, m.len() / self.batch));
@@ -283,7 +283,7 @@ impl Case {
         let z_len = kernel.projected_len();
         let mut projected = vec![dirt; self.batch * (z_len + how.gap)];
         let mut next = vec![dirt; self.batch * (width + how.gap)];
-        let mut saved = vec![dirt; self.batch * (saved_len + how.gap)];
+        let mut tape = vec![dirt; self.batch * (tape_len + how.gap)];
         let mut scratch = vec![dirt; kernel.scratch_len(self.batch)];
         if how.projected {
             kernel.project(self.batch, x, RowsMut::new(&mut projected, 0, z_len + how.gap, z_len));
@@ -297,15 +297,15 @@ impl Case {
             },
             prev: Rows::new(&state, 0, width + how.gap, width),
             next: RowsMut::new(&mut next, 0, width + how.gap, width),
-            saved: how.saved.then(|| RowsMut::new(&mut saved, 0, saved_len + how.gap, saved_len)),
+            tape: how.tape.then(|| RowsMut::new(&mut tape, 0, tape_len + how.gap, tape_len)),
             dropout,
             scratch: &mut scratch,
             odd_step: how.odd_step,
             activation: &self.activation,
             recurrent_activation: &self.recurrent_activation,
         });
-        let saved = if how.saved { gather(&saved, saved_len) } else { Vec::new() };
-        Outcome { state: gather(&next, width), saved }
+        let tape = if how.tape { gather(&tape, tape_len) } else { Vec::new() };
+        Outcome { state: gather(&next, width), tape }
     }
 }
 

@@ -50,7 +50,6 @@ pub fn activate(activation: &Activation, values: &mut [f64]) {
             let sum: f64 = values.iter().sum();
             values.iter_mut().for_each(|v| *v /= sum);
         }
-        #[allow(unreachable_patterns)] // until branch `math` is merged
         other => panic!("no naive form of {other:?}"),
     }
 }
@@ -64,7 +63,7 @@ pub fn simple_rnn(w: &Weights, x: Operand, h: Operand, activation: &Activation) 
     next
 }
 
-/// `h` and `c` after the step, and the gates i, f, c, o.
+/// `h` and `c` after the step, and the gates i, f, g, o.
 pub fn lstm(
     w: &Weights,
     x: Operand,

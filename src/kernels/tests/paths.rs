@@ -20,7 +20,7 @@ fn same_bits<T: Element>(case: &Case) {
                 How { odd_step: true, ..How::default() },
                 How { projected: true, ..How::default() },
                 How { projected: true, odd_step: true, ..gap.clone() },
-                How { saved: true, ..gap },
+                How { tape: true, ..gap },
             ] {
                 let outcome: Outcome<T> = case.run(isa, &how);
                 let what = (isa, &how, case.cell, case.weights.input_size, case.weights.units, case.batch);

@@ -19,12 +19,12 @@ fn agrees<T: Element>(tolerance: f64) {
                         case.input_mask = None;
                     }
                     let expected = if projected { case.naive() } else { expected.clone() };
-                    let how = How { saved: true, projected, ..How::default() };
+                    let how = How { tape: true, projected, ..How::default() };
                     for isa in Isa::available() {
                         let outcome = case.run::<T>(isa, &how);
                         assert_close(&outcome.state, &expected.state, tolerance, &(isa, &case));
-                        if !outcome.saved.is_empty() {
-                            assert_close(&outcome.saved, &expected.saved, tolerance, &(isa, &case));
+                        if !outcome.tape.is_empty() {
+                            assert_close(&outcome.tape, &expected.tape, tolerance, &(isa, &case));
                         }
                     }
                 }

@@ -1,7 +1,7 @@
 //! The GRU with the reset after the product (Keras's `reset_after`).
 //!
 //! ```text
-//! z, r = recurrent_activation(sums)                    gates z, r, h; of h the two parts x K + b and h R + b' are apart
+//! z, r = recurrent_activation(sums)                    gates z, r, g; of g the two parts x K + b and h R + b' are apart
 //! g = activation(x + r h)                              x, h: those parts
 //! h' = z h + (1 - z) g
 //! ```
@@ -63,14 +63,14 @@ impl Unit<3> for GruAfter {
     #[inline(always)]
     fn slopes<T: Element>([z, r, g, m]: [T; SUMS], h: T, _next_h: T, [d, _]: [T; 2]) -> ([T; SUMS], T) {
         let one = T::one();
-        let dn = d * (one - z) * (one - g * g);
+        let dg = d * (one - z) * (one - g * g);
         let dz = d * (h - g) * (z * (one - z));
-        let dr = dn * m * (r * (one - r));
-        ([dn, dz, dr, dn * r], d * z)
+        let dr = dg * m * (r * (one - r));
+        ([dg, dz, dr, dg * r], d * z)
     }
 }
 
-/// A row of dz is n, z, r, m: the candidate's two parts have gradients of their own, n that of `x K`, m that of `h R`;
+/// A row of dz is g, z, r, m: the candidate's two parts have gradients of their own, g that of `x K`, m that of `h R`;
 /// in this order both products find what they need side by side.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 3,
@@ -81,7 +81,7 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     mixes_h: true,
 };
 
-/// `dn = activation'(..) dh' (1 - z)`, `dz = dh' (h - g)`, `dr = dn m`, `dm = dn r`, `dh = dh' z`.
+/// `dg = activation'(..) dh' (1 - z)`, `dz = dh' (h - g)`, `dr = dg m`, `dm = dg r`, `dh = dh' z`.
 #[inline(always)]
 pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     if call.activations().are_default() {
@@ -89,19 +89,19 @@ pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut Back
     }
     let Activations { candidate, gates } = call.activations();
     for &row in call.rows {
-        let [z, r, g, m] = parts(call.saved.row(row), units);
+        let [z, r, g, m] = parts(call.tape.row(row), units);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[..units];
-        let [dn, dz, dr, dm] = parts_mut(call.dz.row_mut(row), units);
+        let [dg, dz, dr, dm] = parts_mut(call.dz.row_mut(row), units);
         for u in 0..units {
-            dn[u] = d_next[u] * (T::one() - z[u]);
+            dg[u] = d_next[u] * (T::one() - z[u]);
             dz[u] = d_next[u] * (h[u] - g[u]);
             d_prev[u] = d_next[u] * z[u];
         }
-        activate_backward(arch.isa(), candidate, g, g, dn);
+        activate_backward(arch.isa(), candidate, g, g, dg);
         for u in 0..units {
-            dr[u] = dn[u] * m[u];
-            dm[u] = dn[u] * r[u];
+            dr[u] = dg[u] * m[u];
+            dm[u] = dg[u] * r[u];
         }
         activate_backward(arch.isa(), gates, z, z, dz);
         activate_backward(arch.isa(), gates, r, r, dr);

@@ -22,7 +22,7 @@ use crate::strided::Rows;
 /// The gates, in Keras's order.
 const Z: usize = 0;
 const R: usize = 1;
-const H: usize = 2;
+const G: usize = 2;
 
 /// `r h` of a GRU's unit without `reset_after`.
 #[inline(always)]
@@ -30,7 +30,7 @@ pub(in crate::kernels) fn reset<A: Arch, T: Element>(r: T, prev: T) -> T {
     prev / one_plus_exp_minus::<A, T>(r)
 }
 
-/// `z, r = recurrent_activation(..)`, `n = activation(x + (r h) R)`, `h = z h + (1 - z) n`: z and r in one matrix, the
+/// `z, r = recurrent_activation(..)`, `g = activation(x + (r h) R)`, `h = z h + (1 - z) g`: z and r in one matrix, the
 /// candidate in another, for which a projected row holds the two z rows one after the other.
 #[inline(always)]
 pub(in crate::kernels) fn reference<A: Arch, T: Element>(
@@ -46,7 +46,7 @@ pub(in crate::kernels) fn reference<A: Arch, T: Element>(
         let (x, h) = (input_row(call, row), state_row(call, units, row));
         let (z, rest) = call.scratch.split_at_mut(units);
         let (r, rest) = rest.split_at_mut(units);
-        let (n, rest) = rest.split_at_mut(units);
+        let (g, rest) = rest.split_at_mut(units);
         let rh = &mut rest[..units];
         for u in 0..units {
             z[u] = preactivation::<A, T>(gates, input_size, Z, u, &x, &h);
@@ -55,14 +55,14 @@ pub(in crate::kernels) fn reference<A: Arch, T: Element>(
         if default {
             for u in 0..units {
                 z[u] = formulas::sigmoid::<A, T>(z[u]);
-                rh[u] = reset::<A, T>(r[u], h.get(H, u));
+                rh[u] = reset::<A, T>(r[u], h.get(G, u));
                 r[u] = formulas::sigmoid::<A, T>(r[u]);
             }
         } else {
             apply::<A, T>(arch, call.recurrent_activation, z);
             apply::<A, T>(arch, call.recurrent_activation, r);
             for (u, rh) in rh.iter_mut().enumerate() {
-                *rh = r[u] * h.get(H, u);
+                *rh = r[u] * h.get(G, u);
             }
         }
         let x = match x {
@@ -70,28 +70,28 @@ pub(in crate::kernels) fn reference<A: Arch, T: Element>(
             raw => raw,
         };
         let rh = Operand::plain(rh);
-        for (u, n) in n.iter_mut().enumerate() {
-            let sum = input_part::<A, T>(candidate, 0, u, &x, H);
-            *n = add_products::<A, T>(sum, candidate.column(0, u).skip(input_size), &rh, 0);
+        for (u, g) in g.iter_mut().enumerate() {
+            let sum = input_part::<A, T>(candidate, 0, u, &x, G);
+            *g = add_products::<A, T>(sum, candidate.column(0, u).skip(input_size), &rh, 0);
         }
         if default {
-            for n in n.iter_mut() {
-                *n = formulas::tanh::<A, T>(*n);
+            for g in g.iter_mut() {
+                *g = formulas::tanh::<A, T>(*g);
             }
         } else {
-            apply::<A, T>(arch, call.activation, n);
+            apply::<A, T>(arch, call.activation, g);
         }
         let (prev, next) = (&call.prev.row(row)[..units], call.next.row_mut(row));
         for u in 0..units {
-            next[u] = formulas::mix::<A, T>(z[u], prev[u], n[u]);
+            next[u] = formulas::mix::<A, T>(z[u], prev[u], g[u]);
         }
-        if let Some(saved) = &mut call.saved {
-            saved.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
+        if let Some(tape) = &mut call.tape {
+            tape.row_mut(row)[..4 * units].copy_from_slice(&call.scratch[..4 * units]);
         }
     }
 }
 
-/// A row of dz is z, r, n.
+/// A row of dz is z, r, g.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 3,
     parts: 3,
@@ -101,22 +101,22 @@ pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     mixes_h: true,
 };
 
-/// Parts z and n; r waits for `q = dn Rh^T`.
+/// Parts z and g; r waits for `q = dg Rg^T`.
 #[inline(always)]
 pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut BackwardStep<'_, T>) {
     for &row in call.rows {
-        let saved = &call.saved.row(row)[..3 * units];
-        let (z, g) = (&saved[..units], &saved[2 * units..]);
+        let tape = &call.tape.row(row)[..3 * units];
+        let (z, g) = (&tape[..units], &tape[2 * units..]);
         let (h, d_next) = (&call.prev.row(row)[..units], &call.d_next.row(row)[..units]);
         let d_prev = &mut call.d_prev.row_mut(row)[..units];
-        let (dzr, dn) = call.dz.row_mut(row).split_at_mut(2 * units);
-        let (dz, dn) = (&mut dzr[..units], &mut dn[..units]);
+        let (dzr, dg) = call.dz.row_mut(row).split_at_mut(2 * units);
+        let (dz, dg) = (&mut dzr[..units], &mut dg[..units]);
         for u in 0..units {
-            dn[u] = d_next[u] * (T::one() - z[u]);
+            dg[u] = d_next[u] * (T::one() - z[u]);
             dz[u] = d_next[u] * (h[u] - g[u]);
             d_prev[u] = d_next[u] * z[u];
         }
-        activate_backward(arch.isa(), call.activation, g, g, dn);
+        activate_backward(arch.isa(), call.activation, g, g, dg);
         activate_backward(arch.isa(), call.recurrent_activation, z, z, dz);
     }
 }
@@ -135,7 +135,7 @@ impl<T: Element> Kernel for Reset<'_, '_, T> {
         let Reset { units, call, q } = self;
         for &row in call.rows {
             let (q, h) = (&q.row(row)[..units], &call.prev.row(row)[..units]);
-            let r = &call.saved.row(row)[units..][..units];
+            let r = &call.tape.row(row)[units..][..units];
             let (d_prev, dr) = (&mut call.d_prev.row_mut(row)[..units], &mut call.dz.row_mut(row)[units..][..units]);
             for u in 0..units {
                 dr[u] = q[u] * h[u];

@@ -1,7 +1,7 @@
 //! The LSTM.
 //!
 //! ```text
-//! i, f, o = recurrent_activation(sums),  g = activation(sum)        gates i, f, c (its activation is g), o
+//! i, f, o = recurrent_activation(sums),  g = activation(sum)        gates i, f, g, o
 //! c' = f c + i g
 //! h' = o activation(c')
 //! ```
@@ -86,7 +86,7 @@ impl Unit<4> for Lstm {
     }
 }
 
-/// A row of dz is i, f, c, o.
+/// A row of dz is i, f, g, o.
 pub(super) const GRADIENTS: GradientLayout = GradientLayout {
     gates: 4,
     parts: 4,
@@ -104,7 +104,7 @@ pub(super) fn slopes<A: Arch, T: Element>(arch: A, units: usize, call: &mut Back
     }
     let Activations { candidate, gates } = call.activations();
     for &row in call.rows {
-        let [i, f, g, o] = parts(call.saved.row(row), units);
+        let [i, f, g, o] = parts(call.tape.row(row), units);
         let (prev_c, next_c) = (&call.prev.row(row)[units..][..units], &call.next.row(row)[units..][..units]);
         let (d_h, d_c) = call.d_next.row(row).split_at(units);
         let d_c = &d_c[..units];

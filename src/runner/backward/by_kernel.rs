@@ -110,14 +110,14 @@ impl<'a, T: Float> ByKernel<'a, T> {
 
 impl<T: Float> BackwardPath<T> for ByKernel<'_, T> {
     fn step(&mut self, step: StepBack<'_, '_, T>, gradients: &mut WeightGradients<'_, T>) -> Result<()> {
-        let StepBack { batch, rows, cut, x, states, saved, d_next, upstream, d_prev, d_input, time, .. } = step;
+        let StepBack { batch, rows, cut, x, states, tape, d_next, upstream, d_prev, d_input, time, .. } = step;
         let (first, slot) = (step.step * batch, step.step % self.steps);
         if !rows.is_empty() {
             let call = BackwardStep {
                 rows,
                 prev: states.skip(first),
                 next: states.skip(first + batch),
-                saved: saved.skip(first),
+                tape: tape.skip(first),
                 d_next,
                 upstream,
                 d_prev,
@@ -146,7 +146,7 @@ impl<T: Float> BackwardPath<T> for ByKernel<'_, T> {
                 recurrent_rows: &self.rows.recurrent,
                 x: x.skip(first),
                 prev: states.skip(first),
-                saved: saved.skip(first),
+                tape: tape.skip(first),
                 dz: self.dz.as_rows(),
             };
             threads::chunk(self.kernel.chunk(call));

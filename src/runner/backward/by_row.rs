@@ -7,7 +7,7 @@ use crate::buffers::take;
 use crate::cells::{BackwardRows, Cell, FusedCell};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
-use crate::runner::recurrence::Recurrence;
+use crate::runner::forward::Recurrence;
 use crate::strided::{Rows, RowsMut};
 
 pub(super) struct ByRow<'a, C: Cell> {
@@ -54,7 +54,7 @@ impl<C: Cell> BackwardPath<C::Elem> for ByRow<'_, C> {
             x: step.x.skip(first),
             prev: step.states.skip(first),
             next: step.states.skip(first + step.batch),
-            tape: step.saved.skip(first),
+            tape: step.tape.skip(first),
             dropout: self.dropout,
             d_next: d_next.as_rows(),
             d_prev: step.d_prev,

@@ -1,4 +1,4 @@
-//! Back in time: the loop of [`recurrence`](super::recurrence) from its last step to its first.
+//! Back in time: the loop of [`forward`](super::forward) from its last step to its first.
 //!
 //! ```text
 //! for step in (0..timesteps).rev():
@@ -22,8 +22,8 @@ pub(crate) use by_kernel::ChunkRows;
 use by_row::ByRow;
 pub(crate) use call::backward;
 
+use super::forward::Recurrence;
 use super::pass::BackwardPass;
-use super::recurrence::Recurrence;
 use super::scratch::Scratch;
 use super::sequence::SequenceMut;
 use super::tape::Node;
@@ -35,7 +35,7 @@ use crate::gradients::WeightGradients;
 use crate::kernels::backward::Upstream;
 use crate::memory::MemoryNeeds;
 use crate::runner::memory::{CallBack, Held};
-use crate::strided::{Rows, RowsMut};
+use crate::strided::{Rows, RowsMut, copy_rows};
 
 /// One step in its backward pass: what both ways read and write.
 struct StepBack<'a, 'p, T> {
@@ -47,10 +47,10 @@ struct StepBack<'a, 'p, T> {
     rows: &'a [usize],
     /// Which rows were reset before the step.
     cut: &'a [bool],
-    /// All steps' features, states and what was left: [step][row].
+    /// All steps' features, states and tapes: [step][row].
     x: Rows<'a, T>,
     states: Rows<'a, T>,
-    saved: Rows<'a, T>,
+    tape: Rows<'a, T>,
     d_next: RowsMut<'a, T>,
     /// What is still to be added to the gradient of the outputs, in `d_next`.
     upstream: Option<Upstream<'a, T>>,
@@ -117,20 +117,16 @@ impl<C: Cell> Recurrence<'_, C> {
         scratch: &mut Scratch<C::Elem>,
         way: &mut impl BackwardPath<C::Elem>,
     ) -> Result<()> {
-        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, mut d_initial, mut gradients } = pass;
+        let BackwardPass { d_sequence, flipped, d_last, d_state, mut d_input, d_initial, mut gradients } = pass;
         let (batch, timesteps, width) = (node.batch, node.timesteps, self.state_width);
         let (first, second) = scratch.state.take(2 * batch * width).split_at_mut(batch * width);
-        let (mut d_next, mut d_prev) = (RowsMut::packed(first, width), RowsMut::packed(second, width));
-        let mut d_repeated = RowsMut::packed(take(&mut scratch.carry, batch * self.output.len()), self.output.len());
-
-        for row in 0..batch {
-            d_next.row_mut(row).copy_from_slice(d_state.row(row));
-            let ends_in_zeros = node.zero_last && timesteps > 0 && !node.is_live(timesteps - 1, row);
-            match d_last {
-                Some(d_last) if !ends_in_zeros => d_repeated.row_mut(row).copy_from_slice(d_last.row(row)),
-                _ => d_repeated.row_mut(row).fill(C::Elem::default()),
-            }
-        }
+        let d_repeated = take(&mut scratch.carry, batch * self.output.len());
+        let mut between = Between {
+            d_next: RowsMut::packed(first, width),
+            d_prev: RowsMut::packed(second, width),
+            d_repeated: RowsMut::packed(d_repeated, self.output.len()),
+        };
+        between.begin(node, d_state, d_last);
         let all_live = node.live.iter().all(|&live| live);
         for step in (0..timesteps).rev() {
             let d_outputs_of = |step| d_sequence.map(|all| all.at(if flipped { timesteps - 1 - step } else { step }));
@@ -142,37 +138,10 @@ impl<C: Cell> Recurrence<'_, C> {
                 .map(|(here, earlier)| Upstream { here, earlier });
             scratch.rows.clear();
             scratch.rows.reserve_exact(batch);
-            for row in 0..batch {
-                let d_repeated = d_repeated.row_mut(row);
-                if node.is_live(step, row) {
-                    scratch.rows.push(row);
-                    if upstream.is_some() {
-                        continue;
-                    }
-                    if let Some(d_outputs) = d_outputs {
-                        add(d_repeated, d_outputs.row(row));
-                    }
-                    add(&mut d_next.row_mut(row)[self.output.clone()], d_repeated);
-                    d_repeated.fill(C::Elem::default());
-                } else {
-                    d_prev.row_mut(row).copy_from_slice(d_next.row(row));
-                    match d_outputs {
-                        Some(d_outputs) if !node.zero_sequence => add(d_repeated, d_outputs.row(row)),
-                        _ => {}
-                    }
-                    if node.zero_last {
-                        d_repeated.fill(C::Elem::default());
-                    }
-                }
-            }
-            // A row that was reset went on from the initial state; what stands there is the one before.
+            self.collect(node, step, d_outputs, upstream.is_some(), &mut between, &mut scratch.rows);
             let kept = take(&mut scratch.cut, batch * width);
+            self.initial_where_cut(node, step, kept);
             let cut = &node.cut[step * batch..][..batch];
-            for row in (0..batch).filter(|&row| cut[row]) {
-                let prev = &mut node.states[(step * batch + row) * width..][..width];
-                kept[row * width..][..width].copy_from_slice(prev);
-                self.cell.initial_state(prev);
-            }
             let call = StepBack {
                 step,
                 time: if self.go_backwards { timesteps - 1 - step } else { step },
@@ -181,24 +150,91 @@ impl<C: Cell> Recurrence<'_, C> {
                 cut,
                 x: Rows::packed(&node.x, self.cell.input_size()),
                 states: Rows::packed(&node.states, width),
-                saved: Rows::packed(&node.saved, self.cell.tape_len()),
-                d_next: d_next.reborrow(),
+                tape: Rows::packed(&node.tape, self.cell.tape_len()),
+                d_next: between.d_next.reborrow(),
                 upstream,
-                d_prev: d_prev.reborrow(),
+                d_prev: between.d_prev.reborrow(),
                 d_input: d_input.as_mut(),
             };
             way.step(call, &mut gradients)?;
             for row in (0..batch).filter(|&row| cut[row]) {
                 node.states[(step * batch + row) * width..][..width].copy_from_slice(&kept[row * width..][..width]);
-                d_prev.row_mut(row).fill(C::Elem::default());
-                d_repeated.row_mut(row).fill(C::Elem::default());
+                between.d_prev.row_mut(row).fill(C::Elem::default());
+                between.d_repeated.row_mut(row).fill(C::Elem::default());
             }
-            std::mem::swap(&mut d_next, &mut d_prev);
+            std::mem::swap(&mut between.d_next, &mut between.d_prev);
         }
-        for row in 0..batch {
-            d_initial.row_mut(row).copy_from_slice(d_next.row(row));
-        }
+        copy_rows(batch, between.d_next.as_rows(), d_initial);
         Ok(())
+    }
+
+    /// Adds the gradient of a step's outputs, unless it is `left` to the cell's part, and lists the rows that are live;
+    /// what is masked passes its gradients on.
+    #[inline(always)] // each of the two ways has the loop to itself
+    fn collect(
+        &self,
+        node: &Node<C::Elem>,
+        step: usize,
+        d_outputs: Option<Rows<'_, C::Elem>>,
+        left: bool,
+        between: &mut Between<'_, C::Elem>,
+        rows: &mut Vec<usize>,
+    ) {
+        for row in 0..node.batch {
+            let d_repeated = between.d_repeated.row_mut(row);
+            if node.is_live(step, row) {
+                rows.push(row);
+                if left {
+                    continue;
+                }
+                if let Some(d_outputs) = d_outputs {
+                    add(d_repeated, d_outputs.row(row));
+                }
+                add(&mut between.d_next.row_mut(row)[self.output.clone()], d_repeated);
+                d_repeated.fill(C::Elem::default());
+            } else {
+                between.d_prev.row_mut(row).copy_from_slice(between.d_next.row(row));
+                match d_outputs {
+                    Some(d_outputs) if !node.zero_sequence => add(d_repeated, d_outputs.row(row)),
+                    _ => {}
+                }
+                if node.zero_last {
+                    d_repeated.fill(C::Elem::default());
+                }
+            }
+        }
+    }
+
+    /// A row that was reset went on from the initial state; what stands there is the one before, which goes to `kept`.
+    #[inline(always)]
+    fn initial_where_cut(&self, node: &mut Node<C::Elem>, step: usize, kept: &mut [C::Elem]) {
+        let (batch, width) = (node.batch, self.state_width);
+        for row in (0..batch).filter(|&row| node.cut[step * batch + row]) {
+            let prev = &mut node.states[(step * batch + row) * width..][..width];
+            kept[row * width..][..width].copy_from_slice(prev);
+            self.cell.initial_state(prev);
+        }
+    }
+}
+
+/// The gradients that go from a step to the one before it.
+struct Between<'a, T> {
+    d_next: RowsMut<'a, T>,
+    d_prev: RowsMut<'a, T>,
+    d_repeated: RowsMut<'a, T>,
+}
+
+impl<T: Float> Between<'_, T> {
+    /// Those after the last step.
+    fn begin(&mut self, node: &Node<T>, d_state: Rows<'_, T>, d_last: Option<Rows<'_, T>>) {
+        for row in 0..node.batch {
+            self.d_next.row_mut(row).copy_from_slice(d_state.row(row));
+            let ends_in_zeros = node.zero_last && node.timesteps > 0 && !node.is_live(node.timesteps - 1, row);
+            match d_last {
+                Some(d_last) if !ends_in_zeros => self.d_repeated.row_mut(row).copy_from_slice(d_last.row(row)),
+                _ => self.d_repeated.row_mut(row).fill(T::default()),
+            }
+        }
     }
 }
 

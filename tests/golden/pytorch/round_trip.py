@@ -1,4 +1,4 @@
-"""PyTorch takes what this crate has written: `round_trip.py FOLDER` after `cargo test --test pytorch_written`.
+"""PyTorch takes what this crate has written: `round_trip.py FOLDER` after `cargo test --all-features --test files pytorch`.
 
 FOLDER, `target/tmp`, holds the modules of cases.safetensors as they were read and written again. Each is loaded in strict
 mode into a module made anew, and must compute what the first one computed. The files' hashes are kept: a test compares.

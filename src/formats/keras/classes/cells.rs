@@ -156,7 +156,7 @@ fn built_in<T: Float>(
     if kind.is_cudnn() && !reading.is_keras2() {
         return Err(Problem::UnsupportedClass {
             layer: reading.path().into(),
-            class: reading.fields.owner().class.clone(),
+            class: reading.fields.owner().class.into(),
             hint: "Keras 3 has LSTM and GRU instead",
         });
     }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use super::Options;
 use super::description::Described;
-use super::json::{Fields, Json};
+use super::json::{DTypes, Fields, Json};
 use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
@@ -176,10 +176,8 @@ pub(super) struct Reader<'r, 'a> {
     pub(super) version: Version,
     pub(super) weights: Option<&'r Weights<'a>>,
     pub(super) options: &'r Options,
-    /// Whether any layer of the file computes in f64.
-    pub(super) has_float64: bool,
-    /// Whether any layer computes in f32; an input's dtype is none.
-    pub(super) has_float32: bool,
+    /// The types that layers of the file compute in.
+    pub(super) dtypes: DTypes,
     pub(super) layout: Layout,
 }
 

@@ -85,8 +85,7 @@ impl Reader<'_, '_> {
             true => Some(dtype.text("a type's name")?),
             false => policy_of(dtype)?,
         };
-        let hint = match policy.map(|name| policy::check::<T>(name, [self.has_float32, self.has_float64], self.options))
-        {
+        let hint = match policy.map(|name| policy::check::<T>(name, self.dtypes, self.options)) {
             Some(Ok(())) => return Ok(()),
             Some(Err(hint)) => hint,
             None => "it is quantized; save the model as it is before quantize() is called",

@@ -5,7 +5,7 @@ mod order;
 mod parts;
 mod reference;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use self::node::Node;
 use self::reference::{Reference, keys, references};
@@ -22,15 +22,15 @@ use crate::graph::assembly::{Assembly, Most, Refusal};
 use crate::graph::{CallSpec, InputKind, Model};
 
 /// Builds the graph call by call.
-struct Graph<'r, 'a, T: Float> {
+struct Graph<'r, 'a, 'm, T: Float> {
     reader: &'r Reader<'r, 'a>,
     path: String,
     depth: usize,
     assembly: Assembly<T>,
     /// The names of the parts.
-    names: BTreeSet<String>,
+    names: HashSet<&'m str>,
     /// The numbers of the tensors.
-    known: BTreeMap<Reference, usize>,
+    known: HashMap<Reference<'m>, usize>,
 }
 
 impl Reader<'_, '_> {
@@ -57,8 +57,8 @@ impl Reader<'_, '_> {
             reader: self,
             path: model.path().into(),
             depth,
-            names: BTreeSet::new(),
-            known: BTreeMap::new(),
+            names: HashSet::new(),
+            known: HashMap::new(),
             assembly: self
                 .assembly(described.name.unwrap_or(if sequential { "sequential" } else { "model" }), sequential),
         };
@@ -91,20 +91,20 @@ const BUILT: &str =
     "the shape of the input (in Python: begin with keras.Input, or call the model once, and save it again)";
 
 /// The error for a tensor that is not there.
-fn missing(layer: &str, reference: &Reference) -> Problem {
+fn missing(layer: &str, reference: &Reference<'_>) -> Problem {
     let Reference { layer: name, node, index } = reference;
     Problem::Reference { layer: layer.into(), reference: format!("{name}[{node}][{index}]") }
 }
 
-impl<T: Float> Graph<'_, '_, T> {
+impl<'m, T: Float> Graph<'_, '_, 'm, T> {
     fn path_of(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
     fn sequential(
         &mut self,
-        model: &Described<'_>,
-        described: &DescribedModel<'_>,
+        model: &Described<'m>,
+        described: &DescribedModel<'m>,
         groups: &[Place<'static>],
         place: &ModelPlace<'_>,
     ) -> Found<Vec<usize>> {
@@ -161,7 +161,7 @@ impl<T: Float> Graph<'_, '_, T> {
             expected: BUILT.into(),
             found: "nothing".into(),
         })?;
-        let through_f32 = first.class() != "Embedding" && size_of::<T>() == 8 && self.reader.has_float64;
+        let through_f32 = first.class() != "Embedding" && size_of::<T>() == 8 && self.reader.dtypes.float64;
         let part = self.assembly.add_input_layer("input");
         let input = self.assembly.add_input("input".into(), shape, InputKind::Float { through_f32 }, part);
         input.map_err(|refusal| self.refused(part, refusal))
@@ -169,13 +169,13 @@ impl<T: Float> Graph<'_, '_, T> {
 
     fn functional(
         &mut self,
-        model: &Described<'_>,
-        described: &DescribedModel<'_>,
+        model: &Described<'m>,
+        described: &DescribedModel<'m>,
         groups: &[Place<'static>],
         place: &ModelPlace<'_>,
     ) -> Found<(Vec<usize>, Vec<String>)> {
         let layers = &described.layers;
-        let structure = |json: &Option<Json<'_>>, option: &str| match json {
+        let structure = |json: &Option<Json<'m>>, option: &str| match json {
             Some(json) => references(json),
             None => Err(Problem::Config {
                 layer: model.path().into(),
@@ -189,10 +189,9 @@ impl<T: Float> Graph<'_, '_, T> {
         let mut nodes = self.nodes(layers)?;
         let offsets = self.offsets(layers, &nodes, &outputs);
         for reference in nodes.iter_mut().flatten().flat_map(Node::references_mut) {
-            let layer = reference.layer.clone();
-            rebase(reference, &offsets.inner).ok_or_else(|| missing(&self.path_of(&layer), reference))?;
+            rebase(reference, &offsets.inner).ok_or_else(|| missing(&self.path_of(reference.layer), reference))?;
         }
-        let mut parts = BTreeMap::new();
+        let mut parts = HashMap::new();
         for (at, (layer, group)) in layers.iter().zip(groups).enumerate() {
             let constant = nodes[at].first().and_then(|node| node.constant);
             let part = self.add_part(layer, group, place, constant)?;
@@ -203,7 +202,7 @@ impl<T: Float> Graph<'_, '_, T> {
         self.add_calls(layers, &nodes)?;
         let mut tensors = Vec::new();
         for mut reference in outputs {
-            let stated = reference.clone();
+            let stated = reference;
             let tensor = rebase(&mut reference, &offsets.outer).and_then(|()| self.known.get(&reference).copied());
             tensors.push(tensor.ok_or_else(|| missing(&self.path_of("output_layers"), &stated))?);
         }
@@ -211,8 +210,8 @@ impl<T: Float> Graph<'_, '_, T> {
     }
 
     /// The calls of each layer.
-    fn nodes(&self, layers: &[Described<'_>]) -> Found<Vec<Vec<Node>>> {
-        let mut nodes: Vec<Vec<Node>> = Vec::new();
+    fn nodes(&self, layers: &[Described<'m>]) -> Found<Vec<Vec<Node<'m>>>> {
+        let mut nodes: Vec<Vec<Node<'m>>> = Vec::new();
         let mut total = 0_usize;
         for layer in layers {
             let own = Node::all(layer)?;
@@ -234,13 +233,13 @@ impl<T: Float> Graph<'_, '_, T> {
         &mut self,
         model: &Described<'_>,
         layers: &[Described<'_>],
-        parts: &BTreeMap<&str, usize>,
-        inputs: Vec<Reference>,
+        parts: &HashMap<&str, usize>,
+        inputs: Vec<Reference<'m>>,
         keys: Vec<String>,
     ) -> Found<()> {
         let mut keys = keys.into_iter();
         for reference in inputs {
-            let at = parts.get(reference.layer.as_str()).copied().filter(|&at| layers[at].is_input());
+            let at = parts.get(reference.layer).copied().filter(|&at| layers[at].is_input());
             // An input has one node with one tensor.
             let at = at.filter(|_| reference.node == 0 && reference.index == 0);
             let at = at.ok_or_else(|| missing(&join(model.path(), "input_layers"), &reference))?;
@@ -259,21 +258,21 @@ impl<T: Float> Graph<'_, '_, T> {
     ///
     /// In Keras 2 such a model has a node of its own before those of the calls, which the file leaves out; in Keras 3
     /// that holds for `output_layers` only.
-    fn offsets(&self, layers: &[Described<'_>], nodes: &[Vec<Node>], outputs: &[Reference]) -> Offsets {
+    fn offsets(&self, layers: &[Described<'m>], nodes: &[Vec<Node<'m>>], outputs: &[Reference<'m>]) -> Offsets<'m> {
         let mut offsets = Offsets::default();
-        let mut least: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut least: HashMap<&str, usize> = HashMap::new();
         for reference in nodes.iter().flatten().flat_map(Node::references).chain(outputs) {
-            let least = least.entry(&reference.layer).or_insert(reference.node);
+            let least = least.entry(reference.layer).or_insert(reference.node);
             *least = reference.node.min(*least);
         }
         for layer in layers.iter().filter(|layer| layer.is_model()) {
             if self.reader.version == Version::Keras3 {
                 if !layer.is_sequential() {
-                    offsets.outer.insert(layer.name.into(), 1);
+                    offsets.outer.insert(layer.name, 1);
                 }
             } else if least.get(layer.name).is_some_and(|&least| least > 0) {
-                offsets.inner.insert(layer.name.into(), 1);
-                offsets.outer.insert(layer.name.into(), 1);
+                offsets.inner.insert(layer.name, 1);
+                offsets.outer.insert(layer.name, 1);
             }
         }
         offsets
@@ -293,14 +292,14 @@ impl<T: Float> Graph<'_, '_, T> {
 }
 
 #[derive(Debug, Default)]
-struct Offsets {
-    inner: BTreeMap<String, usize>,
-    outer: BTreeMap<String, usize>,
+struct Offsets<'m> {
+    inner: BTreeMap<&'m str, usize>,
+    outer: BTreeMap<&'m str, usize>,
 }
 
 /// Counts a node from its model's first call; nothing if it would be before that.
-fn rebase(reference: &mut Reference, offsets: &BTreeMap<String, usize>) -> Option<()> {
-    if let Some(offset) = offsets.get(&reference.layer) {
+fn rebase(reference: &mut Reference<'_>, offsets: &BTreeMap<&str, usize>) -> Option<()> {
+    if let Some(offset) = offsets.get(reference.layer) {
         reference.node = reference.node.checked_sub(*offset)?;
     }
     Some(())

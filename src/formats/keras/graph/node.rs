@@ -8,10 +8,10 @@ use crate::formats::error::{Found, Problem};
 
 /// A call of a layer, as the configuration has it.
 #[derive(Debug, Default)]
-pub(super) struct Node {
-    pub(super) inputs: Vec<Reference>,
-    pub(super) masks: Vec<Option<Reference>>,
-    pub(super) initial_state: Vec<Reference>,
+pub(super) struct Node<'a> {
+    pub(super) inputs: Vec<Reference<'a>>,
+    pub(super) masks: Vec<Option<Reference<'a>>>,
+    pub(super) initial_state: Vec<Reference<'a>>,
     /// A number among the inputs, which `NotEqual` compares with.
     pub(super) constant: Option<f64>,
 }
@@ -19,9 +19,9 @@ pub(super) struct Node {
 /// What a call describes its tensors as, for messages.
 const CALLS: &str = "calls on tensors of layers";
 
-impl Node {
+impl<'a> Node<'a> {
     /// All calls of a layer.
-    pub(super) fn all(layer: &Described<'_>) -> Found<Vec<Node>> {
+    pub(super) fn all(layer: &Described<'a>) -> Found<Vec<Self>> {
         let Some(calls) = &layer.calls else { return Ok(vec![]) };
         let arguments = if layer.is_model() { ARGUMENTS_OF_A_MODEL } else { Class::<f32>::of(layer)?.arguments };
         let calls = calls.list("a list of calls")?;
@@ -32,11 +32,11 @@ impl Node {
     }
 
     /// All tensors that it waits for.
-    pub(super) fn references(&self) -> impl Iterator<Item = &Reference> {
+    pub(super) fn references(&self) -> impl Iterator<Item = &Reference<'a>> {
         self.inputs.iter().chain(self.masks.iter().flatten()).chain(&self.initial_state)
     }
 
-    pub(super) fn references_mut(&mut self) -> impl Iterator<Item = &mut Reference> {
+    pub(super) fn references_mut(&mut self) -> impl Iterator<Item = &mut Reference<'a>> {
         self.inputs.iter_mut().chain(self.masks.iter_mut().flatten()).chain(&mut self.initial_state)
     }
 }
@@ -50,11 +50,11 @@ struct Call<'c, 'a> {
     given: Vec<&'a str>,
     /// Whether it is in the form of Keras 2, which writes `constants`, inputs of a cell besides the sequence, too.
     old: bool,
-    node: Node,
+    node: Node<'a>,
 }
 
 impl<'a> Call<'_, 'a> {
-    fn read(mut self, call: &Json<'a>) -> Found<Node> {
+    fn read(mut self, call: &Json<'a>) -> Found<Node<'a>> {
         if call.is_object() {
             self.keras3(call)?;
         } else {

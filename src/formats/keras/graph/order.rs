@@ -1,6 +1,6 @@
 //! The order in which the calls of a graph can be done: each after those that it reads from.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::super::description::Described;
 use super::node::Node;
@@ -16,15 +16,15 @@ type At = (usize, usize);
 /// Calls that wait for others.
 struct Queue<'l> {
     /// The calls that wait for one, by its layer's name and number.
-    waiting: BTreeMap<(&'l str, usize), Vec<At>>,
+    waiting: HashMap<(&'l str, usize), Vec<At>>,
     /// For how many calls each still waits.
-    counts: BTreeMap<At, usize>,
+    counts: HashMap<At, usize>,
     ready: VecDeque<At>,
 }
 
-impl<T: Float> Graph<'_, '_, T> {
+impl<'m, T: Float> Graph<'_, '_, 'm, T> {
     /// Adds the calls in order.
-    pub(super) fn add_calls(&mut self, layers: &[Described<'_>], nodes: &[Vec<Node>]) -> Found<()> {
+    pub(super) fn add_calls(&mut self, layers: &[Described<'m>], nodes: &[Vec<Node<'m>>]) -> Found<()> {
         let mut queue = self.queue_of_calls(layers, nodes)?;
         let mut done = 0;
         while let Some((part, index)) = queue.ready.pop_front() {
@@ -33,7 +33,7 @@ impl<T: Float> Graph<'_, '_, T> {
             let call = self.call(layer, part, &nodes[part][index])?;
             let outputs = self.add_call(index, call)?;
             for (output, tensor) in outputs.into_iter().enumerate() {
-                self.known.insert(Reference { layer: layer.name.into(), node: index, index: output }, tensor);
+                self.known.insert(Reference { layer: layer.name, node: index, index: output }, tensor);
             }
             for after in queue.waiting.remove(&(layer.name, index)).into_iter().flatten() {
                 if let Some(count) = queue.counts.get_mut(&after) {
@@ -58,19 +58,21 @@ impl<T: Float> Graph<'_, '_, T> {
         self.assembly.add_call(node, call).map_err(|refusal| self.refused(part, refusal))
     }
 
-    fn queue_of_calls<'l>(&self, layers: &[Described<'l>], nodes: &'l [Vec<Node>]) -> Found<Queue<'l>> {
-        let mut queue = Queue { waiting: BTreeMap::new(), counts: BTreeMap::new(), ready: VecDeque::new() };
-        let there: BTreeMap<&str, usize> =
+    fn queue_of_calls(&self, layers: &[Described<'m>], nodes: &[Vec<Node<'m>>]) -> Found<Queue<'m>> {
+        let mut queue = Queue { waiting: HashMap::new(), counts: HashMap::new(), ready: VecDeque::new() };
+        let there: HashMap<&str, usize> =
             layers.iter().zip(nodes).map(|(layer, nodes)| (layer.name, nodes.len())).collect();
         for (part, nodes) in nodes.iter().enumerate() {
             for (index, node) in nodes.iter().enumerate() {
-                let mut needs = BTreeSet::new();
+                let mut needs = Vec::new();
                 for reference in node.references().filter(|reference| !self.known.contains_key(reference)) {
-                    if there.get(reference.layer.as_str()).is_none_or(|&count| reference.node >= count) {
+                    if there.get(reference.layer).is_none_or(|&count| reference.node >= count) {
                         return Err(missing(layers[part].path(), reference));
                     }
-                    needs.insert((reference.layer.as_str(), reference.node));
+                    needs.push((reference.layer, reference.node));
                 }
+                needs.sort_unstable();
+                needs.dedup();
                 if needs.is_empty() {
                     queue.ready.push_back((part, index));
                 }
@@ -84,10 +86,11 @@ impl<T: Float> Graph<'_, '_, T> {
     }
 
     /// A call whose tensors are all known.
-    fn call(&self, layer: &Described<'_>, part: usize, node: &Node) -> Found<CallSpec> {
-        let find =
-            |reference: &Reference| self.known.get(reference).copied().ok_or_else(|| missing(layer.path(), reference));
-        let mask = |mask: &Option<Reference>| mask.as_ref().map(find).transpose();
+    fn call(&self, layer: &Described<'_>, part: usize, node: &Node<'m>) -> Found<CallSpec> {
+        let find = |reference: &Reference<'m>| {
+            self.known.get(reference).copied().ok_or_else(|| missing(layer.path(), reference))
+        };
+        let mask = |mask: &Option<Reference<'m>>| mask.as_ref().map(find).transpose();
         Ok(CallSpec {
             part,
             inputs: node.inputs.iter().map(find).collect::<Found<_>>()?,

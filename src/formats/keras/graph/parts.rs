@@ -12,16 +12,16 @@ use crate::graph::operation::Op;
 use crate::graph::ops::nested::Nested;
 use crate::graph::{InputKind, Part};
 
-impl<T: Float> Graph<'_, '_, T> {
+impl<'m, T: Float> Graph<'_, '_, 'm, T> {
     /// Adds a layer with its weights.
     pub(super) fn add_part(
         &mut self,
-        layer: &Described<'_>,
+        layer: &Described<'m>,
         group: &Place<'static>,
         place: &ModelPlace<'_>,
         constant: Option<f64>,
     ) -> Found<usize> {
-        if !self.names.insert(layer.name.into()) {
+        if !self.names.insert(layer.name) {
             return Err(Problem::DuplicateLayer { name: layer.path().into() });
         }
         let (name, class) = (layer.name.into(), layer.class().into());
@@ -38,7 +38,7 @@ impl<T: Float> Graph<'_, '_, T> {
                     Some(&queue)
                 }
             };
-            self.build(&mut part, layer, &legacy.map_or(group.clone(), Place::Queue))?;
+            self.build(&mut part, layer, legacy.map(Place::Queue).as_ref().unwrap_or(group))?;
             if let (ModelPlace::Legacy, Some(queue)) = (place, legacy) {
                 queue.finish()?;
             }
@@ -109,7 +109,7 @@ impl<T: Float> Graph<'_, '_, T> {
     /// What an input takes.
     fn kind(&self, dtype: Option<Json<'_>>) -> Found<InputKind> {
         let double = size_of::<T>() == 8;
-        let float32 = InputKind::Float { through_f32: double && self.reader.has_float64 };
+        let float32 = InputKind::Float { through_f32: double && self.reader.dtypes.float64 };
         let Some(dtype) = dtype else { return Ok(float32) };
         let int = |min: i64, max: i64| Ok(InputKind::Int { min, max });
         match dtype.text("a type's name")? {

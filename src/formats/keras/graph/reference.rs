@@ -5,9 +5,9 @@ use super::super::json::{Fields, Json};
 use crate::formats::error::Found;
 
 /// A tensor of a node: the layer, which of its nodes, which of the node's outputs.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Reference {
-    pub(super) layer: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Reference<'a> {
+    pub(super) layer: &'a str,
     pub(super) node: usize,
     pub(super) index: usize,
 }
@@ -20,7 +20,7 @@ pub(super) fn is_reference(list: &[Json<'_>]) -> bool {
 const EXPECTED: &str = "[name, node, tensor]";
 
 /// `["name", node, tensor]`, and nothing more.
-pub(super) fn reference(json: &Json<'_>) -> Found<Reference> {
+pub(super) fn reference<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
     match &json.list(EXPECTED)?[..] {
         [name, node, index] => three(name, node, index),
         _ => Err(json.wrong(EXPECTED)),
@@ -28,13 +28,13 @@ pub(super) fn reference(json: &Json<'_>) -> Found<Reference> {
 }
 
 /// The three parts of a reference.
-pub(super) fn three(name: &Json<'_>, node: &Json<'_>, index: &Json<'_>) -> Found<Reference> {
-    Ok(Reference { layer: name.text(EXPECTED)?.into(), node: node.index(EXPECTED)?, index: index.index(EXPECTED)? })
+pub(super) fn three<'a>(name: &Json<'a>, node: &Json<'_>, index: &Json<'_>) -> Found<Reference<'a>> {
+    Ok(Reference { layer: name.text(EXPECTED)?, node: node.index(EXPECTED)?, index: index.index(EXPECTED)? })
 }
 
 /// All tensors of a structure of lists and dictionaries, in Keras's order, which is that of the keys in dictionaries.
 /// Each of its leaves must be one.
-pub(super) fn references(json: &Json<'_>) -> Found<Vec<Reference>> {
+pub(super) fn references<'a>(json: &Json<'a>) -> Found<Vec<Reference<'a>>> {
     let mut found = Vec::new();
     let mut waiting = vec![json.clone()];
     while let Some(json) = waiting.pop() {
@@ -68,8 +68,8 @@ fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
 }
 
 /// A tensor of Keras 3: its shape and type are inferred, but must be there.
-fn keras_tensor(json: &Json<'_>) -> Found<Reference> {
-    json.fields(TENSOR, |fields: &Fields<'_>| {
+fn keras_tensor<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
+    json.fields(TENSOR, |fields: &Fields<'a>| {
         if Identity::take(fields)?.keras(json.layer())? != "__keras_tensor__" {
             return Err(json.wrong(TENSOR));
         }
@@ -82,7 +82,7 @@ fn keras_tensor(json: &Json<'_>) -> Found<Reference> {
 }
 
 /// One tensor, in either form.
-pub(super) fn single(json: &Json<'_>) -> Found<Reference> {
+pub(super) fn single<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
     if json.is_list() { reference(json) } else { keras_tensor(json) }
 }
 

@@ -99,5 +99,5 @@ pub(super) fn choice<T: Float>(
 
 /// The gradient where the mask doesn't say so.
 fn without<T: Float>(mask: &ArrayD<bool>, d: &ArrayD<T>) -> Result<ArrayD<T>> {
-    kept(&mask.mapv(|real| !real), d)
+    kept(&mask.mapv(|live| !live), d)
 }

@@ -14,7 +14,7 @@ pub(super) fn step<T: Float>(how: MergeOp, rule: MaskRule, mut step: Step<'_, T>
     if let Some(made) = made.as_deref_mut() {
         join_masks(rule, inputs.clone(), made)?;
     }
-    // A mask that the layer makes itself is false until an element of a step is real.
+    // A mask that the layer makes itself is false until an element of a step is live.
     let own = rule == MaskRule::Any && matches!(how, MergeOp::Multiply | MergeOp::Maximum | MergeOp::Minimum);
     let mut own_mask = made.filter(|_| own && inputs.clone().all(|(input, mask)| reads(&step, input, mask)));
     if let Some(made) = own_mask.as_deref_mut() {
@@ -29,7 +29,7 @@ pub(super) fn step<T: Float>(how: MergeOp, rule: MaskRule, mut step: Step<'_, T>
     let arithmetic = inputs.clone().any(|(input, _)| input.is_float());
     let shape = step.outputs[0].shape();
     let (last, len) = (shape.last().copied().unwrap_or(1).max(1), step.outputs[0].len());
-    let mut real = |at: usize, mask: Option<bool>| -> Result<()> {
+    let mut live = |at: usize, mask: Option<bool>| -> Result<()> {
         if let (Some(made), Some(mask)) = (own_mask.as_deref_mut(), mask) {
             made.flags.as_slice_mut().ok_or_else(misfit)?[at / last] |= mask;
         }
@@ -39,12 +39,12 @@ pub(super) fn step<T: Float>(how: MergeOp, rule: MaskRule, mut step: Step<'_, T>
         if arithmetic {
             let (sum, mask) = element(how, rule, &step, at, T::one(), T::zero(), combine_floats, float_at)?;
             let by = if how == MergeOp::Average { T::from_f64(count as f64) } else { T::one() };
-            real(at, mask)?;
+            live(at, mask)?;
             step.outputs[0].as_floats()?[at] = if how == MergeOp::Average { sum / by } else { sum };
             continue;
         }
         let (sum, mask) = element(how, rule, &step, at, 1, 0, combine_integers, integer_at)?;
-        real(at, mask)?;
+        live(at, mask)?;
         if i32::try_from(sum).is_err() {
             return Err(mismatch("integers whose result has 32 bits".into(), step.outputs[0].shape()));
         }
@@ -169,8 +169,8 @@ fn join_masks<'a, T: Float>(
         let place = lead_over(mask.flags.shape(), made.flags.shape());
         let own = mask.flags.as_slice().ok_or_else(misfit)?;
         for (at, to) in made.flags.iter_mut().enumerate() {
-            let real = own[place.at(at)];
-            *to = if all { *to && real } else { *to || real };
+            let live = own[place.at(at)];
+            *to = if all { *to && live } else { *to || live };
         }
     }
     Ok(())

@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
-use super::stacked::Stacked;
+use super::Stacked;
 use crate::buffers::take;
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
+use crate::runner::forward::{CHUNK, PROJECT_BELOW_BATCH};
 use crate::runner::pass::{MaskedOutput, Pass};
-use crate::runner::recurrence::{CHUNK, HOIST_BELOW_BATCH};
 use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::runner::tape::Node;
@@ -30,7 +30,7 @@ pub(super) fn steps_at_once<T>(batch: usize, widest: usize) -> usize {
     let step = batch.max(1).saturating_mul(widest.max(1)).saturating_mul(size_of::<T>());
     let steps = (NEAR_BYTES / step).max(ENOUGH_ROWS.div_ceil(batch.max(1))).max(FEWEST_STEPS);
     // The products of inputs that are done ahead come in chunks.
-    if batch < HOIST_BELOW_BATCH { steps.next_multiple_of(CHUNK) } else { steps }
+    if batch < PROJECT_BELOW_BATCH { steps.next_multiple_of(CHUNK) } else { steps }
 }
 
 /// Layers of a stack that run so many steps at a time, one after another.
@@ -91,7 +91,7 @@ impl<T: Float> Flow<'_, T> {
             }
             first += steps.max(1);
         }
-        let Some(last) = stack.parts.get(group.parts.end - 1) else { return };
+        let last = &stack.parts[group.parts.end - 1];
         if last.spec.reverses_time {
             std::mem::swap(&mut self.resets, &mut self.turned_resets);
         }
@@ -112,7 +112,7 @@ impl<T: Float> Flow<'_, T> {
     /// Runs one layer of a group over some steps.
     fn part(&mut self, index: usize, group: &Range<usize>, steps: Range<usize>, buffers: &mut Buffers<'_, T>) {
         let (stack, batch) = (self.stack, self.batch);
-        let Some(part) = stack.parts.get(index) else { return };
+        let part = &stack.parts[index];
         let (layer, spec, is_last) = (&part.layer, &part.spec, index + 1 == stack.parts.len());
         let [read, written] = buffers.within;
         let input = match (index == group.start, index) {

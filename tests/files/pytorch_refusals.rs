@@ -1,8 +1,8 @@
 //! Files that aren't what is asked for, and damaged ones: errors that name tensors and a way out, never a panic.
-#![cfg(feature = "pytorch")]
 
 use recurrent::pytorch::{File, Limits, LoadError, Mismatch, Problem};
 use recurrent::{Activation, Float};
+use serde_json::{Value, json};
 
 fn golden(name: &str) -> Vec<u8> {
     let path = format!("{}/tests/golden/pytorch/{name}", env!("CARGO_MANIFEST_DIR"));
@@ -226,6 +226,59 @@ fn each_byte_of_a_header() {
         assert!(open(sound[..length].to_vec()).is_err(), "cut to {length}");
     }
     assert!(open([&sound[..], b"\0"].concat()).is_err(), "longer");
+}
+
+/// Each value of the header, at any depth, becomes others: refused, or the same numbers.
+#[test]
+fn each_value_of_a_header() {
+    let sound = golden("stream.safetensors");
+    let expected = weights::<f32>(sound.clone()).expect("a GRU");
+    let (header, data) = sound[8..].split_at(usize::from(sound[0]) + 256 * usize::from(sound[1]));
+    let header: Value = serde_json::from_slice(header).expect("JSON");
+    let mut paths = Vec::new();
+    places(&header, String::new(), &mut paths);
+    let others = [json!(null), json!(true), json!(0), json!(1), json!(-1), json!(1.5), json!(u64::MAX), json!(1e300)];
+    let others =
+        others.into_iter().chain([json!(""), json!("F64"), json!([]), json!([1, 2]), json!({}), json!({"": 0})]);
+    let others: Vec<Value> = others.collect();
+    let mut accepted = Vec::new();
+    for path in &paths {
+        for other in others.iter().filter(|other| header.pointer(path) != Some(other)) {
+            let mut changed = header.clone();
+            *changed.pointer_mut(path).expect("there") = other.clone();
+            let text = serde_json::to_vec(&changed).expect("JSON");
+            let bytes = [&(text.len() as u64).to_le_bytes()[..], &text, data].concat();
+            if let Some(given) = weights::<f32>(bytes) {
+                assert_eq!(given, expected, "{path} as {other}");
+                accepted.push(path);
+            }
+        }
+    }
+    assert!(paths.len() > 20 && accepted.iter().all(|path| path.starts_with("/__metadata__")), "{accepted:?}");
+}
+
+/// The paths of all values, as `Value::pointer` takes them.
+fn places(value: &Value, path: String, found: &mut Vec<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(key, value)| places(value, format!("{path}/{key}"), found)),
+        Value::Array(list) => {
+            list.iter().enumerate().for_each(|(at, value)| places(value, format!("{path}/{at}"), found));
+        }
+        _ => {}
+    }
+    found.push(path);
+}
+
+/// So many layers that whatever takes all of them for each of them would take minutes.
+#[test]
+fn very_many_layers() {
+    let names: Vec<[String; 2]> =
+        (0..10_000).map(|layer| ["ih", "hh"].map(|part| format!("weight_{part}_l{layer}"))).collect();
+    let tensors: Vec<(&str, &[usize])> = names.iter().flatten().map(|name| (&name[..], &[3, 1][..])).collect();
+    let file = zeros(&tensors);
+    assert!(file.to_string().ends_with("nn.GRU(1, 1, num_layers=10000, bias=False), float32"));
+    assert!(file.gru::<f32>("").is_ok());
+    assert!(file.lstm::<f32>("").is_err());
 }
 
 /// A sample of the same over a file of many modules.

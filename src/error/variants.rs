@@ -1,7 +1,6 @@
-//! Every way in which a call can be refused: one variant each, with what was expected and what was given.
+//! The variants, one for each way in which a call can be refused.
 
-/// The crate's result type.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+use super::words::{ids, names, number, option_value};
 
 /// Why a call was refused. Whatever was refused left the layer, the state and the caller's arrays as they were.
 ///
@@ -38,7 +37,7 @@ pub enum Error {
         bytes: usize,
     },
 
-    /// An input that hasn't got the layer's number of features.
+    /// An input that doesn't have the layer's number of features.
     #[error("expected an input of shape (batch, timesteps, {expected}), got {given:?}: the kernel has {expected} rows")]
     InputFeatures {
         /// The layer's input size.
@@ -751,60 +750,4 @@ pub enum Error {
         /// What the operating system said.
         reason: String,
     },
-}
-
-/// The ids of an embedding, in words.
-fn ids(vocabulary: usize) -> String {
-    vocabulary.checked_sub(1).map_or("no ids".into(), |last| format!("the ids 0 to {last}"))
-}
-
-/// A number in few digits: with an exponent where it would take many.
-pub(crate) fn number(value: f64) -> String {
-    let plain = value == 0.0 || !value.is_finite() || (1e-5..1e16).contains(&value.abs());
-    if plain { value.to_string() } else { format!("{value:e}") }
-}
-
-/// The value of an option, a flag in words.
-fn option_value(option: &str, value: usize) -> String {
-    match option {
-        "go_backwards" | "return_sequences" | "return_state" => (value != 0).to_string(),
-        _ => value.to_string(),
-    }
-}
-
-/// The names that there are.
-pub(crate) fn names(known: &[String]) -> String {
-    if known.is_empty() { "there is none at all".into() } else { format!("the names are {}", known.join(", ")) }
-}
-
-impl Error {
-    /// [`Error::UnknownName`] with the names there are.
-    #[cold]
-    pub(crate) fn unknown_name(what: &'static str, name: &str, known: impl Iterator<Item = String>) -> Self {
-        Error::UnknownName { what, name: name.into(), known: known.collect() }
-    }
-
-    /// The same error, with the layer of the model where it happened.
-    #[cold]
-    pub(crate) fn in_layer(self, name: &str) -> Self {
-        match self {
-            Error::ModelCall { layer, expected, given } if layer.is_empty() => {
-                Error::ModelCall { layer: name.into(), expected, given }
-            }
-            Error::CannotStream { layer, reason } => {
-                let layer = if layer.is_empty() { name.into() } else { format!("{name}/{layer}") };
-                Error::CannotStream { layer, reason }
-            }
-            source => Error::InLayer { layer: name.into(), source: Box::new(source) },
-        }
-    }
-}
-
-/// The result of a function that is documented to panic where its twin returns an error: at the caller's line.
-#[track_caller]
-pub(crate) fn or_panic<T>(result: Result<T>) -> T {
-    match result {
-        Ok(value) => value,
-        Err(error) => panic!("{error}"),
-    }
 }

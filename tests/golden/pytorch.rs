@@ -1,12 +1,5 @@
 //! State dicts that PyTorch wrote: what its modules computed, forward, back, and step by step.
-#![cfg(feature = "pytorch")]
-
-#[path = "golden/check/data.rs"]
-#[allow(dead_code)]
-#[macro_use]
-mod data;
-
-use data::{Element, Outcome, close, flag, list, size, text_of};
+use crate::check::data::{Element, Outcome, close, flag, list, size, text_of};
 use ndarray::prelude::*;
 use recurrent::model::AnyLayer;
 use recurrent::pytorch::{File, LoadError};

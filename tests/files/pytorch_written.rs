@@ -1,6 +1,5 @@
 //! What is written for PyTorch: read again it is the same, and `tests/golden/pytorch/round_trip.py` has had PyTorch
 //! take the very bytes.
-#![cfg(feature = "pytorch")]
 
 use std::path::{Path, PathBuf};
 
@@ -188,7 +187,9 @@ fn what_pytorch_has_not() {
         Err(error) => error.to_string(),
     };
     let lstm = || Lstm::<f32>::builder(3, 4);
-    let layer = |builder: recurrent::Builder<'static, recurrent::LstmCell<f32>>| builder.build().expect("a layer");
+    let layer = |builder: recurrent::builder::Builder<'static, recurrent::cell::LstmCell<f32>>| {
+        builder.build().expect("a layer")
+    };
     let gru = Gru::<f32>::builder(3, 4).reset_after(false).build().expect("a layer");
     let both = |builder| Bidirectional::new(builder).expect("a layer");
     let stack = |first: Box<dyn Layer<f32>>, second: Box<dyn Layer<f32>>| {
