@@ -11,6 +11,7 @@
 pub(crate) mod builder;
 mod built_in;
 mod by_kernel;
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
 pub(crate) mod described;
 mod dropout;
 mod fused;

@@ -184,6 +184,7 @@ impl<T: Float> StackedCellsBuilder<T> {
     }
 }
 
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
 impl<T: Float> StackedCells<T> {
     /// The stack of a description, and of these weights.
     pub(super) fn read(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
@@ -205,6 +206,7 @@ impl<T: Float> StackedCells<T> {
 /// What follows from the list of cells: one of a description.
 macro_rules! list_readers {
     ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
+        #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
         fn read_cell<T: Float>(
             described: &Described<'_>,
             tensors: &mut Tensors<'_, T>,

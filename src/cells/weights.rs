@@ -35,6 +35,7 @@ impl<T: Float> Weights<T> {
     }
 
     /// Of values in row order, with names and shapes.
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
     pub(super) fn of_values<'w>(
         weights: impl IntoIterator<Item = Option<(&'static str, &'w [usize], Vec<T>)>>,
     ) -> Self {

@@ -29,6 +29,7 @@ pub mod pytorch;
 mod safetensors;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 mod save_error;
+#[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
 
 pub use error::Problem;
@@ -38,4 +39,5 @@ pub use load_error::LoadError;
 pub use mismatch::Mismatch;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 pub use save_error::SaveError;
+#[cfg(any(feature = "keras", feature = "pytorch"))]
 pub use tensors::TensorInfo;

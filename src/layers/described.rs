@@ -1,14 +1,14 @@
 //! What layers over time say of themselves beside what is inside, and how they are made of it again.
 
-use super::Layer;
 #[cfg(feature = "file")]
-use super::recurrent::Recurrent;
+use super::{Layer, recurrent::Recurrent};
 use crate::cells::builder::RecurrentOptions;
 #[cfg(feature = "file")]
 use crate::cells::described::DescribedCell;
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 #[cfg(feature = "file")]
-use crate::config::{Options, Tensors};
+use crate::config::{ConfigError, Options, Tensors};
+#[cfg(feature = "file")]
 use crate::float::Float;
 
 /// A layer of this cell: under the cell's own class if that is built in, else Keras's `RNN`.

@@ -28,7 +28,7 @@ fn bytes_that_changed() {
         (random % below as u64) as usize
     };
     for (name, bytes) in all() {
-        for _ in 0..1500 {
+        for _ in 0..600 {
             let mut changed = bytes.clone();
             for _ in 0..=next(3) {
                 let at = next(changed.len());
@@ -115,7 +115,7 @@ fn descriptions_that_changed() {
         let mut found = Vec::new();
         places(&config, &mut Vec::new(), &mut found);
         // The longer the description, the fewer of its places.
-        let every = (found.len() / 250).max(1);
+        let every = (found.len() / 100).max(1);
         for (i, place) in found.iter().step_by(every).enumerate() {
             let mut changes = Vec::new();
             for other in &others[i % 3..] {

@@ -1,7 +1,7 @@
 //! Models that were read from Keras's files: saved here, they are the same.
 
-use super::again;
 use super::models::predict;
+use super::same_file;
 use recurrent::{Model, keras};
 use std::path::{Path, PathBuf};
 
@@ -26,15 +26,15 @@ fn each_golden_file() {
     for path in &paths {
         // Weights alone, and what is refused there, isn't a model.
         let Ok(model) = keras::load::<f32>(path) else { continue };
-        let loaded: Model<f32> = again(&model);
+        let loaded: Model<f32> = same_file(&model);
         assert_eq!(loaded.to_string(), model.to_string(), "{}", path.display());
         let (ours, theirs) = (predict(&loaded), predict(&model));
         assert_eq!(ours, theirs, "{}", path.display());
         count += 1;
         ran += usize::from(theirs.is_ok());
         if let Ok(model) = keras::load::<f64>(path) {
-            again(&model);
+            same_file(&model);
         }
     }
-    assert!(count > 300 && ran * 10 > count * 9, "{count} of {} files were read, {ran} ran", paths.len());
+    assert!(count >= 200 && ran * 10 > count * 9, "{count} of {} files were read, {ran} ran", paths.len());
 }
