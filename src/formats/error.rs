@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::error::{Error, names};
+use crate::error::Error;
+use crate::error::words::names;
 
 /// A file that was refused, and why.
 ///
