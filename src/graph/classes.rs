@@ -30,6 +30,9 @@ use crate::memory;
 type Read<V> = Result<V, ConfigError>;
 type ReadOperation<T> = fn(&Options<'_>, &mut Tensors<'_, T>) -> Read<Op<T>>;
 
+/// How the mean and the variance are read, for weights of some shape.
+type ReadStatistics<T> = fn(&Options<'_>, &mut Tensors<'_, T>, &[usize]) -> Read<Statistics<T>>;
+
 /// A line of the list.
 struct Class<T: Float> {
     name: &'static str,
@@ -214,7 +217,7 @@ fn merge<T: Float>(options: &Options<'_>, how: MergeOp) -> Read<Op<T>> {
 fn normalization<T: Float>(
     options: &Options<'_>,
     tensors: &mut Tensors<'_, T>,
-    statistics: fn(&Options<'_>, &mut Tensors<'_, T>, &[usize]) -> Read<Statistics<T>>,
+    statistics: ReadStatistics<T>,
 ) -> Read<Op<T>> {
     let axes = options.list("axis", AXES)?.iter().map(Item::integer).collect::<Read<Vec<_>>>()?;
     let shape = sizes(options, "shape")?;

@@ -149,7 +149,7 @@ fn read_input<T: Float>(item: &Item<'_>, assembly: &mut Assembly<T>) -> Read<usi
     described.read(|options| {
         let layer = options.need("layer", "an InputLayer's place")?;
         let part = layer.index("an InputLayer's place")?;
-        if !assembly.model.parts.get(part).is_some_and(|part| part.op.is_none()) {
+        if assembly.model.parts.get(part).is_none_or(|part| part.op.is_some()) {
             return Err(layer.wrong("an InputLayer's place"));
         }
         let name = options.text("name", "a name")?;
@@ -180,7 +180,7 @@ fn read_call<T: Float>(item: &Item<'_>, assembly: &mut Assembly<T>, known: &mut 
     described.read(|options| {
         let layer = options.need("layer", "a layer's place")?;
         let part = layer.index("a layer's place")?;
-        if !assembly.model.parts.get(part).is_some_and(|part| part.op.is_some()) {
+        if assembly.model.parts.get(part).is_none_or(|part| part.op.is_none()) {
             return Err(layer.wrong("a layer's place"));
         }
         let node = options.need("node", "the number of the call")?.index("the number of the call")?;
