@@ -14,8 +14,10 @@ mod tensors;
 pub use self::error::ConfigError;
 #[cfg(feature = "file")]
 pub(crate) use self::options::Bounds;
+#[cfg(feature = "file")]
+pub use self::options::Described;
 pub(crate) use self::options::Item;
-pub use self::options::{Described, Options};
+pub use self::options::Options;
 #[cfg(feature = "file")]
 pub(crate) use self::tensors::TensorSource;
 pub use self::tensors::Tensors;

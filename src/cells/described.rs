@@ -3,9 +3,11 @@
 
 use super::builder::Builder;
 use super::built_in::{BuiltInCell, CellOptions, CellParts, Listed};
+#[cfg(feature = "file")]
 use super::stacked::StackedCells;
 use super::{Cell, Weights};
 use crate::config::{Config, ConfigError, Options, Tensors, activations};
+#[cfg(feature = "file")]
 use crate::float::Float;
 use crate::initializers::Initializer;
 
@@ -42,6 +44,7 @@ impl<C: Listed> DescribedCell for C {
     }
 }
 
+#[cfg(feature = "file")]
 impl<T: Float> DescribedCell for StackedCells<T> {
     const LAYER: &'static str = "RNN";
 

@@ -1,10 +1,13 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
-use super::{
-    BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, described, mask_widths,
-};
-use crate::config::{Config, ConfigError, Described, Tensors};
-use crate::error::{Error, Result};
+mod builder;
+#[cfg(feature = "file")]
+mod read;
+
+pub use self::builder::StackedCellsBuilder;
+use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, mask_widths};
+use crate::config::{Config, ConfigError};
+use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::memory;
@@ -113,13 +116,6 @@ impl<C: Cell> StackCell<C::Elem> for C {
     }
 }
 
-/// Takes the cells of a [`StackedCells`], the one that reads the input first.
-#[derive(Debug)]
-#[must_use = "a builder makes nothing until `build`"]
-pub struct StackedCellsBuilder<T: Float> {
-    cells: Vec<Box<dyn StackCell<T>>>,
-}
-
 impl<T: Float> StackedCells<T> {
     /// An empty stack to put cells on.
     pub fn builder() -> StackedCellsBuilder<T> {
@@ -156,71 +152,6 @@ impl<T: Float> StackedCells<T> {
         Ok(StackedCells { cells: parts, layout, dropout, widest, depth })
     }
 }
-
-impl<T: Float> StackedCellsBuilder<T> {
-    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::builder::Builder::build_cell), or one of your own.
-    pub fn cell(mut self, cell: impl Cell<Elem = T>) -> Self {
-        self.cells.push(Box::new(cell));
-        self
-    }
-
-    /// Makes the stack.
-    ///
-    /// # Errors
-    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below outputs,
-    /// [`Error::CellOutput`] for a cell whose output isn't part of its state, [`Error::NestedTooDeep`] for stacks in
-    /// stacks in stacks, [`Error::WidthOverflow`] for sizes that can't be addressed together.
-    pub fn build(self) -> Result<StackedCells<T>> {
-        if self.cells.is_empty() {
-            return Err(Error::EmptyStack);
-        }
-        for (below, pair) in self.cells.windows(2).enumerate() {
-            let (expected, given) = (pair[1].input_size(), pair[0].output().len());
-            if expected != given {
-                return Err(Error::StackWidth { index: below + 1, expected, given });
-            }
-        }
-        StackedCells::from_cells(self.cells)
-    }
-}
-
-#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
-impl<T: Float> StackedCells<T> {
-    /// The stack of a description, and of these weights.
-    pub(super) fn read(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
-        if described.class() != "StackedRNNCells" {
-            return Err(described.wrong_class("StackedRNNCells"));
-        }
-        described.read(|options| {
-            let expected = "a list of cells";
-            let mut builder = StackedCells::builder();
-            for (i, cell) in options.list("cells", expected)?.iter().enumerate() {
-                let cell = read_cell(&cell.config("a cell")?, &mut tensors.nested(&i.to_string()))?;
-                builder.cells.push(cell);
-            }
-            builder.build().map_err(|error| options.refused(error))
-        })
-    }
-}
-
-/// What follows from the list of cells: one of a description.
-macro_rules! list_readers {
-    ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
-        #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
-        fn read_cell<T: Float>(
-            described: &Described<'_>,
-            tensors: &mut Tensors<'_, T>,
-        ) -> Result<Box<dyn StackCell<T>>, ConfigError> {
-            match described.class().strip_suffix("Cell") {
-                $(Some($class) => {
-                    described.read(|options| Ok(Box::new(described::read::<super::$cell<T>>(options, tensors)?) as _))
-                })*
-                _ => Ok(Box::new(StackedCells::read(described, tensors)?)),
-            }
-        }
-    };
-}
-super::each_cell!(list_readers);
 
 impl<T: Float> Cell for StackedCells<T> {
     type Elem = T;

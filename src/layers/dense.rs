@@ -1,25 +1,26 @@
 //! A fully connected layer for each time step.
 
+mod builder;
+mod described;
+
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
-use super::{Layer, builder, summary};
+pub use self::builder::DenseBuilder;
+use self::described::Told;
+use super::{Layer, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
-use crate::config::{Config, ConfigError, activations};
-#[cfg(feature = "file")]
-use crate::config::{Options, Tensors};
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
-use crate::initializers::Initializer;
 use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::random::SeedSource;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -60,27 +61,6 @@ pub struct Dense<T: Float = f32> {
     told: Told,
 }
 
-/// What the builder was told that doesn't show, the seeds that were drawn among it.
-#[derive(Debug, Clone)]
-struct Told {
-    kernel_initializer: Initializer,
-    bias_initializer: Initializer,
-}
-
-/// Takes the options of a [`Dense`] under Keras's names.
-#[derive(Debug)]
-#[must_use = "a builder makes nothing until `build`"]
-pub struct DenseBuilder<'s, T: Float> {
-    input_size: usize,
-    units: usize,
-    activation: Activation,
-    use_bias: bool,
-    kernel_initializer: Initializer,
-    bias_initializer: Initializer,
-    seeds: Option<&'s mut SeedSource>,
-    element: std::marker::PhantomData<T>,
-}
-
 impl<T: Float> Dense<T> {
     /// A layer with Keras's defaults (linear, glorot_uniform, a bias of zeros) and random weights.
     ///
@@ -94,16 +74,7 @@ impl<T: Float> Dense<T> {
 
     /// A builder for a layer of `units` units over `input_size` features.
     pub fn builder(input_size: usize, units: usize) -> DenseBuilder<'static, T> {
-        DenseBuilder {
-            input_size,
-            units,
-            activation: Activation::Linear,
-            use_bias: true,
-            kernel_initializer: Initializer::GlorotUniform { seed: None },
-            bias_initializer: Initializer::Zeros,
-            seeds: None,
-            element: std::marker::PhantomData,
-        }
+        DenseBuilder::new(input_size, units)
     }
 
     /// The layer on rows that are no sequence: (rows, features) to (rows, units).
@@ -154,27 +125,6 @@ impl<T: Float> Dense<T> {
         )
     }
 
-    /// The layer of these options, with these weights.
-    #[cfg(feature = "file")]
-    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
-        let initializer = |name| Initializer::read(&options.need(name, "an initializer")?);
-        let told = Told {
-            kernel_initializer: initializer("kernel_initializer")?,
-            bias_initializer: initializer("bias_initializer")?,
-        };
-        let (rows, units) = (options.size("input_size")?, options.size("units")?);
-        let activation = activations::read(&options.need("activation", "an activation")?)?;
-        let use_bias = options.flag("use_bias")?;
-        let refused = |error| options.refused(error);
-        tensors.check("kernel", &[rows, units])?;
-        Dense::<T>::builder(rows, units).activation(activation.clone()).check().map_err(refused)?;
-        let shaped = |values| Array2::from_shape_vec((rows, units), values);
-        let kernel = shaped(tensors.take("kernel", &[rows, units])?)
-            .map_err(|_| refused(Error::TensorTooLarge { shape: vec![rows, units] }))?;
-        let bias = use_bias.then(|| tensors.take("bias", &[units])).transpose()?.map(Array1::from_vec);
-        Ok(Dense::from_weights(kernel, bias, activation, told))
-    }
-
     /// Both arrays in standard layout.
     fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation, told: Told) -> Self {
         let packed = DenseKernel::new(kernel.nrows(), kernel.ncols());
@@ -211,63 +161,6 @@ impl<T: Float> Dense<T> {
     }
 }
 
-impl<T: Float> DenseBuilder<'_, T> {
-    /// The activation; linear unless it is set.
-    pub fn activation(mut self, activation: Activation) -> Self {
-        self.activation = activation;
-        self
-    }
-
-    /// Whether the layer has a bias.
-    pub fn use_bias(mut self, yes: bool) -> Self {
-        self.use_bias = yes;
-        self
-    }
-
-    /// How `kernel`, (input_size, units), is filled.
-    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
-        self.kernel_initializer = initializer;
-        self
-    }
-
-    /// How `bias` is filled.
-    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
-        self.bias_initializer = initializer;
-        self
-    }
-
-    /// Where seeds that aren't set come from: Keras's, in Keras's order. Without a source they are random.
-    pub fn seeds(self, seeds: &mut SeedSource) -> DenseBuilder<'_, T> {
-        DenseBuilder { seeds: Some(seeds), ..self }
-    }
-
-    /// Makes the layer.
-    ///
-    /// # Errors
-    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
-    /// activation's or initializer's own error.
-    pub fn build(mut self) -> Result<Dense<T>> {
-        self.check()?;
-        let (rows, units) = (self.input_size, self.units);
-        let kernel_initializer = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
-        let bias_initializer = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
-        let kernel = builder::matrix(kernel_initializer.initialize(&[rows, units])?);
-        let bias = match self.use_bias {
-            true => Some(bias_initializer.initialize(&[units])?.iter().copied().collect()),
-            false => None,
-        };
-        Ok(Dense::from_weights(kernel, bias, self.activation, Told { kernel_initializer, bias_initializer }))
-    }
-
-    /// All that can be wrong before a number is drawn.
-    fn check(&self) -> Result<()> {
-        let (rows, units) = (self.input_size, self.units);
-        builder::check_activation(&self.activation)?;
-        let packed = DenseKernel::<T>::packed_len(rows, units);
-        builder::check_sizes::<T>((rows, units, 1), [("kernel", &[rows, units][..])], packed)
-    }
-}
-
 impl<T: Float> Sealed for Dense<T> {}
 
 impl<T: Float> Parameters<T> for Dense<T> {
@@ -292,14 +185,7 @@ impl<T: Float> Parameters<T> for Dense<T> {
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
-        let (input_size, units) = self.kernel.dim();
-        Ok(Config::new("Dense")
-            .with("input_size", input_size)
-            .with("units", units)
-            .with("activation", activations::describe(&self.activation)?)
-            .with("use_bias", self.bias.is_some())
-            .with("kernel_initializer", self.told.kernel_initializer.describe()?)
-            .with("bias_initializer", self.told.bias_initializer.describe()?))
+        self.description()
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -1,5 +1,7 @@
 //! Layer and batch normalization, in inference, and the backward pass through them.
 
+mod described;
+
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
@@ -14,7 +16,6 @@ use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::memory;
-use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `gamma (x - mean) / sqrt(variance + epsilon) + beta`.
@@ -128,13 +129,7 @@ impl<T: Float> Operation<T> for Normalization<T> {
     }
 
     fn describe(&self) -> std::result::Result<Config, ConfigError> {
-        let (class, epsilon) = match &self.statistics {
-            Statistics::Own { epsilon } => ("LayerNormalization", *epsilon),
-            Statistics::Moving(moving) => ("BatchNormalization", moving.epsilon.into_f64()),
-        };
-        let config = Config::new(class).with("axis", self.axes.clone()).with("shape", self.shape.clone());
-        let config = config.with("scale", self.gamma.is_some()).with("center", self.beta.is_some());
-        Ok(config.with("epsilon", epsilon))
+        Ok(self.description())
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -240,15 +235,6 @@ impl<T: Float> Normalization<T> {
         let mut normalization = Normalization { axes: vec![-1], shape: vec![features], gamma, beta, statistics };
         normalization.fold();
         Ok(normalization)
-    }
-
-    /// What isn't a weight. Moving statistics are values as weights are.
-    pub(in crate::graph) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("axes", &self.axes);
-        match &self.statistics {
-            Statistics::Own { epsilon } => visitor.value("epsilon", epsilon),
-            Statistics::Moving(moving) => visitor.value("epsilon", moving.epsilon),
-        }
     }
 
     /// Makes the scale and the shift of the weights and moving statistics: to be called when these are new.
