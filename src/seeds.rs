@@ -1,6 +1,8 @@
 //! Dropout's random state: a value that the caller holds, so that `forward(&self)` stays pure.
 
 use crate::cells::CellDropout;
+#[cfg(feature = "file")]
+use crate::config::{Config, ConfigError, Options};
 
 /// One dropout generator: Keras's `SeedGenerator`, whose state is the pair (seed, n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,38 @@ impl DropoutGenerator {
             widths: [dropout.input_size, dropout.units],
         };
         DropoutGenerator { seed: dropout.seed, n: 0, per_inference: dropout.draws(), kind }
+    }
+
+    /// All that it is, for files.
+    #[cfg(feature = "file")]
+    pub(crate) fn description(&self) -> Config {
+        let Kind { rates: [rate, recurrent_rate], counts: [masks, recurrent_masks], widths: [inputs, units] } =
+            self.kind;
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        Config::new("Generator")
+            .with("seed", self.seed)
+            .with("drawn", count(self.n))
+            .with("per_inference", count(self.per_inference))
+            .with("dropout", f64::from_bits(rate))
+            .with("recurrent_dropout", f64::from_bits(recurrent_rate))
+            .with("masks", masks)
+            .with("recurrent_masks", recurrent_masks)
+            .with("input_size", inputs)
+            .with("units", units)
+    }
+
+    /// What [`description`](Self::description) says.
+    #[cfg(feature = "file")]
+    pub(crate) fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+        let expected = "a whole number of at least 0";
+        let size = |name| options.need(name, expected)?.index(expected);
+        let kind = Kind {
+            rates: [options.number("dropout")?.to_bits(), options.number("recurrent_dropout")?.to_bits()],
+            counts: [size("masks")?, size("recurrent_masks")?],
+            widths: [size("input_size")?, size("units")?],
+        };
+        let (n, per_inference) = (size("drawn")? as u64, size("per_inference")? as u64);
+        Ok(DropoutGenerator { seed: options.integer("seed")?, n, per_inference, kind })
     }
 
     /// Whether it is the generator that the other one is, however many masks each has drawn.

@@ -3,10 +3,14 @@
 use ndarray::{ArrayViewMutD, Zip};
 
 use super::common_options::common_options;
+#[cfg(feature = "file")]
+use super::described::Show;
 use super::memory::{Owners, Slots};
 use super::numbers;
 use super::optimizer::Optimizer;
 use super::rules::{Gradient, Rule, Rules};
+#[cfg(feature = "file")]
+use crate::config::{Config, ConfigError, Options, Tensors};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -83,6 +87,46 @@ impl<T: Float> Adam<T> {
 }
 
 common_options!(Adam);
+
+/// For files.
+#[cfg(feature = "file")]
+impl<T: Float> Adam<T> {
+    pub(crate) fn describe(&self) -> Config {
+        let Moments { beta_1, beta_2, epsilon, amsgrad, means, squares, largest_squares, .. } = &self.rule;
+        self.rules
+            .describe("Adam")
+            .with("beta_1", *beta_1)
+            .with("beta_2", *beta_2)
+            .with("epsilon", *epsilon)
+            .with("amsgrad", *amsgrad)
+            .with("means", !means.is_empty())
+            .with("squares", !squares.is_empty())
+            .with("largest_squares", !largest_squares.is_empty())
+    }
+
+    pub(crate) fn show(&self, show: &mut Show<'_, T>) {
+        self.rules.show(show);
+        self.rule.means.show("means", show);
+        self.rule.squares.show("squares", show);
+        self.rule.largest_squares.show("largest_squares", show);
+    }
+
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        let rules = Rules::read(options, tensors)?;
+        let mut slots = |name| Slots::read(options, tensors, name, rules.owners());
+        let rule = Moments {
+            beta_1: options.number("beta_1")?,
+            beta_2: options.number("beta_2")?,
+            epsilon: options.number("epsilon")?,
+            amsgrad: options.flag("amsgrad")?,
+            means: slots("means")?,
+            squares: slots("squares")?,
+            largest_squares: slots("largest_squares")?,
+            rate: T::zero(),
+        };
+        Ok(Adam { rules, rule })
+    }
+}
 
 impl<T: Float> Optimizer<T> for Adam<T> {
     fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()> {

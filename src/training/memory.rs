@@ -12,11 +12,13 @@ use crate::weights::WeightVisitor;
 /// Clones of them are taken too.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Owners {
-    known: bool,
+    pub(super) known: bool,
+    /// Whether they are known by their weights alone, as after a restart: the layers of the next step are theirs.
+    pub(super) anew: bool,
     /// Of each weight.
-    names: Vec<String>,
-    shapes: Vec<Vec<usize>>,
-    marks: Marks,
+    pub(super) names: Vec<String>,
+    pub(super) shapes: Vec<Vec<usize>>,
+    pub(super) marks: Marks,
 }
 
 impl Owners {
@@ -37,15 +39,19 @@ impl Owners {
             }
         });
         // Options may change, weights do.
-        let fits = fits && index == self.names.len() && difference != Difference::Layer;
+        let same = self.anew || difference != Difference::Layer;
+        let fits = fits && index == self.names.len() && same;
         if fits { Ok(()) } else { Err(Error::GradientsLayer) }
     }
 
     /// From now on these are the layers, if none are known yet.
     pub(super) fn become_those_of<'p, T: Float>(&mut self, parts: impl Iterator<Item = &'p dyn Parameters<T>>) {
-        if std::mem::replace(&mut self.known, true) {
+        let anew = std::mem::take(&mut self.anew);
+        if std::mem::replace(&mut self.known, true) && !anew {
             return;
         }
+        self.names.clear();
+        self.shapes.clear();
         for part in parts {
             self.marks.keep(|visitor| part.visit_structure(visitor));
             part.visit_trained(&mut WeightVisitor::new(&mut |path, weight: ArrayViewD<'_, T>| {
@@ -75,6 +81,11 @@ impl<T: Float> Slots<T> {
         if self.0.is_empty() {
             self.0 = owners.shapes.iter().map(|shape| ArrayD::zeros(&shape[..])).collect();
         }
+    }
+
+    #[cfg(feature = "file")]
+    pub(super) fn push(&mut self, array: ArrayD<T>) {
+        self.0.push(array);
     }
 
     pub(super) fn get(&self, index: usize) -> &ArrayD<T> {

@@ -73,6 +73,8 @@
 
 mod adam;
 mod common_options;
+#[cfg(feature = "file")]
+mod described;
 mod loss;
 mod memory;
 mod numbers;

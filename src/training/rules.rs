@@ -78,14 +78,14 @@ pub(super) struct Rules<T> {
     pub(super) loss_scale_factor: Option<f64>,
     pub(super) gradient_accumulation_steps: Option<u64>,
     /// Calls so far.
-    calls: u64,
-    owners: Owners,
+    pub(super) calls: u64,
+    pub(super) owners: Owners,
     /// The gradients after scaling and clipping.
     prepared: Slots<T>,
     /// Their [`Gradient::squares`].
     squares: Vec<Squares<T>>,
-    accumulated: Slots<T>,
-    averages: Slots<T>,
+    pub(super) accumulated: Slots<T>,
+    pub(super) averages: Slots<T>,
 }
 
 impl<T: Float> Rules<T> {

@@ -3,10 +3,14 @@
 use ndarray::{ArrayViewMutD, Zip};
 
 use super::common_options::common_options;
+#[cfg(feature = "file")]
+use super::described::Show;
 use super::memory::{Owners, Slots};
 use super::numbers;
 use super::optimizer::Optimizer;
 use super::rules::{Gradient, Rule, Rules, by_f32};
+#[cfg(feature = "file")]
+use crate::config::{Config, ConfigError, Options, Tensors};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -51,6 +55,32 @@ impl<T: Float> Sgd<T> {
 }
 
 common_options!(Sgd);
+
+/// For files.
+#[cfg(feature = "file")]
+impl<T: Float> Sgd<T> {
+    pub(crate) fn describe(&self) -> Config {
+        let Momentum { momentum, nesterov, velocities, .. } = &self.rule;
+        let config = self.rules.describe("Sgd").with("momentum", *momentum).with("nesterov", *nesterov);
+        config.with("velocities", !velocities.is_empty())
+    }
+
+    pub(crate) fn show(&self, show: &mut Show<'_, T>) {
+        self.rules.show(show);
+        self.rule.velocities.show("velocities", show);
+    }
+
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        let rules = Rules::read(options, tensors)?;
+        let rule = Momentum {
+            momentum: options.number("momentum")?,
+            nesterov: options.flag("nesterov")?,
+            velocities: Slots::read(options, tensors, "velocities", rules.owners())?,
+            learning_rate: T::zero(),
+        };
+        Ok(Sgd { rules, rule })
+    }
+}
 
 impl<T: Float> Optimizer<T> for Sgd<T> {
     fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()> {

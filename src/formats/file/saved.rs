@@ -15,7 +15,9 @@ use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
 use crate::parameters::Parameters;
+use crate::seeds::{DropoutGenerator, DropoutSeeds};
 use crate::state::State;
+use crate::training::{Adam, Sgd};
 use crate::weights::WeightVisitor;
 
 /// Receives arrays by their names.
@@ -23,7 +25,8 @@ type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
 
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
 /// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
-/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`] and [`State`].
+/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], and what goes on with
+/// training: [`Adam`], [`Sgd`], [`DropoutSeeds`].
 ///
 /// Sealed.
 ///
@@ -75,15 +78,19 @@ pub enum Sort {
     Masking,
     Model,
     State,
+    Optimizer,
+    Seeds,
 }
 
 impl Sort {
-    const ALL: [(Sort, &'static str); 5] = [
+    const ALL: [(Sort, &'static str); 7] = [
         (Sort::Layer, "layer"),
         (Sort::Embedding, "embedding"),
         (Sort::Masking, "masking"),
         (Sort::Model, "model"),
         (Sort::State, "state"),
+        (Sort::Optimizer, "optimizer"),
+        (Sort::Seeds, "seeds"),
     ];
 
     pub(super) fn of(name: &str) -> Option<Self> {
@@ -109,6 +116,8 @@ impl Sort {
             Sort::Masking => "a Masking".into(),
             Sort::Model => "a Model".into(),
             Sort::State => "a State".into(),
+            Sort::Optimizer => format!("an optimizer {}", class.chars().take(40).collect::<String>()),
+            Sort::Seeds => "the DropoutSeeds".into(),
         }
     }
 
@@ -127,6 +136,14 @@ impl Sort {
             Sort::Masking => "Masking",
             Sort::Model => "Model",
             Sort::State => "State",
+            Sort::Optimizer => {
+                if class == "Adam" {
+                    "Adam"
+                } else {
+                    "Sgd"
+                }
+            }
+            Sort::Seeds => return "DropoutSeeds".into(),
         };
         format!("{name}<{element}>")
     }
@@ -256,6 +273,62 @@ impl<T: Float> Saved for State<T> {
             let layout = crate::state::StateLayout::new(parts.iter().map(part).collect::<Result<Vec<_>, _>>()?);
             let values = tensors.take(VALUES, &[batch, layout.width()])?;
             State::of_values(layout, batch, &values).map_err(|error| options.refused(error))
+        })
+    }
+}
+
+/// Optimizers: their options, and what they remember of each weight.
+macro_rules! optimizers {
+    ($($optimizer:ident)*) => {$(
+        impl<T: Float> sealed::Sealed for $optimizer<T> {}
+
+        impl<T: Float> Saved for $optimizer<T> {
+            type Elem = T;
+            const SORT: Sort = Sort::Optimizer;
+            const CLASS: Option<&'static str> = Some(stringify!($optimizer));
+
+            fn describe_whole(&self) -> Result<Config, ConfigError> {
+                Ok(self.describe())
+            }
+
+            fn visit_arrays(&self, show: &mut Show<'_, T>) {
+                self.show(show);
+            }
+
+            fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+                described.read(|options| $optimizer::read(options, tensors))
+            }
+        }
+    )*};
+}
+optimizers!(Adam Sgd);
+
+impl sealed::Sealed for DropoutSeeds {}
+
+impl Saved for DropoutSeeds {
+    // It has no numbers of a layer's type.
+    type Elem = f32;
+    const SORT: Sort = Sort::Seeds;
+    const CLASS: Option<&'static str> = Some("DropoutSeeds");
+
+    fn describe_whole(&self) -> Result<Config, ConfigError> {
+        let generators: Vec<Config> = self.states.iter().map(DropoutGenerator::description).collect();
+        Ok(Config::new("DropoutSeeds").with("generators", generators))
+    }
+
+    fn visit_arrays(&self, _show: &mut Show<'_, f32>) {}
+
+    fn read_whole(described: &Described<'_>, _tensors: &mut Tensors<'_, f32>) -> Result<Self, ConfigError> {
+        described.read(|options| {
+            let generators = options.list("generators", "a list of generators")?;
+            let generator = |item: &crate::config::Item<'_>| {
+                let generator = item.config("a generator")?;
+                match generator.class() {
+                    "Generator" => generator.read(DropoutGenerator::read),
+                    _ => Err(generator.wrong_class("Generator")),
+                }
+            };
+            Ok(DropoutSeeds { states: generators.iter().map(generator).collect::<Result<_, _>>()? })
         })
     }
 }

@@ -9,6 +9,7 @@ mod layers;
 mod models;
 mod refusals;
 mod states;
+mod training;
 
 use recurrent::{Parameters, file};
 

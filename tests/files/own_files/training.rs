@@ -1,0 +1,65 @@
+//! Training that goes on after a restart, with the same bits.
+
+use super::{bits, same_file};
+use ndarray::prelude::*;
+use recurrent::file::Saved;
+use recurrent::training::*;
+use recurrent::*;
+
+/// A few steps, as one run and with a restart in the middle: the same weights.
+fn goes_on<O: Optimizer<f32> + Saved + Clone + std::fmt::Debug>(optimizer: O) {
+    let layer = Stacked::builder()
+        .layer(
+            Gru::<f32>::builder(3, 4)
+                .return_sequences(true)
+                .dropout(0.3)
+                .recurrent_dropout(0.2)
+                .build()
+                .expect("a layer"),
+        )
+        .layer(Lstm::builder(4, 4).build().expect("a layer"))
+        .layer(Dense::new(4, 2))
+        .build()
+        .expect("a stack");
+    let x = Array3::from_shape_fn((2, 5, 3), |(i, j, k)| (i * 15 + j * 3 + k) as f32 / 8.0 - 1.0);
+    let target = Array2::<f32>::ones((2, 2));
+    let step = |layer: &mut Stacked<f32>, seeds: &mut DropoutSeeds, optimizer: &mut O| {
+        let (mut tape, mut gradients) = (Tape::new(), Gradients::new(layer));
+        let output = layer.run(&x, Run::new().training(seeds).record(&mut tape)).expect("run");
+        let (_, d_last) = Loss::MeanSquaredError.with_gradient(output.last(), &target).expect("a loss");
+        layer.backward(&mut tape, OutputGradient::new().last(&d_last), &mut gradients).expect("back");
+        optimizer.step(layer, &gradients).expect("a step");
+    };
+    // Saved before the first step, too.
+    let mut whole = (layer.clone(), layer.seeds(), same_file(&optimizer));
+    (0..7).for_each(|_| step(&mut whole.0, &mut whole.1, &mut whole.2));
+    let mut first = (layer.clone(), layer.seeds(), optimizer);
+    (0..3).for_each(|_| step(&mut first.0, &mut first.1, &mut first.2));
+    let mut second = (same_file(&first.0), same_file(&first.1), same_file(&first.2));
+    assert_eq!(second.1, first.1);
+    (0..4).for_each(|_| step(&mut second.0, &mut second.1, &mut second.2));
+    assert_eq!(bits(&second.0), bits(&whole.0), "{:?}", first.2);
+    // From its first step on it is this layer's.
+    let mut other = Dense::<f32>::new(3, 4);
+    let gradients = Gradients::new(&other);
+    let loaded: &mut O = &mut same_file(&first.2);
+    assert_eq!(loaded.step(&mut other, &gradients), Err(Error::GradientsLayer));
+    step(&mut first.0, &mut first.1, loaded);
+    let mut clone = Stacked::builder().layer(same_file(&first.0)).build().expect("a stack");
+    let gradients = Gradients::new(&clone);
+    assert_eq!(loaded.step(&mut clone, &gradients), Err(Error::GradientsLayer));
+}
+
+#[test]
+fn adam() {
+    goes_on(Adam::new(0.05));
+    goes_on(Adam::new(0.01).beta_1(0.8).beta_2(0.99).epsilon(1e-4).amsgrad(true).clipnorm(0.5).weight_decay(0.1));
+    goes_on(Adam::new(0.1).use_ema(true).ema_momentum(0.5).ema_overwrite_frequency(3).gradient_accumulation_steps(2));
+}
+
+#[test]
+fn sgd() {
+    goes_on(Sgd::new(0.1));
+    goes_on(Sgd::new(0.05).momentum(0.9).nesterov(true).clipvalue(0.1).loss_scale_factor(2.0));
+    goes_on(Sgd::new(0.05).momentum(0.5).global_clipnorm(1.0).use_ema(true));
+}
