@@ -78,6 +78,7 @@
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights and step; its `From` in `graph/layer.rs` | `ops.rs`, `formats/keras/classes` |
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
+//! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
 //! | another file format | a folder `formats/NAME`, beside `keras`, with its page; tensors, disk, gate orders, limits and errors are there: `formats/{tensors,disk,gate_order,limits,error}.rs` | `formats/mod.rs`, a feature in `Cargo.toml` |
 //! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
 //! | a loop of training (`fit`) | `training`: it needs no more than `Layer::run`, `Layer::backward` and an `Optimizer` | `training/mod.rs` |
