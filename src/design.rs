@@ -17,13 +17,14 @@
 //! 4. **As fast as the machine**: one step at batch 1 at the speed at which the weights can be read, batches near the
 //!    multiply-add peak, no allocation in a step of a stream. `benches/cells` measures both and `benches/RESULTS.md`
 //!    keeps what it found.
-//! 5. **Small.** Few dependencies; whatever not everyone needs is to be a feature.
+//! 5. **Small.** Few dependencies; what only some need is a feature.
 //!
 //! # The parts, and which may know which
 //!
-//! Every folder and file at the top of `src`, from the top of the house to the bottom. **Arrows go down**: a part
-//! imports what stands below it or beside it, nothing above, and no two folders import each other, not even by way of a
-//! third. `tests/api/architecture.rs` reads this plan and the imports, and fails otherwise; a new folder needs a line here.
+//! Every folder and file at the top of `src` but `lib.rs` and this page, from the top of the house to the bottom.
+//! **Arrows go down**: a part imports what stands below it or beside it, nothing above, and no two folders import each
+//! other, not even by way of a third. `tests/api/architecture.rs` reads this plan and the imports, and fails otherwise;
+//! a new folder needs a line here.
 //!
 //! ```text
 //! real_time  a page of the documentation
@@ -58,13 +59,13 @@
 //!
 //! | question | begin at | then |
 //! |---|---|---|
-//! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | its unit in `kernels/units/NAME.rs`: equation, formula, specification, slopes; all other paths must match the specification bit for bit |
+//! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | `cells/tests.rs` compares its kernel with them. The kernel: `kernels/units/NAME.rs`; its reference (`kernels/drive/reference.rs`, or the unit's own) is compared with naive f64 by `kernels/tests/reference.rs`, and all paths with the reference, bit for bit, by `kernels/tests/paths.rs` |
 //! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
-//! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow |
+//! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow; counted in `tests/machine/allocations/streams.rs` |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
-//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | its setter in `cells/NAME.rs`, the builder in `cells/builder.rs` |
-//! | Where are messages written? | `error/variants.rs`: lower case, "expected .., got .." | `formats/error.rs` for files |
+//! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | an option of a cell: its setter in `cells/NAME.rs`, `cells/builder.rs`; one of the run (`go_backwards`, `return_sequences`, ..): `with_flags` in `classes/recurrent.rs`, the setter in `layers/recurrent.rs`, read in `runner/forward/steps.rs` |
+//! | Where are messages written? | `error/variants.rs`, a message in `#[error]`: lower case, no full stop, below 200 characters; "X must be .., got .." for an option; what to do behind a colon (`tests/api/bad_input/messages.rs`) | `formats/error.rs` for files: ".., found .." |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!
 //! # Where something new goes
@@ -72,16 +73,16 @@
 //! | new | its place | and a line in |
 //! |---|---|---|
 //! | a cell | `cells/NAME.rs`: equations, options, weights (the list of steps: `CONTRIBUTING.md`, "Adding a cell") | the list of `cells/mod.rs` |
-//! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs` and `kernels/compiled.rs` |
-//! | an activation | the enum in `activation/mod.rs`, its name in `activation/names.rs`, its function and slope in `kernels/activate/{piecewise,smooth,whole_row}.rs` | the table in `kernels/activate/mod.rs` |
+//! | a fused kernel of a cell | `kernels/units/NAME.rs` (the drivers are there: `kernels/drive/mod.rs`) | the lists of `kernels/units/mod.rs`, `kernels/compiled.rs` and `cells/by_kernel.rs`, its name in `kernels/drive/mod.rs` (all places: `CONTRIBUTING.md`, "Adding a cell", 6) |
+//! | an activation | the enum in `activation/mod.rs`, its name in `activation/names.rs`, its function and slope in `kernels/activate/{piecewise,smooth,whole_row}.rs` | `NAMED`, `name` and `parameters` in `activation/names.rs`; `by_kind!` and `reads_preactivation` in `kernels/activate/mod.rs`; `all` in `kernels/activate/tests.rs`; `is_elementwise` and `validate` where they apply |
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
-//! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs` |
+//! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs`; `layers!` in `graph/network.rs`, a `From` in `graph/layer.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights and step; its `From` in `graph/layer.rs` | `ops.rs`, `formats/keras/classes` |
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
-//! | another file format | a folder `formats/NAME`, beside `keras`, with its page; tensors, disk, gate orders, limits and errors are there: `formats/{tensors,disk,gate_order,limits,error}.rs` | `formats/mod.rs`, a feature in `Cargo.toml` |
+//! | another file format | a folder `formats/NAME` with its page: inside, `Found` and `Problem`, sizes against `Limits` before anything is allocated; outside, `LoadError`; layers by builders and `set_weights`, models by `graph/assembly.rs`. What formats share is on the page of `formats/mod.rs`. The rules: `formats/keras/untrusted_files.rs`, held by `tests/files/hostile.rs` and `fuzz` | `formats/mod.rs`, a feature in `Cargo.toml` |
 //! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
-//! | a loop of training (`fit`) | `training`: it needs no more than `Layer::run`, `Layer::backward` and an `Optimizer` | `training/mod.rs` |
+//! | a loop of training (`fit`) | `training/fit.rs`, over `Network` (`graph/network.rs`: `record`, `backpropagate`, `dropout_seeds`, for every layer and model), a `Loss` and an `Optimizer` | `training/mod.rs` |
 //!
 //! # Decisions
 //!
@@ -93,9 +94,9 @@
 //! have proved themselves.
 //!
 //! **A built-in cell is one file and a line in a list.** The file has its equations in words, the same as plain loops
-//! (the specification that its kernel is compared with, and what runs where it has none), the backward pass, the list
-//! of its weights, its options. A builder fills any list of weights, in Keras's order of seeds; layers, names,
-//! conversions follow from the list of cells.
+//! (which its kernel is compared with, and which run where it has none), the backward pass, the list of its weights,
+//! its options. A builder fills any list of weights, in Keras's order of seeds; layers, names, conversions follow from
+//! the list of cells.
 //!
 //! **The output is a part of the state.** A cell whose output isn't keeps it as one more part. So there is one array to
 //! carry, and outputs are copies of some of its columns.
@@ -112,8 +113,8 @@
 //! over, so that it takes what it returns.
 //!
 //! **Calls don't change layers.** `forward(&self)` is pure; what changes is the caller's: the state, the
-//! [`Scratch`](crate::Scratch), the [`DropoutSeeds`](crate::training::DropoutSeeds) of dropout. One layer serves many threads and
-//! streams, at any batch size.
+//! [`Scratch`](crate::Scratch), the [`DropoutSeeds`](crate::training::DropoutSeeds) of dropout. One layer serves many
+//! threads and streams, at any batch size.
 //!
 //! **What differs between two calls belongs to the call**: masks, lengths, resets, an initial state, training. They are
 //! chained setters of [`Run`](crate::Run), which can grow without breaking anyone.

@@ -315,7 +315,7 @@ impl<'a, T: Float> WeightGradients<'a, T> {
     /// The same for the columns from `start` on of a weight with more of them.
     ///
     /// # Errors
-    /// [`Error::GradientShape`] if there is no such weight, or it hasn't got these columns or so many rows; nothing is
+    /// [`Error::GradientShape`] if there is no such weight, or it doesn't have these columns or so many rows; nothing is
     /// added then.
     pub fn add_outer_columns(&mut self, index: usize, start: usize, x: &[T], dz: &[T]) -> Result<()> {
         let end = start.saturating_add(dz.len());

@@ -30,7 +30,8 @@
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
-//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`].
+//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`];
+//!   a loop for layers and models alike: [`training::Network`].
 //! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
 //!   [`Model::stream`].
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
@@ -121,15 +122,15 @@
 //! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
 //! |---|---|---|---|---|---|---|---|
 //! | [`SimpleRnn`], [`Lstm`], [`Gru`] | yes | yes | yes | yes, forwards | yes | yes | yes |
-//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
-//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras hasn't got them | yes |
+//! | [`Lstm`] with `peephole`, `input_forget`, `clip`, `projection_units`: [`LstmCell`](cell::LstmCell) | yes | yes | yes | yes, forwards | yes | Keras doesn't have them | yes |
+//! | [`IndRnn`], [`Mgu`], [`LayerNormLstm`] | yes | yes | yes | yes, forwards | yes | Keras doesn't have them | yes |
 //! | [`Recurrent`] of your own cell | yes | yes | yes | yes, forwards | if the cell asks for it | via its initializers | if it implements [`Cell::step_backward`] |
 //! | [`StackedCells`] (in one [`Recurrent`]) | yes | yes | yes | yes, forwards | yes | yes | yes |
 //! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
-//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | no matter | none | yes | none | yes | yes |
-//! | [`Embedding`] | makes a mask | no matter | none | before it | none | yes | yes, by [`Embedding::backward`] |
-//! | [`Masking`] | makes a mask | no matter | none | before it | none | has none | those of masked steps are zero |
+//! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | makes no difference | none | yes | none | yes | yes |
+//! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
+//! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
 //! # Conventions
@@ -161,7 +162,7 @@
 //! - **No panics** from sizes or data, save the [documented ones](#the-documented-panics), each of which has a twin
 //!   that returns an error. Nothing aborts either: memory for all that a call takes is asked for before it begins, if
 //!   it is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
-//!   allocator does later: a process that hasn't even that left is aborted, as Rust's collections do it.
+//!   allocator does later: if even that much is missing, the process aborts, as with Rust's collections.
 //! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
 //!   call.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
@@ -182,8 +183,8 @@
 //! | [`Model::initial_state`] | the same | [`Model::try_initial_state`] |
 //!
 //! Besides, whatever builds a layer panics if the environment variable `RECURRENT_ISA`, which is for tests, names an
-//! instruction set that the machine hasn't got. A panic of a cell, activation, derivative or initializer of your own is
-//! handed on.
+//! instruction set that the machine doesn't have. A panic of a cell, activation, derivative or initializer of your own
+//! is handed on.
 //!
 //! # When not to use it
 //!

@@ -20,8 +20,8 @@ use crate::error::{Error, Result};
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 ///
-/// [`FromStr`](std::str::FromStr) takes the names of `keras.activations.get`, case included, with Keras's default parameters.
-/// `activation=None` in Keras is [`Linear`](Activation::Linear), the default here too.
+/// [`FromStr`](std::str::FromStr) takes the names of `keras.activations.get`, case included, with Keras's default
+/// parameters. `activation=None` in Keras is [`Linear`](Activation::Linear), the default here too.
 ///
 /// Most functions act on each element alone. [`Softmax`](Activation::Softmax), [`LogSoftmax`](Activation::LogSoftmax)
 /// and [`Sparsemax`](Activation::Sparsemax) need the whole row, and [`Glu`](Activation::Glu) halves its width.

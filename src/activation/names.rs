@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Activation;
-use crate::error::{Error, Result, number};
+use crate::error::words::number;
+use crate::error::{Error, Result};
 
 /// What each name of Keras means by itself.
 static NAMED: [Activation; 29] = {

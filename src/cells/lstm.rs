@@ -47,7 +47,7 @@ use crate::structure::StructureVisitor;
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 ///
-/// Options that Keras hasn't got, in any combination; a cell with one of them runs by the equations, without a kernel:
+/// Options that Keras doesn't have, in any combination; a cell with one of them runs by the equations, without a kernel:
 ///
 /// ```text
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
@@ -72,7 +72,7 @@ use crate::structure::StructureVisitor;
 #[derive(Clone)]
 pub struct LstmCell<T: Float = f32> {
     parts: CellParts<T, LstmOptions>,
-    /// The weights again, in the order in which a step reads them; none with options that the kernel hasn't got.
+    /// The weights again, in the order in which a step reads them; none with options that the kernel doesn't have.
     kernel: Option<LstmKernel<T>>,
 }
 
@@ -106,7 +106,7 @@ impl Default for LstmOptions {
 }
 
 impl fmt::Debug for LstmOptions {
-    /// Of those that Keras hasn't got, what is set.
+    /// Of those that Keras doesn't have, what is set.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("LstmOptions");
         shown.field("recurrent_activation", &self.recurrent_activation);
@@ -126,7 +126,7 @@ impl fmt::Debug for LstmOptions {
 }
 
 impl LstmOptions {
-    /// Whether there is none that the kernel hasn't got.
+    /// Whether there is none that the kernel doesn't have.
     fn is_plain(&self) -> bool {
         let LstmOptions { peephole, input_forget, clip, projection_units, .. } = self;
         !peephole && !input_forget && clip.is_none() && projection_units.is_none()

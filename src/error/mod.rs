@@ -1,10 +1,9 @@
 //! Every way in which a call can be refused: one variant each, with what was expected and what was given.
 
 mod variants;
-mod words;
+pub(crate) mod words;
 
 pub use variants::Error;
-pub(crate) use words::{names, number};
 
 /// The crate's result type.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

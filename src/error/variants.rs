@@ -37,7 +37,7 @@ pub enum Error {
         bytes: usize,
     },
 
-    /// An input that hasn't got the layer's number of features.
+    /// An input that doesn't have the layer's number of features.
     #[error("expected an input of shape (batch, timesteps, {expected}), got {given:?}: the kernel has {expected} rows")]
     InputFeatures {
         /// The layer's input size.

@@ -1,7 +1,8 @@
 //! What can be wrong with a file.
 
 use super::mismatch::Mismatch;
-use crate::error::{Error, names};
+use crate::error::Error;
+use crate::error::words::names;
 
 /// What can be wrong with a file: a variant for each kind of refusal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]

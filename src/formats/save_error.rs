@@ -15,7 +15,7 @@ pub enum SaveError {
         reason: String,
     },
 
-    /// A layer that the format hasn't got.
+    /// A layer that the format doesn't have.
     #[error("{prefix:?}: {class} can't be written: {hint}")]
     Class {
         /// The name that it was to have.
@@ -26,7 +26,7 @@ pub enum SaveError {
         hint: &'static str,
     },
 
-    /// An option that the format's layer hasn't got.
+    /// An option that the format's layer doesn't have.
     #[error("{prefix:?}: {class} with {option}={value} can't be written: {hint}")]
     Option {
         /// The name that the layer was to have.

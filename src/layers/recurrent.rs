@@ -24,8 +24,9 @@ use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm) and
-/// [`Gru`](crate::Gru) are names for it; a cell of your own becomes a layer by [`from_cell`](Recurrent::from_cell).
+/// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm),
+/// [`Gru`](crate::Gru) and the others of the list are names for it; a cell of your own becomes a layer by
+/// [`from_cell`](Recurrent::from_cell).
 ///
 /// A clone costs next to nothing: clones share their weights until one of them is changed.
 #[must_use = "setters return the layer"]

@@ -10,6 +10,8 @@
 //!     sequence[step] = output;  swap(prev, next)
 //! ```
 //!
+//! The previous output is `carry` in the code: what a masked step repeats.
+//!
 //! [`Pass`] is one call with its shapes already checked; layers and wrappers hand it down, never copying a state.
 
 pub(crate) mod backward;

@@ -40,7 +40,7 @@ use crate::layers::embedding::Embedding;
 /// The file is written whole or not at all: to another one beside it, which then takes its place.
 ///
 /// # Errors
-/// [`SaveError`]: a layer or an option that PyTorch hasn't got (a GRU without `reset_after`, another activation),
+/// [`SaveError`]: a layer or an option that PyTorch doesn't have (a GRU without `reset_after`, another activation),
 /// layers of a stack that aren't alike, two tensors of one name, or what the operating system says. An old file is as
 /// it was.
 pub fn save<T: Float>(path: impl AsRef<Path>, modules: &[(&str, &dyn Module<T>)]) -> Result<(), SaveError> {

@@ -103,7 +103,7 @@ fn directions<'l, T: Float>(prefix: &str, layer: &'l dyn Layer<T>) -> Result<Vec
     Ok(layer.parts().into_iter().enumerate().map(|(index, (_, layer))| (index == 1, layer)).collect())
 }
 
-/// The cell of one direction of one layer, and its activation, if it has no option that PyTorch hasn't got.
+/// The cell of one direction of one layer, and its activation, if it has no option that PyTorch doesn't have.
 fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Result<(Cell, String), SaveError> {
     let class = layer.class_name();
     let cell = match class {
@@ -131,8 +131,8 @@ fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Re
                 let fits = value == reverse.to_string();
                 (!fits).then_some("PyTorch's modules go forwards, or in both directions: flip the input there")
             }
-            "peephole" | "input_forget" => (value != "false").then_some("PyTorch's nn.LSTM hasn't got it"),
-            "clip" => (value != "None").then_some("PyTorch's nn.LSTM hasn't got it"),
+            "peephole" | "input_forget" => (value != "false").then_some("PyTorch's nn.LSTM doesn't have it"),
+            "clip" => (value != "None").then_some("PyTorch's nn.LSTM doesn't have it"),
             // Sizes, which the weights have, and what acts in a call alone.
             "class"
             | "input_size"
@@ -142,7 +142,7 @@ fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Re
             | "return_state"
             | "zero_output_for_mask"
             | "unroll" => None,
-            _ => Some("PyTorch hasn't got it"),
+            _ => Some("PyTorch doesn't have it"),
         };
         if let Some(hint) = hint {
             return Err(SaveError::Option { prefix: prefix.into(), class, option, value, hint });

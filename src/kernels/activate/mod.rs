@@ -10,7 +10,7 @@
 //! not code that is copied into each kernel.
 //! - `piecewise` - relu and the like: a few exact operations in the row's own type
 //! - `smooth` - what needs an exponential: tanh and sigmoid in the row's own type, the others in `f64`
-//! - `rows` - softmax and the like, which need the whole row
+//! - `whole_row` - softmax and the like, which need the whole row
 //!
 //! Where a function has no derivative (relu at 0), its slope is the one that TensorFlow takes.
 

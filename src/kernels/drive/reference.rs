@@ -1,8 +1,7 @@
 //! The specification: a step as plain loops over one row, any activation, dropout, all that training saves. Here that
 //! of the cells whose gates are the lines of a tile; what it computes of a unit, and the others, stand in `units`.
 //!
-//! Every other kernel gives the bits of this one. It also runs itself: where dropout masks are given, and for
-//! activations that need a whole row.
+//! Every other kernel gives the bits of this one. It also runs itself, where dropout masks are given.
 //!
 //! Sums are those of `specified`.
 

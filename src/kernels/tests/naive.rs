@@ -50,7 +50,6 @@ pub fn activate(activation: &Activation, values: &mut [f64]) {
             let sum: f64 = values.iter().sum();
             values.iter_mut().for_each(|v| *v /= sum);
         }
-        #[allow(unreachable_patterns)] // until branch `math` is merged
         other => panic!("no naive form of {other:?}"),
     }
 }

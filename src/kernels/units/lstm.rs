@@ -1,7 +1,7 @@
 //! The LSTM.
 //!
 //! ```text
-//! i, f, o = recurrent_activation(sums),  g = activation(sum)        gates i, f, c (its activation is g), o
+//! i, f, o = recurrent_activation(sums),  g = activation(sum)        gates i, f, g, o
 //! c' = f c + i g
 //! h' = o activation(c')
 //! ```

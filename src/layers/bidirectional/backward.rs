@@ -1,4 +1,7 @@
 //! The gradient through both directions: back through the merge, then through each by itself.
+//!
+//! `flipped` says that `d_sequence` is in the order of the input though the layer ran the other way. Masked rows are
+//! each direction's own affair: see `runner::backward`.
 
 use super::{Bidirectional, Merge};
 use crate::error::{Error, Result};

@@ -170,6 +170,7 @@ impl<C: Cell> Recurrence<'_, C> {
 
     /// Adds the gradient of a step's outputs, unless it is `left` to the cell's part, and lists the rows that are live;
     /// what is masked passes its gradients on.
+    #[inline(always)] // each of the two ways has the loop to itself
     fn collect(
         &self,
         node: &Node<C::Elem>,
@@ -205,6 +206,7 @@ impl<C: Cell> Recurrence<'_, C> {
     }
 
     /// A row that was reset went on from the initial state; what stands there is the one before, which goes to `kept`.
+    #[inline(always)]
     fn initial_where_cut(&self, node: &mut Node<C::Elem>, step: usize, kept: &mut [C::Elem]) {
         let (batch, width) = (node.batch, self.state_width);
         for row in (0..batch).filter(|&row| node.cut[step * batch + row]) {

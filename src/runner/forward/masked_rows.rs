@@ -9,6 +9,7 @@ use crate::cells::Cell;
 
 impl<C: Cell> Steps<'_, C> {
     /// The rows that are masked at a step.
+    #[inline(always)] // a part of `step`
     pub(super) fn masked_rows(&mut self, step: usize) {
         let (prev, mut next) = self.states.at(step);
         let mut outputs = self.sequence.as_mut().map(|sequence| sequence.at(step));
@@ -59,21 +60,25 @@ impl<'b> Deferrals<'b> {
     }
 
     /// The row has a new state and output.
+    #[inline(always)]
     pub(super) fn live(&mut self, row: usize) {
         self.0[row] = Deferred { output: true, state: true };
     }
 
     /// The row has a new state, and its previous output is zero.
+    #[inline(always)]
     pub(super) fn cut(&mut self, row: usize) {
         self.0[row] = Deferred { output: false, state: true };
     }
 
     /// Whether the previous output has to be taken from the state, which is done then.
+    #[inline(always)]
     pub(super) fn take_output(&mut self, row: usize) -> bool {
         std::mem::take(&mut self.0[row].output)
     }
 
     /// Whether the state has to be copied, which is done then.
+    #[inline(always)]
     pub(super) fn take_state(&mut self, row: usize) -> bool {
         std::mem::take(&mut self.0[row].state)
     }

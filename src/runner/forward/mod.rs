@@ -72,14 +72,18 @@ impl<C: Cell> Recurrence<'_, C> {
 
     /// A whole call.
     pub(crate) fn run(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
+        let draws = pass.dropout.is_some() && !self.cell.dropout().is_empty();
+        let all_live = matches!(pass.mask, TimeMask::All);
+        if pass.batch == 1 && all_live && pass.resets.is_none() && pass.tape.is_none() && !draws {
+            return self.run_row(pass, scratch);
+        }
         let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, carry, sequence, .. } = pass;
         let masked_output = pass.masked_output.unwrap_or(self.masked_output);
-        let masks = (pass.dropout)
-            .filter(|_| !self.cell.dropout().is_empty())
+        let masks = (pass.dropout.filter(|_| draws))
             .map(|generators| draw_masks(self.cell.dropout(), generators, batch, &mut scratch.dropout));
 
         let width = self.state_width;
-        let (recorder, mut states, unwritten) = match pass.tape {
+        let (mut recorder, mut states, unwritten) = match pass.tape {
             None => {
                 let other = RowsMut::packed(scratch.state.take(batch * width), width);
                 (None, States::in_turn(last, other, timesteps), None)
@@ -94,6 +98,7 @@ impl<C: Cell> Recurrence<'_, C> {
 
         let parts = if recorder.is_some() { threads::scratch_parts(batch, self.work) } else { 1 };
         let all_rows = scratch.all_rows.up_to(batch);
+        let mut ahead = ProjectedInputs::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected);
         let mut steps = Steps {
             recurrence: self,
             batch,
@@ -103,21 +108,21 @@ impl<C: Cell> Recurrence<'_, C> {
             resets,
             masked_output,
             masks,
-            all_live: matches!(mask, TimeMask::All).then_some(all_rows),
+            all_live: all_live.then_some(all_rows),
             states,
             carry,
             sequence,
-            recorder,
+            recorder: recorder.as_mut(),
             deferrals: Deferrals::new(batch, &mut scratch.deferred),
-            ahead: ProjectedInputs::new(self.cell, batch, timesteps, masks.is_some(), &mut scratch.projected),
+            ahead: &mut ahead,
             work: take(&mut scratch.work, parts * self.cell.fused().rows_scratch_len(batch)),
             rows: &mut scratch.rows,
             before_resets: &mut scratch.cut,
             indices: &mut scratch.indices,
             odd: &mut scratch.odd,
         };
-        if !steps.of_one_row() {
-            (0..timesteps).for_each(|step| steps.step(step));
+        for step in 0..timesteps {
+            steps.step(step);
         }
         steps.finish(unwritten);
     }

@@ -2,27 +2,34 @@
 
 use super::Recurrence;
 use super::project_ahead::ProjectedInputs;
-use super::states::States;
-use super::steps::Steps;
+use crate::buffers::take;
 use crate::cells::{Cell, FusedCell};
+use crate::runner::pass::Pass;
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::{Sequence, SequenceMut};
 use crate::strided::RowStep;
 
-impl<C: Cell> Steps<'_, C> {
-    /// All steps of a call of one row, if none of them is masked, recorded, reset, or has dropout masks.
-    pub(super) fn of_one_row(&mut self) -> bool {
-        let plain = self.all_live.is_some() && self.resets.is_none() && self.recorder.is_none() && self.masks.is_none();
-        let (States::InTurn { even, odd }, true, 1) = (&mut self.states, plain, self.batch) else { return false };
-        let states = (even.row_mut(0), odd.row_mut(0));
-        let sequence = self.sequence.as_mut();
-        self.recurrence.row_steps(self.timesteps, &self.input, states, sequence, &mut self.ahead, self.work, self.odd);
-        true
-    }
-}
-
 impl<C: Cell> Recurrence<'_, C> {
-    /// The loop of [`run`](Self::run) without what small cells would feel. The two states are those before and after even steps.
+    /// [`run`](Self::run) of one row, if no step of it is masked, reset or recorded, or has dropout masks: without what
+    /// a small cell would feel.
+    pub(super) fn run_row(&self, pass: Pass<'_, C::Elem>, scratch: &mut Scratch<C::Elem>) {
+        let Pass { timesteps, input, prev: initial, next: mut last, mut carry, mut sequence, .. } = pass;
+        let last = last.row_mut(0);
+        let other = &mut scratch.state.take(self.state_width)[..];
+        // So that the state after the last step is in `last`.
+        let (first, second) = if timesteps.is_multiple_of(2) { (&mut *last, other) } else { (other, &mut *last) };
+        first.copy_from_slice(initial.row(0));
+        let mut ahead = ProjectedInputs::new(self.cell, 1, timesteps, false, &mut scratch.projected);
+        let work = take(&mut scratch.work, self.cell.fused().rows_scratch_len(1));
+        self.row_steps(timesteps, &input, (first, second), sequence.as_mut(), &mut ahead, work, &mut scratch.odd);
+        if timesteps > 0 {
+            carry.row_mut(0).copy_from_slice(&last[self.output.clone()]);
+        }
+    }
+
+    /// The two states are those before and after even steps.
     #[allow(clippy::too_many_arguments)] // the loop's own variables
+    #[inline]
     fn row_steps(
         &self,
         timesteps: usize,

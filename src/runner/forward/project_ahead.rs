@@ -12,6 +12,8 @@ pub(crate) const CHUNK: usize = 24;
 pub(crate) const PROJECT_BELOW_BATCH: usize = 4;
 /// Fewer steps than this aren't worth projecting together.
 const PROJECT_FROM_STEPS: usize = 4;
+/// For one row, fewer weights of the input than this are read in less time in each step.
+const PROJECT_FROM_WEIGHTS: usize = 4096;
 
 /// The products of inputs and kernel, a few steps ahead of the loop: for few rows, where a step alone can't use the
 /// batch kernel. The bits are those of the product within the step.
@@ -38,8 +40,10 @@ impl<'b, T: Float> ProjectedInputs<'b, T> {
 
     /// For how many steps there is room, and the width of each product; 0 if each step projects its own.
     pub(super) fn sizes<C: Cell<Elem = T>>(cell: &C, batch: usize, timesteps: usize, dropout: bool) -> (usize, usize) {
-        let worth = batch < PROJECT_BELOW_BATCH && timesteps >= PROJECT_FROM_STEPS && !dropout;
-        (timesteps.clamp(1, CHUNK), if worth { cell.fused().projected_len() } else { 0 })
+        let width = cell.fused().projected_len();
+        let large = batch > 1 || cell.input_size().saturating_mul(width) >= PROJECT_FROM_WEIGHTS;
+        let worth = large && batch < PROJECT_BELOW_BATCH && timesteps >= PROJECT_FROM_STEPS && !dropout;
+        (timesteps.clamp(1, CHUNK), if worth { width } else { 0 })
     }
 
     /// The input of one step; every `CHUNK` steps this projects the next ones.

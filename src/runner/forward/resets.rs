@@ -21,6 +21,7 @@ impl<'a> Cuts<'a> {
 
 impl<'a, C: Cell> Steps<'a, C> {
     /// Which rows are reset before a step, if any can be.
+    #[inline(always)] // a part of `step`, as the two below
     pub(super) fn cuts(&self, step: usize) -> Option<Cuts<'a>> {
         let resets = self.resets?;
         let time = self.time(step);
@@ -30,6 +31,7 @@ impl<'a, C: Cell> Steps<'a, C> {
     }
 
     /// Resets the state and the previous output.
+    #[inline(always)]
     pub(super) fn reset(&mut self, step: usize, cuts: Option<Cuts<'a>>) {
         let Some(cuts) = cuts else { return };
         let width = self.recurrence.state_width;
@@ -48,6 +50,7 @@ impl<'a, C: Cell> Steps<'a, C> {
     }
 
     /// Marks the resets on the tape, and puts back what it needs.
+    #[inline(always)]
     pub(super) fn record_resets(&mut self, step: usize, cuts: Option<Cuts<'a>>) {
         let (Some(cuts), Some(recorder)) = (cuts, &mut self.recorder) else { return };
         let width = self.recurrence.state_width;

@@ -19,6 +19,7 @@ impl<'a, T: Float> States<'a, T> {
     }
 
     /// The states before and after a step.
+    #[inline(always)]
     pub(super) fn at(&mut self, step: usize) -> (RowsMut<'_, T>, RowsMut<'_, T>) {
         match self {
             States::InTurn { even, odd } => match step % 2 {

@@ -13,6 +13,9 @@ use crate::runner::threads;
 use crate::strided::{Rows, RowsMut, copy_rows};
 
 /// A call on its way through time.
+///
+/// What is handed to functions by reference is one here too, and the parts of a step are inlined: so that all else can
+/// stay in registers, as in one loop.
 pub(super) struct Steps<'a, C: Cell> {
     pub(super) recurrence: &'a Recurrence<'a, C>,
     pub(super) batch: usize,
@@ -29,9 +32,9 @@ pub(super) struct Steps<'a, C: Cell> {
     /// The previous outputs, where no masked step has [deferred](super::masked_rows) them.
     pub(super) carry: RowsMut<'a, C::Elem>,
     pub(super) sequence: Option<SequenceMut<'a, C::Elem>>,
-    pub(super) recorder: Option<Recorder<'a, C::Elem>>,
+    pub(super) recorder: Option<&'a mut Recorder<'a, C::Elem>>,
     pub(super) deferrals: Deferrals<'a>,
-    pub(super) ahead: ProjectedInputs<'a, C::Elem>,
+    pub(super) ahead: &'a mut ProjectedInputs<'a, C::Elem>,
     /// What the cell works in.
     pub(super) work: &'a mut [C::Elem],
     /// The rows that are live at the step, where not all are.
@@ -46,18 +49,20 @@ pub(super) struct Steps<'a, C: Cell> {
 
 impl<C: Cell> Steps<'_, C> {
     /// The time of a step in the input.
-    #[inline]
+    #[inline(always)]
     pub(super) fn time(&self, step: usize) -> usize {
         if self.recurrence.go_backwards { self.timesteps - 1 - step } else { step }
     }
 
     /// One step of all rows.
+    #[inline(always)]
     pub(super) fn step(&mut self, step: usize) {
         *self.odd = !*self.odd;
         let cuts = self.cuts(step);
         self.reset(step, cuts);
         if self.all_live.is_none() {
-            self.mask.live_rows(self.batch, self.time(step), self.rows);
+            let mask = self.mask;
+            mask.live_rows(self.batch, self.time(step), self.rows);
         }
         self.live_rows(step);
         if self.all_live.is_none() {
@@ -67,6 +72,7 @@ impl<C: Cell> Steps<'_, C> {
     }
 
     /// The cell's step of the rows that are live, and their outputs.
+    #[inline(always)]
     fn live_rows(&mut self, step: usize) {
         let (recurrence, time) = (self.recurrence, self.time(step));
         let live = self.all_live.unwrap_or(self.rows);
@@ -76,7 +82,8 @@ impl<C: Cell> Steps<'_, C> {
         }
         // Asked at each step, masked ones too: it projects the next steps whenever a chunk begins.
         let (batch, timesteps, backwards) = (self.batch, self.timesteps, recurrence.go_backwards);
-        let features = self.ahead.input(recurrence.cell, &self.input, batch, timesteps, step, backwards);
+        let input = self.input;
+        let features = self.ahead.input(recurrence.cell, &input, batch, timesteps, step, backwards);
         if !live.is_empty() {
             let call = StepRows {
                 rows: live,
@@ -95,14 +102,15 @@ impl<C: Cell> Steps<'_, C> {
             }
         }
         if let Some(sequence) = &mut self.sequence {
-            let mut outputs = sequence.at(step);
+            let (mut outputs, output) = (sequence.at(step), recurrence.output.clone());
             for &row in live {
-                outputs.row_mut(row).copy_from_slice(&next.row(row)[recurrence.output.clone()]);
+                outputs.row_mut(row).copy_from_slice(&next.row(row)[output.clone()]);
             }
         }
     }
 
     /// Puts the last outputs where they belong, and the final states where they are wanted, if they aren't there.
+    #[inline(always)]
     pub(super) fn finish(mut self, unwritten: Option<RowsMut<'_, C::Elem>>) {
         let (last, _) = self.states.at(self.timesteps);
         if self.timesteps > 0 {
