@@ -28,7 +28,7 @@
 //!
 //! ```text
 //! real_time  a page of the documentation
-//! formats  files of other frameworks: readers build what stands below, through its builders; writers take it apart
+//! formats  files, our own and other frameworks': readers build what stands below, through its builders; writers take it apart
 //! ops  the public names of a graph's operations
 //! graph training  models: layers and operations called one after another; losses, optimizers and their rules
 //! stream  a layer step by step, in real time
@@ -42,7 +42,7 @@
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
-//! activation aligned buffers error marks mask memory stamp strided structure weights  leaves that all may use
+//! activation aligned buffers config error marks mask memory stamp strided structure weights  leaves that all may use
 //! ```
 //!
 //! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:
@@ -65,6 +65,7 @@
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow; counted in `tests/machine/allocations/streams.rs` |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | an option of a cell: its setter in `cells/NAME.rs`, `cells/builder.rs`; one of the run (`go_backwards`, `return_sequences`, ..): `with_flags` in `classes/recurrent.rs`, the setter in `layers/recurrent.rs`, read in `runner/forward/steps.rs` |
+//! | How is a layer saved? | `describe` in its file: class and options as a `Config`, its weights by `visit_stored` | `formats/file/container.rs` writes both; `read` beside `describe`, by the list in `graph/classes.rs`, makes it again |
 //! | Where are messages written? | `error/variants.rs`, a message in `#[error]`: lower case, no full stop, below 200 characters; "X must be .., got .." for an option; what to do behind a colon (`tests/api/bad_input/messages.rs`) | `formats/error.rs` for files: ".., found .." |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!

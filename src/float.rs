@@ -26,7 +26,28 @@ pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     fn into_f64(self) -> f64 {
         self.widened()
     }
+
+    /// Its bytes, the lowest first.
+    #[doc(hidden)]
+    fn write_le_bytes(self, out: &mut dyn std::io::Write) -> std::io::Result<()>;
+
+    /// The numbers that these bytes are, each one's lowest first.
+    #[doc(hidden)]
+    fn from_le_bytes(bytes: &[u8]) -> Vec<Self>;
 }
 
-impl Float for f32 {}
-impl Float for f64 {}
+/// The bytes of numbers, the lowest first: all of their bits.
+macro_rules! bytes {
+    ($($float:ty)*) => {$(
+        impl Float for $float {
+            fn write_le_bytes(self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
+                out.write_all(&self.to_le_bytes())
+            }
+
+            fn from_le_bytes(bytes: &[u8]) -> Vec<Self> {
+                bytes.as_chunks().0.iter().map(|&bytes| <$float>::from_le_bytes(bytes)).collect()
+            }
+        }
+    )*};
+}
+bytes!(f32 f64);

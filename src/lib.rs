@@ -34,6 +34,8 @@
 //!   a loop for layers and models alike: [`training::Network`].
 //! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
 //!   [`Model::stream`].
+//! - **Saved and loaded**, whatever it is, with the same bits: the module `file`; states also as
+//!   [bytes](State::to_bytes).
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
 //!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`).
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
@@ -198,11 +200,12 @@
 //!
 //! | feature | what it buys |
 //! |---|---|
+//! | `file` | `file::save` and `file::load`: layers, models and states in files of our own, with the same bits |
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5` |
 //! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict`; `pytorch::save`: back into one |
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one |
 //!
-//! None is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
+//! `file` is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
 //!
 //! # Targets
 //!
@@ -218,11 +221,13 @@ mod activation;
 mod aligned;
 mod buffers;
 mod cells;
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
+mod config;
 #[cfg(doc)]
 pub mod design;
 mod error;
 mod float;
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod formats;
 mod gradients;
 mod graph;
@@ -258,6 +263,8 @@ pub use cells::Step;
 pub use cells::stacked::StackedCells;
 pub use error::{Error, Result};
 pub use float::Float;
+#[cfg(feature = "file")]
+pub use formats::file;
 #[cfg(feature = "keras")]
 pub use formats::keras;
 #[cfg(feature = "pytorch")]

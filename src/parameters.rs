@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use ndarray::ArrayViewD;
 
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::state::StateLayout;
@@ -58,6 +59,19 @@ pub trait Parameters<T: Float>: Sealed {
     /// Describes this one but for the values of its weights: class, sizes, options, and the same of what is inside.
     #[doc(hidden)]
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>);
+
+    /// Describes this one but for its weights, so that it can be made again.
+    ///
+    /// # Errors
+    /// What is the user's own has no description.
+    #[doc(hidden)]
+    fn describe(&self) -> std::result::Result<Config, ConfigError>;
+
+    /// Shows each array that a file must hold: the weights, and statistics that aren't among them.
+    #[doc(hidden)]
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.visit_weights(visitor);
+    }
 
     /// The weights with their names, in Keras's order and shapes.
     fn weights(&self) -> Vec<(String, ArrayViewD<'_, T>)> {

@@ -4,6 +4,8 @@
 //! LSTM, paths such as `0/forward/c` in stacks and wrappers. The names and ranges are its [`StateLayout`]. Because
 //! parts are column ranges, nesting, splitting, resetting a row and saving are all slicing.
 
+mod bytes;
+
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -131,6 +133,15 @@ impl<T: Float> State<T> {
         let elements = memory::product(&[batch, layout.width()]);
         memory::check::<T>(elements, &[batch, layout.width()])?;
         Ok(State { values: Aligned::zeros(elements.unwrap_or(0)), layout, batch })
+    }
+
+    /// These values, row by row.
+    pub(crate) fn of_values(layout: StateLayout, batch: usize, values: &[T]) -> Result<Self> {
+        let mut state = State::try_zeros(Arc::new(layout), batch)?;
+        if state.values.len() == values.len() {
+            state.values.copy_from_slice(values);
+        }
+        Ok(state)
     }
 
     /// The number of rows.

@@ -6,6 +6,8 @@
 use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
 use super::built_in::{BuiltInCell, CellOptions, CellParts, WeightSpec};
+use super::described::Told;
+use super::weights::{BIAS, KERNEL, RECURRENT_KERNEL};
 use super::{CellDropout, Weights};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -71,7 +73,7 @@ pub(crate) struct RecurrentOptions {
 #[derive(Debug)]
 #[must_use = "a builder makes nothing until `build`"]
 pub struct Builder<'s, C: BuiltInCell> {
-    recipe: Recipe<C::Options>,
+    pub(super) recipe: Recipe<C::Options>,
     run: RecurrentOptions,
     seeds: Option<&'s mut SeedSource>,
 }
@@ -198,10 +200,25 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         let weight = |spec: &WeightSpec| Ok(Some((spec.name, fill(spec)?)));
         let weights = specs.iter().map(|spec| if spec.exists { weight(spec) } else { Ok(None) });
         let weights = Weights::new(weights.collect::<Result<Vec<_>>>()?);
-        let Recipe { input_size, units, options, activation, .. } = self.recipe.clone();
+        Ok(self.assemble(&specs, dropout_seed, weights))
+    }
+
+    /// A cell of checked options. `specs` are those of the weights, with the seeds that were drawn.
+    pub(super) fn assemble(&self, specs: &[WeightSpec], seed: i64, weights: Weights<C::Elem>) -> C {
+        let Recipe { input_size, units, mut options, activation, dropout, recurrent_dropout, .. } = self.recipe.clone();
+        let initializer = |place: usize| specs[place].initializer.clone();
+        let told = Told {
+            kernel_initializer: initializer(KERNEL),
+            recurrent_initializer: initializer(RECURRENT_KERNEL),
+            bias_initializer: initializer(BIAS),
+            dropout,
+            recurrent_dropout,
+            seed,
+        };
+        specs.iter().for_each(|spec| options.keep_initializer(spec.name, &spec.initializer));
         let spec = C::spec(input_size, units, &options);
-        let dropout = self.cell_dropout(spec.state.first_width(), dropout_seed);
-        Ok(C::assemble(CellParts { spec, units, weights, activation, dropout, options }))
+        let dropout = self.cell_dropout(spec.state.first_width(), seed);
+        C::assemble(CellParts { spec, units, weights, activation, dropout, options, told })
     }
 
     /// Becomes the recipe of Keras's copies of a layer: uses up the seeds of the layer that is copied, and forgets what
@@ -232,7 +249,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
     }
 
     /// All that can be wrong before a number is drawn, and the weights.
-    fn check(&self) -> Result<Vec<WeightSpec>> {
+    pub(super) fn check(&self) -> Result<Vec<WeightSpec>> {
         let Recipe { input_size, units, options, activation, dropout, recurrent_dropout, .. } = &self.recipe;
         let sizes = (*input_size, *units, C::gates(options));
         check_not_zero(*input_size, *units)?;

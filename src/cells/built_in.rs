@@ -4,8 +4,10 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use super::builder::Recipe;
+use super::described::Told;
 use super::{Cell, CellDropout, Step, StepBackward, Weights};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError, Options};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -97,10 +99,33 @@ pub trait CellOptions: Clone + Debug + Default + Send + Sync + 'static {
 
     /// Shows those that change a step: not those that only fill weights.
     fn visit_structure(&self, _visitor: &mut StructureVisitor<'_>) {}
+
+    /// All of them, by the names of their setters; the class doesn't count.
+    ///
+    /// # Errors
+    /// What is the user's own has no description.
+    fn describe(&self) -> Result<Config, ConfigError>;
+
+    /// What [`describe`](CellOptions::describe) says.
+    ///
+    /// # Errors
+    /// What is missing or of another kind, by name.
+    fn read(options: &Options<'_>) -> Result<Self, ConfigError>;
+
+    /// Keeps the seed of a weight's initializer, of weights that have options of their own.
+    fn keep_initializer(&mut self, _weight: &str, _drawn: &Initializer) {}
 }
 
 /// No options of its own.
-impl CellOptions for () {}
+impl CellOptions for () {
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Ok(Config::new(""))
+    }
+
+    fn read(_options: &Options<'_>) -> Result<Self, ConfigError> {
+        Ok(())
+    }
+}
 
 /// A weight as a builder makes it: name, shape, and how it is filled.
 #[doc(hidden)]
@@ -167,6 +192,7 @@ pub struct CellParts<T, O> {
     pub(super) activation: Activation,
     pub(super) dropout: Vec<CellDropout>,
     pub(super) options: O,
+    pub(super) told: Told,
 }
 
 impl<T: Float, O: CellOptions> CellParts<T, O> {
@@ -179,6 +205,7 @@ impl<T: Float, O: CellOptions> CellParts<T, O> {
             activation: self.activation.clone(),
             dropout: self.dropout.clone(),
             options: self.options.clone(),
+            told: self.told.clone(),
         }
     }
 }
@@ -269,6 +296,10 @@ macro_rules! cell_methods {
 
         fn try_clone(&self) -> Option<Self> {
             Some(self.clone())
+        }
+
+        fn describe(&self) -> Result<crate::config::Config, crate::config::ConfigError> {
+            crate::cells::described::describe(self)
         }
 
         fn visit_structure(&self, visitor: &mut crate::structure::StructureVisitor<'_>) {

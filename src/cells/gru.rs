@@ -6,6 +6,7 @@ use super::by_kernel::ByKernel;
 use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
 use super::{Cell, CellParts, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError, Options, activations};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::GruKernel;
@@ -63,6 +64,18 @@ impl CellOptions for GruOptions {
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("reset_after", self.reset_after);
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let recurrent_activation = activations::describe(&self.recurrent_activation)?;
+        Ok(Config::new("").with("recurrent_activation", recurrent_activation).with("reset_after", self.reset_after))
+    }
+
+    fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+        Ok(GruOptions {
+            recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+            reset_after: options.flag("reset_after")?,
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
 use super::weights::BIAS;
 use super::{Cell, Step, StepBackward};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError, Options, activations};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -76,6 +77,20 @@ impl CellOptions for LayerNormLstmOptions {
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("epsilon", self.epsilon);
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let recurrent_activation = activations::describe(&self.recurrent_activation)?;
+        let config = Config::new("").with("recurrent_activation", recurrent_activation);
+        Ok(config.with("unit_forget_bias", self.unit_forget_bias).with("epsilon", self.epsilon))
+    }
+
+    fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+        Ok(LayerNormLstmOptions {
+            recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+            unit_forget_bias: options.flag("unit_forget_bias")?,
+            epsilon: options.number("epsilon")?,
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::fused::ByRow;
 use super::gates::{Gates, GatesBackward, add_scaled, apply, dot, parts, through_activation};
 use super::{Cell, FusedCell, Step, StepBackward};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError, Options, activations};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -170,6 +171,42 @@ impl CellOptions for LstmOptions {
         visitor.value("input_forget", self.input_forget);
         visitor.value("clip", self.clip);
         visitor.value("projection_units", self.projection_units);
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Ok(Config::new("")
+            .with("recurrent_activation", activations::describe(&self.recurrent_activation)?)
+            .with("unit_forget_bias", self.unit_forget_bias)
+            .with("peephole", self.peephole)
+            .with("peephole_initializer", self.peephole_initializer.describe()?)
+            .with("input_forget", self.input_forget)
+            .with("clip", self.clip)
+            .with("projection_units", self.projection_units)
+            .with("projection_initializer", self.projection_initializer.describe()?))
+    }
+
+    fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+        let initializer = |name| Initializer::read(&options.need(name, "an initializer")?);
+        let clip = options.need("clip", "a number or null")?.given();
+        let projection_units = options.need("projection_units", "a whole number above 0 or null")?.given();
+        Ok(LstmOptions {
+            recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+            unit_forget_bias: options.flag("unit_forget_bias")?,
+            peephole: options.flag("peephole")?,
+            peephole_initializer: initializer("peephole_initializer")?,
+            input_forget: options.flag("input_forget")?,
+            clip: clip.map(|clip| clip.number()).transpose()?,
+            projection_units: projection_units.map(|units| units.size()).transpose()?,
+            projection_initializer: initializer("projection_initializer")?,
+        })
+    }
+
+    fn keep_initializer(&mut self, weight: &str, drawn: &Initializer) {
+        match weight {
+            "peephole_kernel" => self.peephole_initializer = drawn.clone(),
+            "projection_kernel" => self.projection_initializer = drawn.clone(),
+            _ => {}
+        }
     }
 }
 

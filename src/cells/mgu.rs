@@ -5,6 +5,7 @@ use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec,
 use super::gates::{Gates, GatesBackward, apply, parts, through_activation};
 use super::{Cell, Step, StepBackward};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError, Options, activations};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::state::StateLayout;
@@ -56,6 +57,10 @@ pub enum MguForm {
     ResetBefore,
 }
 
+/// The forms by name.
+const FORMS: [(&str, MguForm); 3] =
+    [("reset_after", MguForm::ResetAfter), ("no_reset", MguForm::NoReset), ("reset_before", MguForm::ResetBefore)];
+
 /// What only an MGU's builder has.
 #[doc(hidden)]
 #[derive(Debug, Clone)]
@@ -77,6 +82,19 @@ impl CellOptions for MguOptions {
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("form", self.form);
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let form = FORMS.iter().find(|(_, form)| *form == self.form).map_or("", |(name, _)| *name);
+        let recurrent_activation = activations::describe(&self.recurrent_activation)?;
+        Ok(Config::new("").with("recurrent_activation", recurrent_activation).with("form", form))
+    }
+
+    fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+        Ok(MguOptions {
+            recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+            form: options.word("form", &FORMS)?,
+        })
     }
 }
 

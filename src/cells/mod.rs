@@ -11,6 +11,8 @@
 pub(crate) mod builder;
 mod built_in;
 mod by_kernel;
+#[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
+pub(crate) mod described;
 mod dropout;
 mod fused;
 mod gates;
@@ -38,6 +40,7 @@ pub use self::fused::FusedCell;
 pub(crate) use self::fused::{BackwardPlan, BackwardRows, StepRows};
 pub use self::step::{Step, StepBackward, StepDropout};
 pub(crate) use self::weights::Weights;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -226,6 +229,15 @@ pub trait Cell: Debug + Send + Sync + 'static {
         visitor.value("cell", DebugText(std::any::type_name::<Self>()));
         visitor.value("scratch_len", self.scratch_len());
         visitor.value("tape_len", self.tape_len());
+    }
+
+    /// What the cell is but for its weights, for files: a cell of a user's own has no description.
+    ///
+    /// # Errors
+    /// The names of what has none.
+    #[doc(hidden)]
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Err(ConfigError::custom("cell", std::any::type_name::<Self>()))
     }
 
     /// How the runner takes many rows at once: row by row, but for cells of this crate with kernels of their own.

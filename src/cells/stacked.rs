@@ -1,7 +1,13 @@
 //! Several cells as one: each reads the output of the one before, within the same step.
 
+mod builder;
+#[cfg(feature = "file")]
+mod read;
+
+pub use self::builder::StackedCellsBuilder;
 use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepRows, check_output, mask_widths};
-use crate::error::{Error, Result};
+use crate::config::{Config, ConfigError};
+use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::memory;
@@ -110,13 +116,6 @@ impl<C: Cell> StackCell<C::Elem> for C {
     }
 }
 
-/// Takes the cells of a [`StackedCells`], the one that reads the input first.
-#[derive(Debug)]
-#[must_use = "a builder makes nothing until `build`"]
-pub struct StackedCellsBuilder<T: Float> {
-    cells: Vec<Box<dyn StackCell<T>>>,
-}
-
 impl<T: Float> StackedCells<T> {
     /// An empty stack to put cells on.
     pub fn builder() -> StackedCellsBuilder<T> {
@@ -151,33 +150,6 @@ impl<T: Float> StackedCells<T> {
         let dropout = parts.iter().flat_map(|part| part.cell.dropout().iter().cloned()).collect();
         let widest = parts.iter().map(|part| part.output.len()).max().unwrap_or(0);
         Ok(StackedCells { cells: parts, layout, dropout, widest, depth })
-    }
-}
-
-impl<T: Float> StackedCellsBuilder<T> {
-    /// Puts a cell on top: a built-in one from [`Builder::build_cell`](crate::builder::Builder::build_cell), or one of your own.
-    pub fn cell(mut self, cell: impl Cell<Elem = T>) -> Self {
-        self.cells.push(Box::new(cell));
-        self
-    }
-
-    /// Makes the stack.
-    ///
-    /// # Errors
-    /// [`Error::EmptyStack`] without a cell, [`Error::StackWidth`] if a cell doesn't read what the one below outputs,
-    /// [`Error::CellOutput`] for a cell whose output isn't part of its state, [`Error::NestedTooDeep`] for stacks in
-    /// stacks in stacks, [`Error::WidthOverflow`] for sizes that can't be addressed together.
-    pub fn build(self) -> Result<StackedCells<T>> {
-        if self.cells.is_empty() {
-            return Err(Error::EmptyStack);
-        }
-        for (below, pair) in self.cells.windows(2).enumerate() {
-            let (expected, given) = (pair[1].input_size(), pair[0].output().len());
-            if expected != given {
-                return Err(Error::StackWidth { index: below + 1, expected, given });
-            }
-        }
-        StackedCells::from_cells(self.cells)
     }
 }
 
@@ -238,6 +210,11 @@ impl<T: Float> Cell for StackedCells<T> {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let cells = self.cells.iter().map(|part| part.cell.describe()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Config::new("StackedRNNCells").with("cells", cells))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

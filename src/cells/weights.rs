@@ -34,6 +34,15 @@ impl<T: Float> Weights<T> {
         Weights(weights.into_iter().map(|given| given.map(weight)).collect())
     }
 
+    /// Of values in row order, with names and shapes.
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
+    pub(super) fn of_values<'w>(
+        weights: impl IntoIterator<Item = Option<(&'static str, &'w [usize], Vec<T>)>>,
+    ) -> Self {
+        let weight = |(name, shape, values): (_, &[usize], _)| Weight { name, shape: IxDyn(shape), values };
+        Weights(weights.into_iter().map(|given| given.map(weight)).collect())
+    }
+
     /// The values of a weight in row order, if it is there.
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Option<&[T]> {

@@ -135,6 +135,13 @@ pub enum Error {
         given: (usize, usize),
     },
 
+    /// Bytes that aren't those of a state.
+    #[error("the bytes aren't a state: {reason}")]
+    StateBytes {
+        /// What is wrong with them.
+        reason: String,
+    },
+
     /// An initial state handed to a stream's run, which goes on from the stream's own.
     #[error("a stream goes on from its own state: say set_state instead of giving an initial state")]
     StreamInitialState,

@@ -1,6 +1,6 @@
 //! Bytes from a disk, within limits, and onto it.
 
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 pub(super) use self::whole::write;
 
 use std::fs::File;
@@ -31,7 +31,7 @@ pub(super) fn check_size(given: u64, limits: &Limits) -> Found<()> {
     if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
 }
 
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod whole {
     use std::ffi::OsString;
     use std::fs::{self, File};
@@ -49,6 +49,12 @@ mod whole {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
         if path.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        // What isn't an ordinary file can't be replaced by one: a device, a pipe.
+        if fs::metadata(&path).is_ok_and(|old| !old.is_file()) {
+            let mut buffered = io::BufWriter::new(File::options().write(true).open(&path)?);
+            content(&mut buffered)?;
+            return buffered.flush();
         }
         let (file, beside) = create_beside(&path)?;
         let written = fill(file, &path, content).and_then(|()| fs::rename(&beside, &path));

@@ -141,6 +141,26 @@ pub enum Problem {
         hint: &'static str,
     },
 
+    /// A file of our own of a newer format.
+    #[error("its format is version {version}, written by recurrent {by}, and this one reads up to {newest}: update it")]
+    FileVersion {
+        /// The version of the file's format.
+        version: u64,
+        /// The newest one that is read.
+        newest: u64,
+        /// The version of the crate that wrote it.
+        by: String,
+    },
+
+    /// A file of our own with something else than what was asked for.
+    #[error("it holds {holds}: load it as {ask}")]
+    Kind {
+        /// What it holds.
+        holds: String,
+        /// The type to ask for.
+        ask: String,
+    },
+
     /// A part of the description that is missing or of another kind.
     #[error("{}: {option} must be {expected}, found {found}", at(layer))]
     Config {

@@ -2,7 +2,7 @@
 //! `graph::assembly`; writers that take layers apart. Each format is a folder; what they share stands beside them.
 //!
 //! ```text
-//! pytorch          keras
+//! pytorch, file    keras
 //! safetensors      hdf5, inflate
 //! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
 //! ```
@@ -14,6 +14,8 @@
 
 mod disk;
 mod error;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "pytorch")]
 mod gate_order;
 #[cfg(feature = "keras")]
@@ -27,10 +29,11 @@ mod load_error;
 mod mismatch;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod safetensors;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod save_error;
+#[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
 
 pub use error::Problem;
@@ -38,6 +41,7 @@ pub use limits::Limits;
 pub use load_error::LoadError;
 #[cfg(feature = "pytorch")]
 pub use mismatch::Mismatch;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "file", feature = "pytorch"))]
 pub use save_error::SaveError;
+#[cfg(any(feature = "keras", feature = "pytorch"))]
 pub use tensors::TensorInfo;

@@ -52,10 +52,36 @@ pub enum SaveError {
         reason: Mismatch,
     },
 
+    /// Something of the user's own, which no file can hold.
+    #[error(
+        "{}{what} {name} is the program's own, which no file can hold: save its weights, and build it again",
+        at(layer)
+    )]
+    Custom {
+        /// The layer of a model, by its path; empty for the whole.
+        layer: String,
+        /// `"cell"`, `"activation"` or `"initializer"`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
+
+    /// More layers within each other than a file can hold.
+    #[error("more than {limit} layers within each other: put some of them side by side")]
+    Depth {
+        /// The most that there can be.
+        limit: usize,
+    },
+
     /// Two tensors of one name.
     #[error("two modules have a tensor {tensor:?}: give them different prefixes")]
     Twice {
         /// The name.
         tensor: String,
     },
+}
+
+/// The layer that a message is about; that of the whole is empty.
+fn at(layer: &str) -> String {
+    if layer.is_empty() { String::new() } else { format!("layer {layer:?}: ") }
 }

@@ -39,7 +39,7 @@ pub(crate) enum Refusal {
     /// A layer can't read what it is called on.
     Call(Misfit),
     /// There are too many `"calls"` or `"elements"`.
-    #[cfg_attr(not(feature = "keras"), expect(dead_code, reason = "readers of files say all of it"))]
+    #[cfg_attr(not(any(feature = "file", feature = "keras")), expect(dead_code, reason = "readers of files say it"))]
     TooMany { what: &'static str, given: usize, most: usize },
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::{Layer, summary};
@@ -53,6 +54,15 @@ impl<T: Float> Parameters<T> for Masked<T> {
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.layer.visit_weights_mut(visitor)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let config = Config::new("Masked").with("mask_value", self.mask_value.into_f64());
+        Ok(config.with("layer", self.layer.describe()?))
+    }
+
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.layer.visit_stored(visitor);
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -8,6 +8,9 @@ pub(crate) mod assembly;
 mod backward;
 mod builder;
 mod chain;
+#[cfg(feature = "file")]
+pub(crate) mod classes;
+mod described;
 mod gradients;
 mod layer;
 mod masked;
@@ -18,6 +21,8 @@ pub(crate) mod ops;
 mod order;
 mod per_step;
 mod predict_one;
+#[cfg(feature = "file")]
+pub(crate) mod read;
 mod run;
 mod sequential;
 pub(crate) mod shape;

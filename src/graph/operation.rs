@@ -18,6 +18,7 @@ use super::shape::{Misfit, Shape};
 use super::stream::{Step, Trace};
 use super::tape::Record;
 use super::tensor::{Mask, Tensor, Value};
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -67,6 +68,9 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     /// The same as [`run`](Operation::run) for one step of a stream, into arrays that are there. What holds other
     /// operations is not asked: they are.
     fn step(&self, step: Step<'_, T>) -> Result<()>;
+
+    /// Describes it but for its weights, so that it can be made again.
+    fn describe(&self) -> std::result::Result<Config, ConfigError>;
 
     /// Whether it can be trained through.
     fn can_train(&self) -> Result<()> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::operation::Operation;
+use super::operation::{Operation, Which};
 use super::ops::normalization::{Normalization, NormalizationSums};
-use super::ops::prelu;
+use super::ops::prelu::{self, PRelu};
 use crate::activation::Activation;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
@@ -126,6 +127,23 @@ impl<T: Float> Parameters<T> for PerStep<T> {
             Map::Normalize(normalization) => normalization.change_weights(visitor),
         }
         Ok(())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let map = match &self.map {
+            Map::Same => None,
+            Map::Activation(activation) => Some(Operation::<T>::describe(activation)?),
+            Map::PRelu(alpha) => Some(PRelu(alpha.clone()).describe()?),
+            Map::Normalize(normalization) => Some(normalization.describe()?),
+        };
+        Ok(Config::new("PerStep").with("features", self.features).with("map", map))
+    }
+
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        match &self.map {
+            Map::Normalize(normalization) => normalization.visit_weights(Which::All, visitor),
+            _ => self.visit_weights(visitor),
+        }
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

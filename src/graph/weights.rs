@@ -6,6 +6,7 @@ use ndarray::ArrayViewD;
 
 use super::operation::{Op, Which};
 use super::{InputKind, InputSpec, Model, Part};
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::parameters::{Parameters, Sealed, check_new_weights, stateless};
@@ -191,6 +192,10 @@ impl<T: Float> Parameters<T> for Model<T> {
         for InputSpec { name, shape, kind } in &self.inputs {
             show(name, shape.len(), matches!(kind, InputKind::Float { .. }));
         }
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        super::described::model(self)
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

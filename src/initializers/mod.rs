@@ -4,6 +4,7 @@
 //! [`orthogonal`] the two families with rules of their own, [`custom`] what a user brings.
 
 mod custom;
+mod described;
 mod fill;
 mod names;
 mod orthogonal;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::ArrayViewD;
 
 use super::Layer;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
@@ -58,6 +59,14 @@ impl<T: Float, L: Parameters<T> + ?Sized> Parameters<T> for Box<L> {
 
     fn visit_trained_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         (**self).visit_trained_mut(visitor)
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        (**self).describe()
+    }
+
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        (**self).visit_stored(visitor);
     }
 
     fn weights(&self) -> Vec<(String, ArrayViewD<'_, T>)> {

@@ -1,22 +1,26 @@
 //! A fully connected layer for each time step.
 
+mod builder;
+mod described;
+
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayRef2};
 
-use super::{Layer, builder, summary};
+pub use self::builder::DenseBuilder;
+use self::described::Told;
+use super::{Layer, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
-use crate::initializers::Initializer;
 use crate::kernels::DenseKernel;
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
-use crate::random::SeedSource;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -54,20 +58,7 @@ pub struct Dense<T: Float = f32> {
     layout: Arc<StateLayout>,
     packed: DenseKernel<T>,
     stamp: Stamp,
-}
-
-/// Takes the options of a [`Dense`] under Keras's names.
-#[derive(Debug)]
-#[must_use = "a builder makes nothing until `build`"]
-pub struct DenseBuilder<'s, T: Float> {
-    input_size: usize,
-    units: usize,
-    activation: Activation,
-    use_bias: bool,
-    kernel_initializer: Initializer,
-    bias_initializer: Initializer,
-    seeds: Option<&'s mut SeedSource>,
-    element: std::marker::PhantomData<T>,
+    told: Told,
 }
 
 impl<T: Float> Dense<T> {
@@ -83,16 +74,7 @@ impl<T: Float> Dense<T> {
 
     /// A builder for a layer of `units` units over `input_size` features.
     pub fn builder(input_size: usize, units: usize) -> DenseBuilder<'static, T> {
-        DenseBuilder {
-            input_size,
-            units,
-            activation: Activation::Linear,
-            use_bias: true,
-            kernel_initializer: Initializer::GlorotUniform { seed: None },
-            bias_initializer: Initializer::Zeros,
-            seeds: None,
-            element: std::marker::PhantomData,
-        }
+        DenseBuilder::new(input_size, units)
     }
 
     /// The layer on rows that are no sequence: (rows, features) to (rows, units).
@@ -139,13 +121,14 @@ impl<T: Float> Dense<T> {
             self.kernel.map(cast),
             self.bias.as_ref().map(|bias| bias.map(cast)),
             self.activation.clone(),
+            self.told.clone(),
         )
     }
 
     /// Both arrays in standard layout.
-    fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation) -> Self {
+    fn from_weights(kernel: Array2<T>, bias: Option<Array1<T>>, activation: Activation, told: Told) -> Self {
         let packed = DenseKernel::new(kernel.nrows(), kernel.ncols());
-        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed, stamp: Stamp::new() };
+        let mut layer = Dense { kernel, bias, activation, layout: Arc::default(), packed, stamp: Stamp::new(), told };
         layer.pack();
         layer
     }
@@ -178,57 +161,6 @@ impl<T: Float> Dense<T> {
     }
 }
 
-impl<T: Float> DenseBuilder<'_, T> {
-    /// The activation; linear unless it is set.
-    pub fn activation(mut self, activation: Activation) -> Self {
-        self.activation = activation;
-        self
-    }
-
-    /// Whether the layer has a bias.
-    pub fn use_bias(mut self, yes: bool) -> Self {
-        self.use_bias = yes;
-        self
-    }
-
-    /// How `kernel`, (input_size, units), is filled.
-    pub fn kernel_initializer(mut self, initializer: Initializer) -> Self {
-        self.kernel_initializer = initializer;
-        self
-    }
-
-    /// How `bias` is filled.
-    pub fn bias_initializer(mut self, initializer: Initializer) -> Self {
-        self.bias_initializer = initializer;
-        self
-    }
-
-    /// Where seeds that aren't set come from: Keras's, in Keras's order. Without a source they are random.
-    pub fn seeds(self, seeds: &mut SeedSource) -> DenseBuilder<'_, T> {
-        DenseBuilder { seeds: Some(seeds), ..self }
-    }
-
-    /// Makes the layer.
-    ///
-    /// # Errors
-    /// [`Error::ZeroSize`], [`Error::SizeOverflow`], [`Error::OutOfMemory`], [`Error::ActivationWidth`], an
-    /// activation's or initializer's own error.
-    pub fn build(mut self) -> Result<Dense<T>> {
-        let (rows, units) = (self.input_size, self.units);
-        builder::check_activation(&self.activation)?;
-        let packed = DenseKernel::<T>::packed_len(rows, units);
-        builder::check_sizes::<T>((rows, units, 1), [("kernel", &[rows, units][..])], packed)?;
-        let kernel = builder::with_seed(self.kernel_initializer, &mut self.seeds)?;
-        let bias = builder::with_seed(self.bias_initializer, &mut self.seeds)?;
-        let kernel = builder::matrix(kernel.initialize(&[rows, units])?);
-        let bias = match self.use_bias {
-            true => Some(bias.initialize(&[units])?.iter().copied().collect()),
-            false => None,
-        };
-        Ok(Dense::from_weights(kernel, bias, self.activation))
-    }
-}
-
 impl<T: Float> Sealed for Dense<T> {}
 
 impl<T: Float> Parameters<T> for Dense<T> {
@@ -250,6 +182,10 @@ impl<T: Float> Parameters<T> for Dense<T> {
         }
         self.pack();
         Ok(())
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        self.description()
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView1, ArrayView2, ArrayViewD, Axis};
 
 use super::builder;
+use crate::config::{Config, ConfigError};
+#[cfg(feature = "file")]
+use crate::config::{Options, Tensors};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -37,6 +40,8 @@ pub struct Embedding<T: Float = f32> {
     embeddings: Array2<T>,
     mask_zero: bool,
     stamp: Stamp,
+    /// With the seed that was drawn.
+    embeddings_initializer: Initializer,
 }
 
 /// Takes the options of an [`Embedding`] under Keras's names.
@@ -208,6 +213,18 @@ impl<T: Float> Embedding<T> {
         self.mask_zero
     }
 
+    /// The table of these options, with these weights.
+    #[cfg(feature = "file")]
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> std::result::Result<Self, ConfigError> {
+        let shape = (options.size("input_dim")?, options.size("output_dim")?);
+        let initializer = Initializer::read(&options.need("embeddings_initializer", "an initializer")?)?;
+        let mask_zero = options.flag("mask_zero")?;
+        let embeddings = Array2::from_shape_vec(shape, tensors.take("embeddings", &[shape.0, shape.1])?);
+        let embeddings =
+            embeddings.map_err(|_| options.refused(Error::TensorTooLarge { shape: vec![shape.0, shape.1] }))?;
+        Ok(Embedding { embeddings, mask_zero, stamp: Stamp::new(), embeddings_initializer: initializer })
+    }
+
     /// Replaces the table.
     ///
     /// # Errors
@@ -255,9 +272,9 @@ impl<T: Float> EmbeddingBuilder<'_, T> {
             }
         }
         builder::check_sizes::<T>((rows, columns, 1), [("embeddings", &[rows, columns][..])], Some(0))?;
-        let initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
-        let embeddings = builder::matrix(initializer.initialize(&[rows, columns])?);
-        Ok(Embedding { embeddings, mask_zero: self.mask_zero, stamp: Stamp::new() })
+        let embeddings_initializer = builder::with_seed(self.embeddings_initializer, &mut self.seeds)?;
+        let embeddings = builder::matrix(embeddings_initializer.initialize(&[rows, columns])?);
+        Ok(Embedding { embeddings, mask_zero: self.mask_zero, stamp: Stamp::new(), embeddings_initializer })
     }
 }
 
@@ -289,6 +306,15 @@ impl<T: Float> Parameters<T> for Embedding<T> {
 
     fn layout(&self) -> &Arc<StateLayout> {
         stateless()
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let (input_dim, output_dim) = self.embeddings.dim();
+        Ok(Config::new("Embedding")
+            .with("input_dim", input_dim)
+            .with("output_dim", output_dim)
+            .with("embeddings_initializer", self.embeddings_initializer.describe()?)
+            .with("mask_zero", self.mask_zero))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -4,6 +4,7 @@ pub(crate) mod bidirectional;
 mod boxed;
 pub(crate) mod builder;
 pub(crate) mod dense;
+pub(crate) mod described;
 pub(crate) mod embedding;
 pub(crate) mod masking;
 pub(crate) mod names;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Layer, summary, unrolled};
 use crate::cells::builder::RecurrentOptions;
 use crate::cells::{Cell, FusedCell, check_output};
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
@@ -174,6 +175,10 @@ impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
 
     fn unshare(&mut self) -> Result<()> {
         self.own_cell().map(|_| ())
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Ok(super::described::recurrent(self.options, self.cell.describe()?))
     }
 }
 

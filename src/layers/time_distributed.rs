@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::dense::Dense;
 use super::{Layer, summary};
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
@@ -61,6 +62,10 @@ impl<T: Float> Parameters<T> for TimeDistributed<T> {
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.layer.visit_weights_mut(visitor)
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Ok(Config::new("TimeDistributed").with("layer", self.layer.describe()?))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -8,3 +8,4 @@ mod models_by_hand;
 mod programs;
 mod question;
 mod random;
+mod state_bytes;

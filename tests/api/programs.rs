@@ -202,3 +202,27 @@ fn the_weights_that_a_keras_script_has() -> Outcome {
     assert_eq!(second.weight("recurrent_kernel")?.shape(), [5, 20]);
     Ok(())
 }
+
+#[cfg(feature = "file")]
+#[test]
+fn saved() -> Outcome {
+    use recurrent::{Layer, Lstm, file};
+    let lstm = Lstm::<f32>::builder(3, 4).return_sequences(true).build()?;
+    let x = Array3::ones((2, 5, 3));
+    file::save("lstm.safetensors", &lstm)?; // weights, configuration, version: one file
+    let again: Lstm<f32> = file::load("lstm.safetensors")?; // another kind is an error that says what it holds
+    assert_eq!(again.forward(&x)?, lstm.forward(&x)?); // the same bits
+    std::fs::remove_file("lstm.safetensors")?;
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_survives_a_restart() -> Outcome {
+    use recurrent::{Gru, State, Stream};
+    let gru = Gru::<f32>::new(8, 16);
+    let mut stream = Stream::new(&gru, 1)?;
+    stream.step_one(&[0.5; 8])?;
+    let bytes = stream.state().to_bytes(); // a name for each part, the layout, the type
+    stream.set_state(&State::from_bytes(&bytes)?)?; // refused by name where the layout differs
+    Ok(())
+}

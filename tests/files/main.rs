@@ -1,9 +1,8 @@
 //! Model files: what is read, in all the forms that users have; what is refused, by name, with a way out that works; and
 //! files that were damaged or made to harm.
-#![cfg(any(feature = "keras", feature = "pytorch"))]
 
-#[allow(dead_code)] // the golden tests use the rest
 #[cfg(feature = "keras")]
+#[allow(dead_code)] // the golden tests use the rest
 #[macro_use]
 #[path = "../golden/check/mod.rs"]
 mod check;
@@ -16,6 +15,8 @@ mod descriptions;
 mod forms;
 #[cfg(feature = "keras")]
 mod hostile;
+#[cfg(feature = "file")]
+mod own_files;
 #[cfg(feature = "pytorch")]
 mod pytorch_refusals;
 #[cfg(feature = "pytorch")]

@@ -14,6 +14,9 @@ mod write;
 pub(crate) use self::read::Safetensors;
 pub(crate) use self::write::{Entry, write};
 
+#[cfg(feature = "file")]
+pub(crate) use super::tensors::Tensor;
+
 use super::tensors::Element;
 
 /// The key of the texts beside the tensors.

@@ -43,10 +43,7 @@ pub(crate) fn write<T: Float>(
     out.write_all(header.as_bytes())?;
     for Entry { array, .. } in &*tensors {
         for &value in array {
-            match size_of::<T>() {
-                4 => out.write_all(&(value.into_f64() as f32).to_le_bytes())?,
-                _ => out.write_all(&value.into_f64().to_le_bytes())?,
-            }
+            value.write_le_bytes(out)?;
         }
     }
     Ok(())

@@ -4,6 +4,7 @@ use ndarray::{ArrayD, Axis, Slice};
 
 use crate::activation::Activation;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError, activations};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -18,6 +19,10 @@ use crate::kernels::isa::Isa;
 impl<T: Float> Operation<T> for Activation {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Activation").with("activation", activations::describe(self)?))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

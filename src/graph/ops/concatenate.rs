@@ -4,6 +4,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, Slice};
 
 use super::flags::{any, every};
 use super::merge::{MaskRule, spread};
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -29,6 +30,10 @@ impl Concatenate {
 impl<T: Float> Operation<T> for Concatenate {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Concatenate").with("axis", self.axis).with("masks", self.masks.name()))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::{Ix2, IxDyn};
 
 use super::shapes;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
@@ -34,6 +35,10 @@ impl<T: Float> Dense<T> {
 impl<T: Float> Operation<T> for Dense<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        self.layer.describe()
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

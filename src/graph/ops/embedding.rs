@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::{Array1, Axis, Ix3, IxDyn};
 
 use super::shapes;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -31,6 +32,10 @@ impl<T: Float> Embedding<T> {
 impl<T: Float> Operation<T> for Embedding<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        self.table.describe()
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -4,6 +4,7 @@ use ndarray::{ArrayD, Axis};
 
 use super::merge::either_of;
 use super::shapes::reshaped;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -57,6 +58,10 @@ impl<T: Float> Operation<T> for NotEqual {
         Box::new(*self)
     }
 
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("NotEqual").with("number", self.0))
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         Ok(vec![shape::only(inputs)?.clone()])
     }
@@ -99,6 +104,10 @@ impl<T: Float> Operation<T> for NotEqual {
 impl<T: Float> Operation<T> for Any {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Any").with("axis", self.axes.clone()).with("keepdims", self.keepdims))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -157,6 +166,10 @@ impl<T: Float> Operation<T> for LogicalOr {
         Box::new(*self)
     }
 
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("LogicalOr"))
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         shape::first_of(inputs, 2)?;
         match broadcast(inputs) {
@@ -205,6 +218,10 @@ impl<T: Float> Operation<T> for LogicalOr {
 impl<T: Float> Operation<T> for Flags {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new(if self.0 { "OnesLike" } else { "ZerosLike" }))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

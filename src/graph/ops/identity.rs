@@ -1,5 +1,6 @@
 //! What hands on what it is given: in inference that is Dropout and its kin.
 
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -32,6 +33,10 @@ impl Default for Identity {
 impl<T: Float> Operation<T> for Identity {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Identity").with("keeps_mask", self.keeps_mask))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -2,6 +2,7 @@
 
 use ndarray::Axis;
 
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -17,6 +18,10 @@ pub(crate) struct Masking<T>(pub(crate) T);
 impl<T: Float> Operation<T> for Masking<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Masking").with("mask_value", self.0.into_f64()))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -7,6 +7,7 @@ use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn, Zip};
 
 use super::flags::{any, either};
 use super::shapes::reshaped_gradient;
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::backward::summed_to;
@@ -26,6 +27,10 @@ pub(crate) struct Merge {
 impl<T: Float> Operation<T> for Merge {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new(&format!("{:?}", self.how)).with("masks", self.masks.name()))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -119,6 +124,16 @@ pub(crate) enum MaskRule {
     All,
     /// An operation outside of layers: no mask comes out.
     None,
+}
+
+impl MaskRule {
+    /// The rules by name.
+    pub(crate) const NAMES: [(&'static str, MaskRule); 3] =
+        [("any", MaskRule::Any), ("all", MaskRule::All), ("none", MaskRule::None)];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, rule)| *rule == self).map_or("", |(name, _)| *name)
+    }
 }
 
 /// What merging does with two elements.

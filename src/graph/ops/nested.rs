@@ -1,5 +1,6 @@
 //! A model within the model.
 
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::Model;
@@ -8,6 +9,7 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
+use crate::parameters::Parameters;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A model as a layer. The slots of its stateful layers are places among the outermost model's states.
@@ -17,6 +19,10 @@ pub(crate) struct Nested<T: Float>(pub(crate) Box<Model<T>>);
 impl<T: Float> Operation<T> for Nested<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        self.0.describe()
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -1,9 +1,12 @@
 //! Layer and batch normalization, in inference, and the backward pass through them.
 
+mod described;
+
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
 use super::shapes::inverse;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients;
@@ -13,7 +16,6 @@ use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::memory;
-use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// `gamma (x - mean) / sqrt(variance + epsilon) + beta`.
@@ -126,6 +128,10 @@ impl<T: Float> Operation<T> for Normalization<T> {
         Box::new(self.clone())
     }
 
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(self.description())
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         let x = shape::only(inputs)?;
         for (&axis, &width) in self.axes.iter().zip(&self.shape) {
@@ -229,15 +235,6 @@ impl<T: Float> Normalization<T> {
         let mut normalization = Normalization { axes: vec![-1], shape: vec![features], gamma, beta, statistics };
         normalization.fold();
         Ok(normalization)
-    }
-
-    /// What isn't a weight. Moving statistics are values as weights are.
-    pub(in crate::graph) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
-        visitor.value("axes", &self.axes);
-        match &self.statistics {
-            Statistics::Own { epsilon } => visitor.value("epsilon", epsilon),
-            Statistics::Moving(moving) => visitor.value("epsilon", moving.epsilon),
-        }
     }
 
     /// Makes the scale and the shift of the weights and moving statistics: to be called when these are new.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, concatenate};
 
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
@@ -30,13 +31,24 @@ pub(crate) struct Recurrent<T: Float> {
 
 impl<T: Float> Recurrent<T> {
     pub(crate) fn new(layer: impl Layer<T>) -> Self {
-        Recurrent { layer: Arc::new(Box::new(layer)), slot: None }
+        Recurrent::boxed(Box::new(layer))
+    }
+
+    pub(crate) fn boxed(layer: Box<dyn Layer<T>>) -> Self {
+        Recurrent { layer: Arc::new(layer), slot: None }
     }
 }
 
 impl<T: Float> Operation<T> for Recurrent<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let layer = self.layer.describe()?;
+        // As operations these are something else.
+        let wrapped = matches!(&layer.class[..], "Dense" | "TimeDistributed");
+        Ok(if wrapped { Config::new("Layer").with("layer", layer) } else { layer })
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

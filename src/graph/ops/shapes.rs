@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
+use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -63,6 +64,10 @@ impl<T: Float> Operation<T> for Flatten {
         Box::new(*self)
     }
 
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Flatten"))
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         let x = shape::only(inputs)?;
         if x.len() == 1 {
@@ -93,6 +98,10 @@ impl<T: Float> Operation<T> for Flatten {
 impl<T: Float> Operation<T> for Reshape {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Reshape").with("target_shape", self.0.clone()))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -143,6 +152,10 @@ impl<T: Float> Operation<T> for Permute {
         Box::new(self.clone())
     }
 
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("Permute").with("dims", self.0.clone()))
+    }
+
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         let x = shape::only(inputs)?;
         if self.0.len() + 1 != x.len() {
@@ -184,6 +197,10 @@ impl<T: Float> Operation<T> for Permute {
 impl<T: Float> Operation<T> for RepeatVector {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("RepeatVector").with("n", self.0))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -235,6 +252,10 @@ impl<T: Float> Operation<T> for RepeatVector {
 impl<T: Float> Operation<T> for ExpandDims {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("ExpandDims").with("axis", self.0))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

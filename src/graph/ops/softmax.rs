@@ -4,6 +4,7 @@ use ndarray::{ArrayViewD, ArrayViewMutD, Axis};
 
 use crate::activation::Activation;
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
@@ -28,9 +29,11 @@ pub(crate) enum SoftmaxMask {
     /// Keras 3: masked elements count for nothing and come out as zero.
     Replaces,
     /// Keras 2: a large negative number is added to them.
-    #[cfg_attr(not(feature = "keras"), expect(dead_code, reason = "only old files have it"))]
     Adds,
 }
+
+/// What is made of masks, by name.
+pub(crate) const MASKS: [(&str, SoftmaxMask); 2] = [("replaces", SoftmaxMask::Replaces), ("adds", SoftmaxMask::Adds)];
 
 impl Softmax {
     /// Along this axis, counted from the end if it is negative; Keras's default is -1, the features.
@@ -59,6 +62,11 @@ impl Softmax {
 impl<T: Float> Operation<T> for Softmax {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        let masks = MASKS.iter().find(|(_, masks)| *masks == self.masks).map_or("", |(name, _)| *name);
+        Ok(Config::new("Softmax").with("axis", self.axis).with("masks", masks))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

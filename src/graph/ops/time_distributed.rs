@@ -3,6 +3,7 @@
 use ndarray::{Axis, stack};
 
 use super::shapes::{reshaped, reshaped_gradient};
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
@@ -37,6 +38,10 @@ pub(in crate::graph) fn runs_anew<T: Float>(inner: &dyn Operation<T>) -> bool {
 impl<T: Float> Operation<T> for TimeDistributed<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        Ok(Config::new("TimeDistributed").with("layer", self.0.describe()?))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {

@@ -10,10 +10,15 @@ use std::sync::Arc;
 
 pub use merge::Merge;
 
+#[cfg(feature = "file")]
+use super::described::recurrent_class;
 use super::recurrent::Recurrent;
 use super::{Layer, summary};
 use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
+use crate::config::{Config, ConfigError};
+#[cfg(feature = "file")]
+use crate::config::{Described, Options, Tensors};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
@@ -28,6 +33,10 @@ use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// Keras's names; its `None` is none.
+const MERGES: [(&str, Merge); 4] =
+    [("sum", Merge::Sum), ("mul", Merge::Mul), ("concat", Merge::Concat), ("ave", Merge::Ave)];
 
 /// A layer over a sequence in both directions: Keras's `Bidirectional`.
 ///
@@ -103,10 +112,16 @@ impl<T: Float> Bidirectional<T> {
         F: Cell<Elem = T>,
         B: Cell<Elem = T>,
     {
+        Self::from_boxed(Box::new(forward), Box::new(backward))
+    }
+
+    /// [`from_layers`](Self::from_layers) of layers of one cell, whatever the cell.
+    fn from_boxed(forward: Box<dyn Layer<T>>, backward: Box<dyn Layer<T>>) -> Result<Self> {
         let (same, opposite) = ("they must be the same", "they must be opposite");
         let flag = |yes: bool| usize::from(yes);
+        let (of_forward, of_backward) = ((*forward).spec(), (*backward).spec());
         for (option, a, b, fits, expected) in [
-            ("go_backwards", flag(forward.goes_backwards()), flag(backward.goes_backwards()), false, opposite),
+            ("go_backwards", flag(of_forward.reverses_time), flag(of_backward.reverses_time), false, opposite),
             ("return_sequences", flag(forward.returns_sequences()), flag(backward.returns_sequences()), true, same),
             ("return_state", flag(forward.returns_state()), flag(backward.returns_state()), true, same),
             ("input_size", forward.input_size(), backward.input_size(), true, same),
@@ -119,12 +134,29 @@ impl<T: Float> Bidirectional<T> {
         backward.check_ready()?;
         memory::add_width("state", forward.state_layout().width(), backward.state_layout().width())?;
         memory::add_width("output", forward.output_size(), backward.output_size())?;
-        let depth = memory::check_depth(forward.spec().depth.max(backward.spec().depth).saturating_add(1))?;
+        let depth = memory::check_depth(of_forward.depth.max(of_backward.depth).saturating_add(1))?;
         let names = ["forward", "backward"].map(String::from);
         let layouts = [&**forward.state_layout(), &**backward.state_layout()];
         let layout = Arc::new(StateLayout::nested(names.into_iter().zip(layouts)));
-        let (forward, backward) = (Box::new(forward), Box::new(backward));
         Ok(Bidirectional { forward, backward, merge: Merge::Concat, layout, depth })
+    }
+
+    /// The layer of these options, with these weights.
+    #[cfg(feature = "file")]
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        let mut direction = |option, weights| {
+            let layer: Described<'_> = options.config(option, "a layer of one cell")?;
+            let read = recurrent_class::<T>(layer.class()).ok_or_else(|| layer.wrong_class("a layer of one cell"))?;
+            layer.read(|options| read(options, &mut tensors.nested(weights)))
+        };
+        let (forward, backward) = (direction("layer", "forward")?, direction("backward_layer", "backward")?);
+        let expected = "concat, sum, mul, ave or null";
+        let merge = match options.need("merge_mode", expected)?.given() {
+            Some(_) => options.word("merge_mode", &MERGES)?,
+            None => Merge::None,
+        };
+        let layer = Self::from_boxed(forward, backward).map_err(|error| options.refused(error))?;
+        Ok(layer.merge_mode(merge))
     }
 
     /// How the outputs of the two directions become one; [`Merge::Concat`] unless it is set. Directions of different
@@ -166,6 +198,14 @@ impl<T: Float> Parameters<T> for Bidirectional<T> {
         self.unshare()?;
         visitor.nested("forward", |visitor| self.forward.visit_weights_mut(visitor))?;
         visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let merge = MERGES.iter().find(|(_, merge)| *merge == self.merge).map(|(name, _)| *name);
+        Ok(Config::new("Bidirectional")
+            .with("layer", self.forward.describe()?)
+            .with("backward_layer", self.backward.describe()?)
+            .with("merge_mode", merge))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

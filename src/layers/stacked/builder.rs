@@ -30,6 +30,13 @@ impl<T: Float> StackedBuilder<T> {
         self
     }
 
+    /// [`layer`](Self::layer) of one that has its box.
+    #[cfg(feature = "file")]
+    pub(crate) fn boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
+        self.layers.push(layer);
+        self
+    }
+
     /// Whether to return the states of all layers after the last step.
     pub fn return_state(mut self, yes: bool) -> Self {
         self.return_state = yes;

@@ -13,6 +13,7 @@ pub use builder::StackedBuilder;
 
 use super::{Layer, summary};
 use crate::buffers::take;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
@@ -101,6 +102,17 @@ impl<T: Float> Parameters<T> for Stacked<T> {
         self.parts
             .iter_mut()
             .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        let layers = self.parts.iter().map(|part| part.layer.describe()).collect::<Result<Vec<_>, _>>()?;
+        Ok(Config::new("Stacked").with("return_state", self.spec.returns_state).with("layers", layers))
+    }
+
+    fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_stored(visitor));
+        }
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -1,0 +1,133 @@
+//! What a layer is made of, in neutral words: a class and its options, which any format can write and any reader can
+//! hand back.
+//!
+//! A layer [describes](crate::Parameters) itself as a [`Config`], in the words of Keras's `get_config` where Keras has
+//! them. Read back, options are taken by name ([`Options`]): one that isn't there, one of another kind and one that isn't
+//! known are errors that name them. Weights come from wherever [`Tensors`] finds them, their shapes compared before
+//! memory is taken.
+
+pub(crate) mod activations;
+mod error;
+mod options;
+mod tensors;
+
+pub use self::error::ConfigError;
+#[cfg(feature = "file")]
+pub(crate) use self::options::Bounds;
+#[cfg(feature = "file")]
+pub use self::options::Described;
+pub(crate) use self::options::Item;
+pub use self::options::Options;
+#[cfg(feature = "file")]
+pub(crate) use self::tensors::TensorSource;
+pub use self::tensors::Tensors;
+
+/// A class and its options, in order.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "setters return the description"]
+pub struct Config {
+    pub(crate) class: String,
+    pub(crate) options: Vec<(String, Value)>,
+}
+
+/// The value of an option.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing is set.
+    Null,
+    /// True or false.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any number.
+    Float(f64),
+    /// A name.
+    Text(String),
+    /// Several values.
+    List(Vec<Value>),
+    /// Something with options of its own.
+    Config(Config),
+}
+
+impl Config {
+    pub(crate) fn new(class: &str) -> Self {
+        Config { class: class.into(), options: Vec::new() }
+    }
+
+    /// One more option.
+    pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.options.push((name.into(), value.into()));
+        self
+    }
+
+    /// The options of another one behind these.
+    pub(crate) fn and(mut self, other: Config) -> Self {
+        self.options.extend(other.options);
+        self
+    }
+
+    /// How many stand within each other, this one included.
+    #[cfg(feature = "file")]
+    pub(crate) fn depth(&self) -> usize {
+        fn deepest(value: &Value) -> usize {
+            match value {
+                Value::Config(config) => config.depth(),
+                Value::List(list) => list.iter().map(deepest).max().unwrap_or(0),
+                _ => 0,
+            }
+        }
+        let within = self.options.iter().map(|(_, value)| deepest(value)).max().unwrap_or(0);
+        within.saturating_add(1)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(flag: bool) -> Self {
+        Value::Flag(flag)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Value::Integer(number)
+    }
+}
+
+impl From<usize> for Value {
+    /// No size that memory can hold is beyond an i64.
+    fn from(size: usize) -> Self {
+        Value::Integer(i64::try_from(size).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f64> for Value {
+    fn from(number: f64) -> Self {
+        Value::Float(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Value::Text(text.into())
+    }
+}
+
+impl From<Config> for Value {
+    fn from(config: Config) -> Self {
+        Value::Config(config)
+    }
+}
+
+impl<V: Into<Value>> From<Option<V>> for Value {
+    fn from(value: Option<V>) -> Self {
+        value.map_or(Value::Null, Into::into)
+    }
+}
+
+impl<V: Into<Value>> From<Vec<V>> for Value {
+    fn from(list: Vec<V>) -> Self {
+        Value::List(list.into_iter().map(Into::into).collect())
+    }
+}

@@ -1,0 +1,195 @@
+//! What a file holds beside tensors, and how both come in and out.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use super::json;
+use super::saved::{Saved, Sort};
+use crate::config::{Bounds, Config, ConfigError, Described, TensorSource, Tensors};
+use crate::float::Float;
+use crate::formats::error::{Found, Problem};
+use crate::formats::limits::Limits;
+use crate::formats::safetensors::{self, Entry, Safetensors};
+use crate::formats::save_error::SaveError;
+use crate::formats::tensors::Element;
+
+/// What `format` says.
+const FORMAT: &str = "recurrent";
+
+/// The newest version of the format.
+const VERSION: u64 = 1;
+
+/// What is written.
+pub(super) struct Content<T> {
+    sort: Sort,
+    config: Config,
+    tensors: Vec<Entry<T>>,
+}
+
+impl<T: Float> Content<T> {
+    pub(super) fn of<S: Saved<Elem = T>>(thing: &S) -> Result<Self, SaveError> {
+        let config = thing.describe_whole().map_err(|error| match error {
+            ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
+            // Nothing else is said of what is there.
+            other => SaveError::Custom { layer: String::new(), what: "description", name: format!("{other:?}") },
+        })?;
+        let limit = Limits::default().depth;
+        if config.depth() > limit {
+            return Err(SaveError::Depth { limit });
+        }
+        let mut tensors = Vec::new();
+        thing.visit_arrays(&mut |name, array| tensors.push(Entry { name, array: array.to_owned() }));
+        tensors.sort_by(|a, b| a.name.cmp(&b.name));
+        match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            Some(pair) => Err(SaveError::Twice { tensor: pair[0].name.clone() }),
+            None => Ok(Content { sort: S::SORT, config, tensors }),
+        }
+    }
+
+    pub(super) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let metadata = [
+            ("format", FORMAT.into()),
+            ("version", VERSION.to_string()),
+            ("crate", env!("CARGO_PKG_VERSION").into()),
+            ("kind", self.sort.name().into()),
+            ("element", element::<T>().name()),
+            ("config", json::write(&self.config)),
+        ];
+        safetensors::write(out, &metadata, &mut self.tensors)
+    }
+}
+
+/// What a file says of itself.
+struct Metadata<'f> {
+    sort: &'f str,
+    element: &'f str,
+    config: &'f str,
+}
+
+impl<'f> Metadata<'f> {
+    fn of(file: &'f Safetensors) -> Found<Self> {
+        let get = |key: &str| file.metadata().iter().find(|(own, _)| own == key).map(|(_, text)| text.as_str());
+        if get("format") != Some(FORMAT) {
+            let found = "a safetensors file that recurrent::file didn't write";
+            return Err(Problem::Format { found, hint: "pytorch::File reads those of a PyTorch state_dict" });
+        }
+        let need = |key: &'static str, expected: &str| get(key).ok_or_else(|| wrong(key, expected, "nothing"));
+        let version = need("version", "a version of the format")?;
+        match version.parse::<u64>() {
+            Ok(VERSION) => {}
+            Ok(newer) if newer > VERSION => {
+                let by = get("crate").unwrap_or("?").chars().take(40).collect();
+                return Err(Problem::FileVersion { version: newer, newest: VERSION, by });
+            }
+            _ => return Err(wrong("version", "a version of the format", version)),
+        }
+        for (key, _) in file.metadata() {
+            if !["format", "version", "crate", "kind", "element", "config"].contains(&&key[..]) {
+                let (layer, class) = (String::new(), "__metadata__".into());
+                return Err(Problem::UnknownOption { layer, class, option: key.clone() });
+            }
+        }
+        need("crate", "the version that wrote it")?;
+        let (sort, element) = (need("kind", "a kind of content")?, need("element", "float32 or float64")?);
+        Ok(Metadata { sort, element, config: need("config", "a description")? })
+    }
+}
+
+fn wrong(option: &str, expected: &str, found: &str) -> Problem {
+    let (layer, found) = (String::new(), found.chars().take(80).collect());
+    Problem::Config { layer, option: option.into(), expected: expected.into(), found }
+}
+
+/// What the file holds, if it is an `S`.
+pub(super) fn read<S: Saved>(file: &Safetensors, limits: &Limits) -> Found<S> {
+    let metadata = Metadata::of(file)?;
+    let Some(sort) = Sort::of(metadata.sort) else {
+        return Err(wrong("kind", &Sort::names(), metadata.sort));
+    };
+    let Some(double) = ["float32", "float64"].iter().position(|name| *name == metadata.element) else {
+        return Err(wrong("element", "float32 or float64", metadata.element));
+    };
+    let config = json::read(metadata.config)?;
+    let same_element = element::<S::Elem>().name() == metadata.element;
+    if sort != S::SORT || S::CLASS.is_some_and(|class| class != config.class) || !same_element {
+        let holds = format!("{} of {}", sort.holds(&config.class), metadata.element);
+        return Err(Problem::Kind { holds, ask: sort.ask(&config.class, ["f32", "f64"][double]) });
+    }
+    let bounds = Bounds { units: limits.units, depth: limits.depth, calls: limits.calls, elements: limits.elements };
+    let mut source = Source { file, taken: BTreeSet::new() };
+    let described = Described::new(&config, bounds).map_err(problem)?;
+    let thing = S::read_whole(&described, &mut Tensors::new(&mut source)).map_err(problem)?;
+    match file.tensors().into_iter().find(|tensor| !source.taken.contains(&tensor.path)) {
+        Some(left) => Err(Problem::LeftoverTensor { tensor: left.path }),
+        None => Ok(thing),
+    }
+}
+
+fn element<T>() -> Element {
+    if size_of::<T>() == 4 { Element::F32 } else { Element::F64 }
+}
+
+/// The tensors of a file.
+struct Source<'f> {
+    file: &'f Safetensors,
+    taken: BTreeSet<String>,
+}
+
+impl Source<'_> {
+    fn find<T>(&self, path: &str, shape: &[usize]) -> Result<safetensors::Tensor<'_>, ConfigError> {
+        let layer = String::new;
+        let Some(tensor) = self.file.tensor(path) else {
+            let weight = path.rsplit('/').next().unwrap_or(path).into();
+            return Err(ConfigError::MissingTensor { layer: layer(), weight, tensor: path.into() });
+        };
+        if tensor.element != element::<T>() {
+            let (expected, found) = (element::<T>().name(), tensor.element.name());
+            return Err(ConfigError::TensorType { tensor: path.into(), expected, found });
+        }
+        if tensor.shape != shape {
+            let weight = path.rsplit('/').next().unwrap_or(path).into();
+            let (expected, found) = (shape.to_vec(), tensor.shape);
+            return Err(ConfigError::TensorShape { layer: layer(), weight, tensor: path.into(), expected, found });
+        }
+        Ok(tensor)
+    }
+}
+
+impl<T: Float> TensorSource<T> for Source<'_> {
+    fn take(&mut self, path: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError> {
+        let values = T::from_le_bytes(&self.find::<T>(path, shape)?.data);
+        if self.taken.insert(path.into()) {
+            return Ok(values);
+        }
+        let weight = path.rsplit('/').next().unwrap_or(path).into();
+        Err(ConfigError::MissingTensor { layer: String::new(), weight, tensor: path.into() })
+    }
+
+    fn check(&self, path: &str, shape: &[usize]) -> Result<(), ConfigError> {
+        self.find::<T>(path, shape).map(|_| ())
+    }
+}
+
+/// A refusal as a problem of the file.
+fn problem(error: ConfigError) -> Problem {
+    match error {
+        ConfigError::Custom { layer, what, name } => {
+            Problem::Config { layer, option: what.into(), expected: "one of this crate's".into(), found: name }
+        }
+        ConfigError::Option { layer, option, expected, found } => Problem::Config { layer, option, expected, found },
+        ConfigError::UnknownOption { layer, class, option } => Problem::UnknownOption { layer, class, option },
+        ConfigError::Class { layer, class, expected } => {
+            Problem::Config { layer, option: "class_name".into(), expected, found: format!("{class:?}") }
+        }
+        ConfigError::Limit { what, limit, given } => Problem::Limit { what, limit: limit as u64, given: given as u64 },
+        ConfigError::MissingTensor { layer, weight, tensor } => Problem::MissingTensor { layer, weight, tensor },
+        ConfigError::TensorShape { layer, weight, tensor, expected, found } => {
+            Problem::TensorShape { layer, weight, tensor, expected: format!("{expected:?}"), found }
+        }
+        ConfigError::TensorType { tensor, expected, found } => {
+            let expected = if expected == "float32" { "float32" } else { "float64" };
+            Problem::TensorType { tensor, expected, found }
+        }
+        ConfigError::Built { layer, error } => Problem::Layer { layer, source: error },
+    }
+}

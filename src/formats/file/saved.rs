@@ -1,0 +1,261 @@
+//! What can be saved.
+
+use ndarray::ArrayViewD;
+
+use crate::cells::described::DescribedCell;
+use crate::config::{Config, ConfigError, Described, Tensors};
+use crate::float::Float;
+use crate::graph::{Model, classes, read};
+use crate::layers::Layer;
+use crate::layers::bidirectional::Bidirectional;
+use crate::layers::dense::Dense;
+use crate::layers::embedding::Embedding;
+use crate::layers::masking::Masking;
+use crate::layers::recurrent::Recurrent;
+use crate::layers::stacked::Stacked;
+use crate::layers::time_distributed::TimeDistributed;
+use crate::parameters::Parameters;
+use crate::state::State;
+use crate::weights::WeightVisitor;
+
+/// Receives arrays by their names.
+type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
+
+/// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
+/// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
+/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`] and [`State`].
+///
+/// Sealed.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Dense, Gru, Layer, Stacked, file};
+/// let stack = Stacked::builder().layer(Gru::<f64>::new(3, 4)).layer(Dense::new(4, 2)).build()?;
+/// let bytes = file::to_bytes(&stack)?;
+/// let layer: Box<dyn Layer<f64>> = file::from_bytes(&bytes)?; // whichever it is
+/// let x = Array3::ones((1, 5, 3));
+/// assert_eq!(layer.forward(&x)?, stack.forward(&x)?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Saved: sealed::Sealed + Sized {
+    /// The type of its numbers.
+    #[doc(hidden)]
+    type Elem: Float;
+
+    #[doc(hidden)]
+    const SORT: Sort;
+
+    /// The class of its description, if it is always the same.
+    #[doc(hidden)]
+    const CLASS: Option<&'static str>;
+
+    /// All but the arrays.
+    #[doc(hidden)]
+    fn describe_whole(&self) -> Result<Config, ConfigError>;
+
+    /// All arrays.
+    #[doc(hidden)]
+    fn visit_arrays(&self, show: &mut Show<'_, Self::Elem>);
+
+    #[doc(hidden)]
+    fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, Self::Elem>) -> Result<Self, ConfigError>;
+}
+
+mod sealed {
+    /// Implemented by what can be saved only.
+    pub trait Sealed {}
+}
+
+/// What sort of thing a file holds.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    Layer,
+    Embedding,
+    Masking,
+    Model,
+    State,
+}
+
+impl Sort {
+    const ALL: [(Sort, &'static str); 5] = [
+        (Sort::Layer, "layer"),
+        (Sort::Embedding, "embedding"),
+        (Sort::Masking, "masking"),
+        (Sort::Model, "model"),
+        (Sort::State, "state"),
+    ];
+
+    pub(super) fn of(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, own)| *own == name).map(|(sort, _)| *sort)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(sort, _)| *sort == self).map_or("", |(_, name)| *name)
+    }
+
+    pub(super) fn names() -> String {
+        Self::ALL.map(|(_, name)| name).join(", ")
+    }
+
+    /// What a file of this sort and class holds, for messages.
+    pub(super) fn holds(self, class: &str) -> String {
+        match self {
+            Sort::Layer => {
+                let vowel = class.starts_with(['L', 'R', 'I', 'M']) && class.chars().take(2).all(char::is_uppercase);
+                format!("{} {}", if vowel { "an" } else { "a" }, class.chars().take(40).collect::<String>())
+            }
+            Sort::Embedding => "an Embedding".into(),
+            Sort::Masking => "a Masking".into(),
+            Sort::Model => "a Model".into(),
+            Sort::State => "a State".into(),
+        }
+    }
+
+    /// The type to ask for.
+    pub(super) fn ask(self, class: &str, element: &str) -> String {
+        let name = match self {
+            Sort::Layer => match class {
+                "RNN" => return format!("Recurrent<StackedCells<{element}>>"),
+                "Bidirectional" | "Stacked" | "Dense" | "TimeDistributed" => class,
+                _ => match cell_layer(class) {
+                    Some(layer) => layer,
+                    None => return format!("Box<dyn Layer<{element}>>"),
+                },
+            },
+            Sort::Embedding => "Embedding",
+            Sort::Masking => "Masking",
+            Sort::Model => "Model",
+            Sort::State => "State",
+        };
+        format!("{name}<{element}>")
+    }
+}
+
+/// What follows from the list of cells: the layers' names here by their classes.
+macro_rules! list_names {
+    ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
+        fn cell_layer(class: &str) -> Option<&'static str> {
+            match class {
+                $($class => Some(stringify!($layer)),)*
+                _ => None,
+            }
+        }
+    };
+}
+crate::cells::each_cell!(list_names);
+
+/// What has weights describes itself, and shows its arrays.
+macro_rules! parameters {
+    ($([$($generics:tt)*] $type:ty, $elem:ty, $sort:ident, $class:expr, $read:expr;)*) => {$(
+        impl<$($generics)*> sealed::Sealed for $type {}
+
+        impl<$($generics)*> Saved for $type {
+            type Elem = $elem;
+            const SORT: Sort = Sort::$sort;
+            const CLASS: Option<&'static str> = $class;
+
+            fn describe_whole(&self) -> Result<Config, ConfigError> {
+                self.describe()
+            }
+
+            fn visit_arrays(&self, show: &mut Show<'_, $elem>) {
+                self.visit_stored(&mut WeightVisitor::new(&mut |path, array| show(path.to_string(), array)));
+            }
+
+            fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, $elem>) -> Result<Self, ConfigError> {
+                let read: fn(&Described<'_>, &mut Tensors<'_, $elem>) -> Result<Self, ConfigError> = $read;
+                read(described, tensors)
+            }
+        }
+    )*};
+}
+
+parameters! {
+    [C: DescribedCell] Recurrent<C>, C::Elem, Layer, Some(C::LAYER), |described, tensors| {
+        described.read(|options| Recurrent::read(options, tensors))
+    };
+    [T: Float] Bidirectional<T>, T, Layer, Some("Bidirectional"), |described, tensors| {
+        described.read(|options| Bidirectional::read(options, tensors))
+    };
+    [T: Float] Stacked<T>, T, Layer, Some("Stacked"), |described, tensors| {
+        described.read(|options| classes::stacked(options, tensors))
+    };
+    [T: Float] Dense<T>, T, Layer, Some("Dense"), |described, tensors| {
+        described.read(|options| Dense::read(options, tensors))
+    };
+    [T: Float] TimeDistributed<T>, T, Layer, Some("TimeDistributed"), |described, tensors| {
+        described.read(|options| classes::time_distributed(options, tensors))
+    };
+    [T: Float] Box<dyn Layer<T>>, T, Layer, None, classes::layer;
+    [T: Float] Embedding<T>, T, Embedding, Some("Embedding"), |described, tensors| {
+        described.read(|options| Embedding::read(options, tensors))
+    };
+    [T: Float] Model<T>, T, Model, None, |described, tensors| {
+        if !matches!(described.class(), "Functional" | "Sequential") {
+            return Err(described.wrong_class("Functional, Sequential"));
+        }
+        described.read(|options| read::read_model(options, tensors))
+    };
+}
+
+impl<T: Float> sealed::Sealed for Masking<T> {}
+
+impl<T: Float> Saved for Masking<T> {
+    type Elem = T;
+    const SORT: Sort = Sort::Masking;
+    const CLASS: Option<&'static str> = Some("Masking");
+
+    fn describe_whole(&self) -> Result<Config, ConfigError> {
+        Ok(Config::new("Masking").with("mask_value", self.mask_value().into_f64()))
+    }
+
+    fn visit_arrays(&self, _show: &mut Show<'_, T>) {}
+
+    fn read_whole(described: &Described<'_>, _tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        described.read(|options| Masking::new(classes::masking(options)?).map_err(|error| options.refused(error)))
+    }
+}
+
+impl<T: Float> sealed::Sealed for State<T> {}
+
+/// The one array of a state.
+const VALUES: &str = "values";
+
+impl<T: Float> Saved for State<T> {
+    type Elem = T;
+    const SORT: Sort = Sort::State;
+    const CLASS: Option<&'static str> = Some("State");
+
+    fn describe_whole(&self) -> Result<Config, ConfigError> {
+        let parts = self.layout().names().zip(self.layout().widths());
+        let parts: Vec<Config> =
+            parts.map(|(name, width)| Config::new("Part").with("name", name).with("width", width)).collect();
+        Ok(Config::new("State").with("batch", self.batch()).with("parts", parts))
+    }
+
+    fn visit_arrays(&self, show: &mut Show<'_, T>) {
+        show(VALUES.into(), self.values().into_dyn());
+    }
+
+    fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        described.read(|options| {
+            let expected = "whole numbers of at least 0";
+            let batch = options.need("batch", expected)?.index(expected)?;
+            let part = |item: &crate::config::Item<'_>| {
+                let part = item.config("a part of a state")?;
+                if part.class() != "Part" {
+                    return Err(part.wrong_class("Part"));
+                }
+                part.read(|options| {
+                    let width = options.need("width", expected)?.index(expected)?;
+                    Ok((options.text("name", "a name")?.to_string(), width))
+                })
+            };
+            let parts = options.list("parts", "the parts of a state")?;
+            let layout = crate::state::StateLayout::new(parts.iter().map(part).collect::<Result<Vec<_>, _>>()?);
+            let values = tensors.take(VALUES, &[batch, layout.width()])?;
+            State::of_values(layout, batch, &values).map_err(|error| options.refused(error))
+        })
+    }
+}
