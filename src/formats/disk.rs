@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Found<Vec<u8>> {
     Ok(bytes)
 }
 
-/// That a file isn't larger than allowed.
+/// Checks that a file isn't larger than allowed.
 pub(super) fn check_size(given: u64, limits: &Limits) -> Found<()> {
     let limit = limits.file_bytes;
     if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }

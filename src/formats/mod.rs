@@ -1,12 +1,16 @@
 //! Files: readers that trust nothing, and build this crate's layers through their builders, and models by
-//! `graph::assembly`. Each format is a folder;
-//! what they share stands beside them.
+//! `graph::assembly`; writers that take layers apart. Each format is a folder; what they share stands beside them.
 //!
 //! ```text
 //! pytorch, file    keras
 //! safetensors      hdf5, inflate
 //! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
 //! ```
+//!
+//! A [`Tensor`](tensors::Tensor) is what each container gives: an element type, a shape, bytes, and the numbers that they
+//! are. `disk` reads within [`Limits`], and writes whole files or none. `gate_order` names the orders of the gates, and
+//! moves their blocks from one to another. Inside, whatever refuses returns a [`Problem`]; with the file's name it is a
+//! [`LoadError`].
 
 mod disk;
 mod error;

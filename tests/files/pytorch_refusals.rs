@@ -164,6 +164,7 @@ fn other_files() {
     for (bytes, expected) in [
         (&b"PK\x03\x04rest"[..], convert),
         (b"\x80\x02}q\x00.", convert),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8", convert),
         (b"\x89HDF\r\n\x1a\n", "keras::load reads it"),
         (b"", "it ends before the header's length"),
         (b"{\"a\": 1}", "the header reaches beyond the end"),

@@ -8,6 +8,7 @@ use recurrent::ops::{BatchNormalization, LayerNormalization};
 use recurrent::pytorch::{self, File, LoadError, Module, OneStep, SaveError};
 use recurrent::{
     Activation, Bidirectional, Dense, Embedding, Float, Gru, Initializer, Layer, Lstm, Merge, Mgu, SimpleRnn, Stacked,
+    TimeDistributed,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -206,6 +207,7 @@ fn what_pytorch_has_not() {
         (told(&layer(lstm().go_backwards(true))), "go_backwards=true can't be written: PyTorch's modules go forwards"),
         (told(&both(lstm()).merge_mode(Merge::Sum)), "Bidirectional with merge_mode=Sum"),
         (told(&Mgu::<f32>::new(3, 4)), "MGU can't be written: PyTorch has SimpleRNN, LSTM and GRU"),
+        (told(&TimeDistributed::new(Dense::new(3, 2))), "write the layer inside (TimeDistributed::layer)"),
         (told(&relu), "Dense with activation=Relu can't be written: PyTorch's stand apart"),
         (told(&layer(lstm().projection_units(5))), "\"a\" isn't an nn.LSTM: \"weight_hr_l0\" is [5, 4]"),
         (

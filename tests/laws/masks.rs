@@ -13,7 +13,7 @@ use super::paths::{expect, left, right};
 fn a_right_padded_row_is_the_shorter_row() {
     check(cells(), law::<f32>, law::<f64>);
     expect("ragged blocks of rows, and each row by itself", |padded, shorter| {
-        padded.blocks > 0 && padded.single_rows > 0 && shorter.blocks == 0 && shorter.projected > 0
+        padded.blocks > 0 && padded.single_rows > 0 && padded.projected > 0 && shorter.blocks == 0
     });
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, mut x, lengths) = (case.layer::<T>(), case.x::<T>(), case.lengths());

@@ -7,8 +7,12 @@ use ndarray::prelude::*;
 use recurrent::paths::{Paths, take_paths};
 use recurrent::{Activation, Gru, Layer, Lstm, Run, SimpleRnn, Stream};
 
-fn layers() -> Vec<Box<dyn Layer<f32>>> {
-    let (input, units) = (5, 19);
+/// So many features that the input of a single row is projected ahead, and so few that it isn't.
+const WIDE: usize = 220;
+const NARROW: usize = 5;
+
+fn layers(input: usize) -> Vec<Box<dyn Layer<f32>>> {
+    let units = 19;
     let gru =
         |after: bool| Gru::<f32>::builder(input, units).reset_after(after).return_sequences(true).build().unwrap();
     vec![
@@ -22,14 +26,14 @@ fn layers() -> Vec<Box<dyn Layer<f32>>> {
     ]
 }
 
-fn input(batch: usize, timesteps: usize) -> Array3<f32> {
-    Array3::from_shape_fn((batch, timesteps, 5), |(b, t, f)| ((b * 31 + t * 7 + f * 3) as f32 * 0.37).sin())
+fn input(batch: usize, timesteps: usize, features: usize) -> Array3<f32> {
+    Array3::from_shape_fn((batch, timesteps, features), |(b, t, f)| ((b * 31 + t * 7 + f * 3) as f32 * 0.37).sin())
 }
 
 #[test]
 fn a_run_projects_its_input_ahead_and_a_stream_does_not() {
-    let x = input(1, 30);
-    for layer in layers() {
+    let x = input(1, 30, WIDE);
+    for layer in layers(WIDE) {
         take_paths();
         let whole = layer.forward(&x).unwrap();
         assert_eq!(take_paths(), Paths { single_rows: 30, blocks: 0, projected: 30, projections: 2 }, "{layer}");
@@ -44,9 +48,22 @@ fn a_run_projects_its_input_ahead_and_a_stream_does_not() {
 }
 
 #[test]
+fn one_row_of_a_small_layer_is_not_projected_ahead() {
+    let x = input(2, 30, NARROW);
+    for layer in layers(NARROW) {
+        take_paths();
+        let two = layer.forward(&x).unwrap();
+        assert_eq!(take_paths().projected, 30, "{layer}");
+        let alone = layer.forward(&x.slice(s![..1, .., ..])).unwrap();
+        assert_eq!(take_paths(), Paths { single_rows: 30, blocks: 0, projected: 0, projections: 0 }, "{layer}");
+        assert_eq!(alone.last().row(0), two.last().row(0), "{layer}");
+    }
+}
+
+#[test]
 fn a_batch_goes_in_blocks_and_its_rows_one_by_one() {
-    let x = input(13, 7);
-    for layer in layers() {
+    let x = input(13, 7, WIDE);
+    for layer in layers(WIDE) {
         take_paths();
         let batch = layer.forward(&x).unwrap();
         assert_eq!(take_paths(), Paths { single_rows: 0, blocks: 7, projected: 0, projections: 0 }, "{layer}");
@@ -61,8 +78,8 @@ fn a_batch_goes_in_blocks_and_its_rows_one_by_one() {
 
 #[test]
 fn a_masked_row_is_not_computed() {
-    let x = input(2, 6);
-    for layer in layers() {
+    let x = input(2, 6, NARROW);
+    for layer in layers(NARROW) {
         take_paths();
         layer.run(&x, Run::new().lengths(&[6, 2])).unwrap();
         let paths = take_paths();

@@ -26,7 +26,7 @@ pub(super) type Read<'r, T> = &'r dyn Fn(&str) -> Found<ArrayD<T>>;
 /// PyTorch's default `eps` of what normalizes.
 pub(super) const EPSILON: f64 = 1e-5;
 
-/// That an `nn.RNN` can have this nonlinearity.
+/// Checks that an `nn.RNN` can have this nonlinearity.
 pub(super) fn check_nonlinearity(prefix: &str, class: &str, activation: &Activation) -> Found<()> {
     match activation {
         Activation::Tanh | Activation::Relu => Ok(()),

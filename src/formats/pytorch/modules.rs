@@ -164,7 +164,7 @@ fn vector(shapes: &Shapes<'_>, name: &str) -> Result<usize, Mismatch> {
     }
 }
 
-/// That there are these tensors and no others.
+/// Checks that there are these tensors and no others.
 pub(super) fn check(expected: &[(String, Vec<usize>)], found: &Shapes<'_>) -> Result<(), Mismatch> {
     for (name, expected) in expected {
         let found = *found.get(&name[..]).ok_or_else(|| missing(name))?;

@@ -98,6 +98,10 @@ impl<T: Float, L: Layer<T>> Module<T> for L {
     fn written(&self, prefix: &str) -> Result<Written<T>, SaveError> {
         match self.class_name() {
             "Dense" => written::linear(prefix, self),
+            class @ "TimeDistributed" => {
+                let hint = "write the layer inside (TimeDistributed::layer): nn.Linear takes each step by itself";
+                Err(SaveError::Class { prefix: prefix.into(), class, hint })
+            }
             _ => written::recurrent(prefix, self, false),
         }
     }
@@ -159,7 +163,7 @@ fn affine<T: Float>(normalization: &Normalization<T>) -> Vec<(String, ArrayD<T>)
     own.into_iter().filter_map(|(name, array)| Some((name.to_string(), array.clone()?))).collect()
 }
 
-/// That the reader would take the tensors for this kind of module.
+/// Checks that the reader would take the tensors for this kind of module.
 pub(super) fn checked<T: Float>(
     kind: Kind,
     prefix: &str,

@@ -70,7 +70,7 @@ impl Safetensors {
         }
     }
 
-    /// That each byte of the data belongs to one tensor.
+    /// Checks that each byte of the data belongs to one tensor.
     fn check_places(&self) -> Found<()> {
         let mut ranges: Vec<(&Range<usize>, &str)> = self.tensors.iter().map(|t| (&t.range, &t.name[..])).collect();
         ranges.sort_by_key(|(range, _)| (range.start, range.end));

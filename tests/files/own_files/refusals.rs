@@ -97,7 +97,7 @@ fn tensors_and_options() {
     };
     let renamed = changed(&|other| {
         let tensor = other.header.remove("bias").expect("there");
-        other.header.insert("bais".into(), tensor);
+        other.header.insert("skew".into(), tensor);
     });
     assert!(renamed.contains("there is no tensor \"bias\" for its bias"), "{renamed}");
     let left = changed(&|other| {
@@ -120,11 +120,11 @@ fn tensors_and_options() {
         (option("units", json!(null)), "units must be a whole number above 0, found null"),
         (option("units", json!(1_i64 << 40)), "units: 1099511627776 exceeds the limit"),
         (option("units", json!(1 << 24)), "must have the shape [3, 50331648], found [3, 12]"),
-        (option("activation", json!("tahn")), "activation must be an activation, found \"tahn\""),
+        (option("activation", json!("tanhh")), "activation must be an activation, found \"tanhh\""),
         (option("activation", json!("glu")), "glu"),
         (option("dropout", json!("nan")), "dropout"),
         (option("return_sequences", json!(1)), "return_sequences must be true or false, found 1"),
-        (option("reset_befor", json!(true)), "(GRU) has an option \"reset_befor\", which isn't known"),
+        (option("reset_early", json!(true)), "(GRU) has an option \"reset_early\", which isn't known"),
         (option("reset_after", json!(false)), "must have the shape [12], found [2, 12]"),
         (
             option("kernel_initializer", json!({"class_name": "Own", "config": {}})),
