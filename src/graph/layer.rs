@@ -77,7 +77,10 @@ impl<T: Float> AnyLayer<T> {
 
     /// The same for each time step: Keras's `TimeDistributed`, of whatever is inside. Layers inside keep no state.
     pub fn for_each_step(mut self) -> Self {
-        self.states = Vec::new();
+        // Those of layers inside a model keep their places among the states; a layer by itself has none yet.
+        if self.op.model().is_none() {
+            self.states = Vec::new();
+        }
         let reads = Reads::Unknown;
         AnyLayer {
             class: "TimeDistributed",

@@ -199,13 +199,14 @@ impl<T: Element> PackedMatrix<T> {
 
     /// Copies `matrix`, of `columns` columns, into rows `first_row ..`; `column` is that of this gate's first unit.
     pub(super) fn pack(&mut self, matrix: &[T], columns: usize, column: usize, first_row: usize, gate: usize) {
-        for unit in 0..self.units {
-            let (group, line, lane) = self.place(gate, unit);
-            let width = group.lines * group.lanes;
-            let start = group.weights + first_row * width + line * group.lanes + lane;
-            let to = self.weights[start..].iter_mut().step_by(width);
-            for (to, from) in to.zip(matrix[column + unit..].iter().step_by(columns)) {
-                *to = *from;
+        // A line of the packed form is so many neighbours in a row of the matrix.
+        for unit in (0..self.units).step_by(T::LANES) {
+            let (group, line, _) = self.place(gate, unit);
+            let (width, units) = (group.lines * group.lanes, T::LANES.min(self.units - unit));
+            let start = group.weights + first_row * width + line * group.lanes;
+            let lines = self.weights[start..].chunks_mut(width);
+            for (to, from) in lines.zip(matrix.chunks_exact(columns)) {
+                to[..units].copy_from_slice(&from[column + unit..][..units]);
             }
         }
     }

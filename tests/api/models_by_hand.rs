@@ -3,8 +3,8 @@
 use ndarray::prelude::*;
 use recurrent::training::{Adam, Loss, Optimizer, Tape};
 use recurrent::{
-    Activation, Bidirectional, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, Model, Run, Sequential,
-    Stacked,
+    Activation, Bidirectional, Dense, Embedding, Error, Gradients, Gru, Layer, Lstm, Masking, Model, Run, SeedSource,
+    Sequential, Stacked,
     model::{AnyLayer, Input},
     ops,
     training::Network,
@@ -282,6 +282,32 @@ fn what_does_not_stream() -> Outcome {
 }
 
 /// A model from a file of Keras, and the same built by hand with its weights: the same bits, the same table.
+/// A stateful layer of a model inside `for_each_step` has a place of its own among the states: the next one's stays.
+#[test]
+fn states_inside_and_behind_a_wrapper() -> Outcome {
+    let mut seeds = SeedSource::keras(3);
+    let inside = Gru::<f64>::builder(3, 2).seeds(&mut seeds).build()?;
+    let behind = Gru::<f64>::builder(2, 4).seeds(&mut seeds).build()?;
+    let x = Array4::from_shape_fn((2, 5, 4, 3), |(b, t, s, f)| ((b * 31 + t * 17 + s * 7 + f) as f64).sin());
+    let run = |inside: AnyLayer<f64>| -> Outcome<_> {
+        let inner = Sequential::<f64>::builder("inner").layer(inside).build()?;
+        let mut graph = Model::<f64>::builder("outer");
+        let x_node = graph.input("x", [None, Some(4), Some(3)])?;
+        let each = graph.call("each", AnyLayer::from(inner).for_each_step(), &[x_node])?;
+        let y = graph.call("behind", AnyLayer::from(behind.clone()).stateful(), &each)?;
+        let model = graph.build(&y)?;
+        let mut state = model.initial_state(2);
+        let outputs = model.predict_stateful(&mut state, &[(&x).into()])?;
+        Ok((outputs, state.states().to_vec()))
+    };
+    let (outputs, states) = run(AnyLayer::from(inside.clone()).stateful())?;
+    let (expected, behind_alone) = run(AnyLayer::from(inside.clone()))?;
+    assert_eq!((states.len(), behind_alone.len()), (2, 1));
+    assert_eq!((&outputs, states.last()), (&expected, behind_alone.last()));
+    assert_eq!(states.last().map(|state| state.get("h").map(|h| h.dim())), Some(Ok((2, 4))));
+    Ok(())
+}
+
 #[cfg(feature = "keras")]
 mod like_a_file {
     use recurrent::keras;
