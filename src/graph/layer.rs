@@ -77,10 +77,8 @@ impl<T: Float> AnyLayer<T> {
 
     /// The same for each time step: Keras's `TimeDistributed`, of whatever is inside. Layers inside keep no state.
     pub fn for_each_step(mut self) -> Self {
-        // Those of layers inside a model keep their places among the states; a layer by itself has none yet.
-        if self.op.model().is_none() {
-            self.states = Vec::new();
-        }
+        self.states = Vec::new();
+        self.op.keep_no_state();
         let reads = Reads::Unknown;
         AnyLayer {
             class: "TimeDistributed",

@@ -140,8 +140,7 @@ impl<T: Float> Embedding<T> {
     ///     losses.push(loss);
     /// }
     /// assert!(losses[4] < losses[0]);
-    /// assert!(of_embedding.get("embeddings")?.index_axis(Axis(0), 3).iter().all(|&g| g == 0.0)); // an id that isn't
-    /// there
+    /// assert!(of_embedding.get("embeddings")?.index_axis(Axis(0), 3).iter().all(|&g| g == 0.0)); // no such id
     /// # Ok::<(), recurrent::Error>(())
     /// ```
     ///
