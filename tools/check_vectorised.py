@@ -35,7 +35,7 @@ ONE_ROW = {
 # The units that the drivers of tiles are compiled for.
 UNITS = ["units::lstm::Lstm", "units::gru_after::GruAfter"]
 # Functions of a unit over whole vectors: no scalar is left over.
-WHOLE_VECTORS = ["drive::blocked::Fused<", "drive::rows::Recorded<", "drive::flat::AnyRows<"]
+WHOLE_VECTORS = ["drive::blocked::Fused<", "drive::blocked::Recorded<", "drive::flat::AnyRows<"]
 # Loops over rows of any length, the last elements of which are scalars: how many times as many operations there are on
 # scalars at most. A loop of few operations has its rest unrolled.
 ANY_LENGTH = {

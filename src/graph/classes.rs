@@ -137,8 +137,8 @@ impl<T: Float> Class<T> {
 
 /// The names of the list, but for those of cells and models: for a test that each of them makes the round trip.
 #[doc(hidden)]
-pub fn class_names() -> Vec<&'static str> {
-    Class::<f32>::ALL.iter().map(|class| class.name).collect()
+pub fn class_names<T: Float>() -> Vec<&'static str> {
+    Class::<T>::ALL.iter().map(|class| class.name).collect()
 }
 
 const LAYER: &str = "a layer";
