@@ -203,7 +203,7 @@ impl<'c> Item<'c> {
             Value::Float(number) => Ok(number),
             // As far as it is one, exactly.
             Value::Integer(number) if (number as f64) as i128 == i128::from(number) => Ok(number as f64),
-            // Those that JSON hasn't got.
+            // Those that JSON doesn't have.
             Value::Text(ref text) => match &text[..] {
                 "inf" => Ok(f64::INFINITY),
                 "-inf" => Ok(f64::NEG_INFINITY),

@@ -586,6 +586,13 @@ pub enum Error {
         layer: String,
     },
 
+    /// A layer with a state within a wrapper that runs it for each step.
+    #[error("layer {layer:?} runs one that keeps a state for each step: leave out stateful() inside")]
+    StatefulInside {
+        /// The wrapper.
+        layer: String,
+    },
+
     /// Another number of inputs than a model's.
     #[error("the model has {expected} inputs, got {given}")]
     ModelInputs {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::assembly::{Assembly, Most, Refusal};
 use super::layer::AnyLayer;
-use super::operation::depth;
+use super::operation::{Role, depth};
 use super::{CallSpec, InputKind, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -253,6 +253,9 @@ impl<T: Float> Assembly<T> {
         memory::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;
+        if matches!(op.role(), Role::TimeDistributed(_)) && !states.is_empty() {
+            return Err(Error::StatefulInside { layer: name.into() });
+        }
         self.keep_states(&mut op, states);
         Ok(self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable }))
     }

@@ -68,7 +68,11 @@ impl<T: Float> Class<T> {
         Class {
             layer: Some(|options, tensors| Ok(Box::new(time_distributed(options, tensors)?))),
             ..Class::operation("TimeDistributed", |options, tensors| {
-                let Made { op, .. } = operation(&options.config("layer", LAYER)?, tensors)?;
+                let item = options.need("layer", LAYER)?;
+                let Made { op, states } = operation(&item.config(LAYER)?, tensors)?;
+                if !states.is_empty() {
+                    return Err(item.wrong("a layer that keeps no state"));
+                }
                 Ok(Op::new(ops::time_distributed::TimeDistributed(op)))
             })
         },

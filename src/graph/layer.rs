@@ -75,10 +75,9 @@ impl<T: Float> AnyLayer<T> {
         self
     }
 
-    /// The same for each time step: Keras's `TimeDistributed`, of whatever is inside. Layers inside keep no state.
-    pub fn for_each_step(mut self) -> Self {
-        self.states = Vec::new();
-        self.op.keep_no_state();
+    /// The same for each time step: Keras's `TimeDistributed`, of whatever is inside. What keeps a state can't be: the
+    /// call is refused ([`Error::StatefulInside`](crate::Error::StatefulInside)).
+    pub fn for_each_step(self) -> Self {
         let reads = Reads::Unknown;
         AnyLayer {
             class: "TimeDistributed",

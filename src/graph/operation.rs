@@ -119,9 +119,6 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
 
     /// Moves the places of states behind those of an outer model.
     fn move_slots(&mut self, _by: usize) {}
-
-    /// Makes all layers inside keep no state.
-    fn keep_no_state(&mut self) {}
 }
 
 /// What the graph must know of an operation.

@@ -85,7 +85,7 @@ impl Owners {
     fn read(options: &Options<'_>) -> Read<Self> {
         let expected = "a list of weights or null";
         let Some(weights) = options.need("weights", expected)?.given() else { return Ok(Owners::default()) };
-        let mut owners = Owners { known: true, anew: true, ..Owners::default() };
+        let mut owners = Owners { known: true, by_weights: true, ..Owners::default() };
         for weight in weights.list(expected)? {
             let described = weight.config("a weight")?;
             if described.class() != "Weight" {

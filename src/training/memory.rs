@@ -14,7 +14,7 @@ use crate::weights::WeightVisitor;
 pub(super) struct Owners {
     pub(super) known: bool,
     /// Whether they are known by their weights alone, as after a restart: the layers of the next step are theirs.
-    pub(super) anew: bool,
+    pub(super) by_weights: bool,
     /// Of each weight.
     pub(super) names: Vec<String>,
     pub(super) shapes: Vec<Vec<usize>>,
@@ -39,15 +39,15 @@ impl Owners {
             }
         });
         // Options may change, weights do.
-        let same = self.anew || difference != Difference::Layer;
+        let same = self.by_weights || difference != Difference::Layer;
         let fits = fits && index == self.names.len() && same;
         if fits { Ok(()) } else { Err(Error::GradientsLayer) }
     }
 
     /// From now on these are the layers, if none are known yet.
     pub(super) fn become_those_of<'p, T: Float>(&mut self, parts: impl Iterator<Item = &'p dyn Parameters<T>>) {
-        let anew = std::mem::take(&mut self.anew);
-        if std::mem::replace(&mut self.known, true) && !anew {
+        let by_weights = std::mem::take(&mut self.by_weights);
+        if std::mem::replace(&mut self.known, true) && !by_weights {
             return;
         }
         self.names.clear();

@@ -1,7 +1,7 @@
 //! Files in the forms that zip, h5py and users make of Keras's: packed members, chunks and filters, other types of
 //! numbers, newer layouts of HDF5; models of Keras 2 in its own `.keras` files; half precision; models of own classes.
 
-use crate::check::data::{Outcome, array, close, list, text_of};
+use crate::check::data::{Outcome, array, close, every, list, text_of};
 use ndarray::prelude::*;
 use recurrent::keras::{self, File, Limits, Options, Problem};
 use recurrent::{Bidirectional, Dense, Error, Gru, Layer, Lstm, Model, Stacked, model::Input};
@@ -69,18 +69,6 @@ fn check_within(model: &Model<f32>, case: &Value, tolerance: Option<f64>) -> Out
         }
     }
     Ok(())
-}
-
-/// Runs a check on all cases, and fails with the names of those that failed.
-fn every(cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
-    let mut failures = Vec::new();
-    for case in cases {
-        let name = text_of(&case["name"]);
-        if let Err(error) = check(case, name) {
-            failures.push(format!("{name}: {error}"));
-        }
-    }
-    assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }
 
 #[test]

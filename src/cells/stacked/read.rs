@@ -26,7 +26,7 @@ impl<T: Float> StackedCells<T> {
 /// What follows from the list of cells: one of a description.
 macro_rules! list_readers {
     ($($file:ident::$cell:ident: $layer:ident = $class:literal;)*) => {
-                fn read_cell<T: Float>(
+        fn read_cell<T: Float>(
             described: &Described<'_>,
             tensors: &mut Tensors<'_, T>,
         ) -> Result<Box<dyn StackCell<T>>, ConfigError> {

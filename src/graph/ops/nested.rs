@@ -75,10 +75,6 @@ impl<T: Float> Operation<T> for Nested<T> {
         Some(&mut self.0)
     }
 
-    fn keep_no_state(&mut self) {
-        self.0.parts.iter_mut().filter_map(|part| part.op.as_mut()).for_each(|op| op.keep_no_state());
-    }
-
     fn move_slots(&mut self, by: usize) {
         self.0.parts.iter_mut().filter_map(|part| part.op.as_mut()).for_each(|op| op.move_slots(by));
     }

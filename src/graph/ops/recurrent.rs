@@ -203,10 +203,6 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         self.slot = Some(slot);
     }
 
-    fn keep_no_state(&mut self) {
-        self.slot = None;
-    }
-
     fn move_slots(&mut self, by: usize) {
         self.slot = self.slot.map(|slot| slot + by);
     }

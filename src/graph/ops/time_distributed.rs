@@ -188,10 +188,6 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         self.0.model_mut()
     }
 
-    fn keep_no_state(&mut self) {
-        self.0.keep_no_state();
-    }
-
     fn move_slots(&mut self, by: usize) {
         self.0.move_slots(by);
     }

@@ -131,3 +131,15 @@ pub fn within<T: Element, D: Dimension>(
     }
     Ok(())
 }
+
+/// Runs a check on all cases, and fails with the names of those that failed.
+pub fn every(cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
+    let mut failures = Vec::new();
+    for case in cases {
+        let name = text_of(&case["name"]);
+        if let Err(error) = check(case, name) {
+            failures.push(format!("{name}: {error}"));
+        }
+    }
+    assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
