@@ -203,6 +203,19 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         Ok(self.assemble(&specs, dropout_seed, weights))
     }
 
+    /// A cell with zeros for weights, which are to follow: initializers stay as they are, without a seed if they have
+    /// none, and the seed of dropout is drawn only if anything is dropped.
+    #[cfg(feature = "keras")]
+    pub(crate) fn make_cell_of_zeros(&mut self) -> Result<C> {
+        let specs = self.check()?;
+        let drops = self.recipe.dropout > 0.0 || self.recipe.recurrent_dropout > 0.0;
+        let seed = if drops { self.draw_dropout_seed()? } else { self.recipe.seed.unwrap_or(0) };
+        let zeros = |spec: &WeightSpec| ArrayD::<C::Elem>::zeros(IxDyn(&spec.shape));
+        let weight = |spec: &WeightSpec| spec.exists.then(|| (spec.name, zeros(spec)));
+        let weights = Weights::new(specs.iter().map(weight).collect::<Vec<_>>());
+        Ok(self.assemble(&specs, seed, weights))
+    }
+
     /// A cell of checked options. `specs` are those of the weights, with the seeds that were drawn.
     pub(super) fn assemble(&self, specs: &[WeightSpec], seed: i64, weights: Weights<C::Elem>) -> C {
         let Recipe { input_size, units, mut options, activation, dropout, recurrent_dropout, .. } = self.recipe.clone();

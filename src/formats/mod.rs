@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! pytorch, file    keras
-//! safetensors      hdf5, inflate
+//! safetensors      hdf5, inflate, zip
 //! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
 //! ```
 //!
@@ -31,17 +31,19 @@ mod mismatch;
 pub mod pytorch;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 mod safetensors;
-#[cfg(any(feature = "file", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod save_error;
 #[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
+#[cfg(feature = "keras")]
+mod zip;
 
 pub use error::Problem;
 pub use limits::Limits;
 pub use load_error::LoadError;
 #[cfg(feature = "pytorch")]
 pub use mismatch::Mismatch;
-#[cfg(any(feature = "file", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 pub use save_error::SaveError;
 #[cfg(any(feature = "keras", feature = "pytorch"))]
 pub use tensors::TensorInfo;

@@ -21,7 +21,7 @@ pub enum SaveError {
         /// The name that it was to have.
         prefix: String,
         /// Its class.
-        class: &'static str,
+        class: String,
         /// What to do.
         hint: &'static str,
     },
@@ -32,7 +32,7 @@ pub enum SaveError {
         /// The name that the layer was to have.
         prefix: String,
         /// Its class.
-        class: &'static str,
+        class: String,
         /// The option's name.
         option: String,
         /// Its value.
@@ -71,6 +71,21 @@ pub enum SaveError {
     Depth {
         /// The most that there can be.
         limit: usize,
+    },
+
+    /// A layer that is no model by itself.
+    #[error("it can't be written as a model: {source}")]
+    NoModel {
+        /// Why a model of it can't be made.
+        source: crate::Error,
+    },
+
+    /// What a file of another framework said of a layer isn't what that framework says: the file that it came here by
+    /// was changed.
+    #[error("layer {layer:?}: what it keeps of Keras's words isn't JSON")]
+    Kept {
+        /// The layer's path in the model.
+        layer: String,
     },
 
     /// Two tensors of one name.

@@ -66,6 +66,7 @@ impl<T: Float> Assembly<T> {
             elements: limits.elements,
             keras_2,
             stamp: Stamp::new(),
+            kept: None,
         };
         Assembly { model, inputs: vec![], limits }
     }
@@ -73,7 +74,7 @@ impl<T: Float> Assembly<T> {
     /// Adds an input layer; the input itself is to follow.
     pub(crate) fn add_input_layer(&mut self, name: &str) -> usize {
         let (name, class) = (name.into(), "InputLayer".into());
-        self.add_part(Part { name, class, op: None, trainable: 0, non_trainable: 0 })
+        self.add_part(Part { name, class, op: None, trainable: 0, non_trainable: 0, kept: None })
     }
 
     /// Adds a layer.

@@ -257,7 +257,8 @@ impl<T: Float> Assembly<T> {
             return Err(Error::StatefulInside { layer: name.into() });
         }
         self.keep_states(&mut op, states);
-        Ok(self.add_part(Part { name: name.into(), class: class.into(), op: Some(op), trainable, non_trainable }))
+        let (name, class) = (name.into(), class.into());
+        Ok(self.add_part(Part { name, class, op: Some(op), trainable, non_trainable, kept: None }))
     }
 }
 

@@ -1,8 +1,10 @@
 //! What a model says of itself: its layers, then its calls in their order.
 //!
 //! ```text
-//! Functional { name, keras_2, layers: [Layer ..], inputs: [Input ..], calls: [Call ..], outputs: [tensor ..], output_names }
+//! Functional { name, keras_2, kept, layers: [Layer ..], inputs: [Input ..], calls: [Call ..], outputs: [tensor ..], output_names }
 //! ```
+//!
+//! `kept` is what the file that a layer came from said beyond all that: see [`Kept`](super::Kept).
 //!
 //! Tensors are numbered: the inputs, then what the calls give, in order.
 
@@ -27,6 +29,7 @@ pub(super) fn model<T: Float>(model: &Model<T>) -> Result<Config, ConfigError> {
     Ok(Config::new(if model.sequential { "Sequential" } else { "Functional" })
         .with("name", &*model.name)
         .with("keras_2", model.keras_2)
+        .with("kept", model.kept.as_deref())
         .with("layers", layers)
         .with("inputs", inputs)
         .with("calls", calls)
@@ -36,7 +39,8 @@ pub(super) fn model<T: Float>(model: &Model<T>) -> Result<Config, ConfigError> {
 
 fn layer<T: Float>(part: &Part<T>, base: usize) -> Result<Config, ConfigError> {
     let Some(op) = &part.op else {
-        return Ok(Config::new("InputLayer").with("name", &*part.name).with("class", &*part.class));
+        let input = Config::new("InputLayer").with("name", &*part.name).with("class", &*part.class);
+        return Ok(input.with("kept", part.kept.as_deref()));
     };
     let described = op.describe().map_err(|error| error.within(&part.name))?;
     // Those of a model within say it themselves.
@@ -49,6 +53,7 @@ fn layer<T: Float>(part: &Part<T>, base: usize) -> Result<Config, ConfigError> {
         .with("class", &*part.class)
         .with("trainable", trainable)
         .with("state", state)
+        .with("kept", part.kept.as_deref())
         .with("layer", described))
 }
 

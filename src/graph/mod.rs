@@ -95,7 +95,12 @@ pub struct Model<T: Float = f32> {
     pub(crate) keras_2: bool,
     /// Of all weights, and of the model itself.
     pub(crate) stamp: Stamp,
+    pub(crate) kept: Kept,
 }
+
+/// What the file of a layer or a model said beyond what is known here: options that change no output, such as
+/// regularizers. It is a text in the words of that format, which has no meaning here, and which is written again.
+pub(crate) type Kept = Option<Arc<str>>;
 
 /// What a model reads.
 #[derive(Debug, Clone)]
@@ -129,6 +134,7 @@ pub(crate) struct Part<T: Float> {
     pub(crate) op: Option<Op<T>>,
     pub(crate) trainable: usize,
     pub(crate) non_trainable: usize,
+    pub(crate) kept: Kept,
 }
 
 /// One call of a layer.

@@ -7,7 +7,7 @@ use ndarray::ArrayViewD;
 
 use super::assembly::{Assembly, Refusal};
 use super::operation::{Op, Role, Which};
-use super::{CallSpec, InputKind, Model, Part, classes};
+use super::{CallSpec, InputKind, Kept, Model, Part, classes};
 use crate::config::{ConfigError, Item, Options, Tensors};
 use crate::float::Float;
 use crate::state::StateLayout;
@@ -29,6 +29,7 @@ struct ReadPart<T: Float> {
     made: Option<Made<T>>,
     trainable: Option<bool>,
     state: Option<usize>,
+    kept: Kept,
 }
 
 /// The model of these options, with these weights.
@@ -36,6 +37,7 @@ pub(crate) fn read_model<T: Float>(options: &Options<'_>, tensors: &mut Tensors<
     let name = options.text("name", "a name")?;
     let sequential = options.class() == "Sequential";
     let mut assembly = Assembly::new(name, sequential, options.flag("keras_2")?, classes::most(options));
+    assembly.model.kept = kept(options)?;
     let mut names = BTreeSet::new();
     let mut parts = Vec::new();
     for item in options.list("layers", "a list of layers")? {
@@ -83,8 +85,9 @@ fn read_part<T: Float>(item: &Item<'_>, tensors: &mut Tensors<'_, T>) -> Read<Re
     };
     described.read(|options| {
         let (name, class) = (options.text("name", "a name")?.to_string(), options.text("class", "a class")?.into());
+        let kept = kept(options)?;
         if is_input {
-            return Ok(ReadPart { name, class, made: None, trainable: None, state: None });
+            return Ok(ReadPart { name, class, made: None, trainable: None, state: None, kept });
         }
         let flag = options.need("trainable", "true, false or, of a model, null")?;
         let trainable = flag.clone().given().map(|trainable| trainable.flag()).transpose()?;
@@ -105,8 +108,15 @@ fn read_part<T: Float>(item: &Item<'_>, tensors: &mut Tensors<'_, T>) -> Read<Re
         if state.is_some() != has_state {
             return Err(place.wrong("the place of a state of a layer that keeps one, else null"));
         }
-        Ok(ReadPart { name, class, made: Some(made), trainable, state })
+        Ok(ReadPart { name, class, made: Some(made), trainable, state, kept })
     })
+}
+
+/// What another format's file said.
+fn kept(options: &Options<'_>) -> Read<Kept> {
+    let expected = "a text or null";
+    let kept = options.need("kept", expected)?.given();
+    kept.map(|kept| Ok(Arc::from(kept.text(expected)?))).transpose()
 }
 
 /// Makes places for the states that layers keep, in the order in which they were made.
@@ -122,7 +132,7 @@ fn keep_states<T: Float>(assembly: &mut Assembly<T>, parts: &mut [ReadPart<T>]) 
 }
 
 fn finished<T: Float>(part: ReadPart<T>) -> Part<T> {
-    let ReadPart { name, class, made, trainable, .. } = part;
+    let ReadPart { name, class, made, trainable, kept, .. } = part;
     let op = made.map(|made| made.op);
     let count = |which| {
         let mut count = 0_usize;
@@ -137,7 +147,7 @@ fn finished<T: Float>(part: ReadPart<T>) -> Part<T> {
         (None, Some(true)) => count(Which::Trained),
         (None, _) => 0,
     };
-    Part { name, class, op, trainable: trained, non_trainable: all.saturating_sub(trained) }
+    Part { name, class, op, trainable: trained, non_trainable: all.saturating_sub(trained), kept }
 }
 
 fn read_input<T: Float>(item: &Item<'_>, assembly: &mut Assembly<T>) -> Read<usize> {

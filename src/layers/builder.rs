@@ -21,6 +21,13 @@ impl<C: BuiltInCell> Builder<'_, C> {
         let run = self.run_options();
         Ok(Recurrent::with_options(self.make_cell()?, run))
     }
+
+    /// The layer with zeros for weights, which are to follow; no initializer runs.
+    #[cfg(feature = "keras")]
+    pub(crate) fn build_of_zeros(mut self) -> Result<Recurrent<C>> {
+        let run = self.run_options();
+        Ok(Recurrent::with_options(self.make_cell_of_zeros()?, run))
+    }
 }
 
 impl<C: BuiltInCell> Recurrent<C> {

@@ -277,6 +277,15 @@ impl<T: Float> EmbeddingBuilder<'_, T> {
     }
 }
 
+#[cfg(feature = "keras")]
+impl<T: Float> EmbeddingBuilder<'_, T> {
+    /// The table of these embeddings; no initializer runs, and none gets a seed.
+    pub(crate) fn build_of(self, embeddings: Array2<T>) -> Embedding<T> {
+        let EmbeddingBuilder { mask_zero, embeddings_initializer, .. } = self;
+        Embedding { embeddings, mask_zero, stamp: Stamp::new(), embeddings_initializer }
+    }
+}
+
 impl<T: Float> fmt::Debug for Embedding<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Embedding")

@@ -1,4 +1,4 @@
-//! As much of HDF5 as Keras writes, read from bytes that are not trusted.
+//! As much of HDF5 as Keras writes, read from bytes that are not trusted; and [written](write).
 //!
 //! What is read (the names are those of the HDF5 file format specification, version 3):
 //!
@@ -28,8 +28,10 @@ mod dataset;
 mod datatype;
 mod filters;
 mod heap;
+mod lookup3;
 mod object;
 mod tree;
+mod write;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -37,6 +39,7 @@ use std::rc::Rc;
 
 use self::bytes::{Cursor, at};
 use self::tree::Children;
+pub(crate) use self::write::Node;
 use super::error::{Found, Problem};
 use super::limits::Limits;
 

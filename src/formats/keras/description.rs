@@ -10,6 +10,8 @@ pub(super) const SEQUENTIAL: &str = "Sequential";
 /// A layer, an operation or a model as the description has it.
 #[derive(Debug, Clone)]
 pub(super) struct Described<'a> {
+    /// All of it.
+    pub(super) object: Json<'a>,
     pub(super) identity: Identity<'a>,
     pub(super) name: &'a str,
     /// Its options.
@@ -51,7 +53,8 @@ impl<'a> Described<'a> {
             })?;
             let config = config.of(join(path, name), identity.class);
             let calls = if called { Some(fields.need("inbound_nodes", "a list of calls")?) } else { None };
-            Ok(Described { name, calls: calls.map(|calls| calls.beside(&config)), config, identity })
+            let calls = calls.map(|calls| calls.beside(&config));
+            Ok(Described { object: json.clone(), name, calls, config, identity })
         })
     }
 

@@ -245,6 +245,11 @@ impl<'a> Json<'a> {
         found
     }
 
+    /// The same as a value of its own.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        self.value.to_json()
+    }
+
     pub(super) fn show(&self) -> String {
         self.value.show()
     }

@@ -36,12 +36,14 @@ pub mod untrusted_files;
 mod value;
 mod version;
 mod weights;
+mod write;
 
 use std::path::Path;
 
 pub use self::file::File;
 pub use self::options::Options;
-pub use super::{Limits, LoadError, Problem, TensorInfo};
+pub use self::write::{Saved, save, save_weights, to_bytes};
+pub use super::{Limits, LoadError, Problem, SaveError, TensorInfo};
 
 use self::classes::Reader;
 use self::container::Parts;

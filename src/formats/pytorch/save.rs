@@ -100,7 +100,7 @@ impl<T: Float, L: Layer<T>> Module<T> for L {
             "Dense" => written::linear(prefix, self),
             class @ "TimeDistributed" => {
                 let hint = "write the layer inside (TimeDistributed::layer): nn.Linear takes each step by itself";
-                Err(SaveError::Class { prefix: prefix.into(), class, hint })
+                Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint })
             }
             _ => written::recurrent(prefix, self, false),
         }

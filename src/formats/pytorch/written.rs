@@ -22,7 +22,7 @@ pub(super) fn linear<T: Float>(prefix: &str, layer: &dyn Layer<T>) -> Result<Wri
     for (option, value) in options(layer) {
         if option == "activation" && value != format!("{:?}", Activation::Linear) {
             let hint = "PyTorch's stand apart: make the layer without, and call the activation behind it";
-            return Err(SaveError::Option { prefix: prefix.into(), class: "Dense", option, value, hint });
+            return Err(SaveError::Option { prefix: prefix.into(), class: "Dense".into(), option, value, hint });
         }
     }
     let tensors = layer.weights().into_iter().map(|(name, array)| match &name[..] {
@@ -46,13 +46,13 @@ pub(super) fn recurrent<T: Float>(prefix: &str, layer: &dyn Layer<T>, one_step: 
             let (kind, before) = first.get_or_insert((cell, activation.clone()));
             if *kind != cell {
                 let class = direction.class_name();
-                return Err(SaveError::Class { prefix: prefix.into(), class, hint: BY_ITSELF });
+                return Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint: BY_ITSELF });
             }
             if *before != activation {
                 let (class, option) = (direction.class_name(), "activation".into());
                 return Err(SaveError::Option {
                     prefix: prefix.into(),
-                    class,
+                    class: class.into(),
                     option,
                     value: activation,
                     hint: BY_ITSELF,
@@ -67,7 +67,7 @@ pub(super) fn recurrent<T: Float>(prefix: &str, layer: &dyn Layer<T>, one_step: 
         }
     }
     let Some((cell, activation)) = first else {
-        return Err(SaveError::Class { prefix: prefix.into(), class: layer.class_name(), hint: BY_ITSELF });
+        return Err(SaveError::Class { prefix: prefix.into(), class: layer.class_name().into(), hint: BY_ITSELF });
     };
     checked(Kind::Recurrent { cell, one_step }, prefix, tensors, |shapes| {
         let mut python = Recurrent::of(cell, one_step, shapes)?.to_string();
@@ -98,7 +98,7 @@ fn directions<'l, T: Float>(prefix: &str, layer: &'l dyn Layer<T>) -> Result<Vec
     let merge = options(layer).into_iter().find(|(option, _)| option == "merge_mode");
     if let Some((option, value)) = merge.filter(|(_, value)| value != "Concat") {
         let (prefix, class, hint) = (prefix.into(), "Bidirectional", "PyTorch's directions stand side by side");
-        return Err(SaveError::Option { prefix, class, option, value, hint });
+        return Err(SaveError::Option { prefix, class: class.into(), option, value, hint });
     }
     Ok(layer.parts().into_iter().enumerate().map(|(index, (_, layer))| (index == 1, layer)).collect())
 }
@@ -112,7 +112,7 @@ fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Re
         "GRU" => Cell::Gru,
         _ => {
             let hint = "PyTorch has SimpleRNN, LSTM and GRU, both directions of them, and stacks of those";
-            return Err(SaveError::Class { prefix: prefix.into(), class, hint });
+            return Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint });
         }
     };
     let (tanh, relu, sigmoid) =
@@ -145,7 +145,7 @@ fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Re
             _ => Some("PyTorch doesn't have it"),
         };
         if let Some(hint) = hint {
-            return Err(SaveError::Option { prefix: prefix.into(), class, option, value, hint });
+            return Err(SaveError::Option { prefix: prefix.into(), class: class.into(), option, value, hint });
         }
     }
     Ok((cell, activation))

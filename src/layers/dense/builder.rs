@@ -1,5 +1,8 @@
 //! A Dense's options, under Keras's names.
 
+#[cfg(feature = "keras")]
+use ndarray::{Array1, Array2};
+
 use super::{Dense, Told};
 use crate::activation::Activation;
 use crate::error::Result;
@@ -85,6 +88,16 @@ impl<T: Float> DenseBuilder<'_, T> {
             false => None,
         };
         Ok(Dense::from_weights(kernel, bias, self.activation, Told { kernel_initializer, bias_initializer }))
+    }
+
+    /// The layer with zeros for weights, which are to follow; no initializer runs, and none gets a seed.
+    #[cfg(feature = "keras")]
+    pub(crate) fn build_of_zeros(self) -> Result<Dense<T>> {
+        self.check()?;
+        let DenseBuilder { kernel_initializer, bias_initializer, .. } = self;
+        let bias = self.use_bias.then(|| Array1::zeros(self.units));
+        let told = Told { kernel_initializer, bias_initializer };
+        Ok(Dense::from_weights(Array2::zeros((self.input_size, self.units)), bias, self.activation, told))
     }
 
     /// All that can be wrong before a number is drawn.

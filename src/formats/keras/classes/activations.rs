@@ -4,8 +4,10 @@ use serde_json::json;
 
 use super::super::description::Described;
 use super::super::json::Json;
+use super::super::write::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, Reader, Reading, options};
 use crate::activation::Activation;
+use crate::config::Value;
 use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
@@ -17,12 +19,21 @@ impl<T: Float> Class<T> {
         Class::layer("Activation", INPUTS, Holds::Nothing, |reading| {
             Ok(Built::with(reading.needed_activation::<T>("activation")?, 0))
         }),
-        Class::layer("ReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, relu)),
-        Class::layer("LeakyReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, leaky_relu)),
-        Class::layer("ELU", INPUTS, Holds::Nothing, |reading| of_layer(reading, elu)),
-        Class::layer("ThresholdedReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, thresholded_relu)),
-        Class::layer("Softmax", &["inputs", "mask"], Holds::Nothing, softmax),
-        Class::layer("PReLU", INPUTS, Holds::Weights(|_| Ok(vec!["alpha"])), prelu),
+        Class::layer("ReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, relu)).by(|said| {
+            said.parameters(
+                "relu",
+                &[("negative_slope", json!(0.0)), ("max_value", json!(null)), ("threshold", json!(0.0))],
+            )
+        }),
+        Class::layer("LeakyReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, leaky_relu))
+            .by(|said| said.parameters("leaky_relu", &[("negative_slope", json!(0.2))])),
+        Class::layer("ELU", INPUTS, Holds::Nothing, |reading| of_layer(reading, elu))
+            .by(|said| said.parameters("elu", &[("alpha", json!(1.0))])),
+        Class::layer("ThresholdedReLU", INPUTS, Holds::Nothing, |reading| of_layer(reading, thresholded_relu))
+            // Keras 3 hasn't got it.
+            .by(|said| Err(said.unsaid("activation"))),
+        Class::layer("Softmax", &["inputs", "mask"], Holds::Nothing, softmax).without(&["masks"]),
+        Class::layer("PReLU", INPUTS, Holds::Weights(|_| Ok(vec!["alpha"])), prelu).by(of_prelu),
     ];
 }
 
@@ -74,6 +85,18 @@ fn prelu<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let weights = reading.tensors(reading.place, &["alpha"])?;
     let count = options::count(&weights);
     Ok(Built::with(PRelu(weights[0].array.as_standard_layout().into_owned()), count))
+}
+
+/// Axes of one weight are shared, or as long as that.
+fn of_prelu(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    let shared: Vec<usize> = match said.get("shape") {
+        Some(Value::List(shape)) => {
+            (1..).zip(shape).filter(|(_, size)| **size == 1_usize.into()).map(|(at, _)| at).collect()
+        }
+        _ => vec![],
+    };
+    said.write("shared_axes", if shared.is_empty() { json!(null) } else { json!(shared) });
+    Ok(())
 }
 
 impl Reading<'_, '_> {

@@ -8,7 +8,7 @@ use super::super::description::Described;
 use super::super::json::Fields;
 use super::super::places;
 use super::super::weights::Place;
-use super::{Class, Holds, Reading, Reads};
+use super::{Class, Holds, Reading, Reads, Written};
 use crate::activation::Activation;
 use crate::cells::BuiltInCell;
 use crate::cells::builder::Builder;
@@ -57,9 +57,30 @@ impl<T: Float> Class<T> {
     ];
 
     const fn cell(name: &'static str, kind: CellKind, holds: Holds) -> Self {
-        Class { name, arguments: &[], holds, reads: Reads::Cell(kind) }
+        Class { name, arguments: &[], holds, reads: Reads::Cell(kind), written: WRITTEN }
     }
 }
+
+/// What of this crate's cells is Keras's, too.
+pub(super) const WRITTEN: Written = Written::By(|said| {
+    for name in [
+        "units",
+        "activation",
+        "recurrent_activation",
+        "use_bias",
+        "unit_forget_bias",
+        "kernel_initializer",
+        "recurrent_initializer",
+        "bias_initializer",
+        "dropout",
+        "recurrent_dropout",
+        "seed",
+        "reset_after",
+    ] {
+        said.same(name)?;
+    }
+    said.no_others(&["input_size"])
+});
 
 pub(super) fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
     Ok(["kernel", "recurrent_kernel", "bias"][..2 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
@@ -190,6 +211,7 @@ struct Common {
     recurrent_activation: Activation,
     use_bias: bool,
     unit_forget_bias: bool,
+    initializers: [Initializer; 3],
     dropout: f64,
     recurrent_dropout: f64,
     seed: Option<i64>,
@@ -213,6 +235,11 @@ impl Common {
             },
             use_bias,
             unit_forget_bias: kind.gates() != 4 || fields.flag_or("unit_forget_bias", true)?,
+            initializers: [
+                reading.initializer("kernel_initializer", Initializer::GlorotUniform { seed: None }),
+                reading.initializer("recurrent_initializer", Initializer::orthogonal()),
+                reading.initializer("bias_initializer", Initializer::Zeros),
+            ],
             dropout: fields.number_or("dropout", 0.0)?,
             recurrent_dropout: fields.number_or("recurrent_dropout", 0.0)?,
             seed: fields.integer_if("seed")?,
@@ -244,20 +271,20 @@ impl Common {
 
     /// With zeros for weights, which come later.
     fn zeros<C: BuiltInCell>(self, builder: Builder<'static, C>) -> Result<Recurrent<C>, Error> {
-        let builder = match (self.seed, self.dropout > 0.0 || self.recurrent_dropout > 0.0) {
-            (Some(seed), _) => builder.seed(seed),
-            // Drawn, as Keras does it.
-            (None, true) => builder,
-            (None, false) => builder.seed(0),
+        let [kernel, recurrent, bias] = self.initializers;
+        let builder = match self.seed {
+            Some(seed) => builder.seed(seed),
+            // Drawn, as Keras does it, if it matters.
+            None => builder,
         };
         builder
             .activation(self.activation)
             .use_bias(self.use_bias)
             .dropout(self.dropout)
             .recurrent_dropout(self.recurrent_dropout)
-            .kernel_initializer(Initializer::Zeros)
-            .recurrent_initializer(Initializer::Zeros)
-            .bias_initializer(Initializer::Zeros)
-            .build()
+            .kernel_initializer(kernel)
+            .recurrent_initializer(recurrent)
+            .bias_initializer(bias)
+            .build_of_zeros()
     }
 }

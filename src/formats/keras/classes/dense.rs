@@ -11,7 +11,7 @@ use crate::layers::dense::Dense;
 
 impl<T: Float> Class<T> {
     pub(super) const DENSE: &'static [Self] =
-        &[Class::layer("Dense", INPUTS_AND_TRAINING, Holds::Weights(weights), read)];
+        &[Class::layer("Dense", INPUTS_AND_TRAINING, Holds::Weights(weights), read).without(&["input_size"])];
 }
 
 fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
@@ -28,8 +28,9 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let mut layer = Dense::builder(input, units)
         .activation(activation)
         .use_bias(weights.len() > 1)
-        .kernel_initializer(Initializer::Zeros)
-        .build()
+        .kernel_initializer(reading.initializer("kernel_initializer", Initializer::GlorotUniform { seed: None }))
+        .bias_initializer(reading.initializer("bias_initializer", Initializer::Zeros))
+        .build_of_zeros()
         .map_err(|source| reading.refused(source))?;
     reading.set(&mut layer, &weights)?;
     Ok(Built::with(ops::dense::Dense::new(layer), options::count(&weights)))

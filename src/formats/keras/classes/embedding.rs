@@ -22,12 +22,12 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let (rows, columns) = (reading.size("input_dim")?, reading.size("output_dim")?);
     let weights = reading.tensors(reading.place, &["embeddings"])?;
     reading.expect_shape(&weights[0], &[rows, columns])?;
-    let refused = |source| reading.refused(source);
-    let mut layer = Embedding::builder(rows, columns)
+    let table =
+        weights[0].array.view().into_dimensionality().map_err(|_| reading.misshapen(&weights[0], String::new()))?;
+    let uniform = Initializer::random_uniform();
+    let layer = Embedding::builder(rows, columns)
         .mask_zero(reading.fields.default_flag("mask_zero", false)?)
-        .embeddings_initializer(Initializer::Zeros)
-        .build()
-        .map_err(refused)?;
-    layer.set_embeddings(weights[0].array.view()).map_err(refused)?;
+        .embeddings_initializer(reading.initializer("embeddings_initializer", uniform))
+        .build_of(table.to_owned());
     Ok(Built::with(ops::embedding::Embedding::new(layer), options::count(&weights)))
 }

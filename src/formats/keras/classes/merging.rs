@@ -7,16 +7,22 @@ use crate::graph::ops::merge::{Merge, MergeOp};
 
 impl<T: Float> Class<T> {
     pub(super) const MERGING: &'static [Self] = &[
-        Class::layer("Add", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Add))),
-        Class::layer("Subtract", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Subtract))),
-        Class::layer("Multiply", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Multiply))),
-        Class::layer("Average", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Average))),
-        Class::layer("Maximum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Maximum))),
-        Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum))),
+        Class::layer("Add", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Add))).without(&["masks"]),
+        Class::layer("Subtract", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Subtract)))
+            .without(&["masks"]),
+        Class::layer("Multiply", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Multiply)))
+            .without(&["masks"]),
+        Class::layer("Average", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Average)))
+            .without(&["masks"]),
+        Class::layer("Maximum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Maximum)))
+            .without(&["masks"]),
+        Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum)))
+            .without(&["masks"]),
         Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
             let masks = reading.reader.version.mask_rule();
             Ok(Built::with(Concatenate { axis: reading.axis()?, masks }, 0))
-        }),
+        })
+        .without(&["masks"]),
     ];
 }
 

@@ -9,6 +9,7 @@ mod bidirectional;
 mod cells;
 mod dense;
 mod embedding;
+pub(super) mod initializers;
 mod masking;
 mod merging;
 mod normalization;
@@ -27,6 +28,8 @@ use super::json::{DTypes, Fields, Json};
 use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
+use super::write::{Said, Unsaid};
+use crate::config::Config;
 use crate::float::Float;
 use crate::formats::error::{Found, within};
 use crate::graph::operation::{Op, Operation};
@@ -42,6 +45,16 @@ pub(super) struct Class<T: Float> {
     pub(super) arguments: &'static [&'static str],
     pub(super) holds: Holds,
     pub(super) reads: Reads<T>,
+    pub(super) written: Written,
+}
+
+/// How a class is written: from what its layer says of itself ([`Operation::describe`], whose words are Keras's).
+#[derive(Clone, Copy)]
+pub(super) enum Written {
+    /// Option by option, but for these, which Keras hasn't got: sizes that it finds out by itself.
+    Without(&'static [&'static str]),
+    /// In a way of its own.
+    By(fn(&mut Said<'_>) -> Result<(), Unsaid>),
 }
 
 /// The weights of a layer, as far as its options tell: what the legacy format must know before any is read.
@@ -71,6 +84,9 @@ pub(super) enum Reads<T: Float> {
     Operation(fn(&Reading<'_, '_>) -> Found<Op<T>>),
 }
 
+/// Option by option, all of them.
+const AS_SAID: Written = Written::Without(&[]);
+
 /// What layers of one input take.
 const INPUTS: &[&str] = &["inputs"];
 const INPUTS_AND_TRAINING: &[&str] = &["inputs", "training"];
@@ -81,7 +97,7 @@ pub(super) const ARGUMENTS_OF_A_MODEL: &[&str] = INPUTS_TRAINING_MASK;
 
 impl<T: Float> Class<T> {
     const INPUT: &'static [Class<T>] =
-        &[Class { name: "InputLayer", arguments: &[], holds: Holds::Nothing, reads: Reads::Input }];
+        &[Class { name: "InputLayer", arguments: &[], holds: Holds::Nothing, reads: Reads::Input, written: AS_SAID }];
 
     /// All classes, those of one group together; layers come before operations.
     const ALL: &'static [&'static [Class<T>]] = &[
@@ -130,7 +146,30 @@ impl<T: Float> Class<T> {
         holds: Holds,
         read: fn(&Reading<'_, '_>) -> Found<Built<T>>,
     ) -> Self {
-        Class { name, arguments, holds, reads: Reads::Layer(read) }
+        Class { name, arguments, holds, reads: Reads::Layer(read), written: AS_SAID }
+    }
+
+    /// The same, written without these options.
+    const fn without(self, without: &'static [&'static str]) -> Self {
+        Class { written: Written::Without(without), ..self }
+    }
+
+    /// The same, written in a way of its own.
+    const fn by(self, write: fn(&mut Said<'_>) -> Result<(), Unsaid>) -> Self {
+        Class { written: Written::By(write), ..self }
+    }
+
+    /// The class as which it is written what describes itself so: of several of one name the operation outside of
+    /// layers if masks mean nothing to it.
+    pub(super) fn to_write(name: &str, config: &Config) -> Option<&'static Self> {
+        let outside = config.options.iter().any(|(own, value)| own == "masks" && *value == "none".into());
+        let named = || Self::ALL.iter().copied().flatten().filter(|class| class.name == name);
+        named().find(|class| class.is_operation() == outside).or_else(|| named().next())
+    }
+
+    /// Whether its inputs are arguments each, and not a list.
+    pub(super) fn takes_each_alone(&self) -> bool {
+        self.is_operation() && self.arguments.len() > 1
     }
 }
 

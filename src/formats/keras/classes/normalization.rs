@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::json::Fields;
 use super::super::weights::Weight;
+use super::super::write::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options};
 use crate::float::Float;
 use crate::formats::error::Found;
@@ -12,9 +13,15 @@ use crate::graph::ops::normalization::{Normalization, Statistics};
 
 impl<T: Float> Class<T> {
     pub(super) const NORMALIZATION: &'static [Self] = &[
-        Class::layer("LayerNormalization", INPUTS, Holds::Weights(gamma_and_beta), layer_normalization),
-        Class::layer("BatchNormalization", INPUTS_TRAINING_MASK, Holds::Weights(with_statistics), batch_normalization),
+        Class::layer("LayerNormalization", INPUTS, Holds::Weights(gamma_and_beta), layer_normalization).by(written),
+        Class::layer("BatchNormalization", INPUTS_TRAINING_MASK, Holds::Weights(with_statistics), batch_normalization)
+            .by(written),
     ];
+}
+
+fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    said.axis("axis");
+    ["scale", "center", "epsilon"].iter().try_for_each(|name| said.same(name))
 }
 
 fn gamma_and_beta(fields: &Fields<'_>) -> Found<Vec<&'static str>> {

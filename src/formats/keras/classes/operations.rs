@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use super::super::json::Json;
-use super::{Class, Holds, Reading, Reads};
+use super::super::write::{Said, Unsaid};
+use super::{AS_SAID, Class, Holds, Reading, Reads};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::graph::operation::Op;
@@ -15,15 +16,17 @@ use crate::graph::ops::shapes::ExpandDims;
 
 impl<T: Float> Class<T> {
     pub(super) const OPERATIONS: &'static [Self] = &[
-        Self::operation("NotEqual", &["x1", "x2"], not_equal),
+        // What it compares with is an argument of its call.
+        Self::operation("NotEqual", &["x1", "x2"], not_equal).without(&["number"]),
         Self::operation("LogicalOr", &["x1", "x2"], |_| Ok(Op::new(LogicalOr))),
         Self::operation("Any", &["x"], any),
         Self::operation("ExpandDims", &["x"], |reading| Ok(Op::new(ExpandDims(reading.fields.integer("axis")?)))),
-        Self::operation("ZerosLike", &["x"], |reading| flags(reading, false)),
-        Self::operation("OnesLike", &["x"], |reading| flags(reading, true)),
+        Self::operation("ZerosLike", &["x"], |reading| flags(reading, false)).by(of_flags),
+        Self::operation("OnesLike", &["x"], |reading| flags(reading, true)).by(of_flags),
         Self::operation("Concatenate", &["xs"], |reading| {
             Ok(Op::new(Concatenate { axis: reading.fields.integer("axis")?, masks: MaskRule::None }))
-        }),
+        })
+        .without(&["masks"]),
     ];
 
     const fn operation(
@@ -31,7 +34,7 @@ impl<T: Float> Class<T> {
         arguments: &'static [&'static str],
         read: fn(&Reading<'_, '_>) -> Found<Op<T>>,
     ) -> Self {
-        Class { name, arguments, holds: Holds::Nothing, reads: Reads::Operation(read) }
+        Class { name, arguments, holds: Holds::Nothing, reads: Reads::Operation(read), written: AS_SAID }
     }
 }
 
@@ -47,6 +50,11 @@ fn any<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     let axes = reading.fields.need("axis", "whole numbers or null")?.given();
     let axes = axes.map(|axes: Json<'_>| axes.integers()).transpose()?;
     Ok(Op::new(Any { axes, keepdims: reading.fields.flag("keepdims")? }))
+}
+
+fn of_flags(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    said.write("dtype", "bool");
+    Ok(())
 }
 
 fn flags<T: Float>(reading: &Reading<'_, '_>, value: bool) -> Found<Op<T>> {

@@ -5,11 +5,11 @@ use super::super::json::{Fields, Json};
 use super::super::policy;
 use super::super::version::Version;
 use super::super::weights::{Place, Weight};
+use super::initializers::check as initializer;
 use super::{Reader, Reading};
 use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
-use crate::initializers::Initializer;
 use crate::layers::Layer;
 
 /// How a weight comes about: where its first numbers are from, and what holds in training.
@@ -57,24 +57,6 @@ pub(super) fn merged(fields: &Fields<'_>) -> Found<()> {
         )),
         None => Ok(()),
     }
-}
-
-/// An initializer, which has done its work when there are weights.
-fn initializer(json: &Json<'_>) -> Found<()> {
-    if json.is_null() {
-        return Ok(());
-    }
-    if json.is_text() {
-        let known = json.text("an initializer")?.parse::<Initializer>();
-        return known.map(drop).map_err(|_| json.wrong("an object, a name of Keras's or null"));
-    }
-    json.fields("an initializer", |fields| {
-        Identity::take(fields)?.keras(json.layer())?;
-        fields.loose(&["config"], "an object, a name or null", |json| {
-            json.is_null() || json.is_text() || json.is_object()
-        })?;
-        fields.loose(&["build_config"], "an object or null", |json| json.is_null() || json.is_object())
-    })
 }
 
 impl Reader<'_, '_> {

@@ -15,6 +15,7 @@ use super::json::Json;
 use super::places;
 use super::version::Version;
 use super::weights::{ModelPlace, Place};
+use super::write;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::limits::Limits;
@@ -77,7 +78,9 @@ impl Reader<'_, '_> {
         if graph.assembly.model.inputs.is_empty() || outputs.is_empty() {
             return Err(model.config.wrong("a model with inputs and outputs"));
         }
-        Ok(graph.assembly.finish(outputs, names))
+        let mut built = graph.assembly.finish(outputs, names);
+        built.kept = write::kept::of_model(model, &built, self.version);
+        Ok(built)
     }
 
     fn assembly<T: Float>(&self, name: &str, sequential: bool) -> Assembly<T> {

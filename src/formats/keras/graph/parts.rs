@@ -5,6 +5,7 @@ use super::super::description::Described;
 use super::super::json::Json;
 use super::super::policy;
 use super::super::weights::{ModelPlace, Place, Queue, list};
+use super::super::write::kept;
 use super::Graph;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
@@ -25,7 +26,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             return Err(Problem::DuplicateLayer { name: layer.path().into() });
         }
         let (name, class) = (layer.name.into(), layer.class().into());
-        let mut part = Part { name, class, op: None, trainable: 0, non_trainable: 0 };
+        let mut part = Part { name, class, op: None, trainable: 0, non_trainable: 0, kept: None };
         if is_operation(layer) {
             part.op = Some(self.reader.operation(layer, constant)?);
         } else if !layer.is_input() {
@@ -42,6 +43,9 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             if let (ModelPlace::Legacy, Some(queue)) = (place, legacy) {
                 queue.finish()?;
             }
+        }
+        if !layer.is_input() {
+            part.kept = kept::of_part(layer, &part, &self.assembly.model, self.reader.version);
         }
         Ok(self.assembly.add_part(part))
     }
@@ -103,7 +107,11 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             Ok((shape.shape()?, self.kind(fields.option("dtype", "a type's name")?)?))
         })?;
         let added = self.assembly.add_input(input.name.into(), shape, kind, part);
-        added.map_err(|refusal| self.refused(part, refusal))
+        let tensor = added.map_err(|refusal| self.refused(part, refusal))?;
+        let model = &self.assembly.model;
+        let kept = kept::of_part(input, &model.parts[part], model, self.reader.version);
+        self.assembly.model.parts[part].kept = kept;
+        Ok(tensor)
     }
 
     /// What an input takes.

@@ -1,0 +1,206 @@
+//! What a file of Keras said of a layer beyond what the layer says of itself: regularizers, constraints, names of what
+//! is inside, types, initializers of no effect. The reader keeps it with the layer ([`Kept`]), the writer puts it back.
+//!
+//! It is what differs: where the layer's own words are the file's, nothing is kept. So an option that gets a meaning
+//! here later is the layer's from then on, and files of Keras 3 come out as they came in.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::super::classes::initializers;
+use super::super::description::{Described, join};
+use super::super::version::Version;
+use super::values::initializer_of;
+use super::{Object, model, text};
+use crate::float::Float;
+use crate::formats::save_error::SaveError;
+use crate::graph::operation::Role;
+use crate::graph::{Kept, Model, Part};
+
+/// What a file said of a layer, or of an input.
+pub(in super::super) fn of_part<T: Float>(
+    said: &Described<'_>,
+    part: &Part<T>,
+    model: &Model<T>,
+    version: Version,
+) -> Kept {
+    if part.op.as_ref().is_some_and(|op| matches!(op.role(), Role::Model(_))) {
+        // It has its own.
+        return None;
+    }
+    let plain = match &part.op {
+        Some(_) => model::plain_part(part, "").ok(),
+        None => model::plain_input(model, part),
+    };
+    // What has no words in Keras 3 isn't written at all.
+    let plain = plain?;
+    of(said, &plain, version)
+}
+
+/// What a file said of a model, but for its layers.
+pub(in super::super) fn of_model<T: Float>(said: &Described<'_>, model: &Model<T>, version: Version) -> Kept {
+    match version {
+        Version::Keras3 => of(said, &model::outline(model, &model.name), version),
+        Version::Keras2 => None,
+    }
+}
+
+fn of(said: &Described<'_>, plain: &Json, version: Version) -> Kept {
+    let mut raw = said.object.to_json();
+    match version {
+        Version::Keras3 => {
+            let object = raw.as_object_mut()?;
+            for key in ["inbound_nodes", "name", "compile_config"] {
+                object.remove(key);
+            }
+            if let (true, Some(config)) = (said.is_model(), object.get_mut("config").and_then(Json::as_object_mut)) {
+                config.remove("layers");
+            }
+            without_built(&mut raw);
+            difference(plain, raw)
+        }
+        Version::Keras2 => of_keras_2(plain, &raw),
+    }
+    .map(|kept| Arc::from(text(&kept)))
+}
+
+/// Takes out what says nothing of the layer: for which shape it was built, and where in memory it was.
+fn without_built(json: &mut Json) {
+    match json {
+        Json::Object(object) => {
+            object.remove("shared_object_id");
+            if object.contains_key("class_name") {
+                object.remove("build_config");
+            }
+            object.values_mut().for_each(without_built);
+        }
+        Json::Array(list) => list.iter_mut().for_each(without_built),
+        _ => {}
+    }
+}
+
+/// What is said that isn't said already.
+fn difference(plain: &Json, said: Json) -> Option<Json> {
+    match (plain, said) {
+        (plain, said) if *plain == said => None,
+        // Another class has other options.
+        (Json::Object(own), Json::Object(said)) if own.get("class_name") == said.get("class_name") => {
+            let differs = |(key, said): (String, Json)| match own.get(&key) {
+                Some(own) => difference(own, said).map(|said| (key, said)),
+                // Nothing is what it is without a word.
+                None => Some((key, said)).filter(|(_, said)| !said.is_null()),
+            };
+            let different: Object = said.into_iter().filter_map(differs).collect();
+            if different.is_empty() { None } else { Some(different.into()) }
+        }
+        (Json::Array(own), Json::Array(said)) if are_objects(own, &said) => {
+            let each = own.iter().zip(said).map(|(own, said)| difference(own, said).unwrap_or(Json::Null));
+            Some(each.collect())
+        }
+        (_, said) => Some(said),
+    }
+}
+
+/// Whether the items are objects side by side.
+fn are_objects(own: &[Json], said: &[Json]) -> bool {
+    own.len() == said.len()
+        && own.iter().all(Json::is_object)
+        && said.iter().all(|item| item.is_object() || item.is_null())
+}
+
+/// Puts back what was kept.
+fn merge(plain: &mut Json, kept: Json) {
+    match (plain, kept) {
+        (Json::Object(own), Json::Object(kept)) if !kept.contains_key("class_name") => {
+            for (key, kept) in kept {
+                match own.get_mut(&key) {
+                    Some(own) => merge(own, kept),
+                    None => drop(own.insert(key, kept)),
+                }
+            }
+        }
+        (Json::Array(own), Json::Array(kept)) if are_objects(own, &kept) => {
+            own.iter_mut().zip(kept).filter(|(_, kept)| !kept.is_null()).for_each(|(own, kept)| merge(own, kept));
+        }
+        (plain, kept) => *plain = kept,
+    }
+}
+
+/// Puts back what was kept of a layer, or of a model, at this path.
+pub(super) fn merge_text(plain: &mut Json, kept: Option<&str>, path: &str) -> Result<(), SaveError> {
+    let Some(kept) = kept else { return Ok(()) };
+    let damaged = |_| SaveError::Kept { layer: path.into() };
+    let kept: Json = serde_json::from_str(kept).map_err(damaged)?;
+    merge(plain, kept);
+    Ok(())
+}
+
+/// A layer of a model with what was kept of it.
+pub(super) fn merged<T: Float>(mut plain: Json, part: &Part<T>, path: &str) -> Result<Json, SaveError> {
+    merge_text(&mut plain, part.kept.as_deref(), &join(path, &part.name))?;
+    Ok(plain)
+}
+
+/// Options of Keras 2 that have no effect here and mean the same in Keras 3.
+const SAME: [&str; 11] =
+    ["name", "trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll"];
+
+/// What Keras 2 said, in Keras 3's words.
+fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {
+    let (own, said) = (plain.get("config")?.as_object()?, said.get("config")?.as_object()?);
+    let mut kept = Object::new();
+    // An RNN of one cell is that cell's layer here.
+    let of_cell =
+        match (own.get("cell"), said.get("cell").and_then(|cell| cell.get("config")).and_then(Json::as_object)) {
+            (None, Some(cell)) => cell.clone(),
+            _ => Map::new(),
+        };
+    let class = plain.get("class_name").and_then(Json::as_str).unwrap_or("");
+    for (key, said) in said.iter().chain(of_cell.iter().filter(|(key, _)| !said.contains_key(*key))) {
+        let translated = match &key[..] {
+            "layer" | "backward_layer" | "cell" => own.get(key).and_then(|own| of_keras_2(own, said)),
+            "cells" => of_cells(own.get(key), said),
+            key if key.ends_with("_initializer") => of_initializer(said),
+            key if key.ends_with("_regularizer") => of_class("keras.regularizers", said),
+            key if key.ends_with("_constraint") => of_class("keras.constraints", said),
+            "noise_shape" if class.starts_with("Spatial") => None,
+            key if SAME.contains(&key) => Some(said.clone()),
+            _ => None,
+        };
+        let nested = matches!(&key[..], "layer" | "backward_layer" | "cell" | "cells");
+        let different = match (translated, own.get(key)) {
+            (Some(translated), Some(own)) if !nested => difference(own, translated),
+            (translated, _) => translated.filter(|translated| !translated.is_null()),
+        };
+        kept.extend(different.map(|different| (key.clone(), different)));
+    }
+    if kept.is_empty() { None } else { Some(json!({"config": kept})) }
+}
+
+fn of_cells(own: Option<&Json>, said: &Json) -> Option<Json> {
+    let (own, said) = (own?.as_array()?, said.as_array()?);
+    if own.len() != said.len() {
+        return None;
+    }
+    let each: Vec<Json> = own.iter().zip(said).map(|(own, said)| of_keras_2(own, said).unwrap_or(Json::Null)).collect();
+    if each.iter().all(Json::is_null) { None } else { Some(each.into()) }
+}
+
+fn of_initializer(said: &Json) -> Option<Json> {
+    let text = said.to_string();
+    let value = super::super::value::Value::read(text.as_bytes()).ok()?;
+    initializer_of(&initializers::read(&super::super::json::Json::root(&value))?)
+}
+
+/// A regularizer or a constraint: Keras 2 leaves out where its classes are.
+fn of_class(module: &str, said: &Json) -> Option<Json> {
+    let Some(object) = said.as_object() else { return Some(said.clone()) };
+    let mut object = object.clone();
+    let own = object.get("class_name").and_then(Json::as_str).is_some_and(|class| !class.contains('>'));
+    if own {
+        object.entry("module").or_insert_with(|| module.into());
+        object.entry("registered_name").or_insert(Json::Null);
+    }
+    Some(object.into())
+}

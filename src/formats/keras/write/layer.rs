@@ -1,0 +1,296 @@
+//! One layer in Keras 3's words, made of what it says of itself: see [`Written`] for what differs from class to class.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::super::classes::{Class, Written};
+use super::values::{activation, initializer, object, plain, policy};
+use super::{Object, Unsaid, Unwritten};
+use crate::config::{Config, Value};
+
+/// What is said of a layer besides its own options.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// Keras's class.
+    pub(super) class: &'a str,
+    pub(super) name: &'a str,
+    pub(super) trainable: bool,
+    pub(super) stateful: bool,
+    pub(super) dtype: &'a str,
+}
+
+impl<'a> Around<'a> {
+    /// Something inside it, under a name of its own.
+    fn inside<'b>(&self, class: &'b str, name: &'b str) -> Around<'b>
+    where
+        'a: 'b,
+    {
+        Around { class, name, ..*self }
+    }
+}
+
+/// A layer as Keras writes it.
+pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    let own = |name: &str| described.options.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+    let mut config = head(around);
+    let class = match &described.class[..] {
+        // A layer over time in the place of an operation.
+        "Layer" => {
+            let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
+            return layer(inner, &Around { class: &inner.class, ..*around });
+        }
+        "SimpleRNN" | "LSTM" | "GRU" => {
+            over_time(&mut config, described, around);
+            if around.class == "RNN" {
+                let cell = Config { class: format!("{}Cell", described.class), options: cell_options(described) };
+                config.insert("cell".into(), self::cell(&cell, around)?);
+                "RNN"
+            } else {
+                options(&mut config, class(&described.class, described)?, &cell_options(described), around)?;
+                &described.class
+            }
+        }
+        "RNN" => {
+            over_time(&mut config, described, around);
+            let Some(Value::Config(cells)) = own("cell") else { return Err(unknown(described)) };
+            config.insert("cell".into(), cell(cells, around)?);
+            "RNN"
+        }
+        "Bidirectional" => {
+            for (key, prefix) in [("layer", "forward"), ("backward_layer", "backward")] {
+                let Some(Value::Config(inner)) = own(key) else { return Err(unknown(described)) };
+                let name = format!("{prefix}_{}", crate::layers::summary::snake_case(&inner.class));
+                config.insert(key.into(), layer(inner, &around.inside(&inner.class, &name))?);
+            }
+            config.insert("merge_mode".into(), own("merge_mode").map_or(Json::Null, plain));
+            "Bidirectional"
+        }
+        "TimeDistributed" => {
+            let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
+            let name = crate::layers::summary::snake_case(&inner.class);
+            config.insert("layer".into(), layer(inner, &around.inside(&inner.class, &name))?);
+            "TimeDistributed"
+        }
+        "Stacked" => return stacked(described, around),
+        class => {
+            // Where several classes are one operation, the part of the model knows which it is.
+            let named = [around.class, class].into_iter().find_map(|name| Class::<f32>::to_write(name, described));
+            let found = named.filter(|_| !THIS_CRATES.contains(&class)).ok_or_else(|| unknown(described))?;
+            if found.is_operation() {
+                return operation(found, described, around);
+            }
+            options(&mut config, found, &described.options, around)?;
+            found.name
+        }
+    };
+    Ok(object("keras.layers", class, config))
+}
+
+/// What is written as none of Keras's classes, whatever the part of the model is called.
+const THIS_CRATES: [&str; 2] = ["Masked", "PerStep"];
+
+/// A class by its name.
+fn class<'c>(name: &str, described: &Config) -> Result<&'c Class<f32>, Unwritten> {
+    Class::<f32>::to_write(name, described).ok_or_else(|| Unwritten::Class(name.into()))
+}
+
+fn unknown(described: &Config) -> Unwritten {
+    Unwritten::Class(described.class.clone())
+}
+
+fn head(around: &Around<'_>) -> Object {
+    let mut config = Map::new();
+    config.insert("name".into(), around.name.into());
+    config.insert("trainable".into(), around.trainable.into());
+    config.insert("dtype".into(), policy(around.dtype));
+    config
+}
+
+/// The options of the layer over time itself.
+const OVER_TIME: [&str; 5] = ["return_sequences", "return_state", "go_backwards", "zero_output_for_mask", "unroll"];
+
+fn over_time(config: &mut Object, described: &Config, around: &Around<'_>) {
+    let own = described.options.iter().filter(|(name, _)| OVER_TIME.contains(&name.as_str()));
+    config.extend(own.map(|(name, value)| (name.clone(), plain(value))));
+    config.insert("stateful".into(), around.stateful.into());
+}
+
+/// Those of the cell in it.
+fn cell_options(described: &Config) -> Vec<(String, Value)> {
+    described.options.iter().filter(|(name, _)| !OVER_TIME.contains(&name.as_str())).cloned().collect()
+}
+
+/// A cell, or a stack of cells.
+fn cell(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    let name = crate::layers::summary::snake_case(&described.class);
+    let mut config = head(&around.inside(&described.class, &name));
+    if described.class != "StackedRNNCells" {
+        options(&mut config, class(&described.class, described)?, &described.options, around)?;
+        return Ok(object("keras.layers", &described.class, config));
+    }
+    let mut cells = Vec::new();
+    for (name, value) in &described.options {
+        match value {
+            Value::List(list) if name == "cells" => {
+                for item in list {
+                    let Value::Config(one) = item else { return Err(unknown(described)) };
+                    cells.push(cell(one, around)?);
+                }
+            }
+            value => return Err(Unsaid::new(name, value).into()),
+        }
+    }
+    config.insert("cells".into(), cells.into());
+    Ok(object("keras.layers", "StackedRNNCells", config))
+}
+
+/// Layers one after another: a model of Keras's.
+fn stacked(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    let mut layers = Vec::new();
+    let mut counts = std::collections::BTreeMap::<String, usize>::new();
+    for (name, value) in &described.options {
+        match value {
+            Value::List(list) if name == "layers" => {
+                for item in list {
+                    let Value::Config(one) = item else { return Err(unknown(described)) };
+                    let plain = crate::layers::summary::snake_case(&one.class);
+                    let count = counts.entry(plain.clone()).or_default();
+                    *count += 1;
+                    let name = if *count == 1 { plain } else { format!("{plain}_{}", *count - 1) };
+                    layers.push(layer(one, &around.inside(&one.class, &name))?);
+                }
+            }
+            Value::Flag(false) => {}
+            value => return Err(Unsaid::new(name, value).into()),
+        }
+    }
+    let mut config = head(around);
+    config.insert("layers".into(), layers.into());
+    Ok(object("keras", "Sequential", config))
+}
+
+/// An operation that isn't a layer.
+fn operation(class: &Class<f32>, described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    let mut config = Map::new();
+    config.insert("name".into(), around.name.into());
+    options(&mut config, class, &described.options, around)?;
+    let mut operation = object("keras.src.ops.numpy", class.name, config);
+    if let Some(operation) = operation.as_object_mut() {
+        operation.insert("registered_name".into(), class.name.into());
+    }
+    Ok(operation)
+}
+
+/// The options of a class, as its [`Written`] says.
+fn options(
+    config: &mut Object,
+    class: &Class<f32>,
+    described: &[(String, Value)],
+    around: &Around<'_>,
+) -> Result<(), Unwritten> {
+    match class.written {
+        Written::Without(without) => {
+            for (name, value) in described.iter().filter(|(name, _)| !without.contains(&name.as_str())) {
+                config.insert(name.clone(), option(name, value, around)?);
+            }
+        }
+        Written::By(write) => {
+            let mut said = Said { described, around, config };
+            write(&mut said)?;
+        }
+    }
+    Ok(())
+}
+
+/// An option by its name.
+fn option(name: &str, value: &Value, around: &Around<'_>) -> Result<Json, Unsaid> {
+    match value {
+        _ if name.ends_with("activation") => activation(name, value, around.dtype),
+        Value::Config(config) if name.ends_with("_initializer") => Ok(initializer(config)),
+        value => Ok(plain(value)),
+    }
+}
+
+/// What a layer says of itself, and what is written of it: for classes that have a way of their own.
+pub(in super::super) struct Said<'s> {
+    described: &'s [(String, Value)],
+    around: &'s Around<'s>,
+    config: &'s mut Object,
+}
+
+impl Said<'_> {
+    /// An option that the layer says.
+    pub(in super::super) fn get(&self, name: &str) -> Option<&Value> {
+        self.described.iter().find(|(own, _)| own == name).map(|(_, value)| value)
+    }
+
+    /// Writes an option.
+    pub(in super::super) fn write(&mut self, name: &str, value: impl Into<Json>) {
+        self.config.insert(name.into(), value.into());
+    }
+
+    /// Writes an option that the layer says, as it says it.
+    pub(in super::super) fn same(&mut self, name: &str) -> Result<(), Unsaid> {
+        if let Some(value) = self.get(name) {
+            let value = option(name, value, self.around)?;
+            self.config.insert(name.into(), value);
+        }
+        Ok(())
+    }
+
+    /// A list of one as the one that it is: how Keras writes an axis.
+    pub(in super::super) fn axis(&mut self, name: &str) {
+        let axis = match self.get(name) {
+            Some(Value::List(list)) if list.len() == 1 => plain(&list[0]),
+            Some(value) => plain(value),
+            None => Json::Null,
+        };
+        self.write(name, axis);
+    }
+
+    /// The parameters of the activation that the layer is, with those that its name stands for.
+    ///
+    /// # Errors
+    /// Another activation, which this layer isn't.
+    pub(in super::super) fn parameters(&mut self, activation: &str, named: &[(&str, Json)]) -> Result<(), Unsaid> {
+        let given = match self.get("activation") {
+            Some(Value::Config(config)) if config.class == activation => config.options.clone(),
+            Some(Value::Text(name)) if name == activation => vec![],
+            _ => return Err(self.unsaid("activation")),
+        };
+        for (name, default) in named {
+            let value = given.iter().find(|(own, _)| own == name).map(|(_, value)| plain(value));
+            self.write(name, value.unwrap_or_else(|| default.clone()));
+        }
+        Ok(())
+    }
+
+    /// Takes back what is written of every layer.
+    pub(in super::super) fn leave(&mut self, name: &str) {
+        self.config.remove(name);
+    }
+
+    /// Checks that the layer says nothing but what has been written and these, unless it is off.
+    pub(in super::super) fn no_others(&self, others: &[&str]) -> Result<(), Unsaid> {
+        let off = |value: &Value| matches!(value, Value::Null | Value::Flag(false));
+        let left = |(name, value): &&(String, Value)| {
+            !self.config.contains_key(name) && !others.contains(&name.as_str()) && !off(value)
+        };
+        match self.described.iter().find(left) {
+            Some((name, value)) => Err(Unsaid::new(name, value)),
+            None => Ok(()),
+        }
+    }
+
+    /// For an option that Keras hasn't got.
+    pub(in super::super) fn unsaid(&self, name: &str) -> Unsaid {
+        Unsaid::new(name, self.get(name).unwrap_or(&Value::Null))
+    }
+}
+
+/// The input of a model.
+pub(super) fn input(name: &str, shape: &[Option<usize>], dtype: &str) -> Json {
+    let config = json!({
+        "name": name, "batch_shape": shape, "dtype": dtype, "sparse": false, "ragged": false, "optional": false,
+    });
+    json!({"module": "keras.layers", "class_name": "InputLayer", "config": config, "registered_name": null})
+}

@@ -1,0 +1,101 @@
+//! Writers: what a layer or a model says of itself, in Keras 3's words.
+//!
+//! ```text
+//! mod      what can be written, into which kind of file
+//! model    layers and their calls        weights  where they are, which HDF5 takes
+//! layer    one layer's options, by the table of classes
+//! values   activations, initializers     kept     what a file said beyond all that
+//! ```
+//!
+//! A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
+
+mod file;
+pub(super) mod kept;
+mod layer;
+mod model;
+mod values;
+mod weights;
+
+pub use self::file::{Saved, save, save_weights, to_bytes};
+pub(super) use self::layer::Said;
+
+use super::classes::Class;
+use crate::config::{Config, ConfigError, Value};
+use crate::formats::save_error::SaveError;
+
+/// Options by their names.
+pub(super) type Object = serde_json::Map<String, serde_json::Value>;
+
+/// An option that has no words in Keras.
+#[derive(Debug)]
+pub(super) struct Unsaid {
+    option: String,
+    value: String,
+    hint: &'static str,
+}
+
+/// What has no words in Keras.
+#[derive(Debug)]
+enum Unwritten {
+    Class(String),
+    Option(Unsaid),
+}
+
+impl Unsaid {
+    pub(super) fn new(option: &str, value: &Value) -> Self {
+        Unsaid { option: option.into(), value: value.to_string(), hint: OUR_OWN }
+    }
+}
+
+impl From<Unsaid> for Unwritten {
+    fn from(unsaid: Unsaid) -> Self {
+        Unwritten::Option(unsaid)
+    }
+}
+
+impl Unwritten {
+    /// The error of the layer at a path.
+    fn of(self, path: &str, class: &str) -> SaveError {
+        let prefix = path.into();
+        match self {
+            Unwritten::Class(class) => SaveError::Class { prefix, class, hint: OUR_OWN },
+            Unwritten::Option(Unsaid { option, value, hint }) => {
+                SaveError::Option { prefix, class: class.into(), option, value, hint }
+            }
+        }
+    }
+}
+
+const OUR_OWN: &str = "Keras hasn't got it; recurrent::file::save writes it";
+
+/// What can't even be described.
+fn of_config(error: ConfigError, path: &str) -> SaveError {
+    match error.within(path) {
+        ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
+        // Nothing else is said of what is there.
+        other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
+    }
+}
+
+/// Whether it is an operation that isn't a layer.
+fn is_operation(class: &str, config: &Config) -> bool {
+    Class::<f32>::to_write(class, config).is_some_and(Class::is_operation)
+}
+
+/// JSON as text. The names are in their order, whatever serde_json's other users have it do.
+fn text(json: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match json {
+        Value::Object(object) => {
+            let mut members: Vec<(&String, &Value)> = object.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), text(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}

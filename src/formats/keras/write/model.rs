@@ -1,0 +1,246 @@
+//! Models in Keras 3's words: their layers, and how these are called.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::super::classes::Class;
+use super::super::description::join;
+use super::layer::{Around, input, layer};
+use super::values::{object, policy};
+use super::{Object, Unwritten, kept};
+use crate::config::{Config, Value};
+use crate::float::Float;
+use crate::formats::save_error::SaveError;
+use crate::graph::operation::{Op, Role, Which};
+use crate::graph::{CallSpec, InputKind, InputSpec, Model, Part};
+use crate::weights::WeightVisitor;
+
+/// The type that layers of `T` compute in.
+pub(super) fn dtype<T>() -> &'static str {
+    if size_of::<T>() == 4 { "float32" } else { "float64" }
+}
+
+/// A model as Keras writes it; `path` is its own within others, for messages.
+pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Result<Json, SaveError> {
+    let mut layers = Vec::new();
+    for (at, part) in model.parts.iter().enumerate() {
+        let mut written = match inputs_of(model, at) {
+            Some(spec) => {
+                kept::merged(input(&input_name(model, part), &spec.shape, input_dtype::<T>(spec)), part, path)?
+            }
+            None => whole_part(part, path)?,
+        };
+        if let (false, Some(layer)) = (model.sequential, written.as_object_mut()) {
+            layer.insert("name".into(), part.name.as_str().into());
+            layer.insert("inbound_nodes".into(), nodes(model, at)?.into());
+        }
+        layers.push(written);
+    }
+    let mut whole = outline(model, name);
+    kept::merge_text(&mut whole, model.kept.as_deref(), path)?;
+    if let Some(config) = whole.get_mut("config").and_then(Json::as_object_mut) {
+        config.insert("layers".into(), layers.into());
+    }
+    Ok(whole)
+}
+
+/// All of a model but its layers.
+pub(super) fn outline<T: Float>(model: &Model<T>, name: &str) -> Json {
+    let mut config = Map::new();
+    config.insert("name".into(), name.into());
+    config.insert("trainable".into(), true.into());
+    if model.sequential {
+        config.insert("dtype".into(), policy(dtype::<T>()));
+        if let Some(input) = model.inputs.first() {
+            config.insert("build_input_shape".into(), input.shape.clone().into());
+        }
+        return object("keras", "Sequential", config);
+    }
+    let inputs = model.inputs.iter().enumerate().map(|(tensor, spec)| {
+        let own = reference(model, tensor);
+        (spec.name.as_str(), model.parts[model.tensors[tensor].part].name.as_str(), own)
+    });
+    config.insert("input_layers".into(), structure(inputs.collect()));
+    let outputs = model.outputs.iter().zip(&model.output_names).map(|(&tensor, name)| {
+        let part = &model.parts[model.tensors[tensor].part];
+        let mut own = reference(model, tensor);
+        // A functional model has a node of its own before those of its calls.
+        let within = part.op.as_ref().map(|op| op.role());
+        if matches!(within, Some(Role::Model(inner)) if !inner.sequential) {
+            own[1] = json!(model.tensors[tensor].node + 1);
+        }
+        (name.as_str(), part.name.as_str(), own)
+    });
+    config.insert("output_layers".into(), structure(outputs.collect()));
+    object("keras.src.models.functional", "Functional", config)
+}
+
+/// Tensors of a model: one, a list, or, if they have names of their own, a dictionary.
+fn structure(tensors: Vec<(&str, &str, Json)>) -> Json {
+    if tensors.iter().any(|(name, layer, _)| name != layer) {
+        return Json::Object(tensors.into_iter().map(|(name, _, tensor)| (name.into(), tensor)).collect());
+    }
+    match <[_; 1]>::try_from(tensors) {
+        Ok([(_, _, tensor)]) => tensor,
+        Err(tensors) => tensors.into_iter().map(|(_, _, tensor)| tensor).collect(),
+    }
+}
+
+/// Where a tensor comes from: the layer, its call, which of the outputs.
+fn reference<T: Float>(model: &Model<T>, tensor: usize) -> Json {
+    let spec = &model.tensors[tensor];
+    json!([model.parts[spec.part].name, spec.node, spec.index])
+}
+
+/// An input layer by what it says of itself alone.
+pub(super) fn plain_input<T: Float>(model: &Model<T>, part: &Part<T>) -> Option<Json> {
+    let spec = model.inputs.last()?;
+    Some(input(&part.name, &spec.shape, input_dtype::<T>(spec)))
+}
+
+/// What an input layer reads; nothing for other layers.
+fn inputs_of<T: Float>(model: &Model<T>, part: usize) -> Option<&InputSpec> {
+    model.inputs.iter().enumerate().find(|(tensor, _)| model.tensors[*tensor].part == part).map(|(_, spec)| spec)
+}
+
+/// The name of an input layer; that of a Sequential may be a layer's, too.
+fn input_name<T: Float>(model: &Model<T>, part: &Part<T>) -> String {
+    let mut name = part.name.clone();
+    while model.parts.iter().any(|other| other.op.is_some() && other.name == name) {
+        name.push_str("_layer");
+    }
+    name
+}
+
+fn input_dtype<T>(spec: &InputSpec) -> &'static str {
+    match spec.kind {
+        InputKind::Float { through_f32: true } => "float32",
+        InputKind::Float { through_f32: false } => dtype::<T>(),
+        InputKind::Bool => "bool",
+        InputKind::Int { min, max } => {
+            let all = [
+                ("int8", i8::MIN.into(), i8::MAX.into()),
+                ("int16", i16::MIN.into(), i16::MAX.into()),
+                ("int32", i32::MIN.into(), i32::MAX.into()),
+                ("uint8", 0, u8::MAX.into()),
+                ("uint16", 0, u16::MAX.into()),
+                ("uint32", 0, u32::MAX.into()),
+            ];
+            all.iter().find(|(_, least, most)| (*least, *most) == (min, max)).map_or("int64", |(name, ..)| name)
+        }
+    }
+}
+
+/// A layer with what the file that it came from said of it.
+fn whole_part<T: Float>(part: &Part<T>, path: &str) -> Result<Json, SaveError> {
+    kept::merged(plain_part(part, path)?, part, path)
+}
+
+/// A layer by what it says of itself alone.
+pub(super) fn plain_part<T: Float>(part: &Part<T>, path: &str) -> Result<Json, SaveError> {
+    let own_path = join(path, &part.name);
+    let Some(op) = &part.op else { return Ok(json!({})) };
+    let class = keras_class(&part.class);
+    let mut learned = 0;
+    op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
+    let around = Around {
+        class,
+        name: &part.name,
+        trainable: learned == 0 || part.trainable > 0,
+        stateful: matches!(op.role(), Role::Recurrent { slot: Some(_), .. }),
+        dtype: dtype::<T>(),
+    };
+    operation(op, &around, &own_path)
+}
+
+fn operation<T: Float>(op: &Op<T>, around: &Around<'_>, path: &str) -> Result<Json, SaveError> {
+    match op.role() {
+        Role::Model(inner) => model(inner, path, around.name),
+        Role::TimeDistributed(inner) if inner_model(inner).is_some() => {
+            let Some(inner) = inner_model(inner) else { return Ok(Json::Null) };
+            let inner = model(inner, path, &inner.name)?;
+            // As if there were nothing inside, which is put there.
+            let nothing = Config::new("TimeDistributed").with("layer", Config::new("Flatten"));
+            let mut written = described(&nothing, around, path)?;
+            written["config"]["layer"] = inner;
+            Ok(written)
+        }
+        _ => {
+            let config = op.describe().map_err(|error| super::of_config(error, path))?;
+            described(&config, around, path)
+        }
+    }
+}
+
+fn inner_model<T: Float>(operation: &dyn crate::graph::operation::Operation<T>) -> Option<&Model<T>> {
+    match operation.role() {
+        Role::Model(model) => Some(model),
+        _ => None,
+    }
+}
+
+fn described(config: &Config, around: &Around<'_>, path: &str) -> Result<Json, SaveError> {
+    layer(config, around).map_err(|unwritten: Unwritten| unwritten.of(path, around.class))
+}
+
+/// Keras 3's name of a class.
+pub(super) fn keras_class(class: &str) -> &str {
+    match class {
+        "CuDNNLSTM" => "LSTM",
+        "CuDNNGRU" => "GRU",
+        "Model" => "Functional",
+        "Stacked" => "Sequential",
+        class => class,
+    }
+}
+
+/// The calls of a layer, in order.
+fn nodes<T: Float>(model: &Model<T>, part: usize) -> Result<Vec<Json>, SaveError> {
+    let mut calls: Vec<&CallSpec> = model.calls.iter().filter(|call| call.part == part).collect();
+    calls.sort_by_key(|call| call.outputs.first().map_or(0, |&output| model.tensors[output].node));
+    let part = &model.parts[part];
+    calls.into_iter().map(|call| node(model, part, call)).collect()
+}
+
+fn node<T: Float>(model: &Model<T>, part: &Part<T>, call: &CallSpec) -> Result<Json, SaveError> {
+    let tensors = |list: &[usize]| list.iter().map(|&tensor| called_with(model, tensor)).collect::<Vec<_>>();
+    let inputs = tensors(&call.inputs);
+    let config = part.op.as_ref().and_then(|op| op.describe().ok());
+    let class = config.as_ref().and_then(|config| Class::<f32>::to_write(&part.class, config));
+    let separate = class.is_some_and(Class::takes_each_alone);
+    let mut args = match inputs.len() {
+        _ if separate => inputs,
+        1 => inputs,
+        _ => vec![Json::from(inputs)],
+    };
+    // What it compares with is an argument, not an option.
+    if let Some(config) = config.filter(|config| config.class == "NotEqual") {
+        args.extend(config.options.iter().filter_map(|(_, number)| match number {
+            Value::Float(number) => Some(json!(number)),
+            _ => None,
+        }));
+    }
+    let mut kwargs = Map::new();
+    let masks: Vec<Json> =
+        call.masks.iter().map(|mask| mask.map_or(Json::Null, |mask| called_with(model, mask))).collect();
+    match <[Json; 1]>::try_from(masks) {
+        Ok([mask]) => drop(kwargs.insert("mask".into(), mask)),
+        Err(masks) if masks.is_empty() => {}
+        Err(masks) => drop(kwargs.insert("mask".into(), masks.into())),
+    }
+    if !call.initial_state.is_empty() {
+        kwargs.insert("initial_state".into(), tensors(&call.initial_state).into());
+    }
+    Ok(json!({"args": args, "kwargs": Object::from(kwargs)}))
+}
+
+/// A tensor that a layer is called with.
+fn called_with<T: Float>(model: &Model<T>, tensor: usize) -> Json {
+    json!({
+        "class_name": "__keras_tensor__",
+        "config": {
+            "shape": model.tensors[tensor].shape,
+            "dtype": dtype::<T>(),
+            "keras_history": reference(model, tensor),
+        },
+    })
+}

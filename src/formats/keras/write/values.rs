@@ -1,0 +1,93 @@
+//! Values of options in Keras 3's words: activations, initializers, types.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{Object, Unsaid};
+use crate::activation::Activation;
+use crate::config::{Config, Value};
+use crate::initializers::Initializer;
+
+/// An object of Keras's with a class and options.
+pub(super) fn object(module: &str, class: &str, config: Object) -> Json {
+    json!({"module": module, "class_name": class, "config": config, "registered_name": null})
+}
+
+/// The type in which a layer computes.
+pub(super) fn policy(dtype: &str) -> Json {
+    let config = Map::from_iter([("name".to_string(), dtype.into())]);
+    object("keras", "DTypePolicy", config)
+}
+
+/// The value of an option as it is.
+pub(super) fn plain(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Flag(flag) => (*flag).into(),
+        Value::Integer(number) => (*number).into(),
+        // Infinities have no word in JSON; Python reads them as these.
+        Value::Float(number) => (*number).into(),
+        Value::Text(text) => text.as_str().into(),
+        Value::List(list) => list.iter().map(plain).collect(),
+        Value::Config(config) => options(config).into(),
+    }
+}
+
+fn options(config: &Config) -> Object {
+    config.options.iter().map(|(name, value)| (name.clone(), plain(value))).collect()
+}
+
+/// An initializer that describes itself so.
+pub(in super::super) fn initializer(config: &Config) -> Json {
+    let mut options = options(config);
+    match &config.class[..] {
+        // Keras 3 leaves it out, and reads it.
+        "Identity" if options.get("gain") == Some(&json!(1.0)) => {
+            options.remove("gain");
+        }
+        class if class.starts_with("Glorot") || class.starts_with("He") || class.starts_with("Lecun") => {
+            options.insert("input_axes".into(), Json::Null);
+            options.insert("output_axes".into(), Json::Null);
+        }
+        _ => {}
+    }
+    object("keras.initializers", &config.class, options)
+}
+
+/// The same of an initializer of this crate's; nothing for one that is the program's own.
+pub(in super::super) fn initializer_of(initializer: &Initializer) -> Option<Json> {
+    match initializer.describe() {
+        Ok(Value::Config(config)) => Some(self::initializer(&config)),
+        _ => None,
+    }
+}
+
+/// An activation that describes itself so: its name, or the layer that has its parameters.
+pub(super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Json, Unsaid> {
+    let config = match value {
+        Value::Config(config) => config,
+        value => return Ok(plain(value)),
+    };
+    let class = match &config.class[..] {
+        "relu" => "ReLU",
+        "leaky_relu" => "LeakyReLU",
+        "elu" => "ELU",
+        // What has no layer of Keras's has no word there.
+        class => {
+            let value = class.parse::<Activation>().map_or_else(|_| class.into(), |activation| activation.to_string());
+            return Err(Unsaid { option: option.into(), value: with_parameters(&value, config), hint: NO_WORD });
+        }
+    };
+    let mut all = options(config);
+    all.insert("name".into(), crate::layers::summary::snake_case(class).into());
+    all.insert("trainable".into(), true.into());
+    all.insert("dtype".into(), policy(dtype));
+    Ok(object("keras.layers", class, all))
+}
+
+fn with_parameters(name: &str, config: &Config) -> String {
+    let name = name.split('(').next().unwrap_or(name);
+    let options: Vec<String> = config.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    format!("{name}({})", options.join(", "))
+}
+
+const NO_WORD: &str = "Keras has this activation with its own parameters only; recurrent::file::save writes it";

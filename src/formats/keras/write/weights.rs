@@ -1,0 +1,92 @@
+//! Where Keras 3 has the weights of a model: groups named by class, in which they are counted.
+
+use ndarray::ArrayViewD;
+
+use super::super::description::join;
+use super::super::places;
+use super::model::keras_class;
+use crate::config::{Config, Value};
+use crate::float::Float;
+use crate::formats::hdf5::Node;
+use crate::graph::operation::{Operation, Role, Which};
+use crate::graph::{Model, Part};
+use crate::weights::WeightVisitor;
+
+/// Puts the weights of a model below a path.
+pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node<'m, T>) {
+    let has_group = |part: &&Part<T>| match &part.op {
+        None => !model.sequential,
+        Some(op) => !op.describe().is_ok_and(|config| super::is_operation(&part.class, &config)),
+    };
+    let parts: Vec<&Part<T>> = model.parts.iter().filter(has_group).collect();
+    let groups = places::groups(parts.iter().map(|part| (keras_class(&part.class), 1)));
+    for (part, group) in parts.iter().zip(groups) {
+        if let Some(op) = &part.op {
+            put_operation(&**op, &join(path, &format!("layers/{group}")), root);
+        }
+    }
+}
+
+fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) {
+    match op.role() {
+        Role::Model(model) => return put(model, path, root),
+        Role::TimeDistributed(inner) => return put_operation(inner, &join(path, "layer"), root),
+        _ => {}
+    }
+    let mut groups = Vec::new();
+    if let Ok(config) = op.describe() {
+        find_groups(&config, "", path, &mut groups);
+    }
+    let mut counts = vec![0; groups.len()];
+    let mut each = |name: String, weight: ArrayViewD<'m, T>| {
+        // What is inside stands behind what it is inside of.
+        let prefix = name.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        if let Some(at) = groups.iter().position(|(own, _)| own == prefix) {
+            root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
+            counts[at] += 1;
+        }
+    };
+    op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |name, weight| each(name.to_string(), weight)));
+}
+
+/// The group of the weights that stand behind a prefix, for all prefixes of what is so described.
+fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(String, String)>) {
+    let inner = |name: &str| config.options.iter().find(|(own, _)| own == name).map(|(_, value)| value);
+    match &config.class[..] {
+        "SimpleRNN" | "LSTM" | "GRU" => groups.push((prefix.into(), join(path, "cell"))),
+        "RNN" => {
+            if let Some(Value::Config(cell)) = inner("cell") {
+                find_groups(cell, prefix, &join(path, "cell"), groups);
+            }
+        }
+        "StackedRNNCells" => find_each(inner("cells"), prefix, &join(path, "cells"), groups),
+        "Stacked" => find_each(inner("layers"), prefix, &join(path, "layers"), groups),
+        "Bidirectional" => {
+            for (option, own, group) in
+                [("layer", "forward", "forward_layer"), ("backward_layer", "backward", "backward_layer")]
+            {
+                if let Some(Value::Config(layer)) = inner(option) {
+                    find_groups(layer, &join(prefix, own), &join(path, group), groups);
+                }
+            }
+        }
+        "Layer" | "TimeDistributed" => {
+            if let Some(Value::Config(layer)) = inner("layer") {
+                let path = if config.class == "Layer" { path.into() } else { join(path, "layer") };
+                find_groups(layer, prefix, &path, groups);
+            }
+        }
+        _ => groups.push((prefix.into(), path.into())),
+    }
+}
+
+/// The same of a list, whose items are numbered here, and there named by class.
+fn find_each(list: Option<&Value>, prefix: &str, path: &str, groups: &mut Vec<(String, String)>) {
+    let Some(Value::List(list)) = list else { return };
+    let configs: Vec<&Config> =
+        list.iter().filter_map(|item| if let Value::Config(config) = item { Some(config) } else { None }).collect();
+    let names = places::groups(configs.iter().map(|config| (keras_class(&config.class), 1)));
+    for (at, (config, name)) in configs.iter().zip(names).enumerate() {
+        find_groups(config, &join(prefix, &at.to_string()), &join(path, &name), groups);
+    }
+}
