@@ -15,8 +15,12 @@ mod descriptions;
 mod forms;
 #[cfg(feature = "keras")]
 mod hostile;
+#[cfg(feature = "keras")]
+mod keras_written;
 #[cfg(feature = "file")]
 mod own_files;
+#[cfg(any(feature = "file", feature = "keras"))]
+mod predictions;
 #[cfg(feature = "pytorch")]
 mod pytorch_refusals;
 #[cfg(feature = "pytorch")]

@@ -8,11 +8,11 @@ use recurrent::{Layer, Model};
 use serde_json::{Value, json};
 
 /// What a file gives, if it is taken.
-fn outputs(name: &str, bytes: &[u8]) -> Option<Vec<Vec<u32>>> {
+fn outputs(name: &str, bytes: &[u8]) -> Option<Vec<Vec<u64>>> {
     if name == "layer" {
         let layer: Box<dyn Layer<f32>> = file::from_bytes(bytes).ok()?;
         let x = Array3::from_shape_fn((2, 3, layer.input_size()), |(i, j, k)| (i + 2 * j + k) as f32 / 4.0 - 0.75);
-        return Some(vec![layer.forward(&x).ok()?.last().iter().map(|value| value.to_bits()).collect()]);
+        return Some(vec![layer.forward(&x).ok()?.last().iter().map(|value| u64::from(value.to_bits())).collect()]);
     }
     predict(&file::from_bytes::<Model<f32>>(bytes).ok()?).ok()
 }

@@ -1,8 +1,9 @@
 //! Models that were built by hand.
 
 use super::same_file;
+pub use crate::predictions::predict;
 use ndarray::prelude::*;
-use recurrent::model::{AnyLayer, Input};
+use recurrent::model::AnyLayer;
 use recurrent::*;
 
 /// A model of every class there is, all in one graph where they fit, each with inputs; as files.
@@ -19,29 +20,6 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     let mut files: Vec<_> = models.iter().map(|(name, model)| (*name, file::to_bytes(model).expect("saved"))).collect();
     files.push(("layer", file::to_bytes(&as_layer()).expect("saved")));
     files
-}
-
-/// Numbers in place of a model's inputs, of whatever type they are.
-pub fn predict(model: &Model<f32>) -> Result<Vec<Vec<u32>>> {
-    if let Some(size) = model.inputs().flat_map(|(_, shape)| shape).flatten().find(|&&size| size > 100) {
-        return Err(Error::TensorTooLarge { shape: vec![*size] });
-    }
-    let arrays: Vec<(ArrayD<f32>, ArrayD<i64>)> = model
-        .inputs()
-        .map(|(_, shape)| {
-            let shape: Vec<usize> = shape.iter().enumerate().map(|(i, size)| size.unwrap_or(i + 2)).collect();
-            let mut next = 0;
-            let ids = ArrayD::from_shape_simple_fn(shape, || {
-                next = (next * 5 + 3) % 7;
-                next
-            });
-            (ids.mapv(|id| id as f32 / 4.0 - 0.75), ids)
-        })
-        .collect();
-    let floats: Vec<Input<'_, f32>> = arrays.iter().map(|(floats, _)| floats.into()).collect();
-    let ids: Vec<Input<'_, f32>> = arrays.iter().map(|(_, ids)| ids.into()).collect();
-    let outputs = model.predict(&floats).or_else(|_| model.predict(&ids))?;
-    Ok(outputs.iter().map(|output| output.iter().map(|value| value.to_bits()).collect()).collect())
 }
 
 fn sentiment() -> Model<f32> {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{text, weights};
+use super::{masks, text, weights};
 use crate::cells::Cell;
 use crate::error::Error;
 use crate::float::Float;
@@ -164,6 +164,7 @@ struct Content<'m, T> {
 
 impl<'m, T: Float> Content<'m, T> {
     fn of(model: &'m Model<T>) -> Result<Self, SaveError> {
+        masks::check(model)?;
         let config = text(&super::model::model(model, "", model.name())?);
         let mut weights = Node::empty();
         weights::put(model, "", &mut weights);

@@ -273,7 +273,9 @@ impl Said<'_> {
     pub(in super::super) fn no_others(&self, others: &[&str]) -> Result<(), Unsaid> {
         let off = |value: &Value| matches!(value, Value::Null | Value::Flag(false));
         let left = |(name, value): &&(String, Value)| {
-            !self.config.contains_key(name) && !others.contains(&name.as_str()) && !off(value)
+            // Initializers of weights that aren't there say nothing.
+            let spoken = !off(value) && !name.ends_with("_initializer");
+            spoken && !self.config.contains_key(name) && !others.contains(&name.as_str())
         };
         match self.described.iter().find(left) {
             Some((name, value)) => Err(Unsaid::new(name, value)),

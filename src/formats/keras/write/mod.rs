@@ -5,6 +5,7 @@
 //! model    layers and their calls        weights  where they are, which HDF5 takes
 //! layer    one layer's options, by the table of classes
 //! values   activations, initializers     kept     what a file said beyond all that
+//! masks    what can't be Keras 3's of Keras 2
 //! ```
 //!
 //! A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
@@ -12,6 +13,7 @@
 mod file;
 pub(super) mod kept;
 mod layer;
+mod masks;
 mod model;
 mod values;
 mod weights;
