@@ -16,6 +16,8 @@ mod forms;
 #[cfg(feature = "keras")]
 mod hostile;
 #[cfg(feature = "keras")]
+mod keras_by_hand;
+#[cfg(feature = "keras")]
 mod keras_written;
 #[cfg(feature = "file")]
 mod own_files;

@@ -4,8 +4,14 @@ use ndarray::prelude::*;
 use recurrent::model::Input;
 use recurrent::{Error, Float, Model, Result};
 
-/// Numbers in place of a model's inputs, of whatever type they are.
+/// The bits of what a model computes.
 pub fn predict<T: Float>(model: &Model<T>) -> Result<Vec<Vec<u64>>> {
+    let outputs = arrays(model)?;
+    Ok(outputs.iter().map(|output| output.iter().map(|value| value.to_bits()).collect()).collect())
+}
+
+/// What it computes of numbers in place of its inputs, of whatever type they are.
+pub fn arrays<T: Float>(model: &Model<T>) -> Result<Vec<ArrayD<f64>>> {
     if let Some(size) = model.inputs().flat_map(|(_, shape)| shape).flatten().find(|&&size| size > 100) {
         return Err(Error::TensorTooLarge { shape: vec![*size] });
     }
@@ -24,6 +30,5 @@ pub fn predict<T: Float>(model: &Model<T>) -> Result<Vec<Vec<u64>>> {
     let floats: Vec<Input<'_, T>> = arrays.iter().map(|(floats, _)| floats.into()).collect();
     let ids: Vec<Input<'_, T>> = arrays.iter().map(|(_, ids)| ids.into()).collect();
     let outputs = model.predict(&floats).or_else(|_| model.predict(&ids))?;
-    Ok(outputs.iter().map(|output| output.iter().map(|value| value.into_f64().to_bits()).collect()).collect())
+    Ok(outputs.iter().map(|output| output.mapv(Float::into_f64)).collect())
 }
-

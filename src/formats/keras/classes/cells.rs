@@ -57,7 +57,7 @@ impl<T: Float> Class<T> {
     ];
 
     const fn cell(name: &'static str, kind: CellKind, holds: Holds) -> Self {
-        Class { name, arguments: &[], holds, reads: Reads::Cell(kind), written: WRITTEN }
+        Class { name, arguments: &[], holds, reads: Reads::Cell(kind), written: WRITTEN, takes_list: false }
     }
 }
 

@@ -7,22 +7,30 @@ use crate::graph::ops::merge::{Merge, MergeOp};
 
 impl<T: Float> Class<T> {
     pub(super) const MERGING: &'static [Self] = &[
-        Class::layer("Add", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Add))).without(&["masks"]),
+        Class::layer("Add", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Add)))
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Subtract", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Subtract)))
-            .without(&["masks"]),
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Multiply", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Multiply)))
-            .without(&["masks"]),
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Average", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Average)))
-            .without(&["masks"]),
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Maximum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Maximum)))
-            .without(&["masks"]),
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Minimum", INPUTS, Holds::Nothing, |reading| Ok(merge(reading, MergeOp::Minimum)))
-            .without(&["masks"]),
+            .without(&["masks"])
+            .of_list(),
         Class::layer("Concatenate", INPUTS, Holds::Nothing, |reading| {
             let masks = reading.reader.version.mask_rule();
             Ok(Built::with(Concatenate { axis: reading.axis()?, masks }, 0))
         })
-        .without(&["masks"]),
+        .without(&["masks"])
+        .of_list(),
     ];
 }
 

@@ -46,6 +46,8 @@ pub(super) struct Class<T: Float> {
     pub(super) holds: Holds,
     pub(super) reads: Reads<T>,
     pub(super) written: Written,
+    /// Whether its inputs are one argument, a list, even if there is one alone.
+    pub(super) takes_list: bool,
 }
 
 /// How a class is written: from what its layer says of itself ([`Operation::describe`], whose words are Keras's).
@@ -96,8 +98,14 @@ const INPUTS_TRAINING_MASK: &[&str] = &["inputs", "training", "mask"];
 pub(super) const ARGUMENTS_OF_A_MODEL: &[&str] = INPUTS_TRAINING_MASK;
 
 impl<T: Float> Class<T> {
-    const INPUT: &'static [Class<T>] =
-        &[Class { name: "InputLayer", arguments: &[], holds: Holds::Nothing, reads: Reads::Input, written: AS_SAID }];
+    const INPUT: &'static [Class<T>] = &[Class {
+        name: "InputLayer",
+        arguments: &[],
+        holds: Holds::Nothing,
+        reads: Reads::Input,
+        written: AS_SAID,
+        takes_list: false,
+    }];
 
     /// All classes, those of one group together; layers come before operations.
     const ALL: &'static [&'static [Class<T>]] = &[
@@ -146,7 +154,7 @@ impl<T: Float> Class<T> {
         holds: Holds,
         read: fn(&Reading<'_, '_>) -> Found<Built<T>>,
     ) -> Self {
-        Class { name, arguments, holds, reads: Reads::Layer(read), written: AS_SAID }
+        Class { name, arguments, holds, reads: Reads::Layer(read), written: AS_SAID, takes_list: false }
     }
 
     /// The same, written without these options.
@@ -157,6 +165,11 @@ impl<T: Float> Class<T> {
     /// The same, written in a way of its own.
     const fn by(self, write: fn(&mut Said<'_>) -> Result<(), Unsaid>) -> Self {
         Class { written: Written::By(write), ..self }
+    }
+
+    /// The same of a list of inputs.
+    const fn of_list(self) -> Self {
+        Class { takes_list: true, ..self }
     }
 
     /// The class as which it is written what describes itself so: of several of one name the operation outside of

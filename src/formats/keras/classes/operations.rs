@@ -26,7 +26,8 @@ impl<T: Float> Class<T> {
         Self::operation("Concatenate", &["xs"], |reading| {
             Ok(Op::new(Concatenate { axis: reading.fields.integer("axis")?, masks: MaskRule::None }))
         })
-        .without(&["masks"]),
+        .without(&["masks"])
+        .of_list(),
     ];
 
     const fn operation(
@@ -34,7 +35,14 @@ impl<T: Float> Class<T> {
         arguments: &'static [&'static str],
         read: fn(&Reading<'_, '_>) -> Found<Op<T>>,
     ) -> Self {
-        Class { name, arguments, holds: Holds::Nothing, reads: Reads::Operation(read), written: AS_SAID }
+        Class {
+            name,
+            arguments,
+            holds: Holds::Nothing,
+            reads: Reads::Operation(read),
+            written: AS_SAID,
+            takes_list: false,
+        }
     }
 }
 

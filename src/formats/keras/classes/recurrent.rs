@@ -28,7 +28,14 @@ impl<T: Float> Class<T> {
     ];
 
     const fn over_time(name: &'static str, cell: CellKind, holds: Holds) -> Self {
-        Class { name, arguments: ARGUMENTS, holds, reads: Reads::Recurrent(cell), written: cells::WRITTEN }
+        Class {
+            name,
+            arguments: ARGUMENTS,
+            holds,
+            reads: Reads::Recurrent(cell),
+            written: cells::WRITTEN,
+            takes_list: false,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::initializers;
-use super::super::description::{Described, join};
+use super::super::description::Described;
 use super::super::version::Version;
 use super::values::initializer_of;
 use super::{Object, model, text};
@@ -25,28 +25,49 @@ pub(in super::super) fn of_part<T: Float>(
     model: &Model<T>,
     version: Version,
 ) -> Kept {
-    if part.op.as_ref().is_some_and(|op| matches!(op.role(), Role::Model(_))) {
-        // It has its own.
-        return None;
-    }
     let plain = match &part.op {
-        Some(_) => model::plain_part(part, "").ok(),
+        // It has its own; here are its calls.
+        Some(op) if matches!(op.role(), Role::Model(_)) => None,
+        // What has no words in Keras 3 isn't written at all.
+        Some(_) => Some(model::plain_part(part, &part.name, "").ok()?),
         None => model::plain_input(model, part),
     };
-    // What has no words in Keras 3 isn't written at all.
-    let plain = plain?;
-    of(said, &plain, version)
+    let kept = plain.and_then(|plain| of(said, &plain, version));
+    as_text(match of_calls(said) {
+        None => kept,
+        Some(calls) => {
+            let mut kept = kept.unwrap_or_else(|| json!({}));
+            kept["inbound_nodes"] = calls;
+            Some(kept)
+        }
+    })
+}
+
+fn as_text(kept: Option<Json>) -> Kept {
+    kept.map(|kept| Arc::from(text(&kept)))
+}
+
+/// That a call is out of training for ever. (What is in training for ever isn't read.)
+fn of_calls(said: &Described<'_>) -> Option<Json> {
+    let calls = said.calls.as_ref()?.to_json();
+    let flag = |call: &Json| call.get("kwargs")?.get("training")?.as_bool();
+    let each: Vec<Json> = calls
+        .as_array()?
+        .iter()
+        .map(|call| flag(call).map_or(Json::Null, |flag| json!({"kwargs": {"training": flag}})))
+        .collect();
+    if each.iter().all(Json::is_null) { None } else { Some(each.into()) }
 }
 
 /// What a file said of a model, but for its layers.
 pub(in super::super) fn of_model<T: Float>(said: &Described<'_>, model: &Model<T>, version: Version) -> Kept {
     match version {
-        Version::Keras3 => of(said, &model::outline(model, &model.name), version),
+        Version::Keras3 => as_text(of(said, &model::outline(model, &model.name), version)),
         Version::Keras2 => None,
     }
 }
 
-fn of(said: &Described<'_>, plain: &Json, version: Version) -> Kept {
+fn of(said: &Described<'_>, plain: &Json, version: Version) -> Option<Json> {
     let mut raw = said.object.to_json();
     match version {
         Version::Keras3 => {
@@ -62,7 +83,6 @@ fn of(said: &Described<'_>, plain: &Json, version: Version) -> Kept {
         }
         Version::Keras2 => of_keras_2(plain, &raw),
     }
-    .map(|kept| Arc::from(text(&kept)))
 }
 
 /// Takes out what says nothing of the layer: for which shape it was built, and where in memory it was.
@@ -136,15 +156,9 @@ pub(super) fn merge_text(plain: &mut Json, kept: Option<&str>, path: &str) -> Re
     Ok(())
 }
 
-/// A layer of a model with what was kept of it.
-pub(super) fn merged<T: Float>(mut plain: Json, part: &Part<T>, path: &str) -> Result<Json, SaveError> {
-    merge_text(&mut plain, part.kept.as_deref(), &join(path, &part.name))?;
-    Ok(plain)
-}
-
 /// Options of Keras 2 that have no effect here and mean the same in Keras 3.
-const SAME: [&str; 11] =
-    ["name", "trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll"];
+const SAME: [&str; 10] =
+    ["trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll"];
 
 /// What Keras 2 said, in Keras 3's words.
 fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {
@@ -165,6 +179,7 @@ fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {
             key if key.ends_with("_regularizer") => of_class("keras.regularizers", said),
             key if key.ends_with("_constraint") => of_class("keras.constraints", said),
             "noise_shape" if class.starts_with("Spatial") => None,
+            "name" => said.as_str().map(|name| model::name_of(name).into()),
             key if SAME.contains(&key) => Some(said.clone()),
             _ => None,
         };

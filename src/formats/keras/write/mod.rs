@@ -45,7 +45,11 @@ enum Unwritten {
 
 impl Unsaid {
     pub(super) fn new(option: &str, value: &Value) -> Self {
-        Unsaid { option: option.into(), value: value.to_string(), hint: OUR_OWN }
+        let value = match value {
+            Value::Config(config) => values::with_parameters(&config.class, config),
+            value => value.to_string(),
+        };
+        Unsaid { option: option.into(), value, hint: OUR_OWN }
     }
 }
 

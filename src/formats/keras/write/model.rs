@@ -1,13 +1,15 @@
 //! Models in Keras 3's words: their layers, and how these are called.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::Class;
 use super::super::description::join;
 use super::layer::{Around, input, layer};
-use super::values::{object, policy};
-use super::{Object, Unwritten, kept};
-use crate::config::{Config, Value};
+use super::values::{object, plain, policy};
+use super::{Unwritten, kept};
+use crate::config::Config;
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Op, Role, Which};
@@ -22,17 +24,17 @@ pub(super) fn dtype<T>() -> &'static str {
 /// A model as Keras writes it; `path` is its own within others, for messages.
 pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Result<Json, SaveError> {
     let mut layers = Vec::new();
+    let names = names(model);
     for (at, part) in model.parts.iter().enumerate() {
         let mut written = match inputs_of(model, at) {
-            Some(spec) => {
-                kept::merged(input(&input_name(model, part), &spec.shape, input_dtype::<T>(spec)), part, path)?
-            }
-            None => whole_part(part, path)?,
+            Some(spec) => input(&names[at], &spec.shape, input_dtype::<T>(spec)),
+            None => plain_part(part, &names[at], path)?,
         };
         if let (false, Some(layer)) = (model.sequential, written.as_object_mut()) {
-            layer.insert("name".into(), part.name.as_str().into());
-            layer.insert("inbound_nodes".into(), nodes(model, at)?.into());
+            layer.insert("name".into(), names[at].as_str().into());
+            layer.insert("inbound_nodes".into(), nodes(model, &names, at).into());
         }
+        kept::merge_text(&mut written, part.kept.as_deref(), &join(path, &part.name))?;
         layers.push(written);
     }
     let mut whole = outline(model, name);
@@ -46,8 +48,9 @@ pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Resul
 /// All of a model but its layers.
 pub(super) fn outline<T: Float>(model: &Model<T>, name: &str) -> Json {
     let mut config = Map::new();
-    config.insert("name".into(), name.into());
+    config.insert("name".into(), name_of(name).into());
     config.insert("trainable".into(), true.into());
+    let names = names(model);
     if model.sequential {
         config.insert("dtype".into(), policy(dtype::<T>()));
         if let Some(input) = model.inputs.first() {
@@ -56,13 +59,13 @@ pub(super) fn outline<T: Float>(model: &Model<T>, name: &str) -> Json {
         return object("keras", "Sequential", config);
     }
     let inputs = model.inputs.iter().enumerate().map(|(tensor, spec)| {
-        let own = reference(model, tensor);
+        let own = reference(model, &names, tensor);
         (spec.name.as_str(), model.parts[model.tensors[tensor].part].name.as_str(), own)
     });
     config.insert("input_layers".into(), structure(inputs.collect()));
     let outputs = model.outputs.iter().zip(&model.output_names).map(|(&tensor, name)| {
         let part = &model.parts[model.tensors[tensor].part];
-        let mut own = reference(model, tensor);
+        let mut own = reference(model, &names, tensor);
         // A functional model has a node of its own before those of its calls.
         let within = part.op.as_ref().map(|op| op.role());
         if matches!(within, Some(Role::Model(inner)) if !inner.sequential) {
@@ -86,9 +89,9 @@ fn structure(tensors: Vec<(&str, &str, Json)>) -> Json {
 }
 
 /// Where a tensor comes from: the layer, its call, which of the outputs.
-fn reference<T: Float>(model: &Model<T>, tensor: usize) -> Json {
+fn reference<T: Float>(model: &Model<T>, names: &[String], tensor: usize) -> Json {
     let spec = &model.tensors[tensor];
-    json!([model.parts[spec.part].name, spec.node, spec.index])
+    json!([names[spec.part], spec.node, spec.index])
 }
 
 /// An input layer by what it says of itself alone.
@@ -102,13 +105,26 @@ fn inputs_of<T: Float>(model: &Model<T>, part: usize) -> Option<&InputSpec> {
     model.inputs.iter().enumerate().find(|(tensor, _)| model.tensors[*tensor].part == part).map(|(_, spec)| spec)
 }
 
-/// The name of an input layer; that of a Sequential may be a layer's, too.
-fn input_name<T: Float>(model: &Model<T>, part: &Part<T>) -> String {
-    let mut name = part.name.clone();
-    while model.parts.iter().any(|other| other.op.is_some() && other.name == name) {
-        name.push_str("_layer");
+/// The names of the layers, as Keras 3 takes them: without slashes, which those of Keras 2 may have, and each once, which
+/// the input of a Sequential needn't be.
+fn names<T: Float>(model: &Model<T>) -> Vec<String> {
+    let mut names = vec![String::new(); model.parts.len()];
+    let mut taken = HashSet::new();
+    let (layers, inputs): (Vec<usize>, Vec<usize>) =
+        (0..model.parts.len()).partition(|&at| model.parts[at].op.is_some());
+    for at in layers.into_iter().chain(inputs) {
+        let mut name = name_of(&model.parts[at].name);
+        while !taken.insert(name.clone()) {
+            name.push_str("_layer");
+        }
+        names[at] = name;
     }
-    name
+    names
+}
+
+/// A name as Keras 3 takes it.
+pub(super) fn name_of(name: &str) -> String {
+    name.replace('/', "_")
 }
 
 fn input_dtype<T>(spec: &InputSpec) -> &'static str {
@@ -130,13 +146,8 @@ fn input_dtype<T>(spec: &InputSpec) -> &'static str {
     }
 }
 
-/// A layer with what the file that it came from said of it.
-fn whole_part<T: Float>(part: &Part<T>, path: &str) -> Result<Json, SaveError> {
-    kept::merged(plain_part(part, path)?, part, path)
-}
-
 /// A layer by what it says of itself alone.
-pub(super) fn plain_part<T: Float>(part: &Part<T>, path: &str) -> Result<Json, SaveError> {
+pub(super) fn plain_part<T: Float>(part: &Part<T>, name: &str, path: &str) -> Result<Json, SaveError> {
     let own_path = join(path, &part.name);
     let Some(op) = &part.op else { return Ok(json!({})) };
     let class = keras_class(&part.class);
@@ -144,7 +155,7 @@ pub(super) fn plain_part<T: Float>(part: &Part<T>, path: &str) -> Result<Json, S
     op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
     let around = Around {
         class,
-        name: &part.name,
+        name,
         trainable: learned == 0 || part.trainable > 0,
         stateful: matches!(op.role(), Role::Recurrent { slot: Some(_), .. }),
         dtype: dtype::<T>(),
@@ -194,53 +205,47 @@ pub(super) fn keras_class(class: &str) -> &str {
 }
 
 /// The calls of a layer, in order.
-fn nodes<T: Float>(model: &Model<T>, part: usize) -> Result<Vec<Json>, SaveError> {
+fn nodes<T: Float>(model: &Model<T>, names: &[String], part: usize) -> Vec<Json> {
     let mut calls: Vec<&CallSpec> = model.calls.iter().filter(|call| call.part == part).collect();
     calls.sort_by_key(|call| call.outputs.first().map_or(0, |&output| model.tensors[output].node));
-    let part = &model.parts[part];
-    calls.into_iter().map(|call| node(model, part, call)).collect()
+    calls.into_iter().map(|call| node(model, names, call)).collect()
 }
 
-fn node<T: Float>(model: &Model<T>, part: &Part<T>, call: &CallSpec) -> Result<Json, SaveError> {
-    let tensors = |list: &[usize]| list.iter().map(|&tensor| called_with(model, tensor)).collect::<Vec<_>>();
-    let inputs = tensors(&call.inputs);
+fn node<T: Float>(model: &Model<T>, names: &[String], call: &CallSpec) -> Json {
+    let called_with = |tensor: usize| {
+        json!({
+            "class_name": "__keras_tensor__",
+            "config": {
+                "shape": model.tensors[tensor].shape,
+                "dtype": dtype::<T>(),
+                "keras_history": reference(model, names, tensor),
+            },
+        })
+    };
+    let tensors = |list: &[usize]| list.iter().map(|&tensor| called_with(tensor)).collect::<Vec<_>>();
+    let part = &model.parts[call.part];
     let config = part.op.as_ref().and_then(|op| op.describe().ok());
     let class = config.as_ref().and_then(|config| Class::<f32>::to_write(&part.class, config));
-    let separate = class.is_some_and(Class::takes_each_alone);
-    let mut args = match inputs.len() {
-        _ if separate => inputs,
-        1 => inputs,
-        _ => vec![Json::from(inputs)],
+    let inputs = tensors(&call.inputs);
+    let mut args = match class {
+        Some(class) if class.takes_each_alone() => inputs,
+        Some(class) if class.takes_list => vec![inputs.into()],
+        _ => one_or_list(inputs),
     };
     // What it compares with is an argument, not an option.
     if let Some(config) = config.filter(|config| config.class == "NotEqual") {
-        args.extend(config.options.iter().filter_map(|(_, number)| match number {
-            Value::Float(number) => Some(json!(number)),
-            _ => None,
-        }));
+        args.extend(config.options.iter().map(|(_, number)| plain(number)));
     }
     let mut kwargs = Map::new();
-    let masks: Vec<Json> =
-        call.masks.iter().map(|mask| mask.map_or(Json::Null, |mask| called_with(model, mask))).collect();
-    match <[Json; 1]>::try_from(masks) {
-        Ok([mask]) => drop(kwargs.insert("mask".into(), mask)),
-        Err(masks) if masks.is_empty() => {}
-        Err(masks) => drop(kwargs.insert("mask".into(), masks.into())),
+    let masks = call.masks.iter().map(|mask| mask.map_or(Json::Null, called_with)).collect();
+    let more = [("mask", masks), ("initial_state", tensors(&call.initial_state))];
+    for (name, tensors) in more.into_iter().filter(|(_, tensors)| !tensors.is_empty()) {
+        kwargs.extend(one_or_list(tensors).into_iter().map(|tensors| (name.into(), tensors)));
     }
-    if !call.initial_state.is_empty() {
-        kwargs.insert("initial_state".into(), tensors(&call.initial_state).into());
-    }
-    Ok(json!({"args": args, "kwargs": Object::from(kwargs)}))
+    json!({"args": args, "kwargs": kwargs})
 }
 
-/// A tensor that a layer is called with.
-fn called_with<T: Float>(model: &Model<T>, tensor: usize) -> Json {
-    json!({
-        "class_name": "__keras_tensor__",
-        "config": {
-            "shape": model.tensors[tensor].shape,
-            "dtype": dtype::<T>(),
-            "keras_history": reference(model, tensor),
-        },
-    })
+/// One by itself, several as a list.
+fn one_or_list(tensors: Vec<Json>) -> Vec<Json> {
+    if tensors.len() == 1 { tensors } else { vec![tensors.into()] }
 }

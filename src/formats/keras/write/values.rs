@@ -3,7 +3,6 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{Object, Unsaid};
-use crate::activation::Activation;
 use crate::config::{Config, Value};
 use crate::initializers::Initializer;
 
@@ -73,8 +72,8 @@ pub(super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Jso
         "elu" => "ELU",
         // What has no layer of Keras's has no word there.
         class => {
-            let value = class.parse::<Activation>().map_or_else(|_| class.into(), |activation| activation.to_string());
-            return Err(Unsaid { option: option.into(), value: with_parameters(&value, config), hint: NO_WORD });
+            let value = with_parameters(class, config);
+            return Err(Unsaid { option: option.into(), value, hint: NO_WORD });
         }
     };
     let mut all = options(config);
@@ -84,8 +83,8 @@ pub(super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Jso
     Ok(object("keras.layers", class, all))
 }
 
-fn with_parameters(name: &str, config: &Config) -> String {
-    let name = name.split('(').next().unwrap_or(name);
+/// As it is called, with its options.
+pub(super) fn with_parameters(name: &str, config: &Config) -> String {
     let options: Vec<String> = config.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{name}({})", options.join(", "))
 }
