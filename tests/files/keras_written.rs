@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use recurrent::{Float, Model, keras};
+use recurrent::{
+    Activation, Bidirectional, Dense, Float, Gru, IndRnn, Layer, Lstm, Masking, Mgu, Model, Sequential, Stacked, keras,
+};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -123,4 +125,79 @@ fn built_by_hand() {
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(taken["by_hand"].as_object().map(|files| files.len()), Some(all.len()));
+}
+
+/// What Keras hasn't got is refused by name, and an old file stays as it was.
+#[test]
+fn what_keras_has_not() {
+    let path = target().join("refused.txt");
+    std::fs::write(&path, "old").expect("written");
+    fn told<S: keras::Saved>(path: &Path, thing: &S) -> String {
+        match keras::save(path, thing) {
+            Ok(()) => panic!("written"),
+            Err(error) => error.to_string(),
+        }
+    }
+    let lstm = || Lstm::<f32>::builder(3, 4);
+    let sequences = |layer: Lstm<f32>| layer.return_sequences(true);
+    let stack =
+        Stacked::builder().layer(sequences(Lstm::new(3, 4))).layer(Mgu::<f32>::new(4, 2)).build().expect("a stack");
+    let with_state = Stacked::builder().return_state(true).layer(Lstm::<f32>::new(3, 4)).build().expect("a stack");
+    let celu = Dense::<f32>::builder(3, 2).activation(Activation::Celu { alpha: 0.5 }).build().expect("a layer");
+    let double = Activation::custom("double", |x| 2.0 * x);
+    let own = Dense::<f32>::builder(3, 2).activation(double).build().expect("a layer");
+    let masked =
+        Sequential::<f32>::builder("m").layer(Masking::new(0.0).expect("a value")).layer(Lstm::new(3, 4)).build();
+    let masked = masked.expect("a model").into_layer().expect("a layer");
+    for (given, expected) in [
+        (told(&path, &IndRnn::<f32>::new(3, 4)), "\"ind_rnn\": IndRNN can't be written: Keras hasn't got it"),
+        (
+            told(&path, &Mgu::<f32>::new(3, 4)),
+            "MGU can't be written: Keras hasn't got it; recurrent::file::save writes it",
+        ),
+        (told(&path, &lstm().peephole(true).build().expect("a layer")), "LSTM with peephole=true can't be written"),
+        (told(&path, &lstm().clip(2.0).build().expect("a layer")), "LSTM with clip=2.0 can't be written"),
+        (told(&path, &lstm().projection_units(2).build().expect("a layer")), "projection_units=2 can't be written"),
+        (told(&path, &stack), "\"mgu\": MGU can't be written"),
+        (told(&path, &with_state), "Stacked with return_state=true can't be written"),
+        (told(&path, &celu), "Dense with activation=celu(alpha=0.5) can't be written: Keras has this activation"),
+        (told(&path, &own), "layer \"dense\": activation"),
+        (told(&path, &masked), "Masked can't be written"),
+    ] {
+        assert!(given.contains(expected), "{given}\n{expected}");
+    }
+    let nowhere = keras::save("/nothing/here/model.keras", &Dense::<f32>::new(3, 2)).expect_err("no folder");
+    assert!(nowhere.to_string().starts_with("/nothing/here/model.keras: can't be written: "), "{nowhere}");
+    assert_eq!(std::fs::read(&path).expect("there"), b"old", "what was refused has changed nothing");
+}
+
+/// Layers by themselves, and weights alone.
+#[test]
+fn layers_alone() {
+    let (path, weights) = (target().join("alone.txt"), target().join("alone.weights.h5"));
+    let layer = Bidirectional::new(Gru::<f32>::builder(3, 4)).expect("a layer");
+    keras::save(&path, &layer).expect("written");
+    let boxed: Box<dyn Layer<f32>> = Box::new(layer.clone());
+    assert_eq!(std::fs::read(&path).expect("there"), keras::to_bytes(&boxed).expect("written"));
+    let again = keras::File::open(&path).and_then(|file| file.layer::<f32>("bidirectional")).expect("read");
+    assert_eq!(again.weights(), layer.weights());
+    keras::save_weights(&weights, &layer).expect("written");
+    let mut other = Bidirectional::new(Gru::<f32>::builder(3, 4)).expect("a layer");
+    keras::load_weights(&weights, &mut other).expect("read");
+    assert_eq!(other.weights(), layer.weights());
+    // The initializers that were drawn, and the layer that is taken out says them.
+    let said = recurrent::file::to_bytes(&again).expect("saved");
+    assert_eq!(said, recurrent::file::to_bytes(&boxed).expect("saved"));
+}
+
+/// Files of our own keep what Keras said, too.
+#[test]
+fn by_way_of_files_of_our_own() {
+    for name in ["models/lstm_options.keras", "models/dropouts.keras", "models/nested.keras", "others/dictionary.keras"]
+    {
+        let model: Model<f32> = keras::load(golden().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let ours = recurrent::file::to_bytes(&model).expect("saved");
+        let again: Model<f32> = recurrent::file::from_bytes(&ours).expect("loaded");
+        assert_eq!(keras::to_bytes(&again).expect("written"), keras::to_bytes(&model).expect("written"), "{name}");
+    }
 }

@@ -16,6 +16,7 @@
 //! | `keras.models.model_from_json(text)`, then `load_weights("w.weights.h5")` | [`File::open_parts`](super::File::open_parts)`("model.json", "w.weights.h5", &options)?.model()?` |
 //! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
+//! | `model.save("m.keras")`, `model.save_weights("m.weights.h5")` | [`keras::save`](super::save)`("m.keras", &model)?`, [`keras::save_weights`](super::save_weights)`("m.weights.h5", &model)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
 //! | `layer.reset_states()` | [`ModelState::reset`](crate::model::ModelState::reset) |
 //! | a stateful copy of the model with one time step, and its weights copied over | [`Model::stream`](crate::Model::stream), or [`Model::into_layer`](crate::Model::into_layer) and a [`Stream`](crate::Stream) |
@@ -50,10 +51,22 @@
 //! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a
 //! recurrent layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its
 //! gamma and beta are trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
-//! before it has. Regularizers and constraints aren't read, the file's optimizer neither.
+//! before it has. Regularizers and constraints have no effect; they are kept for whoever writes the model again. The
+//! file's optimizer isn't read.
 //!
 //! A chain of layers can also be trained as a [`Layer`](crate::Layer): see
 //! [`Model::into_layer`](crate::Model::into_layer).
+//!
+//! # Back to Keras
+//!
+//! [`keras::save`](super::save) writes a model or a layer that was read, built or trained here, and
+//! `keras.models.load_model` takes it: see [writing](super#writing). Regularizers, constraints, initializers, rates and
+//! seeds of dropout, names and types of what is inside come out as the file had them, though nothing here reads them, so
+//! that training goes on in Keras as it was meant to. A model isn't compiled there: compile it. Models of Keras 2 come
+//! out as Keras 3's, if Keras 3 can say them: its `hard_sigmoid` is another function, `ThresholdedReLU` is gone, and
+//! where masks come to layers that do other things with them (merging layers, Softmax, TimeDistributed, initial states)
+//! the model is refused by name; [`file::save`](crate::file::save) keeps it as it is. A slash in the name of a layer,
+//! which Keras 3 doesn't take, becomes an underscore.
 //!
 //! # Types
 //!

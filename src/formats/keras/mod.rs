@@ -15,6 +15,40 @@
 //! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever
 //!   the rest: [`File::layer`]; weights alone, into a layer that was built by hand: [`load_weights`].
 
+//!
+//! # Writing
+//!
+//! What was built, read or trained here goes back: [`save`] writes a `.keras` file, which `keras.models.load_model` of
+//! Keras 3 takes, [`save_weights`] a `.weights.h5` file for `model.load_weights`.
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Dense, Lstm, Sequential, keras};
+//! # let folder = std::env::temp_dir().join(format!("recurrent-doc-keras-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("model.keras");
+//! let lstm = Lstm::<f32>::builder(8, 16).dropout(0.25).build()?;
+//! let model = Sequential::builder("forecast").layer(lstm).layer(Dense::new(16, 1)).build()?;
+//! keras::save(&path, &model)?; // in Python: keras.models.load_model("model.keras")
+//! let again = keras::load::<f32>(&path)?;
+//! let x = Array3::ones((2, 5, 8));
+//! assert_eq!(again.predict_one(&x)?, model.predict_one(&x)?); // the same bits
+//! # std::fs::remove_dir_all(&folder)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - What can be written is [`Saved`]: models, and layers alone, which become a `Sequential`. Options and initializers
+//!   are written, the seeds that were drawn among them. Shapes, names of layers and weights are Keras's; outputs with
+//!   names of their own are a dictionary, which Keras sorts by name.
+//! - A model of a file of Keras 3 comes out with the configuration that it came in with: what means nothing here
+//!   (regularizers, constraints, names of what is inside) is kept with its layers, in files of our own too. A layer that
+//!   is taken out of its model keeps its options and initializers, not these.
+//! - It isn't compiled: `model.compile(..)` and `model.fit(..)` go on with it. No optimizer is written.
+//! - What Keras hasn't got (IndRnn, Mgu, LayerNormLstm, peepholes, projections, a user's own cells, ..) is refused by name
+//!   ([`SaveError`]); `file::save` (feature `file`) writes it.
+//! - Equal content gives equal bytes: there is no date in a file. It is written whole or not at all, to another one beside
+//!   it that takes its place.
+
 mod classes;
 #[cfg(doc)]
 pub mod coming_from_keras;

@@ -55,11 +55,16 @@ def outputs_of(model, arrays):
 
 
 def plain(value):
-    """A configuration without what says nothing: where an object was in memory, the shape that it was built for, and
+    """A configuration without what says nothing: where an object was in memory, the shape that it was built for,
     arguments of calls that are None."""
     if isinstance(value, dict):
         if set(value) == {"args", "kwargs"}:
-            value = {"args": value["args"], "kwargs": {k: v for k, v in value["kwargs"].items() if v is not None}}
+            kwargs = {key: item for key, item in value["kwargs"].items() if item is not None}
+            state = kwargs.get("initial_state")
+            # A state of one part, or a list of that one.
+            if isinstance(state, (list, tuple)) and len(state) == 1:
+                kwargs["initial_state"] = state[0]
+            value = {"args": value["args"], "kwargs": kwargs}
         gone = {"shared_object_id", "build_config", "compile_config"}
         return {key: plain(item) for key, item in value.items() if key not in gone}
     if isinstance(value, (list, tuple)):
