@@ -190,7 +190,9 @@ fn inner_model<T: Float>(operation: &dyn crate::graph::operation::Operation<T>) 
 }
 
 fn described(config: &Config, around: &Around<'_>, path: &str) -> Result<Json, SaveError> {
-    layer(config, around).map_err(|unwritten: Unwritten| unwritten.of(path, around.class))
+    // A stack isn't what it is written as.
+    let class = if config.class == "Stacked" { "Stacked" } else { around.class };
+    layer(config, around).map_err(|unwritten: Unwritten| unwritten.of(path, class))
 }
 
 /// Keras 3's name of a class.
