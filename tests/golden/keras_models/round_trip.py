@@ -203,8 +203,16 @@ def main():
     versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
     result = {"versions": versions, "by_hand": {}, "files": {}}
     cases, failures = golden_cases(), []
+    # What these versions have had already isn't looked at again.
+    before = json.loads((HERE / "round_trip.json").read_text())
+    known = {} if before.get("versions") != versions else {**before["by_hand"], **before["files"]}
+    known = {verdict["sha256"]: verdict for verdict in known.values()}
     for path in sorted(folder.glob("*.keras")):
         name = path.name.removesuffix(".keras")
+        if digest(path) in known:
+            part = result["by_hand"] if name.startswith("hand__") else result["files"]
+            part[name.removeprefix("hand__")] = known[digest(path)]
+            continue
         keras.backend.clear_session()
         try:
             if name.startswith("hand__"):

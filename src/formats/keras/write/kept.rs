@@ -111,9 +111,7 @@ fn difference(plain: &Json, said: Json) -> Option<Json> {
                 // Nothing is what it is without a word.
                 None => Some((key, said)).filter(|(_, said)| !said.is_null()),
             };
-            let absent: Vec<&String> = own.keys().filter(|key| !said.contains_key(*key)).collect();
-            let absent = if absent.is_empty() { None } else { Some((ABSENT.to_string(), json!(absent))) };
-            let different: Object = said.into_iter().filter_map(differs).chain(absent).collect();
+            let different: Object = said.into_iter().filter_map(differs).collect();
             if different.is_empty() { None } else { Some(different.into()) }
         }
         (Json::Array(own), Json::Array(said)) if are_objects(own, &said) => {
@@ -131,19 +129,11 @@ fn are_objects(own: &[Json], said: &[Json]) -> bool {
         && said.iter().all(|item| item.is_object() || item.is_null())
 }
 
-/// Under which name, which no option has, stand those that the file leaves out.
-const ABSENT: &str = "-";
-
 /// Puts back what was kept.
 fn merge(plain: &mut Json, kept: Json) {
     match (plain, kept) {
         (Json::Object(own), Json::Object(kept)) if !kept.contains_key("class_name") => {
             for (key, kept) in kept {
-                if key == ABSENT {
-                    let absent = kept.as_array().into_iter().flatten().filter_map(Json::as_str);
-                    absent.for_each(|key| drop(own.remove(key)));
-                    continue;
-                }
                 match own.get_mut(&key) {
                     Some(own) => merge(own, kept),
                     None => drop(own.insert(key, kept)),
