@@ -276,6 +276,8 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
+pub use layers::convolution::conv1d::Conv1D;
+pub use layers::convolution::window::Padding;
 pub use layers::dense::Dense;
 pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
@@ -309,6 +311,7 @@ pub mod builder {
     pub use crate::cells::builder::Builder;
     pub use crate::cells::stacked::StackedCellsBuilder;
     pub use crate::graph::{ModelBuilder, SequentialBuilder};
+    pub use crate::layers::convolution::ConvolutionBuilder;
     pub use crate::layers::dense::DenseBuilder;
     pub use crate::layers::embedding::EmbeddingBuilder;
     pub use crate::layers::stacked::StackedBuilder;

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
+use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::dense::Dense;
 use crate::layers::described::{ReadLayer, recurrent_class};
 use crate::layers::embedding::Embedding;
@@ -81,6 +82,17 @@ impl<T: Float> Class<T> {
         }),
         Class::operation("Embedding", |options, tensors| {
             Ok(Op::new(ops::embedding::Embedding::new(Embedding::read(options, tensors)?)))
+        }),
+        Class::operation("Conv1D", |options, tensors| {
+            Ok(Op::new(ops::convolution::Convolution::new(Conv1D::read(options, tensors)?)))
+        }),
+        Class::operation("ChannelsFirst", |options, tensors| {
+            let item = options.need("layer", LAYER)?;
+            let Made { op, states } = operation(&item.config(LAYER)?, tensors)?;
+            if !states.is_empty() {
+                return Err(item.wrong("a layer that keeps no state"));
+            }
+            Ok(Op::new(ops::channels_first::ChannelsFirst(op)))
         }),
         Class::operation("Masking", |options, _| Ok(Op::new(ops::masking::Masking(masking::<T>(options)?)))),
         Class::operation("Activation", |options, _| {

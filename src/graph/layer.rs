@@ -10,6 +10,8 @@ use crate::cells::Cell;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
+use crate::layers::convolution::Convolve;
+use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
@@ -87,6 +89,12 @@ impl<T: Float> AnyLayer<T> {
         }
     }
 
+    /// The same on (batch, features, timesteps): Keras's `data_format="channels_first"`, of a convolution, a pooling
+    /// layer or whatever reads (batch, timesteps, features).
+    pub fn channels_first(self) -> Self {
+        AnyLayer { op: Op::new(ops::channels_first::ChannelsFirst(self.op)), reads: Reads::Unknown, ..self }
+    }
+
     /// The numbers of elements of weights that are trained, and that aren't.
     pub(super) fn counts(&self) -> (usize, usize) {
         if let Some(model) = self.op.model() {
@@ -132,6 +140,20 @@ impl<T: Float> From<Dense<T>> for AnyLayer<T> {
         AnyLayer::new("Dense", ops::dense::Dense::new(layer), reads)
     }
 }
+
+/// A `From` for each convolution.
+macro_rules! convolutions {
+    ($($layer:ident)*) => {$(
+        impl<T: Float> From<$layer<T>> for AnyLayer<T> {
+            fn from(layer: $layer<T>) -> Self {
+                let reads = Reads::Features(layer.common().input_size);
+                AnyLayer::new(stringify!($layer), ops::convolution::Convolution::new(layer), reads)
+            }
+        }
+    )*};
+}
+
+convolutions! { Conv1D }
 
 impl<T: Float> From<TimeDistributed<T>> for AnyLayer<T> {
     fn from(layer: TimeDistributed<T>) -> Self {

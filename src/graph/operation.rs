@@ -131,6 +131,8 @@ pub(crate) enum Role<'a, T: Float> {
     Dense(&'a Dense<T>),
     /// Another operation for each step.
     TimeDistributed(&'a dyn Operation<T>),
+    /// Another operation with time as the last axis.
+    ChannelsFirst(&'a dyn Operation<T>),
     /// It reads ids.
     Embedding(&'a Embedding<T>),
     /// It hides the steps of this value.
@@ -273,7 +275,7 @@ impl<T: Float> Op<T> {
         fn find<T: Float>(operation: &dyn Operation<T>) -> Option<&Model<T>> {
             match operation.role() {
                 Role::Model(model) => Some(model),
-                Role::TimeDistributed(inner) => find(inner),
+                Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => find(inner),
                 _ => None,
             }
         }
@@ -314,7 +316,7 @@ pub(super) fn depth<T: Float>(operation: &dyn Operation<T>) -> usize {
             let parts = model.parts.iter().filter_map(|part| part.op.as_ref());
             parts.map(|op| depth(&**op)).max().unwrap_or(0).saturating_add(1)
         }
-        Role::TimeDistributed(inner) => depth(inner).saturating_add(1),
+        Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => depth(inner).saturating_add(1),
         Role::Recurrent { layer, .. } => layer.spec().depth,
         _ => 1,
     }

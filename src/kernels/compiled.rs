@@ -5,7 +5,7 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
-use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork};
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork, OuterSums};
 use super::isa::Isa;
 use super::paths;
 use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
@@ -123,6 +123,9 @@ entries! {
         = kernel.bias_here(call, bias);
     fn backward_finish(kernel: &mut BackwardKernel<Self>, gradient: &mut [Self], recurrent_gradient: &mut [Self])
         = kernel.finish_here(gradient, recurrent_gradient);
+    fn outer_sums(sums: &mut OuterSums<Self>, count: usize, x: Rows<'_, Self>, dz: Rows<'_, Self>)
+        = sums.add_here(count, x, dz);
+    fn outer_flush(sums: &OuterSums<Self>, out: RowsMut<'_, Self>) = sums.flush_here(out);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);

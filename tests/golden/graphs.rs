@@ -141,6 +141,16 @@ fn masks_of_keras_2() {
 }
 
 #[test]
+fn convolutions_of_keras_3() {
+    check("convolutions", "keras", 7, 0);
+}
+
+#[test]
+fn convolutions_of_keras_2() {
+    check("convolutions_keras2", "h5", 7, 0);
+}
+
+#[test]
 fn random_graphs_of_keras_3() {
     check("random", "keras", 2, 0);
 }

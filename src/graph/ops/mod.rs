@@ -2,7 +2,9 @@
 //! weights, masks and steps.
 
 pub(crate) mod activation;
+pub(crate) mod channels_first;
 pub(crate) mod concatenate;
+pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;

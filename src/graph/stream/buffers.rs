@@ -191,6 +191,7 @@ pub(crate) struct Step<'a, T: Float> {
 pub(crate) struct Work<T> {
     pub(crate) floats: Vec<T>,
     pub(crate) more: Vec<T>,
+    pub(crate) most: Vec<T>,
 }
 
 impl<'a, T: Float> Step<'a, T> {

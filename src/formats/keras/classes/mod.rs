@@ -7,6 +7,7 @@
 pub(super) mod activations;
 mod bidirectional;
 mod cells;
+mod convolution;
 mod dense;
 mod embedding;
 mod masking;
@@ -91,6 +92,7 @@ impl<T: Float> Class<T> {
         Self::BIDIRECTIONAL,
         Self::TIME_DISTRIBUTED,
         Self::DENSE,
+        Self::CONVOLUTION,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::initializers::Initializer;
-use crate::layers::Layer;
+use crate::parameters::Parameters;
 
 /// How a weight comes about: where its first numbers are from, and what holds in training.
 const INITIALIZERS: &[&str] = &[
@@ -181,7 +181,7 @@ impl<'e> Reading<'e, '_> {
     }
 
     /// Gives a layer its weights, the first of which decided its size.
-    pub(super) fn set<T: Float>(&self, layer: &mut impl Layer<T>, weights: &[Weight<T>]) -> Found<()> {
+    pub(super) fn set<T: Float>(&self, layer: &mut impl Parameters<T>, weights: &[Weight<T>]) -> Found<()> {
         for weight in weights.iter().skip(1) {
             let bias = layer.weight(weight.name).map_err(|source| self.refused(source))?;
             let shape = bias.shape().to_vec();

@@ -1,0 +1,170 @@
+//! Convolutions over time, sequence by sequence.
+
+use std::sync::Arc;
+
+use ndarray::ArrayD;
+
+use crate::activation::Activation;
+use crate::buffers::take;
+use crate::config::{Config, ConfigError};
+use crate::error::Result;
+use crate::float::Float;
+use crate::graph::gradients::GradientSums;
+use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit};
+use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::stream::Step;
+use crate::graph::tensor::{Tensor, in_row_order};
+use crate::kernels::activate::{activate, activate_backward};
+use crate::kernels::isa::Isa;
+use crate::layers::convolution::window::{Span, Window};
+use crate::layers::convolution::{Common, Convolve, Windows};
+use crate::memory::MemoryNeeds;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// A convolution over (batch, timesteps, channels). Masks end here.
+#[derive(Debug, Clone)]
+pub(crate) struct Convolution<L> {
+    layer: Arc<L>,
+}
+
+impl<L> Convolution<L> {
+    pub(crate) fn new(layer: L) -> Self {
+        Convolution { layer: Arc::new(layer) }
+    }
+
+    /// The outputs of all sequences: `x` is (batch, timesteps, channels), `out` (batch, steps, filters).
+    fn whole<T: Float>(
+        &self,
+        timesteps: usize,
+        x: &[T],
+        activation: &Activation,
+        out: &mut [T],
+        (padded, work): (&mut Vec<T>, &mut Vec<T>),
+    ) -> Result<()>
+    where
+        L: Convolve<T>,
+    {
+        let Common { input_size, output_size, window, .. } = self.layer.common();
+        let span = window.span(timesteps).ok_or_else(misfit)?;
+        let as_it_is = span.before == 0 && span.positions <= timesteps;
+        let rows = x.chunks_exact(timesteps * input_size).zip(out.chunks_exact_mut(span.count * output_size));
+        for (x, out) in rows {
+            let padded = match as_it_is {
+                true => x,
+                false => {
+                    let padded = take(padded, span.positions * input_size);
+                    span.pad(x, *input_size, T::zero(), padded);
+                    padded
+                }
+            };
+            self.layer.forward(windows(window, span, 1, padded), activation, out, work);
+        }
+        Ok(())
+    }
+}
+
+/// Padded sequences as the layer reads them.
+fn windows<'x, T>(window: &Window, span: Span, batch: usize, x: &'x [T]) -> Windows<'x, T> {
+    let Window { stride, dilation, .. } = *window;
+    Windows { x, batch, count: span.count, stride, dilation }
+}
+
+impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
+    fn boxed_clone(&self) -> Box<dyn Operation<T>> {
+        Box::new(self.clone())
+    }
+
+    fn describe(&self) -> std::result::Result<Config, ConfigError> {
+        self.layer.describe()
+    }
+
+    fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
+        let Common { input_size, output_size, window, .. } = self.layer.common();
+        let expected = || {
+            let least = if window.span(1).is_some() { 1 } else { window.reach() };
+            format!("(batch, timesteps, {input_size}), {least} steps or more")
+        };
+        match shape::only(inputs)?[..] {
+            [batch, steps, channels] if fit(channels, Some(*input_size)) => match window.outputs(steps) {
+                Some(steps) => Ok(vec![vec![batch, steps, Some(*output_size)]]),
+                None => shape::misfit(expected(), inputs),
+            },
+            _ => shape::misfit(expected(), inputs),
+        }
+    }
+
+    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let common = self.layer.common();
+        let x = in_row_order(&inputs[0].value.floats());
+        let &[batch, timesteps, _] = x.shape() else { return Err(misfit()) };
+        let span = common.window.span(timesteps).ok_or_else(misfit)?;
+        let shape = [batch, span.count, common.output_size];
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&shape);
+        needs.array::<T>(&[span.positions, common.input_size]);
+        needs.array::<T>(&[self.layer.work_len(span.positions, span.count).unwrap_or(usize::MAX)]);
+        needs.check(&shape)?;
+        let mut out = ArrayD::zeros(&shape[..]);
+        let (x, to) = (x.as_slice().ok_or_else(misfit)?, out.as_slice_mut().ok_or_else(misfit)?);
+        self.whole(timesteps, x, &common.activation, to, (&mut Vec::new(), &mut Vec::new()))?;
+        Ok(vec![Tensor::float(out)])
+    }
+
+    fn backward(&self, mut back: Back<'_, T>, mut sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
+        let Common { input_size, output_size, window, activation, .. } = self.layer.common();
+        let (mut d, x) = (back.of_output()?, in_row_order(&back.input()?.floats()));
+        let &[batch, timesteps, _] = x.shape() else { return Err(misfit()) };
+        let span = window.span(timesteps).ok_or_else(misfit)?;
+        let padded_len = span.positions * input_size;
+        let mut padded = vec![T::zero(); batch * padded_len];
+        let x = x.as_slice().ok_or_else(misfit)?;
+        for (x, padded) in x.chunks_exact(timesteps * input_size).zip(padded.chunks_exact_mut(padded_len)) {
+            span.pad(x, *input_size, T::zero(), padded);
+        }
+        let windows = windows(window, span, batch, &padded);
+        let dz = d.as_slice_mut().ok_or_else(misfit)?;
+        if *activation != Activation::Linear {
+            let mut z = vec![T::zero(); dz.len()];
+            self.layer.forward(windows, &Activation::Linear, &mut z, &mut Vec::new());
+            let mut y = vec![T::zero(); *output_size];
+            for (z, dz) in z.chunks_exact(*output_size).zip(dz.chunks_exact_mut(*output_size)) {
+                y.copy_from_slice(z);
+                activate(Isa::detect(), activation, &mut y);
+                activate_backward(Isa::detect(), activation, z, &y, dz);
+            }
+        }
+        let wanted = back.wants_input();
+        let mut d_padded = vec![T::zero(); if wanted { padded.len() } else { 0 }];
+        let mut sums: Vec<&mut [T]> = sums.iter_mut().filter_map(|sum| sum.as_slice_mut()).collect();
+        self.layer.backward(windows, dz, wanted.then_some(&mut d_padded[..]), &mut sums);
+        if !wanted {
+            return Ok(vec![None]);
+        }
+        let mut d_x = vec![T::zero(); x.len()];
+        for (d_x, from) in d_x.chunks_exact_mut(timesteps * input_size).zip(d_padded.chunks_exact(padded_len)) {
+            span.unpad(from, *input_size, d_x);
+        }
+        let d_x = ArrayD::from_shape_vec(vec![batch, timesteps, *input_size], d_x).map_err(|_| misfit())?;
+        Ok(vec![Some(d_x)])
+    }
+
+    fn step(&self, step: Step<'_, T>) -> Result<()> {
+        let input = step.input(0);
+        let &[_, timesteps, _] = input.shape() else { return Err(misfit()) };
+        let x = input.floats(&mut step.work.floats)?;
+        let memory = (&mut step.work.more, &mut step.work.most);
+        self.whole(timesteps, x, &self.layer.common().activation, step.outputs[0].as_floats()?, memory)
+    }
+
+    fn can_train(&self) -> Result<()> {
+        self.layer.common().activation.check_derivative()
+    }
+
+    fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        self.layer.visit_weights(visitor);
+    }
+
+    fn visit_weights_mut(&mut self, _which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        Arc::make_mut(&mut self.layer).visit_weights_mut(visitor)
+    }
+}
