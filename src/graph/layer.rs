@@ -12,6 +12,8 @@ use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
 use crate::layers::convolution::Convolve;
 use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
@@ -153,7 +155,7 @@ macro_rules! convolutions {
     )*};
 }
 
-convolutions! { Conv1D }
+convolutions! { Conv1D DepthwiseConv1D SeparableConv1D }
 
 impl<T: Float> From<TimeDistributed<T>> for AnyLayer<T> {
     fn from(layer: TimeDistributed<T>) -> Self {
@@ -213,6 +215,27 @@ operations! {
     ops::flags::Any, "Any", Unknown;
     ops::flags::LogicalOr, "LogicalOr", Unknown;
     ops::flags::Flags, "OnesLike", Unknown;
+}
+
+/// A `From` for each name of an operation that has several.
+macro_rules! named_operations {
+    ($($layer:ident of $operation:ident in $file:ident;)*) => {$(
+        impl<T: Float> From<ops::$file::$layer> for AnyLayer<T> {
+            fn from(layer: ops::$file::$layer) -> Self {
+                AnyLayer::new(stringify!($layer), ops::$file::$operation::from(layer), Reads::Unknown)
+            }
+        }
+    )*};
+}
+
+named_operations! {
+    MaxPooling1D of Pooling in pooling;
+    AveragePooling1D of Pooling in pooling;
+    GlobalMaxPooling1D of GlobalPooling in global_pooling;
+    GlobalAveragePooling1D of GlobalPooling in global_pooling;
+    ZeroPadding1D of MovedSteps in moved_steps;
+    Cropping1D of MovedSteps in moved_steps;
+    UpSampling1D of MovedSteps in moved_steps;
 }
 
 impl<T: Float> From<ops::prelu::PRelu<T>> for AnyLayer<T> {

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::Model;
+use super::chain::WHOLE;
 use super::gradients::GradientSums;
 use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
-use super::stream::{Step, Trace};
+use super::stream::{Gives, Step, Trace};
 use super::tape::Record;
 use super::tensor::{Mask, Tensor, Value};
 use crate::config::{Config, ConfigError};
@@ -94,6 +95,15 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     /// the end is taken as one of three.
     fn steps_alone(&self) -> bool {
         false
+    }
+
+    /// Makes it take one step of a sequence after another, if it can though it looks at several: it keeps what it needs
+    /// ([`Trace::keep`]). If not `each_step`, its calls are on what has no steps.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
+        if each_step { Err(WHOLE) } else { Ok(Gives::EachStep) }
     }
 
     /// Makes it give one step of the sequence that it gives, all of whose steps are the same.
@@ -238,6 +248,7 @@ impl<T: Float> Op<T> {
         if let Some(record) = &mut record {
             record.keep_inputs(inputs, call.initial.len());
         }
+        let before = trace.as_deref().map_or(0, Trace::kept);
         let (of_run, trace_of_run) = (record.as_deref_mut(), trace.as_deref_mut());
         let outputs = self.run(inputs, Call { record: of_run, trace: trace_of_run, ..call })?;
         if let Some(record) = record {
@@ -248,9 +259,9 @@ impl<T: Float> Op<T> {
                 // What is inside has been written down.
                 Role::Model(_) => {}
                 Role::TimeDistributed(inner) if !runs_anew(inner) => {}
-                role => {
-                    let streams = matches!(role, Role::Recurrent { .. });
-                    trace.call(&**self, inputs, mask.as_ref(), streams, &outputs)?;
+                _ => {
+                    let keeps = trace.kept() > before;
+                    trace.call(&**self, inputs, mask.as_ref(), keeps, &outputs)?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use super::activate;
 use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork, OuterSums};
 use super::isa::Isa;
 use super::paths;
-use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
+use super::{DenseKernel, Depthwise, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
 use crate::activation::Activation;
 use crate::kernels::Element;
 use crate::strided::{RowStep, Rows, RowsMut};
@@ -117,6 +117,7 @@ entries! {
         out: RowsMut<'_, Self>,
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
+    fn depthwise(call: Depthwise<'_, Self>) = call.run_here();
     fn backward_step(kernel: &BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
     fn backward_chunk(work: ChunkWork<'_, Self>) = work.run_here();
     fn backward_bias(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, bias: &mut [Self])
@@ -152,6 +153,13 @@ impl<T: Element> ChunkWork<'_, T> {
     /// All of it.
     pub(crate) fn run(self) {
         T::backward_chunk(self);
+    }
+}
+
+impl<T: Element> Depthwise<'_, T> {
+    /// All outputs.
+    pub(crate) fn run(self) {
+        T::depthwise(self);
     }
 }
 

@@ -4,6 +4,8 @@ use ndarray::{Array1, Array3};
 
 use super::builder::ConvolutionBuilder;
 use super::conv1d::Conv1D;
+use super::depthwise::DepthwiseConv1D;
+use super::separable::SeparableConv1D;
 use super::window::Window;
 use crate::config::{ConfigError, Options, Tensors, activations};
 use crate::error::Error;
@@ -51,5 +53,34 @@ impl<T: Float> Conv1D<T> {
         let filters = builder.filters;
         let common = builder.told(filters);
         Ok(Conv1D::from_weights(kernel, bias, common))
+    }
+}
+
+impl<T: Float> DepthwiseConv1D<T> {
+    /// The layer of these options, with these weights.
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Self> {
+        let builder = DepthwiseConv1D::<T>::builder(options.size("input_size")?, 1);
+        let builder = builder.read(options, &["depthwise_initializer"])?;
+        let builder = builder.depth_multiplier(options.size("depth_multiplier")?);
+        let shape = builder.kernel_shape().map_err(|error| options.refused(error))?;
+        let kernel = kernel(options, tensors, "kernel", shape)?;
+        let width = shape[1] * shape[2];
+        let bias = bias(tensors, builder.use_bias, width)?;
+        Ok(DepthwiseConv1D::from_weights(kernel, bias, builder.told(width)))
+    }
+}
+
+impl<T: Float> SeparableConv1D<T> {
+    /// The layer of these options, with these weights.
+    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Self> {
+        let builder = SeparableConv1D::<T>::builder(options.size("input_size")?, options.size("filters")?, 1);
+        let builder = builder.read(options, &["depthwise_initializer", "pointwise_initializer"])?;
+        let builder = builder.depth_multiplier(options.size("depth_multiplier")?);
+        let (depthwise, pointwise) = builder.kernel_shapes().map_err(|error| options.refused(error))?;
+        let depthwise = kernel(options, tensors, "depthwise_kernel", depthwise)?;
+        let pointwise = kernel(options, tensors, "pointwise_kernel", pointwise)?;
+        let bias = bias(tensors, builder.use_bias, builder.filters)?;
+        let filters = builder.filters;
+        Ok(SeparableConv1D::from_weights((depthwise, pointwise), bias, builder.told(filters)))
     }
 }

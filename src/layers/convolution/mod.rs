@@ -5,9 +5,12 @@
 //! channels in order. A step of a stream has the same row, and so the same bits.
 
 mod builder;
+mod by_channel;
 pub(crate) mod conv1d;
+pub(crate) mod depthwise;
 #[cfg(feature = "file")]
 mod described;
+pub(crate) mod separable;
 pub(crate) mod window;
 
 use std::fmt::{self, Debug};

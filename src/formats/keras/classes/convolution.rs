@@ -1,5 +1,7 @@
 //! Conv1D, DepthwiseConv1D, SeparableConv1D.
 
+use serde_json::json;
+
 use super::super::json::{Fields, Json};
 use super::super::weights::Weight;
 use super::{Built, Class, Holds, INPUTS, Reading, options};
@@ -11,16 +13,26 @@ use crate::graph::ops::channels_first::ChannelsFirst;
 use crate::graph::ops::convolution::Convolution;
 use crate::initializers::Initializer;
 use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::convolution::window::Padding;
 use crate::layers::convolution::{ConvolutionBuilder, Convolve};
 
 impl<T: Float> Class<T> {
-    pub(super) const CONVOLUTION: &'static [Self] =
-        &[Class::layer("Conv1D", INPUTS, Holds::Weights(kernel_and_bias), conv1d)];
+    pub(super) const CONVOLUTION: &'static [Self] = &[
+        Class::layer("Conv1D", INPUTS, Holds::Weights(kernel_and_bias), conv1d),
+        Class::layer("DepthwiseConv1D", INPUTS, Holds::Weights(kernel_and_bias), depthwise),
+        Class::layer("SeparableConv1D", INPUTS, Holds::Weights(two_kernels_and_bias), separable),
+    ];
 }
 
 fn kernel_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
     Ok(["kernel", "bias"][..1 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
+}
+
+fn two_kernels_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
+    let count = 2 + usize::from(fields.default_flag("use_bias", true)?);
+    Ok(["depthwise_kernel", "pointwise_kernel", "bias"][..count].to_vec())
 }
 
 fn conv1d<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -35,12 +47,57 @@ fn conv1d<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     };
     let misshapen = || reading.misshapen(&weights[0], format!("[{size}, channels / {groups}, {filters}]"));
     let builder = Conv1D::<T>::builder(input.ok_or_else(misshapen)?, filters, size).groups(groups);
-    let builder = reading.convolution(builder, &[Padding::Valid, Padding::Same, Padding::Causal], weights.len() > 1)?;
+    let builder =
+        reading.convolution::<T, _>(builder, &[Padding::Valid, Padding::Same, Padding::Causal], weights.len() > 1)?;
     let layer = builder.kernel_initializer(Initializer::Zeros).build().map_err(|source| reading.refused(source))?;
     reading.convolved(layer, &weights)
 }
 
+fn depthwise<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
+    reading.made_with(&["depthwise", "kernel", "bias"])?;
+    reading.without_groups()?;
+    let mut names = kernel_and_bias(reading.fields)?;
+    if reading.is_keras2() {
+        names[0] = "depthwise_kernel"; // its name there
+    }
+    let mut weights = reading.tensors(reading.place, &names)?;
+    weights[0].name = "kernel";
+    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.one("depth_multiplier", Some(1))?);
+    let input = reading.depthwise_input(&weights[0], size, multiplier)?;
+    let builder = DepthwiseConv1D::<T>::builder(input, size).depth_multiplier(multiplier);
+    let builder = reading.convolution::<T, _>(builder, &[Padding::Valid, Padding::Same], weights.len() > 1)?;
+    let layer = builder.depthwise_initializer(Initializer::Zeros).build().map_err(|source| reading.refused(source))?;
+    reading.convolved(layer, &weights)
+}
+
+fn separable<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
+    reading.made_with(&["depthwise", "pointwise", "kernel", "bias"])?;
+    reading.without_groups()?;
+    let weights = reading.tensors(reading.place, &two_kernels_and_bias(reading.fields)?)?;
+    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.one("depth_multiplier", Some(1))?);
+    let input = reading.depthwise_input(&weights[0], size, multiplier)?;
+    let builder = SeparableConv1D::<T>::builder(input, reading.size("filters")?, size).depth_multiplier(multiplier);
+    // Keras 3 has no causal one.
+    let paddings = &[Padding::Valid, Padding::Same, Padding::Causal][..2 + usize::from(reading.is_keras2())];
+    let builder = reading.convolution::<T, _>(builder, paddings, weights.len() > 2)?;
+    let builder = builder.depthwise_initializer(Initializer::Zeros).pointwise_initializer(Initializer::Zeros);
+    reading.convolved(builder.build().map_err(|source| reading.refused(source))?, &weights)
+}
+
 impl Reading<'_, '_> {
+    /// What Keras 2 writes of layers that have no groups.
+    fn without_groups(&self) -> Found<()> {
+        self.fields.only("groups", &json!(1), "such layers have no groups")
+    }
+
+    /// The channels of a depthwise kernel.
+    fn depthwise_input<T>(&self, kernel: &Weight<T>, size: usize, multiplier: usize) -> Found<usize> {
+        match *kernel.array.shape() {
+            [taps, channels, times] if channels > 0 && (taps, times) == (size, multiplier) => Ok(channels),
+            _ => Err(self.misshapen(kernel, format!("[{size}, channels, {multiplier}]"))),
+        }
+    }
+
     /// A whole number of at least one, or a list of one of them, as Keras writes those of one axis.
     pub(super) fn one(&self, key: &'static str, default: Option<usize>) -> Found<usize> {
         const EXPECTED: &str = "a whole number above 0, or a list of one";

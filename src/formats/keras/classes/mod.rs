@@ -15,6 +15,7 @@ mod merging;
 mod normalization;
 mod operations;
 mod options;
+mod pooling;
 mod recurrent;
 mod shapes;
 mod time_distributed;
@@ -93,6 +94,7 @@ impl<T: Float> Class<T> {
         Self::TIME_DISTRIBUTED,
         Self::DENSE,
         Self::CONVOLUTION,
+        Self::POOLING,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,

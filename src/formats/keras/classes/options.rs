@@ -15,6 +15,8 @@ use crate::parameters::Parameters;
 /// How a weight comes about: where its first numbers are from, and what holds in training.
 const INITIALIZERS: &[&str] = &[
     "kernel_initializer",
+    "depthwise_initializer",
+    "pointwise_initializer",
     "recurrent_initializer",
     "bias_initializer",
     "embeddings_initializer",
@@ -223,6 +225,10 @@ pub(super) fn count<T>(weights: &[Weight<T>]) -> usize {
 const IN_TRAINING: &[&str] = &[
     "kernel_regularizer",
     "kernel_constraint",
+    "depthwise_regularizer",
+    "depthwise_constraint",
+    "pointwise_regularizer",
+    "pointwise_constraint",
     "recurrent_regularizer",
     "recurrent_constraint",
     "bias_regularizer",
