@@ -207,7 +207,7 @@ fn windows_that_reach_far() -> Outcome {
             match (padding, dilation) {
                 (Padding::Valid, _) => assert!(matches!(given, Err(Error::ModelCall { .. })), "{given:?}"),
                 (_, 1_048_576) => assert_eq!(given?.shape(), [1, 3, 2]),
-                _ => assert!(matches!(given, Err(Error::TensorTooLarge { .. })), "{given:?}"),
+                _ => assert!(given.expect_err("too far").to_string().contains("doesn't fit in memory")),
             }
         }
     }

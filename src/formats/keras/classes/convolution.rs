@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::json::{Fields, Json};
+use super::super::json::Fields;
 use super::super::weights::Weight;
 use super::{Built, Class, Holds, INPUTS, Reading, options};
 use crate::activation::Activation;
@@ -62,7 +62,7 @@ fn depthwise<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     }
     let mut weights = reading.tensors(reading.place, &names)?;
     weights[0].name = "kernel";
-    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.one("depth_multiplier", Some(1))?);
+    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.count("depth_multiplier", 1)?);
     let input = reading.depthwise_input(&weights[0], size, multiplier)?;
     let builder = DepthwiseConv1D::<T>::builder(input, size).depth_multiplier(multiplier);
     let builder = reading.convolution::<T, _>(builder, &[Padding::Valid, Padding::Same], weights.len() > 1)?;
@@ -74,7 +74,7 @@ fn separable<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.made_with(&["depthwise", "pointwise", "kernel", "bias"])?;
     reading.without_groups()?;
     let weights = reading.tensors(reading.place, &two_kernels_and_bias(reading.fields)?)?;
-    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.one("depth_multiplier", Some(1))?);
+    let (size, multiplier) = (reading.one("kernel_size", None)?, reading.count("depth_multiplier", 1)?);
     let input = reading.depthwise_input(&weights[0], size, multiplier)?;
     let builder = SeparableConv1D::<T>::builder(input, reading.size("filters")?, size).depth_multiplier(multiplier);
     // Keras 3 has no causal one.
@@ -98,7 +98,13 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// A whole number of at least one, or a list of one of them, as Keras writes those of one axis.
+    /// A whole number of at least one.
+    pub(super) fn count(&self, key: &'static str, default: usize) -> Found<usize> {
+        let option = self.fields.option(key, "a whole number above 0")?;
+        option.map_or(Ok(default), |option| option.size(self.reader.options.limits.units))
+    }
+
+    /// A list of one such number, as Keras writes those of one axis; by hand it may be the number alone.
     pub(super) fn one(&self, key: &'static str, default: Option<usize>) -> Found<usize> {
         const EXPECTED: &str = "a whole number above 0, or a list of one";
         let option = match default {
@@ -112,18 +118,21 @@ impl Reading<'_, '_> {
                 [one] => one.size(limit),
                 _ => Err(option.wrong(EXPECTED)),
             },
+            false if self.fields.has("trainable") => Err(option.wrong("a list of one whole number above 0")),
             false => option.size(limit),
         }
     }
 
     /// The groups; versions of Keras 2 before 2.4 knew none.
     fn groups(&self) -> Found<usize> {
-        if self.is_keras2() && !self.fields.has("groups") { Ok(1) } else { self.one("groups", Some(1)) }
+        if self.is_keras2() && !self.fields.has("groups") { Ok(1) } else { self.count("groups", 1) }
     }
 
     /// Where the channels are: last unless it says otherwise. The first versions had no such option.
     pub(super) fn is_channels_first(&self) -> Found<bool> {
-        match self.fields.take("data_format").and_then(Json::given) {
+        let format =
+            if self.is_old() { self.fields.take("data_format") } else { self.fields.option("data_format", FORMATS)? };
+        match format {
             None => Ok(false),
             Some(format) => match format.text(FORMATS)? {
                 "channels_last" => Ok(false),

@@ -19,14 +19,16 @@ impl<T: Float> Class<T> {
         }),
         Class::layer("ZeroPadding1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "padding")?;
-            reading.in_format(MovedSteps::Padded(before, after), 0)
+            let padded = MovedSteps::Padded(before, after);
+            // Keras 2 has no channels first here.
+            if reading.is_keras2() { Ok(Built::with(padded, 0)) } else { reading.in_format(padded, 0) }
         }),
         Class::layer("Cropping1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "cropping")?;
             Ok(Built::with(MovedSteps::Cropped(before, after), 0))
         }),
         Class::layer("UpSampling1D", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(MovedSteps::Repeated(reading.one("size", Some(2))?), 0))
+            Ok(Built::with(MovedSteps::Repeated(reading.count("size", 2)?), 0))
         }),
     ];
 }
@@ -59,6 +61,7 @@ fn both(reading: &Reading<'_, '_>, key: &'static str) -> Found<(usize, usize)> {
             [before, after] => Ok((index(before)?, index(after)?)),
             _ => Err(option.wrong(EXPECTED)),
         },
+        false if reading.fields.has("trainable") => Err(option.wrong("a list of two whole numbers of at least 0")),
         false => index(&option).map(|both| (both, both)),
     }
 }
