@@ -12,7 +12,7 @@ use crate::state::{State, StateLayout};
 #[derive(Debug)]
 pub(crate) enum Kept<T: Float> {
     /// A layer over time: its stream.
-    Layer(OwnStream<T>),
+    Layer(Box<OwnStream<T>>),
     /// Any other one: values of its own, zeros before the first step.
     Own(State<T>),
 }

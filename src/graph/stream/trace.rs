@@ -153,7 +153,7 @@ impl<T: Float> Trace<T> {
     pub(crate) fn stream(&mut self, layer: &SharedLayer<T>, initial: &[&Tensor<T>]) -> Result<&mut OwnStream<T>> {
         let stream = Stream::new(SharedLayer::clone(layer), self.batch)?;
         let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<_>>()?;
-        self.streams.push(Started { kept: Kept::Layer(stream), initial });
+        self.streams.push(Started { kept: Kept::Layer(Box::new(stream)), initial });
         self.streams.last_mut().ok_or_else(misfit)?.kept.layer()
     }
 

@@ -97,7 +97,7 @@ impl<T: Float> ConvolutionBuilder<'_, Conv1D<T>> {
         if self.window.stride > 1 && self.window.dilation > 1 {
             return refuse("dilation_rate", "1 where strides are above 1", self.window.dilation);
         }
-        if self.input_size % self.groups != 0 || self.filters % self.groups != 0 {
+        if !self.input_size.is_multiple_of(self.groups) || !self.filters.is_multiple_of(self.groups) {
             return refuse("groups", "a divisor of the input's channels and of the filters", self.groups);
         }
         let shape = [self.window.size, self.input_size / self.groups, self.filters];
