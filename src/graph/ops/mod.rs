@@ -2,15 +2,20 @@
 //! weights, masks and steps.
 
 pub(crate) mod activation;
+pub(crate) mod channels_first;
 pub(crate) mod concatenate;
+pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;
+pub(crate) mod global_pooling;
 pub(crate) mod identity;
 pub(crate) mod masking;
 pub(crate) mod merge;
+pub(crate) mod moved_steps;
 pub(crate) mod nested;
 pub(crate) mod normalization;
+pub(crate) mod pooling;
 pub(crate) mod prelu;
 pub(crate) mod recurrent;
 pub(crate) mod shapes;

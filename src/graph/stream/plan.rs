@@ -1,6 +1,6 @@
 //! Which models run step by step, and what of them runs before the first step.
 
-use super::super::chain::{WHOLE, cannot};
+use super::super::chain::cannot;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::{Role, misfit};
@@ -15,6 +15,37 @@ pub(super) enum Kind {
     Steady,
     /// Without a time axis, and the same in all steps.
     Constant,
+}
+
+/// What an operation gives that takes one step of a sequence after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// A step of a sequence.
+    EachStep,
+    /// What it would give of the sequence up to there.
+    SoFar,
+}
+
+/// How an operation is used by a stream that can take a sequence step by step, or whole what has no steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Pace {
+    #[default]
+    Unknown,
+    Steps,
+    Whole,
+}
+
+impl Pace {
+    /// Chooses, for all calls.
+    pub(crate) fn choose(&mut self, each_step: bool) -> Result<(), &'static str> {
+        let chosen = if each_step { Pace::Steps } else { Pace::Whole };
+        match *self {
+            Pace::Unknown => *self = chosen,
+            own if own == chosen => {}
+            _ => return Err("it is called both on steps and on what belongs to the whole sequence"),
+        }
+        Ok(())
+    }
 }
 
 /// The plan of a stream.
@@ -177,7 +208,11 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
             Some(inner) => within(inner, &read, slots)?,
-            None => outputs_of(name, &op.role(), op.steps_alone(), &read, slots)?,
+            None => {
+                let alone = op.steps_alone() || matches!(op.role(), Role::Recurrent { .. });
+                let gives = op.pace(sequence && !alone).map_err(|reason| cannot(name, reason))?;
+                outputs_of(name, &op.role(), gives, &read, slots)?
+            }
         };
         for (at, &output) in call.outputs.iter().enumerate() {
             // What stands behind the first output of a layer over time is its state.
@@ -200,7 +235,7 @@ fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>)
 fn outputs_of<T: Float>(
     name: &str,
     role: &Role<'_, T>,
-    steps_alone: bool,
+    gives: Gives,
     read: &[Kind],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
@@ -223,9 +258,8 @@ fn outputs_of<T: Float>(
             })?;
             Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
         }
-        _ if sequence && !steps_alone => Err(cannot(name, WHOLE)),
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
-        _ if sequence => Ok(vec![Kind::Sequence]),
+        _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }]),
         _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant]),
         _ => Ok(vec![Kind::Steady]),
     }

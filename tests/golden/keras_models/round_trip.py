@@ -119,6 +119,7 @@ def golden_cases():
     for file, folder in [
         ("cases.json", "models"), ("keras2.json", "keras2"), ("random_keras2.json", "random_keras2"),
         ("masked_graphs_keras2.json", "masked_graphs_keras2"), ("masked_graphs.json", "masked_graphs"),
+        ("convolutions_keras2.json", "convolutions_keras2"),
     ]:
         for case in json.loads((HERE / file).read_text())["cases"]:
             found[f"{folder}__{case['name']}"] = case

@@ -7,6 +7,7 @@
 pub(super) mod activations;
 mod bidirectional;
 mod cells;
+mod convolution;
 mod dense;
 mod embedding;
 pub(super) mod initializers;
@@ -15,6 +16,7 @@ mod merging;
 mod normalization;
 mod operations;
 mod options;
+mod pooling;
 mod recurrent;
 mod shapes;
 mod time_distributed;
@@ -115,6 +117,8 @@ impl<T: Float> Class<T> {
         Self::BIDIRECTIONAL,
         Self::TIME_DISTRIBUTED,
         Self::DENSE,
+        Self::CONVOLUTION,
+        Self::POOLING,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,

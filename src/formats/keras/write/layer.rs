@@ -70,6 +70,12 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
             config.insert("layer".into(), layer(inner, &around.inside(&inner.class, &name))?);
             "TimeDistributed"
         }
+        "ChannelsFirst" => {
+            let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
+            let mut written = layer(inner, around)?;
+            written["config"]["data_format"] = "channels_first".into();
+            return Ok(written);
+        }
         "Stacked" => return stacked(described, around),
         class => {
             // Where several classes are one operation, the part of the model knows which it is.
