@@ -56,11 +56,7 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
             "RNN"
         }
         "Bidirectional" => {
-            for (key, prefix) in [("layer", "forward"), ("backward_layer", "backward")] {
-                let Some(Value::Config(inner)) = own(key) else { return Err(unknown(described)) };
-                let name = format!("{prefix}_{}", crate::layers::summary::snake_case(&inner.class));
-                config.insert(key.into(), layer(inner, &around.inside(&inner.class, &name))?);
-            }
+            directions(&mut config, described, around)?;
             config.insert("merge_mode".into(), own("merge_mode").map_or(Json::Null, plain));
             "Bidirectional"
         }
@@ -89,6 +85,17 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         }
     };
     Ok(object("keras.layers", class, config))
+}
+
+/// Both layers of a Bidirectional.
+fn directions(config: &mut Object, described: &Config, around: &Around<'_>) -> Result<(), Unwritten> {
+    for (key, prefix) in [("layer", "forward"), ("backward_layer", "backward")] {
+        let inner = described.options.iter().find(|(own, _)| own == key);
+        let Some((_, Value::Config(inner))) = inner else { return Err(unknown(described)) };
+        let name = format!("{prefix}_{}", crate::layers::summary::snake_case(&inner.class));
+        config.insert(key.into(), layer(inner, &around.inside(&inner.class, &name))?);
+    }
+    Ok(())
 }
 
 /// What is written as none of Keras's classes, whatever the part of the model is called.
