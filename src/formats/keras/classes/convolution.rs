@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::super::json::Fields;
 use super::super::weights::Weight;
+use super::super::write::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, Reading, options};
 use crate::activation::Activation;
 use crate::float::Float;
@@ -20,11 +21,29 @@ use crate::layers::convolution::{ConvolutionBuilder, Convolve};
 
 impl<T: Float> Class<T> {
     pub(super) const CONVOLUTION: &'static [Self] = &[
-        Class::layer("Conv1D", INPUTS, Holds::Weights(kernel_and_bias), conv1d).without(&["input_size"]),
-        Class::layer("DepthwiseConv1D", INPUTS, Holds::Weights(kernel_and_bias), depthwise).without(&["input_size"]),
-        Class::layer("SeparableConv1D", INPUTS, Holds::Weights(two_kernels_and_bias), separable)
-            .without(&["input_size"]),
+        Class::layer("Conv1D", INPUTS, Holds::Weights(kernel_and_bias), conv1d).by(written),
+        Class::layer("DepthwiseConv1D", INPUTS, Holds::Weights(kernel_and_bias), depthwise).by(written),
+        Class::layer("SeparableConv1D", INPUTS, Holds::Weights(two_kernels_and_bias), separable).by(written),
     ];
+}
+
+/// As Keras writes what moves a window along time: sizes as lists of one.
+pub(super) fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    let pools = said.get("pool_size").is_some();
+    for name in ["kernel_size", "pool_size", "strides", "dilation_rate"] {
+        // Pooling has no gaps.
+        if !(pools && name == "dilation_rate") {
+            said.list_of_one(name);
+        }
+    }
+    for name in ["filters", "padding", "groups", "depth_multiplier", "activation", "use_bias", "keepdims"] {
+        said.same(name)?;
+    }
+    for weight in ["kernel", "depthwise", "pointwise", "bias"] {
+        said.same(&format!("{weight}_initializer"))?;
+    }
+    said.write("data_format", "channels_last");
+    Ok(())
 }
 
 fn kernel_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {

@@ -1,7 +1,7 @@
 //! MaxPooling1D, AveragePooling1D and the global ones; ZeroPadding1D, Cropping1D, UpSampling1D.
 
 use super::super::json::Json;
-use super::{Built, Class, Holds, INPUTS, Reading};
+use super::{Built, Class, Holds, INPUTS, Reading, convolution};
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops::global_pooling::GlobalPooling;
@@ -12,19 +12,22 @@ use crate::layers::convolution::window::{Padding, Window};
 impl<T: Float> Class<T> {
     pub(super) const POOLING: &'static [Self] = &[
         Class::layer("MaxPooling1D", INPUTS, Holds::Nothing, |reading| pooling(reading, Pool::Max))
-            .without(&["dilation_rate"]),
+            .by(convolution::written),
         Class::layer("AveragePooling1D", INPUTS, Holds::Nothing, |reading| pooling(reading, Pool::Average))
-            .without(&["dilation_rate"]),
-        Class::layer("GlobalMaxPooling1D", INPUTS, Holds::Nothing, |reading| global(reading, Pool::Max)),
+            .by(convolution::written),
+        Class::layer("GlobalMaxPooling1D", INPUTS, Holds::Nothing, |reading| global(reading, Pool::Max))
+            .by(convolution::written),
         Class::layer("GlobalAveragePooling1D", &["inputs", "mask"], Holds::Nothing, |reading| {
             global(reading, Pool::Average)
-        }),
+        })
+        .by(convolution::written),
         Class::layer("ZeroPadding1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "padding")?;
             let padded = MovedSteps::Padded(before, after);
             // Keras 2 has no channels first here.
             if reading.is_keras2() { Ok(Built::with(padded, 0)) } else { reading.in_format(padded, 0) }
-        }),
+        })
+        .by(convolution::written),
         Class::layer("Cropping1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "cropping")?;
             Ok(Built::with(MovedSteps::Cropped(before, after), 0))

@@ -250,6 +250,14 @@ impl Said<'_> {
         Ok(())
     }
 
+    /// Writes a number that the layer says as a list of it: how Keras writes the sizes along one axis.
+    pub(in super::super) fn list_of_one(&mut self, name: &str) {
+        if let Some(value) = self.get(name) {
+            let list = json!([plain(value)]);
+            self.write(name, list);
+        }
+    }
+
     /// A list of one as the one that it is: how Keras writes an axis.
     pub(in super::super) fn axis(&mut self, name: &str) {
         let axis = match self.get(name) {
