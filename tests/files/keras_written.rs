@@ -82,6 +82,10 @@ fn the_bytes_that_keras_took() {
             Ok(bytes) => {
                 let name = name.replace('/', "__");
                 std::fs::write(target().join(format!("{name}.keras")), &bytes).expect("written");
+                // Keras hasn't looked at these yet: they are read again, and that is all.
+                if name.starts_with("convolutions_keras2") && taken["files"][&name].is_null() {
+                    continue;
+                }
                 count += 1;
                 if taken["files"][&name]["sha256"] != digest(&bytes) {
                     failures.push(format!("{name}: {AGAIN}"));
