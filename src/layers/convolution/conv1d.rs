@@ -140,6 +140,12 @@ impl<T: Float> Conv1D<T> {
         }
     }
 
+    /// Parts of the channels, and of the filters, that have nothing to do with one another.
+    #[cfg(feature = "pytorch")]
+    pub(crate) fn groups(&self) -> usize {
+        self.packed.len()
+    }
+
     /// The filters of a group.
     fn width(&self) -> usize {
         self.common.output_size / self.packed.len()
