@@ -79,6 +79,7 @@
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs`; `layers!` in `graph/network.rs`, a `From` in `graph/layer.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights, step and description; its `From` in `graph/layer.rs` | `ops.rs`, `graph/classes.rs` for files, `formats/keras/classes` |
+//! | a convolution | `layers/convolution/NAME.rs`: `Convolve`, which `graph/ops/convolution.rs` runs, trains and steps | `layers/convolution/mod.rs`, `lib.rs`; `convolutions!` in `graph/layer.rs`, `graph/classes.rs` |
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
 //! | another file format | a folder `formats/NAME` with its page: inside, `Found` and `Problem`, sizes against `Limits` before anything is allocated; outside, `LoadError`; layers by builders and `set_weights`, models by `graph/assembly.rs`. What formats share is on the page of `formats/mod.rs`. The rules: `formats/keras/untrusted_files.rs`, held by `tests/files/hostile.rs` and `fuzz` | `formats/mod.rs`, a feature in `Cargo.toml` |

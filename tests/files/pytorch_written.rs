@@ -7,8 +7,8 @@ use ndarray::prelude::*;
 use recurrent::ops::{BatchNormalization, LayerNormalization};
 use recurrent::pytorch::{self, File, LoadError, Module, OneStep, SaveError};
 use recurrent::{
-    Activation, Bidirectional, Dense, Embedding, Float, Gru, Initializer, Layer, Lstm, Merge, Mgu, SimpleRnn, Stacked,
-    TimeDistributed,
+    Activation, Bidirectional, Conv1D, Dense, Embedding, Float, Gru, Initializer, Layer, Lstm, Merge, Mgu, Padding,
+    SimpleRnn, Stacked, TimeDistributed,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -80,7 +80,11 @@ fn the_bytes_that_pytorch_took() {
     let layer_norm_plain = file.layer_norm::<f32>("layer_norm_plain.module").unwrap_or_else(refused).epsilon(1e-3);
     let batch_norm = file.batch_norm::<f32>("batch_norm.module").unwrap_or_else(refused);
     let batch_norm_plain = file.batch_norm::<f32>("batch_norm_plain.module").unwrap_or_else(refused).epsilon(1e-3);
-    let more: [(&str, &dyn Module<f32>); 7] = [
+    let conv = file.conv1d::<f32>("conv.module", 1, |conv| conv.strides(2)).unwrap_or_else(refused);
+    let same = file.conv1d::<f32>("conv_same.module", 1, |conv| conv.padding(Padding::Same).dilation_rate(2));
+    let (same, groups) = (same.unwrap_or_else(refused), file.conv1d::<f64>("conv_groups.module", 3, |conv| conv));
+    let groups = groups.unwrap_or_else(refused);
+    let more: [(&str, &dyn Module<f32>); 9] = [
         ("linear", &linear),
         ("linear_plain", &plain),
         ("embedding", &embedding),
@@ -88,6 +92,8 @@ fn the_bytes_that_pytorch_took() {
         ("layer_norm_plain", &layer_norm_plain),
         ("batch_norm", &batch_norm),
         ("batch_norm_plain", &batch_norm_plain),
+        ("conv", &conv),
+        ("conv_same", &same),
     ];
     let wide = file.linear::<f64>("linear_double.module").unwrap_or_else(refused);
     let taken = json("round_trip.json");
@@ -95,7 +101,11 @@ fn the_bytes_that_pytorch_took() {
         ("written_float32.safetensors", write("written_float32.safetensors", &read::<f32>("float32"), &more)),
         (
             "written_float64.safetensors",
-            write("written_float64.safetensors", &read::<f64>("float64"), &[("linear_double", &wide)]),
+            write(
+                "written_float64.safetensors",
+                &read::<f64>("float64"),
+                &[("linear_double", &wide), ("conv_groups", &groups)],
+            ),
         ),
     ] {
         let text = "run tests/golden/pytorch/round_trip.py, if the new bytes are meant";
@@ -143,7 +153,9 @@ fn made_here() {
     let norm = LayerNormalization::new(4).expect("a size");
     let batch = BatchNormalization::new(4).expect("a size");
     let table = Embedding::new(7, 3);
-    let modules: [(&str, &dyn Module<f32>); 8] = [
+    let conv = Conv1D::<f32>::builder(4, 6, 3).groups(2).strides(2).use_bias(false).build().expect("a layer");
+    let same = Conv1D::<f32>::builder(4, 6, 3).padding(Padding::Same).dilation_rate(2).build().expect("a layer");
+    let modules: [(&str, &dyn Module<f32>); 10] = [
         ("both", &bidirectional),
         ("a.stack", &stack),
         ("rnn", &relu),
@@ -152,6 +164,8 @@ fn made_here() {
         ("norm", &norm),
         ("batch", &batch),
         ("table", &table),
+        ("conv", &conv),
+        ("same", &same),
     ];
     pytorch::save(&path, &modules).expect("written");
     let file = File::open(&path).unwrap_or_else(refused);
@@ -165,6 +179,8 @@ fn made_here() {
         "norm = nn.LayerNorm(4, eps=0.001)",
         "batch = nn.BatchNorm1d(4, eps=0.001)",
         "table = nn.Embedding(7, 3)",
+        "conv = nn.Conv1d(4, 6, 3, stride=2, groups=2, bias=False)",
+        "same = nn.Conv1d(4, 6, 3, dilation=2, padding='same')",
     ];
     assert_eq!(python.lines().collect::<Vec<_>>(), lines);
     let x = Array3::from_shape_fn((2, 5, 3), |(row, time, i)| (row + 2 * time) as f32 * 0.1 - i as f32 * 0.3);
@@ -230,4 +246,16 @@ fn what_pytorch_has_not() {
     let nowhere = pytorch::save("/nothing/here/model.safetensors", &[("a", &dense)]).expect_err("no folder");
     assert!(nowhere.to_string().starts_with("/nothing/here/model.safetensors: can't be written: "), "{nowhere}");
     assert_eq!(std::fs::read(&path).expect("there"), b"old", "what was refused has changed nothing");
+}
+
+#[test]
+fn convolutions_that_pytorch_has_not() {
+    let refused = |conv: recurrent::builder::ConvolutionBuilder<'static, Conv1D<f32>>| {
+        let conv = conv.build().expect("a layer");
+        pytorch::save(target("refused.safetensors"), &[("c", &conv)]).expect_err("refused").to_string()
+    };
+    let conv = || Conv1D::builder(3, 4, 2);
+    assert!(refused(conv().padding(Padding::Causal)).contains("padding=causal"));
+    assert!(refused(conv().padding(Padding::Same).strides(2)).contains("padding=same"));
+    assert!(refused(conv().activation(Activation::Relu)).contains("activation=relu"));
 }

@@ -4,7 +4,7 @@
 use crate::check::data::{Outcome, array, every_case, list, text_of, within};
 use ndarray::prelude::*;
 use recurrent::training::Tape;
-use recurrent::{Error, Gradients, Model, keras, model::Input};
+use recurrent::{Conv1D, DepthwiseConv1D, Error, Gradients, Model, SeedSource, SeparableConv1D, keras, model::Input};
 use serde_json::Value;
 
 enum Given {
@@ -148,6 +148,26 @@ fn convolutions_of_keras_3() {
 #[test]
 fn convolutions_of_keras_2() {
     check("convolutions_keras2", "h5", 8, 1);
+}
+
+/// New layers have Keras's weights, in its order of seeds.
+#[test]
+fn seeds_of_convolutions() {
+    every_case("keras_models/convolutions_seeds", 1, |case| {
+        let mut seeds = SeedSource::keras(5);
+        let plain = Conv1D::<f32>::builder(4, 6, 3).groups(2).seeds(&mut seeds).build()?;
+        let depthwise = DepthwiseConv1D::<f32>::builder(4, 2).depth_multiplier(3).seeds(&mut seeds).build()?;
+        let separable = SeparableConv1D::<f32>::builder(4, 5, 2).depth_multiplier(2).seeds(&mut seeds).build()?;
+        for (ours, keras) in
+            [plain.weights(), depthwise.weights(), separable.weights()].iter().zip(list(&case["weights"]))
+        {
+            assert_eq!(ours.len(), list(keras).len());
+            for ((name, ours), keras) in ours.iter().zip(list(keras)) {
+                near(name, ours.view(), &array(keras), 0.0)?;
+            }
+        }
+        Ok(())
+    });
 }
 
 /// Of float64, to 1e-12.

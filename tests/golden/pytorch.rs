@@ -1,11 +1,14 @@
 //! State dicts that PyTorch wrote: what its modules computed, forward, back, and step by step.
 use crate::check::data::{Element, Outcome, close, flag, list, size, text_of};
 use ndarray::prelude::*;
+use recurrent::builder::ConvolutionBuilder;
 use recurrent::model::AnyLayer;
 use recurrent::pytorch::{File, LoadError};
 use recurrent::training::Tape;
-use recurrent::{Activation, Gradients, Layer, Model, OutputGradient, Parameters, Run, State, Stream};
+use recurrent::{Activation, Conv1D, Gradients, Layer, Model, OutputGradient, Padding, Parameters, Run, State, Stream};
 use serde_json::Value;
+
+type Builder<L> = ConvolutionBuilder<'static, L>;
 
 fn path(name: &str) -> String {
     format!("{}/tests/golden/pytorch/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -195,6 +198,24 @@ fn modules_around_them() {
     assert_eq!(mask, None);
 }
 
+/// What isn't in the file is said by the caller; kernels are turned: (filters, channels, size) there.
+#[test]
+fn convolutions() {
+    let file = file();
+    let conv = file.conv1d::<f32>("conv.module", 1, |conv| conv.strides(2)).unwrap_or_else(refused);
+    check_part(&file, "conv", conv);
+    let same = |conv: Builder<Conv1D<f32>>| conv.padding(Padding::Same).dilation_rate(2);
+    check_part(&file, "conv_same", file.conv1d::<f32>("conv_same.module", 1, same).unwrap_or_else(refused));
+    let groups = file.conv1d::<f64>("conv_groups.module", 3, |conv| conv).unwrap_or_else(refused);
+    check_part(&file, "conv_groups", groups);
+    let causal = |conv: Builder<Conv1D<f32>>| conv.padding(Padding::Causal).dilation_rate(2);
+    check_part(&file, "conv_causal", file.conv1d::<f32>("conv_causal.module", 1, causal).unwrap_or_else(refused));
+    let refused = |groups| file.conv1d::<f32>("conv.module", groups, |conv| conv).expect_err("groups").to_string();
+    assert!(refused(3).contains("groups") && refused(0).contains("groups"), "{}", refused(3));
+    let refused = file.conv1d::<f32>("linear.module", 1, |conv| conv).expect_err("a matrix").to_string();
+    assert!(refused.contains("isn't an nn.Conv1d") && refused.contains("it could be nn.Linear(3, 4)"), "{refused}");
+}
+
 /// A model in a dozen lines: parts of a file, called in the order in which PyTorch's `forward` calls them.
 #[test]
 fn a_model_of_parts() {
@@ -257,6 +278,8 @@ fn what_a_file_holds() {
         "\n  linear_plain.module: nn.Linear(3, 5, bias=False) or nn.Embedding(5, 3), float32",
         "\n  embedding.module: nn.Linear(3, 7, bias=False) or nn.Embedding(7, 3), float32",
         "\n  layer_norm.module: nn.LayerNorm(3), float32",
+        "\n  conv.module: nn.Conv1d(3, 4, 3), float32",
+        "\n  conv_same.module: nn.Conv1d(3, 2, 4, bias=False), float32",
         "\n  batch_norm.module: nn.BatchNorm1d(3), float32 and int64",
         "\n  batch_norm_plain.module: nn.BatchNorm1d(3, affine=False), float32 and int64",
         "\n  half.module: nn.GRU(3, 4), float16",

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Axis, stack};
 
-use super::modules::{Matrix, Norm};
+use super::modules::{Convolution, Matrix, Norm};
 use super::recurrent_module::{Cell, Recurrent};
 use crate::activation::Activation;
 use crate::cells::BuiltInCell;
@@ -15,6 +15,8 @@ use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization, N
 use crate::initializers::Initializer;
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
+use crate::layers::convolution::ConvolutionBuilder;
+use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::names::{Gru, Lstm, SimpleRnn};
@@ -147,6 +149,27 @@ pub(super) fn embedding<T: Float>(prefix: &str, module: Matrix, read: Read<'_, T
     let mut layer = builder.build().map_err(&built)?;
     let weight = read("weight")?;
     layer.set_weights(&[("embeddings", weight.view())]).map_err(&built)?;
+    Ok(layer)
+}
+
+/// `options`: what the file doesn't say.
+pub(super) fn conv1d<T: Float>(
+    prefix: &str,
+    module: Convolution,
+    groups: usize,
+    options: impl FnOnce(ConvolutionBuilder<'static, Conv1D<T>>) -> ConvolutionBuilder<'static, Conv1D<T>>,
+    read: Read<'_, T>,
+) -> Found<Conv1D<T>> {
+    let Convolution { filters, channels, size, bias } = module;
+    let built = built(prefix);
+    let builder = Conv1D::builder(channels.saturating_mul(groups), filters, size).groups(groups).use_bias(bias);
+    let mut layer = options(builder.kernel_initializer(Initializer::Zeros)).build().map_err(&built)?;
+    let mut new = vec![("kernel", read("weight")?.reversed_axes())];
+    if bias {
+        new.push(("bias", read("bias")?));
+    }
+    let views: Vec<_> = new.iter().map(|(name, array)| (*name, array.view())).collect();
+    layer.set_weights(&views).map_err(&built)?;
     Ok(layer)
 }
 

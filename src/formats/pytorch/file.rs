@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 
 use super::build::{self, join};
 use super::format;
-use super::modules::{Kind, Matrix, Norm, Shapes, candidates};
+use super::modules::{Convolution, Kind, Matrix, Norm, Shapes, candidates};
 use super::recurrent_module::{Cell, Recurrent};
 use crate::activation::Activation;
 use crate::float::Float;
@@ -21,6 +21,8 @@ use crate::formats::safetensors::Safetensors;
 use crate::formats::tensors::{Element, TensorInfo};
 use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization};
 use crate::layers::Layer;
+use crate::layers::convolution::ConvolutionBuilder;
+use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 
@@ -206,6 +208,33 @@ impl File {
     pub fn batch_norm<T: Float>(&self, prefix: &str) -> Result<BatchNormalization<T>, LoadError> {
         let norm = self.module(Kind::BatchNorm, prefix, Norm::batch);
         self.told(norm.and_then(|norm| build::batch_norm(prefix, norm, &|name| self.weight(prefix, name))))
+    }
+
+    /// An `nn.Conv1d` over (batch, timesteps, channels); PyTorch's own is (batch, channels, timesteps). Its `groups`,
+    /// stride, padding and dilation aren't in the file: `options` says the last three. `padding="same"` is
+    /// [`Padding::Same`](crate::Padding::Same); zeros on one side or both are
+    /// [`Padding::Causal`](crate::Padding::Causal), or a [`ZeroPadding1D`](crate::ops::ZeroPadding1D) before it. (A
+    /// transposed convolution has tensors of the same form, and is none.)
+    ///
+    /// ```no_run
+    /// use recurrent::{Padding, pytorch};
+    /// let file = pytorch::File::open("model.safetensors")?;
+    /// // nn.Conv1d(3, 8, 5, stride=2), of one group
+    /// let conv = file.conv1d::<f32>("conv", 1, |conv| conv.strides(2))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`lstm`](File::lstm), and [`Problem::Layer`] for options that don't go together.
+    pub fn conv1d<T: Float>(
+        &self,
+        prefix: &str,
+        groups: usize,
+        options: impl FnOnce(ConvolutionBuilder<'static, Conv1D<T>>) -> ConvolutionBuilder<'static, Conv1D<T>>,
+    ) -> Result<Conv1D<T>, LoadError> {
+        let module = self.module(Kind::Convolution, prefix, Convolution::of);
+        let read = |name: &str| self.weight(prefix, name);
+        self.told(module.and_then(|module| build::conv1d(prefix, module, groups, options, &read)))
     }
 
     fn recurrent<T: Float>(

@@ -23,10 +23,11 @@ pub(super) enum Kind {
     Embedding,
     LayerNorm,
     BatchNorm,
+    Convolution,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Recurrent { cell: Cell::Rnn, one_step: false },
         Kind::Recurrent { cell: Cell::Lstm, one_step: false },
         Kind::Recurrent { cell: Cell::Gru, one_step: false },
@@ -37,6 +38,7 @@ impl Kind {
         Kind::Embedding,
         Kind::LayerNorm,
         Kind::BatchNorm,
+        Kind::Convolution,
     ];
 
     /// `nn.LSTM`, `nn.Linear`.
@@ -47,6 +49,7 @@ impl Kind {
             Kind::Embedding => "nn.Embedding",
             Kind::LayerNorm => "nn.LayerNorm",
             Kind::BatchNorm => "nn.BatchNorm1d",
+            Kind::Convolution => "nn.Conv1d",
         }
     }
 
@@ -64,6 +67,9 @@ impl Kind {
             }),
             Kind::BatchNorm => Norm::batch(shapes).map(|Norm { features, weight, .. }| {
                 format!("{name}({features}{})", if weight { "" } else { ", affine=False" })
+            }),
+            Kind::Convolution => Convolution::of(shapes).map(|Convolution { filters, channels, size, bias }| {
+                format!("{name}({channels}, {filters}, {size}{})", if bias { "" } else { ", bias=False" })
             }),
         }
     }
@@ -146,6 +152,30 @@ impl Norm {
         let expected: Tensors = own.chain(more.iter().map(|(name, shape)| (name.to_string(), shape.clone()))).collect();
         check(&expected, shapes)?;
         Ok(self)
+    }
+}
+
+/// An `nn.Conv1d`, as far as its tensors tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Convolution {
+    pub(super) filters: usize,
+    /// Of one group.
+    pub(super) channels: usize,
+    pub(super) size: usize,
+    pub(super) bias: bool,
+}
+
+impl Convolution {
+    pub(super) fn of(shapes: &Shapes<'_>) -> Result<Self, Mismatch> {
+        let [filters, channels, size] = match **shapes.get("weight").ok_or_else(|| missing("weight"))? {
+            [filters, channels, size] => [filters, channels, size],
+            ref other => return Err(shape("weight", "(filters, channels, size)".into(), other)),
+        };
+        let bias = shapes.contains_key("bias");
+        let mut expected = vec![("weight".to_string(), vec![filters, channels, size])];
+        expected.extend(bias.then(|| ("bias".to_string(), vec![filters])));
+        check(&expected, shapes)?;
+        Ok(Convolution { filters, channels, size, bias })
     }
 }
 

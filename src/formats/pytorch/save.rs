@@ -14,6 +14,7 @@ use crate::formats::safetensors::{self, Entry, Values};
 use crate::formats::save_error::SaveError;
 use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization, Normalization, Statistics};
 use crate::layers::Layer;
+use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::embedding::Embedding;
 
 /// Writes modules into a safetensors file whose tensors `load_state_dict` takes (strict), each under its prefix: layers
@@ -62,8 +63,8 @@ pub fn save<T: Float>(path: impl AsRef<Path>, modules: &[(&str, &dyn Module<T>)]
         .map_err(|error| SaveError::Io { file: path.display().to_string(), reason: error.to_string() })
 }
 
-/// What [`save`] writes: every [`Layer`] of PyTorch's kinds, [`Embedding`], [`LayerNormalization`],
-/// [`BatchNormalization`], and [`OneStep`]. Sealed.
+/// What [`save`] writes: every [`Layer`] of PyTorch's kinds, [`Conv1D`], [`Embedding`],
+/// [`LayerNormalization`], [`BatchNormalization`], and [`OneStep`]. Sealed.
 pub trait Module<T: Float>: sealed::Sealed<T> {
     /// Its tensors under PyTorch's names, and how it is made in Python.
     #[doc(hidden)]
@@ -157,6 +158,14 @@ impl<T: Float> Module<T> for BatchNormalization<T> {
             let affine = if weight { "" } else { ", affine=False" };
             Ok(format!("nn.BatchNorm1d({features}, eps={epsilon}{affine})"))
         })
+    }
+}
+
+impl<T: Float> sealed::Sealed<T> for Conv1D<T> {}
+
+impl<T: Float> Module<T> for Conv1D<T> {
+    fn written(&self, prefix: &str) -> Result<Written<T>, SaveError> {
+        written::conv1d(prefix, self)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, Axis};
 
-use super::modules::{Kind, Matrix};
+use super::modules::{Convolution, Kind, Matrix};
 use super::recurrent_module::{Cell, Recurrent};
 use super::save::{Written, checked};
 use crate::activation::Activation;
@@ -10,6 +10,9 @@ use crate::float::Float;
 use crate::formats::gate_order::reorder;
 use crate::formats::save_error::SaveError;
 use crate::layers::Layer;
+use crate::layers::convolution::Convolve;
+use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::window::{Padding, Window};
 use crate::structure::{StructureVisitor, Told};
 
 /// A tensor by its name in the module.
@@ -32,6 +35,42 @@ pub(super) fn linear<T: Float>(prefix: &str, layer: &dyn Layer<T>) -> Result<Wri
     checked(Kind::Linear, prefix, tensors.collect(), |shapes| {
         let Matrix { rows, columns, bias } = Matrix::linear(shapes)?;
         Ok(format!("nn.Linear({columns}, {rows}{})", if bias { "" } else { ", bias=False" }))
+    })
+}
+
+/// A convolution without activation.
+pub(super) fn conv1d<T: Float>(prefix: &str, layer: &Conv1D<T>) -> Result<Written<T>, SaveError> {
+    let common = layer.common();
+    let refuse = |option: &str, value: String, hint| {
+        Err(SaveError::Option { prefix: prefix.into(), class: "Conv1D", option: option.into(), value, hint })
+    };
+    if common.activation != Activation::Linear {
+        let hint = "PyTorch's stand apart: make the layer without, and call the activation behind it";
+        return refuse("activation", common.activation.to_string(), hint);
+    }
+    let (Window { stride, dilation, padding, .. }, groups) = (common.window, layer.groups());
+    let padding = match padding {
+        Padding::Valid => "",
+        Padding::Same if stride == 1 => ", padding='same'",
+        Padding::Same => return refuse("padding", "same".into(), "PyTorch has it with a stride of 1 alone"),
+        Padding::Causal => {
+            let hint = "write it with Padding::Valid, and pad before it there: nn.functional.pad(x, (zeros, 0))";
+            return refuse("padding", "causal".into(), hint);
+        }
+    };
+    let tensors = layer.weights().into_iter().map(|(name, array)| match &name[..] {
+        "kernel" => ("weight".to_string(), turned(array.to_owned())),
+        _ => (name, array.to_owned()),
+    });
+    checked(Kind::Convolution, prefix, tensors.collect(), |shapes| {
+        let Convolution { filters, channels, size, bias } = Convolution::of(shapes)?;
+        let mut python = format!("nn.Conv1d({}, {filters}, {size}", channels * groups);
+        for (option, value) in [("stride", stride), ("dilation", dilation), ("groups", groups)] {
+            if value != 1 {
+                python += &format!(", {option}={value}");
+            }
+        }
+        Ok(python + padding + if bias { ")" } else { ", bias=False)" })
     })
 }
 

@@ -123,7 +123,7 @@ impl GlobalPooling {
                 Pool::Max => T::neg_infinity(),
                 Pool::Average => T::zero(),
             });
-            let mut count = 0;
+            let mut count = 0_usize;
             for step in row * timesteps..(row + 1) * timesteps {
                 if live.is_some_and(|live| !live(step)) {
                     continue;
@@ -136,7 +136,7 @@ impl GlobalPooling {
                 }
             }
             if self.pool == Pool::Average {
-                let count = T::from_f64(f64::from(count));
+                let count = T::from_f64(count as f64);
                 out.iter_mut().for_each(|sum| *sum /= count);
             }
         }

@@ -27,10 +27,13 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A convolution over time: Keras's `Conv1D`, a layer of a [`Model`](crate::Model).
 ///
-/// It reads (batch, timesteps, input_size) and gives (batch, steps, filters); [`Padding`](crate::Padding) says how many steps. Masks
-/// end here, as in Keras. Weights: `kernel` (kernel_size, input_size / groups, filters), `bias` (filters).
+/// It reads (batch, timesteps, input_size) and gives (batch, steps, filters); [`Padding`](crate::Padding) says how many
+/// steps. Masks end here, as in Keras. Weights: `kernel` (kernel_size, input_size / groups, filters), `bias` (filters).
 ///
-/// With [`Padding::Causal`](crate::Padding::Causal) and strides of one it runs step by step: see [`Model::stream`](crate::Model::stream).
+/// With [`Padding::Causal`](crate::Padding::Causal) and strides of one it runs step by step: see
+/// [`Model::stream`](crate::Model::stream). What it keeps is its last (kernel_size - 1) * dilation_rate inputs, the part
+/// `inputs` of its state, the oldest first; with a dilation they are a ring, and the part `position` says where the
+/// oldest is.
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -138,6 +141,12 @@ impl<T: Float> Conv1D<T> {
             let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
             packed.pack_columns(kernel, filters, group * width, bias.map(|bias| &bias[group * width..][..width]));
         }
+    }
+
+    /// Parts of the channels, and of the filters, that have nothing to do with one another.
+    #[cfg(feature = "pytorch")]
+    pub(crate) fn groups(&self) -> usize {
+        self.packed.len()
     }
 
     /// The filters of a group.

@@ -202,6 +202,18 @@ def doubles(folder):
     return {"name": "doubles", "input": exact(inputs), "outputs": [exact(y) for y in model(inputs)]}
 
 
+def seeded():
+    """The weights of new layers after set_random_seed, made one after another."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(5)
+    layers = [L.Conv1D(6, 3, groups=2), L.DepthwiseConv1D(2, depth_multiplier=3), L.SeparableConv1D(5, 2, depth_multiplier=2)]
+    weights = []
+    for layer in layers:
+        layer.build((None, 7, 4))
+        weights.append([array(w) for w in layer.get_weights()])
+    return {"name": "seeded", "weights": weights}
+
+
 # Those that tell tf_keras from Keras 3, if any do.
 OF_KERAS_2 = ["conv1d_causal", "depthwise", "separable", "pooling", "masked_pooling", "moved_steps", "channels_first", "so_far"]
 
@@ -220,6 +232,7 @@ def main():
     folder.mkdir(exist_ok=True)
     if not KERAS_2:
         dump(HERE / "convolutions_doubles.json", [doubles(folder)])
+        dump(HERE / "convolutions_seeds.json", [seeded()])
     dump(HERE / f"{folder.name}.json", [write(name, folder) for name in (OF_KERAS_2 if KERAS_2 else CASES)])
 
 

@@ -159,6 +159,21 @@ class Writer:
             self.add(name, module, x=x, y=y, h_n=h_n)
             self.tensors |= {f"{name}.module.{key}": value for key, value in narrow.items()}
 
+    def convolutions(self):
+        """nn.Conv1d over (batch, timesteps, channels); a causal one is one with zeros before."""
+        generator = torch.Generator().manual_seed(300)
+        x = torch.randn(2, 9, 3, generator=generator)
+        for name, module, given, before in [
+            ("conv", nn.Conv1d(3, 4, 3, stride=2), x, 0),
+            ("conv_same", nn.Conv1d(3, 2, 4, padding="same", dilation=2, bias=False), x, 0),
+            ("conv_groups", nn.Conv1d(3, 6, 2, groups=3).double(), x.double(), 0),
+            ("conv_causal", nn.Conv1d(3, 5, 3, dilation=2), x, 4),
+        ]:
+            parameters(module, generator)
+            with torch.no_grad():
+                padded = nn.functional.pad(given.transpose(1, 2), (before, 0))
+                self.add(name, module, x=given, y=module(padded).transpose(1, 2))
+
     def write(self, folder):
         save_file(self.tensors, folder / "cases.safetensors")
         versions = {"torch": torch.__version__, "safetensors": safetensors.__version__, "numpy": np.__version__}
@@ -197,6 +212,7 @@ def main():
     for seed, case in enumerate(pairwise(CELLS)):
         writer.cell(100 + seed, case)
     writer.others()
+    writer.convolutions()
     writer.write(HERE)
     stream(HERE)
 

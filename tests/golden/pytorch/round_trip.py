@@ -65,6 +65,8 @@ def main():
         "linear": nn.Linear(3, 4), "linear_plain": nn.Linear(3, 5, bias=False), "linear_double": nn.Linear(3, 2).double(),
         "embedding": nn.Embedding(7, 3), "layer_norm": nn.LayerNorm(3), "layer_norm_plain": nn.LayerNorm(3, 1e-3, bias=False),
         "batch_norm": nn.BatchNorm1d(3), "batch_norm_plain": nn.BatchNorm1d(3, 1e-3, affine=False),
+        "conv": nn.Conv1d(3, 4, 3, stride=2), "conv_groups": nn.Conv1d(3, 6, 2, groups=3).double(),
+        "conv_same": nn.Conv1d(3, 2, 4, padding="same", dilation=2, bias=False),
     }
     result = {"torch": torch.__version__, "safetensors": safetensors.__version__, "sha256": {}, "differences": {}}
     taken = set()
@@ -81,7 +83,7 @@ def main():
                 if not written(name):
                     continue
                 module.load_state_dict(written(name), strict=True)
-                call, turn = golden(name), (lambda x: x.transpose(1, 2)) if "batch" in name else (lambda x: x)
+                call, turn = golden(name), (lambda x: x.transpose(1, 2)) if "batch" in name or "conv" in name else (lambda x: x)
                 differences[name] = difference(turn(module.eval()(turn(call["x"]))), call["y"])
         assert {key.split(".")[0] for key in tensors} == set(differences), "each module of the file was taken"
         assert max(differences.values()) <= tolerance, differences
