@@ -42,7 +42,7 @@ pub(super) fn linear<T: Float>(prefix: &str, layer: &dyn Layer<T>) -> Result<Wri
 pub(super) fn conv1d<T: Float>(prefix: &str, layer: &Conv1D<T>) -> Result<Written<T>, SaveError> {
     let common = layer.common();
     let refuse = |option: &str, value: String, hint| {
-        Err(SaveError::Option { prefix: prefix.into(), class: "Conv1D", option: option.into(), value, hint })
+        Err(SaveError::Option { prefix: prefix.into(), class: "Conv1D".into(), option: option.into(), value, hint })
     };
     if common.activation != Activation::Linear {
         let hint = "PyTorch's stand apart: make the layer without, and call the activation behind it";
