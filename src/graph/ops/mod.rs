@@ -2,17 +2,27 @@
 //! weights, masks and steps.
 
 pub(crate) mod activation;
+pub(crate) mod binary;
+pub(crate) mod cast;
 pub(crate) mod concatenate;
+pub(crate) mod constant;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;
+pub(crate) mod gather;
+pub(crate) mod get_item;
 pub(crate) mod identity;
 pub(crate) mod masking;
 pub(crate) mod merge;
 pub(crate) mod nested;
 pub(crate) mod normalization;
+mod places;
 pub(crate) mod prelu;
 pub(crate) mod recurrent;
+pub(crate) mod reduce;
 pub(crate) mod shapes;
 pub(crate) mod softmax;
 pub(crate) mod time_distributed;
+pub(crate) mod unary;
+pub(crate) mod unmasked;
+pub(crate) mod whole_shape;

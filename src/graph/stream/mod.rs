@@ -9,8 +9,7 @@ use std::fmt;
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use self::buffers::MOST_AXES;
-pub(crate) use self::buffers::{Buffer, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
+pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 use self::plan::{Kind, Plan};
 pub(crate) use self::trace::Trace;
 use self::trace::{Program, Started};

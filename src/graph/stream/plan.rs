@@ -3,7 +3,7 @@
 use super::super::chain::{WHOLE, cannot};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::operation::{Role, misfit};
+use crate::graph::operation::{OverTime, Role, misfit};
 use crate::graph::{CallSpec, Model};
 
 /// What a tensor is while steps are taken.
@@ -177,7 +177,11 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
             Some(inner) => within(inner, &read, slots)?,
-            None => outputs_of(name, &op.role(), op.steps_alone(), &read, slots)?,
+            None => {
+                let ranks: Vec<usize> = call.inputs.iter().map(|&input| model.tensors[input].shape.len()).collect();
+                let made = Made { over_time: op.over_time(&ranks), outputs: call.outputs.len() };
+                outputs_of(name, &op.role(), made, &read, slots)?
+            }
         };
         for (at, &output) in call.outputs.iter().enumerate() {
             // What stands behind the first output of a layer over time is its state.
@@ -196,15 +200,22 @@ fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>)
     Ok(inner.outputs.iter().map(|&output| kinds[output]).collect())
 }
 
+/// What an operation gives.
+struct Made {
+    over_time: OverTime,
+    outputs: usize,
+}
+
 /// The outputs of any other operation.
 fn outputs_of<T: Float>(
     name: &str,
     role: &Role<'_, T>,
-    steps_alone: bool,
+    made: Made,
     read: &[Kind],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
     let sequence = read.contains(&Kind::Sequence);
+    let Made { over_time, outputs } = made;
     match role {
         Role::Recurrent { layer, slot } => {
             if let Some(slot) = *slot {
@@ -223,10 +234,11 @@ fn outputs_of<T: Float>(
             })?;
             Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
         }
-        _ if sequence && !steps_alone => Err(cannot(name, WHOLE)),
+        _ if sequence && over_time == OverTime::Whole => Err(cannot(name, WHOLE)),
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
-        _ if sequence => Ok(vec![Kind::Sequence]),
-        _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant]),
-        _ => Ok(vec![Kind::Steady]),
+        _ if sequence && over_time == OverTime::Last => Ok(vec![Kind::Steady; outputs]),
+        _ if sequence => Ok(vec![Kind::Sequence; outputs]),
+        _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant; outputs]),
+        _ => Ok(vec![Kind::Steady; outputs]),
     }
 }

@@ -5,6 +5,7 @@
 //! table is refused by name.
 
 pub(super) mod activations;
+mod arguments;
 mod bidirectional;
 mod cells;
 mod dense;
@@ -32,8 +33,11 @@ use crate::formats::error::{Found, within};
 use crate::graph::operation::{Op, Operation};
 use crate::state::StateLayout;
 
+use self::arguments::Arguments;
+pub(super) use self::arguments::{Argument, Says, same};
 pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
+pub(super) use self::operations::tensorflow::arguments as legacy_arguments;
 
 /// A class of Keras's.
 pub(super) struct Class<T: Float> {
@@ -67,7 +71,7 @@ pub(super) enum Reads<T: Float> {
     Recurrent(CellKind),
     /// A cell, which is no layer by itself.
     Cell(CellKind),
-    /// An operation that isn't a layer: those that masks are made with.
+    /// An operation that isn't a layer.
     Operation(fn(&Reading<'_, '_>) -> Found<Op<T>>),
 }
 
@@ -99,6 +103,10 @@ impl<T: Float> Class<T> {
         Self::MERGING,
         Self::TRAINING_ONLY,
         Self::OPERATIONS,
+        Self::ELEMENTWISE,
+        Self::REDUCTIONS,
+        Self::MOVING,
+        Self::TENSORFLOW,
     ];
 
     /// The class of a layer, which must be Keras's and known.
@@ -205,8 +213,8 @@ pub(super) struct Reading<'e, 'a> {
     /// Where its weights are.
     place: &'e Place<'e>,
     depth: usize,
-    /// A number among the inputs of the first call.
-    constant: Option<f64>,
+    /// What the call of an operation says.
+    arguments: Arguments<'e>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -226,14 +234,20 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// Builds an operation that isn't a layer.
-    pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, constant: Option<f64>) -> Found<Op<T>> {
+    pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, says: &[Argument<'_>]) -> Found<Op<T>> {
         let Reads::Operation(read) = Class::<T>::of(operation)?.reads else {
             return Err(operation.unsupported(way_out(operation.class(), true)));
         };
         let place = Place::Group(String::new());
         operation.config.fields("an object", |fields| {
             fields.take("name");
-            read(&Reading { reader: self, fields, place: &place, depth: 0, constant })
+            let arguments = Arguments::new(says.to_vec());
+            let reading = Reading { reader: self, fields, place: &place, depth: 0, arguments };
+            let op = read(&reading)?;
+            match reading.arguments.left() {
+                None => Ok(op),
+                Some(left) => Err(reading.unsupported_argument(left, "operations are read without it")),
+            }
         })
     }
 
@@ -257,7 +271,7 @@ impl<'a> Reader<'_, 'a> {
             for key in ["batch_input_shape", "batch_shape"] {
                 fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
             }
-            read(&Reading { reader: self, fields, place, depth, constant: None })
+            read(&Reading { reader: self, fields, place, depth, arguments: Arguments::default() })
         })
     }
 }

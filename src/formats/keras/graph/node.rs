@@ -1,6 +1,8 @@
 //! Calls of layers, as either version of Keras describes them: what goes in, masks, states.
 
-use super::super::classes::{ARGUMENTS_OF_A_MODEL, Class};
+mod operation;
+
+use super::super::classes::{ARGUMENTS_OF_A_MODEL, Argument, Class, is_operation};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::reference::{Reference, is_reference, references, single, three};
@@ -12,8 +14,8 @@ pub(super) struct Node<'a> {
     pub(super) inputs: Vec<Reference<'a>>,
     pub(super) masks: Vec<Option<Reference<'a>>>,
     pub(super) initial_state: Vec<Reference<'a>>,
-    /// A number among the inputs, which `NotEqual` compares with.
-    pub(super) constant: Option<f64>,
+    /// What the call of an operation says, its tensors and all else.
+    pub(super) arguments: Vec<Argument<'a>>,
 }
 
 /// What a call describes its tensors as, for messages.
@@ -23,6 +25,9 @@ impl<'a> Node<'a> {
     /// All calls of a layer.
     pub(super) fn all(layer: &Described<'a>) -> Found<Vec<Self>> {
         let Some(calls) = &layer.calls else { return Ok(vec![]) };
+        if !layer.is_model() && is_operation(layer) {
+            return operation::calls(layer, calls);
+        }
         let arguments = if layer.is_model() { ARGUMENTS_OF_A_MODEL } else { Class::<f32>::of(layer)?.arguments };
         let calls = calls.list("a list of calls")?;
         calls
@@ -135,7 +140,6 @@ impl<'a> Call<'_, 'a> {
             return Err(self.refuse(name, value, SUPPORTED));
         }
         self.given.push(name);
-        let compared = self.layer.class() == "NotEqual";
         match name {
             "mask" | "initial_state" | "training" | "constants" if value.is_null() => {}
             "constants" => return Err(self.refuse(name, value, SUPPORTED)),
@@ -149,7 +153,6 @@ impl<'a> Call<'_, 'a> {
                 ));
             }
             "training" => {}
-            _ if compared && value.is_number() => self.node.constant = Some(value.number()?),
             _ => self.node.inputs.extend(references(value)?),
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The parts of a model: its layers with their weights, its inputs.
 
-use super::super::classes::{Built, is_operation, trained};
+use super::super::classes::{Argument, Built, is_operation, trained};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::super::policy;
@@ -19,7 +19,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
         layer: &Described<'m>,
         group: &Place<'static>,
         place: &ModelPlace<'_>,
-        constant: Option<f64>,
+        says: &[Argument<'m>],
     ) -> Found<usize> {
         if !self.names.insert(layer.name) {
             return Err(Problem::DuplicateLayer { name: layer.path().into() });
@@ -27,7 +27,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
         let (name, class) = (layer.name.into(), layer.class().into());
         let mut part = Part { name, class, op: None, trainable: 0, non_trainable: 0 };
         if is_operation(layer) {
-            part.op = Some(self.reader.operation(layer, constant)?);
+            part.op = Some(self.reader.operation(layer, says)?);
         } else if !layer.is_input() {
             let queue;
             let legacy = match place {
