@@ -1,16 +1,22 @@
 //! Operations that aren't layers, read back.
 
+use ndarray::ArrayD;
+
 use super::{Class, LAYER, Read, axes, operation};
-use crate::config::{ConfigError, Item, Options, activations};
+use crate::config::{ConfigError, Item, Options, Tensors, activations};
 use crate::float::Float;
 use crate::graph::operation::Op;
+use crate::graph::ops::attention::{Attention, Score};
 use crate::graph::ops::binary::{Binary, Two, Where};
 use crate::graph::ops::cast::{Cast, FullLike, OneHot};
 use crate::graph::ops::constant::{Constant, Operand};
+use crate::graph::ops::contract::{Contract, Pattern, Unit};
 use crate::graph::ops::gather::{From, Gather};
 use crate::graph::ops::get_item::{Index, Parts, Slice, Split, View};
+use crate::graph::ops::preprocessing::{Rescaling, Standardization};
 use crate::graph::ops::reduce::{All, Reduce, Whole};
 use crate::graph::ops::unary::{Function, Unary};
+use crate::graph::ops::unit::UnitNormalization;
 use crate::graph::ops::unmasked::Unmasked;
 use crate::graph::ops::whole_shape::{BroadcastTo, ReshapeAll, Stack};
 use crate::graph::read::Made;
@@ -64,6 +70,36 @@ impl<T: Float> Class<T> {
             let of = of.map(|_| options.word("of", &Cast::NAMES)).transpose()?;
             Ok(Op::new(FullLike { number: options.number("number")?, of }))
         }),
+        Class::operation("Contract", |options, _| {
+            let unit =
+                options.need("unit", "a number or null")?.given().map(|unit| unit.number()).transpose()?.map(Unit);
+            let (left, right) = (operand(options, "left")?, operand(options, "right")?);
+            Ok(Op::new(Contract { pattern: pattern(options)?, unit, left, right }))
+        }),
+        Class::operation("UnitNormalization", |options, _| {
+            let least = Unit(options.number("least")?);
+            Ok(Op::new(UnitNormalization { axes: integers(options, "axis")?, least }))
+        }),
+        Class::operation("Attention", |options, tensors| {
+            let score = options.word("score", &Score::NAMES)?;
+            let shape = options.need("scale", INTEGERS)?.given().map(|_| super::sizes(options, "scale")).transpose()?;
+            let fits = shape.as_ref().is_none_or(|shape| shape.len() == usize::from(score == Score::Additive));
+            if !fits {
+                return Err(options.need("scale", INTEGERS)?.wrong("one number, or one for each feature"));
+            }
+            let scale = shape.map(|shape| super::array(options, tensors, "scale", &shape)).transpose()?;
+            let concat = (score == Score::Concat).then(|| super::array(options, tensors, "concat_score_weight", &[]));
+            let (causal, returns_scores) = (options.flag("causal")?, options.flag("returns_scores")?);
+            Ok(Op::new(Attention { score, scale, concat: concat.transpose()?, causal, returns_scores }))
+        }),
+        Class::operation("Rescaling", |options, _| {
+            let both = |name: &str| {
+                let constant = operand(options, name)?;
+                constant.map_or_else(|| Err(options.need(name, CONSTANT)?.wrong("a constant")), Ok)
+            };
+            Ok(Op::new(Rescaling { scale: both("scale")?, offset: both("offset")? }))
+        }),
+        Class::operation("Normalization", standardization),
         Class::operation("Unmasked", |options, tensors| {
             let item = options.need("layer", LAYER)?;
             let Made { op, states } = operation(&item.config(LAYER)?, tensors)?;
@@ -145,6 +181,35 @@ fn parts(options: &Options<'_>) -> Read<Parts> {
         "sizes" => Parts::Sizes(super::sizes(options, "sizes")?),
         "all" => Parts::All,
         _ => return Err(item.wrong("equal, each, at, sizes or all")),
+    })
+}
+
+fn standardization<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Op<T>> {
+    let (axes, shape) = (integers(options, "axis")?, super::sizes(options, "shape")?);
+    let (invert, adapted) = (options.flag("invert")?, options.flag("adapted")?);
+    let mut array = |name: &str| -> Read<ArrayD<T>> {
+        let given = options.need(name, "numbers or null")?.given();
+        let Some(numbers) = given.filter(|_| !adapted) else { return super::array(options, tensors, name, &shape) };
+        let all = numbers.list("numbers")?.iter().map(Item::number).collect::<Read<Vec<_>>>()?;
+        let array = ArrayD::from_shape_vec(&shape[..], all.into_iter().map(T::from_f64).collect());
+        array.map_err(|_| numbers.wrong("as many numbers as the shape says"))
+    };
+    let (mean, variance) = (array("mean")?, array("variance")?);
+    let count = adapted.then(|| super::array(options, tensors, "count", &[])).transpose()?;
+    Ok(Op::new(Standardization { axes, mean, variance, count, invert }))
+}
+
+fn pattern(options: &Options<'_>) -> Read<Pattern> {
+    let item = options.need("pattern", "a pattern")?;
+    Ok(match item.text("a pattern")? {
+        "matmul" => Pattern::Matmul {
+            transpose_left: options.flag("transpose_left")?,
+            transpose_right: options.flag("transpose_right")?,
+        },
+        "dot" => Pattern::Dot,
+        "batch" => Pattern::Batch { left: options.integer("left_axis")?, right: options.integer("right_axis")? },
+        "einsum" => Pattern::Einsum(options.text("subscripts", "letters")?.into()),
+        _ => return Err(item.wrong("matmul, dot, batch or einsum")),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::config::{Config, Value as Described};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::shape::{Shape, known};
-use crate::graph::tensor::Value;
+use crate::graph::tensor::{Value, in_row_order};
 
 /// What an operation reads at a place: the next of its inputs, or always the same.
 pub(crate) type Operand<T> = Option<Constant<T>>;
@@ -41,6 +41,11 @@ impl<T: Float> Constant<T> {
         Constant::new(Kind::Bool, shape, numbers)
     }
 
+    /// Its numbers as floats.
+    pub(crate) fn into_floats(self) -> ArrayD<T> {
+        in_row_order(&self.0.floats())
+    }
+
     pub(super) fn shape(&self) -> Shape {
         known(self.0.shape())
     }
@@ -58,6 +63,13 @@ impl<T: Float> Constant<T> {
         };
         let config = Config::new("Constant").with("kind", kind.name()).with("shape", self.0.shape().to_vec());
         config.with("numbers", numbers).into()
+    }
+}
+
+/// Zero.
+impl<T: Float> Default for Constant<T> {
+    fn default() -> Self {
+        Constant(Value::Float(ArrayD::zeros(vec![]).into_shared()))
     }
 }
 

@@ -45,9 +45,17 @@ pub(crate) enum View {
 #[derive(Debug, Clone, Copy)]
 enum Move {
     /// Along an axis, a range of it, whose count is known if the size is.
-    Take { axis: usize, slice: Slice },
-    Pick { axis: usize, at: i64 },
-    Insert { axis: usize },
+    Take {
+        axis: usize,
+        slice: Slice,
+    },
+    Pick {
+        axis: usize,
+        at: i64,
+    },
+    Insert {
+        axis: usize,
+    },
 }
 
 impl View {
@@ -198,7 +206,13 @@ impl View {
             View::Transpose(Some(axes)) => axes.get(place).and_then(|&axis| axis_at(axis, rank)),
             View::SwapAxes(a, b) => {
                 let (a, b) = (axis_at(*a, rank)?, axis_at(*b, rank)?);
-                Some(if place == a { b } else if place == b { a } else { place })
+                Some(if place == a {
+                    b
+                } else if place == b {
+                    a
+                } else {
+                    place
+                })
             }
             _ => self.order(rank)?.get(place).copied(),
         }
@@ -327,7 +341,9 @@ impl Split {
                 Index::Slice(Slice { start: edge(number), stop: edge(number + 1), step: 1 })
             }
             Parts::Sizes(sizes) => {
-                let edge = |number: usize| Some(sizes[..number].iter().fold(0, |sum: usize, &size| sum.saturating_add(size)) as i64);
+                let edge = |number: usize| {
+                    Some(sizes[..number].iter().fold(0, |sum: usize, &size| sum.saturating_add(size)) as i64)
+                };
                 Index::Slice(Slice { start: edge(number), stop: edge(number + 1), step: 1 })
             }
             Parts::At(places) => {
@@ -346,7 +362,9 @@ impl Split {
             (_, None) => true,
             (Parts::Equal(count), Some(size)) => *count > 0 && size % count == 0,
             (Parts::Each(count), Some(size)) => *count == size,
-            (Parts::Sizes(sizes), Some(size)) => sizes.iter().try_fold(0, |sum: usize, &own| sum.checked_add(own)) == Some(size),
+            (Parts::Sizes(sizes), Some(size)) => {
+                sizes.iter().try_fold(0, |sum: usize, &own| sum.checked_add(own)) == Some(size)
+            }
             (Parts::At(_) | Parts::All, Some(_)) => true,
         };
         (0..self.count(size)?).map(|number| self.part(number, size, shape.len()).filter(|_| fits)).collect()

@@ -2,10 +2,12 @@
 //! weights, masks and steps.
 
 pub(crate) mod activation;
+pub(crate) mod attention;
 pub(crate) mod binary;
 pub(crate) mod cast;
 pub(crate) mod concatenate;
 pub(crate) mod constant;
+pub(crate) mod contract;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;
@@ -18,11 +20,13 @@ pub(crate) mod nested;
 pub(crate) mod normalization;
 mod places;
 pub(crate) mod prelu;
+pub(crate) mod preprocessing;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod shapes;
 pub(crate) mod softmax;
 pub(crate) mod time_distributed;
 pub(crate) mod unary;
+pub(crate) mod unit;
 pub(crate) mod unmasked;
 pub(crate) mod whole_shape;

@@ -148,6 +148,19 @@ pub(super) struct Ways {
     pub(super) along: Walk,
 }
 
+impl Ways {
+    /// Through an array of this shape.
+    pub(super) fn of(shape: &[usize], is_reduced: impl Fn(usize) -> bool) -> Self {
+        let (rank, apart) = (shape.len(), distances(shape));
+        let of = |reduced: bool| {
+            let is_reduced = &is_reduced;
+            let axes = (0..rank).filter(move |&axis| is_reduced(axis) == reduced);
+            Walk::new(axes.map(move |axis| (shape[axis], apart[axis])))
+        };
+        Ways { results: of(false), along: of(true) }
+    }
+}
+
 impl Reduce {
     /// Over these axes.
     pub(crate) fn new(how: All, axes: Option<Vec<i64>>, keepdims: bool) -> Self {
@@ -160,12 +173,7 @@ impl Reduce {
     }
 
     pub(super) fn ways(&self, shape: &[usize]) -> Ways {
-        let (rank, apart) = (shape.len(), distances(shape));
-        let of = |reduced: bool| {
-            let axes = (0..rank).filter(move |&axis| self.is_reduced(axis, rank) == reduced);
-            Walk::new(axes.map(move |axis| (shape[axis], apart[axis])))
-        };
-        Ways { results: of(false), along: of(true) }
+        Ways::of(shape, |axis| self.is_reduced(axis, shape.len()))
     }
 
     fn compute<T: Float>(&self, x: Read<'_, T>, output: &mut Buffer<T>) -> Result<()> {

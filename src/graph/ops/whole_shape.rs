@@ -196,7 +196,8 @@ impl<T: Float> Operation<T> for Stack {
         let values: Vec<Value<T>> = inputs.iter().map(|input| in_order(&input.value)).collect();
         let shapes: Vec<Shape> = values.iter().map(|value| known(value.shape())).collect();
         let shape = all_known(&Operation::<T>::infer(self, &shapes).map_err(|_| misfit())?)?;
-        let kinds = values.iter().map(|value| Read::value(value).map(|read| read.kind())).collect::<Result<Vec<_>>>()?;
+        let kinds =
+            values.iter().map(|value| Read::value(value).map(|read| read.kind())).collect::<Result<Vec<_>>>()?;
         let kind = match &kinds[..] {
             kinds if kinds.contains(&Kind::Float) => Kind::Float,
             kinds if kinds.contains(&Kind::Int) => Kind::Int,
@@ -212,7 +213,8 @@ impl<T: Float> Operation<T> for Stack {
         let axis = Axis(axis_at(self.0, d.ndim()).ok_or_else(misfit)?);
         let each = d.axis_iter(axis).zip(&back.record.inputs);
         let of = |(d, input): (ndarray::ArrayView<'_, T, IxDyn>, &Value<T>)| -> Flow<T> {
-            matches!(input, Value::Float(_)).then(|| ArrayD::from_shape_vec(d.shape(), d.iter().copied().collect()).ok())?
+            matches!(input, Value::Float(_))
+                .then(|| ArrayD::from_shape_vec(d.shape(), d.iter().copied().collect()).ok())?
         };
         Ok(each.map(of).collect())
     }

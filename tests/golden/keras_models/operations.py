@@ -269,10 +269,113 @@ def moving_of_tensorflow(r):
     return keras.Model([x, y, i], outputs[:15] + outputs[15:]), [r.floats(3, 4, 6), r.floats(3, 4, 6), r.ids(3, 4)]
 
 
+@case
+def products(r):
+    x, y, z = keras.Input((4, 3)), keras.Input((5, 3)), keras.Input((3, 2))
+    h, w = L.Dense(3)(x), np.array([[0.5, -1.0], [0.25, 2.0], [1.5, 0.75]], "float32")
+    t = np.arange(16, dtype="float32").reshape(4, 4) / 8 - 1
+    if KERAS_2:
+        m = tf.matmul
+        outputs = [m(h, y, transpose_b=True), m(h, z), m(h, w), m(x, h, transpose_a=True), m(t, h), tf.transpose(h, (0, 2, 1)) @ x]
+        outputs += [tf.math.l2_normalize(h, axis=-1), tf.nn.l2_normalize(h, [1, 2]), keras.backend.batch_dot(h, y, axes=2)]
+    else:
+        m = O.matmul
+        outputs = [m(h, O.transpose(y, (0, 2, 1))), m(h, z), m(h, w), h @ w, m(t, h), O.transpose(h, (0, 2, 1)) @ x, m(h, w[:, 0])]
+        outputs += [O.dot(h, w), O.dot(h, w[:, 1]), O.einsum("btf,bsf->bts", h, y), O.einsum("btf,bfg->bgt", h, z), O.einsum("btf,fg->btg", h, w)]
+        outputs += [O.einsum("btf,btf->bt", h, x), O.einsum("bte,bsf->btsef", h, y), O.normalize(h), O.normalize(h, axis=1)]
+        outputs += [m(h[:, None], O.transpose(O.stack([y, y + 1.0], axis=1), (0, 1, 3, 2)))]
+    return keras.Model([x, y, z], outputs), [r.floats(3, 4, 3), r.floats(3, 5, 3), r.floats(3, 3, 2)]
+
+
+@case
+def streamed_products(r):
+    """Step by step: products of the features with a constant, vectors of length one."""
+    x, y = keras.Input((5, 3)), keras.Input((5, 3))
+    w = np.array([[0.5, -1.0], [0.25, 2.0], [1.5, 0.75]], "float32")
+    h = L.LSTM(3, return_sequences=True)(x)
+    if KERAS_2:
+        return keras.Model([x, y], [tf.matmul(h, w), tf.math.l2_normalize(h, axis=-1)]), [r.floats(3, 5, 3), r.floats(3, 5, 3)]
+    outputs = [O.matmul(h, w), O.einsum("btf,btf->bt", h, y)[..., None], O.normalize(h), L.UnitNormalization()(h)]
+    return keras.Model([x, y], outputs), [r.floats(3, 5, 3), r.floats(3, 5, 3)]
+
+
+@case
+def attention(r):
+    x, y, z = keras.Input((4, 3)), keras.Input((5, 3)), keras.Input((5, 2))
+    q, v, k = L.Dense(3)(L.Masking()(x)), L.Dense(3)(L.Masking()(y)), L.Dense(2)(z)
+    plain = L.Dense(3)(x)
+    outputs = [L.Attention()([plain, y]), L.Attention(use_scale=True)([plain, k, y]), L.Attention()([q, v]), L.Attention(use_scale=True, dropout=0.3)([plain, v])]
+    outputs += [L.Attention(score_mode="concat")([plain, y]), L.Attention(score_mode="concat", use_scale=True)([q, k, v])]
+    outputs += [L.Attention()([q, v], use_causal_mask=True), L.Attention()([v, q], use_causal_mask=True)]
+    outputs += [*L.Attention()([q, v], return_attention_scores=True), *L.Attention(use_scale=True)([plain, v], return_attention_scores=True)]
+    outputs += [L.LSTM(2)(L.Attention()([q, v])), L.GRU(2)(L.Attention()([q, k, v]))]
+    shared = L.Attention(use_scale=True)
+    outputs += [shared([plain, y]), shared([q, v])]
+    return keras.Model([x, y, z], outputs), [r.masked(3, 4, 3), r.masked(3, 5, 3), r.floats(3, 5, 2)]
+
+
+@case
+def named_masks(r):
+    """Masks that a call names, for the query and for the value."""
+    x, y, m, n = keras.Input((4, 3)), keras.Input((5, 3)), keras.Input((4,), dtype="bool"), keras.Input((5,), dtype="bool")
+    h = L.Dense(3)(x)
+    outputs = [L.Attention()([h, y], mask=[m, n]), L.AdditiveAttention()([h, L.Dense(3)(y)], mask=[m, n])]
+    a = np.array([[1, 1, 0, 1], [0, 1, 1, 1], [1, 1, 1, 1]], "bool")
+    b = np.array([[1, 0, 1, 1, 0], [1, 1, 1, 1, 1], [0, 0, 0, 1, 1]], "bool")
+    return keras.Model([x, y, m, n], outputs), [r.floats(3, 4, 3), r.floats(3, 5, 3), a, b]
+
+
+@case
+def additive_attention(r):
+    x, y = keras.Input((4, 3)), keras.Input((5, 3))
+    q, v = L.Dense(3)(L.Masking()(x)), L.Dense(3)(L.Masking()(y))
+    plain = L.Bidirectional(L.LSTM(3, return_sequences=True), merge_mode="sum")(x)
+    outputs = [L.AdditiveAttention()([plain, y]), L.AdditiveAttention(use_scale=False)([plain, y]), L.AdditiveAttention()([q, v])]
+    outputs += [L.AdditiveAttention()([q, v], use_causal_mask=True), *L.AdditiveAttention(dropout=0.5)([plain, v, y], return_attention_scores=True)]
+    return keras.Model([x, y], outputs + [L.GRU(2)(outputs[2])]), [r.masked(3, 4, 3), r.masked(3, 5, 3)]
+
+
+@case
+def dot(r):
+    x, y, u, v = keras.Input((4, 3)), keras.Input((5, 3)), keras.Input((3,)), keras.Input((3,))
+    h, d = L.Dense(3)(x), L.Dense(3)(u)
+    sets = [([h, y], 2), ([h, y], -1), ([h, y], (2, 2)), ([h, x], (1, 1)), ([h, x], 1), ([h, d], (2, 1)), ([d, h], (1, 2)), ([d, v], 1), ([d, v], -1)]
+    outputs = [L.Dot(axes=axes, normalize=normalize)(inputs) for inputs, axes in sets for normalize in [False, True]]
+    scores = L.Activation("softmax")(L.Dot(axes=[2, 2])([h, y]))
+    outputs += [L.Dot(axes=[2, 1])([scores, y]), L.LSTM(2)(L.Dot(axes=2)([L.Masking()(x), y]))]
+    return keras.Model([x, y, u, v], outputs), [r.masked(3, 4, 3), r.floats(3, 5, 3), r.floats(3, 3), r.floats(3, 3)]
+
+
+@case
+def preprocessing(r):
+    """Rescaled and normalized inputs, which stream; adapted statistics are random here."""
+    x = keras.Input((5, 3))
+    outputs = [L.Rescaling(0.5)(x), L.Rescaling(1 / 127.5, offset=-1)(x), L.Rescaling([0.5, 2.0, -1.0], [1.0, 0.0, 0.25])(x)]
+    outputs += [L.Normalization(mean=0.25, variance=2.0)(x), L.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 0.5, 0.0])(x)]
+    outputs += [L.Normalization()(x), L.Normalization(axis=None)(x), L.Normalization(axis=None, mean=1.5, variance=0.25)(x)]
+    if not KERAS_2:
+        outputs += [L.Normalization(invert=True)(x), L.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 4.0, 9.0], invert=True)(x)]
+    return keras.Model(x, outputs + [L.LSTM(2)(outputs[5])]), [r.floats(3, 5, 3)]
+
+
+@case
+def preprocessing_of_other_axes(r):
+    x, i = keras.Input((5, 3)), keras.Input((4,), dtype="int32")
+    h = L.Masking()(x)
+    outputs = [L.Normalization(axis=1)(x), L.Normalization(axis=(1, 2))(x), L.Normalization(axis=(-2, 2))(x), L.UnitNormalization(axis=1)(x)]
+    outputs += [L.UnitNormalization(axis=(1, 2))(x), L.Rescaling(0.1, 1.0)(i), L.Normalization(axis=None, mean=3.0, variance=2.0)(i)]
+    if not KERAS_2:
+        outputs += [L.LSTM(2)(L.Rescaling(2.0)(h)), L.LSTM(2)(L.Normalization(mean=0.1, variance=2.0)(h)), L.GRU(2)(L.UnitNormalization()(h))]
+    return keras.Model([x, i], outputs), [r.masked(3, 5, 3), r.ids(3, 4)]
+
+
 def write(name, folder):
     keras.backend.clear_session()
     model, inputs = CASES[name](Numbers(name))
     randomize(model, len(name))
+    for layer in model.layers:
+        if isinstance(layer, L.Normalization):
+            layer.finalize_state()
     outputs = call(model, inputs)
     written = [{"inputs": [array(x) for x in inputs], "outputs": [array(y) for y in outputs]}]
     reset(model)

@@ -446,7 +446,7 @@ def array(values):
 
 
 def own(layer, path):
-    for name in ("kernel", "recurrent_kernel", "bias", "embeddings", "alpha", "gamma", "beta"):
+    for name in ("kernel", "recurrent_kernel", "bias", "embeddings", "alpha", "gamma", "beta", "scale", "concat_score_weight"):
         variable = getattr(layer, name, None)
         if variable is not None and not isinstance(variable, (float, int)) and hasattr(variable, "shape"):
             yield path + name, variable

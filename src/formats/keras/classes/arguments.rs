@@ -124,7 +124,7 @@ impl<'e> Reading<'e, '_> {
 }
 
 /// A constant: a number, a flag, nested lists of them, or such a list with its type.
-fn constant<T: Float>(json: &Json<'_>) -> Found<Constant<T>> {
+pub(super) fn constant<T: Float>(json: &Json<'_>) -> Found<Constant<T>> {
     if !json.is_object() {
         let mut numbers = Numbers::default();
         let shape = numbers.read(json)?;

@@ -6,6 +6,7 @@
 
 pub(super) mod activations;
 mod arguments;
+mod attention;
 mod bidirectional;
 mod cells;
 mod dense;
@@ -15,6 +16,7 @@ mod merging;
 mod normalization;
 mod operations;
 mod options;
+mod preprocessing;
 mod recurrent;
 mod shapes;
 mod time_distributed;
@@ -35,6 +37,7 @@ use crate::state::StateLayout;
 
 use self::arguments::Arguments;
 pub(super) use self::arguments::{Argument, Says, same};
+pub(super) use self::attention::ARGUMENTS_OF_ATTENTION;
 pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
 pub(super) use self::operations::tensorflow::arguments as legacy_arguments;
@@ -101,11 +104,14 @@ impl<T: Float> Class<T> {
         Self::NORMALIZATION,
         Self::SHAPES,
         Self::MERGING,
+        Self::ATTENTION,
+        Self::PREPROCESSING,
         Self::TRAINING_ONLY,
         Self::OPERATIONS,
         Self::ELEMENTWISE,
         Self::REDUCTIONS,
         Self::MOVING,
+        Self::PRODUCTS,
         Self::TENSORFLOW,
     ];
 
@@ -163,7 +169,8 @@ pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> 
         // Statistics of the data are kept, but never trained.
         Holds::Weights(names) => {
             options::merged(fields)?;
-            Ok(names(fields)?.iter().map(|name| own && !name.starts_with("moving_")).collect())
+            let fixed = |name: &str| name.starts_with("moving_") || matches!(name, "mean" | "variance" | "count");
+            Ok(names(fields)?.iter().map(|name| own && !fixed(name)).collect())
         }
         Holds::Layer(key) => inner(fields.need(key, "a layer")?),
         Holds::Layers(key) => {
@@ -220,7 +227,18 @@ pub(super) struct Reading<'e, 'a> {
 impl<'a> Reader<'_, 'a> {
     /// Builds a layer; models are built elsewhere.
     pub(super) fn layer<T: Float>(&self, layer: &Described<'_>, place: &Place<'_>, depth: usize) -> Found<Built<T>> {
-        self.open::<T, _>(layer, place, depth, |reading| {
+        self.called_layer(layer, place, depth, &[])
+    }
+
+    /// Builds a layer whose calls say something besides tensors.
+    pub(super) fn called_layer<T: Float>(
+        &self,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        depth: usize,
+        says: &[Argument<'_>],
+    ) -> Found<Built<T>> {
+        self.open_called::<T, _>(layer, place, depth, says, |reading| {
             let mut built = match Class::<T>::of(layer)?.reads {
                 Reads::Layer(read) => read(reading)?,
                 Reads::Recurrent(kind) => recurrent::read(reading, kind)?,
@@ -259,6 +277,18 @@ impl<'a> Reader<'_, 'a> {
         depth: usize,
         read: impl FnOnce(&Reading<'_, 'a>) -> Found<V>,
     ) -> Found<V> {
+        self.open_called::<T, V>(layer, place, depth, &[], read)
+    }
+
+    /// The same of a layer whose calls say something besides tensors.
+    fn open_called<T: Float, V>(
+        &self,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        depth: usize,
+        says: &[Argument<'_>],
+        read: impl FnOnce(&Reading<'_, 'a>) -> Found<V>,
+    ) -> Found<V> {
         within("depth", depth, self.options.limits.depth)?;
         layer.identity.keras(layer.path())?;
         layer.config.fields("an object", |fields| {
@@ -271,7 +301,7 @@ impl<'a> Reader<'_, 'a> {
             for key in ["batch_input_shape", "batch_shape"] {
                 fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
             }
-            read(&Reading { reader: self, fields, place, depth, arguments: Arguments::default() })
+            read(&Reading { reader: self, fields, place, depth, arguments: Arguments::new(says.to_vec()) })
         })
     }
 }

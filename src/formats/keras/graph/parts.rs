@@ -38,7 +38,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
                     Some(&queue)
                 }
             };
-            self.build(&mut part, layer, legacy.map(Place::Queue).as_ref().unwrap_or(group))?;
+            self.build(&mut part, layer, legacy.map(Place::Queue).as_ref().unwrap_or(group), says)?;
             if let (ModelPlace::Legacy, Some(queue)) = (place, legacy) {
                 queue.finish()?;
             }
@@ -47,7 +47,13 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
     }
 
     /// Builds a layer or a model within.
-    fn build(&mut self, part: &mut Part<T>, layer: &Described<'_>, place: &Place<'_>) -> Found<()> {
+    fn build(
+        &mut self,
+        part: &mut Part<T>,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        says: &[Argument<'m>],
+    ) -> Found<()> {
         if layer.is_model() {
             let place = match place {
                 Place::Queue(queue) => ModelPlace::Queue(queue),
@@ -62,7 +68,8 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             part.op = Some(op);
             return Ok(());
         }
-        let Built { mut op, trainable, non_trainable, stateful } = self.reader.layer::<T>(layer, place, self.depth)?;
+        let Built { mut op, trainable, non_trainable, stateful } =
+            self.reader.called_layer::<T>(layer, place, self.depth, says)?;
         self.assembly.keep_states(&mut op, stateful.into_iter().collect());
         (part.op, part.trainable, part.non_trainable) = (Some(op), trainable, non_trainable);
         Ok(())

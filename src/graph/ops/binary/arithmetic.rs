@@ -63,10 +63,8 @@ impl Two {
     }
 
     pub(super) fn gives_flags(self) -> bool {
-        let compares = matches!(
-            self,
-            Two::Equal | Two::NotEqual | Two::Greater | Two::GreaterEqual | Two::Less | Two::LessEqual
-        );
+        let compares =
+            matches!(self, Two::Equal | Two::NotEqual | Two::Greater | Two::GreaterEqual | Two::Less | Two::LessEqual);
         compares || self.is_logical()
     }
 

@@ -12,6 +12,7 @@ use crate::graph::operation::Op;
 use crate::graph::ops::binary::{Binary, Two, Where};
 use crate::graph::ops::cast::{Cast, FullLike, OneHot};
 use crate::graph::ops::flags::{Flags, NotEqual};
+use crate::graph::ops::identity::Identity;
 use crate::graph::ops::softmax::{Softmax, SoftmaxMask};
 use crate::graph::ops::unary::{Function, Unary};
 
@@ -60,7 +61,9 @@ impl<T: Float> Class<T> {
             activation(Activation::LeakyRelu { negative_slope: reading.number_said("negative_slope")?.unwrap_or(0.2) })
         }),
         Self::operation("Gelu", X, |reading| {
-            activation(Activation::Gelu { approximate: reading.says("approximate").map_or(Ok(true), |json| json.flag())? })
+            activation(Activation::Gelu {
+                approximate: reading.says("approximate").map_or(Ok(true), |json| json.flag())?,
+            })
         }),
         Self::operation("Softmax", X, softmax),
         Self::operation("LogSoftmax", X, log_softmax),
@@ -85,6 +88,7 @@ impl<T: Float> Class<T> {
         Self::operation("LogicalXor", TWO, |reading| two(reading, Two::Xor, TWO)),
         Self::operation("Where", WHERE, |reading| choose(reading, WHERE)),
         Self::operation("Cast", X, |reading| cast(reading)),
+        Self::operation("ConvertToTensor", X, |reading| convert(reading)),
         Self::operation("OneHot", X, |reading| one_hot(reading)),
         Self::operation("ZerosLike", X, |reading| like(reading, 0.0)),
         Self::operation("OnesLike", X, |reading| like(reading, 1.0)),
@@ -164,6 +168,17 @@ pub(super) fn type_of<T: Float>(reading: &Reading<'_, '_>, json: &Json<'_>) -> F
 pub(super) fn cast<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     let json = reading.must_say("dtype", "a type's name")?;
     Ok(Op::new(type_of::<T>(reading, &json)?))
+}
+
+/// The same tensor, with its mask, unless another type is asked for.
+fn convert<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
+    for name in ["sparse", "ragged"] {
+        reading.only(name, &json!(false), "only dense arrays are supported")?;
+    }
+    match reading.says("dtype") {
+        Some(json) => Ok(Op::new(type_of::<T>(reading, &json)?)),
+        None => Ok(Op::new(Identity { keeps_mask: true })),
+    }
 }
 
 fn one_hot<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {

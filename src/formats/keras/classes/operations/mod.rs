@@ -3,6 +3,7 @@
 
 mod elementwise;
 mod moving;
+mod products;
 mod reductions;
 pub(super) mod tensorflow;
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::super::super::description::Described;
 use super::super::super::json::Json;
 use super::super::{Class, Reading};
-use super::{elementwise, moving, reductions};
+use super::{elementwise, moving, products, reductions};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
@@ -133,9 +133,9 @@ impl<T: Float> Function<T> {
         Self::new("logical_and", TWO, |reading| elementwise::two(reading, Two::And, TWO)),
         Self::new("logical_or", TWO, |_| Ok(Op::new(LogicalOr))),
         Self::new("logical_xor", TWO, |reading| elementwise::two(reading, Two::Xor, TWO)),
-        Self::new("bias_add", &["value", "bias"], |reading| {
-            elementwise::two(reading, Two::Add, &["value", "bias"])
-        }),
+        Self::new("bias_add", &["value", "bias"], |reading| elementwise::two(reading, Two::Add, &["value", "bias"])),
+        Self::new("matmul", &["a", "b"], |reading| products::tensorflow(reading)),
+        Self::new("l2_normalize", X, |reading| products::l2_normalize(reading)),
         Self::new("where", WHERE, |reading| elementwise::choose(reading, WHERE)),
         Self::new("where_v2", WHERE, |reading| elementwise::choose(reading, WHERE)),
     ];

@@ -48,19 +48,13 @@ impl<'a> Call<'_, 'a> {
             let list = fields.need("args", "a list of arguments")?.list("a list of arguments")?;
             for (at, json) in list.iter().enumerate() {
                 let name = self.order.get(at).ok_or_else(|| self.unknown(&format!("number {at}"), json))?;
-                let said = if has_tensor(json)? {
-                    Said::Tensors(references(json)?)
-                } else {
-                    Said::Constant(json.clone())
-                };
+                let said =
+                    if has_tensor(json)? { Said::Tensors(references(json)?) } else { Said::Constant(json.clone()) };
                 self.say(name, said, json)?;
             }
             for (name, json) in fields.need("kwargs", "arguments by name")?.dictionary("arguments by name")? {
-                let said = if has_tensor(&json)? {
-                    Said::Tensors(references(&json)?)
-                } else {
-                    Said::Constant(json.clone())
-                };
+                let said =
+                    if has_tensor(&json)? { Said::Tensors(references(&json)?) } else { Said::Constant(json.clone()) };
                 self.say(name, said, &json)?;
             }
             Ok(())
