@@ -1,5 +1,6 @@
 //! What can be wrong with a file.
 
+use super::difference::Difference;
 use super::mismatch::Mismatch;
 use crate::error::Error;
 use crate::error::words::names;
@@ -346,6 +347,26 @@ pub enum Problem {
         reason: Box<Mismatch>,
         /// What the tensors could be.
         hint: String,
+    },
+
+    /// A file without examples, where they are to be checked.
+    #[error("it holds no examples to check: {hint}")]
+    NoExamples {
+        /// What to do.
+        hint: &'static str,
+    },
+
+    /// An example whose result is another one here.
+    #[error("{what} differs from {by} in example {example}: {difference}")]
+    Differs {
+        /// The first layer that differs, or the output.
+        what: String,
+        /// Who computed the example.
+        by: String,
+        /// Which one, counted from 0.
+        example: usize,
+        /// By how much.
+        difference: Box<Difference>,
     },
 
     /// Several layers with weights, where one is to be filled.

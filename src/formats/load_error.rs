@@ -18,6 +18,12 @@ impl LoadError {
         LoadError { file: file.into(), problem: Box::new(problem) }
     }
 
+    /// What is wrong, without the file's name.
+    #[cfg_attr(not(all(feature = "file", any(feature = "keras", feature = "pytorch"))), allow(dead_code))]
+    pub(crate) fn into_problem(self) -> Problem {
+        *self.problem
+    }
+
     /// The file, as it was named.
     pub fn file(&self) -> &str {
         &self.file

@@ -2,9 +2,10 @@
 //! `graph::assembly`; writers that take layers apart. Each format is a folder; what they share stands beside them.
 //!
 //! ```text
-//! pytorch, file    keras
+//! file (over pytorch and keras, whose files it verifies)
+//! pytorch, keras
 //! safetensors      hdf5, inflate
-//! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch
+//! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch, difference
 //! ```
 //!
 //! A [`Tensor`](tensors::Tensor) is what each container gives: an element type, a shape, bytes, and the numbers that they
@@ -12,6 +13,7 @@
 //! moves their blocks from one to another. Inside, whatever refuses returns a [`Problem`]; with the file's name it is a
 //! [`LoadError`].
 
+mod difference;
 mod disk;
 mod error;
 #[cfg(feature = "file")]
@@ -29,13 +31,14 @@ mod load_error;
 mod mismatch;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
-#[cfg(any(feature = "file", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod safetensors;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 mod save_error;
 #[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
 
+pub use difference::Difference;
 pub use error::Problem;
 pub use limits::Limits;
 pub use load_error::LoadError;

@@ -1,5 +1,6 @@
 //! What couldn't be written.
 
+use super::error::Problem;
 use super::mismatch::Mismatch;
 
 /// Why a file wasn't written. An old file of the name is as it was.
@@ -64,6 +65,13 @@ pub enum SaveError {
         what: &'static str,
         /// Its name.
         name: String,
+    },
+
+    /// Examples that aren't what the layer or model gives.
+    #[error("its examples can't be saved: {problem}")]
+    Examples {
+        /// What differs.
+        problem: Box<Problem>,
     },
 
     /// More layers within each other than a file can hold.

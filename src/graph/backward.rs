@@ -57,7 +57,7 @@ impl<T: Float> Model<T> {
     pub fn record(&self, inputs: &[Input<'_, T>], tape: &mut Tape<T>) -> Result<Vec<ArrayD<T>>> {
         tape.begin();
         self.can_train()?;
-        self.run(None, inputs, Some(tape))
+        self.run(None, inputs, Some(tape), None)
     }
 
     /// [`record`](Model::record) with the state of stateful layers kept in `state` from call to call. No gradient flows
@@ -76,7 +76,7 @@ impl<T: Float> Model<T> {
     ) -> Result<Vec<ArrayD<T>>> {
         tape.begin();
         self.can_train()?;
-        self.run(Some(state), inputs, Some(tape))
+        self.run(Some(state), inputs, Some(tape), None)
     }
 
     /// The backward pass through a recorded run: from the gradient of each output, in the outputs' order and shapes, to

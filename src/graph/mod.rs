@@ -40,6 +40,8 @@ pub use self::builder::{CallOptions, ModelBuilder, ModelNode};
 pub use self::layer::AnyLayer;
 pub use self::network::Network;
 pub use self::run::ModelState;
+#[cfg(feature = "file")]
+pub use self::run::Watch;
 pub use self::sequential::{Sequential, SequentialBuilder};
 pub use self::stream::ModelStream;
 pub use self::tensor::{Input, InputElement};
@@ -259,7 +261,17 @@ impl<T: Float> Model<T> {
     /// [`Error::ModelInputs`] and [`Error::ModelInput`] for inputs that aren't the model's, [`Error::InLayer`] for
     /// whatever a layer refuses, [`Error::TensorTooLarge`].
     pub fn predict(&self, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
-        self.run(None, inputs, None)
+        self.run(None, inputs, None, None)
+    }
+
+    /// [`predict`](Model::predict), heard: each call's first output, by the layer's name.
+    #[cfg(feature = "file")]
+    pub(crate) fn predict_watched(
+        &self,
+        inputs: &[Input<'_, T>],
+        watch: Option<run::Watch<'_, T>>,
+    ) -> Result<Vec<ArrayD<T>>> {
+        self.run(None, inputs, None, watch)
     }
 
     /// [`predict`](Model::predict) with the state of stateful layers kept in `state` from call to call.
@@ -268,7 +280,7 @@ impl<T: Float> Model<T> {
     /// Those of [`predict`](Model::predict), [`Error::StateBatch`] for another number of rows than the state's,
     /// [`Error::StateLayout`] for another model's state; the state is as before then.
     pub fn predict_stateful(&self, state: &mut ModelState<T>, inputs: &[Input<'_, T>]) -> Result<Vec<ArrayD<T>>> {
-        self.run(Some(state), inputs, None)
+        self.run(Some(state), inputs, None, None)
     }
 
     /// Zeros for the stateful layers of the model, for `batch` rows.

@@ -97,11 +97,17 @@ pub(super) struct Context<'a, T: Float> {
     pub(super) trace: Option<&'a mut Trace<T>>,
     /// What the backward pass is to read; for a run of all calls.
     pub(super) frame: Option<&'a mut Frame<T>>,
+    /// Who hears what each call gives first.
+    pub(super) watch: Option<Watch<'a, T>>,
 }
+
+/// Hears what layers give, by their names.
+#[doc(hidden)]
+pub type Watch<'a, T> = &'a mut dyn FnMut(&str, &ArrayD<T>);
 
 impl<'a, T: Float> Context<'a, T> {
     pub(super) fn new(states: &'a mut [State<T>], scratch: &'a mut Scratch<T>) -> Self {
-        Context { states, scratch, trace: None, frame: None }
+        Context { states, scratch, trace: None, frame: None, watch: None }
     }
 }
 
@@ -111,6 +117,7 @@ impl<T: Float> Model<T> {
         state: Option<&mut ModelState<T>>,
         inputs: &[Input<'_, T>],
         tape: Option<&mut Tape<T>>,
+        watch: Option<Watch<'_, T>>,
     ) -> Result<Vec<ArrayD<T>>> {
         let tensors = self.accept(inputs)?;
         let batch = tensors.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
@@ -134,10 +141,14 @@ impl<T: Float> Model<T> {
         // A call that fails in the middle leaves the caller's states as they were.
         let mut next = states.states.clone();
         let mut tape = tape;
+        // Of this call's own lifetime.
+        let mut watch = watch.map(|watch| move |layer: &str, output: &ArrayD<T>| watch(layer, output));
         let shapes = inputs.iter().map(|input| input.shape().to_vec());
         let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
-        let outputs =
-            with_own_scratch(|scratch| self.execute(tensors, Context { frame, ..Context::new(&mut next, scratch) }))?;
+        let outputs = with_own_scratch(|scratch| {
+            let watch = watch.as_mut().map(|watch| watch as Watch<'_, T>);
+            self.execute(tensors, Context { frame, watch, ..Context::new(&mut next, scratch) })
+        })?;
         if let Some(tape) = tape {
             Recording::recorded(tape, self, &outputs);
         }
@@ -208,7 +219,10 @@ impl<T: Float> Model<T> {
             }
             tensors.push(Tensor { value, mask: input.mask.clone() });
         }
-        self.execute(tensors, Context { states: call.states, scratch: call.scratch, trace: call.trace, frame })
+        self.execute(
+            tensors,
+            Context { states: call.states, scratch: call.scratch, trace: call.trace, frame, watch: None },
+        )
     }
 
     /// Runs all calls on the inputs, and returns the outputs.
@@ -229,7 +243,7 @@ impl<T: Float> Model<T> {
         tensors: &mut [Option<Tensor<T>>],
         context: Context<'_, T>,
     ) -> Result<()> {
-        let Context { states, scratch, mut trace, mut frame } = context;
+        let Context { states, scratch, mut trace, mut frame, mut watch } = context;
         for (place, call) in calls.iter().enumerate() {
             self.attach(call, tensors, trace.as_deref_mut())?;
             let (layer, op) = self.called(call)?;
@@ -265,6 +279,9 @@ impl<T: Float> Model<T> {
                 record: frame.as_deref_mut().map(|frame| &mut frame.records[place]),
             };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(layer))?;
+            if let (Some(watch), Some(first)) = (&mut watch, outputs.first()) {
+                watch(layer, &in_row_order(&first.value.floats()));
+            }
             for (&to, output) in call.outputs.iter().zip(outputs) {
                 tensors[to] = Some(output);
             }

@@ -92,7 +92,7 @@ impl<T: Float> Input<'_, T> {
     }
 
     /// The array as a model's own.
-    pub(super) fn value(&self) -> Value<T> {
+    pub(crate) fn value(&self) -> Value<T> {
         match &self.0 {
             Given::Float(array) => Value::Float(array.to_owned().into_shared()),
             Given::Int(array) => Value::Int(array.to_owned().into_shared()),

@@ -11,6 +11,8 @@ mod check;
 mod classes;
 #[cfg(feature = "keras")]
 mod descriptions;
+#[cfg(feature = "file")]
+mod examples;
 #[cfg(feature = "keras")]
 mod forms;
 #[cfg(feature = "keras")]

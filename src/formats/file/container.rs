@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use super::examples::{self, Examples};
 use super::json;
 use super::saved::{Saved, Sort};
 use crate::config::{Bounds, Config, ConfigError, Described, TensorSource, Tensors};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::formats::limits::Limits;
-use crate::formats::safetensors::{self, Entry, Safetensors};
+use crate::formats::safetensors::{self, Entry, Safetensors, Values};
 use crate::formats::save_error::SaveError;
 use crate::formats::tensors::Element;
 
 /// What `format` says.
-const FORMAT: &str = "recurrent";
+pub(super) const FORMAT: &str = "recurrent";
 
 /// The newest version of the format.
 const VERSION: u64 = 1;
@@ -23,11 +24,13 @@ const VERSION: u64 = 1;
 pub(super) struct Content<T> {
     sort: Sort,
     config: Config,
+    /// What is said of the examples.
+    examples: Option<String>,
     tensors: Vec<Entry<T>>,
 }
 
 impl<T: Float> Content<T> {
-    pub(super) fn of<S: Saved<Elem = T>>(thing: &S) -> Result<Self, SaveError> {
+    pub(super) fn of<S: Saved<Elem = T>>(thing: &S, examples: Option<&Examples<T>>) -> Result<Self, SaveError> {
         let config = thing.describe_whole().map_err(|error| match error {
             ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
             // Nothing else is said of what is there.
@@ -37,17 +40,18 @@ impl<T: Float> Content<T> {
         if config.depth() > limit {
             return Err(SaveError::Depth { limit });
         }
-        let mut tensors = Vec::new();
-        thing.visit_arrays(&mut |name, array| tensors.push(Entry { name, array: array.to_owned() }));
+        let (examples, of_examples) = examples.map(Examples::stored).unzip();
+        let mut tensors: Vec<Entry<T>> = of_examples.unwrap_or_default();
+        thing.visit_arrays(&mut |name, array| tensors.push(Entry { name, values: Values::Floats(array.to_owned()) }));
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             Some(pair) => Err(SaveError::Twice { tensor: pair[0].name.clone() }),
-            None => Ok(Content { sort: S::SORT, config, tensors }),
+            None => Ok(Content { sort: S::SORT, config, examples, tensors }),
         }
     }
 
     pub(super) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        let metadata = [
+        let mut metadata = vec![
             ("format", FORMAT.into()),
             ("version", VERSION.to_string()),
             ("crate", env!("CARGO_PKG_VERSION").into()),
@@ -55,6 +59,7 @@ impl<T: Float> Content<T> {
             ("element", element::<T>().name()),
             ("config", json::write(&self.config)),
         ];
+        metadata.extend(self.examples.clone().map(|examples| (examples::METADATA, examples)));
         safetensors::write(out, &metadata, &mut self.tensors)
     }
 }
@@ -84,7 +89,7 @@ impl<'f> Metadata<'f> {
             _ => return Err(wrong("version", "a version of the format", version)),
         }
         for (key, _) in file.metadata() {
-            if !["format", "version", "crate", "kind", "element", "config"].contains(&&key[..]) {
+            if !["format", "version", "crate", "kind", "element", "config", examples::METADATA].contains(&&key[..]) {
                 let (layer, class) = (String::new(), "__metadata__".into());
                 return Err(Problem::UnknownOption { layer, class, option: key.clone() });
             }
@@ -100,8 +105,8 @@ fn wrong(option: &str, expected: &str, found: &str) -> Problem {
     Problem::Config { layer, option: option.into(), expected: expected.into(), found }
 }
 
-/// What the file holds, if it is an `S`.
-pub(super) fn read<S: Saved>(file: &Safetensors, limits: &Limits) -> Found<S> {
+/// The kind of content, its description, and whether its numbers are f64.
+fn opened(file: &Safetensors) -> Found<(Sort, Config, bool)> {
     let metadata = Metadata::of(file)?;
     let Some(sort) = Sort::of(metadata.sort) else {
         return Err(wrong("kind", &Sort::names(), metadata.sort));
@@ -109,20 +114,37 @@ pub(super) fn read<S: Saved>(file: &Safetensors, limits: &Limits) -> Found<S> {
     let Some(double) = ["float32", "float64"].iter().position(|name| *name == metadata.element) else {
         return Err(wrong("element", "float32 or float64", metadata.element));
     };
-    let config = json::read(metadata.config)?;
-    let same_element = element::<S::Elem>().name() == metadata.element;
+    Ok((sort, json::read(metadata.config)?, double == 1))
+}
+
+/// What the file holds: the sort, the class, and whether its numbers are f64.
+pub(super) fn kind(file: &Safetensors) -> Found<(Sort, String, bool)> {
+    opened(file).map(|(sort, config, double)| (sort, config.class, double))
+}
+
+/// What the file holds, if it is an `S`.
+pub(super) fn read<S: Saved>(file: &Safetensors, limits: &Limits) -> Found<S> {
+    let (sort, config, double) = opened(file)?;
+    let same_element = (size_of::<S::Elem>() == 8) == double;
     if sort != S::SORT || S::CLASS.is_some_and(|class| class != config.class) || !same_element {
-        let holds = format!("{} of {}", sort.holds(&config.class), metadata.element);
-        return Err(Problem::Kind { holds, ask: sort.ask(&config.class, ["f32", "f64"][double]) });
+        let (name, element) = if double { ("float64", "f64") } else { ("float32", "f32") };
+        let holds = format!("{} of {name}", sort.holds(&config.class));
+        return Err(Problem::Kind { holds, ask: sort.ask(&config.class, element) });
     }
-    let bounds = Bounds { units: limits.units, depth: limits.depth, calls: limits.calls, elements: limits.elements };
+    let examples = examples::Described::of(file, limits)?.map(|examples| examples.tensors()).unwrap_or_default();
     let mut source = Source { file, taken: BTreeSet::new() };
-    let described = Described::new(&config, bounds).map_err(problem)?;
+    let described = Described::new(&config, bounds(limits)).map_err(problem)?;
     let thing = S::read_whole(&described, &mut Tensors::new(&mut source)).map_err(problem)?;
-    match file.tensors().into_iter().find(|tensor| !source.taken.contains(&tensor.path)) {
+    let known = |name: &String| source.taken.contains(name) || examples.contains(name);
+    match file.tensors().into_iter().find(|tensor| !known(&tensor.path)) {
         Some(left) => Err(Problem::LeftoverTensor { tensor: left.path }),
         None => Ok(thing),
     }
+}
+
+/// What a description may ask for.
+pub(super) fn bounds(limits: &Limits) -> Bounds {
+    Bounds { units: limits.units, depth: limits.depth, calls: limits.calls, elements: limits.elements }
 }
 
 fn element<T>() -> Element {
@@ -171,7 +193,7 @@ impl<T: Float> TensorSource<T> for Source<'_> {
 }
 
 /// A refusal as a problem of the file.
-fn problem(error: ConfigError) -> Problem {
+pub(super) fn problem(error: ConfigError) -> Problem {
     match error {
         ConfigError::Custom { layer, what, name } => {
             Problem::Config { layer, option: what.into(), expected: "one of this crate's".into(), found: name }

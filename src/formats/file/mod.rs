@@ -26,6 +26,10 @@
 //!   (`layer`, `model`, ..), `element` (`float32`) and `config`: the options as JSON, in the words of Keras's
 //!   `get_config` where Keras has them, the initializers with their seeds among them.
 //!
+//! A file may hold examples: inputs with the outputs that another program computed for them. [`verify`] says how closely
+//! they are met here, or names the first layer that differs. `doc/save_with_examples.py` writes such files in Python, of a
+//! model of Keras or a module of PyTorch.
+//!
 //! A file is written whole or not at all: to another one beside it, which takes its place once all of it is on the disk.
 //!
 //! Nothing in a file is trusted: sizes are compared with the tensors before memory is taken ([`Limits`]), each byte must
@@ -33,13 +37,15 @@
 //! refused.
 
 mod container;
+mod examples;
 mod json;
 mod saved;
 
 use std::path::Path;
 
+pub use self::examples::{Example, Examples, Verification, VerifiedPart, verify, verify_with};
 pub use self::saved::Saved;
-pub use super::{Limits, LoadError, Problem, SaveError};
+pub use super::{Difference, Limits, LoadError, Problem, SaveError};
 
 #[doc(hidden)]
 pub use crate::graph::classes::class_names;
@@ -47,14 +53,30 @@ pub use crate::graph::classes::class_names;
 use super::disk;
 use super::error::Found;
 use super::safetensors::Safetensors;
+use crate::float::Float;
 
 /// Saves it to a file, whole or not at all.
 ///
 /// # Errors
 /// [`SaveError`]: what the operating system says, or the name of something of the user's own. An old file is as it was.
 pub fn save<S: Saved>(path: impl AsRef<Path>, thing: &S) -> Result<(), SaveError> {
-    let path = path.as_ref();
-    let mut content = container::Content::of(thing)?;
+    write(path.as_ref(), container::Content::of(thing, None)?)
+}
+
+/// [`save`] with examples, which [`verify`] checks wherever the file is.
+///
+/// # Errors
+/// [`SaveError::Examples`] if the examples aren't what it gives; those of [`save`].
+pub fn save_with_examples<S: Saved>(
+    path: impl AsRef<Path>,
+    thing: &S,
+    examples: &Examples<S::Elem>,
+) -> Result<(), SaveError> {
+    examples.check(thing).map_err(|problem| SaveError::Examples { problem: Box::new(problem) })?;
+    write(path.as_ref(), container::Content::of(thing, Some(examples))?)
+}
+
+fn write<T: Float>(path: &Path, mut content: container::Content<T>) -> Result<(), SaveError> {
     disk::write(path, |out| content.write(out))
         .map_err(|error| SaveError::Io { file: path.display().to_string(), reason: error.to_string() })
 }
@@ -85,13 +107,28 @@ pub fn load_with<S: Saved>(path: impl AsRef<Path>, limits: &Limits) -> Result<S,
     read().map_err(|problem| LoadError::new(&path.display().to_string(), problem))
 }
 
+/// [`load`], then [`verify`] of what was loaded: the file must hold examples.
+///
+/// # Errors
+/// Those of [`load`] and of [`verify`].
+pub fn load_verified<S: Saved>(path: impl AsRef<Path>) -> Result<(S, Verification), LoadError> {
+    let (path, limits) = (path.as_ref(), Limits::default());
+    let read = || {
+        let file = open(disk::read(path, &limits)?, &limits)?;
+        let thing: S = container::read(&file, &limits)?;
+        let verification = examples::of_loaded(&thing, &file, &limits)?;
+        Ok((thing, verification))
+    };
+    read().map_err(|problem| LoadError::new(&path.display().to_string(), problem))
+}
+
 /// What [`save`] writes, as bytes.
 ///
 /// # Errors
 /// [`SaveError`], but for the operating system's.
 pub fn to_bytes<S: Saved>(thing: &S) -> Result<Vec<u8>, SaveError> {
     let mut bytes = Vec::new();
-    let written = container::Content::of(thing)?.write(&mut bytes);
+    let written = container::Content::of(thing, None)?.write(&mut bytes);
     written.map_err(|error| SaveError::Io { file: MEMORY.into(), reason: error.to_string() })?;
     Ok(bytes)
 }
@@ -120,6 +157,11 @@ pub fn from_bytes_with<S: Saved>(bytes: &[u8], limits: &Limits) -> Result<S, Loa
 const MEMORY: &str = "the bytes";
 
 fn read<S: Saved>(bytes: Vec<u8>, limits: &Limits) -> Found<S> {
+    container::read(&open(bytes, limits)?, limits)
+}
+
+/// The container of a file of our own.
+fn open(bytes: Vec<u8>, limits: &Limits) -> Found<Safetensors> {
     match bytes.get(..4) {
         Some(b"PK\x03\x04") => {
             return Err(Problem::Format { found: "a zip container", hint: "keras::load reads .keras files" });
@@ -127,5 +169,5 @@ fn read<S: Saved>(bytes: Vec<u8>, limits: &Limits) -> Found<S> {
         Some(b"\x89HDF") => return Err(Problem::Format { found: "HDF5", hint: "keras::load reads .h5 files" }),
         _ => {}
     }
-    container::read(&Safetensors::new(bytes, limits)?, limits)
+    Safetensors::new(bytes, limits)
 }

@@ -1,11 +1,14 @@
 //! What can be saved.
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
+
+use super::examples::{Example, of_embedding, of_layer, of_model};
 
 use crate::cells::described::DescribedCell;
 use crate::config::{Config, ConfigError, Described, Tensors};
+use crate::error::Error;
 use crate::float::Float;
-use crate::graph::{Model, classes, read};
+use crate::graph::{Model, Watch, classes, read};
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
 use crate::layers::dense::Dense;
@@ -62,6 +65,16 @@ pub trait Saved: sealed::Sealed + Sized {
 
     #[doc(hidden)]
     fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, Self::Elem>) -> Result<Self, ConfigError>;
+
+    /// What it gives for an example.
+    #[doc(hidden)]
+    fn outputs_of(
+        &self,
+        _example: &Example<Self::Elem>,
+        _watch: Option<Watch<'_, Self::Elem>>,
+    ) -> Result<Vec<ArrayD<Self::Elem>>, Error> {
+        Err(Error::NotRequested { what: "output", hint: "examples are of layers, embeddings and models" })
+    }
 }
 
 mod sealed {
@@ -164,7 +177,7 @@ crate::cells::each_cell!(list_names);
 
 /// What has weights describes itself, and shows its arrays.
 macro_rules! parameters {
-    ($([$($generics:tt)*] $type:ty, $elem:ty, $sort:ident, $class:expr, $read:expr;)*) => {$(
+    ($([$($generics:tt)*] $type:ty, $elem:ty, $sort:ident, $class:expr, $outputs:expr, $read:expr;)*) => {$(
         impl<$($generics)*> sealed::Sealed for $type {}
 
         impl<$($generics)*> Saved for $type {
@@ -184,31 +197,40 @@ macro_rules! parameters {
                 let read: fn(&Described<'_>, &mut Tensors<'_, $elem>) -> Result<Self, ConfigError> = $read;
                 read(described, tensors)
             }
+
+            fn outputs_of(
+                &self,
+                example: &Example<$elem>,
+                watch: Option<Watch<'_, $elem>>,
+            ) -> Result<Vec<ArrayD<$elem>>, Error> {
+                let outputs: fn(&Self, &Example<$elem>, Option<Watch<'_, $elem>>) -> _ = $outputs;
+                outputs(self, example, watch)
+            }
         }
     )*};
 }
 
 parameters! {
-    [C: DescribedCell] Recurrent<C>, C::Elem, Layer, Some(C::LAYER), |described, tensors| {
+    [C: DescribedCell] Recurrent<C>, C::Elem, Layer, Some(C::LAYER), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Recurrent::read(options, tensors))
     };
-    [T: Float] Bidirectional<T>, T, Layer, Some("Bidirectional"), |described, tensors| {
+    [T: Float] Bidirectional<T>, T, Layer, Some("Bidirectional"), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Bidirectional::read(options, tensors))
     };
-    [T: Float] Stacked<T>, T, Layer, Some("Stacked"), |described, tensors| {
+    [T: Float] Stacked<T>, T, Layer, Some("Stacked"), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| classes::stacked(options, tensors))
     };
-    [T: Float] Dense<T>, T, Layer, Some("Dense"), |described, tensors| {
+    [T: Float] Dense<T>, T, Layer, Some("Dense"), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Dense::read(options, tensors))
     };
-    [T: Float] TimeDistributed<T>, T, Layer, Some("TimeDistributed"), |described, tensors| {
+    [T: Float] TimeDistributed<T>, T, Layer, Some("TimeDistributed"), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| classes::time_distributed(options, tensors))
     };
-    [T: Float] Box<dyn Layer<T>>, T, Layer, None, classes::layer;
-    [T: Float] Embedding<T>, T, Embedding, Some("Embedding"), |described, tensors| {
+    [T: Float] Box<dyn Layer<T>>, T, Layer, None, |layer, example, _| of_layer(&**layer, example), classes::layer;
+    [T: Float] Embedding<T>, T, Embedding, Some("Embedding"), |table, example, _| of_embedding(table, example), |described, tensors| {
         described.read(|options| Embedding::read(options, tensors))
     };
-    [T: Float] Model<T>, T, Model, None, |described, tensors| {
+    [T: Float] Model<T>, T, Model, None, of_model, |described, tensors| {
         if !matches!(described.class(), "Functional" | "Sequential") {
             return Err(described.wrong_class("Functional, Sequential"));
         }

@@ -226,11 +226,6 @@ impl<'a> Hdf5<'a> {
         Ok(members)
     }
 
-    /// A member by name.
-    pub(crate) fn member(&self, group: Object, name: &str) -> Found<Option<Object>> {
-        Ok(self.group(group)?.by_name.get(name).copied())
-    }
-
     /// An object by its path, `a/b/c`. A group may also have `a\b` for a name, which is `b` in `a`.
     pub(crate) fn find(&self, path: &str) -> Found<Option<Object>> {
         let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();

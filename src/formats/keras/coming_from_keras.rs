@@ -79,6 +79,19 @@
 //! don't know `reset_after`, resets before; functions of `tf.nn` that were given as activations are known by the names
 //! under which they are saved; `time_major=True` is refused. So are a SavedModel, TensorFlow Lite and files of Keras 1.
 //!
+//! # Proof
+//!
+//! A file of Keras says nothing of what the model gives, and damage to the numbers of an `.h5` file shows nowhere.
+//! `doc/save_with_examples.py` writes examples computed by Keras from data of yours: into a safetensors file with the
+//! configuration and the tensors, which [`load`](super::load) reads as it does a `.keras` file, or into a file beside the
+//! one that Keras wrote. `recurrent::file::verify` (with the feature `file`) says `matches Keras 3.15.1 to 3.0e-7 on 4
+//! examples`, or names the first layer that differs.
+//!
+//! ```python
+//! save_with_examples.keras_model(model, "model.safetensors", x)  # all in one file
+//! save_with_examples.beside(model, "model.h5", x)  # model.h5.examples.safetensors
+//! ```
+//!
 //! # Step by step
 //!
 //! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, and the last of

@@ -11,6 +11,7 @@ use crate::formats::disk::read;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::hdf5::Hdf5;
 use crate::formats::inflate::{Wrapping, inflate};
+use crate::formats::safetensors::Safetensors;
 
 const CONFIG: &str = "config.json";
 const METADATA: &str = "metadata.json";
@@ -35,19 +36,31 @@ pub(super) struct Parts {
     pub(super) metadata: Option<Vec<u8>>,
     /// The description, where it isn't in the HDF5 data itself.
     pub(super) config: Option<Vec<u8>>,
-    weights: Held,
+    pub(super) weights: Held,
 }
 
-/// Bytes within others.
+/// The weights.
 #[derive(Debug)]
-struct Held {
-    bytes: Vec<u8>,
-    range: Range<usize>,
+pub(super) enum Held {
+    /// HDF5 data within other bytes.
+    Hdf5 { bytes: Vec<u8>, range: Range<usize> },
+    /// Tensors by the paths that they would have in HDF5 data.
+    Tensors(Safetensors),
+}
+
+impl Held {
+    /// The HDF5 data.
+    pub(super) fn hdf5(&self) -> &[u8] {
+        match self {
+            Held::Hdf5 { bytes, range } => bytes.get(range.clone()).unwrap_or(&[]),
+            Held::Tensors(_) => &[],
+        }
+    }
 }
 
 impl From<Vec<u8>> for Held {
     fn from(bytes: Vec<u8>) -> Self {
-        Held { range: 0..bytes.len(), bytes }
+        Held::Hdf5 { range: 0..bytes.len(), bytes }
     }
 }
 
@@ -61,6 +74,12 @@ impl Parts {
     pub(super) fn open(bytes: Vec<u8>, options: &Options) -> Found<Self> {
         if Hdf5::start(&bytes).is_some() {
             return Ok(Parts { metadata: None, config: None, weights: bytes.into() });
+        }
+        if let Some((length, b"{")) =
+            bytes.split_first_chunk::<8>().map(|(length, rest)| (length, &rest[..rest.len().min(1)]))
+            && u64::from_le_bytes(*length) < bytes.len() as u64
+        {
+            return Self::of_tensors(Safetensors::new(bytes, &options.limits)?);
         }
         // A container may stand behind other bytes: it is found from its end.
         if bytes.starts_with(b"PK") || rawzip::ZipArchive::from_slice(&bytes).is_ok() {
@@ -99,9 +118,19 @@ impl Parts {
         Ok(Parts { metadata, config: Some(config), weights: weights.into() })
     }
 
-    /// The HDF5 data.
-    pub(super) fn weights(&self) -> &[u8] {
-        self.weights.bytes.get(self.weights.range.clone()).unwrap_or(&[])
+    /// A model in a safetensors file: its configuration among the metadata, its tensors.
+    pub(super) fn of_tensors(file: Safetensors) -> Found<Self> {
+        let text = |key: &str| file.metadata().iter().find(|(own, _)| own == key).map(|(_, text)| &text[..]);
+        if text("format") != Some("keras") {
+            let hint = "of Keras's models, doc/save_with_examples.py makes safetensors files; recurrent::file and \
+                        pytorch::File read others";
+            return Err(Problem::Format { found: "a safetensors file of something else", hint });
+        }
+        let need = |key| text(key).ok_or(Problem::MissingMember { member: key });
+        let version = serde_json::Value::from(need("keras_version")?);
+        let metadata = format!("{{\"keras_version\": {version}}}");
+        let config = need("config")?.into();
+        Ok(Parts { metadata: Some(metadata.into()), config: Some(config), weights: Held::Tensors(file) })
     }
 }
 
@@ -166,7 +195,7 @@ fn open_zip(bytes: Vec<u8>, options: &Options) -> Found<Parts> {
     let metadata = metadata.map(|member| text(member, METADATA)).transpose()?;
     let config = text(config, CONFIG)?;
     let weights = match weights {
-        Member::Stored(range) => Held { bytes, range },
+        Member::Stored(range) => Held::Hdf5 { bytes, range },
         Member::Inflated(inflated) => inflated.into(),
     };
     Ok(Parts { metadata, config: Some(config), weights })

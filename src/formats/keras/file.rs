@@ -12,6 +12,8 @@ use super::{Contents, LoadError, Options, hand_built};
 use crate::float::Float;
 use crate::formats::disk;
 use crate::formats::error::Found;
+#[cfg(feature = "file")]
+use crate::formats::safetensors::Safetensors;
 use crate::formats::tensors::TensorInfo;
 use crate::graph::Model;
 use crate::layers::Layer;
@@ -124,6 +126,21 @@ impl File {
         })
     }
 
+    /// A model whose configuration and tensors are a safetensors file.
+    #[cfg(feature = "file")]
+    pub(crate) fn of_tensors(name: &str, file: Safetensors, options: &Options) -> Result<Self, LoadError> {
+        Self::of(name, options, || Parts::of_tensors(file))
+    }
+
+    /// That file.
+    #[cfg(feature = "file")]
+    pub(crate) fn stored(&self) -> Option<&Safetensors> {
+        match &self.parts.weights {
+            container::Held::Tensors(file) => Some(file),
+            container::Held::Hdf5 { .. } => None,
+        }
+    }
+
     fn of(name: &str, options: &Options, parts: impl FnOnce() -> Found<Parts>) -> Result<Self, LoadError> {
         let parts = parts().map_err(|problem| LoadError::new(name, problem))?;
         Ok(File { name: name.into(), parts, options: options.clone() })
@@ -206,7 +223,7 @@ impl File {
     }
 
     fn read<V>(&self, go: impl FnOnce(&Weights<'_>) -> Found<V>) -> Result<V, LoadError> {
-        let weights = Weights::new(self.parts.weights(), &self.options);
+        let weights = Weights::new(&self.parts.weights, &self.options);
         weights.and_then(|weights| go(&weights)).map_err(|problem| LoadError::new(&self.name, problem))
     }
 

@@ -283,6 +283,6 @@ impl Reader<'_, '_> {
         let Some(group) = file.find(path)? else { return Ok(vec![]) };
         let mut members = file.members(group)?.to_vec();
         members.sort_by_key(|(name, _)| name.parse::<usize>().unwrap_or(usize::MAX));
-        members.into_iter().map(|(name, object)| Ok(file.dataset(name, object)?.shape)).collect()
+        members.into_iter().map(|(name, object)| Ok(file.form(name, object)?.1)).collect()
     }
 }

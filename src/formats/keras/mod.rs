@@ -29,6 +29,7 @@ mod json;
 mod options;
 mod places;
 mod policy;
+mod store;
 mod take_out;
 mod unsupported;
 #[cfg(doc)]
@@ -41,18 +42,18 @@ use std::path::Path;
 
 pub use self::file::File;
 pub use self::options::Options;
-pub use super::{Limits, LoadError, Problem, TensorInfo};
+pub use super::{Difference, Limits, LoadError, Problem, TensorInfo};
 
 use self::classes::Reader;
 use self::container::Parts;
 use self::description::Described;
 use self::identity::FOREIGN;
 use self::json::{DTypes, Json};
+use self::store::Store;
 use self::value::Value;
 use self::version::Version;
 use self::weights::{Layout, ModelPlace, Place, Weights, list};
 use super::error::Found;
-use super::hdf5::Hdf5;
 use crate::float::Float;
 use crate::graph::Model;
 use crate::layers::Layer;
@@ -103,13 +104,13 @@ const NO_CONFIG: Problem = Problem::Incomplete {
 };
 
 /// Where the layers' groups are in a legacy file: below `model_weights/`, or at the top of a file of weights.
-fn legacy_root(file: &Hdf5<'_>) -> Found<&'static str> {
-    Ok(if file.member(file.root(), "model_weights")?.is_some() { "model_weights/" } else { "" })
+fn legacy_root(file: &Store<'_>) -> Found<&'static str> {
+    Ok(if file.find("model_weights")?.is_some() { "model_weights/" } else { "" })
 }
 
 impl<'a> Contents<'a> {
     fn open(parts: &'a Parts, options: &'a Options) -> Found<Self> {
-        let weights = Weights::new(parts.weights(), options)?;
+        let weights = Weights::new(&parts.weights, options)?;
         let file = &weights.file;
         if let Some(config) = &parts.config {
             let metadata = parts.metadata.as_ref();

@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 use ndarray::ArrayD;
 
 use super::Options;
+use super::container::Held;
 use super::description::join;
+use super::store::{Named, Object, Store};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
-use crate::formats::hdf5::{Hdf5, Object};
+use crate::formats::hdf5::Hdf5;
 use crate::formats::tensors::{Element, Tensor, TensorInfo};
 
 /// The weights of a file, and which of them have been read.
 pub(super) struct Weights<'a> {
-    pub(super) file: Hdf5<'a>,
+    pub(super) file: Store<'a>,
     used: RefCell<BTreeSet<String>>,
     options: &'a Options,
 }
@@ -133,8 +135,11 @@ impl<'q> Place<'q> {
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(bytes: &'a [u8], options: &'a Options) -> Found<Self> {
-        let file = Hdf5::new(bytes, &options.limits)?;
+    pub(super) fn new(held: &'a Held, options: &'a Options) -> Found<Self> {
+        let file = match held {
+            Held::Hdf5 { .. } => Store::Hdf5(Hdf5::new(held.hdf5(), &options.limits)?),
+            Held::Tensors(file) => Store::Named(Named::new(file, &options.limits)?),
+        };
         Ok(Weights { file, used: RefCell::default(), options })
     }
 
@@ -271,10 +276,9 @@ impl<'a> Weights<'a> {
     pub(super) fn tensors(&self) -> Found<Vec<TensorInfo>> {
         let mut tensors = Vec::new();
         self.walk("", self.file.root(), &mut |path, object| {
-            let dataset = self.file.dataset(&path, object)?;
+            let (element, shape) = self.file.form(&path, object)?;
             within("tensors", tensors.len() + 1, self.options.limits.tensors)?;
-            let element = self.meant(dataset.element());
-            tensors.push(TensorInfo { path, shape: dataset.shape, dtype: element.name() });
+            tensors.push(TensorInfo { path, shape, dtype: self.meant(element).name() });
             Ok(())
         })?;
         tensors.sort_by(|a, b| a.path.cmp(&b.path));
@@ -317,7 +321,7 @@ impl<'a> Weights<'a> {
 }
 
 /// A list of texts in an attribute, which h5py cuts into `name0`, `name1`, ... where it is too long for a header.
-pub(super) fn list<'a>(file: &Hdf5<'a>, object: Object, name: &str, limit: usize) -> Found<Option<Vec<&'a str>>> {
+pub(super) fn list<'a>(file: &Store<'a>, object: Object, name: &str, limit: usize) -> Found<Option<Vec<&'a str>>> {
     if let Some(all) = file.strings(object, name)? {
         return Ok(Some(all));
     }

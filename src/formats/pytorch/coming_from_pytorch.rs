@@ -103,6 +103,25 @@
 //! f64; an f64 is rounded to f32 once, and one beyond its range is an error. Whole numbers aren't weights (they would
 //! be quantized ones, whose scale stands elsewhere), and are refused; [`File::tensor`](super::File::tensor) reads them.
 //!
+//! # Proof
+//!
+//! `doc/save_with_examples.py` writes the `state_dict` together with examples: what each module that is known got and gave
+//! when the whole was called on data of yours. `recurrent::file::verify` (with the feature `file`) builds each of them and
+//! says how closely it gives the same here:
+//!
+//! ```python
+//! save_with_examples.torch_module(model, "tagger.safetensors", ids)
+//! ```
+//!
+//! ```text
+//! matches PyTorch 2.15.0 to 2.4e-7 on 9 examples
+//!   embedding (nn.Embedding): 0.0e0 on 3 examples
+//!   encoder (nn.LSTM): 2.4e-7 on 3 examples
+//!   head (nn.Linear): 1.1e-7 on 3 examples
+//! ```
+//!
+//! What `forward` does between the modules is the program's, and isn't checked.
+//!
 //! # What isn't read
 //!
 //! - `.pt` and `.pth`, which are programs (pickles): the error has the line of Python that makes a safetensors file of

@@ -79,8 +79,19 @@ impl File {
             .and_then(|()| format::check(&bytes))
             .and_then(|()| Safetensors::new(bytes, limits))
             .map_err(|problem| LoadError::new(name, problem))?;
-        let tensors = content.tensors();
-        Ok(File { name: name.into(), content, tensors, limits: *limits })
+        Ok(Self::of(name, content, limits))
+    }
+
+    /// Tensors that were read. Those of examples aren't a module's.
+    pub(crate) fn of(name: &str, content: Safetensors, limits: &Limits) -> Self {
+        let tensors = content.tensors_but_examples();
+        File { name: name.into(), content, tensors, limits: *limits }
+    }
+
+    /// The container.
+    #[cfg(feature = "file")]
+    pub(crate) fn content(&self) -> &Safetensors {
+        &self.content
     }
 
     /// All tensors, sorted by name.

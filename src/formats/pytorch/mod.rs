@@ -28,4 +28,4 @@ mod written;
 
 pub use self::file::File;
 pub use self::save::{Module, OneStep, save};
-pub use super::{Limits, LoadError, Mismatch, Problem, SaveError, TensorInfo};
+pub use super::{Difference, Limits, LoadError, Mismatch, Problem, SaveError, TensorInfo};

@@ -10,7 +10,7 @@ use super::written;
 use crate::float::Float;
 use crate::formats::disk;
 use crate::formats::mismatch::Mismatch;
-use crate::formats::safetensors::{self, Entry};
+use crate::formats::safetensors::{self, Entry, Values};
 use crate::formats::save_error::SaveError;
 use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization, Normalization, Statistics};
 use crate::layers::Layer;
@@ -48,7 +48,9 @@ pub fn save<T: Float>(path: impl AsRef<Path>, modules: &[(&str, &dyn Module<T>)]
     for (prefix, module) in modules {
         let Written { python, tensors: own } = module.written(prefix)?;
         made.push(format!("{} = {python}", if prefix.is_empty() { "model" } else { prefix }));
-        tensors.extend(own.into_iter().map(|(name, array)| Entry { name: join(prefix, &name), array }));
+        tensors.extend(
+            own.into_iter().map(|(name, array)| Entry { name: join(prefix, &name), values: Values::Floats(array) }),
+        );
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {

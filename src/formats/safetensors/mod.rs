@@ -9,10 +9,12 @@
 //! ```
 
 mod read;
+#[cfg(any(feature = "file", feature = "pytorch"))]
 mod write;
 
 pub(crate) use self::read::Safetensors;
-pub(crate) use self::write::{Entry, write};
+#[cfg(any(feature = "file", feature = "pytorch"))]
+pub(crate) use self::write::{Entry, Values, write};
 
 #[cfg(feature = "file")]
 pub(crate) use super::tensors::Tensor;
@@ -21,6 +23,10 @@ use super::tensors::Element;
 
 /// The key of the texts beside the tensors.
 const METADATA: &str = "__metadata__";
+
+/// The key of what is said of examples, and the first part of their tensors' names.
+#[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code))]
+pub(crate) const EXAMPLES: &str = "examples";
 
 /// The types of elements, by their names in the header, with their sizes.
 const TYPES: [(&str, Element, usize); 13] = [
@@ -42,5 +48,5 @@ const TYPES: [(&str, Element, usize); 13] = [
 /// As many as PyTorch has.
 const MOST_DIMENSIONS: usize = 64;
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "file", feature = "pytorch")))]
 mod tests;

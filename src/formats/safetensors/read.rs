@@ -8,10 +8,14 @@ use std::ops::Range;
 use serde_core::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+#[cfg(any(feature = "keras", feature = "pytorch"))]
+use super::EXAMPLES;
 use super::{METADATA, MOST_DIMENSIONS, TYPES};
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::limits::Limits;
-use crate::formats::tensors::{Element, Tensor, TensorInfo};
+#[cfg(any(feature = "file", feature = "pytorch"))]
+use crate::formats::tensors::TensorInfo;
+use crate::formats::tensors::{Element, Tensor};
 
 /// A file taken apart: what its header says, checked against its bytes.
 #[derive(Debug)]
@@ -96,6 +100,7 @@ impl Safetensors {
     }
 
     /// What tensors there are, sorted by name.
+    #[cfg(any(feature = "file", feature = "pytorch"))]
     pub(crate) fn tensors(&self) -> Vec<TensorInfo> {
         let info = |tensor: &Described| TensorInfo {
             path: tensor.name.clone(),
@@ -103,6 +108,24 @@ impl Safetensors {
             dtype: tensor.element.name(),
         };
         self.tensors.iter().map(info).collect()
+    }
+
+    /// [`tensors`](Safetensors::tensors) without those of [examples](EXAMPLES), if the file says that it has any.
+    #[cfg(feature = "pytorch")]
+    pub(crate) fn tensors_but_examples(&self) -> Vec<TensorInfo> {
+        self.tensors().into_iter().filter(|tensor| !self.is_of_example(&tensor.path)).collect()
+    }
+
+    /// The names of all tensors but those of examples.
+    #[cfg(feature = "keras")]
+    pub(crate) fn names_but_examples(&self) -> impl Iterator<Item = &str> {
+        self.tensors.iter().map(|tensor| &tensor.name[..]).filter(|name| !self.is_of_example(name))
+    }
+
+    #[cfg(any(feature = "keras", feature = "pytorch"))]
+    fn is_of_example(&self, name: &str) -> bool {
+        name.strip_prefix(EXAMPLES).is_some_and(|rest| rest.starts_with('/'))
+            && self.metadata().iter().any(|(key, _)| key == EXAMPLES)
     }
 
     /// A tensor by its name.

@@ -12,24 +12,55 @@ use crate::float::Float;
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<T> {
     pub(crate) name: String,
-    pub(crate) array: ArrayD<T>,
+    pub(crate) values: Values<T>,
 }
 
-/// Writes the header and the tensors, in the order of their names: equal content gives equal bytes. The header is put
-/// together here, because what serde_json makes of a map depends on features that any other crate may turn on.
+/// The elements of a tensor, of the types that are written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Values<T> {
+    Floats(ArrayD<T>),
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "own files alone hold other elements"))]
+    Integers(ArrayD<i64>),
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "own files alone hold other elements"))]
+    Flags(ArrayD<bool>),
+}
+
+impl<T: Float> Values<T> {
+    /// The shape, the name of the type, and the bytes of an element.
+    fn form(&self) -> (&[usize], &'static str, usize) {
+        match self {
+            Values::Floats(array) if size_of::<T>() == 4 => (array.shape(), "F32", 4),
+            Values::Floats(array) => (array.shape(), "F64", 8),
+            Values::Integers(array) => (array.shape(), "I64", 8),
+            Values::Flags(array) => (array.shape(), "BOOL", 1),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Values::Floats(array) => array.iter().try_for_each(|value| value.write_le_bytes(out)),
+            Values::Integers(array) => array.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
+            Values::Flags(array) => array.iter().try_for_each(|&flag| out.write_all(&[flag.into()])),
+        }
+    }
+}
+
+/// Writes the header and the tensors, those of large elements first (so that each begins where its elements may) and
+/// in the order of their names: equal content gives equal bytes. The header is put together here, because what
+/// serde_json makes of a map depends on features that any other crate may turn on.
 pub(crate) fn write<T: Float>(
     out: &mut dyn Write,
     metadata: &[(&str, String)],
     tensors: &mut [Entry<T>],
 ) -> io::Result<()> {
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
+    tensors.sort_by(|a, b| b.values.form().2.cmp(&a.values.form().2).then_with(|| a.name.cmp(&b.name)));
     let texts: Vec<String> = metadata.iter().map(|(key, text)| format!("{}:{}", quoted(key), quoted(text))).collect();
-    let mut header = format!("{{\"{METADATA}\":{{{}}}", texts.join(","));
-    let (dtype, mut end) = (if size_of::<T>() == 4 { "F32" } else { "F64" }, 0);
-    for Entry { name, array } in &*tensors {
+    let (mut header, mut end) = (format!("{{\"{METADATA}\":{{{}}}", texts.join(",")), 0);
+    for Entry { name, values } in &*tensors {
+        let (shape, dtype, size) = values.form();
         let start = end;
-        end += array.len() * size_of::<T>();
-        let shape: Vec<String> = array.shape().iter().map(usize::to_string).collect();
+        end += shape.iter().product::<usize>() * size;
+        let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
         let (name, shape) = (quoted(name), shape.join(","));
         // Into a text, which takes all that there is.
         let _ =
@@ -41,12 +72,7 @@ pub(crate) fn write<T: Float>(
     header.push_str(&" ".repeat(padding));
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(header.as_bytes())?;
-    for Entry { array, .. } in &*tensors {
-        for &value in array {
-            value.write_le_bytes(out)?;
-        }
-    }
-    Ok(())
+    tensors.iter().try_for_each(|entry| entry.values.write(out))
 }
 
 /// Text as JSON has it.

@@ -1,6 +1,6 @@
 //! Files of our own: what was saved comes back with the same bits, whatever it is; what isn't sound is refused by name.
 
-mod contents;
+pub mod contents;
 mod damage;
 mod disk;
 #[cfg(feature = "keras")]
