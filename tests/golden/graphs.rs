@@ -183,10 +183,10 @@ fn masks_inside_time_distributed_have_no_steps() {
 
 #[test]
 fn operations_of_keras_3() {
-    check("operations", "keras", 16, 3);
+    check("operations", "keras", 24, 5);
 }
 
 #[test]
 fn operations_of_tensorflow() {
-    check("operations_keras2", "h5", 12, 2);
+    check("operations_keras2", "h5", 20, 4);
 }

@@ -93,6 +93,9 @@ impl View {
             View::GetItem(indices) => {
                 let used = indices.iter().filter(|index| matches!(index, Index::At(_) | Index::Slice(_))).count();
                 let rest = rank.checked_sub(used)?;
+                if indices.iter().filter(|index| **index == Index::Rest).count() > 1 {
+                    return None;
+                }
                 let mut axis = 0;
                 for index in indices {
                     match *index {
@@ -319,6 +322,9 @@ pub(crate) enum Parts {
     All,
 }
 
+/// The most parts that there may be.
+const MOST_PARTS: usize = 1 << 13;
+
 impl Split {
     fn count(&self, size: Option<usize>) -> Option<usize> {
         match &self.parts {
@@ -367,7 +373,8 @@ impl Split {
             }
             (Parts::At(_) | Parts::All, Some(_)) => true,
         };
-        (0..self.count(size)?).map(|number| self.part(number, size, shape.len()).filter(|_| fits)).collect()
+        let count = self.count(size).filter(|&count| count <= MOST_PARTS)?;
+        (0..count).map(|number| self.part(number, size, shape.len()).filter(|_| fits)).collect()
     }
 }
 

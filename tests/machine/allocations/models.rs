@@ -1,7 +1,9 @@
 //! Streams of models: nothing from the first step on, whatever the graph.
 
 use ndarray::prelude::*;
-use recurrent::{Activation, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, model::AnyLayer, ops};
+use recurrent::{
+    Activation, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, model::AnyLayer, model::Input, ops,
+};
 
 use super::counter::free;
 use super::layers::numbers;
@@ -63,5 +65,26 @@ fn steps_of_a_decoder() {
     let ids = array![3_u8, 8];
     for _ in 0..3 {
         free("a decoder", || stream.step(&[(&ids).into()]).map(|_| ())).unwrap();
+    }
+}
+
+/// Operations between layers, which files of Keras have.
+#[test]
+fn steps_between_layers() {
+    let models: [(&str, &[usize]); 5] = [
+        ("last_step", &[3]),
+        ("streamed_arithmetic", &[3, 1]),
+        ("streamed_functions", &[4]),
+        ("streamed_products", &[3, 3]),
+        ("preprocessing", &[3]),
+    ];
+    for (name, widths) in models {
+        let path = format!("{}/tests/golden/keras_models/operations/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let mut stream = recurrent::keras::load::<f32>(path).unwrap().stream(2).unwrap();
+        let arrays: Vec<Array2<f32>> = widths.iter().map(|&width| numbers::<f32, _>((2, width))).collect();
+        let inputs: Vec<Input<'_, f32>> = arrays.iter().map(Into::into).collect();
+        for _ in 0..3 {
+            free(name, || stream.step(&inputs).map(|_| ())).unwrap();
+        }
     }
 }

@@ -82,21 +82,36 @@ impl<'e> Reading<'e, '_> {
         self.arguments.constant(name).or_else(option).and_then(Json::given)
     }
 
+    /// The same of an option that Keras 3 writes of each operation, null or not: it may not be left out. TensorFlow's
+    /// arguments, and those of a layer's call, are left out where they aren't given.
+    pub(super) fn stated(&self, name: &'static str) -> Found<Option<Json<'e>>> {
+        let said = self.says(name);
+        match self.arguments.constant(name).is_some() || self.fields.has(name) || !self.of_keras_3() {
+            true => Ok(said),
+            false => Err(self.fields.absent(name, "a value or null")),
+        }
+    }
+
+    /// Whether it is an operation of Keras 3.
+    fn of_keras_3(&self) -> bool {
+        !self.arguments.all.is_empty() && !self.fields.has("function") && !self.fields.has("trainable")
+    }
+
     pub(super) fn number_said(&self, name: &'static str) -> Found<Option<f64>> {
-        self.says(name).map(|json| json.number()).transpose()
+        self.stated(name)?.map(|json| json.number()).transpose()
     }
 
     pub(super) fn flag_said(&self, name: &'static str) -> Found<bool> {
-        self.says(name).map_or(Ok(false), |json| json.flag())
+        self.stated(name)?.map_or(Ok(false), |json| json.flag())
     }
 
     pub(super) fn integer_said(&self, name: &'static str) -> Found<Option<i64>> {
-        self.says(name).map(|json| json.integer()).transpose()
+        self.stated(name)?.map(|json| json.integer()).transpose()
     }
 
     /// A whole number or a list of them; nothing if it isn't said.
     pub(super) fn integers_said(&self, name: &'static str) -> Found<Option<Vec<i64>>> {
-        self.says(name).map(|json| json.integers()).transpose()
+        self.stated(name)?.map(|json| json.integers()).transpose()
     }
 
     /// What must be said.

@@ -62,7 +62,7 @@ impl<T: Float> Class<T> {
         }),
         Self::operation("Gelu", X, |reading| {
             activation(Activation::Gelu {
-                approximate: reading.says("approximate").map_or(Ok(true), |json| json.flag())?,
+                approximate: reading.stated("approximate")?.map_or(Ok(true), |json| json.flag())?,
             })
         }),
         Self::operation("Softmax", X, softmax),
@@ -112,7 +112,7 @@ pub(super) fn activation<T: Float>(activation: Activation) -> Found<Op<T>> {
 
 /// Between two numbers, either of which may be left open.
 pub(super) fn clip<T: Float>(reading: &Reading<'_, '_>, least: &'static str, most: &'static str) -> Found<Op<T>> {
-    let limit = |name: &'static str| match reading.says(name) {
+    let limit = |name: &'static str| match reading.stated(name)? {
         Some(json) if !json.is_number() => Err(json.unsupported("numbers are supported")),
         limit => limit.map(|json| json.number()).transpose(),
     };
@@ -198,7 +198,7 @@ pub(super) fn float_type(json: &Json<'_>) -> Found<()> {
 
 /// Zeros or ones in the shape of the input; flags are what masks are made with.
 pub(super) fn like<T: Float>(reading: &Reading<'_, '_>, number: f64) -> Found<Op<T>> {
-    let of = match reading.says("dtype") {
+    let of = match reading.stated("dtype")? {
         None => None,
         Some(json) => Some(type_of::<T>(reading, &json)?),
     };

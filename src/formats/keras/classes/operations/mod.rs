@@ -9,7 +9,6 @@ pub(super) mod tensorflow;
 
 use serde_json::json;
 
-use super::super::json::Json;
 use super::{Class, Holds, Reading, Reads};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
@@ -42,7 +41,7 @@ impl<T: Float> Class<T> {
 }
 
 fn any<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
-    let axes = reading.says("axis").map(|axes: Json<'_>| axes.integers()).transpose()?;
+    let axes = reading.integers_said("axis")?;
     Ok(Op::new(Any { axes, keepdims: reading.flag_said("keepdims")? }))
 }
 

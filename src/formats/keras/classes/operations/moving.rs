@@ -135,7 +135,7 @@ pub(super) const MOST_PARTS: usize = 1 << 12;
 
 pub(super) fn unstack<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     let axis = reading.integer_said("axis")?.unwrap_or(0);
-    match reading.says("num") {
+    match reading.stated("num")? {
         Some(count) => Ok(Op::new(Split { axis, parts: Parts::Each(count.size(MOST_PARTS)?) })),
         None => Ok(Op::new(Split { axis, parts: Parts::All })),
     }
@@ -166,7 +166,7 @@ pub(super) fn repeat<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
 
 pub(super) fn pad<T: Float>(reading: &Reading<'_, '_>, widths: &'static str, mode: &str) -> Found<Op<T>> {
     reading.only("mode", &json!(mode), "only padding by a constant is supported")?;
-    let fill = reading.number_said("constant_values")?.unwrap_or(0.0);
+    let fill = reading.says("constant_values").map_or(Ok(0.0), |json| json.number())?;
     let each = reading.must_say(widths, "two sizes for each axis")?;
     let mut axes = Vec::new();
     for (axis, pair) in each.list("two sizes for each axis")?.iter().enumerate() {

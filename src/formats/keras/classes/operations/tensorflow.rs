@@ -197,16 +197,17 @@ impl<T: Float> Function<T> {
 pub(in super::super::super) fn arguments(layer: &Described<'_>) -> Option<Found<&'static [&'static str]>> {
     matches!(layer.class(), "TFOpLambda" | "SlicingOpLambda").then(|| {
         let name = layer.config.glance("an object", |fields| fields.need("function", NAME)?.text(NAME))?;
-        Function::<f32>::named(name).map(|function| function.arguments).ok_or_else(|| unsupported(layer.path(), name))
+        let unknown = || unsupported(layer.path(), layer.class(), name);
+        Function::<f32>::named(name).map(|function| function.arguments).ok_or_else(unknown)
     })
 }
 
 const NAME: &str = "a function's name";
 
-fn unsupported(path: &str, name: &str) -> Problem {
+fn unsupported(path: &str, class: &str, name: &str) -> Problem {
     let hint = "it is an operation of TensorFlow that isn't read: put a layer of Keras in its place, or take layers over \
                 time out with keras::File::layer";
-    Problem::UnsupportedClass { layer: path.into(), class: format!("TFOpLambda({name})"), hint }
+    Problem::UnsupportedClass { layer: path.into(), class: format!("{class}({name})"), hint }
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
@@ -216,7 +217,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     let name = fields.need("function", NAME)?.text(NAME)?;
     // The operation's name in TensorFlow's graph.
     reading.says("name").map_or(Ok(""), |json| json.text("a name or null"))?;
-    let function = Function::<T>::named(name).ok_or_else(|| unsupported(reading.path(), name))?;
+    let function = Function::<T>::named(name).ok_or_else(|| unsupported(reading.path(), reading.class(), name))?;
     (function.read)(reading)
 }
 
