@@ -9,6 +9,8 @@
 pub(crate) mod activations;
 mod error;
 mod options;
+#[cfg(any(feature = "file", feature = "serde"))]
+pub(crate) mod serialized;
 mod tensors;
 
 pub use self::error::ConfigError;

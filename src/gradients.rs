@@ -1,6 +1,8 @@
 //! Gradients of a layer's weights, its input and its initial state.
 
 mod backup;
+#[cfg(feature = "file")]
+mod described;
 mod indexed_slices;
 
 use std::sync::Arc;

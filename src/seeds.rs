@@ -1,8 +1,8 @@
 //! Dropout's random state: a value that the caller holds, so that `forward(&self)` stays pure.
 
 use crate::cells::CellDropout;
-#[cfg(feature = "file")]
-use crate::config::{Config, ConfigError, Options};
+#[cfg(any(feature = "file", feature = "serde"))]
+use crate::config::{Config, ConfigError, Item, Options};
 
 /// One dropout generator: Keras's `SeedGenerator`, whose state is the pair (seed, n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl DropoutGenerator {
     }
 
     /// All that it is, for files.
-    #[cfg(feature = "file")]
+    #[cfg(any(feature = "file", feature = "serde"))]
     pub(crate) fn description(&self) -> Config {
         let Kind { rates: [rate, recurrent_rate], counts: [masks, recurrent_masks], widths: [inputs, units] } =
             self.kind;
@@ -55,7 +55,7 @@ impl DropoutGenerator {
     }
 
     /// What [`description`](Self::description) says.
-    #[cfg(feature = "file")]
+    #[cfg(any(feature = "file", feature = "serde"))]
     pub(crate) fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
         let expected = "a whole number of at least 0";
         let size = |name| options.need(name, expected)?.index(expected);
@@ -104,6 +104,31 @@ impl DropoutGenerator {
 pub struct DropoutSeeds {
     pub(crate) states: Vec<DropoutGenerator>,
 }
+
+#[cfg(any(feature = "file", feature = "serde"))]
+impl DropoutSeeds {
+    /// All that they are.
+    pub(crate) fn description(&self) -> Vec<Config> {
+        self.states.iter().map(DropoutGenerator::description).collect()
+    }
+
+    /// What [`description`](Self::description) says.
+    pub(crate) fn read(generators: &[Item<'_>]) -> Result<Self, ConfigError> {
+        let generator = |item: &Item<'_>| {
+            let generator = item.config("a generator")?;
+            match generator.class() {
+                "Generator" => generator.read(DropoutGenerator::read),
+                _ => Err(generator.wrong_class("Generator")),
+            }
+        };
+        Ok(DropoutSeeds { states: generators.iter().map(generator).collect::<Result<_, _>>()? })
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::config::serialized::by_description!(DropoutSeeds, |seeds| Ok(seeds.description().into()), |item| {
+    DropoutSeeds::read(&item.list("a list of generators")?)
+});
 
 impl DropoutSeeds {
     /// The state of each generator, in the order of the layers.

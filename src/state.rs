@@ -5,6 +5,10 @@
 //! parts are column ranges, nesting, splitting, resetting a row and saving are all slicing.
 
 mod bytes;
+#[cfg(feature = "file")]
+mod described;
+#[cfg(feature = "serde")]
+mod serialized;
 
 use std::fmt;
 use std::ops::Range;

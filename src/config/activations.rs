@@ -73,3 +73,6 @@ pub(crate) fn read(item: &Item<'_>) -> Result<Activation, ConfigError> {
         Ok(activation)
     })
 }
+
+#[cfg(feature = "serde")]
+super::serialized::by_description!(Activation, describe, read);

@@ -55,3 +55,26 @@ pub(crate) fn join(outer: &str, inner: &str) -> String {
         _ => format!("{outer}/{inner}"),
     }
 }
+
+#[cfg(feature = "serde")]
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ConfigError::Custom { what, name, .. } => {
+                write!(f, "{what} {name} is the program's own, which can't be written")
+            }
+            ConfigError::Option { option, expected, found, .. } => {
+                write!(f, "{option} must be {expected}, found {found}")
+            }
+            ConfigError::UnknownOption { class, option, .. } => {
+                write!(f, "{class} has an option {option:?}, which isn't known")
+            }
+            ConfigError::Class { class, expected, .. } => write!(f, "class_name must be {expected}, found {class:?}"),
+            ConfigError::Limit { what, limit, given } => write!(f, "{what}: {given} exceeds the limit of {limit}"),
+            ConfigError::Built { error, .. } => write!(f, "{error}"),
+            ConfigError::MissingTensor { tensor, .. }
+            | ConfigError::TensorShape { tensor, .. }
+            | ConfigError::TensorType { tensor, .. } => write!(f, "tensor {tensor:?} isn't the one that is described"),
+        }
+    }
+}

@@ -185,6 +185,13 @@ const INTEGER: &str = "a whole number";
 const NUMBER: &str = "a number";
 
 impl<'c> Item<'c> {
+    /// A value that is of no description.
+    #[cfg(feature = "serde")]
+    pub(crate) fn alone(value: &'c Value) -> Self {
+        let bounds = Bounds { units: 1 << 24, depth: 32, calls: 1 << 16, elements: 1 << 30 };
+        Item { value, at: At { trail: "it".into(), bounds, depth: 0 } }
+    }
+
     /// Nothing if it is null.
     pub(crate) fn given(self) -> Option<Self> {
         Some(self).filter(|item| *item.value != Value::Null)

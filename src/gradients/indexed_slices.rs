@@ -10,8 +10,8 @@ use crate::float::Float;
 /// numbers need the parts.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct IndexedSlices<T> {
-    rows: Vec<usize>,
-    values: Vec<T>,
+    pub(super) rows: Vec<usize>,
+    pub(super) values: Vec<T>,
 }
 
 impl<T> Default for IndexedSlices<T> {

@@ -12,9 +12,9 @@
 use ndarray::{ArrayD, ArrayRefD, Axis};
 
 use super::gradients::GradientSums;
+use super::model_state::ModelState;
 use super::operation::{Back, Flow};
 use super::ops::shapes::reshaped_gradient;
-use super::run::ModelState;
 use super::tape::{Frame, Recording};
 use super::tensor::Input;
 use super::{CallSpec, InputKind, InputSpec, Model};

@@ -15,6 +15,7 @@ mod described;
 mod gradients;
 mod layer;
 mod masked;
+mod model_state;
 mod named;
 mod network;
 pub(crate) mod operation;
@@ -39,8 +40,8 @@ use ndarray::ArrayD;
 
 pub use self::builder::{CallOptions, ModelBuilder, ModelNode};
 pub use self::layer::AnyLayer;
+pub use self::model_state::ModelState;
 pub use self::network::Network;
-pub use self::run::ModelState;
 #[cfg(feature = "file")]
 pub use self::run::Watch;
 pub use self::sequential::{Sequential, SequentialBuilder};

@@ -15,10 +15,9 @@
 //! - the mask that the layer inside a TimeDistributed makes goes on: see
 //!   [`TimeDistributed`](super::ops::time_distributed::TimeDistributed).
 
-use std::sync::Arc;
-
 use ndarray::ArrayD;
 
+use super::model_state::ModelState;
 use super::operation::{Call, Op, Role, misfit};
 use super::shape::{Shape, display};
 use super::stream::Trace;
@@ -27,66 +26,10 @@ use super::tensor::{Input, Mask, Tensor, Value, in_row_order};
 use super::{CallSpec, InputKind, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::memory::{self, MemoryNeeds};
+use crate::memory;
 use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::runner::tape::Tape;
-use crate::state::{State, StateLayout};
-
-/// The state of a model's stateful layers, kept by the caller from call to call. Clone it to save it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelState<T> {
-    states: Vec<State<T>>,
-    batch: usize,
-}
-
-impl<T: Float> ModelState<T> {
-    pub(super) fn zeros(layouts: &[Arc<StateLayout>], batch: usize) -> Result<Self> {
-        let mut needs = MemoryNeeds::default();
-        layouts.iter().for_each(|layout| needs.array::<T>(&[batch, layout.width()]));
-        needs.check(&[batch])?;
-        let states = layouts.iter().map(|layout| State::try_zeros(Arc::clone(layout), batch)).collect::<Result<_>>()?;
-        Ok(ModelState { states, batch })
-    }
-
-    pub(super) fn of(states: Vec<State<T>>, batch: usize) -> Self {
-        ModelState { states, batch }
-    }
-
-    /// Checks that they are the states of layers of these layouts, in order, with this many rows.
-    pub(super) fn check<'l>(
-        &self,
-        layouts: impl ExactSizeIterator<Item = &'l Arc<StateLayout>>,
-        batch: usize,
-    ) -> Result<()> {
-        let parts = |states: usize| format!("the states of {states} layers");
-        if self.states.len() != layouts.len() {
-            return Err(Error::StateLayout { expected: parts(layouts.len()), given: parts(self.states.len()) });
-        }
-        self.states.iter().zip(layouts).try_for_each(|(state, layout)| state.check(layout, batch))
-    }
-
-    /// Makes all states zeros, as Keras's `reset_states` does.
-    pub fn reset(&mut self) {
-        for state in &mut self.states {
-            state.as_mut_slice().fill(T::zero());
-        }
-    }
-
-    /// The number of rows.
-    pub fn batch(&self) -> usize {
-        self.batch
-    }
-
-    /// The states, one for each stateful layer in the model's order.
-    pub fn states(&self) -> &[State<T>] {
-        &self.states
-    }
-
-    /// The states, to be changed.
-    pub fn states_mut(&mut self) -> &mut [State<T>] {
-        &mut self.states
-    }
-}
+use crate::state::State;
 
 /// What calls are run with, besides tensors.
 pub(super) struct Context<'a, T: Float> {

@@ -97,3 +97,6 @@ fn variance_scaling(options: &Options<'_>) -> Result<Initializer, ConfigError> {
         seed: None,
     })
 }
+
+#[cfg(feature = "serde")]
+crate::config::serialized::by_description!(Initializer, Initializer::describe, Initializer::read);

@@ -8,4 +8,6 @@ mod models_by_hand;
 mod programs;
 mod question;
 mod random;
+#[cfg(feature = "serde")]
+mod serialized;
 mod state_bytes;

@@ -3,15 +3,11 @@
 //! Numbers that JSON hasn't got are texts: `inf`, `-inf`, `nan`. Objects are descriptions and nothing else, and no key may
 //! stand twice.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 
-use serde_core::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-
+use crate::config::serialized::{CLASS, OPTIONS};
 use crate::config::{Config, Value};
 use crate::formats::error::{Found, Problem};
-
-const CLASS: &str = "class_name";
-const OPTIONS: &str = "config";
 
 /// A description as text.
 pub(super) fn write(config: &Config) -> String {
@@ -22,9 +18,7 @@ pub(super) fn write(config: &Config) -> String {
 
 /// A description from text.
 pub(super) fn read(text: &str) -> Found<Config> {
-    serde_json::from_str::<Read<Config>>(text)
-        .map(|Read(config)| config)
-        .map_err(|error| Problem::Json { member: "the configuration", reason: error.to_string() })
+    serde_json::from_str(text).map_err(|error| Problem::Json { member: "the configuration", reason: error.to_string() })
 }
 
 fn write_config(text: &mut String, config: &Config) {
@@ -68,112 +62,6 @@ fn write_value(text: &mut String, value: &Value) {
 /// Text as JSON has it.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// What is read.
-struct Read<V>(V);
-
-impl<'de> Deserialize<'de> for Read<Config> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Read::<Value>::deserialize(deserializer)?.0 {
-            Value::Config(config) => Ok(Read(config)),
-            _ => Err(D::Error::custom("it isn't a description")),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Read<Value> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any).map(Read)
-    }
-}
-
-/// Any value.
-struct Any;
-
-impl<'de> Visitor<'de> for Any {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value of a description")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Flag(flag))
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Integer(number))
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-        i64::try_from(number).map(Value::Integer).map_err(|_| E::custom("a whole number is too large"))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Float(number))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(Value::Text(text.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Read(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let (mut class, mut options) = (None, None);
-        while let Some(key) = members.next_key::<String>()? {
-            let twice = match &key[..] {
-                CLASS => class.replace(members.next_value::<String>()?).is_some(),
-                OPTIONS => options.replace(members.next_value::<Members>()?).is_some(),
-                _ => return Err(A::Error::custom(format!("a description has a key {key:?}, which isn't known"))),
-            };
-            if twice {
-                return Err(A::Error::custom(format!("a description has the key {key:?} twice")));
-            }
-        }
-        match (class, options) {
-            (Some(class), Some(Members(options))) => Ok(Value::Config(Config { class, options })),
-            (None, _) => Err(A::Error::missing_field(CLASS)),
-            (_, None) => Err(A::Error::missing_field(OPTIONS)),
-        }
-    }
-}
-
-/// Options, in order.
-struct Members(Vec<(String, Value)>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of options")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let (mut members, mut names) = (Vec::new(), std::collections::HashSet::new());
-                while let Some((name, Read(value))) = map.next_entry::<String, Read<Value>>()? {
-                    if !names.insert(name.clone()) {
-                        return Err(A::Error::custom(format!("there are two options {name:?}")));
-                    }
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(All)
-    }
 }
 
 #[cfg(test)]

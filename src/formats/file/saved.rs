@@ -8,7 +8,8 @@ use crate::cells::described::DescribedCell;
 use crate::config::{Config, ConfigError, Described, Tensors};
 use crate::error::Error;
 use crate::float::Float;
-use crate::graph::{Model, Watch, classes, read};
+use crate::gradients::Gradients;
+use crate::graph::{Model, ModelState, Watch, classes, read};
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
 use crate::layers::dense::Dense;
@@ -18,7 +19,7 @@ use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
 use crate::parameters::Parameters;
-use crate::seeds::{DropoutGenerator, DropoutSeeds};
+use crate::seeds::DropoutSeeds;
 use crate::state::State;
 use crate::training::{Adam, Sgd};
 use crate::weights::WeightVisitor;
@@ -28,8 +29,8 @@ type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
 
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
 /// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
-/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], and what goes on with
-/// training: [`Adam`], [`Sgd`], [`DropoutSeeds`].
+/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
+/// goes on with training: [`Gradients`] that add up over calls, [`Adam`], [`Sgd`], [`DropoutSeeds`].
 ///
 /// Sealed.
 ///
@@ -91,17 +92,21 @@ pub enum Sort {
     Masking,
     Model,
     State,
+    ModelState,
+    Gradients,
     Optimizer,
     Seeds,
 }
 
 impl Sort {
-    const ALL: [(Sort, &'static str); 7] = [
+    const ALL: [(Sort, &'static str); 9] = [
         (Sort::Layer, "layer"),
         (Sort::Embedding, "embedding"),
         (Sort::Masking, "masking"),
         (Sort::Model, "model"),
         (Sort::State, "state"),
+        (Sort::ModelState, "model_state"),
+        (Sort::Gradients, "gradients"),
         (Sort::Optimizer, "optimizer"),
         (Sort::Seeds, "seeds"),
     ];
@@ -129,6 +134,8 @@ impl Sort {
             Sort::Masking => "a Masking".into(),
             Sort::Model => "a Model".into(),
             Sort::State => "a State".into(),
+            Sort::ModelState => "a ModelState".into(),
+            Sort::Gradients => "the Gradients".into(),
             Sort::Optimizer => format!("an optimizer {}", class.chars().take(40).collect::<String>()),
             Sort::Seeds => "the DropoutSeeds".into(),
         }
@@ -149,6 +156,8 @@ impl Sort {
             Sort::Masking => "Masking",
             Sort::Model => "Model",
             Sort::State => "State",
+            Sort::ModelState => "ModelState",
+            Sort::Gradients => "Gradients",
             Sort::Optimizer => {
                 if class == "Adam" {
                     "Adam"
@@ -256,58 +265,15 @@ impl<T: Float> Saved for Masking<T> {
     }
 }
 
-impl<T: Float> sealed::Sealed for State<T> {}
+/// What isn't a layer: it describes itself, shows its arrays, and is read from both.
+macro_rules! described {
+    ($($type:ident, $sort:ident;)*) => {$(
+        impl<T: Float> sealed::Sealed for $type<T> {}
 
-/// The one array of a state.
-const VALUES: &str = "values";
-
-impl<T: Float> Saved for State<T> {
-    type Elem = T;
-    const SORT: Sort = Sort::State;
-    const CLASS: Option<&'static str> = Some("State");
-
-    fn describe_whole(&self) -> Result<Config, ConfigError> {
-        let parts = self.layout().names().zip(self.layout().widths());
-        let parts: Vec<Config> =
-            parts.map(|(name, width)| Config::new("Part").with("name", name).with("width", width)).collect();
-        Ok(Config::new("State").with("batch", self.batch()).with("parts", parts))
-    }
-
-    fn visit_arrays(&self, show: &mut Show<'_, T>) {
-        show(VALUES.into(), self.values().into_dyn());
-    }
-
-    fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
-        described.read(|options| {
-            let expected = "whole numbers of at least 0";
-            let batch = options.need("batch", expected)?.index(expected)?;
-            let part = |item: &crate::config::Item<'_>| {
-                let part = item.config("a part of a state")?;
-                if part.class() != "Part" {
-                    return Err(part.wrong_class("Part"));
-                }
-                part.read(|options| {
-                    let width = options.need("width", expected)?.index(expected)?;
-                    Ok((options.text("name", "a name")?.to_string(), width))
-                })
-            };
-            let parts = options.list("parts", "the parts of a state")?;
-            let layout = crate::state::StateLayout::new(parts.iter().map(part).collect::<Result<Vec<_>, _>>()?);
-            let values = tensors.take(VALUES, &[batch, layout.width()])?;
-            State::of_values(layout, batch, &values).map_err(|error| options.refused(error))
-        })
-    }
-}
-
-/// Optimizers: their options, and what they remember of each weight.
-macro_rules! optimizers {
-    ($($optimizer:ident)*) => {$(
-        impl<T: Float> sealed::Sealed for $optimizer<T> {}
-
-        impl<T: Float> Saved for $optimizer<T> {
+        impl<T: Float> Saved for $type<T> {
             type Elem = T;
-            const SORT: Sort = Sort::Optimizer;
-            const CLASS: Option<&'static str> = Some(stringify!($optimizer));
+            const SORT: Sort = Sort::$sort;
+            const CLASS: Option<&'static str> = Some(stringify!($type));
 
             fn describe_whole(&self) -> Result<Config, ConfigError> {
                 Ok(self.describe())
@@ -318,12 +284,19 @@ macro_rules! optimizers {
             }
 
             fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
-                described.read(|options| $optimizer::read(options, tensors))
+                described.read(|options| $type::read(options, tensors))
             }
         }
     )*};
 }
-optimizers!(Adam Sgd);
+
+described! {
+    State, State;
+    ModelState, ModelState;
+    Gradients, Gradients;
+    Adam, Optimizer;
+    Sgd, Optimizer;
+}
 
 impl sealed::Sealed for DropoutSeeds {}
 
@@ -334,23 +307,12 @@ impl Saved for DropoutSeeds {
     const CLASS: Option<&'static str> = Some("DropoutSeeds");
 
     fn describe_whole(&self) -> Result<Config, ConfigError> {
-        let generators: Vec<Config> = self.states.iter().map(DropoutGenerator::description).collect();
-        Ok(Config::new("DropoutSeeds").with("generators", generators))
+        Ok(Config::new("DropoutSeeds").with("generators", self.description()))
     }
 
     fn visit_arrays(&self, _show: &mut Show<'_, f32>) {}
 
     fn read_whole(described: &Described<'_>, _tensors: &mut Tensors<'_, f32>) -> Result<Self, ConfigError> {
-        described.read(|options| {
-            let generators = options.list("generators", "a list of generators")?;
-            let generator = |item: &crate::config::Item<'_>| {
-                let generator = item.config("a generator")?;
-                match generator.class() {
-                    "Generator" => generator.read(DropoutGenerator::read),
-                    _ => Err(generator.wrong_class("Generator")),
-                }
-            };
-            Ok(DropoutSeeds { states: generators.iter().map(generator).collect::<Result<_, _>>()? })
-        })
+        described.read(|options| DropoutSeeds::read(&options.list("generators", "a list of generators")?))
     }
 }

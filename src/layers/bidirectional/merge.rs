@@ -2,6 +2,8 @@
 
 use super::Bidirectional;
 use crate::buffers::take;
+#[cfg(any(feature = "file", feature = "serde"))]
+use crate::config::{ConfigError, Item};
 use crate::float::Float;
 use crate::strided::RowsMut;
 
@@ -22,6 +24,29 @@ pub enum Merge {
     /// [`Output::backward`](crate::Output::backward). Where arrays are the caller's, they stand side by side.
     None,
 }
+
+/// Keras's names; its `None` is none.
+const MERGES: [(&str, Merge); 4] =
+    [("sum", Merge::Sum), ("mul", Merge::Mul), ("concat", Merge::Concat), ("ave", Merge::Ave)];
+
+impl Merge {
+    /// Keras's name, if it has one.
+    pub(super) fn name(self) -> Option<&'static str> {
+        MERGES.iter().find(|(_, merge)| *merge == self).map(|(name, _)| *name)
+    }
+
+    /// The one of this name, or null for none.
+    #[cfg(any(feature = "file", feature = "serde"))]
+    pub(super) fn read(item: &Item<'_>) -> Result<Self, ConfigError> {
+        let expected = "concat, sum, mul, ave or null";
+        let Some(item) = item.clone().given() else { return Ok(Merge::None) };
+        let name = item.text(expected)?;
+        MERGES.iter().find(|(own, _)| *own == name).map(|(_, merge)| *merge).ok_or_else(|| item.wrong(expected))
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::config::serialized::by_description!(Merge, |merge| Ok(merge.name().into()), Merge::read);
 
 impl<T: Float> Bidirectional<T> {
     /// Whether the outputs of both directions stand in each row, unchanged.

@@ -34,10 +34,6 @@ use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// Keras's names; its `None` is none.
-const MERGES: [(&str, Merge); 4] =
-    [("sum", Merge::Sum), ("mul", Merge::Mul), ("concat", Merge::Concat), ("ave", Merge::Ave)];
-
 /// A layer over a sequence in both directions: Keras's `Bidirectional`.
 ///
 /// Outputs stand in the input's order, whatever the direction; the last output joins the last one of each direction
@@ -150,11 +146,7 @@ impl<T: Float> Bidirectional<T> {
             layer.read(|options| read(options, &mut tensors.nested(weights)))
         };
         let (forward, backward) = (direction("layer", "forward")?, direction("backward_layer", "backward")?);
-        let expected = "concat, sum, mul, ave or null";
-        let merge = match options.need("merge_mode", expected)?.given() {
-            Some(_) => options.word("merge_mode", &MERGES)?,
-            None => Merge::None,
-        };
+        let merge = Merge::read(&options.need("merge_mode", "concat, sum, mul, ave or null")?)?;
         let layer = Self::from_boxed(forward, backward).map_err(|error| options.refused(error))?;
         Ok(layer.merge_mode(merge))
     }
@@ -201,11 +193,10 @@ impl<T: Float> Parameters<T> for Bidirectional<T> {
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
-        let merge = MERGES.iter().find(|(_, merge)| *merge == self.merge).map(|(name, _)| *name);
         Ok(Config::new("Bidirectional")
             .with("layer", self.forward.describe()?)
             .with("backward_layer", self.backward.describe()?)
-            .with("merge_mode", merge))
+            .with("merge_mode", self.merge.name()))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

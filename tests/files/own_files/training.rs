@@ -63,3 +63,38 @@ fn sgd() {
     goes_on(Sgd::new(0.05).momentum(0.9).nesterov(true).clipvalue(0.1).loss_scale_factor(2.0));
     goes_on(Sgd::new(0.05).momentum(0.5).global_clipnorm(1.0).use_ema(true));
 }
+
+/// Gradients that add up over calls, saved between two of them: of an embedding, whose rows came one by one, too.
+#[test]
+fn gradients_that_add_up() {
+    let model = Sequential::<f32>::builder("m")
+        .layer(Embedding::new(7, 3))
+        .layer(Gru::new(3, 4))
+        .build()
+        .expect("a model");
+    let back = |gradients: &mut Gradients<f32>, ids: &Array2<i32>| {
+        let mut tape = Tape::new();
+        let outputs = model.record(&[ids.into()], &mut tape).expect("recorded");
+        model.backward(&mut tape, &[&outputs[0]], gradients).expect("gradients");
+    };
+    let (first, second) = (array![[3, 1, 3], [0, 5, 6]], array![[1, 1, 2], [6, 6, 6]]);
+    let mut whole = Gradients::new(&model);
+    back(&mut whole, &first);
+    let mut again: Gradients<f32> = same_file(&whole);
+    for (name, gradient) in whole.iter() {
+        assert_eq!(again.get(name).expect("there"), gradient, "{name}");
+    }
+    back(&mut whole, &second);
+    back(&mut again, &second);
+    assert_eq!(again, whole);
+    // Keras squares and clips the rows before it adds them up: they are there.
+    let step = |gradients: &Gradients<f32>| {
+        let (mut model, mut optimizer) = (model.clone(), Adam::new(0.1).clipnorm(0.01));
+        optimizer.step(&mut model, gradients).expect("a step");
+        model.weights().into_iter().map(|(_, weight)| weight.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(step(&again), step(&whole));
+    let layer = Lstm::<f64>::new(2, 3);
+    let gradients = Gradients::new(&layer).without_input();
+    assert_eq!(same_file(&gradients), gradients);
+}
