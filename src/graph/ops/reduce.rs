@@ -47,7 +47,7 @@ pub(crate) enum All {
     LogSumExp,
     /// The root of the sum of squares.
     Norm,
-    All,
+    Every,
     Any,
     /// The place of the first of the largest.
     ArgMax,
@@ -68,7 +68,7 @@ impl All {
         ("std", All::Std),
         ("logsumexp", All::LogSumExp),
         ("norm", All::Norm),
-        ("all", All::All),
+        ("all", All::Every),
         ("any", All::Any),
         ("argmax", All::ArgMax),
         ("argmin", All::ArgMin),
@@ -84,7 +84,7 @@ impl All {
             All::Sum | All::Prod if of == Kind::Bool => Kind::Int,
             All::Sum | All::Prod | All::Max | All::Min => of,
             All::Mean | All::Var | All::Std | All::LogSumExp | All::Norm => Kind::Float,
-            All::All | All::Any => Kind::Bool,
+            All::Every | All::Any => Kind::Bool,
             All::ArgMax | All::ArgMin | All::Count => Kind::Int,
         }
     }
@@ -110,7 +110,7 @@ impl All {
                 T::from_f64(math::ln(sum(&|x| math::exp(x - most))) + most)
             }
             All::Norm => T::from_f64(sum(&|x| x * x).sqrt()),
-            All::All | All::Any | All::ArgMax | All::ArgMin | All::Count => T::zero(),
+            All::Every | All::Any | All::ArgMax | All::ArgMin | All::Count => T::zero(),
         }
     }
 
@@ -204,7 +204,7 @@ impl Reduce {
             }
             Buffer::Bool(to) => to.iter_mut().enumerate().for_each(|(i, to)| {
                 *to = match how {
-                    All::All | All::Min => places(i).all(|at| x.flag(at)),
+                    All::Every | All::Min => places(i).all(|at| x.flag(at)),
                     _ => places(i).any(|at| x.flag(at)),
                 }
             }),

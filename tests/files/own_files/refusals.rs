@@ -69,7 +69,11 @@ fn versions_and_metadata() {
     }
     for (key, value, told) in [
         ("format", "pt", "pytorch::File reads those"),
-        ("kind", "network", "kind must be layer, embedding, masking, model, state, model_state, gradients, optimizer, seeds"),
+        (
+            "kind",
+            "network",
+            "kind must be layer, embedding, masking, model, state, model_state, gradients, optimizer, seeds",
+        ),
         ("kind", "model", "it holds a Model of float32: load it as Model<f32>"),
         ("element", "float16", "element must be float32 or float64, found float16"),
         ("element", "float64", "load it as Gru<f64>"),

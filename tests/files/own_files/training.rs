@@ -67,11 +67,8 @@ fn sgd() {
 /// Gradients that add up over calls, saved between two of them: of an embedding, whose rows came one by one, too.
 #[test]
 fn gradients_that_add_up() {
-    let model = Sequential::<f32>::builder("m")
-        .layer(Embedding::new(7, 3))
-        .layer(Gru::new(3, 4))
-        .build()
-        .expect("a model");
+    let model =
+        Sequential::<f32>::builder("m").layer(Embedding::new(7, 3)).layer(Gru::new(3, 4)).build().expect("a model");
     let back = |gradients: &mut Gradients<f32>, ids: &Array2<i32>| {
         let mut tape = Tape::new();
         let outputs = model.record(&[ids.into()], &mut tape).expect("recorded");

@@ -42,10 +42,7 @@ impl Slice {
 
     /// The number of elements, if it is known.
     pub(super) fn of_unknown(&self, size: Option<usize>) -> Option<usize> {
-        match size {
-            Some(size) => Some(self.bounds(size).1),
-            None => None,
-        }
+        size.map(|size| self.bounds(size).1)
     }
 
     /// The part, and whether it is to be turned around.

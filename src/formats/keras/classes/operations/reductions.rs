@@ -15,7 +15,7 @@ impl<T: Float> Class<T> {
         Self::operation("Mean", X, |reading| reduce(reading, All::Mean)),
         Self::operation("Average", &["x", "weights"], |reading| {
             reading.only("weights", &json!(null), "an average without weights is supported")?;
-            reduce(reading, All::Mean)
+            Ok(Op::new(Reduce::new(All::Mean, reading.integers_said("axis")?, false)))
         }),
         Self::operation("Max", X, |reading| reduce(reading, All::Max)),
         Self::operation("Min", X, |reading| reduce(reading, All::Min)),
@@ -35,10 +35,12 @@ impl<T: Float> Class<T> {
                 _ => Err(reading.unsupported("the Euclidean norm along one axis is supported")),
             }
         }),
-        Self::operation("All", X, |reading| reduce(reading, All::All)),
+        Self::operation("All", X, |reading| reduce(reading, All::Every)),
         Self::operation("Argmax", X, |reading| reduce(reading, All::ArgMax)),
         Self::operation("Argmin", X, |reading| reduce(reading, All::ArgMin)),
-        Self::operation("CountNonzero", X, |reading| reduce(reading, All::Count)),
+        Self::operation("CountNonzero", X, |reading| {
+            Ok(Op::new(Reduce::new(All::Count, reading.integers_said("axis")?, false)))
+        }),
     ];
 }
 

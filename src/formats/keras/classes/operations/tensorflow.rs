@@ -149,7 +149,7 @@ impl<T: Float> Function<T> {
         Self::new("reduce_std", TENSOR, |reading| reductions::tensorflow(reading, All::Std)),
         Self::new("reduce_variance", TENSOR, |reading| reductions::tensorflow(reading, All::Var)),
         Self::new("reduce_logsumexp", TENSOR, |reading| reductions::tensorflow(reading, All::LogSumExp)),
-        Self::new("reduce_all", TENSOR, |reading| reductions::tensorflow(reading, All::All)),
+        Self::new("reduce_all", TENSOR, |reading| reductions::tensorflow(reading, All::Every)),
         Self::new("reduce_any", TENSOR, |reading| {
             let axes = reading.integers_said("axis")?;
             Ok(Op::new(Any { axes, keepdims: reading.flag_said("keepdims")? }))
