@@ -138,7 +138,11 @@ pub(super) fn two<T: Float>(reading: &Reading<'_, '_>, how: Two, names: &[&'stat
 
 /// A comparison with a number, which masks are made with, or of two arrays.
 pub(super) fn not_equal<T: Float>(reading: &Reading<'_, '_>, names: &[&'static str]) -> Found<Op<T>> {
-    let number = names.last().and_then(|name| reading.says(name)).filter(Json::is_number);
+    let number = names.last().and_then(|name| reading.says(name));
+    if let Some(flag) = number.as_ref().filter(|number| number.flag().is_ok()) {
+        return Err(flag.wrong("a number, or an array"));
+    }
+    let number = number.filter(Json::is_number);
     match number {
         Some(number) => Ok(Op::new(NotEqual(number.number()?))),
         None => two(reading, Two::NotEqual, names),
