@@ -31,6 +31,10 @@ pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     #[doc(hidden)]
     fn write_le_bytes(self, out: &mut dyn std::io::Write) -> std::io::Result<()>;
 
+    /// Appends the bytes of numbers, each one's lowest first.
+    #[doc(hidden)]
+    fn push_le_bytes(values: &[Self], bytes: &mut Vec<u8>);
+
     /// The numbers that these bytes are, each one's lowest first.
     #[doc(hidden)]
     fn from_le_bytes(bytes: &[u8]) -> Vec<Self>;
@@ -42,6 +46,10 @@ macro_rules! bytes {
         impl Float for $float {
             fn write_le_bytes(self, out: &mut dyn std::io::Write) -> std::io::Result<()> {
                 out.write_all(&self.to_le_bytes())
+            }
+
+            fn push_le_bytes(values: &[Self], bytes: &mut Vec<u8>) {
+                bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             }
 
             fn from_le_bytes(bytes: &[u8]) -> Vec<Self> {

@@ -28,7 +28,8 @@
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
-//! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`].
+//! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`]; in models [`Conv1D`],
+//!   [`DepthwiseConv1D`], [`SeparableConv1D`], pooling ([`ops`]).
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
 //! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`];
 //!   a loop for layers and models alike: [`training::Network`].
@@ -276,6 +277,10 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
+pub use layers::convolution::conv1d::Conv1D;
+pub use layers::convolution::depthwise::DepthwiseConv1D;
+pub use layers::convolution::separable::SeparableConv1D;
+pub use layers::convolution::window::Padding;
 pub use layers::dense::Dense;
 pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
@@ -309,6 +314,7 @@ pub mod builder {
     pub use crate::cells::builder::Builder;
     pub use crate::cells::stacked::StackedCellsBuilder;
     pub use crate::graph::{ModelBuilder, SequentialBuilder};
+    pub use crate::layers::convolution::ConvolutionBuilder;
     pub use crate::layers::dense::DenseBuilder;
     pub use crate::layers::embedding::EmbeddingBuilder;
     pub use crate::layers::stacked::StackedBuilder;

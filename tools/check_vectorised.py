@@ -45,6 +45,7 @@ ANY_LENGTH = {
     "backward::outer::Flush<": 5,
     "backward::outer::Outer<": 0.1,
     "backward::outer::Sum<": 1,
+    "depthwise::Depthwise<": 1,
     "drive::reset_before::rows::AnyRows<": 1.1,
     "drive::reset_before::one_row::RestOfRow<": 2,
     "drive::blocked::Unfused<": 3,

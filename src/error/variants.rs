@@ -205,6 +205,17 @@ pub enum Error {
         given: f64,
     },
 
+    /// A word among a layer's options that it can't have.
+    #[error("{option} must be one of {expected}, got {given:?}")]
+    OptionWord {
+        /// The option's name.
+        option: &'static str,
+        /// The words that there are.
+        expected: &'static str,
+        /// What was given.
+        given: &'static str,
+    },
+
     /// A result that the layer was not built to return.
     #[error("the {what} was not requested: {hint}")]
     NotRequested {

@@ -253,7 +253,7 @@ impl<T: Float> Assembly<T> {
         memory::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;
-        if matches!(op.role(), Role::TimeDistributed(_)) && !states.is_empty() {
+        if matches!(op.role(), Role::TimeDistributed(_) | Role::ChannelsFirst(_)) && !states.is_empty() {
             return Err(Error::StatefulInside { layer: name.into() });
         }
         self.keep_states(&mut op, states);

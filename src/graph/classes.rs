@@ -10,8 +10,11 @@ use super::masked::Masked;
 use super::operation::Op;
 use super::ops;
 use super::ops::flags::{Any, Flags, LogicalOr, NotEqual};
+use super::ops::global_pooling::GlobalPooling;
 use super::ops::merge::{MaskRule, MergeOp};
+use super::ops::moved_steps::MovedSteps;
 use super::ops::normalization::{Normalization, Statistics};
+use super::ops::pooling::{Pool, Pooling};
 use super::ops::shapes::{ExpandDims, Flatten, Permute, RepeatVector, Reshape};
 use super::ops::softmax::{MASKS, Softmax};
 use super::per_step::PerStep;
@@ -21,6 +24,9 @@ use crate::error::Error;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
+use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::dense::Dense;
 use crate::layers::described::{ReadLayer, recurrent_class};
 use crate::layers::embedding::Embedding;
@@ -84,6 +90,23 @@ impl<T: Float> Class<T> {
         Class::operation("Embedding", |options, tensors| {
             Ok(Op::new(ops::embedding::Embedding::new(Embedding::read(options, tensors)?)))
         }),
+        Class::operation("Conv1D", |options, tensors| {
+            Ok(Op::new(ops::convolution::Convolution::new(Conv1D::read(options, tensors)?)))
+        }),
+        Class::operation("DepthwiseConv1D", |options, tensors| {
+            Ok(Op::new(ops::convolution::Convolution::new(DepthwiseConv1D::read(options, tensors)?)))
+        }),
+        Class::operation("SeparableConv1D", |options, tensors| {
+            Ok(Op::new(ops::convolution::Convolution::new(SeparableConv1D::read(options, tensors)?)))
+        }),
+        Class::operation("ChannelsFirst", |options, tensors| {
+            let item = options.need("layer", LAYER)?;
+            let Made { op, states } = operation(&item.config(LAYER)?, tensors)?;
+            if !states.is_empty() {
+                return Err(item.wrong("a layer that keeps no state"));
+            }
+            Ok(Op::new(ops::channels_first::ChannelsFirst(op)))
+        }),
         Class::operation("Masking", |options, _| Ok(Op::new(ops::masking::Masking(masking::<T>(options)?)))),
         Class::operation("Activation", |options, _| {
             Ok(Op::new(activations::read(&options.need("activation", "an activation")?)?))
@@ -120,6 +143,17 @@ impl<T: Float> Class<T> {
             let masks = options.word("masks", &MaskRule::NAMES)?;
             Ok(Op::new(ops::concatenate::Concatenate { axis: options.integer("axis")?, masks }))
         }),
+        Class::operation("MaxPooling1D", |options, _| Ok(Op::new(Pooling::read(Pool::Max, options)?))),
+        Class::operation("AveragePooling1D", |options, _| Ok(Op::new(Pooling::read(Pool::Average, options)?))),
+        Class::operation("GlobalMaxPooling1D", |options, _| {
+            Ok(Op::new(GlobalPooling::new(Pool::Max, options.flag("keepdims")?)))
+        }),
+        Class::operation("GlobalAveragePooling1D", |options, _| {
+            Ok(Op::new(GlobalPooling::new(Pool::Average, options.flag("keepdims")?)))
+        }),
+        Class::operation("ZeroPadding1D", |options, _| moved(options, "padding", MovedSteps::Padded)),
+        Class::operation("Cropping1D", |options, _| moved(options, "cropping", MovedSteps::Cropped)),
+        Class::operation("UpSampling1D", |options, _| Ok(Op::new(MovedSteps::Repeated(options.size("size")?)))),
         Class::operation("Flatten", |_, _| Ok(Op::new(Flatten))),
         Class::operation("Reshape", |options, _| Ok(Op::new(Reshape(shape(options, "target_shape")?)))),
         Class::operation("Permute", |options, _| Ok(Op::new(Permute(sizes(options, "dims")?)))),
@@ -218,6 +252,13 @@ pub(crate) fn masking<T: Float>(options: &Options<'_>) -> Read<T> {
 
 fn merge<T: Float>(options: &Options<'_>, how: MergeOp) -> Read<Op<T>> {
     Ok(Op::new(ops::merge::Merge { how, masks: options.word("masks", &MaskRule::NAMES)? }))
+}
+
+fn moved<T: Float>(options: &Options<'_>, name: &str, made: fn(usize, usize) -> MovedSteps) -> Read<Op<T>> {
+    match sizes(options, name)?[..] {
+        [before, after] => Ok(Op::new(made(before, after))),
+        _ => Err(options.need(name, SIZES)?.wrong("two sizes")),
+    }
 }
 
 fn normalization<T: Float>(

@@ -10,6 +10,10 @@ use crate::cells::Cell;
 use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
+use crate::layers::convolution::Convolve;
+use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
@@ -87,6 +91,12 @@ impl<T: Float> AnyLayer<T> {
         }
     }
 
+    /// The same on (batch, features, timesteps): Keras's `data_format="channels_first"`, of a convolution, a pooling
+    /// layer or whatever reads (batch, timesteps, features).
+    pub fn channels_first(self) -> Self {
+        AnyLayer { op: Op::new(ops::channels_first::ChannelsFirst(self.op)), reads: Reads::Unknown, ..self }
+    }
+
     /// The numbers of elements of weights that are trained, and that aren't.
     pub(super) fn counts(&self) -> (usize, usize) {
         if let Some(model) = self.op.model() {
@@ -132,6 +142,20 @@ impl<T: Float> From<Dense<T>> for AnyLayer<T> {
         AnyLayer::new("Dense", ops::dense::Dense::new(layer), reads)
     }
 }
+
+/// A `From` for each convolution.
+macro_rules! convolutions {
+    ($($layer:ident)*) => {$(
+        impl<T: Float> From<$layer<T>> for AnyLayer<T> {
+            fn from(layer: $layer<T>) -> Self {
+                let reads = Reads::Features(layer.common().input_size);
+                AnyLayer::new(stringify!($layer), ops::convolution::Convolution::new(layer), reads)
+            }
+        }
+    )*};
+}
+
+convolutions! { Conv1D DepthwiseConv1D SeparableConv1D }
 
 impl<T: Float> From<TimeDistributed<T>> for AnyLayer<T> {
     fn from(layer: TimeDistributed<T>) -> Self {
@@ -191,6 +215,27 @@ operations! {
     ops::flags::Any, "Any", Unknown;
     ops::flags::LogicalOr, "LogicalOr", Unknown;
     ops::flags::Flags, "OnesLike", Unknown;
+}
+
+/// A `From` for each name of an operation that has several.
+macro_rules! named_operations {
+    ($($layer:ident of $operation:ident in $file:ident;)*) => {$(
+        impl<T: Float> From<ops::$file::$layer> for AnyLayer<T> {
+            fn from(layer: ops::$file::$layer) -> Self {
+                AnyLayer::new(stringify!($layer), ops::$file::$operation::from(layer), Reads::Unknown)
+            }
+        }
+    )*};
+}
+
+named_operations! {
+    MaxPooling1D of Pooling in pooling;
+    AveragePooling1D of Pooling in pooling;
+    GlobalMaxPooling1D of GlobalPooling in global_pooling;
+    GlobalAveragePooling1D of GlobalPooling in global_pooling;
+    ZeroPadding1D of MovedSteps in moved_steps;
+    Cropping1D of MovedSteps in moved_steps;
+    UpSampling1D of MovedSteps in moved_steps;
 }
 
 impl<T: Float> From<ops::prelu::PRelu<T>> for AnyLayer<T> {

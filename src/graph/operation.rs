@@ -11,11 +11,12 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::Model;
+use super::chain::WHOLE;
 use super::gradients::GradientSums;
 use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
-use super::stream::{Step, Trace};
+use super::stream::{Gives, Step, Trace};
 use super::tape::Record;
 use super::tensor::{Mask, Tensor, Value};
 use crate::config::{Config, ConfigError};
@@ -101,6 +102,15 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         if self.steps_alone() { OverTime::Alone } else { OverTime::Whole }
     }
 
+    /// Makes it take one step of a sequence after another, if it can though it looks at several: it keeps what it needs
+    /// ([`Trace::keep`]). If not `each_step`, its calls are on what has no steps.
+    ///
+    /// # Errors
+    /// Why it can't.
+    fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
+        if each_step { Err(WHOLE) } else { Ok(Gives::EachStep) }
+    }
+
     /// Makes it give one step of the sequence that it gives, all of whose steps are the same.
     fn give_one_step(&mut self) {}
 
@@ -147,6 +157,8 @@ pub(crate) enum Role<'a, T: Float> {
     Dense(&'a Dense<T>),
     /// Another operation for each step.
     TimeDistributed(&'a dyn Operation<T>),
+    /// Another operation with time as the last axis.
+    ChannelsFirst(&'a dyn Operation<T>),
     /// It reads ids.
     Embedding(&'a Embedding<T>),
     /// It hides the steps of this value.
@@ -252,6 +264,7 @@ impl<T: Float> Op<T> {
         if let Some(record) = &mut record {
             record.keep_inputs(inputs, call.initial.len());
         }
+        let before = trace.as_deref().map_or(0, Trace::kept);
         let (of_run, trace_of_run) = (record.as_deref_mut(), trace.as_deref_mut());
         let outputs = self.run(inputs, Call { record: of_run, trace: trace_of_run, ..call })?;
         if let Some(record) = record {
@@ -262,9 +275,9 @@ impl<T: Float> Op<T> {
                 // What is inside has been written down.
                 Role::Model(_) => {}
                 Role::TimeDistributed(inner) if !runs_anew(inner) => {}
-                role => {
-                    let streams = matches!(role, Role::Recurrent { .. });
-                    trace.call(&**self, inputs, mask.as_ref(), streams, &outputs)?;
+                _ => {
+                    let keeps = trace.kept() > before;
+                    trace.call(&**self, inputs, mask.as_ref(), keeps, &outputs)?;
                 }
             }
         }
@@ -289,7 +302,7 @@ impl<T: Float> Op<T> {
         fn find<T: Float>(operation: &dyn Operation<T>) -> Option<&Model<T>> {
             match operation.role() {
                 Role::Model(model) => Some(model),
-                Role::TimeDistributed(inner) => find(inner),
+                Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => find(inner),
                 _ => None,
             }
         }
@@ -330,7 +343,7 @@ pub(super) fn depth<T: Float>(operation: &dyn Operation<T>) -> usize {
             let parts = model.parts.iter().filter_map(|part| part.op.as_ref());
             parts.map(|op| depth(&**op)).max().unwrap_or(0).saturating_add(1)
         }
-        Role::TimeDistributed(inner) => depth(inner).saturating_add(1),
+        Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => depth(inner).saturating_add(1),
         Role::Recurrent { layer, .. } => layer.spec().depth,
         _ => 1,
     }

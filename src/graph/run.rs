@@ -5,7 +5,7 @@
 //!   attached to its input, but only if the input is its one tensor: with an initial state it gets none.
 //! - The mask that was named, or the one that is attached to the first input, goes on with the output, unless the layer
 //!   makes another one (Embedding, Masking, merging layers) or doesn't support masks (Flatten, Reshape, Permute,
-//!   RepeatVector, and models as layers, whose outputs have what was attached to them within).
+//!   RepeatVector, convolutions, pooling, and models as layers, whose outputs have what was attached to them within).
 //! - A mask that a call of a model names is attached to the input itself: calls that come later see it, too.
 //!
 //! In Keras 2

@@ -5,10 +5,10 @@
 //! compiled where they are implemented: in this crate.
 
 use super::activate;
-use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork};
+use super::backward::{BackwardChunk, BackwardKernel, BackwardStep, ChunkWork, OuterSums};
 use super::isa::Isa;
 use super::paths;
-use super::{DenseKernel, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
+use super::{DenseKernel, Depthwise, GruKernel, KernelStep, LstmKernel, SimpleRnnKernel, StepContext};
 use crate::activation::Activation;
 use crate::kernels::Element;
 use crate::strided::{RowStep, Rows, RowsMut};
@@ -117,12 +117,16 @@ entries! {
         out: RowsMut<'_, Self>,
         activation: &Activation
     ) = kernel.forward_here(count, x, out, activation);
+    fn depthwise(call: Depthwise<'_, Self>) = call.run_here();
     fn backward_step(kernel: &BackwardKernel<Self>, call: BackwardStep<'_, Self>) = kernel.step_here(call);
     fn backward_chunk(work: ChunkWork<'_, Self>) = work.run_here();
     fn backward_bias(kernel: &BackwardKernel<Self>, call: BackwardChunk<'_, Self>, bias: &mut [Self])
         = kernel.bias_here(call, bias);
     fn backward_finish(kernel: &mut BackwardKernel<Self>, gradient: &mut [Self], recurrent_gradient: &mut [Self])
         = kernel.finish_here(gradient, recurrent_gradient);
+    fn outer_sums(sums: &mut OuterSums<Self>, count: usize, x: Rows<'_, Self>, dz: Rows<'_, Self>)
+        = sums.add_here(count, x, dz);
+    fn outer_flush(sums: &OuterSums<Self>, out: RowsMut<'_, Self>) = sums.flush_here(out);
     fn activate(isa: Isa, activation: &Activation, row: &mut [Self]) = activate::activate_here(isa, activation, row);
     fn activate_backward(isa: Isa, activation: &Activation, z: &[Self], y: &[Self], dy: &mut [Self])
         = activate::activate_backward_here(isa, activation, z, y, dy);
@@ -149,6 +153,13 @@ impl<T: Element> ChunkWork<'_, T> {
     /// All of it.
     pub(crate) fn run(self) {
         T::backward_chunk(self);
+    }
+}
+
+impl<T: Element> Depthwise<'_, T> {
+    /// All outputs.
+    pub(crate) fn run(self) {
+        T::depthwise(self);
     }
 }
 

@@ -43,6 +43,20 @@ impl<T: Element> DenseKernel<T> {
         self.matrix.set_bias(0, bias);
     }
 
+    /// Takes some columns of a wider kernel, (input_size, columns): as many as there are units, from `first` on.
+    pub(crate) fn pack_columns(&mut self, kernel: &[T], columns: usize, first: usize, bias: Option<&[T]>) {
+        assert!(kernel.len() == self.input_size * columns && first + self.units <= columns);
+        assert!(bias.is_none_or(|b| b.len() == self.units));
+        self.matrix.pack(kernel, columns, first, 0, 0);
+        self.matrix.set_bias(0, bias);
+    }
+
+    /// Takes the transposed of such columns, as many as there are inputs, without a bias.
+    pub(crate) fn pack_transposed(&mut self, kernel: &[T], columns: usize, first: usize) {
+        assert!(kernel.len() == self.units * columns && first + self.input_size <= columns);
+        self.matrix.pack_transposed(kernel, columns, first, 0, self.input_size);
+    }
+
     /// `activation(bias + x * kernel)` of rows `0..count`.
     pub(super) fn forward_here(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>, activation: &Activation) {
         dispatch(self.isa, Forward { matrix: &self.matrix, count, x, out, activation });

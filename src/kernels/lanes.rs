@@ -149,6 +149,16 @@ pub(super) fn add_scaled<A: Arch, T: Element, V: Lanes<T>>(sum: V, vector: V, fa
     V::of(sum)
 }
 
+/// `sum + a * b`, for each element.
+#[inline(always)]
+pub(super) fn add_product<A: Arch, T: Element, V: Lanes<T>>(sum: V, a: V, b: V) -> V {
+    let (mut sum, a, b) = (sum.array(), a.array(), b.array());
+    for ((sum, &a), &b) in sum.as_mut().iter_mut().zip(a.as_ref()).zip(b.as_ref()) {
+        *sum = A::mul_add(a, b, *sum);
+    }
+    V::of(sum)
+}
+
 /// `a + b`, for each element.
 #[inline(always)]
 pub(super) fn add<T: Element, V: Lanes<T>>(a: V, b: V) -> V {

@@ -52,7 +52,8 @@
 //!   unfused, as specified
 //! - `blocks` - the sums of many rows; `flat_row` - of one; `epilogue` - sums that go to rows; `project` - the input's
 //!   product
-//! - `dense` - a layer's product; `product` - one of two matrices from outside; `compiled` - the entries of all kernels
+//! - `dense` - a layer's product; `depthwise` - of channels each by itself; `product` - of two matrices from outside;
+//!   `compiled` - the entries of all kernels
 //! - `backward` - the backward pass; `activate`, `math` - activations and elementary functions
 //! - `limits` - what the machine does at most, for `benches/cells`, which measures all this against it
 //!
@@ -78,6 +79,7 @@ pub(crate) mod backward;
 mod blocks;
 pub(crate) mod compiled;
 mod dense;
+mod depthwise;
 mod drive;
 mod epilogue;
 mod flat_row;
@@ -100,6 +102,7 @@ mod units;
 mod tests;
 
 pub(crate) use dense::DenseKernel;
+pub(crate) use depthwise::Depthwise;
 pub(crate) use drive::LstmKernel;
 pub(crate) use drive::flat::SimpleRnnKernel;
 pub(crate) use drive::gru::GruKernel;

@@ -3,6 +3,7 @@
 pub(crate) mod bidirectional;
 mod boxed;
 pub(crate) mod builder;
+pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod described;
 pub(crate) mod embedding;

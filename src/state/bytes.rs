@@ -57,10 +57,7 @@ impl<T: Float> State<T> {
             count(&mut bytes, *width);
         }
         bytes.reserve_exact(size_of_val(&self.values[..]));
-        for &value in self.values.iter() {
-            // Into memory, which takes all that there is.
-            let _ = value.write_le_bytes(&mut bytes);
-        }
+        T::push_le_bytes(&self.values, &mut bytes);
         bytes
     }
 

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod bad_input;
+mod convolutions;
 mod documented_panics;
 mod layers;
 mod models_by_hand;

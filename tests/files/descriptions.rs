@@ -12,16 +12,25 @@ use serde_json::{Value, json};
 
 /// What a model may really lack: without it, or with null, the description is of another model, which Keras reads as we
 /// do. The end of the place, with the change.
-const OTHER_MODELS: [&str; 7] = [
+const OTHER_MODELS: [&str; 13] = [
     // A call without an initial state.
     ".kwargs without initial_state",
     ".kwargs.initial_state to null",
+    // A call without a mask.
+    ".inbound_nodes[4][4][5] without mask",
+    ".inbound_nodes[4][4][5].mask to null",
     // An output fewer.
     ".config.output_layers without y",
     ".config.output_layers without z",
     // Each direction by itself, instead of both merged.
     ".merge_mode=concat to null",
     ".merge_mode=sum to null",
+    // As many steps as the window has.
+    ":MaxPooling1D.config.strides to null",
+    ":AveragePooling1D.config.strides to null",
+    // What old versions did, which had no such option.
+    ":GlobalMaxPooling1D.config without keepdims",
+    ":GlobalAveragePooling1D.config without keepdims",
     // No upper bound.
     ":ReLU.config.max_value to null",
 ];
@@ -63,9 +72,12 @@ fn embedded(bytes: &[u8]) -> (Value, std::ops::Range<usize>) {
 impl Golden {
     fn all() -> Vec<Golden> {
         let mut all = Vec::new();
-        for (file, folders) in
-            [("cases.json", &[("models", "keras"), ("models", "h5")][..]), ("keras2.json", &[("keras2", "h5")])]
-        {
+        for (file, folders) in [
+            ("cases.json", &[("models", "keras"), ("models", "h5")][..]),
+            ("keras2.json", &[("keras2", "h5")]),
+            ("convolutions.json", &[("convolutions", "keras")]),
+            ("convolutions_keras2.json", &[("convolutions_keras2", "h5")]),
+        ] {
             let text = std::fs::read_to_string(format!("{}/{file}", folder())).unwrap();
             let cases: Value = serde_json::from_str(&text).unwrap();
             for case in list(&cases["cases"]) {
@@ -94,7 +106,7 @@ impl Golden {
     }
 
     fn version(&self) -> &'static str {
-        match (&self.range, self.name.starts_with("keras2")) {
+        match (&self.range, self.name.contains("keras2/")) {
             (None, _) => "keras 3",
             (Some(_), false) => "h5 3",
             _ => "h5 2",

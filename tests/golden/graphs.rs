@@ -141,6 +141,32 @@ fn masks_of_keras_2() {
 }
 
 #[test]
+fn convolutions_of_keras_3() {
+    check("convolutions", "keras", 14, 2);
+}
+
+#[test]
+fn convolutions_of_keras_2() {
+    check("convolutions_keras2", "h5", 8, 1);
+}
+
+/// Of float64, to 1e-12.
+#[test]
+fn convolutions_of_doubles() {
+    every_case("keras_models/convolutions_doubles", 1, |case| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let model = keras::load::<f64>(format!("{root}/tests/golden/keras_models/convolutions/doubles.keras"))?;
+        let ours = model.predict(&[(&array::<f64>(&case["input"])).into()])?;
+        assert_eq!(ours.len(), list(&case["outputs"]).len());
+        for (i, (ours, keras)) in ours.iter().zip(list(&case["outputs"])).enumerate() {
+            let keras: ArrayD<f64> = array(keras);
+            within(&format!("output {i}"), ours.view(), &keras, |a, b| (a - b).abs() <= 1e-12 * b.abs().max(1.0))?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn random_graphs_of_keras_3() {
     check("random", "keras", 2, 0);
 }

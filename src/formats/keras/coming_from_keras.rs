@@ -33,6 +33,8 @@
 //! - SimpleRNN, LSTM, GRU, RNN of cells, StackedRNNCells, Bidirectional, TimeDistributed (of any layer or model here);
 //! - Dense, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, all activations by name, and layers as activations;
 //! - Flatten, Reshape, Permute, RepeatVector; Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum;
+//! - Conv1D (of groups, too), DepthwiseConv1D, SeparableConv1D; MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D,
+//!   GlobalAveragePooling1D; ZeroPadding1D, Cropping1D, UpSampling1D; with the channels last or first;
 //! - LayerNormalization, BatchNormalization (in inference);
 //! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
 //!   in inference;
@@ -78,7 +80,8 @@
 //! # Masks
 //!
 //! They travel as in Keras (on TensorFlow): with the tensors, through layers that support them, combined by merging
-//! layers, lost in Flatten, Reshape, Permute and RepeatVector. A layer inside TimeDistributed reads the mask of its
+//! layers, lost in Flatten, Reshape, Permute and RepeatVector, in convolutions and in pooling (GlobalAveragePooling1D
+//! reads it). A layer inside TimeDistributed reads the mask of its
 //! step; the mask that it makes goes on in Keras 2 and is dropped in Keras 3. A layer that is called with an initial
 //! state ignores its input's mask in Keras 3 and applies it in Keras 2, and so it does here, by the version that wrote
 //! the file. With `unroll`, `go_backwards` and `zero_output_for_mask` together Keras puts the zeros where the mask says
@@ -106,9 +109,11 @@
 //!
 //! # Step by step
 //!
-//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, and the last of
-//! the steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along
-//! the time axis (Flatten, a Softmax or a mean over time, attention), a layer whose initial state comes from the graph. For a decoder with
+//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, a convolution with
+//! causal padding and strides of one from its last inputs, a global pooling from what it has seen, and the last of the
+//! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
+//! time axis (Flatten, a Softmax or a mean over time, attention, another convolution, a layer that changes the number
+//! of steps), a layer whose initial state comes from the graph. For a decoder with
 //! states as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that
 //! Keras's guide shows.
 //!

@@ -38,11 +38,25 @@ impl<T: Float> Values<T> {
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         match self {
-            Values::Floats(array) => array.iter().try_for_each(|value| value.write_le_bytes(out)),
+            Values::Floats(array) => write_floats(array, out),
             Values::Integers(array) => array.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
             Values::Flags(array) => array.iter().try_for_each(|&flag| out.write_all(&[flag.into()])),
         }
     }
+}
+
+/// In blocks: a call for each number would take most of the time.
+fn write_floats<T: Float>(array: &ArrayD<T>, out: &mut dyn Write) -> io::Result<()> {
+    let Some(values) = array.as_slice() else {
+        return array.iter().try_for_each(|value| value.write_le_bytes(out));
+    };
+    let mut bytes = Vec::new();
+    for block in values.chunks(1 << 12) {
+        bytes.clear();
+        T::push_le_bytes(block, &mut bytes);
+        out.write_all(&bytes)?;
+    }
+    Ok(())
 }
 
 /// Writes the header and the tensors, those of large elements first (so that each begins where its elements may) and

@@ -183,7 +183,7 @@ impl<T: Float> Operation<T> for Attention<T> {
         };
         let masks = [next(), next()];
         let given = self.given([query?, value?, key?], masks)?;
-        let Step { outputs, work: Work { floats, more }, .. } = &mut step;
+        let Step { outputs, work: Work { floats, more, .. }, .. } = &mut step;
         let Sizes { batch, queries, keys, .. } = given.sizes;
         match &mut outputs[..] {
             [result, scores] => self.attend(&given, result.as_floats()?, scores.as_floats()?, floats),

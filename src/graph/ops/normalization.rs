@@ -177,7 +177,7 @@ impl<T: Float> Operation<T> for Normalization<T> {
         // The axes that are normalized, last.
         let order =
             || (0..rank).filter(|&axis| !is_normalized(axis)).chain((0..rank).filter(|&axis| is_normalized(axis)));
-        let Work { floats, more } = &mut *step.work;
+        let Work { floats, more, .. } = &mut *step.work;
         let x = ArrayView::from_shape(IxDyn(input.shape()), input.floats(floats)?).map_err(|_| misfit())?;
         let rows = take(more, x.len());
         rows.iter_mut().zip(permuted(x, order())).for_each(|(to, &from)| *to = from);

@@ -167,7 +167,8 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         step.work.floats = work;
         done?;
         let returns_state = self.layer.returns_state();
-        let (Some(stream), [first, states @ ..]) = (step.stream, &mut *step.outputs) else { return Err(misfit()) };
+        let (Some(kept), [first, states @ ..]) = (step.kept, &mut *step.outputs) else { return Err(misfit()) };
+        let stream = kept.layer()?;
         let output = first.as_floats()?;
         output.iter_mut().zip(&stream.output()).for_each(|(to, &from)| *to = from);
         if returns_state {

@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayD, ArrayView, ArrayViewMut, Dimension, IxDyn};
 
-use super::OwnStream;
+use super::{Kept, OwnStream};
 use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
@@ -180,8 +180,8 @@ pub(crate) struct Step<'a, T: Float> {
     pub(crate) outputs: &'a mut [Buffer<T>],
     /// The mask that it makes itself.
     pub(crate) made: Option<&'a mut MaskBuffer>,
-    /// Of a recurrent layer.
-    pub(crate) stream: Option<&'a mut OwnStream<T>>,
+    /// What the operation keeps from step to step.
+    pub(crate) kept: Option<&'a mut Kept<T>>,
     /// What operations work in.
     pub(crate) work: &'a mut Work<T>,
 }
@@ -191,6 +191,7 @@ pub(crate) struct Step<'a, T: Float> {
 pub(crate) struct Work<T> {
     pub(crate) floats: Vec<T>,
     pub(crate) more: Vec<T>,
+    pub(crate) most: Vec<T>,
 }
 
 impl<'a, T: Float> Step<'a, T> {
@@ -220,7 +221,7 @@ impl<'a, T: Float> Step<'a, T> {
 
     /// The stream of a recurrent layer.
     pub(crate) fn stream(&mut self) -> Result<&mut OwnStream<T>> {
-        self.stream.as_deref_mut().ok_or_else(misfit)
+        self.kept.as_deref_mut().ok_or_else(misfit)?.layer()
     }
 
     /// The values of the first input in the one output, as floats.

@@ -2,6 +2,7 @@
 
 mod buffers;
 mod inputs;
+mod kept;
 mod plan;
 mod trace;
 
@@ -10,6 +11,8 @@ use std::fmt;
 use ndarray::{ArrayD, ArrayViewD};
 
 pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
+pub(crate) use self::kept::Kept;
+pub(crate) use self::plan::{Gives, Pace};
 use self::plan::{Kind, Plan};
 pub(crate) use self::trace::Trace;
 use self::trace::{Program, Started};
@@ -30,8 +33,9 @@ use crate::stream::Stream;
 /// state. Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all possible;
 /// where a layer needs the whole sequence, [`Model::stream`] names it.
 ///
-/// The steps give what the whole run gives, bit for bit. An output that belongs to the whole sequence (of a layer that
-/// returns its last output only) is at each step what the run up to there would give. A **decoder** whose initial state
+/// The steps give what the whole run gives, bit for bit. A convolution with causal padding and strides of one keeps its
+/// last inputs, a global pooling what it has seen: their states are among those of [`state`](ModelStream::state). An
+/// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run up to there would give. A **decoder** whose initial state
 /// comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
 ///
@@ -139,7 +143,7 @@ impl<T: Float> ModelStream<T> {
             ArrayD::zeros(shape)
         });
         let outputs = outputs.collect();
-        let before = program.streams.iter().map(|started| started.stream.state().clone()).collect();
+        let before = program.streams.iter().map(|started| started.kept.state().clone()).collect();
         let mut stream =
             ModelStream { model, batch, plan, program, constants, stepped, results, outputs, before, started: false };
         stream.warm_up()?;
@@ -259,14 +263,14 @@ impl<T: Float> ModelStream<T> {
             self.model.inputs[place].write_step(input, sequence, &mut self.program.values[number])?;
         }
         if self.program.may_fail_late {
-            for (before, Started { stream, .. }) in self.before.iter_mut().zip(&self.program.streams) {
-                before.copy_from(stream.state())?;
+            for (before, Started { kept, .. }) in self.before.iter_mut().zip(&self.program.streams) {
+                before.copy_from(kept.state())?;
             }
         }
         if let Err(error) = self.program.step() {
-            for (before, Started { stream, .. }) in self.before.iter().zip(&mut self.program.streams) {
+            for (before, Started { kept, .. }) in self.before.iter().zip(&mut self.program.streams) {
                 if self.program.may_fail_late {
-                    stream.set_state(before)?;
+                    kept.set_state(before)?;
                 }
             }
             return Err(error);
@@ -299,9 +303,9 @@ impl<T: Float> ModelStream<T> {
         at.map(|at| self.outputs[at].view()).ok_or_else(unknown)
     }
 
-    /// The states of the recurrent layers now, one for each call.
+    /// The states of the recurrent layers now, of causal convolutions and of global pooling, one for each call.
     pub fn state(&self) -> ModelState<T> {
-        let states = self.program.streams.iter().map(|started| started.stream.state().clone());
+        let states = self.program.streams.iter().map(|started| started.kept.state().clone());
         ModelState::of(states.collect(), self.batch)
     }
 
@@ -311,8 +315,8 @@ impl<T: Float> ModelStream<T> {
     /// [`Error::StateLayout`], [`Error::StateBatch`] for a state of another model or batch; the stream is as before.
     pub fn set_state(&mut self, state: &ModelState<T>) -> Result<()> {
         let streams = &mut self.program.streams;
-        state.check(streams.iter().map(|started| started.stream.state().layout()), self.batch)?;
-        streams.iter_mut().zip(state.states()).try_for_each(|(started, state)| started.stream.set_state(state))
+        state.check(streams.iter().map(|started| started.kept.state().layout()), self.batch)?;
+        streams.iter_mut().zip(state.states()).try_for_each(|(started, state)| started.kept.set_state(state))
     }
 
     /// Starts over; a decoder with what [`start`](ModelStream::start) gave it last.

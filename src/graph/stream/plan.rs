@@ -1,6 +1,6 @@
 //! Which models run step by step, and what of them runs before the first step.
 
-use super::super::chain::{WHOLE, cannot};
+use super::super::chain::cannot;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::{OverTime, Role, misfit};
@@ -15,6 +15,37 @@ pub(super) enum Kind {
     Steady,
     /// Without a time axis, and the same in all steps.
     Constant,
+}
+
+/// What an operation gives that takes one step of a sequence after another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gives {
+    /// A step of a sequence.
+    EachStep,
+    /// What it would give of the sequence up to there.
+    SoFar,
+}
+
+/// How an operation is used by a stream that can take a sequence step by step, or whole what has no steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Pace {
+    #[default]
+    Unknown,
+    Steps,
+    Whole,
+}
+
+impl Pace {
+    /// Chooses, for all calls.
+    pub(crate) fn choose(&mut self, each_step: bool) -> Result<(), &'static str> {
+        let chosen = if each_step { Pace::Steps } else { Pace::Whole };
+        match *self {
+            Pace::Unknown => *self = chosen,
+            own if own == chosen => {}
+            _ => return Err("it is called both on steps and on what belongs to the whole sequence"),
+        }
+        Ok(())
+    }
 }
 
 /// The plan of a stream.
@@ -179,7 +210,11 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
             Some(inner) => within(inner, &read, slots)?,
             None => {
                 let ranks: Vec<usize> = call.inputs.iter().map(|&input| model.tensors[input].shape.len()).collect();
-                let made = Made { over_time: op.over_time(&ranks), outputs: call.outputs.len() };
+                let over_time = op.over_time(&ranks);
+                let whole = over_time == OverTime::Whole && !matches!(op.role(), Role::Recurrent { .. });
+                let gives = op.pace(sequence && whole).map_err(|reason| cannot(name, reason))?;
+                let gives = if over_time == OverTime::Last { Gives::SoFar } else { gives };
+                let made = Made { gives, outputs: call.outputs.len() };
                 outputs_of(name, &op.role(), made, &read, slots)?
             }
         };
@@ -202,7 +237,7 @@ fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>)
 
 /// What an operation gives.
 struct Made {
-    over_time: OverTime,
+    gives: Gives,
     outputs: usize,
 }
 
@@ -215,7 +250,7 @@ fn outputs_of<T: Float>(
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
     let sequence = read.contains(&Kind::Sequence);
-    let Made { over_time, outputs } = made;
+    let Made { gives, outputs } = made;
     match role {
         Role::Recurrent { layer, slot } => {
             if let Some(slot) = *slot {
@@ -234,10 +269,8 @@ fn outputs_of<T: Float>(
             })?;
             Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
         }
-        _ if sequence && over_time == OverTime::Whole => Err(cannot(name, WHOLE)),
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
-        _ if sequence && over_time == OverTime::Last => Ok(vec![Kind::Steady; outputs]),
-        _ if sequence => Ok(vec![Kind::Sequence; outputs]),
+        _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }; outputs]),
         _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant; outputs]),
         _ => Ok(vec![Kind::Steady; outputs]),
     }

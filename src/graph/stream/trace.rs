@@ -6,14 +6,16 @@
 //! starts.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::OwnStream;
 use super::buffers::{Buffer, MaskBuffer, Step, Work};
+use super::{Kept, OwnStream};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::InputSpec;
 use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::state::StateLayout;
 use crate::stream::Stream;
 
 /// A part of a step.
@@ -67,10 +69,10 @@ pub(crate) struct Trace<T: Float> {
     streams: Vec<Started<T>>,
 }
 
-/// A recurrent layer's own state.
+/// What an operation keeps from step to step.
 #[derive(Debug)]
 pub(super) struct Started<T: Float> {
-    pub(super) stream: OwnStream<T>,
+    pub(super) kept: Kept<T>,
     /// The values that it begins with, if they come from the graph.
     pub(super) initial: Vec<usize>,
 }
@@ -151,8 +153,20 @@ impl<T: Float> Trace<T> {
     pub(crate) fn stream(&mut self, layer: &SharedLayer<T>, initial: &[&Tensor<T>]) -> Result<&mut OwnStream<T>> {
         let stream = Stream::new(SharedLayer::clone(layer), self.batch)?;
         let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<_>>()?;
-        self.streams.push(Started { stream, initial });
-        self.streams.last_mut().map(|started| &mut started.stream).ok_or_else(misfit)
+        self.streams.push(Started { kept: Kept::Layer(Box::new(stream)), initial });
+        self.streams.last_mut().ok_or_else(misfit)?.kept.layer()
+    }
+
+    /// What the next operation keeps, if it isn't a layer over time.
+    pub(crate) fn keep(&mut self, layout: Arc<StateLayout>) -> Result<()> {
+        let kept = Kept::own(layout, self.batch)?;
+        self.streams.push(Started { kept, initial: vec![] });
+        Ok(())
+    }
+
+    /// How many operations keep something so far.
+    pub(crate) fn kept(&self) -> usize {
+        self.streams.len()
     }
 
     /// A call. `streams`: whether the latest stream is its own.
@@ -224,11 +238,12 @@ impl<T: Float> Program<T> {
     /// Does what is to be done once, when all that doesn't change is there; then all streams begin.
     pub(super) fn start(&mut self) -> Result<()> {
         self.run(false)?;
-        for Started { stream, initial } in &mut self.streams {
-            stream.reset();
+        for Started { kept, initial } in &mut self.streams {
+            kept.reset();
             if initial.is_empty() {
                 continue;
             }
+            let stream = kept.layer()?;
             let mut state = stream.state().clone();
             let names: Vec<String> = state.names().map(String::from).collect();
             for (name, &part) in names.iter().zip(&*initial) {
@@ -273,7 +288,7 @@ impl<T: Float> Program<T> {
                         mask: *mask,
                         outputs: &mut after[..outputs.len()],
                         made: made.and_then(|_| made_masks.first_mut()),
-                        stream: stream.map(|stream| &mut streams[stream].stream),
+                        kept: stream.map(|stream| &mut streams[stream].kept),
                         work,
                     };
                     op.step(step)?;

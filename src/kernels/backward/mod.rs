@@ -27,8 +27,10 @@
 mod chunk;
 mod first;
 mod outer;
+mod outer_sums;
 
 pub(crate) use chunk::{BackwardChunk, ChunkWork};
+pub(crate) use outer_sums::OuterSums;
 
 use self::chunk::Operand;
 use super::blocks::{self, Operands, Start};

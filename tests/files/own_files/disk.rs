@@ -56,3 +56,31 @@ fn a_full_disk() {
     let refused = file::save("/dev/full", &Gru::<f32>::new(30, 40)).expect_err("full").to_string();
     assert!(refused.starts_with("/dev/full: can't be written: ") && refused.contains("space"), "{refused}");
 }
+
+/// A quota: the process may write no file of more than 8 KiB, and gets an error instead of a signal. The old file stays.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_quota() {
+    const PATH: &str = "RECURRENT_QUOTA_PATH";
+    if let Ok(path) = std::env::var(PATH) {
+        // The process with the quota: this test, started by itself.
+        let refused = file::save(&path, &Gru::<f32>::new(100, 100)).expect_err("too large").to_string();
+        assert!(refused.starts_with(&format!("{path}: can't be written: ")), "{refused}");
+        return;
+    }
+    let folder = folder("quota");
+    let path = folder.join("gru.safetensors");
+    file::save(&path, &Gru::<f32>::new(3, 4)).expect("saved");
+    let old = fs::read(&path).expect("there");
+    let this = std::env::current_exe().expect("a program");
+    let status = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" own_files::disk::a_quota --exact"])
+        .arg(this)
+        .env(PATH, &path)
+        .stdout(std::process::Stdio::null())
+        .status();
+    assert!(status.expect("a shell").success(), "the save was refused with an error that names the file");
+    assert_eq!(fs::read(&path).expect("there"), old);
+    assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "nothing is left beside it");
+    fs::remove_dir_all(&folder).expect("removed");
+}

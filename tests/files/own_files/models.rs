@@ -12,6 +12,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("translator", translator()),
         ("operations", operations()),
         ("between", between()),
+        ("convolutions", convolutions()),
         ("masks", masks()),
         ("nested", nested()),
         ("stateful", stateful()),
@@ -133,6 +134,31 @@ fn between() -> Model<f32> {
     graph.build(&[sum[0], last[0], cosine[0], seen[1]]).expect("a model")
 }
 
+fn convolutions() -> Model<f32> {
+    let plain = Conv1D::builder(3, 6, 2).groups(3).activation(Activation::Relu).padding(Padding::Causal);
+    let depthwise = DepthwiseConv1D::builder(6, 2).depth_multiplier(2).dilation_rate(2).padding(Padding::Same);
+    let separable = SeparableConv1D::builder(12, 5, 3).use_bias(false).strides(2);
+    let first = AnyLayer::from(ops::ZeroPadding1D::new(1, 4)).channels_first();
+    let mut graph = Model::<f32>::builder("convolutions");
+    let mut at = graph.input("x", [None, Some(3)]).expect("an input");
+    let layers: [(&str, AnyLayer<f32>); 7] = [
+        ("plain", plain.build().expect("a layer").into()),
+        ("depthwise", depthwise.build().expect("a layer").into()),
+        ("separable", separable.build().expect("a layer").into()),
+        ("first", first),
+        ("up", ops::UpSampling1D::new(9).expect("a layer").into()),
+        ("max", ops::MaxPooling1D::new(3).and_then(|pool| pool.strides(2)).expect("a layer").into()),
+        ("mean", ops::AveragePooling1D::new(2).and_then(|pool| pool.padding(Padding::Same)).expect("a layer").into()),
+    ];
+    for (name, layer) in layers {
+        at = graph.call(name, layer, &[at]).expect("a call")[0];
+    }
+    let cropped = graph.call("cropped", ops::Cropping1D::new(1, 0), &[at]).expect("a call");
+    let most = graph.call("most", ops::GlobalMaxPooling1D::new().keepdims(true), &cropped).expect("a call");
+    let all = graph.call("all", ops::GlobalAveragePooling1D::new(), &cropped).expect("a call");
+    graph.build(&[most[0], all[0]]).expect("a model")
+}
+
 fn masks() -> Model<f32> {
     let mut graph = Model::<f32>::builder("masks");
     let x = graph.input("x", [None, Some(3)]).expect("an input");
@@ -223,7 +249,9 @@ fn as_layer() -> Box<dyn Layer<f32>> {
 
 #[test]
 fn the_same_predictions() {
-    for model in [sentiment(), translator(), operations(), between(), masks(), nested(), stateful(), cells()] {
+    for model in
+        [sentiment(), translator(), operations(), between(), convolutions(), masks(), nested(), stateful(), cells()]
+    {
         let loaded = same_file(&model);
         assert_eq!(loaded.to_string(), model.to_string());
         assert_eq!(predict(&loaded).expect("run"), predict(&model).expect("run"), "{model}");

@@ -446,8 +446,12 @@ def array(values):
 
 
 def own(layer, path):
-    for name in ("kernel", "recurrent_kernel", "bias", "embeddings", "alpha", "gamma", "beta", "scale", "concat_score_weight"):
+    names = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "bias", "embeddings", "alpha", "gamma", "beta",
+             "scale", "concat_score_weight")
+    for name in names:
         variable = getattr(layer, name, None)
+        if name == "depthwise_kernel" and type(layer).__name__ == "DepthwiseConv1D":
+            name = "kernel"  # its name in Keras 3
         if variable is not None and not isinstance(variable, (float, int)) and hasattr(variable, "shape"):
             yield path + name, variable
 

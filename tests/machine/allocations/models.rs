@@ -2,7 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Dense, Embedding, Gru, Lstm, Masking, Model, Result, Sequential, model::AnyLayer, model::Input, ops,
+    Activation, Conv1D, Dense, DepthwiseConv1D, Embedding, Gru, Lstm, Masking, Model, Padding, Result, SeparableConv1D,
+    Sequential, model::AnyLayer, model::Input, ops,
 };
 
 use super::counter::free;
@@ -27,6 +28,31 @@ fn graph() -> Result<Model<f32>> {
     let each = graph.call("each", AnyLayer::from(Dense::new(4, 2)).for_each_step(), &[lstm[0]])?;
     let shares = graph.call("shares", Activation::Softmax, &each)?;
     graph.build(&[shares[0], both[0]])
+}
+
+/// Convolutions that look back only, with and without groups and a dilation; pooling of all steps so far.
+#[test]
+fn steps_of_convolutions() -> Result<()> {
+    for batch in [1, 3] {
+        let grouped = Conv1D::builder(6, 4, 3).groups(2).padding(Padding::Causal).dilation_rate(2);
+        let depthwise = DepthwiseConv1D::builder(4, 2).depth_multiplier(3).padding(Padding::Causal).dilation_rate(3);
+        let model = Sequential::<f32>::builder("convolutions")
+            .layer(Masking::new(0.0)?)
+            .layer(Conv1D::builder(3, 6, 4).padding(Padding::Causal).activation(Activation::Softmax).build()?)
+            .layer(grouped.build()?)
+            .layer(depthwise.build()?)
+            .layer(SeparableConv1D::builder(12, 5, 3).padding(Padding::Causal).depth_multiplier(2).build()?)
+            .layer(Lstm::builder(5, 2).return_sequences(true).build()?)
+            .layer(ops::GlobalAveragePooling1D::new())
+            .layer(Dense::new(2, 2))
+            .build()?;
+        let mut stream = model.stream(batch)?;
+        let x = numbers::<f32, _>((batch, 3));
+        for _ in 0..3 {
+            free("convolutions", || stream.step(&[(&x).into()]).map(|_| ()))?;
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -26,6 +26,7 @@ use recurrent::{
 mod numbers;
 
 mod bits;
+mod convolutions;
 mod programs;
 
 use numbers::{Numbers, odd_number};
@@ -197,6 +198,8 @@ fn numbers_of_one_set() {
     wrappers::<f64>();
     programs::programs::<f32>();
     programs::programs::<f64>();
+    convolutions::convolutions::<f32>();
+    convolutions::convolutions::<f64>();
 }
 
 #[derive(Debug, Clone, Copy)]

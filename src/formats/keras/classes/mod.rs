@@ -9,6 +9,7 @@ mod arguments;
 mod attention;
 mod bidirectional;
 mod cells;
+mod convolution;
 mod dense;
 mod embedding;
 mod masking;
@@ -16,6 +17,7 @@ mod merging;
 mod normalization;
 mod operations;
 mod options;
+mod pooling;
 mod preprocessing;
 mod recurrent;
 mod shapes;
@@ -98,6 +100,8 @@ impl<T: Float> Class<T> {
         Self::BIDIRECTIONAL,
         Self::TIME_DISTRIBUTED,
         Self::DENSE,
+        Self::CONVOLUTION,
+        Self::POOLING,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,

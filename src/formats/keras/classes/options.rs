@@ -10,11 +10,13 @@ use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::initializers::Initializer;
-use crate::layers::Layer;
+use crate::parameters::Parameters;
 
 /// How a weight comes about: where its first numbers are from, and what holds in training.
 const INITIALIZERS: &[&str] = &[
     "kernel_initializer",
+    "depthwise_initializer",
+    "pointwise_initializer",
     "recurrent_initializer",
     "bias_initializer",
     "embeddings_initializer",
@@ -181,7 +183,7 @@ impl<'e> Reading<'e, '_> {
     }
 
     /// Gives a layer its weights, the first of which decided its size.
-    pub(super) fn set<T: Float>(&self, layer: &mut impl Layer<T>, weights: &[Weight<T>]) -> Found<()> {
+    pub(super) fn set<T: Float>(&self, layer: &mut impl Parameters<T>, weights: &[Weight<T>]) -> Found<()> {
         for weight in weights.iter().skip(1) {
             let bias = layer.weight(weight.name).map_err(|source| self.refused(source))?;
             let shape = bias.shape().to_vec();
@@ -223,6 +225,10 @@ pub(super) fn count<T>(weights: &[Weight<T>]) -> usize {
 const IN_TRAINING: &[&str] = &[
     "kernel_regularizer",
     "kernel_constraint",
+    "depthwise_regularizer",
+    "depthwise_constraint",
+    "pointwise_regularizer",
+    "pointwise_constraint",
     "recurrent_regularizer",
     "recurrent_constraint",
     "bias_regularizer",

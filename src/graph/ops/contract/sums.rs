@@ -51,7 +51,7 @@ pub(super) fn sum<T: Float>(
     }
     let batch = count(both.clone(), sizes);
     let [m, k, n] = [count(rows.clone(), sizes), count(summed.clone(), sizes), count(columns.clone(), sizes)];
-    let Work { floats, more } = work;
+    let Work { floats, more, .. } = work;
     let (a, b) = halves(floats, batch * m * k, batch * k * n);
     left.write(both.clone().chain(rows.clone()).chain(summed.clone()), sizes, a);
     right.write(both.clone().chain(summed).chain(columns.clone()), sizes, b);
