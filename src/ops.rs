@@ -1,5 +1,5 @@
 //! Operations of a [`Model`](crate::Model) that aren't layers by themselves, under Keras's names: what merges several
-//! inputs, and what moves elements. They go into [`ModelBuilder::call`](crate::builder::ModelBuilder::call) and
+//! inputs, what moves elements, attention. They go into [`ModelBuilder::call`](crate::builder::ModelBuilder::call) and
 //! [`SequentialBuilder::layer`](crate::builder::SequentialBuilder::layer).
 //!
 //! Masks go through merging layers as in Keras 3: a step of the result is live where it is in any of the inputs.
@@ -16,6 +16,7 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 
+pub use crate::graph::by_hand::{Attention, Dot, Flip, GetItem, Matmul, Max, Mean, Min, Rescaling, Sum, Transpose};
 pub use crate::graph::ops::concatenate::Concatenate;
 pub use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};
 pub use crate::graph::ops::global_pooling::{GlobalAveragePooling1D, GlobalMaxPooling1D};

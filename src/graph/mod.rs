@@ -7,6 +7,7 @@
 pub(crate) mod assembly;
 mod backward;
 mod builder;
+pub(crate) mod by_hand;
 mod chain;
 #[cfg(feature = "file")]
 pub(crate) mod classes;

@@ -97,6 +97,11 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// What it makes of sequences, one step of which is there at a time. `ranks`: the numbers of its inputs' dimensions.
+    fn over_time(&self, _ranks: &[usize]) -> OverTime {
+        if self.steps_alone() { OverTime::Alone } else { OverTime::Whole }
+    }
+
     /// Makes it take one step of a sequence after another, if it can though it looks at several: it keeps what it needs
     /// ([`Trace::keep`]). If not `each_step`, its calls are on what has no steps.
     ///
@@ -129,6 +134,17 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
 
     /// Moves the places of states behind those of an outer model.
     fn move_slots(&mut self, _by: usize) {}
+}
+
+/// What an operation makes of (batch, timesteps, ..).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OverTime {
+    /// A sequence, each step of which is made of the same step alone.
+    Alone,
+    /// What it makes of the last step alone, without a sequence.
+    Last,
+    /// It needs the whole sequence.
+    Whole,
 }
 
 /// What the graph must know of an operation.

@@ -197,6 +197,15 @@ impl<T: Float> Model<T> {
             if let Some(Some(mask)) = call.masks.first() {
                 named = Some(name(&at(mask)?.value, trace.as_deref_mut())?);
             }
+            // One mask for each input, in the place of those that are attached.
+            let mut replaced = Vec::new();
+            if call.masks.len() > 1 && !matches!(op.role(), Role::Model(_)) {
+                for (&input, mask) in arguments.iter().zip(&call.masks) {
+                    let mask = mask.as_ref().map(|mask| name(&at(mask)?.value, trace.as_deref_mut())).transpose()?;
+                    replaced.push(Tensor { value: input.value.clone(), mask });
+                }
+            }
+            let arguments = if replaced.is_empty() { arguments } else { replaced.iter().collect() };
             let attached = arguments.first().and_then(|first| first.mask.clone());
             let passes = named.clone().or_else(|| attached.clone());
             let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || self.keras_2)));

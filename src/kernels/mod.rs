@@ -52,7 +52,8 @@
 //!   unfused, as specified
 //! - `blocks` - the sums of many rows; `flat_row` - of one; `epilogue` - sums that go to rows; `project` - the input's
 //!   product
-//! - `dense` - a layer's product; `depthwise` - of channels each by itself; `compiled` - the entries of all kernels
+//! - `dense` - a layer's product; `depthwise` - of channels each by itself; `product` - of two matrices from outside;
+//!   `compiled` - the entries of all kernels
 //! - `backward` - the backward pass; `activate`, `math` - activations and elementary functions
 //! - `limits` - what the machine does at most, for `benches/cells`, which measures all this against it
 //!
@@ -89,6 +90,7 @@ pub mod limits;
 pub(crate) mod math;
 mod packed;
 pub mod paths;
+pub(crate) mod product;
 mod products;
 mod project;
 mod slopes;

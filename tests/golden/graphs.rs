@@ -226,3 +226,13 @@ fn masks_inside_time_distributed_have_no_steps() {
     let makes = refusal("masked_graphs_keras2/time_distributed_embedding.h5");
     assert_eq!(makes, ("time_distributed".to_string(), "a mask is made in each of its steps"));
 }
+
+#[test]
+fn operations_of_keras_3() {
+    check("operations", "keras", 24, 5);
+}
+
+#[test]
+fn operations_of_tensorflow() {
+    check("operations_keras2", "h5", 20, 4);
+}

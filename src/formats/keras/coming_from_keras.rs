@@ -39,8 +39,20 @@
 //! - LayerNormalization, BatchNormalization (in inference);
 //! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
 //!   in inference;
-//! - the operations that functional models hold for masks: NotEqual with a number, Any, LogicalOr, ExpandDims,
-//!   ZerosLike, OnesLike, Concatenate.
+//! - Attention, AdditiveAttention (masks, named or attached, causal, with scores), Dot;
+//! - Rescaling, Normalization (its mean and variance given or adapted), UnitNormalization;
+//! - the operations of Keras 3 between layers, `h[:, -1] * 2 + x`, with constants and numpy's broadcasting:
+//!   - of each element: Negative, Absolute, Square, Sign, Sqrt, Rsqrt, Reciprocal, Exp, Log, Log1p, Expm1, Floor, Ceil,
+//!     Round, Clip, Tanh, Sigmoid, Relu and other activations, Softmax, LogSoftmax, LogicalNot, Isnan, Isinf, Isfinite;
+//!   - of two: Add, Subtract, Multiply, Divide, TrueDivide, DivideNoNan, FloorDivide, Mod, Power, Maximum, Minimum,
+//!     Equal, NotEqual, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalOr, LogicalXor, Where;
+//!   - along axes: Sum, Mean, Average, Max, Min, Amax, Amin, Prod, Var, Std, Logsumexp, Norm, Any, All, Argmax, Argmin,
+//!     CountNonzero, Normalize, Matmul, Dot, Einsum of two arrays;
+//!   - that move elements: GetItem, Reshape, Transpose, Swapaxes, Moveaxis, Squeeze, ExpandDims, Concatenate, Stack,
+//!     Split, Unstack, Flip, Tile, Repeat, Pad by a constant, Roll, Take of fixed places, BroadcastTo;
+//!   - of types: Cast, OneHot, ZerosLike, OnesLike, ConvertToTensor;
+//! - the same of Keras 2, by the functions of TensorFlow that `TFOpLambda` and `SlicingOpLambda` name: `tf.math`,
+//!   `tf.nn`, `tf.concat`, `tf.matmul`, ..
 //!
 //! Anything else is an error that names the layer, and its recurrent layers can still be taken out one by one with
 //! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses
@@ -113,10 +125,12 @@
 //! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, a convolution with
 //! causal padding and strides of one from its last inputs, a global pooling from what it has seen, and the last of the
 //! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
-//! time axis (Flatten, a Softmax over time, another convolution, a layer that changes the number of steps), a layer
-//! whose initial state comes from the graph. For a decoder with
+//! time axis (Flatten, a Softmax or a mean over time, attention, another convolution, a layer that changes the number
+//! of steps), a layer whose initial state comes from the graph. For a decoder with
 //! states as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that
 //! Keras's guide shows.
+//!
+//! Operations between layers stream where they look at one step alone; `h[:, -1]` is at each step the newest one.
 //!
 //! # The summary
 //!

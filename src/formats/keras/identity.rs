@@ -32,8 +32,11 @@ impl<'a> Identity<'a> {
         };
         let (module, registered) = (text("module")?, text("registered_name")?);
         fields.loose(&["shared_object_id"], "a whole number", |json| json.integer().is_ok())?;
-        // `keras.src.ops.numpy`.
-        let operation = module.1.map(|module| module.split('.').skip(1).any(|name| name == "ops"));
+        // `keras.src.ops.numpy`. Operations of TensorFlow are layers in Keras 2.
+        let operation = match class {
+            "TFOpLambda" | "SlicingOpLambda" => Some(true),
+            _ => module.1.map(|module| module.split('.').skip(1).any(|name| name == "ops")),
+        };
         Ok(Identity { class, operation, foreign: foreign(class, module, registered.1) })
     }
 

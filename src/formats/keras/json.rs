@@ -300,10 +300,6 @@ impl<'a> Fields<'a> {
         self.map.get(key).is_some()
     }
 
-    pub(super) fn flag(&self, key: &'static str) -> Found<bool> {
-        self.need(key, "true or false")?.flag()
-    }
-
     /// An option that Keras's own files never leave out; nothing if it is left out in a description that was written
     /// by hand, where it means what it means in Keras's constructors. Keras says of each layer whether it is trainable.
     pub(super) fn option(&self, key: &'static str, expected: &str) -> Found<Option<Json<'a>>> {
@@ -330,10 +326,6 @@ impl<'a> Fields<'a> {
 
     pub(super) fn number_or(&self, key: &'static str, absent: f64) -> Found<f64> {
         self.take(key).map_or(Ok(absent), |json| json.number())
-    }
-
-    pub(super) fn integer(&self, key: &'static str) -> Found<i64> {
-        self.need(key, "a whole number")?.integer()
     }
 
     /// A whole number that may be null or absent.

@@ -18,33 +18,17 @@ pub(super) const A_MODEL: &str =
 
 /// What can be done about a class that isn't read, a layer's or that of an operation between layers.
 pub(super) fn way_out(class: &str, is_operation: bool) -> &'static str {
-    if is_operation { operation(class) } else { layer(class) }
+    if is_operation { OPERATION } else { layer(class) }
 }
 
-/// What stands in the place of an operation between layers.
-fn operation(class: &str) -> &'static str {
-    match class {
-        "Add" => "it is an operation between layers (a + b): call the layer keras.layers.Add instead",
-        "Subtract" => "it is an operation between layers (a - b): call the layer keras.layers.Subtract instead",
-        "Multiply" => "it is an operation between layers (a * b): call the layer keras.layers.Multiply instead",
-        "Maximum" => "it is an operation between layers: call the layer keras.layers.Maximum instead",
-        "Minimum" => "it is an operation between layers: call the layer keras.layers.Minimum instead",
-        "GetItem" => {
-            "it is an operation between layers (an index or a slice): for a recurrent layer's last step use \
-             return_sequences=False; else take layers out with keras::File::layer"
-        }
-        _ => {
-            "it is an operation between layers, and those are read as far as masks are made with them; layers over time \
-             can be taken out with keras::File::layer"
-        }
-    }
-}
+/// What can be done about an operation between layers that isn't read.
+const OPERATION: &str = "it is an operation between layers, and not one of those that are read (the page coming_from_keras \
+    lists them); layers over time can be taken out with keras::File::layer";
 
 /// What can be done about a layer of a class that isn't read.
 fn layer(class: &str) -> &'static str {
     match class {
-        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" | "ClassMethod" | "InstanceMethod"
-        | "InstanceProperty" => {
+        "TensorFlowOpLayer" | "ClassMethod" | "InstanceMethod" | "InstanceProperty" => {
             "it is an operation of TensorFlow between layers: put a layer of Keras in its place (keras.layers.Add for +, \
              return_sequences=False for the last step), or take layers over time out with keras::File::layer"
         }

@@ -2,12 +2,19 @@
 //! weights, masks and steps.
 
 pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod binary;
+pub(crate) mod cast;
 pub(crate) mod channels_first;
 pub(crate) mod concatenate;
+pub(crate) mod constant;
+pub(crate) mod contract;
 pub(crate) mod convolution;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;
+pub(crate) mod gather;
+pub(crate) mod get_item;
 pub(crate) mod global_pooling;
 pub(crate) mod identity;
 pub(crate) mod masking;
@@ -15,9 +22,16 @@ pub(crate) mod merge;
 pub(crate) mod moved_steps;
 pub(crate) mod nested;
 pub(crate) mod normalization;
+mod places;
 pub(crate) mod pooling;
 pub(crate) mod prelu;
+pub(crate) mod preprocessing;
 pub(crate) mod recurrent;
+pub(crate) mod reduce;
 pub(crate) mod shapes;
 pub(crate) mod softmax;
 pub(crate) mod time_distributed;
+pub(crate) mod unary;
+pub(crate) mod unit;
+pub(crate) mod unmasked;
+pub(crate) mod whole_shape;

@@ -10,8 +10,7 @@ use std::fmt;
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use self::buffers::MOST_AXES;
-pub(crate) use self::buffers::{Buffer, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
+pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 pub(crate) use self::kept::Kept;
 pub(crate) use self::plan::{Gives, Pace};
 use self::plan::{Kind, Plan};

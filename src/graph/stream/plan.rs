@@ -3,7 +3,7 @@
 use super::super::chain::cannot;
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::graph::operation::{Role, misfit};
+use crate::graph::operation::{OverTime, Role, misfit};
 use crate::graph::{CallSpec, Model};
 
 /// What a tensor is while steps are taken.
@@ -209,9 +209,13 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         let outputs = match op.model_mut().filter(|_| is_model) {
             Some(inner) => within(inner, &read, slots)?,
             None => {
-                let alone = op.steps_alone() || matches!(op.role(), Role::Recurrent { .. });
-                let gives = op.pace(sequence && !alone).map_err(|reason| cannot(name, reason))?;
-                outputs_of(name, &op.role(), gives, &read, slots)?
+                let ranks: Vec<usize> = call.inputs.iter().map(|&input| model.tensors[input].shape.len()).collect();
+                let over_time = op.over_time(&ranks);
+                let whole = over_time == OverTime::Whole && !matches!(op.role(), Role::Recurrent { .. });
+                let gives = op.pace(sequence && whole).map_err(|reason| cannot(name, reason))?;
+                let gives = if over_time == OverTime::Last { Gives::SoFar } else { gives };
+                let made = Made { gives, outputs: call.outputs.len() };
+                outputs_of(name, &op.role(), made, &read, slots)?
             }
         };
         for (at, &output) in call.outputs.iter().enumerate() {
@@ -231,15 +235,22 @@ fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>)
     Ok(inner.outputs.iter().map(|&output| kinds[output]).collect())
 }
 
+/// What an operation gives.
+struct Made {
+    gives: Gives,
+    outputs: usize,
+}
+
 /// The outputs of any other operation.
 fn outputs_of<T: Float>(
     name: &str,
     role: &Role<'_, T>,
-    gives: Gives,
+    made: Made,
     read: &[Kind],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
     let sequence = read.contains(&Kind::Sequence);
+    let Made { gives, outputs } = made;
     match role {
         Role::Recurrent { layer, slot } => {
             if let Some(slot) = *slot {
@@ -259,8 +270,8 @@ fn outputs_of<T: Float>(
             Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
         }
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
-        _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }]),
-        _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant]),
-        _ => Ok(vec![Kind::Steady]),
+        _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }; outputs]),
+        _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant; outputs]),
+        _ => Ok(vec![Kind::Steady; outputs]),
     }
 }

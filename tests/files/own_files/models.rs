@@ -12,6 +12,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
         ("sentiment", sentiment()),
         ("translator", translator()),
         ("operations", operations()),
+        ("between", between()),
         ("convolutions", convolutions()),
         ("masks", masks()),
         ("nested", nested()),
@@ -90,6 +91,25 @@ fn operations() -> Model<f32> {
     let repeated = graph.call("repeated", ops::RepeatVector::new(3), &flat).expect("a call");
     let expanded = graph.call("expanded", ops::ExpandDims::new(-1), &repeated).expect("a call");
     graph.build(&[expanded[0], at]).expect("a model")
+}
+
+/// What stands between layers.
+fn between() -> Model<f32> {
+    let mut graph = Model::<f32>::builder("between");
+    let x = graph.input("x", [Some(4), Some(3)]).expect("an input");
+    let gru = Gru::builder(3, 3).return_sequences(true).build().expect("a layer");
+    let h = graph.call("gru", gru, &[x]).expect("a call")[0];
+    let scaled = graph.call("scaled", ops::Rescaling::new(0.5, -1.0), &[x]).expect("a call")[0];
+    let attention = ops::Attention::new().use_scale().causal().return_scores();
+    let seen = graph.call("attention", attention, &[h, scaled]).expect("a call");
+    let turned = graph.call("turned", ops::Transpose::new([0, 2, 1]), &[h]).expect("a call");
+    let product = graph.call("product", ops::Matmul, &[seen[0], turned[0]]).expect("a call");
+    let cosine = graph.call("cosine", ops::Dot::new(2, 2).normalize(), &[h, x]).expect("a call");
+    let back = graph.call("back", ops::Flip::new(1), &product).expect("a call");
+    let part = graph.call("part", ops::GetItem::range(1, Some(1), Some(-1)), &back).expect("a call");
+    let sum = graph.call("sum", ops::Sum::new(-1).keepdims(), &part).expect("a call");
+    let last = graph.call("last", ops::GetItem::at(1, -1), &[h]).expect("a call");
+    graph.build(&[sum[0], last[0], cosine[0], seen[1]]).expect("a model")
 }
 
 fn convolutions() -> Model<f32> {
@@ -207,7 +227,9 @@ fn as_layer() -> Box<dyn Layer<f32>> {
 
 #[test]
 fn the_same_predictions() {
-    for model in [sentiment(), translator(), operations(), convolutions(), masks(), nested(), stateful(), cells()] {
+    for model in
+        [sentiment(), translator(), operations(), between(), convolutions(), masks(), nested(), stateful(), cells()]
+    {
         let loaded = same_file(&model);
         assert_eq!(loaded.to_string(), model.to_string());
         assert_eq!(predict(&loaded).expect("run"), predict(&model).expect("run"), "{model}");

@@ -230,6 +230,22 @@ fn every_class_makes_the_round_trip() {
     for (_, bytes) in super::models::all() {
         classes(&Contents::of(&bytes).config(), &mut found);
     }
+    // Operations that only files of Keras have, which make it in `keras_models`.
+    for name in [
+        "arithmetic",
+        "attention",
+        "comparisons",
+        "functions",
+        "ids",
+        "moving",
+        "preprocessing",
+        "preprocessing_of_other_axes",
+        "reductions",
+    ] {
+        let path = format!("{}/tests/golden/keras_models/operations/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let model = recurrent::keras::load::<f32>(path).expect("a model");
+        classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
+    }
     for class in file::class_names::<f32>() {
         assert!(found.contains(class), "no model has a {class}");
     }

@@ -446,7 +446,8 @@ def array(values):
 
 
 def own(layer, path):
-    names = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "bias", "embeddings", "alpha", "gamma", "beta")
+    names = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "bias", "embeddings", "alpha", "gamma", "beta",
+             "scale", "concat_score_weight")
     for name in names:
         variable = getattr(layer, name, None)
         if name == "depthwise_kernel" and type(layer).__name__ == "DepthwiseConv1D":

@@ -3,7 +3,7 @@
 use ndarray::prelude::*;
 use recurrent::{
     Activation, Conv1D, Dense, DepthwiseConv1D, Embedding, Gru, Lstm, Masking, Model, Padding, Result, SeparableConv1D,
-    Sequential, model::AnyLayer, ops,
+    Sequential, model::AnyLayer, model::Input, ops,
 };
 
 use super::counter::free;
@@ -91,5 +91,26 @@ fn steps_of_a_decoder() {
     let ids = array![3_u8, 8];
     for _ in 0..3 {
         free("a decoder", || stream.step(&[(&ids).into()]).map(|_| ())).unwrap();
+    }
+}
+
+/// Operations between layers, which files of Keras have.
+#[test]
+fn steps_between_layers() {
+    let models: [(&str, &[usize]); 5] = [
+        ("last_step", &[3]),
+        ("streamed_arithmetic", &[3, 1]),
+        ("streamed_functions", &[4]),
+        ("streamed_products", &[3, 3]),
+        ("preprocessing", &[3]),
+    ];
+    for (name, widths) in models {
+        let path = format!("{}/tests/golden/keras_models/operations/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let mut stream = recurrent::keras::load::<f32>(path).unwrap().stream(2).unwrap();
+        let arrays: Vec<Array2<f32>> = widths.iter().map(|&width| numbers::<f32, _>((2, width))).collect();
+        let inputs: Vec<Input<'_, f32>> = arrays.iter().map(Into::into).collect();
+        for _ in 0..3 {
+            free(name, || stream.step(&inputs).map(|_| ())).unwrap();
+        }
     }
 }

@@ -5,6 +5,8 @@
 //! table is refused by name.
 
 pub(super) mod activations;
+mod arguments;
+mod attention;
 mod bidirectional;
 mod cells;
 mod convolution;
@@ -17,6 +19,7 @@ mod normalization;
 mod operations;
 mod options;
 mod pooling;
+mod preprocessing;
 mod recurrent;
 mod shapes;
 mod time_distributed;
@@ -37,8 +40,12 @@ use crate::formats::error::{Found, within};
 use crate::graph::operation::{Op, Operation};
 use crate::state::StateLayout;
 
+use self::arguments::Arguments;
+pub(super) use self::arguments::{Argument, Says, same};
+pub(super) use self::attention::ARGUMENTS_OF_ATTENTION;
 pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
+pub(super) use self::operations::tensorflow::arguments as legacy_arguments;
 
 /// A class of Keras's.
 pub(super) struct Class<T: Float> {
@@ -84,7 +91,7 @@ pub(super) enum Reads<T: Float> {
     Recurrent(CellKind),
     /// A cell, which is no layer by itself.
     Cell(CellKind),
-    /// An operation that isn't a layer: those that masks are made with.
+    /// An operation that isn't a layer.
     Operation(fn(&Reading<'_, '_>) -> Found<Op<T>>),
 }
 
@@ -125,8 +132,15 @@ impl<T: Float> Class<T> {
         Self::NORMALIZATION,
         Self::SHAPES,
         Self::MERGING,
+        Self::ATTENTION,
+        Self::PREPROCESSING,
         Self::TRAINING_ONLY,
         Self::OPERATIONS,
+        Self::ELEMENTWISE,
+        Self::REDUCTIONS,
+        Self::MOVING,
+        Self::PRODUCTS,
+        Self::TENSORFLOW,
     ];
 
     /// The class of a layer, which must be Keras's and known.
@@ -211,7 +225,8 @@ pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> 
         // Statistics of the data are kept, but never trained.
         Holds::Weights(names) => {
             options::merged(fields)?;
-            Ok(names(fields)?.iter().map(|name| own && !name.starts_with("moving_")).collect())
+            let fixed = |name: &str| name.starts_with("moving_") || matches!(name, "mean" | "variance" | "count");
+            Ok(names(fields)?.iter().map(|name| own && !fixed(name)).collect())
         }
         Holds::Layer(key) => inner(fields.need(key, "a layer")?),
         Holds::Layers(key) => {
@@ -261,14 +276,25 @@ pub(super) struct Reading<'e, 'a> {
     /// Where its weights are.
     place: &'e Place<'e>,
     depth: usize,
-    /// A number among the inputs of the first call.
-    constant: Option<f64>,
+    /// What the call of an operation says.
+    arguments: Arguments<'e>,
 }
 
 impl<'a> Reader<'_, 'a> {
     /// Builds a layer; models are built elsewhere.
     pub(super) fn layer<T: Float>(&self, layer: &Described<'_>, place: &Place<'_>, depth: usize) -> Found<Built<T>> {
-        self.open::<T, _>(layer, place, depth, |reading| {
+        self.called_layer(layer, place, depth, &[])
+    }
+
+    /// Builds a layer whose calls say something besides tensors.
+    pub(super) fn called_layer<T: Float>(
+        &self,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        depth: usize,
+        says: &[Argument<'_>],
+    ) -> Found<Built<T>> {
+        self.open_called::<T, _>(layer, place, depth, says, |reading| {
             let mut built = match Class::<T>::of(layer)?.reads {
                 Reads::Layer(read) => read(reading)?,
                 Reads::Recurrent(kind) => recurrent::read(reading, kind)?,
@@ -282,14 +308,20 @@ impl<'a> Reader<'_, 'a> {
     }
 
     /// Builds an operation that isn't a layer.
-    pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, constant: Option<f64>) -> Found<Op<T>> {
+    pub(super) fn operation<T: Float>(&self, operation: &Described<'_>, says: &[Argument<'_>]) -> Found<Op<T>> {
         let Reads::Operation(read) = Class::<T>::of(operation)?.reads else {
             return Err(operation.unsupported(way_out(operation.class(), true)));
         };
         let place = Place::Group(String::new());
         operation.config.fields("an object", |fields| {
             fields.take("name");
-            read(&Reading { reader: self, fields, place: &place, depth: 0, constant })
+            let arguments = Arguments::new(says.to_vec());
+            let reading = Reading { reader: self, fields, place: &place, depth: 0, arguments };
+            let op = read(&reading)?;
+            match reading.arguments.left() {
+                None => Ok(op),
+                Some(left) => Err(reading.unsupported_argument(left, "operations are read without it")),
+            }
         })
     }
 
@@ -299,6 +331,18 @@ impl<'a> Reader<'_, 'a> {
         layer: &Described<'_>,
         place: &Place<'_>,
         depth: usize,
+        read: impl FnOnce(&Reading<'_, 'a>) -> Found<V>,
+    ) -> Found<V> {
+        self.open_called::<T, V>(layer, place, depth, &[], read)
+    }
+
+    /// The same of a layer whose calls say something besides tensors.
+    fn open_called<T: Float, V>(
+        &self,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        depth: usize,
+        says: &[Argument<'_>],
         read: impl FnOnce(&Reading<'_, 'a>) -> Found<V>,
     ) -> Found<V> {
         within("depth", depth, self.options.limits.depth)?;
@@ -313,7 +357,7 @@ impl<'a> Reader<'_, 'a> {
             for key in ["batch_input_shape", "batch_shape"] {
                 fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
             }
-            read(&Reading { reader: self, fields, place, depth, constant: None })
+            read(&Reading { reader: self, fields, place, depth, arguments: Arguments::new(says.to_vec()) })
         })
     }
 }

@@ -119,7 +119,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             previous = vec![self.add_implied_input(model, &layers[0], built_for)?];
         }
         for (i, (layer, group)) in layers.iter().zip(groups).enumerate() {
-            let part = self.add_part(layer, group, place, None)?;
+            let part = self.add_part(layer, group, place, &[])?;
             if layer.is_input() {
                 if i > 0 {
                     return Err(layer.unsupported("a Sequential has one InputLayer, at its start"));
@@ -196,8 +196,8 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
         }
         let mut parts = HashMap::new();
         for (at, (layer, group)) in layers.iter().zip(groups).enumerate() {
-            let constant = nodes[at].first().and_then(|node| node.constant);
-            let part = self.add_part(layer, group, place, constant)?;
+            let says = nodes[at].first().map_or(&[][..], |node| &node.arguments);
+            let part = self.add_part(layer, group, place, says)?;
             parts.insert(layer.name, part);
         }
         let names = described.input_layers.as_ref().map_or(Ok(vec![]), keys)?;

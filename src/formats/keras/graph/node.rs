@@ -1,6 +1,8 @@
 //! Calls of layers, as either version of Keras describes them: what goes in, masks, states.
 
-use super::super::classes::{ARGUMENTS_OF_A_MODEL, Class};
+mod operation;
+
+use super::super::classes::{ARGUMENTS_OF_A_MODEL, ARGUMENTS_OF_ATTENTION, Argument, Class, Says, is_operation, same};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::reference::{Reference, is_reference, references, single, three};
@@ -12,8 +14,8 @@ pub(super) struct Node<'a> {
     pub(super) inputs: Vec<Reference<'a>>,
     pub(super) masks: Vec<Option<Reference<'a>>>,
     pub(super) initial_state: Vec<Reference<'a>>,
-    /// A number among the inputs, which `NotEqual` compares with.
-    pub(super) constant: Option<f64>,
+    /// What the call of an operation says, its tensors and all else.
+    pub(super) arguments: Vec<Argument<'a>>,
 }
 
 /// What a call describes its tensors as, for messages.
@@ -23,12 +25,19 @@ impl<'a> Node<'a> {
     /// All calls of a layer.
     pub(super) fn all(layer: &Described<'a>) -> Found<Vec<Self>> {
         let Some(calls) = &layer.calls else { return Ok(vec![]) };
+        if !layer.is_model() && is_operation(layer) {
+            return operation::calls(layer, calls);
+        }
         let arguments = if layer.is_model() { ARGUMENTS_OF_A_MODEL } else { Class::<f32>::of(layer)?.arguments };
-        let calls = calls.list("a list of calls")?;
-        calls
-            .iter()
-            .map(|call| Call { layer, arguments, given: vec![], old: false, node: Node::default() }.read(call))
-            .collect()
+        let mut nodes: Vec<Self> = Vec::new();
+        for call in calls.list("a list of calls")? {
+            let node = Call { layer, arguments, given: vec![], old: false, node: Node::default() }.read(&call)?;
+            if nodes.first().is_some_and(|first| !same(&first.arguments, &node.arguments)) {
+                return Err(call.unsupported("all calls of a layer must say the same but for their tensors"));
+            }
+            nodes.push(node);
+        }
+        Ok(nodes)
     }
 
     /// All tensors that it waits for.
@@ -135,7 +144,6 @@ impl<'a> Call<'_, 'a> {
             return Err(self.refuse(name, value, SUPPORTED));
         }
         self.given.push(name);
-        let compared = self.layer.class() == "NotEqual";
         match name {
             "mask" | "initial_state" | "training" | "constants" if value.is_null() => {}
             "constants" => return Err(self.refuse(name, value, SUPPORTED)),
@@ -149,7 +157,10 @@ impl<'a> Call<'_, 'a> {
                 ));
             }
             "training" => {}
-            _ if compared && value.is_number() => self.node.constant = Some(value.number()?),
+            _ if CONSTANTS.contains(&name) => {
+                value.flag()?;
+                self.node.arguments.push(Argument { name, says: Says::Constant(value.clone()) });
+            }
             _ => self.node.inputs.extend(references(value)?),
         }
         Ok(())
@@ -162,11 +173,16 @@ impl<'a> Call<'_, 'a> {
             self.node.masks.push(Some(single(value)?));
             return Ok(());
         }
-        if list.is_empty() || !self.layer.is_model() {
+        let each = self.layer.is_model() || self.arguments == ARGUMENTS_OF_ATTENTION;
+        if list.is_empty() || !each {
             return Err(value.wrong("a tensor of a layer"));
         }
         for mask in list {
             self.node.masks.push(mask.given().map(|mask| single(&mask)).transpose()?);
+        }
+        // Of the key there is none.
+        if self.arguments == ARGUMENTS_OF_ATTENTION && self.node.masks.len() == 2 {
+            self.node.masks.resize(self.node.inputs.len().max(2), None);
         }
         Ok(())
     }
@@ -181,5 +197,8 @@ impl<'a> Call<'_, 'a> {
         }
     }
 }
+
+/// Arguments that are flags.
+const CONSTANTS: [&str; 2] = ["return_attention_scores", "use_causal_mask"];
 
 const SUPPORTED: &str = "calls with inputs, mask and initial_state are supported";

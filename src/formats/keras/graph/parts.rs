@@ -1,6 +1,6 @@
 //! The parts of a model: its layers with their weights, its inputs.
 
-use super::super::classes::{Built, is_operation, trained};
+use super::super::classes::{Argument, Built, is_operation, trained};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::super::policy;
@@ -20,7 +20,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
         layer: &Described<'m>,
         group: &Place<'static>,
         place: &ModelPlace<'_>,
-        constant: Option<f64>,
+        says: &[Argument<'m>],
     ) -> Found<usize> {
         if !self.names.insert(layer.name) {
             return Err(Problem::DuplicateLayer { name: layer.path().into() });
@@ -28,7 +28,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
         let (name, class) = (layer.name.into(), layer.class().into());
         let mut part = Part { name, class, op: None, trainable: 0, non_trainable: 0, kept: None };
         if is_operation(layer) {
-            part.op = Some(self.reader.operation(layer, constant)?);
+            part.op = Some(self.reader.operation(layer, says)?);
         } else if !layer.is_input() {
             let queue;
             let legacy = match place {
@@ -39,7 +39,7 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
                     Some(&queue)
                 }
             };
-            self.build(&mut part, layer, legacy.map(Place::Queue).as_ref().unwrap_or(group))?;
+            self.build(&mut part, layer, legacy.map(Place::Queue).as_ref().unwrap_or(group), says)?;
             if let (ModelPlace::Legacy, Some(queue)) = (place, legacy) {
                 queue.finish()?;
             }
@@ -51,7 +51,13 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
     }
 
     /// Builds a layer or a model within.
-    fn build(&mut self, part: &mut Part<T>, layer: &Described<'_>, place: &Place<'_>) -> Found<()> {
+    fn build(
+        &mut self,
+        part: &mut Part<T>,
+        layer: &Described<'_>,
+        place: &Place<'_>,
+        says: &[Argument<'m>],
+    ) -> Found<()> {
         if layer.is_model() {
             let place = match place {
                 Place::Queue(queue) => ModelPlace::Queue(queue),
@@ -66,7 +72,8 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             part.op = Some(op);
             return Ok(());
         }
-        let Built { mut op, trainable, non_trainable, stateful } = self.reader.layer::<T>(layer, place, self.depth)?;
+        let Built { mut op, trainable, non_trainable, stateful } =
+            self.reader.called_layer::<T>(layer, place, self.depth, says)?;
         self.assembly.keep_states(&mut op, stateful.into_iter().collect());
         (part.op, part.trainable, part.non_trainable) = (Some(op), trainable, non_trainable);
         Ok(())

@@ -67,6 +67,18 @@ fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
     Ok(json.is_object() && json.glance(TENSOR, |fields| Ok(fields.has("class_name")))?)
 }
 
+/// Whether a value is a tensor, or a list with one, and not a constant.
+pub(super) fn has_tensor(json: &Json<'_>) -> Found<bool> {
+    if json.is_list() {
+        return json.list(TENSOR)?.iter().try_fold(false, |found, item| Ok(found || has_tensor(item)?));
+    }
+    let class = |fields: &Fields<'_>| match fields.take("class_name") {
+        Some(class) if class.is_text() => Ok(class.text(TENSOR)? == "__keras_tensor__"),
+        _ => Ok(false),
+    };
+    Ok(json.is_object() && json.glance(TENSOR, class)?)
+}
+
 /// A tensor of Keras 3: its shape and type are inferred, but must be there.
 fn keras_tensor<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
     json.fields(TENSOR, |fields: &Fields<'a>| {

@@ -78,7 +78,8 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
             let named = [around.class, class].into_iter().find_map(|name| Class::<f32>::to_write(name, described));
             let found = named.filter(|_| !THIS_CRATES.contains(&class)).ok_or_else(|| unknown(described))?;
             if found.is_operation() {
-                return operation(found, described, around);
+                let of_masks = OF_MASKS.contains(&found.name).then_some(found).ok_or_else(|| unknown(described))?;
+                return operation(of_masks, described, around);
             }
             options(&mut config, found, &described.options, around)?;
             found.name
@@ -98,8 +99,39 @@ fn directions(config: &mut Object, described: &Config, around: &Around<'_>) -> R
     Ok(())
 }
 
-/// What is written as none of Keras's classes, whatever the part of the model is called.
-const THIS_CRATES: [&str; 2] = ["Masked", "PerStep"];
+/// What is written as none of Keras's classes, whatever the part of the model is called: this crate's own, and behind
+/// them what is read but not written yet, in the words of `graph/classes/operations.rs`.
+const THIS_CRATES: [&str; 26] = [
+    "Masked",
+    "PerStep",
+    "Elementwise",
+    "OfTwo",
+    "Where",
+    "Reduce",
+    "GetItem",
+    "Transpose",
+    "SwapAxes",
+    "MoveAxis",
+    "Squeeze",
+    "Flip",
+    "Split",
+    "Gather",
+    "ReshapeAll",
+    "BroadcastTo",
+    "Stack",
+    "Cast",
+    "OneHot",
+    "FullLike",
+    "Contract",
+    "UnitNormalization",
+    "Attention",
+    "Rescaling",
+    "Normalization",
+    "Unmasked",
+];
+
+/// Operations outside of layers that are written: those that masks are made with.
+const OF_MASKS: [&str; 7] = ["NotEqual", "LogicalOr", "Any", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate"];
 
 /// A class by its name.
 fn class<'c>(name: &str, described: &Config) -> Result<&'c Class<f32>, Unwritten> {
