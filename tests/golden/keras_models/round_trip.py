@@ -182,7 +182,10 @@ def from_a_file(path, name, cases):
     if theirs is None:
         # Nothing else tells what it computes.
         if case is not None:
-            verdict["difference_from_case"] = against_case(ours, case)
+            try:
+                verdict["difference_from_case"] = against_case(ours, case)
+            except tf.errors.UnimplementedError:  # Keras 3's convolutions of channels_first run on no CPU
+                return verdict | {"runs_here": False}
             assert verdict["difference_from_case"] < TOLERANCE, verdict
         return verdict
     arrays = inputs_of(theirs)

@@ -36,6 +36,10 @@ pub(super) fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
             said.list_of_one(name);
         }
     }
+    // Keras 3 has no causal convolution that takes each channel by itself.
+    if said.get("depth_multiplier").is_some() && said.get("padding") == Some(&"causal".into()) {
+        return Err(said.unsaid("padding"));
+    }
     for name in ["filters", "padding", "groups", "depth_multiplier", "activation", "use_bias", "keepdims"] {
         said.same(name)?;
     }

@@ -175,6 +175,12 @@ fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {
         let translated = match &key[..] {
             "layer" | "backward_layer" | "cell" => own.get(key).and_then(|own| of_keras_2(own, said)),
             "cells" => of_cells(own.get(key), said),
+            // Of a kernel that the class hasn't got.
+            "kernel_initializer" | "kernel_regularizer" | "kernel_constraint"
+                if matches!(class, "SeparableConv1D" | "DepthwiseConv1D") =>
+            {
+                None
+            }
             key if key.ends_with("_initializer") => of_initializer(said),
             key if key.ends_with("_regularizer") => of_class("keras.regularizers", said),
             key if key.ends_with("_constraint") => of_class("keras.constraints", said),
