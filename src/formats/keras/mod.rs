@@ -71,6 +71,7 @@ pub mod untrusted_files;
 mod value;
 mod version;
 mod weights;
+mod words;
 mod write;
 
 use std::path::Path;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::description::Described;
 use super::super::json::Json;
-use super::super::write::{Said, Unsaid};
+use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, Reader, Reading, options};
 use crate::activation::Activation;
 use crate::config::Value;

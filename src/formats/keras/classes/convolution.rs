@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::super::json::Fields;
 use super::super::weights::Weight;
-use super::super::write::{Said, Unsaid};
+use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, Reading, options};
 use crate::activation::Activation;
 use crate::float::Float;

@@ -33,7 +33,7 @@ use super::json::{DTypes, Fields, Json};
 use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
-use super::write::{Said, Unsaid};
+use super::words::{Said, Unsaid};
 use crate::config::Config;
 use crate::float::Float;
 use crate::formats::error::{Found, within};

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::super::json::Fields;
 use super::super::weights::Weight;
-use super::super::write::{Said, Unsaid};
+use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options};
 use crate::float::Float;
 use crate::formats::error::Found;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::write::{Said, Unsaid};
+use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, INPUTS_AND_TRAINING, Reading};
 use crate::float::Float;
 use crate::formats::error::Found;

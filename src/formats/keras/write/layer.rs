@@ -3,30 +3,10 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::{Class, Written};
-use super::values::{activation, initializer, object, plain, policy};
-use super::{Object, Unsaid, Unwritten};
+use super::super::words::values::{object, plain, policy};
+use super::super::words::{Around, Object, Said, Unsaid, option};
+use super::Unwritten;
 use crate::config::{Config, Value};
-
-/// What is said of a layer besides its own options.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Around<'a> {
-    /// Keras's class.
-    pub(super) class: &'a str,
-    pub(super) name: &'a str,
-    pub(super) trainable: bool,
-    pub(super) stateful: bool,
-    pub(super) dtype: &'a str,
-}
-
-impl<'a> Around<'a> {
-    /// Something inside it, under a name of its own.
-    fn inside<'b>(&self, class: &'b str, name: &'b str) -> Around<'b>
-    where
-        'a: 'b,
-    {
-        Around { class, name, ..*self }
-    }
-}
 
 /// A layer as Keras writes it.
 pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
@@ -244,102 +224,6 @@ fn options(
         }
     }
     Ok(())
-}
-
-/// An option by its name.
-fn option(name: &str, value: &Value, around: &Around<'_>) -> Result<Json, Unsaid> {
-    match value {
-        _ if name.ends_with("activation") => activation(name, value, around.dtype),
-        Value::Config(config) if name.ends_with("_initializer") => Ok(initializer(config)),
-        value => Ok(plain(value)),
-    }
-}
-
-/// What a layer says of itself, and what is written of it: for classes that have a way of their own.
-pub(in super::super) struct Said<'s> {
-    described: &'s [(String, Value)],
-    around: &'s Around<'s>,
-    config: &'s mut Object,
-}
-
-impl Said<'_> {
-    /// An option that the layer says.
-    pub(in super::super) fn get(&self, name: &str) -> Option<&Value> {
-        self.described.iter().find(|(own, _)| own == name).map(|(_, value)| value)
-    }
-
-    /// Writes an option.
-    pub(in super::super) fn write(&mut self, name: &str, value: impl Into<Json>) {
-        self.config.insert(name.into(), value.into());
-    }
-
-    /// Writes an option that the layer says, as it says it.
-    pub(in super::super) fn same(&mut self, name: &str) -> Result<(), Unsaid> {
-        if let Some(value) = self.get(name) {
-            let value = option(name, value, self.around)?;
-            self.config.insert(name.into(), value);
-        }
-        Ok(())
-    }
-
-    /// Writes a number that the layer says as a list of it: how Keras writes the sizes along one axis.
-    pub(in super::super) fn list_of_one(&mut self, name: &str) {
-        if let Some(value) = self.get(name) {
-            let list = json!([plain(value)]);
-            self.write(name, list);
-        }
-    }
-
-    /// A list of one as the one that it is: how Keras writes an axis.
-    pub(in super::super) fn axis(&mut self, name: &str) {
-        let axis = match self.get(name) {
-            Some(Value::List(list)) if list.len() == 1 => plain(&list[0]),
-            Some(value) => plain(value),
-            None => Json::Null,
-        };
-        self.write(name, axis);
-    }
-
-    /// The parameters of the activation that the layer is, with those that its name stands for.
-    ///
-    /// # Errors
-    /// Another activation, which this layer isn't.
-    pub(in super::super) fn parameters(&mut self, activation: &str, named: &[(&str, Json)]) -> Result<(), Unsaid> {
-        let given = match self.get("activation") {
-            Some(Value::Config(config)) if config.class == activation => config.options.clone(),
-            Some(Value::Text(name)) if name == activation => vec![],
-            _ => return Err(self.unsaid("activation")),
-        };
-        for (name, default) in named {
-            let value = given.iter().find(|(own, _)| own == name).map(|(_, value)| plain(value));
-            self.write(name, value.unwrap_or_else(|| default.clone()));
-        }
-        Ok(())
-    }
-
-    /// Takes back what is written of every layer.
-    pub(in super::super) fn leave(&mut self, name: &str) {
-        self.config.remove(name);
-    }
-
-    /// Checks that the layer says nothing but what has been written and these, unless it is off.
-    pub(in super::super) fn no_others(&self, others: &[&str]) -> Result<(), Unsaid> {
-        let off = |value: &Value| matches!(value, Value::Null | Value::Flag(false));
-        let left = |(name, value): &&(String, Value)| {
-            // Initializers of weights that aren't there say nothing.
-            let spoken = !off(value) && !name.ends_with("_initializer");
-            spoken && !self.config.contains_key(name) && !others.contains(&name.as_str())
-        };
-        match self.described.iter().find(left) {
-            Some((name, value)) => Err(Unsaid::new(name, value)),
-            None => Ok(()),
-        }
-    }
-
-    /// For an option that Keras hasn't got.
-    pub(in super::super) fn unsaid(&self, name: &str) -> Unsaid {
-        Unsaid::new(name, self.get(name).unwrap_or(&Value::Null))
-    }
 }
 
 /// The input of a model.

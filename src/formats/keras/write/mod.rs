@@ -4,53 +4,31 @@
 //! mod      what can be written, into which kind of file
 //! model    layers and their calls        weights  where they are, which HDF5 takes
 //! layer    one layer's options, by the table of classes
-//! values   activations, initializers     kept     what a file said beyond all that
+//! kept     what a file said beyond all that
 //! masks    what can't be Keras 3's of Keras 2
 //! ```
 //!
-//! A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
+//! [`words`](super::words) has the words: activations, initializers, options. A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
 
 mod file;
 pub(super) mod kept;
 mod layer;
 mod masks;
 mod model;
-mod values;
 mod weights;
 
 pub use self::file::{Saved, save, save_weights, to_bytes};
-pub(super) use self::layer::Said;
 
 use super::classes::Class;
-use crate::config::{Config, ConfigError, Value};
+use super::words::{OUR_OWN, Unsaid};
+use crate::config::{Config, ConfigError};
 use crate::formats::save_error::SaveError;
-
-/// Options by their names.
-pub(super) type Object = serde_json::Map<String, serde_json::Value>;
-
-/// An option that has no words in Keras.
-#[derive(Debug)]
-pub(super) struct Unsaid {
-    option: String,
-    value: String,
-    hint: &'static str,
-}
 
 /// What has no words in Keras.
 #[derive(Debug)]
 enum Unwritten {
     Class(String),
     Option(Unsaid),
-}
-
-impl Unsaid {
-    pub(super) fn new(option: &str, value: &Value) -> Self {
-        let value = match value {
-            Value::Config(config) => values::with_parameters(&config.class, config),
-            value => value.to_string(),
-        };
-        Unsaid { option: option.into(), value, hint: OUR_OWN }
-    }
 }
 
 impl From<Unsaid> for Unwritten {
@@ -71,8 +49,6 @@ impl Unwritten {
         }
     }
 }
-
-const OUR_OWN: &str = "Keras hasn't got it; recurrent::file::save writes it";
 
 /// What can't even be described.
 fn of_config(error: ConfigError, path: &str) -> SaveError {

@@ -6,8 +6,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::Class;
 use super::super::description::join;
-use super::layer::{Around, input, layer};
-use super::values::{object, plain, policy};
+use super::super::words::Around;
+use super::super::words::values::{object, plain, policy};
+use super::layer::{input, layer};
 use super::{Unwritten, kept};
 use crate::config::Config;
 use crate::float::Float;

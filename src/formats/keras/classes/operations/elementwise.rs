@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::super::json::Json;
-use super::super::super::write::{Said, Unsaid};
+use super::super::super::words::{Said, Unsaid};
 use super::super::{Class, Reading};
 use super::{TWO, X, unmasked};
 use crate::activation::Activation;

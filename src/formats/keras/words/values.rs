@@ -7,18 +7,18 @@ use crate::config::{Config, Value};
 use crate::initializers::Initializer;
 
 /// An object of Keras's with a class and options.
-pub(super) fn object(module: &str, class: &str, config: Object) -> Json {
+pub(in super::super) fn object(module: &str, class: &str, config: Object) -> Json {
     json!({"module": module, "class_name": class, "config": config, "registered_name": null})
 }
 
 /// The type in which a layer computes.
-pub(super) fn policy(dtype: &str) -> Json {
+pub(in super::super) fn policy(dtype: &str) -> Json {
     let config = Map::from_iter([("name".to_string(), dtype.into())]);
     object("keras", "DTypePolicy", config)
 }
 
 /// The value of an option as it is.
-pub(super) fn plain(value: &Value) -> Json {
+pub(in super::super) fn plain(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Flag(flag) => (*flag).into(),
@@ -61,7 +61,7 @@ pub(in super::super) fn initializer_of(initializer: &Initializer) -> Option<Json
 }
 
 /// An activation that describes itself so: its name, or the layer that has its parameters.
-pub(super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Json, Unsaid> {
+pub(in super::super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Json, Unsaid> {
     let config = match value {
         Value::Config(config) => config,
         value => return Ok(plain(value)),
@@ -84,7 +84,7 @@ pub(super) fn activation(option: &str, value: &Value, dtype: &str) -> Result<Jso
 }
 
 /// As it is called, with its options.
-pub(super) fn with_parameters(name: &str, config: &Config) -> String {
+pub(in super::super) fn with_parameters(name: &str, config: &Config) -> String {
     let options: Vec<String> = config.options.iter().map(|(name, value)| format!("{name}={value}")).collect();
     format!("{name}({})", options.join(", "))
 }
