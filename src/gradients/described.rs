@@ -70,7 +70,10 @@ impl<T: Float> Gradients<T> {
             let input = of_class(&item, "Input")?;
             inputs.push(input.read(|options| {
                 let rank = options.need("rank", SIZES)?.given().map(|rank| rank.index(SIZES)).transpose()?;
-                let gradient = rank.filter(|&rank| rank <= 32).map(|rank| ArrayD::zeros(vec![0; rank]));
+                if rank.is_some_and(|rank| rank > 32) {
+                    return Err(item.wrong("an input of at most 32 axes"));
+                }
+                let gradient = rank.map(|rank| ArrayD::zeros(vec![0; rank]));
                 Ok(InputGradient { name: options.text("name", "a name")?.into(), gradient })
             })?);
         }

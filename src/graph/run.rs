@@ -246,6 +246,7 @@ impl<T: Float> Model<T> {
         })?;
         for output in outputs {
             let shape: Vec<usize> = output.iter().map(|size| size.unwrap_or(0)).collect();
+            memory::check_shape(&shape)?;
             let elements = memory::product(&shape);
             if elements.is_none_or(|elements| elements > self.elements) {
                 return Err(Error::TensorTooLarge { shape });

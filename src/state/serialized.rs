@@ -26,6 +26,17 @@ struct Number<T>(T);
 
 impl<T: Float> Serialize for Number<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // JSON has no words for these.
+        if serializer.is_human_readable() && !self.0.is_finite() {
+            let text = if self.0.is_nan() {
+                "nan"
+            } else if self.0 > T::zero() {
+                "inf"
+            } else {
+                "-inf"
+            };
+            return serializer.serialize_str(text);
+        }
         match size_of::<T>() {
             4 => serializer.serialize_f32(self.0.into_f64() as f32),
             _ => serializer.serialize_f64(self.0.into_f64()),
@@ -35,10 +46,45 @@ impl<T: Float> Serialize for Number<T> {
 
 impl<'de, T: Float> Deserialize<'de> for Number<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            return deserializer.deserialize_any(Readable).map(|number| Number(T::from_f64(number)));
+        }
         Ok(Number(T::from_f64(match size_of::<T>() {
             4 => f32::deserialize(deserializer)?.into(),
             _ => f64::deserialize(deserializer)?,
         })))
+    }
+}
+
+/// A number that people can read.
+struct Readable;
+
+impl Visitor<'_> for Readable {
+    type Value = f64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number, \"inf\", \"-inf\" or \"nan\"")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<f64, E> {
+        Ok(number)
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<f64, E> {
+        Ok(number as f64)
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<f64, E> {
+        Ok(number as f64)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<f64, E> {
+        match text {
+            "inf" => Ok(f64::INFINITY),
+            "-inf" => Ok(f64::NEG_INFINITY),
+            "nan" => Ok(f64::NAN),
+            _ => Err(E::invalid_value(serde_core::de::Unexpected::Str(text), &self)),
+        }
     }
 }
 

@@ -60,6 +60,14 @@ fn states() {
         json!({"parts": [["h", 2]], "batch": 1, "values": [0.0, 0.0]}),
     );
     refused::<State<f32>>(json!({"parts": [["h", 2]], "batch": 2, "values": [0.0]}), "2 rows of 2 columns aren't 1");
+    let mut odd = Gru::<f64>::new(3, 3).initial_state(1);
+    odd.set("h", &ndarray::array![[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]]).expect("a part");
+    let again: State<f64> = serde_json::from_str(&serde_json::to_string(&odd).expect("written")).expect("read");
+    assert!(again.get("h").expect("a part")[[0, 0]].is_nan());
+    assert_eq!(
+        again.get("h").expect("a part").iter().skip(1).collect::<Vec<_>>(),
+        [&f64::INFINITY, &f64::NEG_INFINITY]
+    );
     let huge = json!({"parts": [["h", u64::MAX]], "batch": u64::MAX, "values": []});
     refused::<State<f32>>(huge, "aren't 0 numbers");
     refused::<State<f32>>(json!({"parts": [], "batch": 0, "values": [], "more": 1}), "more");

@@ -226,6 +226,32 @@ fn models_and_embeddings() {
     assert!(file::save_with_examples(&path, &state, &examples).is_err(), "a state gives nothing");
 }
 
+/// Whoever proves nothing doesn't say that it matches.
+#[test]
+fn no_proof() {
+    let folder = Folder::new("no_proof");
+    let path = folder.0.join("dense.safetensors");
+    let dense = Dense::<f32>::new(2, 3);
+    file::save_with_examples(&path, &dense, &Examples::by("no one")).expect("saved");
+    assert!(file::verify(&path).expect_err("none").to_string().contains("it holds no examples"));
+    let empty = Array3::<f32>::zeros((0, 4, 2));
+    let y = dense.forward(&empty).expect("no rows").into_last();
+    let example = Example::new(&[(&empty).into()], &[(&y).into()]);
+    file::save_with_examples(&path, &dense, &Examples::by("no one").add(example)).expect("saved");
+    assert!(file::verify(&path).expect_err("none").to_string().contains("it holds no examples"));
+    for tolerance in [f64::NAN, f64::INFINITY, -1.0] {
+        let examples = Examples::by("no one").tolerance(tolerance);
+        assert!(file::save_with_examples(&path, &dense, &examples).is_err(), "{tolerance}");
+    }
+    // What an example says of the call counts.
+    let model = Sequential::<f32>::builder("m").layer(Gru::new(2, 3)).build().expect("a model");
+    let x = Array3::<f32>::ones((1, 4, 2));
+    let y = model.predict_one(&x).expect("outputs");
+    let examples = Examples::by("no one").add(Example::new(&[(&x).into()], &[(&y).into()]).lengths(&[2]));
+    let refused = file::save_with_examples(&path, &model, &examples).expect_err("lengths").to_string();
+    assert!(refused.contains("lengths and an initial state are of a layer"), "{refused}");
+}
+
 #[test]
 fn tolerance_and_odd_numbers() {
     let folder = Folder::new("tolerance");
@@ -269,14 +295,19 @@ fn none_and_those_that_are_no_examples() {
     let call = "/config/parts/0/config/calls/0/config";
     for (place, value, expected) in [
         ("/config/by", json!(1), "by must be who computed them"),
-        ("/config/tolerance", json!("x"), "tolerance must be a number"),
+        ("/config/parts/0/config/tolerance", json!("x"), "tolerance must be a number"),
+        ("/config/parts/0/config/tolerance", json!("inf"), "tolerance must be a finite number"),
+        ("/config/parts/0/config/tolerance", json!(-1), "tolerance must be a finite number"),
         ("/config/parts", json!({}), ""),
         ("/config/parts/0/class_name", json!("Whole"), "Part"),
         ("/config/parts/0/config/module", json!("GRU"), "module must be null"),
         (&format!("{call}/inputs"), json!(2), "examples/0/0/inputs/1"),
-        (&format!("{call}/inputs"), json!(1_u64 << 60), "tensors"),
+        (&format!("{call}/inputs"), json!(1_u64 << 60), "arrays of examples"),
         (&format!("{call}/outputs"), json!(1), "examples/0/0/outputs/1\" belongs to no layer"),
         (&format!("{call}/layers"), json!(["lstm"]), "examples/0/0/layers/lstm"),
+        (&format!("{call}/layers"), json!(vec!["lstm"; 100]), "arrays of examples"),
+        ("/config/parts", json!([]), "no layer"),
+        ("/config/parts/0/config/calls", json!([]), "no layer"),
         (&format!("{call}/lengths"), json!(false), "belongs to no layer"),
     ] {
         let mut other = described.clone();

@@ -106,8 +106,8 @@
 //!
 //! # Proof
 //!
-//! `doc/save_with_examples.py` writes the `state_dict` together with examples: what each module that is known got and gave
-//! when the whole was called on data of yours. `recurrent::file::verify` (with the feature `file`) builds each of them and
+//! `doc/save_with_examples.py` writes the `state_dict` together with examples: what each module that is known (but for `nn.Conv1d`,
+//! whose options no file has) got and gave when the whole was called on data of yours. `recurrent::file::verify` (with the feature `file`) builds each of them and
 //! says how closely it gives the same here:
 //!
 //! ```python

@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use super::{Class, LAYER, Read, axes, operation};
 use crate::config::{ConfigError, Item, Options, Tensors, activations};
 use crate::float::Float;
-use crate::graph::operation::Op;
+use crate::graph::operation::{Op, Role, Which};
 use crate::graph::ops::attention::{Attention, Score};
 use crate::graph::ops::binary::{Binary, Two, Where};
 use crate::graph::ops::cast::{Cast, FullLike, OneHot};
@@ -20,6 +20,7 @@ use crate::graph::ops::unit::UnitNormalization;
 use crate::graph::ops::unmasked::Unmasked;
 use crate::graph::ops::whole_shape::{BroadcastTo, ReshapeAll, Stack};
 use crate::graph::read::Made;
+use crate::weights::WeightVisitor;
 
 impl<T: Float> Class<T> {
     pub(super) const OPERATIONS: &'static [Self] = &[
@@ -103,7 +104,10 @@ impl<T: Float> Class<T> {
         Class::operation("Unmasked", |options, tensors| {
             let item = options.need("layer", LAYER)?;
             let Made { op, states } = operation(&item.config(LAYER)?, tensors)?;
-            if states.is_empty() { Ok(Op::new(Unmasked(op))) } else { Err(item.wrong("a layer that keeps no state")) }
+            let mut weights = 0;
+            op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |_, _| weights += 1));
+            let plain = states.is_empty() && weights == 0 && matches!(op.role(), Role::Plain);
+            if plain { Ok(Op::new(Unmasked(op))) } else { Err(item.wrong("an operation without weights and states")) }
         }),
     ];
 }

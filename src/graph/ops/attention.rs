@@ -24,6 +24,7 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismat
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, Step, Work};
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::memory::MemoryNeeds;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Attention of a query to the steps of a value, by its keys.
@@ -146,6 +147,10 @@ impl<T: Float> Operation<T> for Attention<T> {
         let masks = [flags_of(&inputs[0].mask), flags_of(&inputs[1].mask)];
         let given = self.given([query?, value?, key?], [with_shape(&masks[0]), with_shape(&masks[1])])?;
         let Sizes { batch, queries, keys, values, .. } = given.sizes;
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&[batch, queries, values]);
+        needs.array::<T>(&[batch, queries, keys]);
+        needs.check(&[batch, queries, keys])?;
         let mut result = ArrayD::zeros(vec![batch, queries, values]);
         let mut scores = ArrayD::zeros(vec![batch, queries, keys]);
         let to = (result.as_slice_mut().ok_or_else(misfit)?, scores.as_slice_mut().ok_or_else(misfit)?);

@@ -115,6 +115,8 @@ fn turned(shape: Shape) -> Shape {
 fn turned_value<T: Float>(value: Value<T>) -> Value<T> {
     match value {
         Value::Float(x) if x.ndim() == 3 => Value::Float(x.permuted_axes(&ORDER[..])),
+        Value::Int(x) if x.ndim() == 3 => Value::Int(x.permuted_axes(&ORDER[..])),
+        Value::Bool(x) if x.ndim() == 3 => Value::Bool(x.permuted_axes(&ORDER[..])),
         other => other,
     }
 }

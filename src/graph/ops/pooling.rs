@@ -67,7 +67,11 @@ impl Pooling {
 
     #[cfg(feature = "file")]
     pub(in crate::graph) fn read(pool: Pool, options: &Options<'_>) -> Result<Self, ConfigError> {
-        Self::new(pool, Window::read(options, "pool_size")?).map_err(|error| options.refused(error))
+        let window = Window::read(options, "pool_size")?;
+        if window.dilation != 1 {
+            return Err(options.need("dilation_rate", "1")?.wrong("1: pooling has no gaps"));
+        }
+        Self::new(pool, window).map_err(|error| options.refused(error))
     }
 
     /// The steps that output `at` of `n` steps reads.

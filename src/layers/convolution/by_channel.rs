@@ -44,6 +44,9 @@ impl ByChannel {
         work: &mut [T],
     ) {
         let Windows { count, stride, dilation, .. } = windows;
+        if count == 0 {
+            return;
+        }
         for (at, out) in out.chunks_exact_mut(count * self.width()).enumerate().take(windows.batch) {
             Depthwise {
                 weights: Rows::packed(kernel, self.width()),

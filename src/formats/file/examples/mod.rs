@@ -17,7 +17,7 @@ pub use self::verification::{Verification, VerifiedPart, verify, verify_with};
 
 use super::saved::Saved;
 use crate::float::Float;
-use crate::formats::error::Found;
+use crate::formats::error::{Found, Problem};
 use crate::formats::safetensors::Values;
 use crate::graph::Input;
 use crate::graph::tensor::Value;
@@ -75,6 +75,11 @@ impl<T: Float> Examples<T> {
     /// Checks that they are what it gives here.
     pub(super) fn check<S: Saved<Elem = T>>(&self, thing: &S) -> Found<()> {
         let by = (&self.by[..], self.tolerance);
+        if !(self.tolerance.is_finite() && self.tolerance >= 0.0) {
+            let (layer, option) = (String::new(), "tolerance".into());
+            let (expected, found) = ("a finite number of at least 0".into(), self.tolerance.to_string());
+            return Err(Problem::Config { layer, option, expected, found });
+        }
         for (number, example) in self.examples.iter().enumerate() {
             compare::check(example, number, by, |watch| thing.outputs_of(example, watch))?;
         }

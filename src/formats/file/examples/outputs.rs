@@ -16,6 +16,10 @@ use crate::runner::run::Run;
 pub(crate) fn of_layer<T: Float>(layer: &dyn Layer<T>, example: &Example<T>) -> Result<Vec<ArrayD<T>>> {
     let x = input(example)?;
     let mut state = layer.try_initial_state(x.dim().0)?;
+    if example.initial.len() > 1 {
+        let given = format!("{} arrays", example.initial.len());
+        return Err(Error::StateLayout { expected: "one array, the state's values".into(), given });
+    }
     let mut run = Run::new();
     if !example.initial.is_empty() {
         if !initial(example, &mut state) {
@@ -60,6 +64,7 @@ fn push<T: Float>(output: &Output<T>, outputs: &mut Vec<ArrayD<T>>) {
 
 /// An embedding's vectors.
 pub(crate) fn of_embedding<T: Float>(table: &Embedding<T>, example: &Example<T>) -> Result<Vec<ArrayD<T>>> {
+    without_a_state(example)?;
     let ids = match &example.inputs[..] {
         [Values::Integers(ids)] => ids.clone(),
         [other] => floats(other.clone()).mapv(|id| id.into_f64() as i64),
@@ -75,6 +80,7 @@ pub(crate) fn of_model<T: Float>(
     example: &Example<T>,
     watch: Option<Watch<'_, T>>,
 ) -> Result<Vec<ArrayD<T>>> {
+    without_a_state(example)?;
     let inputs: Vec<Input<'_, T>> = example
         .inputs
         .iter()
@@ -85,6 +91,14 @@ pub(crate) fn of_model<T: Float>(
         })
         .collect();
     model.predict_watched(&inputs, watch)
+}
+
+/// Lengths and initial states are a layer's: a model has inputs for them.
+fn without_a_state<T>(example: &Example<T>) -> Result<()> {
+    match example.lengths.is_none() && example.initial.is_empty() {
+        true => Ok(()),
+        false => Err(Error::NotRequested { what: "state", hint: "lengths and an initial state are of a layer" }),
+    }
 }
 
 fn rank<E>(expected: &str, given: &ArrayD<E>) -> Error {

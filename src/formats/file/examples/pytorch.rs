@@ -9,7 +9,7 @@ use ndarray::{ArrayD, ArrayView3, Axis, stack};
 use super::compare::check;
 use super::outputs::input;
 use super::stored::{Described, Part};
-use super::verification::{Verification, VerifiedPart};
+use super::verification::{NONE, Verification, VerifiedPart};
 use super::{Example, of_embedding, of_model};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -41,6 +41,9 @@ pub(super) fn verify<P: AsRef<Path>>(
             true => of_part::<f64>(&file, part, described)?,
         });
     }
+    if result.examples() == 0 {
+        return Err(Problem::NoExamples { hint: NONE });
+    }
     let others = file.tensors().iter().filter(|it| !described.parts.iter().any(|part| below(&it.path, &part.name)));
     let prefixes: BTreeSet<&str> = others.map(|it| it.path.rsplit_once('.').map_or("", |(prefix, _)| prefix)).collect();
     prefixes.into_iter().for_each(|prefix| result.leave(format!("the tensors below {prefix:?}")));
@@ -70,7 +73,7 @@ fn of_part<T: Float>(file: &File, part: &Part, described: &Described) -> Found<V
     let (mut examples, mut largest) = (0, 0.0);
     for (number, call) in part.calls.iter().enumerate() {
         let example: Example<T> = call.example(file.content())?;
-        let by = (&described.by[..], described.tolerance);
+        let by = (&described.by[..], part.tolerance);
         let error = check(&example, number, by, |_| run(&module, &example)).map_err(|problem| named(problem, part))?;
         examples += example.rows();
         largest = f64::max(largest, error);
@@ -159,6 +162,10 @@ fn recurrent<T: Float>(layer: &dyn Layer<T>, one_step: bool, example: &Example<T
     }
     let layout = Arc::clone(layer.state_layout());
     let parts = ["h", "c"].map(|part| parts_of(&layout, part));
+    let (given, all) = (example.initial.len(), parts.iter().filter(|names| !names.is_empty()).count());
+    if given != 0 && given != all {
+        return Err(Error::StateLayout { expected: format!("{all} arrays"), given: format!("{given} arrays") });
+    }
     let mut state = layer.try_initial_state(own.rows())?;
     for (values, names) in example.initial.iter().zip(&parts) {
         let values = if one_step { values.clone().insert_axis(Axis(0)) } else { values.clone() };

@@ -1,8 +1,9 @@
 //! Examples as a file holds them: their description among the metadata, as JSON, and their arrays among the tensors.
 //!
 //! ```text
-//! {"class_name": "Examples", "config": {"by": "PyTorch 2.15.0", "tolerance": 1e-5, "parts": [
-//!   {"class_name": "Part", "config": {"name": "encoder", "module": "GRU", "nonlinearity": null, "eps": null, "calls": [
+//! {"class_name": "Examples", "config": {"by": "PyTorch 2.15.0", "parts": [
+//!   {"class_name": "Part", "config": {"name": "encoder", "module": "GRU", "nonlinearity": null, "eps": null,
+//!    "tolerance": 1e-5, "calls": [
 //!     {"class_name": "Call", "config": {"inputs": 1, "outputs": 2, "lengths": false, "initial": 1, "layers": []}}]}}]}}
 //!
 //! examples/0/0/inputs/0   part 0, call 0, input 0; and so on: outputs/0, outputs/1, lengths, initial/0, layers/NAME
@@ -30,7 +31,6 @@ use crate::formats::tensors::Element;
 #[derive(Debug)]
 pub(crate) struct Described {
     pub(super) by: String,
-    pub(super) tolerance: f64,
     pub(super) parts: Vec<Part>,
 }
 
@@ -44,6 +44,7 @@ pub(crate) struct Part {
     pub(super) nonlinearity: Option<String>,
     #[cfg_attr(not(feature = "pytorch"), allow(dead_code, reason = "options of PyTorch's modules"))]
     pub(super) eps: Option<f64>,
+    pub(super) tolerance: f64,
     pub(super) calls: Vec<Call>,
 }
 
@@ -91,11 +92,9 @@ impl<T: Float> Examples<T> {
             .with("module", None::<&str>)
             .with("nonlinearity", None::<&str>)
             .with("eps", None::<f64>)
-            .with("calls", calls);
-        let examples = Config::new("Examples")
-            .with("by", &self.by[..])
             .with("tolerance", self.tolerance)
-            .with("parts", vec![whole]);
+            .with("calls", calls);
+        let examples = Config::new("Examples").with("by", &self.by[..]).with("parts", vec![whole]);
         (json::write(&examples), tensors)
     }
 }
@@ -120,12 +119,11 @@ impl Described {
             };
             Ok(Described {
                 by: options.text("by", "who computed them")?.into(),
-                tolerance: options.number("tolerance")?,
                 parts: parts.iter().enumerate().map(part).collect::<Read<_>>()?,
             })
         };
         let all = described.read(read).map_err(problem)?;
-        all.check_tensors(file, limits)?;
+        all.check_tensors(file)?;
         Ok(Some(all))
     }
 
@@ -134,19 +132,39 @@ impl Described {
         self.parts.iter().flat_map(|part| &part.calls).flat_map(Call::tensors).collect()
     }
 
-    /// Checks that each array is there, and that no other one claims to be of an example.
-    fn check_tensors(&self, file: &Safetensors, limits: &Limits) -> Found<()> {
-        let mut own = BTreeSet::new();
-        for call in self.parts.iter().flat_map(|part| &part.calls) {
-            let claimed = [call.inputs, call.outputs, call.initial].into_iter().fold(0, usize::saturating_add);
-            within("tensors", claimed, limits.tensors)?;
-            own.extend(call.tensors());
+    /// Checks that each array is there. There are no more than tensors of the file: each belongs to one thing.
+    fn check_tensors(&self, file: &Safetensors) -> Found<()> {
+        let most = file.tensors().len();
+        within("parts", self.parts.len(), most)?;
+        let mut names: Vec<&str> = self.parts.iter().map(|part| &part.name[..]).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(Problem::DuplicateLayer { name: twice[0].into() });
         }
-        if let Some(missing) = own.iter().find(|name| file.tensor(name).is_none()) {
-            let (weight, tensor) = (METADATA.to_string(), missing.clone());
-            return Err(Problem::MissingTensor { layer: String::new(), weight, tensor });
+        let calls = || self.parts.iter().flat_map(|part| &part.calls);
+        let arrays = calls().map(Call::arrays).fold(0, usize::saturating_add);
+        within("arrays of examples", arrays, most)?;
+        let mut own = BTreeSet::new();
+        for name in calls().flat_map(Call::tensors) {
+            if file.tensor(&name).is_none() {
+                let weight = METADATA.to_string();
+                return Err(Problem::MissingTensor { layer: String::new(), weight, tensor: name });
+            }
+            if own.contains(&name) {
+                return Err(Problem::DuplicateLayer { name });
+            }
+            own.insert(name);
         }
         Ok(())
+    }
+}
+
+/// What a difference may be.
+fn tolerance(options: &Options<'_>) -> Read<f64> {
+    let tolerance = options.number("tolerance")?;
+    match tolerance.is_finite() && tolerance >= 0.0 {
+        true => Ok(tolerance),
+        false => Err(options.need("tolerance", "")?.wrong("a finite number of at least 0")),
     }
 }
 
@@ -170,6 +188,7 @@ impl Part {
             module: text("module")?,
             nonlinearity: text("nonlinearity")?,
             eps: options.need("eps", "a number or null")?.given().map(|item| item.number()).transpose()?,
+            tolerance: tolerance(options)?,
             calls: calls.iter().enumerate().map(call).collect::<Read<_>>()?,
         })
     }
@@ -190,6 +209,12 @@ impl Call {
             initial: count("initial")?,
             layers: layers.iter().map(|name| name.text("a layer's name").map(String::from)).collect::<Read<_>>()?,
         })
+    }
+
+    /// The number of its arrays.
+    fn arrays(&self) -> usize {
+        let counts = [self.inputs, self.outputs, self.initial, self.layers.len(), usize::from(self.lengths)];
+        counts.into_iter().fold(0, usize::saturating_add)
     }
 
     /// The names of its arrays.

@@ -137,7 +137,7 @@ fn beside(path: &Path) -> PathBuf {
 /// What `format` says of a model of Keras: its configuration and its tensors.
 const KERAS: &str = "keras";
 
-const NONE: &str = "save it with file::save_with_examples, or by doc/save_with_examples.py in Python";
+pub(super) const NONE: &str = "save it with file::save_with_examples, or by doc/save_with_examples.py in Python";
 
 /// The examples beside a file.
 fn read_beside(path: &Path, limits: &Limits) -> Found<(Safetensors, Described)> {
@@ -181,7 +181,7 @@ fn of_whole<S: Saved>(thing: &S, class: &str, file: &Safetensors, described: &De
         }
         for (number, call) in part.calls.iter().enumerate() {
             let example = call.example::<S::Elem>(file)?;
-            let by = (&described.by[..], described.tolerance);
+            let by = (&described.by[..], part.tolerance);
             let error = check(&example, number, by, |watch| thing.outputs_of(&example, watch))?;
             examples += example.rows();
             largest = f64::max(largest, error);
@@ -283,7 +283,8 @@ mod keras {
         }
         let none = Problem::NoExamples { hint: NONE };
         let name = path.as_ref().display().to_string();
-        let file = open(&name, &Options::new().limits(*limits)).map_err(LoadError::into_problem)?;
+        // Weights of 16 bits are computed with in f32: the tolerance is that of whoever has computed the examples.
+        let file = open(&name, &Options::new().limits(*limits).half_as_f32(true)).map_err(LoadError::into_problem)?;
         let inside = match (&beside, file.stored()) {
             (None, Some(own)) => Described::of(own, limits)?.map(|described| (own, described)),
             _ => None,

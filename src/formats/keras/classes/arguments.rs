@@ -92,6 +92,17 @@ impl<'e> Reading<'e, '_> {
         }
     }
 
+    /// Refuses null where Keras 3 means all elements by it, those of all rows among them.
+    pub(super) fn has_axis(&self) -> Found<()> {
+        if !self.of_keras_3() || self.says("axis").is_some() {
+            return Ok(());
+        }
+        match self.arguments.constant("axis").or_else(|| self.fields.take("axis")) {
+            Some(null) => Err(null.unsupported("it would go over all rows of the batch: name an axis")),
+            None => Ok(()),
+        }
+    }
+
     /// Whether it is an operation of Keras 3.
     fn of_keras_3(&self) -> bool {
         !self.arguments.all.is_empty() && !self.fields.has("function") && !self.fields.has("trainable")

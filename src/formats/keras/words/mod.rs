@@ -51,9 +51,20 @@ impl<'a> Around<'a> {
     }
 }
 
+/// Whether all numbers in a value have words in JSON.
+fn finite(value: &Value) -> bool {
+    match value {
+        Value::Float(number) => number.is_finite(),
+        Value::List(list) => list.iter().all(finite),
+        Value::Config(config) => config.options.iter().all(|(_, value)| finite(value)),
+        _ => true,
+    }
+}
+
 /// An option by its name.
 pub(super) fn option(name: &str, value: &Value, around: &Around<'_>) -> Result<Json, Unsaid> {
     match value {
+        value if !finite(value) => Err(Unsaid::new(name, value)),
         _ if name.ends_with("activation") => activation(name, value, around.dtype),
         Value::Config(config) if name.ends_with("_initializer") => Ok(initializer(config)),
         value => Ok(plain(value)),

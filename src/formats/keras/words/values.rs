@@ -23,7 +23,7 @@ pub(in super::super) fn plain(value: &Value) -> Json {
         Value::Null => Json::Null,
         Value::Flag(flag) => (*flag).into(),
         Value::Integer(number) => (*number).into(),
-        // Infinities have no word in JSON; Python reads them as these.
+        // Infinities, which have no word in JSON, don't come here: see `option`.
         Value::Float(number) => (*number).into(),
         Value::Text(text) => text.as_str().into(),
         Value::List(list) => list.iter().map(plain).collect(),

@@ -48,6 +48,10 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         }
         "ChannelsFirst" => {
             let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
+            let softmax = inner.options.iter().any(|(name, value)| name == "activation" && *value == "softmax".into());
+            if !WITH_CHANNELS.contains(&&inner.class[..]) || softmax {
+                return Err(unknown(described));
+            }
             let mut written = layer(inner, around)?;
             written["config"]["data_format"] = "channels_first".into();
             return Ok(written);
@@ -67,6 +71,18 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
     };
     Ok(object("keras.layers", class, config))
 }
+
+/// The layers that Keras has with channels first.
+const WITH_CHANNELS: [&str; 8] = [
+    "Conv1D",
+    "DepthwiseConv1D",
+    "SeparableConv1D",
+    "MaxPooling1D",
+    "AveragePooling1D",
+    "GlobalMaxPooling1D",
+    "GlobalAveragePooling1D",
+    "ZeroPadding1D",
+];
 
 /// Both layers of a Bidirectional.
 fn directions(config: &mut Object, described: &Config, around: &Around<'_>) -> Result<(), Unwritten> {

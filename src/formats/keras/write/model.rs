@@ -40,6 +40,10 @@ pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Resul
     }
     let mut whole = outline(model, name);
     kept::merge_text(&mut whole, model.kept.as_deref(), path)?;
+    // What is trained here isn't frozen by the model that it is in.
+    if model.parts.iter().any(|part| part.trainable > 0) {
+        whole["config"]["trainable"] = true.into();
+    }
     if let Some(config) = whole.get_mut("config").and_then(Json::as_object_mut) {
         config.insert("layers".into(), layers.into());
     }

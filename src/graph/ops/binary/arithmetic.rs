@@ -170,8 +170,23 @@ fn power<T: Float>(a: T, b: T) -> T {
     if b == 0.0 || a == 1.0 {
         return T::one();
     }
-    if b == 0.5 {
+    // As C has it.
+    if b.is_infinite() {
+        let grows = (a.abs() > 1.0) == (b > 0.0);
+        let size = if grows { f64::INFINITY } else { 0.0 };
+        return T::from_f64(if a.is_nan() {
+            a
+        } else if a == -1.0 {
+            1.0
+        } else {
+            size
+        });
+    }
+    if b == 0.5 && a.is_finite() {
         return T::from_f64(a.sqrt());
+    }
+    if a.is_infinite() && b.fract() != 0.0 {
+        return T::from_f64(if b > 0.0 { f64::INFINITY } else { 0.0 });
     }
     if b.fract() == 0.0 && b.abs() <= MOST_FACTORS {
         let (mut product, mut square, mut left) = (1.0, a, b.abs() as u32);

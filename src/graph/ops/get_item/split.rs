@@ -83,7 +83,9 @@ impl Split {
             (Parts::Sizes(sizes), Some(size)) => {
                 sizes.iter().try_fold(0, |sum: usize, &own| sum.checked_add(own)) == Some(size)
             }
-            (Parts::At(_) | Parts::All, Some(_)) => true,
+            // As Keras asks for it: one behind the other.
+            (Parts::At(places), Some(_)) => places.is_sorted(),
+            (Parts::All, Some(_)) => true,
         };
         let count = self.count(size).filter(|&count| count <= MOST_PARTS)?;
         (0..count).map(|number| self.part(number, size, shape.len()).filter(|_| fits)).collect()

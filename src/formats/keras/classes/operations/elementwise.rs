@@ -123,11 +123,13 @@ pub(super) fn clip<T: Float>(reading: &Reading<'_, '_>, least: &'static str, mos
 }
 
 pub(super) fn softmax<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
+    reading.has_axis()?;
     let axis = reading.integer_said("axis")?.unwrap_or(-1);
     Ok(unmasked(Softmax { axis, masks: SoftmaxMask::Replaces }))
 }
 
 pub(super) fn log_softmax<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
+    reading.has_axis()?;
     reading.only("axis", &json!(-1), "only the last axis is supported")?;
     Ok(unmasked(Activation::LogSoftmax))
 }

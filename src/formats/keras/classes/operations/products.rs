@@ -19,6 +19,7 @@ impl<T: Float> Class<T> {
             product(reading, Pattern::Einsum(subscripts.into()), OPERANDS)
         }),
         Self::operation("Normalize", X, |reading| {
+            reading.has_axis()?;
             reading.only("order", &json!(2), "only the Euclidean length is supported")?;
             let least = reading.number_said("epsilon")?.map_or(Unit::KERAS, |least| Unit(least * least));
             let axes = reading.integers_said("axis")?.unwrap_or_else(|| vec![-1]);
