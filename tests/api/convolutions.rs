@@ -246,3 +246,32 @@ fn channels_first_is_turned() -> Outcome {
     assert_eq!(turned.predict_one(x.view().permuted_axes([0, 2, 1]))?, expected);
     Ok(())
 }
+
+/// Ids, too, come out with their channels first.
+#[test]
+fn channels_first_of_ids() -> Outcome {
+    let mut graph = Model::<f32>::builder("m");
+    let ids = graph.input_of_ids("ids", [Some(2), Some(3)])?;
+    let padded = AnyLayer::from(ops::ZeroPadding1D::new(1, 0)).channels_first();
+    let y = graph.call("pad", padded, &[ids])?;
+    let model = graph.build(&y)?;
+    let y = model.predict_one(&array![[[1, 2, 3], [4, 5, 6]]])?;
+    assert_eq!(y, array![[[0.0, 1.0, 2.0, 3.0], [0.0, 4.0, 5.0, 6.0]]].into_dyn());
+    Ok(())
+}
+
+/// No rows: no steps to compute, and no shape that is too large to be one.
+#[test]
+fn no_rows() -> Outcome {
+    let mut stream = causal()?.stream(0)?;
+    assert_eq!(stream.step(&[(&Array2::<f32>::zeros((0, 3))).into()])?[0].shape(), [0, 2]);
+    for layer in [AnyLayer::<f32>::from(ops::ZeroPadding1D::new(1 << 62, 0)), ops::UpSampling1D::new(1 << 61)?.into()] {
+        let mut graph = Model::<f32>::builder("m");
+        let x = graph.input("x", [None, Some(3)])?;
+        let y = graph.call("large", layer, &[x])?;
+        let model = graph.build(&y)?;
+        let refused = model.predict_one(&Array3::<f32>::zeros((0, 5, 3))).expect_err("too large");
+        assert!(refused.to_string().contains("large"), "{refused}");
+    }
+    Ok(())
+}
