@@ -166,7 +166,7 @@ impl View {
     /// The same elements seen in this way.
     fn of<S: RawData>(&self, mut array: ArrayBase<S, IxDyn>) -> Result<ArrayBase<S, IxDyn>> {
         if let View::Transpose(_) | View::SwapAxes(..) | View::MoveAxis(..) = self {
-            // In place, by swaps: nothing is allocated.
+            // In place, by swaps: nothing is allocated, but for the order of a MoveAxis.
             let mut now = [0, 1, 2, 3, 4, 5, 6, 7];
             let rank = array.ndim();
             for axis in 0..rank {

@@ -43,7 +43,8 @@ pub struct GlobalMaxPooling1D {
 }
 
 /// The mean of all steps, channel by channel, of those that aren't masked: Keras's `GlobalAveragePooling1D`. Of no
-/// steps it is NaN; a NaN under a mask doesn't count, as in Keras from 3.15 on. See [`GlobalMaxPooling1D`] for an example.
+/// steps it is NaN; a NaN under a mask doesn't count, as in Keras from 3.15 on. A stream of f32 counts up to 2^24 steps.
+/// See [`GlobalMaxPooling1D`] for an example.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GlobalAveragePooling1D {
     keepdims: bool,

@@ -35,12 +35,13 @@ use crate::stream::Stream;
 ///
 /// The steps give what the whole run gives, bit for bit. A convolution with causal padding and strides of one keeps its
 /// last inputs, a global pooling what it has seen: their states are among those of [`state`](ModelStream::state). An
-/// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run up to there would give. A **decoder** whose initial state
-/// comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
+/// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run
+/// up to there would give. A **decoder** whose initial state comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
 ///
-/// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (tensors of more than
-/// four dimensions aside, and a layer over time within TimeDistributed, which runs again in each step). For a chain of
+/// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (aside from tensors
+/// of more than four dimensions, axes that `moveaxis` moves, and what runs again in each step: a layer over time within
+/// TimeDistributed, one with channels first). For a chain of
 /// layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on plain slices, and has its weights
 /// swapped while it runs.
 ///
