@@ -235,7 +235,7 @@ fn no_proof() {
     file::save_with_examples(&path, &dense, &Examples::by("no one")).expect("saved");
     assert!(file::verify(&path).expect_err("none").to_string().contains("it holds no examples"));
     let empty = Array3::<f32>::zeros((0, 4, 2));
-    let y = dense.forward(&empty).expect("no rows").into_last();
+    let y = dense.forward(&empty).expect("no rows").into_sequence().expect("there");
     let example = Example::new(&[(&empty).into()], &[(&y).into()]);
     file::save_with_examples(&path, &dense, &Examples::by("no one").add(example)).expect("saved");
     assert!(file::verify(&path).expect_err("none").to_string().contains("it holds no examples"));

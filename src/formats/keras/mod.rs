@@ -31,7 +31,7 @@
 //! let model = Sequential::builder("forecast").layer(lstm).layer(Dense::new(16, 1)).build()?;
 //! keras::save(&path, &model)?; // in Python: keras.models.load_model("model.keras")
 //! let again = keras::load::<f32>(&path)?;
-//! let x = Array3::ones((2, 5, 8));
+//! let x = Array3::<f32>::ones((2, 5, 8));
 //! assert_eq!(again.predict_one(&x)?, model.predict_one(&x)?); // the same bits
 //! # std::fs::remove_dir_all(&folder)?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())

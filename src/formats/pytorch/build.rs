@@ -162,6 +162,9 @@ pub(super) fn conv1d<T: Float>(
 ) -> Found<Conv1D<T>> {
     let Convolution { filters, channels, size, bias } = module;
     let built = built(prefix);
+    if groups == 0 {
+        return Err(built(Error::ZeroSize { what: "groups" }));
+    }
     let builder = Conv1D::builder(channels.saturating_mul(groups), filters, size).groups(groups).use_bias(bias);
     let mut layer = options(builder.kernel_initializer(Initializer::Zeros)).build().map_err(&built)?;
     let mut new = vec![("kernel", read("weight")?.reversed_axes())];

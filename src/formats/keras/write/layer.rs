@@ -46,16 +46,7 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
             config.insert("layer".into(), layer(inner, &around.inside(&inner.class, &name))?);
             "TimeDistributed"
         }
-        "ChannelsFirst" => {
-            let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
-            let softmax = inner.options.iter().any(|(name, value)| name == "activation" && *value == "softmax".into());
-            if !WITH_CHANNELS.contains(&&inner.class[..]) || softmax {
-                return Err(unknown(described));
-            }
-            let mut written = layer(inner, around)?;
-            written["config"]["data_format"] = "channels_first".into();
-            return Ok(written);
-        }
+        "ChannelsFirst" => return channels_first(described, around),
         "Stacked" => return stacked(described, around),
         class => {
             // Where several classes are one operation, the part of the model knows which it is.
@@ -70,6 +61,20 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         }
     };
     Ok(object("keras.layers", class, config))
+}
+
+/// A layer that reads its channels first.
+fn channels_first(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    let inner = described.options.iter().find(|(name, _)| name == "layer");
+    let Some((_, Value::Config(inner))) = inner else { return Err(unknown(described)) };
+    // Keras's softmax would go along time.
+    let softmax = inner.options.iter().any(|(name, value)| name == "activation" && *value == "softmax".into());
+    if !WITH_CHANNELS.contains(&&inner.class[..]) || softmax {
+        return Err(unknown(described));
+    }
+    let mut written = layer(inner, around)?;
+    written["config"]["data_format"] = "channels_first".into();
+    Ok(written)
 }
 
 /// The layers that Keras has with channels first.
