@@ -193,7 +193,7 @@
 //!
 //! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
 //!   losses and no regularizers yet. Keras's files and [`Parameters::set_weights`] bring in weights trained elsewhere.
-//! - For models of other layers than these (convolutions, attention): that is for a general framework or runtime.
+//! - For models of other layers than these (images, transformers): that is for a general framework or runtime.
 //! - On a GPU, or in half precision: it has neither.
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
 //!
