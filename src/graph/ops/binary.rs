@@ -132,10 +132,6 @@ impl<T: Float> Operation<T> for Binary<T> {
         true
     }
 
-    fn steps_alone(&self) -> bool {
-        each_step_alone(self.operands(), &[3; 2])
-    }
-
     fn over_time(&self, ranks: &[usize]) -> OverTime {
         if each_step_alone(self.operands(), ranks) { OverTime::Alone } else { OverTime::Whole }
     }
@@ -238,10 +234,6 @@ impl<T: Float> Operation<T> for Where<T> {
 
     fn reads_or_loses_mask(&self) -> bool {
         true
-    }
-
-    fn steps_alone(&self) -> bool {
-        each_step_alone(self.operands(), &[3; 3])
     }
 
     fn over_time(&self, ranks: &[usize]) -> OverTime {
