@@ -16,6 +16,7 @@
 //! # Ok::<(), recurrent::Error>(())
 //! ```
 
+pub use crate::graph::by_hand::{Absolute, Log, Negative, Reciprocal, Sqrt, Square};
 pub use crate::graph::by_hand::{Attention, Dot, Flip, GetItem, Matmul, Max, Mean, Min, Rescaling, Sum, Transpose};
 pub use crate::graph::ops::concatenate::Concatenate;
 pub use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};

@@ -9,6 +9,7 @@ use super::ops::contract::{Contract, Pattern, Unit};
 use super::ops::get_item::{Index, Slice, View};
 use super::ops::preprocessing::Rescaling as Rescale;
 use super::ops::reduce::{All, Reduce};
+use super::ops::unary::{Function, Plain, Unary};
 use crate::float::Float;
 
 /// A part of an array: Python's `x[:, -1]`, `x[:, 1:3]`, Keras's operation of that name. No mask goes on with it.
@@ -106,6 +107,38 @@ reductions! {
     Max;
     /// The smallest along an axis: Keras's `ops.min`. Masks aren't looked at.
     Min;
+}
+
+/// A type for each function of each element that isn't an [`Activation`](crate::Activation).
+macro_rules! functions {
+    ($($(#[doc = $text:literal])* $name:ident = $function:literal;)*) => {$(
+        $(#[doc = $text])*
+        #[derive(Debug, Clone, Copy)]
+        pub struct $name;
+
+        impl<T: Float> From<$name> for AnyLayer<T> {
+            fn from(_: $name) -> Self {
+                const FUNCTION: &Plain = Plain::named($function);
+                AnyLayer::new(stringify!($name), Unary(Function::Plain(FUNCTION)), Reads::AsTheNext)
+            }
+        }
+    )*};
+}
+
+functions! {
+    /// Each element without its sign: Keras's `ops.absolute`. No mask goes on with it, nor with the others of its kind.
+    Absolute = "absolute";
+    /// The natural logarithm of each element: Keras's `ops.log`. (The exponential is an
+    /// [`Activation`](crate::Activation::Exponential).)
+    Log = "log";
+    /// Each element with the other sign: Keras's `ops.negative`.
+    Negative = "negative";
+    /// One over each element: Keras's `ops.reciprocal`.
+    Reciprocal = "reciprocal";
+    /// The square root of each element: Keras's `ops.sqrt`.
+    Sqrt = "sqrt";
+    /// The square of each element: Keras's `ops.square`.
+    Square = "square";
 }
 
 /// The product of two arrays as matrices, (.., m, k) by (.., k, n): Keras's `ops.matmul`.

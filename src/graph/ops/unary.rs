@@ -89,6 +89,27 @@ pub(crate) const PLAIN: &[Plain] = &[
     Plain { name: "isfinite", does: Does::Is(f64::is_finite) },
 ];
 
+impl Plain {
+    /// One of the list, by a name that is there.
+    pub(crate) const fn named(name: &str) -> &'static Plain {
+        let mut at = 0;
+        while !same(PLAIN[at].name, name) {
+            at += 1;
+        }
+        &PLAIN[at]
+    }
+}
+
+/// Whether two names are the same, at compile time.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 impl Function {
     /// One of the list, by its name.
     pub(crate) fn named(name: &str) -> Option<Self> {
