@@ -2,14 +2,21 @@
 
 mod block;
 mod chunk;
+mod live;
+mod pool;
 mod replace;
 mod step;
+mod swap;
+mod window;
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub use self::live::{LiveStream, Successor};
+pub use self::pool::{StreamId, StreamPool};
 pub use self::replace::ReplaceError;
+pub use self::window::Window;
 
 use ndarray::{Array2, ArrayView2, s};
 
@@ -31,7 +38,8 @@ use crate::strided::{Rows, RowsMut};
 /// needed: from the first step on, a step that succeeds allocates nothing, takes no lock and makes no system call.
 ///
 /// Blocks on plain slices, as audio comes, are [`process`](Stream::process)ed; [`replace_layer`](Stream::replace_layer)
-/// swaps the weights while it runs. What to know where a thread must not wait, and what type to write where a stream
+/// swaps the weights while it runs, [`swap`](Stream::swap) the whole stream. Many streams that live and die by
+/// themselves are a [`StreamPool`]. What to know where a thread must not wait, and what type to write where a stream
 /// stands in a struct (`Stream<f32, Arc<Lstm>>`, `Stream<f32, Box<dyn Layer<f32>>>`), is on the page
 /// [`real_time`](crate::real_time).
 ///
@@ -87,6 +95,30 @@ struct Sizes {
     output_in_state: Option<usize>,
 }
 
+impl Sizes {
+    fn of<T: Float>(layer: &(impl Layer<T> + ?Sized)) -> Self {
+        let spec = layer.spec();
+        Sizes {
+            input: spec.input_size,
+            state: layer.state_layout().width(),
+            carry: spec.carry_width,
+            output: spec.output_size,
+            output_in_state: spec.output_columns.map(|columns| columns.start),
+        }
+    }
+
+    /// Checks that there is memory for steps of so many rows.
+    fn check_memory<T: Float>(&self, layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<()> {
+        // The states, the outputs and the inputs twice each, and as much again in scratch.
+        let width = [self.state, self.carry, self.input].into_iter().try_fold(0, usize::checked_add);
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
+        let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
+        layer.memory_needs(call, Held::nothing(), &mut needs);
+        needs.check(&[batch, self.state.max(self.input)])
+    }
+}
+
 impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// A stream of `batch` rows that begins with the layer's initial state.
     ///
@@ -95,21 +127,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn new(layer: P, batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let spec = layer.spec();
-        let sizes = Sizes {
-            input: spec.input_size,
-            state: layer.state_layout().width(),
-            carry: spec.carry_width,
-            output: spec.output_size,
-            output_in_state: spec.output_columns.map(|columns| columns.start),
-        };
-        // The states, the outputs and the inputs twice each, and as much again in scratch.
-        let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
-        let mut needs = MemoryNeeds::default();
-        needs.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
-        let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
-        layer.memory_needs(call, Held::nothing(), &mut needs);
-        needs.check(&[batch, sizes.state.max(sizes.input)])?;
+        let sizes = Sizes::of(&*layer);
+        sizes.check_memory(&*layer, batch)?;
         let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
         let mut stream = Stream {
             batch,
