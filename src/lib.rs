@@ -326,6 +326,11 @@ pub mod model {
     pub use crate::graph::{AnyLayer, CallOptions, Input, InputElement, ModelNode, ModelState, ModelStream};
 }
 
+/// What a [`StreamPool`] can run.
+pub mod pool {
+    pub use crate::stream::{ByLayer, ByModel, Pooled};
+}
+
 /// The names that most programs use, for `use recurrent::prelude::*`.
 pub mod prelude {
     pub use crate::cells::Cell;

@@ -14,7 +14,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 pub use self::live::{LiveStream, Successor};
-pub use self::pool::{StreamId, StreamPool};
+pub(crate) use self::pool::{Beginning, RowsOfStep};
+pub use self::pool::{ByLayer, ByModel, Pooled, StreamId, StreamPool};
 pub use self::replace::ReplaceError;
 pub use self::window::Window;
 
@@ -85,14 +86,14 @@ pub struct Stream<T: Float, P> {
 }
 
 /// Sizes of the layer, asked once.
-#[derive(Clone, Copy)]
-struct Sizes {
-    input: usize,
-    state: usize,
-    carry: usize,
-    output: usize,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) input: usize,
+    pub(crate) state: usize,
+    pub(crate) carry: usize,
+    pub(crate) output: usize,
     /// Where in the state the output begins, if it is part of the state.
-    output_in_state: Option<usize>,
+    pub(crate) output_in_state: Option<usize>,
 }
 
 impl Sizes {
@@ -265,8 +266,14 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         self.carry[row * self.sizes.carry..][..self.sizes.carry].fill(T::zero());
     }
 
+    /// All rows' states and previous outputs, to be read or written.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [T], &mut [T]) {
+        self.flush_outputs();
+        (self.states[usize::from(self.second)].as_mut_slice(), &mut self.carry)
+    }
+
     /// The previous outputs that belong to the state.
-    fn outputs_from_state(&mut self) {
+    pub(crate) fn outputs_from_state(&mut self) {
         self.behind = false;
         let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
         self.layer.outputs_from_state(self.batch, self.states[usize::from(self.second)].rows(), carry);

@@ -19,6 +19,7 @@ mod gradients;
 mod long_stacks;
 mod masks;
 mod mixed_calls;
+mod model_pools;
 mod pools;
 mod repeated_cells;
 mod resets;

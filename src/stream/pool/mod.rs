@@ -1,33 +1,36 @@
 //! Many streams that live and die by themselves, stepped as one batch.
 
+mod pooled;
 mod step;
 mod swap;
 mod table;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub(crate) use self::pooled::{Beginning, RowsOfStep};
+pub use self::pooled::{ByLayer, ByModel, Pooled};
 use self::step::{Batch, Stepping, batch_rows};
 pub use self::table::StreamId;
 use self::table::{PAGE, Table, Widths};
-use super::Sizes;
 use super::replace::{ReplaceError, check_structure};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
-use crate::runner::layer::LayerCore;
 use crate::state::State;
-use crate::strided::RowsMut;
 
-/// Live streams of one layer, each of one row: they come and go, a sample for some of them arrives, and
+/// Live streams of one layer or model, each of one row: they come and go, a sample for some of them arrives, and
 /// [`step`](StreamPool::step) runs those that have one as a batch and leaves the others alone.
 ///
 /// A batch does in one pass over the weights what a [`Stream`](crate::Stream) each would do in as many. **A stream has
 /// the bits that it would have alone**, whoever else is in the pool.
 ///
-/// Any layer that streams will do, a whole chain of a model too ([`Model::into_layer`](crate::Model::into_layer)). The
-/// layer is borrowed or shared, as a [`Stream`](crate::Stream)'s.
+/// Any layer that streams will do, and any [`Model`](crate::Model), whatever its graph: its inputs of a step stand side by
+/// side in a sample, ids as whole numbers, and so do its outputs. (A chain of layers that reads floats is quicker as one
+/// layer, by [`Model::into_layer`](crate::Model::into_layer).) The layer is borrowed or shared, as a
+/// [`Stream`](crate::Stream)'s.
 ///
 /// A pool made by [`new`](StreamPool::new) grows where it must, and doesn't move the streams that are there. One made
 /// by [`with_capacity`](StreamPool::with_capacity) has so many places and no more, and nothing is allocated once it is
@@ -62,22 +65,24 @@ use crate::strided::RowsMut;
 /// pool.step();
 /// # Ok::<(), recurrent::Error>(())
 /// ```
-pub struct StreamPool<T: Float, P> {
+pub struct StreamPool<T: Float, P, By = ByLayer> {
     layer: P,
-    sizes: Sizes,
+    begin: Beginning<T>,
     table: Table<T>,
     /// The places of a step.
     places: Vec<usize>,
     /// Where steps are made: one, and those of other threads, once there are any.
     batches: Vec<Batch<T>>,
     threads: bool,
+    by: PhantomData<fn() -> By>,
 }
 
-impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
+impl<T: Float, P: Deref<Target: Pooled<T, By>>, By> StreamPool<T, P, By> {
     /// An empty pool, which grows.
     ///
     /// # Errors
-    /// [`Error::CannotStream`] for a layer that needs the whole sequence: it goes backwards in time.
+    /// [`Error::CannotStream`] for a layer that needs the whole sequence: it goes backwards in time; and for a model that
+    /// begins with inputs of its own, a decoder.
     pub fn new(layer: P) -> Result<Self> {
         Self::of(layer, None)
     }
@@ -92,8 +97,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     }
 
     fn of(layer: P, capacity: Option<usize>) -> Result<Self> {
-        layer.can_stream()?;
-        let sizes = Sizes::of(&*layer);
+        let begin = layer.beginning()?;
+        let sizes = begin.sizes;
         // A layer whose previous outputs are its output alone, which is in the state, doesn't read them in a step.
         let in_state = sizes.output_in_state.filter(|_| sizes.carry == sizes.output);
         let widths = Widths {
@@ -109,11 +114,12 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
         };
         let mut pool = StreamPool {
             layer,
-            sizes,
+            begin,
             table,
             places: Vec::new(),
             batches: vec![Batch::new()],
             threads: capacity.is_none(),
+            by: PhantomData,
         };
         pool.reserve_steps(capacity.unwrap_or(0))?;
         Ok(pool)
@@ -144,7 +150,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// # Errors
     /// Those of [`insert`](StreamPool::insert), [`Error::StateLayout`], [`Error::StateBatch`]; the pool is as before.
     pub fn insert_with(&mut self, state: &State<T>) -> Result<StreamId> {
-        state.check(self.layer.state_layout(), 1)?;
+        state.check(&self.begin.layout, 1)?;
         self.make_room()?;
         let id = self.table.insert()?;
         self.set_state(id, state)?;
@@ -180,10 +186,16 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     }
 
     /// One step of all streams that have a sample; how many they were. The others aren't touched.
+    ///
+    /// A model may refuse a sample only here: an id that an Embedding hasn't got. Then this stream, and no other one, is
+    /// as before, and its [`output`](StreamPool::output) is the error.
     pub fn step(&mut self) -> usize {
         self.table.take_ready(&mut self.places);
-        let stepping = Stepping { layer: &*self.layer, sizes: &self.sizes, widths: &self.table.widths };
+        let stepping = Stepping { runs: &*self.layer, begin: &self.begin, widths: &self.table.widths, by: PhantomData };
         stepping.run(&mut self.table.pages, &self.places, &mut self.batches, self.threads);
+        for batch in &mut self.batches {
+            batch.refused.drain(..).for_each(|(place, error)| self.table.refuse(place, error));
+        }
         self.places.len()
     }
 
@@ -191,7 +203,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     ///
     /// # Errors
     /// [`Error::StreamGone`]; [`Error::NoOutputYet`] before its first step, and before the first one with a state that
-    /// was set.
+    /// was set; what a model said against the last sample.
     pub fn output(&self, id: StreamId) -> Result<&[T]> {
         self.table.output(id)
     }
@@ -202,7 +214,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// [`Error::StreamGone`].
     pub fn state(&self, id: StreamId) -> Result<State<T>> {
         let (page, at) = self.table.find(id)?;
-        let mut state = State::try_zeros(Arc::clone(self.layer.state_layout()), 1)?;
+        let mut state = State::try_zeros(Arc::clone(&self.begin.layout), 1)?;
         state.as_mut_slice().copy_from_slice(page.state(at, &self.table.widths));
         Ok(state)
     }
@@ -213,7 +225,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// [`Error::StreamGone`], [`Error::StateLayout`], [`Error::StateBatch`].
     pub fn state_into(&self, id: StreamId, state: &mut State<T>) -> Result<()> {
         let (page, at) = self.table.find(id)?;
-        state.check(self.layer.state_layout(), 1)?;
+        state.check(&self.begin.layout, 1)?;
         state.as_mut_slice().copy_from_slice(page.state(at, &self.table.widths));
         Ok(())
     }
@@ -225,12 +237,11 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// [`Error::StreamGone`], [`Error::StateLayout`], [`Error::StateBatch`]; the pool is as before.
     pub fn set_state(&mut self, id: StreamId, state: &State<T>) -> Result<()> {
         self.table.find(id)?;
-        state.check(self.layer.state_layout(), 1)?;
+        state.check(&self.begin.layout, 1)?;
         let (own, carry) = self.table.restate(id)?;
         own.copy_from_slice(state.as_slice());
-        if !carry.is_empty() {
-            let width = carry.len();
-            self.layer.outputs_from_state(1, state.rows(), RowsMut::packed(carry, width));
+        if let Some(batch) = self.batches.first_mut().filter(|_| !carry.is_empty()) {
+            self.layer.carry_of_state(state.as_slice(), carry, &mut batch.scratch);
         }
         Ok(())
     }
@@ -241,8 +252,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// [`Error::StreamGone`].
     pub fn reset(&mut self, id: StreamId) -> Result<()> {
         let (state, carry) = self.table.restate(id)?;
-        self.layer.fill_initial_state(state);
-        carry.fill(T::zero());
+        state.copy_from_slice(&self.begin.state);
+        carry.copy_from_slice(&self.begin.carry[..carry.len()]);
         Ok(())
     }
 
@@ -266,20 +277,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
         self.insert_with(&State::from_bytes(bytes)?)
     }
 
-    /// Puts another layer in the place of the pool's, which is handed back: see
-    /// [`Stream::replace_layer`](crate::Stream::replace_layer). A layer of another structure takes over by
-    /// [`swap`](StreamPool::swap).
-    ///
-    /// # Errors
-    /// [`ReplaceError`] has the new layer, and says what differs; the pool is as before.
-    pub fn replace_layer(&mut self, layer: P) -> Result<P, ReplaceError<P>> {
-        match check_structure(&*self.layer, &*layer) {
-            Ok(()) => Ok(std::mem::replace(&mut self.layer, layer)),
-            Err(error) => Err(ReplaceError::new(layer, error)),
-        }
-    }
-
-    /// The layer.
+    /// The layer or model.
     pub fn layer(&self) -> &P::Target {
         &self.layer
     }
@@ -341,7 +339,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     fn reserve_steps(&mut self, streams: usize) -> Result<()> {
         let rows = batch_rows::<T>(&self.table.widths).min(streams);
         if let Some(batch) = self.batches.first_mut() {
-            batch.reserve(&*self.layer, &self.sizes, rows)?;
+            batch.reserve(&*self.layer, &self.begin, rows)?;
         }
         self.places.clear();
         self.places.reserve_exact(streams);
@@ -349,7 +347,22 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     }
 }
 
-impl<T: Float, P: fmt::Debug> fmt::Debug for StreamPool<T, P> {
+impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
+    /// Puts another layer in the place of the pool's, which is handed back: see
+    /// [`Stream::replace_layer`](crate::Stream::replace_layer). A layer of another structure takes over by
+    /// [`swap`](StreamPool::swap).
+    ///
+    /// # Errors
+    /// [`ReplaceError`] has the new layer, and says what differs; the pool is as before.
+    pub fn replace_layer(&mut self, layer: P) -> Result<P, ReplaceError<P>> {
+        match check_structure(&*self.layer, &*layer) {
+            Ok(()) => Ok(std::mem::replace(&mut self.layer, layer)),
+            Err(error) => Err(ReplaceError::new(layer, error)),
+        }
+    }
+}
+
+impl<T: Float, P: fmt::Debug, By> fmt::Debug for StreamPool<T, P, By> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StreamPool")
             .field("layer", &self.layer)

@@ -4,14 +4,15 @@
 //! copied back: two passes over what the step reads anyway, from a cache in which it then stays for all tiles of the
 //! weights. A batch of all streams at once would read each state from far away once for each tile.
 
+use std::marker::PhantomData;
+
+use super::pooled::{Beginning, Pooled, Refused, RowsOfStep};
 use super::table::{PAGE, Page, Widths};
 use crate::aligned::Aligned;
 use crate::error::Result;
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::runner::scratch::Scratch;
 use crate::stream::Sizes;
-use crate::strided::{Rows, RowsMut};
 
 /// What the inputs and states of a batch may take: part of a core's own cache, beside some weights.
 const NEAR_BYTES: usize = 256 << 10;
@@ -35,73 +36,67 @@ pub(super) struct Batch<T> {
     prev: Aligned<T>,
     next: Aligned<T>,
     carry: Aligned<T>,
-    scratch: Scratch<T>,
+    pub(super) scratch: Scratch<T>,
+    /// What was refused.
+    pub(super) refused: Vec<Refused>,
 }
 
 impl<T: Float> Batch<T> {
     /// Room for no row yet.
     pub(super) fn new() -> Self {
-        let empty = Aligned::default;
-        Batch { rows: 0, x: Vec::new(), prev: empty(), next: empty(), carry: empty(), scratch: Scratch::new() }
+        let (prev, next, carry) = (Aligned::default(), Aligned::default(), Aligned::default());
+        Batch { rows: 0, x: Vec::new(), prev, next, carry, scratch: Scratch::new(), refused: Vec::new() }
     }
 
     /// Room for so many rows, and all memory that their steps take.
-    pub(super) fn reserve(&mut self, layer: &(impl Layer<T> + ?Sized), sizes: &Sizes, rows: usize) -> Result<()> {
+    pub(super) fn reserve<By>(
+        &mut self,
+        runs: &(impl Pooled<T, By> + ?Sized),
+        begin: &Beginning<T>,
+        rows: usize,
+    ) -> Result<()> {
         if rows <= self.rows {
             return Ok(());
         }
-        sizes.check_memory(layer, rows)?;
-        *self = Batch {
-            rows,
-            x: vec![T::zero(); rows * sizes.input],
-            prev: Aligned::zeros(rows * sizes.state),
-            next: Aligned::zeros(rows * sizes.state),
-            carry: Aligned::zeros(rows * sizes.carry),
-            ..Batch::new()
-        };
-        // Inputs that differ: some of them may be what a Masking layer hides.
-        for hidden in [0, rows / 2, rows] {
-            self.x.fill(T::one());
-            self.x[..hidden * sizes.input].fill(T::zero());
-            self.step(layer, sizes, rows);
-        }
-        self.step(layer, sizes, 1);
+        runs.reserve(rows, begin, &mut self.scratch)?;
+        let sizes = begin.sizes;
+        self.x = vec![T::zero(); rows * sizes.input];
+        self.prev = Aligned::zeros(rows * sizes.state);
+        self.next = Aligned::zeros(rows * sizes.state);
+        self.carry = Aligned::zeros(rows * sizes.carry);
+        self.rows = rows;
         Ok(())
     }
 
-    fn step(&mut self, layer: &(impl Layer<T> + ?Sized), sizes: &Sizes, rows: usize) {
-        layer.step_into(
-            rows,
-            Rows::packed(&self.x, sizes.input),
-            Rows::packed(&self.prev, sizes.state),
-            RowsMut::packed(&mut self.next, sizes.state),
-            RowsMut::packed(&mut self.carry, sizes.carry),
-            &mut self.scratch,
-        );
+    /// One step of `count` rows, from row `first` on.
+    fn step<By>(
+        &mut self,
+        runs: &(impl Pooled<T, By> + ?Sized),
+        sizes: Sizes,
+        first: usize,
+        count: usize,
+    ) -> Result<()> {
+        let Batch { x, prev, next, carry, scratch, .. } = self;
+        let (x, prev) = (&x[first * sizes.input..], &prev[first * sizes.state..]);
+        let (next, carry) = (&mut next[first * sizes.state..], &mut carry[first * sizes.carry..]);
+        runs.step_rows(RowsOfStep { count, x, prev, next, carry, sizes }, scratch)
     }
 }
 
 /// What the batches of a step have in common.
-pub(super) struct Stepping<'a, L: ?Sized> {
-    pub(super) layer: &'a L,
-    pub(super) sizes: &'a Sizes,
+pub(super) struct Stepping<'a, T, L: ?Sized, By> {
+    pub(super) runs: &'a L,
+    pub(super) begin: &'a Beginning<T>,
     pub(super) widths: &'a Widths,
+    pub(super) by: PhantomData<fn() -> By>,
 }
 
-impl<L: ?Sized> Stepping<'_, L> {
+impl<T: Float, L: Pooled<T, By> + ?Sized, By> Stepping<'_, T, L, By> {
     /// A step of the streams at these places, in order; on several threads if it is worth it and they may.
-    pub(super) fn run<T: Float>(
-        &self,
-        pages: &mut [Page<T>],
-        places: &[usize],
-        batches: &mut Vec<Batch<T>>,
-        threads: bool,
-    ) where
-        L: Layer<T>,
-    {
+    pub(super) fn run(&self, pages: &mut [Page<T>], places: &[usize], batches: &mut Vec<Batch<T>>, threads: bool) {
         #[cfg(feature = "rayon")]
         if threads {
-            let parts = crate::runner::threads::parts_of_rows(self.layer.spec().work, places.len());
+            let parts = crate::runner::threads::parts_of_rows(self.runs.work(), places.len());
             // Without memory for more it is done here.
             if parts > 1 && self.make_batches(batches, parts).is_ok() {
                 return self.fork(pages, 0, places, &mut batches[..parts]);
@@ -114,10 +109,7 @@ impl<L: ?Sized> Stepping<'_, L> {
     }
 
     /// Those of the places in these pages, of which the first is number `first`.
-    fn part<T: Float>(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batch: &mut Batch<T>)
-    where
-        L: Layer<T>,
-    {
+    fn part(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batch: &mut Batch<T>) {
         if places.is_empty() {
             return;
         }
@@ -129,11 +121,8 @@ impl<L: ?Sized> Stepping<'_, L> {
         }
     }
 
-    fn batch<T: Float>(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batch: &mut Batch<T>)
-    where
-        L: Layer<T>,
-    {
-        let (sizes, widths) = (self.sizes, self.widths);
+    fn batch(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batch: &mut Batch<T>) {
+        let (sizes, widths) = (self.begin.sizes, self.widths);
         for (row, &place) in places.iter().enumerate() {
             let (page, at) = (&pages[place / PAGE - first], place % PAGE);
             batch.x[row * sizes.input..][..sizes.input].copy_from_slice(page.input(at, widths));
@@ -141,8 +130,15 @@ impl<L: ?Sized> Stepping<'_, L> {
             // Nothing, where the previous outputs aren't kept.
             batch.carry[row * sizes.carry..][..widths.carry].copy_from_slice(page.carry(at, widths));
         }
-        batch.step(self.layer, sizes, places.len());
+        let all = batch.step(self.runs, sizes, 0, places.len());
         for (row, &place) in places.iter().enumerate() {
+            // What one row's sample is refused for concerns no other one.
+            if all.is_err()
+                && let Err(error) = batch.step(self.runs, sizes, row, 1)
+            {
+                batch.refused.push((place, error));
+                continue;
+            }
             let (state, carry) = pages[place / PAGE - first].parts_mut(place % PAGE, widths);
             state.copy_from_slice(&batch.next[row * sizes.state..][..sizes.state]);
             carry.copy_from_slice(&batch.carry[row * sizes.carry..][..widths.carry]);
@@ -151,24 +147,18 @@ impl<L: ?Sized> Stepping<'_, L> {
 }
 
 #[cfg(feature = "rayon")]
-impl<L: ?Sized> Stepping<'_, L> {
+impl<T: Float, L: Pooled<T, By> + ?Sized, By> Stepping<'_, T, L, By> {
     /// As many batches as there are parts, each with the room of the first.
-    fn make_batches<T: Float>(&self, batches: &mut Vec<Batch<T>>, parts: usize) -> Result<()>
-    where
-        L: Layer<T>,
-    {
+    fn make_batches(&self, batches: &mut Vec<Batch<T>>, parts: usize) -> Result<()> {
         let rows = batches.first().map_or(0, |batch| batch.rows);
         if batches.len() < parts {
             batches.resize_with(parts, Batch::new);
         }
-        batches[..parts].iter_mut().try_for_each(|batch| batch.reserve(self.layer, self.sizes, rows))
+        batches[..parts].iter_mut().try_for_each(|batch| batch.reserve(self.runs, self.begin, rows))
     }
 
     /// Halves the places until there is a part for each batch. A page belongs to one part.
-    fn fork<T: Float>(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batches: &mut [Batch<T>])
-    where
-        L: Layer<T>,
-    {
+    fn fork(&self, pages: &mut [Page<T>], first: usize, places: &[usize], batches: &mut [Batch<T>]) {
         let parts = batches.len();
         let (own, others) = batches.split_at_mut(parts / 2);
         if own.is_empty() {

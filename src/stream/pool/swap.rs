@@ -3,15 +3,13 @@
 use std::ops::Deref;
 
 use super::table::PAGE;
-use super::{StreamId, StreamPool};
+use super::{Pooled, StreamId, StreamPool};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
-use crate::runner::layer::LayerCore;
 use crate::stream::replace::ReplaceError;
 use crate::stream::swap::check_sizes;
 
-impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
+impl<T: Float, P: Deref<Target: Pooled<T, By>>, By> StreamPool<T, P, By> {
     /// Puts another pool in the place of this one, which is handed back: a layer of any structure takes over between
     /// two steps. The streams go on under their ids, and samples that wait stay where they are. The two layers must
     /// have the same numbers of features and outputs.
@@ -50,17 +48,17 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
         if let Err(error) = self.check_successor(&mut successor) {
             return Err(ReplaceError::new(successor, error));
         }
-        let layer = &successor.layer;
+        let begin = &successor.begin;
         successor.table.follow(&self.table, |state, carry| {
-            layer.fill_initial_state(state);
-            carry.fill(T::zero());
+            state.copy_from_slice(&begin.state);
+            carry.copy_from_slice(&begin.carry[..carry.len()]);
         });
         std::mem::swap(self, &mut successor);
         Ok(successor)
     }
 
     fn check_successor(&self, successor: &mut Self) -> Result<()> {
-        check_sizes(&self.sizes, &successor.sizes)?;
+        check_sizes(&self.begin.sizes, &successor.begin.sizes)?;
         if successor.table.fixed.is_none() {
             return successor.grow_to(self.table.places());
         }

@@ -107,12 +107,14 @@ pub(crate) struct Table<T> {
     len: usize,
     /// The steps until now.
     pub(crate) steps: u64,
+    /// The numbers of streams whose last sample was refused, and why.
+    refused: Vec<(u64, Error)>,
 }
 
 impl<T: Float> Table<T> {
     /// Without a place yet.
     pub(crate) fn new(widths: Widths) -> Self {
-        Table { widths, pages: Vec::new(), free: Vec::new(), fixed: None, len: 0, steps: 0 }
+        Table { widths, pages: Vec::new(), free: Vec::new(), fixed: None, len: 0, steps: 0, refused: Vec::new() }
     }
 
     /// With so many places and never more: nothing is allocated from now on.
@@ -226,6 +228,7 @@ impl<T: Float> Table<T> {
         }
         page.inputs[at * widths.input..][..widths.input].copy_from_slice(x);
         page.ready |= 1 << at;
+        self.accept(id.number);
         Ok(())
     }
 
@@ -238,7 +241,8 @@ impl<T: Float> Table<T> {
         let widths = &self.widths;
         let (page, at) = self.find(id)?;
         if page.stepped & 1 << at == 0 {
-            return Err(Error::NoOutputYet { number: id.number });
+            let refused = self.refused.iter().find(|(number, _)| *number == id.number);
+            return Err(refused.map_or(Error::NoOutputYet { number: id.number }, |(_, error)| error.clone()));
         }
         Ok(match widths.output_in_state {
             Some(start) => &page.state(at, widths)[start..][..widths.output],
@@ -246,9 +250,24 @@ impl<T: Float> Table<T> {
         })
     }
 
+    /// The stream at this place has been refused its step: its state is as before, and its output is the error.
+    pub(super) fn refuse(&mut self, place: usize, error: Error) {
+        let (page, at) = (&mut self.pages[place / PAGE], place % PAGE);
+        page.stepped &= !(1 << at);
+        self.refused.push((page.numbers[at], error));
+    }
+
+    /// Whatever a stream was refused is over.
+    fn accept(&mut self, number: u64) {
+        if !self.refused.is_empty() {
+            self.refused.retain(|(refused, _)| *refused != number);
+        }
+    }
+
     /// The stream has another state: its output is gone. Its state and previous outputs are to be written.
     pub(crate) fn restate(&mut self, id: StreamId) -> Result<(&mut [T], &mut [T])> {
         let widths = self.widths;
+        self.accept(id.number);
         let (page, at) = self.find_mut(id)?;
         page.stepped &= !(1 << at);
         Ok(page.parts_mut(at, &widths))
@@ -258,6 +277,7 @@ impl<T: Float> Table<T> {
         let (page, at) = self.find_mut(id)?;
         page.numbers[at] = 0;
         page.ready &= !(1 << at);
+        self.accept(id.number);
         self.free.push(id.place);
         self.len -= 1;
         Ok(())

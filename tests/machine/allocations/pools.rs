@@ -1,6 +1,9 @@
 //! Pools of a fixed capacity, windows, and streams that take over: nothing once they are made.
 
-use recurrent::{Float, Layer, LiveStream, ReplaceError, Stream, StreamId, StreamPool, Successor, Window};
+use recurrent::{
+    Dense, Embedding, Float, Layer, LiveStream, Lstm, ReplaceError, Sequential, Stream, StreamId, StreamPool,
+    Successor, Window,
+};
 
 use super::counter::{allocator_calls, free};
 use super::layers::{INPUT, numbers, streaming};
@@ -51,6 +54,34 @@ fn a_pool_of_a_fixed_capacity_allocates_nothing_once_it_is_made() {
     }
     check::<f32>();
     check::<f64>();
+}
+
+#[test]
+fn a_pool_of_a_model_allocates_nothing_once_it_is_made() {
+    let lstm = Lstm::<f32>::builder(4, 6).return_sequences(true).build().unwrap();
+    let model = Sequential::<f32>::builder("ids")
+        .layer(Embedding::builder(9, 4).mask_zero(true).build().unwrap())
+        .layer(lstm)
+        .layer(Dense::new(6, 3))
+        .build()
+        .unwrap();
+    for capacity in [1, 5, 150] {
+        let mut pool = StreamPool::with_capacity(&model, capacity).unwrap();
+        let ids: Vec<_> = (0..capacity).map(|_| pool.insert().unwrap()).collect();
+        let mut kept = pool.state(ids[0]).unwrap();
+        free("a model", || {
+            for some in [capacity, 1, capacity.min(3)] {
+                for (at, &id) in ids[..some].iter().enumerate() {
+                    pool.push(id, &[(at % 9) as f32])?;
+                }
+                assert_eq!(pool.step(), some);
+                pool.output(ids[0])?;
+            }
+            pool.remove_into(ids[0], &mut kept)?;
+            pool.insert_with(&kept)
+        })
+        .unwrap();
+    }
 }
 
 #[test]
