@@ -63,6 +63,7 @@
 //! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow; counted in `tests/machine/allocations/streams.rs` |
+//! | How do many streams make one step? | `stream/pool/mod.rs` | `table.rs`: ids and places; `step.rs`: batches |
 //! | How does a gradient go through both directions? | `layers/bidirectional/backward.rs` | `runner/backward/mod.rs`: what waits at masked steps |
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | an option of a cell: its setter in `cells/NAME.rs`, `cells/builder.rs`; one of the run (`go_backwards`, `return_sequences`, ..): `with_flags` in `classes/recurrent.rs`, the setter in `layers/recurrent.rs`, read in `runner/forward/steps.rs` |
 //! | How is a layer saved? | `describe` in its file: class and options as a `Config`, its weights by `visit_stored` | `formats/file/container.rs` writes both; `read` beside `describe`, by the list in `graph/classes.rs`, makes it again |
@@ -143,6 +144,11 @@
 //! **A step of one row has ways of its own**, from [`Stream`](crate::Stream) and the loop over one row down to the
 //! kernels (`step_row`). They compute the same bits; but for a small cell what stands around the arithmetic decides,
 //! and there each argument that goes through memory counts.
+//!
+//! **A pool copies states.** Streams that have a sample lie anywhere among those that haven't. Their states are copied
+//! side by side, batch by batch, each so small that it stays in a near cache for all tiles of the weights: that costs
+//! less than what it saves where thousands of states are read once for each tile. So a pool needs of a layer what a
+//! stream does, and of a user's cell nothing.
 //!
 //! **Threads change no bit** (feature `rayon`). In inference rows are split, and each part runs the whole layer. In
 //! training the rows of each step are split, since a tape is laid out by step, and the weights' gradients by weights:

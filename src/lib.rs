@@ -26,7 +26,8 @@
 //! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all
 //!   that can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
 //! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
-//! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`].
+//! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`]; many that
+//!   come and go: [`StreamPool`]; the last n steps alone: [`Window`]; another model while it is heard: [`LiveStream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`]; in models [`Conv1D`],
 //!   [`DepthwiseConv1D`], [`SeparableConv1D`], pooling ([`ops`]).
@@ -167,7 +168,7 @@
 //!   it is 64 MiB or more. Less is taken without asking, because the question itself takes time and changes what the
 //!   allocator does later: if even that much is missing, the process aborts, as with Rust's collections.
 //! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
-//!   call.
+//!   call; nor does a [`Window`], or a [`StreamPool`] of a fixed capacity.
 //! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
 //!
 //! # The documented panics
@@ -204,7 +205,7 @@
 //! | `file` | `file::save` and `file::load`: layers, models, states, optimizers and dropout seeds in files of our own, with the same bits |
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5`; `keras::save`: back into one |
 //! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict`; `pytorch::save`: back into one |
-//! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one |
+//! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one, a pool's may take several |
 //!
 //! `file` is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.
 //!
@@ -296,7 +297,7 @@ pub use runner::output_mut::OutputMut;
 pub use runner::run::Run;
 pub use runner::scratch::Scratch;
 pub use state::{State, StateLayout};
-pub use stream::{ReplaceError, Stream};
+pub use stream::{LiveStream, ReplaceError, Stream, StreamId, StreamPool, Successor, Window};
 pub use weights::{WeightVisitor, WeightVisitorMut};
 /// The crates whose types stand in signatures here.
 pub use {ndarray, rand_distr};
@@ -325,6 +326,11 @@ pub mod model {
     pub use crate::graph::{AnyLayer, CallOptions, Input, InputElement, ModelNode, ModelState, ModelStream};
 }
 
+/// What a [`StreamPool`] can run.
+pub mod pool {
+    pub use crate::stream::{ByLayer, ByModel, Pooled};
+}
+
 /// The names that most programs use, for `use recurrent::prelude::*`.
 pub mod prelude {
     pub use crate::cells::Cell;
@@ -334,7 +340,8 @@ pub mod prelude {
         Activation, Bidirectional, Dense, Embedding, Float, Gradients, Initializer, Layer, Masking, Merge,
     };
     pub use crate::{
-        Output, OutputGradient, Parameters, Recurrent, Run, SeedSource, Stacked, State, Stream, TimeDistributed,
+        Output, OutputGradient, Parameters, Recurrent, Run, SeedSource, Stacked, State, Stream, StreamPool,
+        TimeDistributed,
     };
 }
 

@@ -13,6 +13,11 @@
 //! | [`set_state`](crate::Stream::set_state), [`reset`](crate::Stream::reset), [`reset_row`](crate::Stream::reset_row), [`State::copy_from`](crate::State::copy_from) | always |
 //! | [`replace_layer`](crate::Stream::replace_layer) | always; a refusal allocates its message |
 //! | [`State::is_finite`](crate::State::is_finite), [`flush_below`](crate::Stream::flush_below) | always |
+//! | [`swap`](crate::Stream::swap) of a stream, of a [`LiveStream`](crate::LiveStream) (and its steps, crossfaded or not) | always; a refusal allocates nothing either |
+//! | [`Window::push`](crate::Window::push) | always |
+//! | a [`StreamPool`](crate::StreamPool) of a fixed capacity: `insert`, `insert_with`, `push`, `step`, `output`, `set_state`, `state_into`, `remove_into`, `reset`, and `swap` with another such pool | always, unless [`threads`](crate::StreamPool) were asked for |
+//! | the same of a pool that grows | until it must grow: to the next 64 streams |
+//! | [`remove`](crate::StreamPool::remove), [`state`](crate::StreamPool::state), [`evict`](crate::StreamPool::evict), [`restore`](crate::StreamPool::restore) | no: they make the state, or its bytes |
 //! | [`reserve_steps`](crate::Stream::reserve_steps), [`run`](crate::Stream::run), [`run_with`](crate::Stream::run_with), cloning a state | no: where the stream is made |
 //!
 //! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
@@ -84,6 +89,59 @@
 //!
 //! The example `streaming` adds what belongs around it: weights that another thread makes and the callback swaps in,
 //! the old ones handed back to be freed elsewhere, and a snapshot that a later process goes on from.
+//!
+//! # Another model while it runs
+//!
+//! | what changes | how | the state |
+//! |---|---|---|
+//! | the weights alone | [`Stream::replace_layer`](crate::Stream::replace_layer), [`StreamPool::replace_layer`](crate::StreamPool::replace_layer) | stays |
+//! | anything inside, at once | [`Stream::swap`](crate::Stream::swap) | the successor's own |
+//! | the same, to be heard | [`LiveStream::swap`](crate::LiveStream::swap), with a crossfade | the successor's own |
+//! | the layer of many streams | [`StreamPool::swap`](crate::StreamPool::swap): they keep their ids | the successor's own |
+//!
+//! A layer of another structure can't go on from the old one's state. What it needs to know it learns from the last
+//! inputs, as many as it remembers: [`Successor::warm_up`](crate::Successor::warm_up), or steps of the successor. All
+//! that allocates is done where the successor is made; what was replaced is handed back, to be dropped there.
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Gru, Layer, LiveStream, Lstm, ReplaceError, Stream, Successor};
+//! use std::sync::mpsc::channel;
+//! type Effect = Box<dyn Layer<f32>>;
+//!
+//! let first: Effect = Box::new(Lstm::<f32>::new(1, 1));
+//! let mut live = LiveStream::new(Stream::new(first, 1)?);
+//! let (to_callback, successors) = channel::<Successor<f32, Effect>>();
+//! let (to_others, replaced) = channel::<Stream<f32, Effect>>();
+//! let mut callback = move |input: &[f32], output: &mut [f32]| -> recurrent::Result<()> {
+//!     if let Ok(successor) = successors.try_recv() {
+//!         live.swap(successor).map_err(ReplaceError::into_error)?;
+//!     }
+//!     live.process(input, output)?;
+//!     if let Some(old) = live.take_old() {
+//!         let _ = to_others.send(old); // a queue that doesn't allocate, in a real host
+//!     }
+//!     Ok(())
+//! };
+//! callback(&[0.5; 64], &mut [0.0; 64])?;
+//! // On another thread: half a second to get to know the signal, 10 ms to fade.
+//! let second: Effect = Box::new(Gru::<f32>::new(1, 1));
+//! let recent = Array3::from_elem((1, 24_000, 1), 0.5);
+//! let _ = to_callback.send(Successor::prepare(second, 1)?.warm_up(&recent)?.crossfade(480));
+//! for _ in 0..8 {
+//!     callback(&[0.5; 64], &mut [0.0; 64])?;
+//! }
+//! assert!(replaced.try_recv().is_ok());
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # Many streams
+//!
+//! | | |
+//! |---|---|
+//! | rows that go in step, of one batch | a [`Stream`](crate::Stream) of many rows; [`step_masked`](crate::Stream::step_masked) leaves some out |
+//! | streams that come and go, of which some have a sample | a [`StreamPool`](crate::StreamPool): the ready ones are one batch. The example `server` has a thousand clients in one |
+//! | one stream that forgets what lies further back than n samples | a [`Window`](crate::Window): n rows that begin one after the other |
 //!
 //! # NaN stays
 //!

@@ -38,8 +38,8 @@ impl fmt::Debug for Stamp {
     }
 }
 
-/// A number that was never drawn before in this process.
-fn next_number() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
+/// A number that was never drawn before in this process; never 0.
+pub(crate) fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

@@ -13,8 +13,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Dense, Float, Gru, Layer, Lstm, OutputMut, Recurrent, ReplaceError, Result, Run, Scratch, SimpleRnn,
-    Stacked, StackedCells, State, Stream, TimeDistributed,
+    Activation, Dense, Float, Gru, Layer, LiveStream, Lstm, OutputMut, Recurrent, ReplaceError, Result, Run, Scratch,
+    SimpleRnn, Stacked, StackedCells, State, Stream, StreamId, StreamPool, Successor, TimeDistributed, Window,
 };
 
 const INPUT: usize = 5;
@@ -88,6 +88,43 @@ fn whole<T: Float>(
     scratch: &mut Scratch<T>,
 ) -> Result<()> {
     layer.run_into(x, run, OutputMut::new().last(last), scratch)
+}
+
+/// What a server does between two of its steps, with a pool of a fixed capacity.
+#[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
+fn serve<T: Float>(
+    pool: &mut StreamPool<T, Box<dyn Layer<T>>>,
+    ids: &mut [StreamId],
+    x: &[T],
+    kept: &mut State<T>,
+) -> Result<()> {
+    for id in ids.iter_mut().step_by(2) {
+        pool.remove_into(*id, kept)?;
+        *id = pool.insert_with(kept)?;
+        pool.push(*id, x)?;
+    }
+    pool.step();
+    for &id in ids.iter().step_by(2) {
+        pool.output(id)?;
+    }
+    pool.set_state(ids[1], kept)?;
+    pool.reset(ids[0])
+}
+
+/// A window, and another model while it is heard.
+#[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
+fn exchanged<T: Float>(
+    window: &mut Window<T, &dyn Layer<T>>,
+    live: &mut LiveStream<T, Box<dyn Layer<T>>>,
+    successor: Successor<T, Box<dyn Layer<T>>>,
+    (input, output): (&[T], &mut [T]),
+) -> Result<Option<Stream<T, Box<dyn Layer<T>>>>> {
+    for x in input.chunks_exact(INPUT) {
+        window.push(x)?;
+    }
+    live.swap(successor).map_err(ReplaceError::into_error)?;
+    live.process(input, output)?;
+    Ok(live.take_old())
 }
 
 /// Every kind of layer that can stream.
@@ -175,6 +212,24 @@ fn chunks_and_calls_block_on_nothing_once_they_have_run() {
         layer.run_into(&x, Run::new(), OutputMut::new(), &mut scratch).unwrap();
         whole(&**layer, &x, run(), &mut last, &mut scratch).unwrap();
         whole(&**layer, &x, Run::new(), &mut last, &mut scratch).unwrap();
+    }
+}
+
+#[test]
+fn pools_windows_and_swaps_block_on_nothing() {
+    for (layer, new) in layers::<f32>().into_iter().zip(layers::<f32>()) {
+        let x: Vec<f32> = (0..20 * INPUT).map(|i| (i % 13) as f32 / 13.0 - 0.4).collect();
+        let mut output = vec![0.0; 20 * layer.output_size()];
+        let mut pool = StreamPool::with_capacity(layer.clone(), 150).unwrap();
+        let mut ids: Vec<_> = (0..150).map(|_| pool.insert().unwrap()).collect();
+        let mut kept = layer.initial_state(1);
+        serve(&mut pool, &mut ids, &x[..INPUT], &mut kept).unwrap();
+        serve(&mut pool, &mut ids[..2], &x[INPUT..2 * INPUT], &mut kept).unwrap();
+        let inner = layer.clone();
+        let mut window = Window::new(&*inner, 7).unwrap();
+        let mut live = LiveStream::new(Stream::new(layer, 1).unwrap());
+        let successor = Successor::prepare(new, 1).unwrap().crossfade(9);
+        assert!(exchanged(&mut window, &mut live, successor, (&x, &mut output)).unwrap().is_some());
     }
 }
 

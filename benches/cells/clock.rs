@@ -48,7 +48,7 @@ pub fn gigahertz() -> f64 {
 /// The time that this thread has run. The machine's other work isn't in it.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[allow(unsafe_code)]
-fn thread_nanoseconds() -> f64 {
+pub fn thread_nanoseconds() -> f64 {
     #[repr(C)]
     struct Timespec {
         seconds: i64,
@@ -66,7 +66,7 @@ fn thread_nanoseconds() -> f64 {
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn thread_nanoseconds() -> f64 {
+pub fn thread_nanoseconds() -> f64 {
     wall_nanoseconds()
 }
 

@@ -153,6 +153,52 @@ pub enum Error {
         inputs: Vec<String>,
     },
 
+    /// A pool of so many streams has no place for another one.
+    #[error("the pool is full, all {capacity} places are taken: remove a stream, or make a larger pool")]
+    PoolFull {
+        /// The number of its places.
+        capacity: usize,
+    },
+
+    /// An id of no stream of the pool's: the stream was removed, or lives in another pool.
+    #[error("the pool has no stream number {number}: it was removed, or is another pool's")]
+    StreamGone {
+        /// The stream's number.
+        number: u64,
+    },
+
+    /// The output of a stream of a pool that hasn't made a step since it began, or since its state was set.
+    #[error("stream number {number} has no output yet: push a sample, then step")]
+    NoOutputYet {
+        /// The stream's number.
+        number: u64,
+    },
+
+    /// A stream of a pool has a sample that waits for the next step.
+    #[error("stream number {number} has a sample that waits: step first")]
+    SampleWaits {
+        /// The stream's number.
+        number: u64,
+    },
+
+    /// A stream or a pool that is to take the place of another has another size.
+    #[error("{what} must be {expected}, as of what it replaces, got {given}")]
+    SwapSize {
+        /// `"the number of features"`, ..
+        what: &'static str,
+        /// What is to be replaced has so many.
+        expected: usize,
+        /// What was given.
+        given: usize,
+    },
+
+    /// The stream that the last swap replaced hasn't been taken out, or still fades.
+    #[error("the last swap's old stream is held, {left} steps of its crossfade are to come: then take_old it")]
+    SwapHeld {
+        /// The steps of the crossfade that are to come.
+        left: usize,
+    },
+
     /// A layer that needs the whole sequence at once.
     #[error("can't run step by step: {layer}: {reason}")]
     CannotStream {

@@ -145,6 +145,18 @@ impl<T: Float, L: LayerCore<T> + ?Sized> LayerCore<T> for Box<L> {
         (**self).step_into(batch, x, prev, next, carry, scratch);
     }
 
+    fn step_shared(
+        &self,
+        batch: usize,
+        x: &[T],
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        (**self).step_shared(batch, x, prev, next, carry, scratch);
+    }
+
     fn can_train(&self) -> Result<()> {
         (**self).can_train()
     }

@@ -255,6 +255,18 @@ impl<C: Cell> LayerCore<C::Elem> for Recurrent<C> {
         self.recurrence().step(batch, x, prev, next, carry, scratch);
     }
 
+    fn step_shared(
+        &self,
+        batch: usize,
+        x: &[C::Elem],
+        prev: Rows<'_, C::Elem>,
+        next: RowsMut<'_, C::Elem>,
+        carry: RowsMut<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) {
+        self.recurrence().step_shared(batch, x, prev, next, carry, scratch);
+    }
+
     #[inline]
     fn step_row(&self, step: &mut RowStep<'_, C::Elem>, _carry: &mut [C::Elem], scratch: &mut Scratch<C::Elem>) {
         scratch.odd = !scratch.odd;

@@ -116,6 +116,20 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
         scratch: &mut Scratch<T>,
     );
 
+    /// [`step_into`](LayerCore::step_into) of rows that all read the same features: their product with the kernel is
+    /// done once, where a layer can.
+    fn step_shared(
+        &self,
+        batch: usize,
+        x: &[T],
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        self.step_into(batch, Rows::new(x, 0, 0, x.len()), prev, next, carry, scratch);
+    }
+
     /// [`step_into`](LayerCore::step_into) of the only row, by the shortest way: an output that is part of the state is
     /// not written to `carry`, until [`flush_outputs`](LayerCore::flush_outputs) does so.
     fn step_row(&self, step: &mut RowStep<'_, T>, carry: &mut [T], scratch: &mut Scratch<T>) {

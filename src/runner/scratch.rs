@@ -55,6 +55,8 @@ pub struct Scratch<T> {
     pub(crate) odd: bool,
     /// Whether calls stay on the thread that makes them: those that a stream has room for.
     pub(crate) on_one_thread: bool,
+    /// What a model keeps here for its steps in a pool.
+    pub(crate) of_model: Option<Box<dyn Any + Send + Sync>>,
     /// The layers inside.
     pub(crate) children: Vec<Scratch<T>>,
     /// Parts of the batch, on other threads.
@@ -107,6 +109,7 @@ impl<T> Scratch<T> {
             all_rows: AllRows::default(),
             odd: false,
             on_one_thread: false,
+            of_model: None,
             children: Vec::new(),
             #[cfg(feature = "rayon")]
             threads: Vec::new(),

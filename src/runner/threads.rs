@@ -40,6 +40,11 @@ mod forked {
         if parts > 1 { parts.min(rayon::current_num_threads()) } else { 1 }
     }
 
+    /// Into how many parts to divide a step of so many streams, each so much work.
+    pub(crate) fn parts_of_rows(work: usize, rows: usize) -> usize {
+        parts(work.saturating_mul(rows), WORTH_A_THREAD, rows)
+    }
+
     /// Runs a pass on as many threads as pay.
     pub(crate) fn process<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, pass: Pass<'_, T>, scratch: &mut Scratch<T>) {
         if pass.timesteps < 2 || scratch.on_one_thread {

@@ -138,7 +138,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 
     /// The number of steps of a block, if both lengths say the same.
-    fn steps_of_block(&self, input: usize, output: usize) -> Result<usize> {
+    pub(super) fn steps_of_block(&self, input: usize, output: usize) -> Result<usize> {
         let (features, units) = (self.batch * self.sizes.input, self.batch * self.sizes.output);
         // A cell of a user's own may read nothing at all.
         let steps = input.checked_div(features).or_else(|| output.checked_div(units)).unwrap_or(0);

@@ -2,14 +2,22 @@
 
 mod block;
 mod chunk;
+mod live;
+mod pool;
 mod replace;
 mod step;
+mod swap;
+mod window;
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+pub use self::live::{LiveStream, Successor};
+pub(crate) use self::pool::{Beginning, RowsOfStep};
+pub use self::pool::{ByLayer, ByModel, Pooled, StreamId, StreamPool};
 pub use self::replace::ReplaceError;
+pub use self::window::Window;
 
 use ndarray::{Array2, ArrayView2, s};
 
@@ -31,7 +39,8 @@ use crate::strided::{Rows, RowsMut};
 /// needed: from the first step on, a step that succeeds allocates nothing, takes no lock and makes no system call.
 ///
 /// Blocks on plain slices, as audio comes, are [`process`](Stream::process)ed; [`replace_layer`](Stream::replace_layer)
-/// swaps the weights while it runs. What to know where a thread must not wait, and what type to write where a stream
+/// swaps the weights while it runs, [`swap`](Stream::swap) the whole stream. Many streams that live and die by
+/// themselves are a [`StreamPool`]. What to know where a thread must not wait, and what type to write where a stream
 /// stands in a struct (`Stream<f32, Arc<Lstm>>`, `Stream<f32, Box<dyn Layer<f32>>>`), is on the page
 /// [`real_time`](crate::real_time).
 ///
@@ -77,14 +86,38 @@ pub struct Stream<T: Float, P> {
 }
 
 /// Sizes of the layer, asked once.
-#[derive(Clone, Copy)]
-struct Sizes {
-    input: usize,
-    state: usize,
-    carry: usize,
-    output: usize,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    pub(crate) input: usize,
+    pub(crate) state: usize,
+    pub(crate) carry: usize,
+    pub(crate) output: usize,
     /// Where in the state the output begins, if it is part of the state.
-    output_in_state: Option<usize>,
+    pub(crate) output_in_state: Option<usize>,
+}
+
+impl Sizes {
+    fn of<T: Float>(layer: &(impl Layer<T> + ?Sized)) -> Self {
+        let spec = layer.spec();
+        Sizes {
+            input: spec.input_size,
+            state: layer.state_layout().width(),
+            carry: spec.carry_width,
+            output: spec.output_size,
+            output_in_state: spec.output_columns.map(|columns| columns.start),
+        }
+    }
+
+    /// Checks that there is memory for steps of so many rows.
+    fn check_memory<T: Float>(&self, layer: &(impl Layer<T> + ?Sized), batch: usize) -> Result<()> {
+        // The states, the outputs and the inputs twice each, and as much again in scratch.
+        let width = [self.state, self.carry, self.input].into_iter().try_fold(0, usize::checked_add);
+        let mut needs = MemoryNeeds::default();
+        needs.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
+        let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
+        layer.memory_needs(call, Held::nothing(), &mut needs);
+        needs.check(&[batch, self.state.max(self.input)])
+    }
 }
 
 impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
@@ -95,21 +128,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     pub fn new(layer: P, batch: usize) -> Result<Self> {
         layer.can_stream()?;
-        let spec = layer.spec();
-        let sizes = Sizes {
-            input: spec.input_size,
-            state: layer.state_layout().width(),
-            carry: spec.carry_width,
-            output: spec.output_size,
-            output_in_state: spec.output_columns.map(|columns| columns.start),
-        };
-        // The states, the outputs and the inputs twice each, and as much again in scratch.
-        let width = [sizes.state, sizes.carry, sizes.input].into_iter().try_fold(0, usize::checked_add);
-        let mut needs = MemoryNeeds::default();
-        needs.array::<T>(&[batch, width.unwrap_or(usize::MAX), 4]);
-        let call = Call { batch, timesteps: 1, sequence: false, resets: false, recorded: false, dropout: false };
-        layer.memory_needs(call, Held::nothing(), &mut needs);
-        needs.check(&[batch, sizes.state.max(sizes.input)])?;
+        let sizes = Sizes::of(&*layer);
+        sizes.check_memory(&*layer, batch)?;
         let zeros = || State::zeros(Arc::clone(layer.state_layout()), batch);
         let mut stream = Stream {
             batch,
@@ -246,8 +266,14 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         self.carry[row * self.sizes.carry..][..self.sizes.carry].fill(T::zero());
     }
 
+    /// All rows' states and previous outputs, to be read or written.
+    pub(crate) fn parts_mut(&mut self) -> (&mut [T], &mut [T]) {
+        self.flush_outputs();
+        (self.states[usize::from(self.second)].as_mut_slice(), &mut self.carry)
+    }
+
     /// The previous outputs that belong to the state.
-    fn outputs_from_state(&mut self) {
+    pub(crate) fn outputs_from_state(&mut self) {
         self.behind = false;
         let carry = RowsMut::packed(&mut self.carry, self.sizes.carry);
         self.layer.outputs_from_state(self.batch, self.states[usize::from(self.second)].rows(), carry);

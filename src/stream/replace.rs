@@ -53,7 +53,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     }
 }
 
-/// A layer that can't take the place of a stream's, and why. See [`Stream::replace_layer`].
+/// A layer that can't take the place of a stream's, and why: see [`Stream::replace_layer`]. Also a stream or a pool that
+/// can't take the place of another ([`Stream::swap`]), which [`into_parts`](ReplaceError::into_parts) gives back.
 ///
 /// Where the layer isn't needed, `map_err(ReplaceError::into_error)?` makes an [`Error`] of it. (By `?` alone it would,
 /// had it a `From`; but with one the compiler could no longer tell in a closure which error `?` means.)
@@ -63,6 +64,10 @@ pub struct ReplaceError<P> {
 }
 
 impl<P> ReplaceError<P> {
+    pub(super) fn new(layer: P, error: Error) -> Self {
+        ReplaceError { layer, error }
+    }
+
     /// Why it was refused.
     pub fn error(&self) -> &Error {
         &self.error
@@ -100,7 +105,10 @@ impl<P> Debug for ReplaceError<P> {
 impl<P> std::error::Error for ReplaceError<P> {}
 
 /// Checks that two layers differ in the values of their weights at most. Allocates nothing if it is so.
-fn check_structure<T: Float>(expected: &(impl Layer<T> + ?Sized), given: &(impl Layer<T> + ?Sized)) -> Result<()> {
+pub(super) fn check_structure<T: Float>(
+    expected: &(impl Layer<T> + ?Sized),
+    given: &(impl Layer<T> + ?Sized),
+) -> Result<()> {
     // Whatever the numbers below say, no step may read beyond a state.
     let sizes = |spec: LayerSpec| (spec.input_size, spec.output_size, spec.carry_width, spec.output_columns);
     let same_sizes = expected.state_layout() == given.state_layout() && sizes(expected.spec()) == sizes(given.spec());

@@ -226,3 +226,33 @@ fn a_stream_that_survives_a_restart() -> Outcome {
     stream.set_state(&State::from_bytes(&bytes)?)?; // refused by name where the layout differs
     Ok(())
 }
+
+#[test]
+fn many_live_streams() -> Outcome {
+    use recurrent::{Lstm, StreamPool};
+    let lstm = Lstm::<f32>::new(8, 16);
+    let mut pool = StreamPool::new(&lstm)?;
+    let (ann, bob) = (pool.insert()?, pool.insert()?);
+    pool.push(ann, &[0.5; 8])?; // bob has nothing to say
+    pool.step(); // all that have a sample, as one batch
+    println!("{:?}", pool.output(ann)?);
+    let state = pool.remove(bob)?; // the bits it would have had alone
+    println!("{}", state.get("h")?);
+    Ok(())
+}
+
+#[test]
+fn the_last_fifty_samples_exactly() -> Outcome {
+    use recurrent::{Lstm, Window};
+    let lstm = Lstm::<f32>::new(8, 16);
+    let mut window = Window::new(&lstm, 50)?;
+    let mut outputs = 0;
+    for _ in 0..60 {
+        if let Some(output) = window.push(&[0.1; 8])? {
+            println!("{output:?}"); // what forward gives for the last 50
+            outputs += 1;
+        }
+    }
+    assert_eq!(outputs, 11);
+    Ok(())
+}

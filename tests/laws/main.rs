@@ -19,13 +19,17 @@ mod gradients;
 mod long_stacks;
 mod masks;
 mod mixed_calls;
+mod model_pools;
+mod pools;
 mod repeated_cells;
 mod resets;
 mod stateful;
 mod streams;
+mod swaps;
 mod the_loop;
 #[cfg(feature = "rayon")]
 mod threads;
 mod views;
 mod ways;
+mod windows;
 mod wrappers;

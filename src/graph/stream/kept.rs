@@ -37,6 +37,21 @@ impl<T: Float> Kept<T> {
         }
     }
 
+    /// All rows' states, and their previous outputs if there are any.
+    pub(super) fn parts_mut(&mut self) -> (&mut [T], &mut [T]) {
+        match self {
+            Kept::Layer(stream) => stream.parts_mut(),
+            Kept::Own(state) => (state.as_mut_slice(), &mut []),
+        }
+    }
+
+    /// The previous outputs that belong to the state.
+    pub(super) fn outputs_from_state(&mut self) {
+        if let Kept::Layer(stream) = self {
+            stream.outputs_from_state();
+        }
+    }
+
     pub(super) fn reset(&mut self) {
         match self {
             Kept::Layer(stream) => stream.reset(),

@@ -4,6 +4,7 @@ mod buffers;
 mod inputs;
 mod kept;
 mod plan;
+mod pooled;
 mod trace;
 
 use std::fmt;

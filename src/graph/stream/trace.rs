@@ -258,6 +258,12 @@ impl<T: Float> Program<T> {
         Ok(())
     }
 
+    /// Whether a mask is made of numbers that a call names: what such a mask is depends on all rows.
+    pub(super) fn has_masks_of_numbers(&self) -> bool {
+        let of_numbers = |from: usize| !matches!(self.values[from], Buffer::Bool(_));
+        self.instructions.iter().any(|own| matches!(own.what, What::Named { from, .. } if of_numbers(from)))
+    }
+
     /// Takes a step; allocates nothing if it succeeds.
     pub(super) fn step(&mut self) -> Result<()> {
         self.run(true)

@@ -82,6 +82,37 @@ impl<T: Float> Stacked<T> {
     pub fn layers(&self) -> impl Iterator<Item = &dyn Layer<T>> {
         self.parts.iter().map(|part| &*part.layer)
     }
+
+    /// One step of every row: the first layer by `first`, and each other one on what the one below it gave.
+    #[inline]
+    fn step_parts(
+        &self,
+        batch: usize,
+        prev: Rows<'_, T>,
+        mut next: RowsMut<'_, T>,
+        mut carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+        mut first: impl FnMut(&dyn Layer<T>, Rows<'_, T>, RowsMut<'_, T>, RowsMut<'_, T>, &mut Scratch<T>),
+    ) {
+        let mut handed_on = std::mem::take(&mut scratch.outputs);
+        let children = scratch.children(self.parts.len());
+        for (i, part) in self.parts.iter().enumerate() {
+            let prev = prev.columns(part.state.clone());
+            let own_next = next.reborrow().columns(part.state.clone());
+            let own_carry = carry.reborrow().columns(part.carry.clone());
+            match i {
+                0 => first(&*part.layer, prev, own_next, own_carry, &mut children[i]),
+                _ => {
+                    let x = Rows::packed(&handed_on, part.spec.input_size);
+                    part.layer.step_into(batch, x, prev, own_next, own_carry, &mut children[i]);
+                }
+            }
+            let outputs = part.spec.output_size;
+            let output = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
+            copy_rows(batch, output, RowsMut::packed(take(&mut handed_on, batch * outputs), outputs));
+        }
+        scratch.outputs = handed_on;
+    }
 }
 
 impl<T: Float> Sealed for Stacked<T> {}
@@ -203,30 +234,27 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
         batch: usize,
         x: Rows<'_, T>,
         prev: Rows<'_, T>,
-        mut next: RowsMut<'_, T>,
-        mut carry: RowsMut<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
         scratch: &mut Scratch<T>,
     ) {
-        let mut handed_on = std::mem::take(&mut scratch.outputs);
-        let children = scratch.children(self.parts.len());
-        for (i, part) in self.parts.iter().enumerate() {
-            let x = match i {
-                0 => x,
-                _ => Rows::packed(&handed_on, part.spec.input_size),
-            };
-            part.layer.step_into(
-                batch,
-                x,
-                prev.columns(part.state.clone()),
-                next.reborrow().columns(part.state.clone()),
-                carry.reborrow().columns(part.carry.clone()),
-                &mut children[i],
-            );
-            let outputs = part.spec.output_size;
-            let output = carry.as_rows().columns(part.carry.end - outputs..part.carry.end);
-            copy_rows(batch, output, RowsMut::packed(take(&mut handed_on, batch * outputs), outputs));
-        }
-        scratch.outputs = handed_on;
+        self.step_parts(batch, prev, next, carry, scratch, |first, prev, next, carry, scratch| {
+            first.step_into(batch, x, prev, next, carry, scratch);
+        });
+    }
+
+    fn step_shared(
+        &self,
+        batch: usize,
+        x: &[T],
+        prev: Rows<'_, T>,
+        next: RowsMut<'_, T>,
+        carry: RowsMut<'_, T>,
+        scratch: &mut Scratch<T>,
+    ) {
+        self.step_parts(batch, prev, next, carry, scratch, |first, prev, next, carry, scratch| {
+            first.step_shared(batch, x, prev, next, carry, scratch);
+        });
     }
 
     fn can_train(&self) -> Result<()> {

@@ -52,6 +52,41 @@ impl<C: Cell> Recurrence<'_, C> {
         batch: usize,
         x: Rows<'_, C::Elem>,
         prev: Rows<'_, C::Elem>,
+        next: RowsMut<'_, C::Elem>,
+        carry: RowsMut<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) {
+        self.step_of(batch, Input::Raw(x), prev, next, carry, scratch);
+    }
+
+    /// [`step`](Self::step) of rows that all read the same features: they are projected once.
+    pub(crate) fn step_shared(
+        &self,
+        batch: usize,
+        x: &[C::Elem],
+        prev: Rows<'_, C::Elem>,
+        next: RowsMut<'_, C::Elem>,
+        carry: RowsMut<'_, C::Elem>,
+        scratch: &mut Scratch<C::Elem>,
+    ) {
+        let (fused, x) = (self.cell.fused(), Rows::new(x, 0, 0, x.len()));
+        let width = fused.projected_len();
+        if width == 0 {
+            return self.step_of(batch, Input::Raw(x), prev, next, carry, scratch);
+        }
+        let mut projected = std::mem::take(&mut scratch.projected);
+        let z = projected.take(width);
+        fused.project(1, x, RowsMut::packed(z, width));
+        self.step_of(batch, Input::Projected(Rows::new(z, 0, 0, width)), prev, next, carry, scratch);
+        scratch.projected = projected;
+    }
+
+    #[inline]
+    fn step_of(
+        &self,
+        batch: usize,
+        input: Input<'_, C::Elem>,
+        prev: Rows<'_, C::Elem>,
         mut next: RowsMut<'_, C::Elem>,
         carry: RowsMut<'_, C::Elem>,
         scratch: &mut Scratch<C::Elem>,
@@ -59,7 +94,7 @@ impl<C: Cell> Recurrence<'_, C> {
         scratch.odd = !scratch.odd;
         self.cell.fused().step_rows(StepRows {
             rows: scratch.all_rows.up_to(batch),
-            input: Input::Raw(x),
+            input,
             prev,
             next: next.reborrow(),
             dropout: None,

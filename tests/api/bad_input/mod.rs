@@ -11,6 +11,7 @@ mod construction;
 mod huge;
 mod memory;
 mod messages;
+mod pools;
 mod sizes;
 mod states;
 mod streams;

@@ -5,5 +5,6 @@ mod calls;
 mod counter;
 mod layers;
 mod models;
+mod pools;
 mod streams;
 mod training;
