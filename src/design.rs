@@ -39,6 +39,7 @@
 //! gradients output  what a call and its backward pass return
 //! parameters math  what has weights, and the trait for it; elementary functions for cells of a user's own
 //! state  a (batch, width) array whose columns have names
+//! weight_rules  regularizers and constraints: what a weight is to be like
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
@@ -84,7 +85,9 @@
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
 //! | another file format | a folder `formats/NAME` with its page: inside, `Found` and `Problem`, sizes against `Limits` before anything is allocated; outside, `LoadError`; layers by builders and `set_weights`, models by `graph/assembly.rs`. What formats share is on the page of `formats/mod.rs`. The rules: `formats/keras/untrusted_files.rs`, held by `tests/files/hostile.rs` and `fuzz` | `formats/mod.rs`, a feature in `Cargo.toml` |
-//! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
+//! | a loss | `training/loss.rs` | `training/mod.rs` |
+//! | an optimizer | `training/optimizers/NAME.rs`: a `Rule` over what all do (`rules.rs` there), with its options and what it remembers for files | `training/optimizers/mod.rs`, `optimizers!` in `formats/file/saved.rs`; `tests/golden/gradients/updates.py` |
+//! | a schedule of the learning rate | `training/schedule/NAME.rs`: a `Course` | `schedules!` in `training/schedule/mod.rs` |
 //! | a loop of training (`fit`) | `training/fit.rs`, over `Network` (`graph/network.rs`: `record`, `backpropagate`, `dropout_seeds`, for every layer and model), a `Loss` and an `Optimizer` | `training/mod.rs` |
 //!
 //! # Decisions

@@ -4,6 +4,7 @@ mod backup;
 #[cfg(feature = "file")]
 mod described;
 mod indexed_slices;
+pub(crate) mod norms;
 
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use ndarray::{Array3, ArrayD, ArrayRef2, ArrayRef3, ArrayView3, ArrayViewD, Arra
 
 pub(crate) use self::backup::GradientBackup;
 pub(crate) use self::indexed_slices::IndexedSlices;
+pub use self::norms::GradientNorms;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::parameters::Parameters;

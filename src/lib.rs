@@ -254,6 +254,7 @@ mod stream;
 mod strided;
 mod structure;
 pub mod training;
+mod weight_rules;
 mod weights;
 
 pub use activation::{Activation, CustomActivation};

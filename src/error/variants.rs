@@ -808,6 +808,46 @@ pub enum Error {
     #[error("only one of clipnorm, clipvalue and global_clipnorm can be set")]
     OptimizerClips,
 
+    /// A gradient that is NaN or infinite.
+    #[error(
+        "the gradient of {name} is {}: no update is possible; look for NaN in the inputs, or lower the learning rate, \
+         clip by global_clipnorm from the start",
+        number(*given)
+    )]
+    GradientNotFinite {
+        /// The weight's path.
+        name: String,
+        /// NaN or an infinity.
+        given: f64,
+    },
+
+    /// An input or an output of which it can't be said how far back a network looks.
+    #[error("no steps to look back over: the {what} must be (batch, timesteps, ..), got one of shape {shape:?}")]
+    ReachShape {
+        /// `"input"`, or `"output"`, which may be (batch, units) too.
+        what: &'static str,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+
+    /// A number of a regularizer or a constraint that is out of its range, or doesn't suit its weight.
+    #[error("{option} must be {expected}, got {}", number(*given))]
+    WeightRule {
+        /// Keras's name of the option, and whose it is.
+        option: &'static str,
+        /// The range, in words.
+        expected: &'static str,
+        /// What was given.
+        given: f64,
+    },
+
+    /// A learning rate for an optimizer whose rate follows a schedule.
+    #[error(
+        "the learning rate follows a schedule: give it another one by set_schedule, or take the optimizer out by \
+         into_inner"
+    )]
+    ScheduledRate,
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {

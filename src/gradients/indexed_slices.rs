@@ -45,7 +45,7 @@ impl<T: Float> IndexedSlices<T> {
         self.rows.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.rows.clear();
         self.values.clear();
     }

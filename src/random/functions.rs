@@ -62,7 +62,7 @@ pub(super) fn ln_f32(x: f32) -> f32 {
 }
 
 /// glibc's `sinf` and `cosf` for 0 <= v < 2π.
-pub(super) fn sin_cos_f32(v: f32) -> (f32, f32) {
+pub(crate) fn sin_cos_f32(v: f32) -> (f32, f32) {
     let v = f64::from(v);
     let quarter = (v * std::f64::consts::FRAC_2_PI + 0.5).floor();
     let q = v - quarter * std::f64::consts::FRAC_PI_2;

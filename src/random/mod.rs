@@ -16,6 +16,7 @@ mod philox;
 mod seed_source;
 pub(crate) mod stateless;
 
+pub(crate) use functions::sin_cos_f32;
 pub use keras_rng::KerasRng;
 pub use seed_source::SeedSource;
 pub use stateless::Draw;

@@ -48,6 +48,8 @@
 //! - **Long sequences** in chunks: [`TruncatedBptt`].
 //! - **From ids**: [`Embedding::backward`](crate::Embedding::backward).
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
+//! - **Gradients that are watched**: [`Gradients::norms`](crate::Gradients::norms),
+//!   [`Gradients::check_finite`](crate::Gradients::check_finite), and how far back they reach: [`Reach`].
 //! - **Dropout**: [`Run::training`](crate::Run::training).
 //! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients
 //!   and optimizers. A loop for layers and models alike is written for a [`Network`].
@@ -56,41 +58,48 @@
 //!
 //! | Keras | here |
 //! |---|---|
-//! | `learning_rate` | the argument of `new`; `set_learning_rate` for the updates to come (a schedule is a loop that calls it) |
-//! | `momentum`, `nesterov`; `beta_1`, `beta_2`, `epsilon`, `amsgrad` | the setters of these names of [`Sgd`] and [`Adam`] |
+//! | `SGD`, `Adam`, `AdamW`, `RMSprop`, `Nadam`, `Adamax`, `Adagrad`, `Lion` | [`Sgd`], [`Adam`], [`AdamW`], [`RmsProp`], [`Nadam`], [`Adamax`], [`Adagrad`], [`Lion`], with the setters `momentum`, `nesterov`, `beta_1`, .. by Keras's names |
+//! | `Adadelta`, `Ftrl`, `Lamb`, `Muon`, `LossScaleOptimizer`, wrappers of optimizers | not here |
+//! | `learning_rate` | the argument of `new`; [`set_learning_rate`](Optimizer::set_learning_rate) for the updates to come |
+//! | a schedule as `learning_rate` | [`Scheduled::new(optimizer, schedule)`](Scheduled) with a [`Schedule`]: [`ExponentialDecay`], [`CosineDecay`], [`CosineDecayRestarts`], [`PiecewiseConstantDecay`], [`PolynomialDecay`], [`InverseTimeDecay`] |
+//! | the callback `ReduceLROnPlateau` | [`ReduceLrOnPlateau`], told the monitored number |
+//! | `iterations` | [`Optimizer::iterations`] |
 //! | `weight_decay`, `exclude_from_weight_decay` | the same |
-//! | numbers out of range | errors at each step, and of `validate`; Keras checks few of them ([`Adam::validate`] lists the ranges) |
+//! | numbers out of range | errors at each step, and of `validate`; Keras checks few of them ([`Optimizer::validate`] lists the ranges) |
 //! | `clipnorm`, `clipvalue`, `global_clipnorm` | the same; two of them are an error, as in Keras, and so is one that isn't above 0, which Keras ignores |
 //! | `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `finalize_variable_values` | the same |
 //! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
 //! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
 //! | `name` | none |
-//! | constraints, regularizers, frozen weights | not yet (frozen layers of a loaded model: `Model::set_trainable`): change weights by [`Parameters::set_weights`](crate::Parameters::set_weights), gradients by [`Gradients::get_mut`](crate::Gradients::get_mut) |
+//! | `kernel_regularizer`, `recurrent_constraint`, .. of layers | [`WeightRules`] by the weights' paths, with a [`Regularizer`] or a [`Constraint`]; those in a Keras file are kept and written again, and have no effect |
+//! | `activity_regularizer` | none |
+//! | frozen weights | frozen layers of a model: `Model::set_trainable` |
 //!
 //! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the
-//! momentum, and the betas where their powers are taken. Keras's loss weighs by a mask that it finds on the prediction
+//! momentum of SGD, the betas where their powers are taken, all betas of Nadam and Lion, Adagrad's first sums. Keras's loss weighs by a mask that it finds on the prediction
 //! of a masked model; [`Loss`] sees no mask and takes the mean over all elements.
 
-mod adam;
-mod common_options;
-#[cfg(feature = "file")]
-mod described;
 mod loss;
-mod memory;
-mod numbers;
-mod optimizer;
-mod rules;
-mod sgd;
+mod optimizers;
+mod reach;
+mod schedule;
 mod truncated_bptt;
+mod weight_rules;
 
 #[cfg(doc)]
 use crate::error::Error;
 
+pub use crate::gradients::GradientNorms;
 pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
 pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
-pub use adam::Adam;
+pub use crate::weight_rules::{Constraint, OrthogonalMode, Regularizer};
 pub use loss::Loss;
-pub use optimizer::Optimizer;
-pub use sgd::Sgd;
+pub use optimizers::{Adagrad, Adam, AdamW, Adamax, Lion, Nadam, Optimizer, RmsProp, Sgd};
+pub use reach::Reach;
+pub use schedule::{
+    CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay, MonitorMode, PiecewiseConstantDecay,
+    PolynomialDecay, ReduceLrOnPlateau, Schedule, Scheduled,
+};
 pub use truncated_bptt::TruncatedBptt;
+pub use weight_rules::WeightRules;

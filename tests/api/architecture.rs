@@ -37,7 +37,7 @@ const LONGER: [(&str, &str); 7] = [
     ("cells/built_in.rs: cell_methods", "a list of the methods that all built-in cells have"),
     ("kernels/compiled.rs: entries", "a list of the entries that are compiled for each element type"),
     ("kernels/lanes.rs: lanes", "a list of the operations on a vector"),
-    ("training/common_options.rs: common_options", "a list of the setters that all optimizers have"),
+    ("training/optimizers/common_options.rs: common_options", "a list of the methods that all optimizers have"),
 ];
 /// The lines of a file, and those of a function from its name to its last brace.
 const FILE: usize = 400;

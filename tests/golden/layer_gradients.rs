@@ -5,9 +5,10 @@ use crate::check::build::{embedding, masking, stack};
 use crate::check::data::{
     Element, Outcome, array, every_case, flag, float, list, mask, matrix, sequence, size, text_of, within,
 };
+use crate::check::optimizers::optimizer;
 use crate::check::run::{Call, layer, same_names, set_weights, state, weights};
 use ndarray::{Array2, Array3, ArrayD, ArrayView, Axis, Dimension, concatenate};
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
+use recurrent::training::{Loss, Optimizer, Tape};
 use recurrent::{
     Embedding, Gradients, Layer, Lstm, OutputGradient, Parameters, Run, SeedSource, State, training::DropoutSeeds,
 };
@@ -254,79 +255,6 @@ fn models() {
     every_case("gradients/models", 20, |case| by_dtype!(check, case));
 }
 
-/// Keras's optimizer of a spec, for what is trained: `step` and `finalize`.
-enum AnyOptimizer<T: Element> {
-    Sgd(Sgd<T>),
-    Adam(Adam<T>),
-}
-
-/// The same expression for either.
-macro_rules! each {
-    ($optimizer:expr, $own:ident => $result:expr) => {
-        match $optimizer {
-            AnyOptimizer::Sgd($own) => $result,
-            AnyOptimizer::Adam($own) => $result,
-        }
-    };
-}
-
-/// The options that both have; what it doesn't know is a panic.
-macro_rules! common {
-    ($optimizer:expr, $key:expr, $value:expr) => {{
-        let (made, value): (_, &Value) = ($optimizer, $value);
-        match $key {
-            "learning_rate" => made,
-            "weight_decay" => made.weight_decay(float(value)),
-            "clipnorm" => made.clipnorm(float(value)),
-            "clipvalue" => made.clipvalue(float(value)),
-            "global_clipnorm" => made.global_clipnorm(float(value)),
-            "use_ema" => made.use_ema(flag(value)),
-            "ema_momentum" => made.ema_momentum(float(value)),
-            "ema_overwrite_frequency" => made.ema_overwrite_frequency(size(value) as u64),
-            "loss_scale_factor" => made.loss_scale_factor(float(value)),
-            "gradient_accumulation_steps" => made.gradient_accumulation_steps(size(value) as u64),
-            other => panic!("an option that the test doesn't know: {other}"),
-        }
-    }};
-}
-
-impl<T: Element> AnyOptimizer<T> {
-    fn of(case: &Value) -> Self {
-        let spec = &case["optimizer"];
-        let config = spec["config"].as_object().expect("a config");
-        let rate = float(&config["learning_rate"]);
-        let names: Vec<&str> =
-            case["exclude_from_weight_decay"].as_array().into_iter().flatten().map(text_of).collect();
-        match text_of(&spec["class"]) {
-            "SGD" => {
-                let mut made = Sgd::new(rate).exclude_from_weight_decay(&names);
-                for (key, value) in config {
-                    made = match key.as_str() {
-                        "momentum" => made.momentum(float(value)),
-                        "nesterov" => made.nesterov(flag(value)),
-                        key => common!(made, key, value),
-                    };
-                }
-                AnyOptimizer::Sgd(made)
-            }
-            "Adam" => {
-                let mut made = Adam::new(rate).exclude_from_weight_decay(&names);
-                for (key, value) in config {
-                    made = match key.as_str() {
-                        "beta_1" => made.beta_1(float(value)),
-                        "beta_2" => made.beta_2(float(value)),
-                        "epsilon" => made.epsilon(float(value)),
-                        "amsgrad" => made.amsgrad(flag(value)),
-                        key => common!(made, key, value),
-                    };
-                }
-                AnyOptimizer::Adam(made)
-            }
-            other => panic!("an optimizer of class {other}"),
-        }
-    }
-}
-
 fn near_own_weights<T: Element>(layer: &dyn Layer<T>, theirs: &[(String, ArrayD<T>)]) -> Outcome {
     let ours = layer.weights();
     same_names(ours.iter().map(|(name, _)| name.as_str()), theirs.iter().map(|(name, _)| name.as_str()))?;
@@ -341,19 +269,19 @@ fn optimizers() {
         };
         let mut layer = Lstm::<T>::new(3, 2);
         set_weights(&mut layer, &weights(&case["weights"]))?;
-        let (mut optimizer, mut gradients) = (AnyOptimizer::of(case), Gradients::new(&layer));
+        let (mut optimizer, mut gradients) = (optimizer::<T>(case), Gradients::new(&layer));
         for (i, step) in list(&case["steps"]).iter().enumerate() {
             let failed = |error| format!("step {i}: {error}");
             if !step["learning_rate"].is_null() {
-                each!(&mut optimizer, own => own.set_learning_rate(float(&step["learning_rate"])));
+                optimizer.set_learning_rate(float(&step["learning_rate"]))?;
             }
             for (name, gradient) in weights::<T>(&step["gradients"]) {
                 gradients.get_mut(name)?.assign(&gradient);
             }
-            each!(&mut optimizer, own => own.step(&mut layer, &gradients))?;
+            optimizer.step(&mut layer, &gradients)?;
             near_own_weights(&layer, &owned(&step["weights"])).map_err(failed)?;
         }
-        each!(&optimizer, own => own.finalize_variable_values(&mut [&mut layer]))?;
+        optimizer.finalize_variable_values(&mut [&mut layer])?;
         near_own_weights(&layer, &owned(&case["finalized"])).map_err(|error| format!("finalized: {error}").into())
     }
     every_case("gradients/optimizers", 38, |case| by_dtype!(check, case));
@@ -363,7 +291,7 @@ fn optimizers() {
 fn runs() {
     fn check<T: Element>(case: &Value) -> Outcome {
         let mut model = Model::<T>::of(case)?;
-        let mut optimizer = AnyOptimizer::of(case);
+        let mut optimizer = optimizer::<T>(case);
         let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&*model.net));
         let mut of_table = model.embedding.as_ref().map(Gradients::new);
         let mut seeds: DropoutSeeds = model.net.seeds();
@@ -390,7 +318,7 @@ fn runs() {
                 parts.push((embedding, of_table));
             }
             parts.push((&mut *model.net, &gradients));
-            each!(&mut optimizer, own => own.step_all(&mut parts))?;
+            optimizer.step_all(&mut parts)?;
         }
         let mut trained = weights::<T>(&case["trained"]);
         if let Some(embedding) = &model.embedding {

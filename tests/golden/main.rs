@@ -17,3 +17,5 @@ mod models;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;
+mod updates;
+mod weight_rules;

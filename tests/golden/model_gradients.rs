@@ -1,8 +1,9 @@
 //! Gradients of loaded models: those of TensorFlow, of files that Keras wrote; laws of adding up; what is refused.
 
 use crate::check::data::{Element, Outcome, array, every_case, float, list, text_of, within};
+use crate::check::optimizers;
 use ndarray::prelude::*;
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape};
+use recurrent::training::{Adam, Loss, Optimizer, Tape};
 use recurrent::{Error, Gradients, Model, OutputGradient, Run, keras, model::Input};
 use serde_json::Value;
 
@@ -100,22 +101,10 @@ fn of_keras_files() {
 /// Six updates by Keras's optimizers: the loss before each, the weights after the last.
 #[test]
 fn runs() {
-    fn optimizer<T: Element>(case: &Value) -> Box<dyn Optimizer<T>> {
-        let config = &case["optimizer"]["config"];
-        let option = |name: &str| (!config[name].is_null()).then(|| float(&config[name]));
-        let rate = float(&config["learning_rate"]);
-        if text_of(&case["optimizer"]["class"]) == "SGD" {
-            let made = Sgd::new(rate).momentum(float(&config["momentum"])).nesterov(true);
-            return Box::new(made.weight_decay(float(&config["weight_decay"])));
-        }
-        let made = Adam::new(rate);
-        Box::new(if let Some(norm) = option("global_clipnorm") { made.global_clipnorm(norm) } else { made })
-    }
-
     fn check<T: Element>(case: &Value) -> Outcome {
         let mut model = load::<T>(text_of(&case["file"]))?;
         let before = model.clone();
-        let mut optimizer = optimizer::<T>(case);
+        let mut optimizer = optimizers::optimizer::<T>(case);
         let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&model).without_input());
         for (i, step) in list(&case["steps"]).iter().enumerate() {
             let given_now = given::<T>(&step["inputs"], case);

@@ -21,7 +21,9 @@ use crate::layers::time_distributed::TimeDistributed;
 use crate::parameters::Parameters;
 use crate::seeds::DropoutSeeds;
 use crate::state::State;
-use crate::training::{Adam, Sgd};
+use crate::training::{
+    Adagrad, Adam, AdamW, Adamax, Lion, Nadam, ReduceLrOnPlateau, RmsProp, Schedule, Scheduled, Sgd,
+};
 use crate::weights::WeightVisitor;
 
 /// Receives arrays by their names.
@@ -30,7 +32,8 @@ type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
 /// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
 /// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
-/// goes on with training: [`Gradients`] that add up over calls, [`Adam`], [`Sgd`], [`DropoutSeeds`].
+/// goes on with training: [`Gradients`] that add up over calls, the optimizers and [`Scheduled`],
+/// [`ReduceLrOnPlateau`], [`DropoutSeeds`].
 ///
 /// Sealed.
 ///
@@ -95,11 +98,12 @@ pub enum Sort {
     ModelState,
     Gradients,
     Optimizer,
+    Plateau,
     Seeds,
 }
 
 impl Sort {
-    const ALL: [(Sort, &'static str); 9] = [
+    const ALL: [(Sort, &'static str); 10] = [
         (Sort::Layer, "layer"),
         (Sort::Embedding, "embedding"),
         (Sort::Masking, "masking"),
@@ -108,6 +112,7 @@ impl Sort {
         (Sort::ModelState, "model_state"),
         (Sort::Gradients, "gradients"),
         (Sort::Optimizer, "optimizer"),
+        (Sort::Plateau, "plateau"),
         (Sort::Seeds, "seeds"),
     ];
 
@@ -137,6 +142,7 @@ impl Sort {
             Sort::ModelState => "a ModelState".into(),
             Sort::Gradients => "the Gradients".into(),
             Sort::Optimizer => format!("an optimizer {}", class.chars().take(40).collect::<String>()),
+            Sort::Plateau => "a ReduceLrOnPlateau".into(),
             Sort::Seeds => "the DropoutSeeds".into(),
         }
     }
@@ -158,13 +164,11 @@ impl Sort {
             Sort::State => "State",
             Sort::ModelState => "ModelState",
             Sort::Gradients => "Gradients",
-            Sort::Optimizer => {
-                if class == "Adam" {
-                    "Adam"
-                } else {
-                    "Sgd"
-                }
-            }
+            Sort::Optimizer => match class {
+                "Scheduled" => return format!("Scheduled<Adam<{element}>>, of the optimizer in it"),
+                _ => optimizer(class),
+            },
+            Sort::Plateau => return "ReduceLrOnPlateau".into(),
             Sort::Seeds => return "DropoutSeeds".into(),
         };
         format!("{name}<{element}>")
@@ -265,6 +269,18 @@ impl<T: Float> Saved for Masking<T> {
     }
 }
 
+/// The optimizers' types by their classes.
+macro_rules! optimizers {
+    ($($type:ident,)*) => {
+        fn optimizer(class: &str) -> &'static str {
+            const NAMES: &[&str] = &[$(stringify!($type)),*];
+            NAMES.iter().find(|name| **name == class).copied().unwrap_or("Adam")
+        }
+
+        described! { $($type, Optimizer;)* }
+    };
+}
+
 /// What isn't a layer: it describes itself, shows its arrays, and is read from both.
 macro_rules! described {
     ($($type:ident, $sort:ident;)*) => {$(
@@ -294,8 +310,56 @@ described! {
     State, State;
     ModelState, ModelState;
     Gradients, Gradients;
-    Adam, Optimizer;
-    Sgd, Optimizer;
+}
+
+optimizers! { Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RmsProp, Sgd, }
+
+impl<O: Saved> sealed::Sealed for Scheduled<O> {}
+
+impl<O: Saved> Saved for Scheduled<O> {
+    type Elem = O::Elem;
+    const SORT: Sort = Sort::Optimizer;
+    const CLASS: Option<&'static str> = Some("Scheduled");
+
+    fn describe_whole(&self) -> Result<Config, ConfigError> {
+        let config = Config::new("Scheduled").with("schedule", self.schedule().describe());
+        Ok(config.with("optimizer", self.optimizer().describe_whole()?))
+    }
+
+    fn visit_arrays(&self, show: &mut Show<'_, Self::Elem>) {
+        self.optimizer().visit_arrays(show);
+    }
+
+    fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, Self::Elem>) -> Result<Self, ConfigError> {
+        described.read(|options| {
+            let schedule = Schedule::read(&options.config("schedule", "a schedule")?)?;
+            let optimizer = options.config("optimizer", "an optimizer")?;
+            match O::CLASS {
+                Some(class) if O::SORT == Sort::Optimizer && class == optimizer.class() => {}
+                class => return Err(optimizer.wrong_class(class.unwrap_or("an optimizer"))),
+            }
+            Ok(Scheduled::new(O::read_whole(&optimizer, tensors)?, schedule))
+        })
+    }
+}
+
+impl sealed::Sealed for ReduceLrOnPlateau {}
+
+impl Saved for ReduceLrOnPlateau {
+    // It has no numbers of a layer's type.
+    type Elem = f32;
+    const SORT: Sort = Sort::Plateau;
+    const CLASS: Option<&'static str> = Some("ReduceLrOnPlateau");
+
+    fn describe_whole(&self) -> Result<Config, ConfigError> {
+        Ok(self.describe())
+    }
+
+    fn visit_arrays(&self, _show: &mut Show<'_, f32>) {}
+
+    fn read_whole(described: &Described<'_>, _tensors: &mut Tensors<'_, f32>) -> Result<Self, ConfigError> {
+        described.read(|options| ReduceLrOnPlateau::read(options))
+    }
 }
 
 impl sealed::Sealed for DropoutSeeds {}

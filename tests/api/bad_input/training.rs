@@ -1,7 +1,11 @@
 //! The backward pass: tapes, gradients, optimizers that don't belong together.
 
 use ndarray::prelude::*;
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
+use recurrent::training::{
+    Adagrad, Adam, AdamW, Adamax, Constraint, CosineDecay, CosineDecayRestarts, ExponentialDecay, InverseTimeDecay,
+    Lion, Loss, Nadam, Optimizer, OrthogonalMode, PiecewiseConstantDecay, PolynomialDecay, Reach, ReduceLrOnPlateau,
+    Regularizer, RmsProp, Schedule, Scheduled, Sgd, Tape, TruncatedBptt, WeightRules,
+};
 use recurrent::{
     Activation, Bidirectional, Cell, Dense, Embedding, Error, Float, Gradients, Gru, Layer, Lstm, OutputGradient,
     OutputMut, Recurrent, Result, Run, Stacked, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step,
@@ -146,26 +150,9 @@ fn options_of_optimizers() {
 /// A number of an optimizer: how it is set, and which values are sound.
 struct Number<T> {
     option: &'static str,
-    set: fn(f64) -> Box<dyn Made<T>>,
+    set: fn(f64) -> Box<dyn Optimizer<T>>,
     sound: &'static [f64],
     unsound: &'static [f64],
-}
-
-/// Any optimizer, with what it says of itself.
-trait Made<T: Float>: Optimizer<T> {
-    fn validated(&self) -> Result<()>;
-}
-
-impl<T: Float> Made<T> for Sgd<T> {
-    fn validated(&self) -> Result<()> {
-        self.validate()
-    }
-}
-
-impl<T: Float> Made<T> for Adam<T> {
-    fn validated(&self) -> Result<()> {
-        self.validate()
-    }
 }
 
 fn numbers<T: Float>() -> Vec<Number<T>> {
@@ -175,6 +162,8 @@ fn numbers<T: Float>() -> Vec<Number<T>> {
     const NOT_POSITIVE: &[f64] = &[0.0, -0.0, -1e-300, -2.0];
     const FRACTIONS: &[f64] = &[0.0, 0.5, 1.0];
     const NO_FRACTIONS: &[f64] = &[-1e-300, -0.5, 1.0000001, 2.0];
+    const SHARES: &[f64] = &[1e-300, 0.5, 1.0];
+    const NO_SHARES: &[f64] = &[0.0, -0.5, 1.0000001, 2.0];
     const BETAS: &[f64] = &[0.0, 0.5, 0.9999999];
     // The last one is 1 in f32, in which its powers are taken.
     const NO_BETAS: &[f64] = &[-1e-300, -0.5, 1.0, 2.0, 0.999999999];
@@ -186,13 +175,26 @@ fn numbers<T: Float>() -> Vec<Number<T>> {
     vec![
         number!("learning_rate", FACTORS, NO_FACTORS, Sgd::<T>::new),
         number!("learning_rate", FACTORS, NO_FACTORS, Adam::<T>::new),
-        number!("learning_rate", FACTORS, NO_FACTORS, |rate| {
-            let mut adam = Adam::<T>::new(0.1);
-            adam.set_learning_rate(rate);
-            adam
-        }),
+        number!("learning_rate", FACTORS, NO_FACTORS, Lion::<T>::new),
         number!("weight_decay", FACTORS, NO_FACTORS, |decay| Sgd::<T>::new(0.1).weight_decay(decay)),
         number!("weight_decay", FACTORS, NO_FACTORS, |decay| Adam::<T>::new(0.1).weight_decay(decay)),
+        number!("weight_decay", FACTORS, NO_FACTORS, |decay| AdamW::<T>::new(0.1).weight_decay(decay)),
+        number!("rho", FRACTIONS, NO_FRACTIONS, |rho| RmsProp::<T>::new(0.1).rho(rho)),
+        number!("momentum", FRACTIONS, NO_FRACTIONS, |momentum| RmsProp::<T>::new(0.1).momentum(momentum)),
+        number!("epsilon", POSITIVE, NOT_POSITIVE, |epsilon| RmsProp::<T>::new(0.1).epsilon(epsilon)),
+        number!("beta_1", BETAS, NO_BETAS, |beta| AdamW::<T>::new(0.1).beta_1(beta)),
+        number!("beta_1", BETAS, NO_BETAS, |beta| Nadam::<T>::new(0.1).beta_1(beta)),
+        number!("beta_2", BETAS, NO_BETAS, |beta| Nadam::<T>::new(0.1).beta_2(beta)),
+        number!("epsilon", POSITIVE, NOT_POSITIVE, |epsilon| Nadam::<T>::new(0.1).epsilon(epsilon)),
+        number!("beta_1", BETAS, NO_BETAS, |beta| Adamax::<T>::new(0.1).beta_1(beta)),
+        number!("beta_2", FRACTIONS, NO_FRACTIONS, |beta| Adamax::<T>::new(0.1).beta_2(beta)),
+        number!("epsilon", POSITIVE, NOT_POSITIVE, |epsilon| Adamax::<T>::new(0.1).epsilon(epsilon)),
+        number!("initial_accumulator_value", FACTORS, NO_FACTORS, |value| {
+            Adagrad::<T>::new(0.1).initial_accumulator_value(value)
+        }),
+        number!("epsilon", POSITIVE, NOT_POSITIVE, |epsilon| Adagrad::<T>::new(0.1).epsilon(epsilon)),
+        number!("beta_1", SHARES, NO_SHARES, |beta| Lion::<T>::new(0.1).beta_1(beta)),
+        number!("beta_2", FRACTIONS, NO_FRACTIONS, |beta| Lion::<T>::new(0.1).beta_2(beta)),
         number!("momentum", FRACTIONS, NO_FRACTIONS, |momentum| Sgd::<T>::new(0.1).momentum(momentum)),
         number!("ema_momentum", FRACTIONS, NO_FRACTIONS, |m| Sgd::<T>::new(0.1).use_ema(true).ema_momentum(m)),
         number!("beta_1", BETAS, NO_BETAS, |beta| Adam::<T>::new(0.1).beta_1(beta)),
@@ -216,7 +218,7 @@ fn check_numbers<T: Float>(beyond: &[f64]) {
         let beyond = beyond.iter().filter(|_| is_limit);
         for value in unsound.iter().chain(beyond).chain(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]).copied() {
             let mut optimizer = set(value);
-            let (at_once, at_step) = (refusal(optimizer.validated()), refusal(optimizer.step(&mut layer, &gradients)));
+            let (at_once, at_step) = (refusal(optimizer.validate()), refusal(optimizer.step(&mut layer, &gradients)));
             for error in [at_once, at_step] {
                 match error {
                     Error::OptimizerOption { option: named, given, .. } => {
@@ -229,7 +231,7 @@ fn check_numbers<T: Float>(beyond: &[f64]) {
         }
         for &value in sound {
             let (mut optimizer, mut layer) = (set(value), layer.clone());
-            optimizer.validated().unwrap();
+            optimizer.validate().unwrap();
             (0..3).for_each(|_| optimizer.step(&mut layer, &gradients).unwrap());
             let all: Vec<T> = weights(&layer).iter().flatten().copied().collect();
             assert!(all.iter().all(|weight| !weight.is_nan()), "{option} of {value}");
@@ -244,16 +246,156 @@ fn numbers_of_optimizers() {
     check_numbers::<f32>(&[1e-60, 1e60]);
     // Counts are asked for before they are checked.
     assert_eq!(Sgd::<f32>::new(0.1).gradient_accumulation_steps(0).iterations(), 0);
-    // A schedule that goes astray in the middle.
+    // A learning rate that goes astray in the middle.
     let (mut layer, mut sgd) = (lstm(), Sgd::new(0.1).momentum(0.5));
     let gradients = Gradients::new(&layer);
     sgd.step(&mut layer, &gradients).unwrap();
-    sgd.set_learning_rate(-0.1);
-    let error = refusal(sgd.step(&mut layer, &gradients));
+    let error = refusal(sgd.set_learning_rate(-0.1));
     assert_eq!(error, Error::OptimizerOption { option: "learning_rate", expected: "at least 0", given: -0.1 });
-    assert_eq!(sgd.iterations(), 1);
-    sgd.set_learning_rate(0.1);
+    assert!(sgd.set_learning_rate(f64::NAN).is_err() && sgd.set_learning_rate(1e39).is_err());
+    assert_eq!((sgd.learning_rate(), sgd.iterations()), (0.1, 1));
+    sgd.set_learning_rate(0.2).unwrap();
     sgd.step(&mut layer, &gradients).unwrap();
+    assert_eq!(sgd.learning_rate(), 0.2);
+}
+
+#[test]
+fn schedules() {
+    let nan = f64::NAN;
+    let cases: Vec<(Schedule, &str, f64)> = vec![
+        (ExponentialDecay::new(-0.1, 10, 0.5).into(), "initial_learning_rate", -0.1),
+        (ExponentialDecay::new(0.1, 0, 0.5).into(), "decay_steps", 0.0),
+        (ExponentialDecay::new(0.1, 10, nan).into(), "decay_rate", nan),
+        (InverseTimeDecay::new(0.1, 10, -0.5).into(), "decay_rate", -0.5),
+        (PolynomialDecay::new(0.1, 0).into(), "decay_steps", 0.0),
+        (PolynomialDecay::new(0.1, 10).end_learning_rate(1e39).into(), "end_learning_rate", 1e39),
+        (PolynomialDecay::new(0.1, 10).power(-1.0).into(), "power", -1.0),
+        (CosineDecay::new(0.1, 0).into(), "decay_steps", 0.0),
+        (CosineDecay::new(0.1, 10).alpha(-0.1).into(), "alpha", -0.1),
+        (CosineDecay::new(0.1, 10).warmup(-0.1, 3).into(), "warmup_target", -0.1),
+        (CosineDecayRestarts::new(0.1, 0).into(), "first_decay_steps", 0.0),
+        (CosineDecayRestarts::new(0.1, 10).t_mul(0.5).into(), "t_mul", 0.5),
+        (CosineDecayRestarts::new(0.1, 10).m_mul(-1.0).into(), "m_mul", -1.0),
+        (CosineDecayRestarts::new(0.1, 10).alpha(nan).into(), "alpha", nan),
+        (PiecewiseConstantDecay::new(&[], &[0.1]).into(), "the number of boundaries", 0.0),
+        (PiecewiseConstantDecay::new(&[1, 2], &[0.1, 0.2]).into(), "the number of values", 2.0),
+        (PiecewiseConstantDecay::new(&[5, 5], &[0.1, 0.2, 0.3]).into(), "each of the boundaries", 5.0),
+        (PiecewiseConstantDecay::new(&[5], &[0.1, -0.2]).into(), "each of the values", -0.2),
+    ];
+    let (mut layer, gradients) = (lstm(), Gradients::new(&lstm()));
+    for (schedule, named, value) in cases {
+        // Whatever it says, it says something.
+        let _ = [0, 7, 1000, u64::MAX].map(|updates| schedule.at(updates));
+        let mut optimizer = Scheduled::new(Sgd::new(0.1), schedule);
+        for error in [refusal(optimizer.validate()), refusal(optimizer.step(&mut layer, &gradients))] {
+            match error {
+                Error::OptimizerOption { option, given, .. } => {
+                    assert_eq!((option, given.to_bits()), (named, value.to_bits()));
+                }
+                other => panic!("{named} of {value}: {other:?}"),
+            }
+        }
+    }
+    // A schedule that grows beyond all bounds is refused when it does.
+    let mut optimizer = Scheduled::new(Sgd::new(0.1), ExponentialDecay::new(1.0, 1, 1e20));
+    optimizer.step(&mut layer, &gradients).unwrap();
+    optimizer.step(&mut layer, &gradients).unwrap();
+    assert!(matches!(refusal(optimizer.step(&mut layer, &gradients)), Error::OptimizerOption { .. }));
+    assert_eq!(refusal(optimizer.set_learning_rate(0.1)), Error::ScheduledRate);
+    optimizer.set_schedule(ExponentialDecay::new(1.0, 1, 0.5));
+    optimizer.step(&mut layer, &gradients).unwrap();
+    let mut plateau = ReduceLrOnPlateau::new().patience(1);
+    assert_eq!(plateau.update::<f32, _>(1.0, &mut optimizer), Ok(false));
+    let before = plateau.clone();
+    assert_eq!(refusal(plateau.update::<f32, _>(2.0, &mut optimizer)), Error::ScheduledRate);
+    assert_eq!(plateau, before);
+    let mut sgd = optimizer.into_inner();
+    assert_eq!(plateau.update(2.0, &mut sgd), Ok(true));
+    for (mut plateau, named) in [
+        (ReduceLrOnPlateau::new().factor(1.0), "factor"),
+        (ReduceLrOnPlateau::new().factor(-0.1), "factor"),
+        (ReduceLrOnPlateau::new().min_delta(-0.1), "min_delta"),
+        (ReduceLrOnPlateau::new().min_lr(nan), "min_lr"),
+    ] {
+        let error = refusal(plateau.update(2.0, &mut sgd));
+        assert!(matches!(error, Error::OptimizerOption { option, .. } if option == named));
+    }
+    // No number isn't the best one.
+    let mut plateau = ReduceLrOnPlateau::new();
+    plateau.update(nan, &mut sgd).unwrap();
+    assert_eq!(plateau.best(), None);
+}
+
+#[test]
+fn rules_of_weights() {
+    let (l2, nan) = (Regularizer::L2 { factor: 0.1 }, f64::NAN);
+    let orthogonal = Regularizer::Orthogonal { factor: 0.1, mode: OrthogonalMode::Rows };
+    let max = |max_value, axis: &[isize]| Constraint::MaxNorm { max_value, axis: axis.to_vec() };
+    let between = |low, high, rate| Constraint::MinMaxNorm { min_value: low, max_value: high, rate, axis: vec![0] };
+    let new = WeightRules::new;
+    let mut layer = lstm();
+    let mut gradients = Gradients::new(&layer);
+    gradients.iter_mut().for_each(|(_, mut gradient)| gradient.fill(1.0));
+    let (before, of_weights) = (gradients.clone(), layer.weight("kernel").unwrap().to_owned());
+    for (rules, named) in [
+        (new().regularizer("bias", Regularizer::L1 { factor: -0.1 }), "the factor of L1"),
+        (new().regularizer("bias", Regularizer::L1L2 { l1: 0.1, l2: nan }), "the factor of L2"),
+        (
+            new().regularizer("kernel", l2).regularizer("bias", orthogonal),
+            "the number of axes of a weight with Orthogonal",
+        ),
+        (new().constraint("kernel", max(-1.0, &[0])), "the max_value of MaxNorm"),
+        (new().constraint("kernel", max(1.0, &[])), "the number of axes of a norm"),
+        (new().constraint("kernel", max(1.0, &[2])), "an axis of a norm"),
+        (new().constraint("kernel", max(1.0, &[0, -2])), "an axis of a norm"),
+        (new().constraint("kernel", max(1.0, &[isize::MIN])), "an axis of a norm"),
+        (new().constraint("kernel", between(0.5, 0.4, 1.0)), "the max_value of MinMaxNorm"),
+        (new().constraint("kernel", between(0.5, 1.0, 1.5)), "the rate of MinMaxNorm"),
+    ] {
+        for error in [refusal(rules.regularize(&layer, &mut gradients)), refusal(rules.constrain(&mut layer))] {
+            assert!(matches!(error, Error::WeightRule { option, .. } if option == named), "{named}: {error}");
+            assert!(error.to_string().len() < 200);
+        }
+    }
+    let unknown = new().regularizer("kernel", l2).regularizer("0/kernel", l2);
+    assert!(matches!(refusal(unknown.regularize(&layer, &mut gradients)), Error::UnknownName { .. }));
+    assert_eq!((&gradients, layer.weight("kernel").unwrap()), (&before, of_weights.view()));
+    let mut others = Gradients::new(&Gru::<f32>::new(3, 4));
+    let rules = new().regularizer("kernel", l2).constraint("bias", Constraint::NonNegative);
+    assert_eq!(refusal(rules.regularize(&layer, &mut others)), Error::GradientsLayer);
+    rules.regularize(&layer, &mut gradients).unwrap();
+    rules.constrain(&mut layer).unwrap();
+    // A row alone.
+    let one = Dense::<f32>::new(1, 3);
+    let rules = new().regularizer("kernel", orthogonal);
+    assert!(matches!(refusal(rules.validate(&one)), Error::WeightRule { .. }));
+}
+
+#[test]
+fn watched_gradients() {
+    let layer = lstm();
+    let mut gradients = Gradients::new(&layer);
+    gradients.check_finite().unwrap();
+    assert_eq!(gradients.norms().total(), 0.0);
+    gradients.get_mut("bias").unwrap().fill(3e38); // whose squares are no numbers of f32
+    gradients.check_finite().unwrap();
+    assert!((gradients.norms().get("bias").unwrap() / 12e38 - 1.0).abs() < 1e-6);
+    assert!(matches!(gradients.norms().get("0/bias"), Err(Error::UnknownName { .. })));
+    gradients.get_mut("recurrent_kernel").unwrap()[[1, 2]] = f32::NEG_INFINITY;
+    assert_eq!(gradients.norms().largest(), Some(("recurrent_kernel", f64::INFINITY)));
+    gradients.get_mut("recurrent_kernel").unwrap()[[2, 2]] = f32::NAN;
+    assert!(gradients.norms().total().is_nan() && gradients.norms().largest().unwrap().1.is_nan());
+    let error = refusal(gradients.check_finite());
+    assert_eq!(error, Error::GradientNotFinite { name: "recurrent_kernel".into(), given: f64::NEG_INFINITY });
+    assert!(error.to_string().len() < 200, "{error}");
+    // How far back: it needs steps, and numbers.
+    let x = Array3::<f32>::zeros((2, 0, 3));
+    assert!(matches!(refusal(Reach::of(&layer, &[(&x).into()])), Error::NoTimesteps { .. }));
+    assert!(matches!(refusal(Reach::of(&layer, &[])), Error::ModelInputs { .. }));
+    let x = Array3::from_elem((2, 4, 3), f32::NAN);
+    assert!(matches!(refusal(Reach::of(&layer, &[(&x).into()])), Error::GradientNotFinite { .. }));
+    let without = Gradients::new(&layer).without_input();
+    assert!(matches!(refusal(Reach::of_gradients(&without)), Error::NotRequested { .. }));
 }
 
 /// Gradients aren't numbers of the optimizer's: NaN goes on, as in Keras.

@@ -64,6 +64,54 @@ fn sgd() {
     goes_on(Sgd::new(0.05).momentum(0.5).global_clipnorm(1.0).use_ema(true));
 }
 
+#[test]
+fn the_other_optimizers() {
+    goes_on(AdamW::new(0.05));
+    goes_on(RmsProp::new(0.05));
+    goes_on(RmsProp::new(0.05).rho(0.8).momentum(0.5).centered(true).epsilon(1e-3));
+    goes_on(Nadam::new(0.05).beta_1(0.8).beta_2(0.9).epsilon(1e-4).gradient_accumulation_steps(2));
+    goes_on(Adamax::new(0.05).beta_1(0.8).beta_2(0.9).epsilon(1e-4));
+    goes_on(Adagrad::new(0.05).initial_accumulator_value(0.3).epsilon(1e-4));
+    goes_on(Lion::new(0.01).beta_1(0.8).beta_2(0.7));
+}
+
+#[test]
+fn scheduled_ones() {
+    let schedules: [Schedule; 6] = [
+        CosineDecay::new(0.01, 5).alpha(0.1).warmup(0.1, 2).into(),
+        CosineDecayRestarts::new(0.1, 3).t_mul(1.5).m_mul(0.5).alpha(0.1).into(),
+        ExponentialDecay::new(0.1, 2, 0.5).staircase(true).into(),
+        InverseTimeDecay::new(0.1, 2, 0.5).into(),
+        PiecewiseConstantDecay::new(&[1, 4], &[0.1, 0.05, 0.01]).into(),
+        PolynomialDecay::new(0.1, 4).end_learning_rate(0.01).power(2.0).cycle(true).into(),
+    ];
+    for schedule in schedules {
+        let scheduled = Scheduled::new(RmsProp::<f32>::new(0.3), schedule);
+        assert_eq!(same_file(&scheduled).schedule(), scheduled.schedule());
+        goes_on(scheduled);
+    }
+    goes_on(Scheduled::new(Adam::new(0.1), CosineDecay::new(0.01, 5)));
+    // Of another optimizer.
+    let bytes = file::to_bytes(&Scheduled::new(Adam::<f32>::new(0.1), CosineDecay::new(0.01, 5))).expect("bytes");
+    let error = file::from_bytes::<Scheduled<Sgd<f32>>>(&bytes).unwrap_err().to_string();
+    assert!(error.contains("Sgd") && error.contains("Adam"), "{error}");
+    let error = file::from_bytes::<Adam<f32>>(&bytes).unwrap_err().to_string();
+    assert!(error.contains("Scheduled<Adam<f32>>"), "{error}");
+}
+
+#[test]
+fn plateaus() {
+    let mut sgd = Sgd::<f32>::new(0.5);
+    let mut plateau = ReduceLrOnPlateau::new().factor(0.5).patience(2).cooldown(1).min_delta(0.01).min_lr(0.1);
+    plateau = plateau.mode(MonitorMode::Max);
+    assert_eq!(same_file(&plateau), plateau);
+    for accuracy in [0.5, 0.4, 0.3, 0.2, 0.1] {
+        plateau.update(accuracy, &mut sgd).expect("an update");
+        assert_eq!(same_file(&plateau), plateau);
+    }
+    assert_eq!(sgd.learning_rate(), 0.25);
+}
+
 /// Gradients that add up over calls, saved between two of them: of an embedding, whose rows came one by one, too.
 #[test]
 fn gradients_that_add_up() {

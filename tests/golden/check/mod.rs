@@ -4,6 +4,7 @@
 #[macro_use]
 pub mod data;
 pub mod build;
+pub mod optimizers;
 pub mod run;
 #[cfg(feature = "keras")]
 pub mod write_keras;

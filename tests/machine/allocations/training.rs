@@ -2,7 +2,9 @@
 //! what a recorded run keeps is no more than the backward pass needs.
 
 use ndarray::prelude::*;
-use recurrent::training::{Adam, Loss, Optimizer, Sgd, Tape, TruncatedBptt};
+use recurrent::training::{
+    Adagrad, Adam, Adamax, CosineDecay, Lion, Loss, Nadam, Optimizer, RmsProp, Scheduled, Sgd, Tape, TruncatedBptt,
+};
 use recurrent::{
     Activation, Bidirectional, Dense, Gradients, Gru, Layer, Lstm, Merge, OutputGradient, OutputMut, Recurrent, Result,
     Run, Scratch, SimpleRnn, Stacked, StackedCells, TimeDistributed,
@@ -93,7 +95,19 @@ fn a_training_step_allocates_nothing() {
             let mut sgd = Sgd::new(0.01).momentum(0.9);
             let mut adam = Adam::new(0.01).amsgrad(true).global_clipnorm(1.0).use_ema(true).weight_decay(0.01);
             assert_eq!(after_the_first_step(layer.clone(), masked, &mut sgd), 0, "{name}, masked: {masked}, SGD");
-            assert_eq!(after_the_first_step(layer, masked, &mut adam), 0, "{name}, masked: {masked}, Adam");
+            assert_eq!(after_the_first_step(layer.clone(), masked, &mut adam), 0, "{name}, masked: {masked}, Adam");
+            let mut others: [Box<dyn Optimizer<f32>>; 5] = [
+                Box::new(Scheduled::new(RmsProp::new(0.01).momentum(0.5).centered(true), CosineDecay::new(0.1, 50))),
+                Box::new(Nadam::new(0.01).clipnorm(0.5)),
+                Box::new(Adamax::new(0.01)),
+                Box::new(Adagrad::new(0.01)),
+                Box::new(Lion::new(0.01).gradient_accumulation_steps(2)),
+            ];
+            if name == "stack" {
+                for optimizer in &mut others {
+                    assert_eq!(after_the_first_step(layer.clone(), masked, optimizer), 0, "{optimizer:p}");
+                }
+            }
         }
     }
 }

@@ -239,9 +239,13 @@ fn of_own<T: Float>(
         Sort::Layer => whole::<Box<dyn Layer<T>>>(class, file, own, limits),
         Sort::Embedding => whole::<Embedding<T>>(class, file, own, limits),
         Sort::Model => whole::<Model<T>>(class, file, own, limits),
-        Sort::Masking | Sort::State | Sort::ModelState | Sort::Gradients | Sort::Optimizer | Sort::Seeds => {
-            Err(Problem::NoExamples { hint: "it holds nothing that gives outputs" })
-        }
+        Sort::Masking
+        | Sort::State
+        | Sort::ModelState
+        | Sort::Gradients
+        | Sort::Optimizer
+        | Sort::Plateau
+        | Sort::Seeds => Err(Problem::NoExamples { hint: "it holds nothing that gives outputs" }),
     }
 }
 

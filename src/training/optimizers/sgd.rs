@@ -3,18 +3,13 @@
 use ndarray::{ArrayViewMutD, Zip};
 
 use super::common_options::common_options;
-#[cfg(feature = "file")]
-use super::described::Show;
 use super::memory::{Owners, Slots};
 use super::numbers;
-use super::optimizer::Optimizer;
 use super::rules::{Gradient, Rule, Rules, by_f32};
 #[cfg(feature = "file")]
-use crate::config::{Config, ConfigError, Options, Tensors};
+use crate::config::{Config, ConfigError, Options};
 use crate::error::Result;
 use crate::float::Float;
-use crate::gradients::Gradients;
-use crate::parameters::Parameters;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
 #[derive(Debug, Clone)]
@@ -35,7 +30,7 @@ struct Momentum<T> {
 
 impl<T: Float> Sgd<T> {
     /// Plain descent with this learning rate (Keras's default is 0.01): finite, at least 0. It and all other numbers
-    /// are checked at each step, or by [`validate`](Sgd::validate).
+    /// are checked at each step, or by [`validate`](super::Optimizer::validate).
     pub fn new(learning_rate: f64) -> Self {
         let rule = Momentum { momentum: 0.0, nesterov: false, velocities: Slots::new(), learning_rate: T::zero() };
         Sgd { rules: Rules::new(learning_rate), rule }
@@ -55,38 +50,6 @@ impl<T: Float> Sgd<T> {
 }
 
 common_options!(Sgd);
-
-/// For files.
-#[cfg(feature = "file")]
-impl<T: Float> Sgd<T> {
-    pub(crate) fn describe(&self) -> Config {
-        let Momentum { momentum, nesterov, velocities, .. } = &self.rule;
-        let config = self.rules.describe("Sgd").with("momentum", *momentum).with("nesterov", *nesterov);
-        config.with("velocities", !velocities.is_empty())
-    }
-
-    pub(crate) fn show(&self, show: &mut Show<'_, T>) {
-        self.rules.show(show);
-        self.rule.velocities.show("velocities", show);
-    }
-
-    pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
-        let rules = Rules::read(options, tensors)?;
-        let rule = Momentum {
-            momentum: options.number("momentum")?,
-            nesterov: options.flag("nesterov")?,
-            velocities: Slots::read(options, tensors, "velocities", rules.owners())?,
-            learning_rate: T::zero(),
-        };
-        Ok(Sgd { rules, rule })
-    }
-}
-
-impl<T: Float> Optimizer<T> for Sgd<T> {
-    fn step_all<'a>(&mut self, parts: &mut [(&'a mut dyn Parameters<T>, &'a Gradients<T>)]) -> Result<()> {
-        self.rules.step(&mut self.rule, parts)
-    }
-}
 
 impl<T: Float> Rule<T> for Momentum<T> {
     fn check(&self) -> Result<()> {
@@ -113,5 +76,26 @@ impl<T: Float> Rule<T> for Momentum<T> {
             *v = *v * momentum - g * rate;
             *w += if nesterov { *v * momentum - g * rate } else { *v };
         });
+    }
+
+    #[cfg(feature = "file")]
+    fn describe(&self, config: Config) -> Config {
+        self.describe_slots(config.with("momentum", self.momentum).with("nesterov", self.nesterov))
+    }
+
+    #[cfg(feature = "file")]
+    fn read(&mut self, options: &Options<'_>) -> Result<(), ConfigError> {
+        (self.momentum, self.nesterov) = (options.number("momentum")?, options.flag("nesterov")?);
+        Ok(())
+    }
+
+    #[cfg(feature = "file")]
+    fn slots(&self) -> Vec<(&'static str, &Slots<T>)> {
+        vec![("velocities", &self.velocities)]
+    }
+
+    #[cfg(feature = "file")]
+    fn slots_mut(&mut self) -> Vec<(&'static str, &mut Slots<T>)> {
+        vec![("velocities", &mut self.velocities)]
     }
 }

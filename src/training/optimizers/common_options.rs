@@ -1,13 +1,14 @@
-//! The options that all optimizers have.
+//! The options that all optimizers have, and what makes of a rule an optimizer.
 
-/// The setters that all optimizers have, by Keras's names, for a type with the fields `rules` and `rule`.
+/// The setters that all optimizers have, by Keras's names, and [`Optimizer`](super::optimizer::Optimizer), for a type
+/// with the fields `rules` and `rule`.
 macro_rules! common_options {
     ($optimizer:ident) => {
         /// The options that all of Keras's optimizers have.
         ///
         /// Numbers that Keras keeps in f32 whatever the weights' type is (the learning rate, the weight decay) are
         /// rounded to f32 here too.
-        impl<T: Float> $optimizer<T> {
+        impl<T: $crate::float::Float> $optimizer<T> {
             /// Decay of the weights at each update, apart from the gradient: `w -= w * weight_decay * learning_rate`.
             pub fn weight_decay(mut self, weight_decay: f64) -> Self {
                 self.rules.weight_decay = Some(weight_decay);
@@ -39,7 +40,7 @@ macro_rules! common_options {
             }
 
             /// Whether to keep an exponential moving average of each weight, which
-            /// [`finalize_variable_values`](Self::finalize_variable_values) makes the weights.
+            /// [`finalize_variable_values`](super::Optimizer::finalize_variable_values) makes the weights.
             pub fn use_ema(mut self, yes: bool) -> Self {
                 self.rules.use_ema = yes;
                 self
@@ -68,47 +69,67 @@ macro_rules! common_options {
                 self.rules.gradient_accumulation_steps = Some(steps);
                 self
             }
+        }
 
-            /// Checks that every number makes sense: what each step asks before it changes anything. Setters take
-            /// numbers as they come, so that they chain; this says at once what is wrong with them.
-            ///
-            /// Finite and at least 0: `learning_rate`, `weight_decay`. Finite and above 0: `clipnorm`, `clipvalue`,
-            /// `global_clipnorm` (one of them at most), `loss_scale_factor`, Adam's `epsilon`. In 0..=1: `momentum`,
-            /// `ema_momentum`. At least 0 and below 1: `beta_1`, `beta_2`. `ema_overwrite_frequency` is at least 1,
-            /// `gradient_accumulation_steps` at least 2.
-            ///
-            /// # Errors
-            /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) names the option and its range,
-            /// [`Error::OptimizerClips`](crate::Error::OptimizerClips).
-            pub fn validate(&self) -> Result<()> {
-                self.rules.check()?;
-                self.rule.check()
+        impl<T: $crate::float::Float> super::optimizer::Optimizer<T> for $optimizer<T> {
+            fn step_all<'a>(
+                &mut self,
+                parts: &mut [(&'a mut dyn $crate::parameters::Parameters<T>, &'a $crate::gradients::Gradients<T>)],
+            ) -> $crate::error::Result<()> {
+                self.rules.step(&mut self.rule, parts)
             }
 
-            /// The learning rate now.
-            pub fn learning_rate(&self) -> f64 {
+            fn learning_rate(&self) -> f64 {
                 self.rules.learning_rate
             }
 
-            /// Changes the learning rate for the updates to come: a schedule is a loop that does so. A step refuses one
-            /// that [`validate`](Self::validate) refuses.
-            pub fn set_learning_rate(&mut self, learning_rate: f64) {
-                self.rules.learning_rate = learning_rate;
+            fn set_learning_rate(&mut self, learning_rate: f64) -> $crate::error::Result<()> {
+                self.rules.set_learning_rate(learning_rate)
             }
 
-            /// Updates so far.
-            pub fn iterations(&self) -> u64 {
+            fn iterations(&self) -> u64 {
                 self.rules.iterations()
             }
 
-            /// Makes the averages of [`use_ema`](Self::use_ema) the weights, when training is over: of the same parts
-            /// as in [`step_all`](Optimizer::step_all). Without averages it does nothing.
-            ///
-            /// # Errors
-            /// [`Error::GradientsLayer`](crate::Error::GradientsLayer) for other layers,
-            /// [`Error::SharedCell`](crate::Error::SharedCell); nothing is changed then.
-            pub fn finalize_variable_values(&self, parts: &mut [&mut dyn Parameters<T>]) -> Result<()> {
+            fn validate(&self) -> $crate::error::Result<()> {
+                self.rules.check()?;
+                super::rules::Rule::check(&self.rule)
+            }
+
+            fn finalize_variable_values(
+                &self,
+                parts: &mut [&mut dyn $crate::parameters::Parameters<T>],
+            ) -> $crate::error::Result<()> {
                 self.rules.finalize(parts)
+            }
+        }
+
+        #[cfg(feature = "file")]
+        impl<T: $crate::float::Float> $optimizer<T> {
+            /// All but the arrays, for files.
+            pub(crate) fn describe(&self) -> $crate::config::Config {
+                super::rules::Rule::describe(&self.rule, self.rules.describe(stringify!($optimizer)))
+            }
+
+            /// The arrays, for files.
+            pub(crate) fn show(&self, show: &mut super::described::Show<'_, T>) {
+                self.rules.show(show);
+                for (name, slots) in super::rules::Rule::slots(&self.rule) {
+                    slots.show(name, show);
+                }
+            }
+
+            pub(crate) fn read(
+                options: &$crate::config::Options<'_>,
+                tensors: &mut $crate::config::Tensors<'_, T>,
+            ) -> ::std::result::Result<Self, $crate::config::ConfigError> {
+                let rules = super::rules::Rules::read(options, tensors)?;
+                let mut made = Self::new(rules.learning_rate);
+                super::rules::Rule::read(&mut made.rule, options)?;
+                for (name, slots) in super::rules::Rule::slots_mut(&mut made.rule) {
+                    *slots = super::memory::Slots::read(options, tensors, name, rules.owners())?;
+                }
+                Ok(Self { rules, ..made })
             }
         }
     };

@@ -13,14 +13,20 @@ use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Zip};
 
 use super::memory::{Owners, Slots};
 use super::numbers;
+use super::prepare::OfParts;
+#[cfg(feature = "file")]
+use crate::config::{Config, ConfigError, Options};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::gradients::{Gradients, IndexedSlices};
+use crate::gradients::Gradients;
 use crate::parameters::Parameters;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// What an optimizer does with one weight, and what it remembers for that.
 pub(super) trait Rule<T: Float> {
+    /// Whether it reads [`Gradient::with_absolutes`].
+    const READS_ABSOLUTES: bool = false;
+
     /// The options that are out of range.
     fn check(&self) -> Result<()>;
 
@@ -32,31 +38,51 @@ pub(super) trait Rule<T: Float> {
 
     /// Changes weight number `index` by its gradient.
     fn change(&mut self, index: usize, weight: &mut ArrayViewMutD<'_, T>, gradient: Gradient<'_, T>);
+
+    /// Describes its options, and by [`describe_slots`](Rule::describe_slots) what it remembers.
+    #[cfg(feature = "file")]
+    fn describe(&self, config: Config) -> Config;
+
+    /// Reads the options that were described; [`slots_mut`](Rule::slots_mut) are read without its doing.
+    #[cfg(feature = "file")]
+    fn read(&mut self, options: &Options<'_>) -> Result<(), ConfigError>;
+
+    /// What it remembers of each weight, by name.
+    #[cfg(feature = "file")]
+    fn slots(&self) -> Vec<(&'static str, &Slots<T>)>;
+
+    #[cfg(feature = "file")]
+    fn slots_mut(&mut self) -> Vec<(&'static str, &mut Slots<T>)>;
+
+    /// Says what is remembered by now.
+    #[cfg(feature = "file")]
+    fn describe_slots(&self, config: Config) -> Config {
+        self.slots().into_iter().fold(config, |config, (name, slots)| config.with(name, !slots.is_empty()))
+    }
 }
 
 /// The gradient of one weight as a rule reads it.
 pub(super) struct Gradient<'a, T> {
     pub(super) values: &'a ArrayD<T>,
-    /// The sums of squares, where the gradient is a sum of which Keras squares the parts.
-    pub(super) squares: Option<&'a ArrayD<T>>,
+    /// The sums of squares and of absolute values, where the gradient is a sum of which Keras takes those of the parts.
+    pub(super) of_parts: Option<&'a OfParts<T>>,
 }
 
-/// The sums of squares of one weight's gradient, if they are there; their memory stays.
-#[derive(Debug, Clone)]
-struct Squares<T> {
-    there: bool,
-    sums: Option<ArrayD<T>>,
-}
-
-impl<T> Squares<T> {
-    fn get(&self) -> Option<&ArrayD<T>> {
-        self.sums.as_ref().filter(|_| self.there)
+impl<T: Float> Gradient<'_, T> {
+    /// Goes through an array beside the squares of the gradient.
+    pub(super) fn with_squares(&self, array: &mut ArrayD<T>, mut each: impl FnMut(&mut T, T)) {
+        match self.of_parts.and_then(OfParts::squares) {
+            Some(squares) => Zip::from(array).and(squares).for_each(|own, &square| each(own, square)),
+            None => Zip::from(array).and(self.values).for_each(|own, &g| each(own, g * g)),
+        }
     }
-}
 
-impl<T> Default for Squares<T> {
-    fn default() -> Self {
-        Squares { there: false, sums: None }
+    /// Goes through an array beside the absolute values of the gradient.
+    pub(super) fn with_absolutes(&self, array: &mut ArrayD<T>, mut each: impl FnMut(&mut T, T)) {
+        match self.of_parts.and_then(OfParts::absolutes) {
+            Some(absolutes) => Zip::from(array).and(absolutes).for_each(|own, &size| each(own, size)),
+            None => Zip::from(array).and(self.values).for_each(|own, &g| each(own, g.abs())),
+        }
     }
 }
 
@@ -81,9 +107,9 @@ pub(super) struct Rules<T> {
     pub(super) calls: u64,
     pub(super) owners: Owners,
     /// The gradients after scaling and clipping.
-    prepared: Slots<T>,
-    /// Their [`Gradient::squares`].
-    squares: Vec<Squares<T>>,
+    pub(super) prepared: Slots<T>,
+    /// Their [`Gradient::of_parts`].
+    pub(super) of_parts: Vec<OfParts<T>>,
     pub(super) accumulated: Slots<T>,
     pub(super) averages: Slots<T>,
 }
@@ -105,7 +131,7 @@ impl<T: Float> Rules<T> {
             calls: 0,
             owners: Owners::default(),
             prepared: Slots::new(),
-            squares: Vec::new(),
+            of_parts: Vec::new(),
             accumulated: Slots::new(),
             averages: Slots::new(),
         }
@@ -117,8 +143,15 @@ impl<T: Float> Rules<T> {
         self.calls / self.gradient_accumulation_steps.unwrap_or(1).max(1)
     }
 
+    /// Changes the learning rate, if it is one.
+    pub(super) fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        numbers::not_negative::<f32>("learning_rate", learning_rate)?;
+        self.learning_rate = learning_rate;
+        Ok(())
+    }
+
     /// One call of an optimizer with this rule of its own.
-    pub(super) fn step(&mut self, rule: &mut impl Rule<T>, parts: Parts<'_, '_, T>) -> Result<()> {
+    pub(super) fn step<R: Rule<T>>(&mut self, rule: &mut R, parts: Parts<'_, '_, T>) -> Result<()> {
         self.check()?;
         rule.check()?;
         for (part, gradients) in &*parts {
@@ -132,7 +165,7 @@ impl<T: Float> Rules<T> {
         }
         // Not before: what is refused leaves no trace.
         self.owners.become_those_of(layers(parts));
-        if self.prepare(parts) {
+        if self.prepare(parts, R::READS_ABSOLUTES) {
             self.update(rule, parts)?;
         }
         self.average(parts)?;
@@ -140,104 +173,11 @@ impl<T: Float> Rules<T> {
         Ok(())
     }
 
-    /// Whether the gradients are used as they come.
-    fn as_they_come(&self) -> bool {
-        let clips = [self.clipnorm, self.clipvalue, self.global_clipnorm];
-        self.loss_scale_factor.is_none()
-            && self.gradient_accumulation_steps.is_none()
-            && clips.iter().all(Option::is_none)
-    }
-
-    /// Prepares the gradients, unless they are used as they come; false if they only add up for a later call.
-    fn prepare(&mut self, parts: Parts<'_, '_, T>) -> bool {
-        let scale = self.loss_scale_factor.map_or(T::one(), T::from_f64);
-        let limit = self.clipvalue.map(T::from_f64);
-        // Not `clamp`: NaN stays.
-        let clipped = |g: T| match limit {
-            Some(limit) if g > limit => limit,
-            Some(limit) if g < -limit => -limit,
-            _ => g,
-        };
-        let adds_up = self.gradient_accumulation_steps.is_some();
-        self.squares.resize_with(self.owners.weights(), Squares::default);
-        for (squares, (gradient, slices)) in self.squares.iter_mut().zip(gradients(parts)) {
-            squares.there = !slices.is_empty() && !adds_up;
-            if squares.there {
-                let sums = squares.sums.get_or_insert_with(|| ArrayD::zeros(gradient.raw_dim()));
-                slices.sum_into(sums, |g| clipped(g / scale) * clipped(g / scale));
-            }
-        }
-        if self.as_they_come() {
-            return true;
-        }
-        self.prepared.make(&self.owners);
-        for (prepared, (gradient, slices)) in self.prepared.iter_mut().zip(gradients(parts)) {
-            if slices.is_empty() || limit.is_none() || adds_up {
-                Zip::from(prepared).and(gradient).for_each(|prepared, &g| *prepared = g / scale);
-            } else {
-                slices.sum_into(prepared, |g| clipped(g / scale));
-            }
-        }
-        if let Some(count) = self.gradient_accumulation_steps {
-            self.accumulated.make(&self.owners);
-            let last = (self.calls + 1).is_multiple_of(count);
-            let steps = T::from_f64(count as f64);
-            for (g, sum) in self.prepared.iter_mut().zip(self.accumulated.iter_mut()) {
-                Zip::from(g).and(sum).for_each(|g, sum| {
-                    *sum += *g;
-                    if last {
-                        (*g, *sum) = (*sum / steps, T::zero());
-                    }
-                });
-            }
-            if !last {
-                return false;
-            }
-        }
-        if limit.is_some() {
-            for (g, _) in self.prepared.iter_mut().zip(&self.squares).filter(|(_, squares)| !squares.there) {
-                g.mapv_inplace(clipped);
-            }
-        }
-        self.clip_norms();
-        true
-    }
-
-    fn clip_norms(&mut self) {
-        let square_of_norm = |g: &ArrayD<T>, squares: &Squares<T>| match squares.get() {
-            Some(squares) => squares.iter().fold(T::zero(), |sum, &square| sum + square),
-            None => g.iter().fold(T::zero(), |sum, &g| sum + g * g),
-        };
-        if let Some(limit) = self.clipnorm.map(T::from_f64) {
-            for (g, squares) in self.prepared.iter_mut().zip(&mut self.squares) {
-                let norm = square_of_norm(g, squares).sqrt();
-                let divisor = if norm > limit || norm.is_nan() { norm } else { limit };
-                g.mapv_inplace(|g| g * limit / divisor);
-                if let Some(sums) = &mut squares.sums {
-                    sums.mapv_inplace(|square| square * (limit / divisor) * (limit / divisor));
-                }
-            }
-        } else if let Some(limit) = self.global_clipnorm.map(T::from_f64) {
-            let (one, mut sum) = (T::one(), T::zero());
-            for (g, squares) in self.prepared.iter().zip(&self.squares) {
-                sum += square_of_norm(g, squares);
-            }
-            let norm = sum.sqrt();
-            // An infinite norm makes everything NaN, as in Keras.
-            let scale = limit * (one / norm).min(one / limit) + norm * T::zero();
-            for (g, squares) in self.prepared.iter_mut().zip(&mut self.squares) {
-                g.mapv_inplace(|g| g * scale);
-                // Here Keras adds them up at last.
-                squares.there = false;
-            }
-        }
-    }
-
     fn update(&mut self, rule: &mut impl Rule<T>, parts: Parts<'_, '_, T>) -> Result<()> {
         rule.remember(&self.owners);
         let rate = by_f32::<T>(self.learning_rate);
         rule.begin(self.iterations() + 1, rate);
-        let (prepared, squares, as_they_come) = (&self.prepared, &self.squares, self.as_they_come());
+        let (prepared, of_parts, as_they_come) = (&self.prepared, &self.of_parts, self.as_they_come());
         let mut index = 0;
         for (part, gradients) in parts {
             let first = index;
@@ -249,7 +189,7 @@ impl<T: Float> Rules<T> {
                     weight.mapv_inplace(|w| w - w * decay * rate);
                 }
                 let values = if as_they_come { &gradients.weights[own] } else { prepared.get(index) };
-                rule.change(index, &mut weight, Gradient { values, squares: squares[index].get() });
+                rule.change(index, &mut weight, Gradient { values, of_parts: Some(&of_parts[index]) });
                 index += 1;
             }))?;
         }
@@ -330,16 +270,27 @@ pub(super) fn by_f32<T: Float>(value: f64) -> T {
     T::from_f64(f64::from(value as f32))
 }
 
+/// `1 - beta^update`, with a beta by way of f32.
+pub(super) fn left_by_f32<T: Float>(beta: f64, update: u64) -> T {
+    T::one() - T::from_f64(power(f64::from(beta as f32), update))
+}
+
+/// `base^exponent` by squaring, the same on every machine.
+pub(super) fn power(mut base: f64, mut exponent: u64) -> f64 {
+    let mut product = 1.0;
+    while exponent > 0 {
+        if exponent % 2 == 1 {
+            product *= base;
+        }
+        base *= base;
+        exponent /= 2;
+    }
+    product
+}
+
 /// The layers that are to change.
 fn layers<'p, T: Float>(
     parts: &'p [(&mut dyn Parameters<T>, &Gradients<T>)],
 ) -> impl Iterator<Item = &'p dyn Parameters<T>> {
     parts.iter().map(|(part, _)| &**part as &dyn Parameters<T>)
-}
-
-/// All gradients, and what they are sums of.
-fn gradients<'p, T: Float>(
-    parts: &'p [(&mut dyn Parameters<T>, &Gradients<T>)],
-) -> impl Iterator<Item = (&'p ArrayD<T>, &'p IndexedSlices<T>)> {
-    parts.iter().flat_map(|(_, gradients)| gradients.weights.iter().zip(&gradients.slices))
 }

@@ -67,7 +67,7 @@ impl Owners {
     }
 }
 
-/// Arrays like the weights, zeros at first; kept from update to update.
+/// Arrays like the weights, of one value at first; kept from update to update.
 #[derive(Debug, Clone)]
 pub(super) struct Slots<T>(Vec<ArrayD<T>>);
 
@@ -78,8 +78,13 @@ impl<T: Float> Slots<T> {
 
     /// Makes them, if they aren't there yet.
     pub(super) fn make(&mut self, owners: &Owners) {
+        self.make_filled(owners, T::zero());
+    }
+
+    /// Makes them of this value, if they aren't there yet.
+    pub(super) fn make_filled(&mut self, owners: &Owners, value: T) {
         if self.0.is_empty() {
-            self.0 = owners.shapes.iter().map(|shape| ArrayD::zeros(&shape[..])).collect();
+            self.0 = owners.shapes.iter().map(|shape| ArrayD::from_elem(&shape[..], value)).collect();
         }
     }
 
