@@ -227,6 +227,8 @@ mod config;
 #[cfg(doc)]
 pub mod design;
 mod error;
+#[cfg(doc)]
+pub mod fewer_bits;
 mod float;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod formats;
@@ -242,6 +244,7 @@ mod memory;
 pub mod ops;
 mod output;
 mod parameters;
+mod precision;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
@@ -277,6 +280,7 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
+pub use layers::compare::{Comparison, Deviation};
 pub use layers::convolution::conv1d::Conv1D;
 pub use layers::convolution::depthwise::DepthwiseConv1D;
 pub use layers::convolution::separable::SeparableConv1D;
@@ -285,12 +289,14 @@ pub use layers::dense::Dense;
 pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
 pub use layers::names::*;
+pub use layers::quantized::dense::QuantizedDense;
 pub use layers::recurrent::Recurrent;
 pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
 pub use parameters::Parameters;
+pub use precision::Precision;
 pub use random::{KerasRng, SeedSource};
 pub use runner::output_mut::OutputMut;
 pub use runner::run::Run;
@@ -304,7 +310,7 @@ pub use {ndarray, rand_distr};
 /// Cells: the built-in ones, and what one of your own is written with, beside [`Cell`].
 pub mod cell {
     pub use crate::cells::types::*;
-    pub use crate::cells::{BuiltInCell, CellDropout, Step, StepBackward, StepDropout};
+    pub use crate::cells::{BuiltInCell, CellDropout, QuantizedCell, Step, StepBackward, StepDropout};
     pub use crate::gradients::WeightGradients;
     pub use crate::weights::WeightPath;
 }

@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayRef2};
 
 pub use self::builder::DenseBuilder;
 use self::described::Told;
-use super::{Layer, summary};
+use super::{Layer, quantized, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
@@ -21,6 +21,7 @@ use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -123,6 +124,10 @@ impl<T: Float> Dense<T> {
             self.activation.clone(),
             self.told.clone(),
         )
+    }
+
+    pub(super) fn activation(&self) -> &Activation {
+        &self.activation
     }
 
     /// Both arrays in standard layout.
@@ -310,6 +315,10 @@ impl<T: Float> Layer<T> for Dense<T> {
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
         Vec::new()
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        quantized::boxed(Dense::quantize(self, precision)?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{Layer, summary, unrolled};
+use super::{Layer, quantized, summary, unrolled};
 use crate::cells::builder::RecurrentOptions;
 use crate::cells::{Cell, FusedCell, check_output};
 use crate::config::{Config, ConfigError};
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::forward::Recurrence;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -23,7 +24,7 @@ use crate::stamp::Stamp;
 use crate::state::StateLayout;
 use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A cell run over time: Keras's `RNN(cell)`. [`SimpleRnn`](crate::SimpleRnn), [`Lstm`](crate::Lstm),
 /// [`Gru`](crate::Gru) and the others of the list are names for it; a cell of your own becomes a layer by
@@ -53,6 +54,7 @@ impl<C: Cell> Recurrent<C> {
         let (layout, output) = (Arc::new(cell.state_layout()), cell.output());
         let mut params = 0;
         cell.visit_weights(&mut WeightVisitor::new(&mut |_, weight| params = weight.len().saturating_add(params)));
+        cell.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| params = weight.len().saturating_add(params)));
         Recurrent { cell: Arc::new(cell), stamp: Stamp::new(), layout, output, params, options }
     }
 
@@ -173,6 +175,10 @@ impl<C: Cell> Parameters<C::Elem> for Recurrent<C> {
         self.cell.visit_structure(visitor);
     }
 
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        self.cell.visit_quantized(visitor);
+    }
+
     fn unshare(&mut self) -> Result<()> {
         self.own_cell().map(|_| ())
     }
@@ -289,6 +295,10 @@ impl<C: Cell> Layer<C::Elem> for Recurrent<C> {
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<C::Elem>)> {
         Vec::new()
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<C::Elem>>> {
+        quantized::boxed(Recurrent::quantize(self, precision)?)
     }
 }
 

@@ -13,7 +13,7 @@ pub use merge::Merge;
 #[cfg(feature = "file")]
 use super::described::recurrent_class;
 use super::recurrent::Recurrent;
-use super::{Layer, summary};
+use super::{Layer, quantized, summary};
 use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
 use crate::config::{Config, ConfigError};
@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
@@ -32,7 +33,7 @@ use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A layer over a sequence in both directions: Keras's `Bidirectional`.
 ///
@@ -112,7 +113,7 @@ impl<T: Float> Bidirectional<T> {
     }
 
     /// [`from_layers`](Self::from_layers) of layers of one cell, whatever the cell.
-    fn from_boxed(forward: Box<dyn Layer<T>>, backward: Box<dyn Layer<T>>) -> Result<Self> {
+    pub(super) fn from_boxed(forward: Box<dyn Layer<T>>, backward: Box<dyn Layer<T>>) -> Result<Self> {
         let (same, opposite) = ("they must be the same", "they must be opposite");
         let flag = |yes: bool| usize::from(yes);
         let (of_forward, of_backward) = ((*forward).spec(), (*backward).spec());
@@ -158,6 +159,11 @@ impl<T: Float> Bidirectional<T> {
         self
     }
 
+    /// How the outputs of the two directions become one.
+    pub(super) fn merge(&self) -> Merge {
+        self.merge
+    }
+
     /// The columns of the state that are each direction's.
     fn states(&self) -> (Range<usize>, Range<usize>) {
         let forward = self.forward.state_layout().width();
@@ -190,6 +196,11 @@ impl<T: Float> Parameters<T> for Bidirectional<T> {
         self.unshare()?;
         visitor.nested("forward", |visitor| self.forward.visit_weights_mut(visitor))?;
         visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        visitor.nested("forward", |visitor| self.forward.visit_quantized(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_quantized(visitor));
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
@@ -304,6 +315,10 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        Ok(Box::new(quantized::bidirectional(self, precision)?))
     }
 }
 
