@@ -27,7 +27,7 @@
 //! a new folder needs a line here.
 //!
 //! ```text
-//! real_time  a page of the documentation
+//! real_time fewer_bits  pages of the documentation
 //! formats  files, our own and other frameworks': readers build what stands below, through its builders; writers take it apart
 //! ops  the public names of a graph's operations
 //! graph training  models: layers and operations called one after another; losses, optimizers and their rules
@@ -42,7 +42,7 @@
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
-//! activation aligned buffers config error marks mask memory stamp strided structure weights  leaves that all may use
+//! activation aligned buffers config error marks mask memory precision stamp strided structure weights  leaves that all may use
 //! ```
 //!
 //! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:
@@ -83,6 +83,8 @@
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
 //! | another file format | a folder `formats/NAME` with its page: inside, `Found` and `Problem`, sizes against `Limits` before anything is allocated; outside, `LoadError`; layers by builders and `set_weights`, models by `graph/assembly.rs`. What formats share is on the page of `formats/mod.rs`. The rules: `formats/keras/untrusted_files.rs`, held by `tests/files/hostile.rs` and `fuzz` | `formats/mod.rs`, a feature in `Cargo.toml` |
+//! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs` | `cells/quantized.rs` (`format`) |
+//! | a quantized form of a cell | `quantized_form` in its file, its formulas in `kernels/quantized/formulas.rs` | `kernels/quantized/cell.rs` |
 //! | a loss, an optimizer | `training/loss.rs`; `training/NAME.rs` over the common rules in `training/rules.rs` | `training/mod.rs` |
 //! | a loop of training (`fit`) | `training/fit.rs`, over `Network` (`graph/network.rs`: `record`, `backpropagate`, `dropout_seeds`, for every layer and model), a `Loss` and an `Optimizer` | `training/mod.rs` |
 //!
@@ -153,6 +155,12 @@
 //! two can't come apart.
 //!
 //! **[`Layer`](crate::Layer) is sealed**: it will grow. Users extend the crate through [`Cell`](crate::Cell).
+//!
+//! **A quantized cell is a cell** ([`QuantizedCell`](crate::cell::QuantizedCell)): one type for all kinds, so that runner,
+//! masks, streams and wrappers serve it unchanged. It is always of f32; wrappers of any element type quantize what is
+//! inside by a hook of [`Layer`](crate::Layer), which f64 refuses. Its weights are shown to nobody as arrays, only to a
+//! visitor of their own (`visit_quantized`), from which `dequantized`, counts and summaries follow. All kinds share one
+//! loop for each format of weights (`kernels/quantized`), and the f32 layers' formulas.
 //!
 //! # Time, masks and state: the rules
 //!

@@ -102,22 +102,14 @@ pub trait Parameters<T: Float>: Sealed {
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.
     fn dequantized(&self, name: &str) -> Result<ArrayD<T>> {
-        let (mut found, mut names) = (None, Vec::new());
+        let mut found = None;
         self.visit_quantized(&mut QuantizedVisitor::new(&mut |path, weight| {
             if path.matches(name) {
                 let values = (weight.values)().into_iter().map(|value| T::from_f64(value.into())).collect();
                 found = ArrayD::from_shape_vec(weight.shape, values).ok();
             }
-            names.push(path.to_string());
         }));
-        match (found, self.weight(name)) {
-            (Some(found), _) => Ok(found),
-            (None, Ok(weight)) => Ok(weight.to_owned()),
-            (None, Err(Error::UnknownName { known, .. })) => {
-                Err(Error::unknown_name("weight", name, known.into_iter().chain(names)))
-            }
-            (None, Err(other)) => Err(other),
-        }
+        found.map_or_else(|| self.weight(name).map(|weight| weight.to_owned()), Ok)
     }
 
     /// The bytes that the weights take, each once: quantized ones with their scales.

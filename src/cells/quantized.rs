@@ -8,6 +8,7 @@ use super::fused::{BackwardPlan, BackwardRows, FusedCell, StepRows};
 use super::weights::{BIAS, KERNEL, RECURRENT_KERNEL};
 use super::{Cell, CellParts, Step};
 use crate::activation::Activation;
+use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Form;
@@ -144,6 +145,10 @@ impl Cell for QuantizedCell {
     fn quantized(&self, _precision: Precision) -> Result<QuantizedCell> {
         let reason = "its weights are in fewer bits already: quantize the layer it was made of";
         Err(Error::CannotQuantize { layer: self.class.into(), reason })
+    }
+
+    fn describe(&self) -> Result<Config, ConfigError> {
+        Err(ConfigError::Quantized { layer: String::new(), class: self.class })
     }
 
     fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {

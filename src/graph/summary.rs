@@ -32,7 +32,8 @@ impl<T: Float> fmt::Display for Model<T> {
             table.row(cells.iter().take(columns.len()).map(String::as_str))?;
         }
         let (trainable, non_trainable) = self.counts();
-        table.finish(trainable, non_trainable, size_of::<T>())
+        let with_bytes = |count: usize| [count, count * size_of::<T>()];
+        table.finish(with_bytes(trainable), with_bytes(non_trainable))
     }
 }
 

@@ -220,9 +220,8 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// Steps in parts of equal length, but for the last one; none for a single step.
+/// Steps in a few parts, as equal as can be; none for a single step.
 fn parts(steps: usize) -> impl Iterator<Item = std::ops::Range<usize>> {
-    let len = steps.div_ceil(LINES).max(1);
-    let end = if steps > 1 { steps } else { 0 };
-    (0..end).step_by(len).map(move |start| start..end.min(start + len))
+    let count = if steps > 1 { steps.min(LINES) } else { 0 };
+    (0..count).map(move |i| i * steps / count..(i + 1) * steps / count)
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod described;
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use ndarray::{Array1, Array2, ArrayRef2};
 
 pub use self::builder::DenseBuilder;
 use self::described::Told;
-use super::{Layer, quantized, summary};
+use super::quantized_dense::QuantizedDense;
+use super::{Layer, quantize, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
@@ -126,8 +128,18 @@ impl<T: Float> Dense<T> {
         )
     }
 
-    pub(super) fn activation(&self) -> &Activation {
-        &self.activation
+    /// The same layer with its weights in fewer bits: see [`Layer::quantize`].
+    ///
+    /// # Errors
+    /// [`Error::CannotQuantize`] for one of f64, [`Error::QuantizedValue`] for a weight that isn't finite.
+    pub fn quantize(&self, precision: Precision) -> Result<QuantizedDense> {
+        if TypeId::of::<T>() != TypeId::of::<f32>() {
+            let reason = "it is of f64: cast::<f32>() it first";
+            return Err(Error::CannotQuantize { layer: self.class_name().into(), reason });
+        }
+        let kernel: Vec<f32> = self.kernel.iter().map(|weight| weight.into_f64() as f32).collect();
+        let bias = self.bias.as_ref().map(|bias| bias.iter().map(|b| b.into_f64() as f32).collect::<Vec<f32>>());
+        QuantizedDense::new(precision, self.kernel.dim(), (&kernel, bias.as_deref()), self.activation.clone())
     }
 
     /// Both arrays in standard layout.
@@ -318,7 +330,7 @@ impl<T: Float> Layer<T> for Dense<T> {
     }
 
     fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
-        quantized::boxed(Dense::quantize(self, precision)?)
+        quantize::boxed(Dense::quantize(self, precision)?)
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::Layer;
 use crate::float::Float;
+use crate::weights::QuantizedVisitor;
 
 /// A column: its title, its width, whether it is aligned to the right.
 pub(crate) type Column = (&'static str, usize, bool);
@@ -51,11 +52,12 @@ impl<'f, 'b> Table<'f, 'b> {
         self.cells("│", cells)
     }
 
-    /// The end of the table, and the numbers of weights' elements, of so many bytes each.
-    pub(crate) fn finish(mut self, trainable: usize, non_trainable: usize, bytes: usize) -> fmt::Result {
+    /// The end of the table, and the numbers of weights' elements, each with the bytes that they take.
+    pub(crate) fn finish(mut self, trainable: [usize; 2], non_trainable: [usize; 2]) -> fmt::Result {
         self.rule(["└", "─", "┴", "┘"])?;
-        let line = |count: usize| format!("{} ({})", thousands(count), memory(count * bytes));
-        writeln!(self.f, " Total params: {}", line(trainable + non_trainable))?;
+        let line = |[count, bytes]: [usize; 2]| format!("{} ({})", thousands(count), memory(bytes));
+        let total = [trainable[0] + non_trainable[0], trainable[1] + non_trainable[1]];
+        writeln!(self.f, " Total params: {}", line(total))?;
         writeln!(self.f, " Trainable params: {}", line(trainable))?;
         write!(self.f, " Non-trainable params: {}", line(non_trainable))
     }
@@ -106,7 +108,14 @@ pub(crate) fn table<T: Float, L: Layer<T> + ?Sized>(f: &mut fmt::Formatter<'_>, 
     for row in &rows {
         table.row(row.iter().map(String::as_str))?;
     }
-    table.finish(layer.count_params(), 0, size_of::<T>())
+    // Weights in fewer bits aren't trained.
+    let (mut quantized, mut bytes) = (0, 0);
+    layer.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| {
+        quantized += weight.len();
+        bytes += weight.bytes;
+    }));
+    let trainable = layer.count_params() - quantized;
+    table.finish([trainable, trainable * size_of::<T>()], [quantized, bytes])
 }
 
 /// The rows of a layer that reads a sequence or one step: one, but for a Masking, which holds the layers behind it.

@@ -77,9 +77,10 @@ impl Int8Matrix {
 
     /// `z += rows * matrix`, of encoded rows; `z` has the matrix's columns.
     pub(super) fn add(&self, isa: ByteIsa, bits: Bits, work: &mut Work<'_>, backwards: bool) {
-        match bits {
-            Bits::Fourteen => dispatch_bytes(isa, Add::<true> { matrix: self, work, backwards }),
-            Bits::Eight => dispatch_bytes(isa, Add::<false> { matrix: self, work, backwards }),
+        match (bits, isa) {
+            (Bits::Eight, ByteIsa::Vnni(_)) => dispatch_bytes(isa, Add::<false> { matrix: self, work, backwards }),
+            // Pairs of 16 bits are what they are.
+            _ => dispatch_bytes(isa, Add::<true> { matrix: self, work, backwards }),
         }
     }
 }
@@ -94,7 +95,20 @@ struct Add<'a, 'w, const IN_TWO: bool> {
 impl<const IN_TWO: bool> Kernel for Add<'_, '_, IN_TWO> {
     type Output = ();
     #[inline(always)]
-    fn run<A: Arch>(mut self, arch: A) {
+    fn run<A: Arch>(self, arch: A) {
+        // Trap 8: no code for what isn't used.
+        if const { IN_TWO || <A::Bytes as ByteProducts<A>>::AS_BYTES } {
+            self.all(arch);
+        } else {
+            unreachable!("`Int8Matrix::add` doesn't ask for it");
+        }
+    }
+}
+
+impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
+    /// All groups and rows.
+    #[inline(always)]
+    fn all<A: Arch>(mut self, arch: A) {
         let (matrix, count) = (self.matrix, self.work.count);
         let fours = matrix.rows.div_ceil(4);
         let (lines, _) = matrix.weights.as_chunks::<64>();
@@ -109,9 +123,7 @@ impl<const IN_TWO: bool> Kernel for Add<'_, '_, IN_TWO> {
             }
         }
     }
-}
 
-impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
     /// As many rows as fit, of all lines of a group.
     #[inline(always)]
     fn some_rows<A: Arch>(&mut self, arch: A, group: Group, weights: &[ByteLine], block: usize, row: usize) -> usize {

@@ -13,7 +13,7 @@ pub use merge::Merge;
 #[cfg(feature = "file")]
 use super::described::recurrent_class;
 use super::recurrent::Recurrent;
-use super::{Layer, quantized, summary};
+use super::{Layer, quantize, summary};
 use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
 use crate::config::{Config, ConfigError};
@@ -113,7 +113,7 @@ impl<T: Float> Bidirectional<T> {
     }
 
     /// [`from_layers`](Self::from_layers) of layers of one cell, whatever the cell.
-    pub(super) fn from_boxed(forward: Box<dyn Layer<T>>, backward: Box<dyn Layer<T>>) -> Result<Self> {
+    fn from_boxed(forward: Box<dyn Layer<T>>, backward: Box<dyn Layer<T>>) -> Result<Self> {
         let (same, opposite) = ("they must be the same", "they must be opposite");
         let flag = |yes: bool| usize::from(yes);
         let (of_forward, of_backward) = ((*forward).spec(), (*backward).spec());
@@ -157,11 +157,6 @@ impl<T: Float> Bidirectional<T> {
     pub fn merge_mode(mut self, merge: Merge) -> Self {
         self.merge = merge;
         self
-    }
-
-    /// How the outputs of the two directions become one.
-    pub(super) fn merge(&self) -> Merge {
-        self.merge
     }
 
     /// The columns of the state that are each direction's.
@@ -318,7 +313,9 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
     }
 
     fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
-        Ok(Box::new(quantized::bidirectional(self, precision)?))
+        let forward = quantize::inside("forward", &*self.forward, precision)?;
+        let backward = quantize::inside("backward", &*self.backward, precision)?;
+        Ok(Box::new(Bidirectional::from_boxed(forward, backward)?.merge_mode(self.merge)))
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use builder::StackedBuilder;
 
-use super::{Layer, quantized, summary};
+use super::{Layer, quantize, summary};
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
@@ -257,7 +257,11 @@ impl<T: Float> Layer<T> for Stacked<T> {
     }
 
     fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
-        Ok(Box::new(quantized::stacked(self, precision)?))
+        let mut builder = Stacked::builder().return_state(self.spec.returns_state);
+        for part in &self.parts {
+            builder = builder.boxed(quantize::inside(&part.name, &*part.layer, precision)?);
+        }
+        Ok(Box::new(builder.build()?))
     }
 }
 

@@ -3,15 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::{Layer, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::cells::quantized::{check, format};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
-use crate::float::Float;
 use crate::kernels::QuantizedDenseKernel;
-use crate::layers::dense::Dense;
-use crate::layers::{Layer, summary};
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
 use crate::precision::Precision;
@@ -27,7 +25,7 @@ use crate::strided::{Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
 use crate::weights::{QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
-/// A [`Dense`] whose weights are kept in fewer bits: made by [`Dense::quantize`].
+/// A [`Dense`](crate::Dense) whose weights are kept in fewer bits: made by [`Dense::quantize`](crate::Dense::quantize).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -48,36 +46,20 @@ pub struct QuantizedDense {
     stamp: Stamp,
 }
 
-impl<T: Float> Dense<T> {
-    /// The same layer with its weights in fewer bits: see [`Layer::quantize`].
-    ///
-    /// # Errors
-    /// [`Error::CannotQuantize`] for one of f64, [`Error::QuantizedValue`] for a weight that isn't finite.
-    pub fn quantize(&self, precision: Precision) -> Result<QuantizedDense> {
-        if size_of::<T>() != size_of::<f32>() {
-            let reason = "it is of f64: cast::<f32>() it first";
-            return Err(Error::CannotQuantize { layer: self.class_name().into(), reason });
-        }
-        let values =
-            |name| self.weight(name).map(|weight| weight.iter().map(|w| w.into_f64() as f32).collect::<Vec<_>>());
-        let (kernel, bias) = (values("kernel")?, values("bias").ok());
-        let format = format(precision);
-        check(format, "kernel", &kernel)?;
-        Ok(QuantizedDense {
-            kernel: QuantizedDenseKernel::new(
-                format,
-                (self.input_size(), self.output_size()),
-                (&kernel, bias.as_deref()),
-            ),
-            precision,
-            activation: self.activation().clone(),
-            layout: Arc::default(),
-            stamp: Stamp::new(),
-        })
-    }
-}
-
 impl QuantizedDense {
+    /// Of a kernel, (input_size, units), and a bias.
+    pub(super) fn new(
+        precision: Precision,
+        (input_size, units): (usize, usize),
+        (kernel, bias): (&[f32], Option<&[f32]>),
+        activation: Activation,
+    ) -> Result<Self> {
+        let format = format(precision);
+        check(format, "kernel", kernel)?;
+        let kernel = QuantizedDenseKernel::new(format, (input_size, units), (kernel, bias));
+        Ok(QuantizedDense { kernel, precision, activation, layout: Arc::default(), stamp: Stamp::new() })
+    }
+
     /// In how many bits the weights are kept.
     pub fn precision(&self) -> Precision {
         self.precision
@@ -113,7 +95,7 @@ impl Parameters<f32> for QuantizedDense {
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
-        Err(ConfigError::custom("quantized layer", self.class_name()))
+        Err(ConfigError::Quantized { layer: String::new(), class: "QuantizedDense" })
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
