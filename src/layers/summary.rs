@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::Layer;
 use crate::float::Float;
+use crate::parameters::Parameters;
 use crate::weights::QuantizedVisitor;
 
 /// A column: its title, its width, whether it is aligned to the right.
@@ -108,14 +109,19 @@ pub(crate) fn table<T: Float, L: Layer<T> + ?Sized>(f: &mut fmt::Formatter<'_>, 
     for row in &rows {
         table.row(row.iter().map(String::as_str))?;
     }
-    // Weights in fewer bits aren't trained.
-    let (mut quantized, mut bytes) = (0, 0);
-    layer.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| {
-        quantized += weight.len();
-        bytes += weight.bytes;
-    }));
+    let [quantized, bytes] = quantized(layer);
     let trainable = layer.count_params() - quantized;
     table.finish([trainable, trainable * size_of::<T>()], [quantized, bytes])
+}
+
+/// The elements of weights in fewer bits, which aren't trained, and the bytes that they take.
+pub(crate) fn quantized<T: Float>(holder: &(impl Parameters<T> + ?Sized)) -> [usize; 2] {
+    let mut sums = [0; 2];
+    holder.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| {
+        sums[0] += weight.len();
+        sums[1] += weight.bytes;
+    }));
+    sums
 }
 
 /// The rows of a layer that reads a sequence or one step: one, but for a Masking, which holds the layers behind it.

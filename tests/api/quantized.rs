@@ -7,8 +7,8 @@
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
-    Activation, Bidirectional, Cell, Dense, Error, Gru, IndRnn, Layer, Lstm, Precision, Recurrent, Run, SimpleRnn,
-    Stacked, Stream, TimeDistributed, cell::QuantizedCell,
+    Activation, Bidirectional, Cell, Dense, Error, Gru, IndRnn, Layer, Lstm, Precision, Recurrent, Run, Sequential,
+    SimpleRnn, Stacked, Stream, TimeDistributed, cell::QuantizedCell,
 };
 
 const INT8: [(Precision, f64); 2] = [(Precision::Int8, 8191.0), (Precision::Int8Fast, 127.0)];
@@ -430,6 +430,27 @@ fn wrappers() {
     for (step, expected) in x.axis_iter(Axis(1)).zip(whole.axis_iter(Axis(1))) {
         assert_eq!(stream.step(&step).unwrap(), expected);
     }
+}
+
+/// In a model that is built by hand.
+#[test]
+fn in_a_model() {
+    let small = Lstm::<f32>::builder(6, 9).return_sequences(true).build().unwrap().quantize(Precision::Int8).unwrap();
+    let mut model = Sequential::<f32>::builder("m").layer(small.clone()).layer(Dense::new(9, 2)).build().unwrap();
+    let x = numbers(16, (2, 5, 6));
+    let head = model.weight("dense/kernel").unwrap().to_owned();
+    let of_small = small.forward(&x).unwrap().into_sequence().unwrap();
+    assert_eq!(model.predict_one(&x).unwrap().shape(), [2, 5, 2]);
+    let (_, name) = model.to_string().split_once('┡').map(|(_, rows)| ((), rows.to_string())).unwrap();
+    assert!(name.contains("QuantizedLSTM") && name.contains("Trainable params: 20"), "{name}");
+    let lstm = "quantized_lstm/kernel";
+    assert!(matches!(model.weight(lstm), Err(Error::QuantizedWeight { .. })), "{:?}", model.weight(lstm).map(|_| ()));
+    assert_eq!(model.dequantized(lstm).unwrap(), small.dequantized("kernel").unwrap());
+    assert_eq!(model.count_params(), small.count_params() + 20);
+    let twice = head.mapv(|weight| 2.0 * weight);
+    model.set_weights(&[("dense/kernel", twice.view())]).unwrap();
+    assert!(model.set_weights(&[(lstm, twice.view())]).is_err());
+    assert!(of_small.iter().all(|h| h.is_finite()));
 }
 
 #[test]
