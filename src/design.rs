@@ -27,7 +27,7 @@
 //! a new folder needs a line here.
 //!
 //! ```text
-//! real_time  a page of the documentation
+//! real_time fewer_bits  pages of the documentation
 //! formats  files, our own and other frameworks': readers build what stands below, through its builders; writers take it apart
 //! ops  the public names of a graph's operations
 //! graph training  models: layers and operations called one after another; losses, optimizers and their rules
@@ -43,7 +43,7 @@
 //! float  the element type of a layer: f32 or f64
 //! random  Keras's random numbers
 //! kernels  packed weights, matrix products, activations; slices and sizes only; the only place of unsafe
-//! activation aligned buffers config error marks mask memory stamp strided structure weights  leaves that all may use
+//! activation aligned buffers config error marks mask memory precision stamp strided structure weights  leaves that all may use
 //! ```
 //!
 //! Two traits stand where an arrow would go up otherwise. The runner calls a layer by `LayerCore` (`runner/layer.rs`:
@@ -88,6 +88,8 @@
 //! | a loss | `training/loss.rs` | `training/mod.rs` |
 //! | an optimizer | `training/optimizers/NAME.rs`: a `Rule` over what all do (`rules.rs` there), with its options and what it remembers for files | `training/optimizers/mod.rs`, `optimizers!` in `formats/file/saved.rs`; `tests/golden/gradients/updates.py` |
 //! | a schedule of the learning rate | `training/schedule/NAME.rs`: a `Course` | `schedules!` in `training/schedule/mod.rs` |
+//! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs` | `cells/quantized.rs` (`format`) |
+//! | a quantized form of a cell | `quantized_form` in its file, its formulas in `kernels/quantized/formulas.rs` | `kernels/quantized/cell.rs` |
 //! | a loop of training (`fit`) | `training/fit.rs`, over `Network` (`graph/network.rs`: `record`, `backpropagate`, `dropout_seeds`, for every layer and model), a `Loss` and an `Optimizer` | `training/mod.rs` |
 //!
 //! # Decisions
@@ -162,6 +164,12 @@
 //! two can't come apart.
 //!
 //! **[`Layer`](crate::Layer) is sealed**: it will grow. Users extend the crate through [`Cell`](crate::Cell).
+//!
+//! **A quantized cell is a cell** ([`QuantizedCell`](crate::cell::QuantizedCell)): one type for all kinds, so that runner,
+//! masks, streams and wrappers serve it unchanged. It is always of f32; wrappers of any element type quantize what is
+//! inside by a hook of [`Layer`](crate::Layer), which f64 refuses. Its weights are shown to nobody as arrays, only to a
+//! visitor of their own (`visit_quantized`), from which `dequantized`, counts and summaries follow. All kinds share one
+//! loop for each format of weights (`kernels/quantized`), and the f32 layers' formulas.
 //!
 //! # Time, masks and state: the rules
 //!

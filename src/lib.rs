@@ -40,6 +40,8 @@
 //!   [bytes](State::to_bytes).
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
 //!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`).
+//! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Layer::compare`], the page
+//!   [`fewer_bits`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
 //!
@@ -121,7 +123,7 @@
 //!
 //! # What works with what
 //!
-//! All of it in f32 and in f64.
+//! All of it in f32 and in f64, but for layers in [fewer bits](fewer_bits), which are of f32.
 //!
 //! | | mask, lengths, resets | `go_backwards` | initial and final state | [`Stream`] | dropout | Keras's seeds | gradients |
 //! |---|---|---|---|---|---|---|---|
@@ -133,6 +135,7 @@
 //! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
 //! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | makes no difference | none | yes | none | yes | yes |
+//! | quantized SimpleRNN, LSTM, GRU, Dense, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
 //! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
@@ -169,7 +172,8 @@
 //!   allocator does later: if even that much is missing, the process aborts, as with Rust's collections.
 //! - **Real time**: a step or block of a [`Stream`] that succeeds allocates nothing, takes no lock and makes no system
 //!   call; nor does a [`Window`], or a [`StreamPool`] of a fixed capacity.
-//! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set in its kernels.
+//! - **`unsafe`** is denied in the whole crate, but for the choice of the instruction set, and products of bytes, in its
+//!   kernels.
 //!
 //! # The documented panics
 //!
@@ -195,7 +199,7 @@
 //! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
 //!   losses and no regularizers yet. Keras's files and [`Parameters::set_weights`] bring in weights trained elsewhere.
 //! - For models of other layers than these (images, transformers): that is for a general framework or runtime.
-//! - On a GPU, or in half precision: it has neither.
+//! - On a GPU: it has none. (Weights can be in [16 or 8 bits](fewer_bits); sums of gates and states stay f32.)
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
 //!
 //! # Features
@@ -228,6 +232,8 @@ mod config;
 #[cfg(doc)]
 pub mod design;
 mod error;
+#[cfg(doc)]
+pub mod fewer_bits;
 mod float;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod formats;
@@ -243,6 +249,7 @@ mod memory;
 pub mod ops;
 mod output;
 mod parameters;
+mod precision;
 mod random;
 #[cfg(doc)]
 pub mod real_time;
@@ -279,6 +286,7 @@ pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribut
 pub use kernels::{limits, paths};
 pub use layers::Layer;
 pub use layers::bidirectional::{Bidirectional, Merge};
+pub use layers::compare::{Comparison, Deviation};
 pub use layers::convolution::conv1d::Conv1D;
 pub use layers::convolution::depthwise::DepthwiseConv1D;
 pub use layers::convolution::separable::SeparableConv1D;
@@ -287,12 +295,14 @@ pub use layers::dense::Dense;
 pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
 pub use layers::names::*;
+pub use layers::quantized_dense::QuantizedDense;
 pub use layers::recurrent::Recurrent;
 pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
 pub use parameters::Parameters;
+pub use precision::Precision;
 pub use random::{KerasRng, SeedSource};
 pub use runner::output_mut::OutputMut;
 pub use runner::run::Run;
@@ -306,7 +316,7 @@ pub use {ndarray, rand_distr};
 /// Cells: the built-in ones, and what one of your own is written with, beside [`Cell`].
 pub mod cell {
     pub use crate::cells::types::*;
-    pub use crate::cells::{BuiltInCell, CellDropout, Step, StepBackward, StepDropout};
+    pub use crate::cells::{BuiltInCell, CellDropout, QuantizedCell, Step, StepBackward, StepDropout};
     pub use crate::gradients::WeightGradients;
     pub use crate::weights::WeightPath;
 }

@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// Implemented by this crate's types only, so that [`Parameters`] can grow.
 pub trait Sealed {}
@@ -43,6 +43,10 @@ pub trait Parameters<T: Float>: Sealed {
     fn visit_trained_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.visit_weights_mut(visitor)
     }
+
+    /// Shows each weight that is kept in fewer bits: those aren't among [`visit_weights`](Self::visit_weights)'.
+    #[doc(hidden)]
+    fn visit_quantized(&self, _visitor: &mut QuantizedVisitor<'_>) {}
 
     /// Makes sure that the weights belong to this one alone, so that they can be changed.
     #[doc(hidden)]
@@ -83,22 +87,49 @@ pub trait Parameters<T: Float>: Sealed {
     /// A weight by name: `kernel`, `recurrent_kernel`, `bias`, or a path such as `0/forward/kernel`.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] lists the names there are.
+    /// [`Error::UnknownName`] lists the names there are, [`Error::QuantizedWeight`] for one of a quantized layer.
     fn weight(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
         let mut found = None;
         let mut weights = self.weights();
         if let Some(at) = weights.iter().position(|(weight, _)| weight == name) {
             found = Some(weights.swap_remove(at).1);
         }
-        found.ok_or_else(|| Error::unknown_name("weight", name, weights.into_iter().map(|(weight, _)| weight)))
+        found.ok_or_else(|| no_weight(self, name, weights.into_iter().map(|(weight, _)| weight)))
+    }
+
+    /// A weight by name as an array of its own: of a quantized layer what its numbers mean, of any other a copy.
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    fn dequantized(&self, name: &str) -> Result<ArrayD<T>> {
+        let mut found = None;
+        self.visit_quantized(&mut QuantizedVisitor::new(&mut |path, weight| {
+            if path.matches(name) {
+                let values = (weight.values)().into_iter().map(|value| T::from_f64(value.into())).collect();
+                found = ArrayD::from_shape_vec(weight.shape, values).ok();
+            }
+        }));
+        found.map_or_else(|| self.weight(name).map(|weight| weight.to_owned()), Ok)
+    }
+
+    /// The bytes that the weights take, each once: quantized ones with their scales.
+    fn weight_bytes(&self) -> usize {
+        let mut bytes = 0;
+        self.visit_weights(&mut WeightVisitor::new(&mut |_, array| bytes += array.len() * size_of::<T>()));
+        self.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| bytes += weight.bytes));
+        bytes
     }
 
     /// Replaces the weights of these names; the others stay. All are checked before any is changed.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`], or [`Error::SharedCell`] for clones
-    /// of a user's cell that can't be cloned; the layer is unchanged then.
+    /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`], [`Error::QuantizedWeight`] for one of
+    /// a quantized layer, or [`Error::SharedCell`] for clones of a user's cell that can't be cloned; the layer is
+    /// unchanged then.
     fn set_weights(&mut self, new: &[(&str, ArrayViewD<'_, T>)]) -> Result<()> {
+        if let Some((name, _)) = new.iter().find(|(name, _)| is_quantized(self, name)) {
+            return Err(Error::QuantizedWeight { name: (*name).into() });
+        }
         check_new_weights(&self.weights(), new)?;
         self.unshare()?;
         self.visit_weights_mut(&mut WeightVisitorMut::new(&mut |path, mut weight| {
@@ -112,8 +143,31 @@ pub trait Parameters<T: Float>: Sealed {
     fn count_params(&self) -> usize {
         let mut count = 0;
         self.visit_weights(&mut WeightVisitor::new(&mut |_, array| count += array.len()));
+        self.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| count += weight.len()));
         count
     }
+}
+
+/// Whether a weight of this name is kept in fewer bits.
+fn is_quantized<T: Float>(holder: &(impl Parameters<T> + ?Sized), name: &str) -> bool {
+    let mut found = false;
+    holder.visit_quantized(&mut QuantizedVisitor::new(&mut |path, _| found |= path.matches(name)));
+    found
+}
+
+/// Why there is no array of this name among those.
+#[cold]
+fn no_weight<T: Float>(
+    holder: &(impl Parameters<T> + ?Sized),
+    name: &str,
+    known: impl Iterator<Item = String>,
+) -> Error {
+    if is_quantized(holder, name) {
+        return Error::QuantizedWeight { name: name.into() };
+    }
+    let mut quantized = Vec::new();
+    holder.visit_quantized(&mut QuantizedVisitor::new(&mut |path, _| quantized.push(path.to_string())));
+    Error::unknown_name("weight", name, known.chain(quantized))
 }
 
 /// The layout of what has no state.
@@ -137,6 +191,20 @@ macro_rules! own_parameters {
             /// [`Error::UnknownName`](crate::Error::UnknownName) lists the names there are.
             pub fn weight(&self, name: &str) -> $crate::Result<ndarray::ArrayViewD<'_, $elem>> {
                 $crate::parameters::Parameters::weight(self, name)
+            }
+
+            /// A weight as an array of its own, also of a quantized layer: see
+            /// [`Parameters::dequantized`](crate::Parameters::dequantized).
+            ///
+            /// # Errors
+            /// [`Error::UnknownName`](crate::Error::UnknownName) lists the names there are.
+            pub fn dequantized(&self, name: &str) -> $crate::Result<ndarray::ArrayD<$elem>> {
+                $crate::parameters::Parameters::dequantized(self, name)
+            }
+
+            /// The bytes that the weights take, each once: quantized ones with their scales.
+            pub fn weight_bytes(&self) -> usize {
+                $crate::parameters::Parameters::weight_bytes(self)
             }
 
             /// Replaces the weights of these names; the others stay. All are checked before any is changed.

@@ -70,6 +70,63 @@ impl<T> fmt::Debug for WeightVisitor<'_, '_, T> {
     }
 }
 
+/// A weight that is kept in fewer bits.
+#[doc(hidden)]
+#[derive(Clone, Copy)]
+pub struct QuantizedWeight<'a> {
+    pub(crate) shape: &'a [usize],
+    /// What it takes.
+    pub(crate) bytes: usize,
+    /// What its numbers mean, in row order.
+    pub(crate) values: &'a dyn Fn() -> Vec<f32>,
+}
+
+impl QuantizedWeight<'_> {
+    /// The number of its elements.
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Receives the weights that are kept in fewer bits, which no [`WeightVisitor`] is shown.
+#[doc(hidden)]
+pub struct QuantizedVisitor<'v> {
+    parent: Option<&'v WeightPath<'v>>,
+    each: &'v mut dyn FnMut(&WeightPath<'_>, QuantizedWeight<'_>),
+}
+
+impl<'v> QuantizedVisitor<'v> {
+    pub(crate) fn new(each: &'v mut dyn FnMut(&WeightPath<'_>, QuantizedWeight<'_>)) -> Self {
+        QuantizedVisitor { parent: None, each }
+    }
+
+    /// One weight.
+    pub(crate) fn weight(&mut self, name: &str, weight: QuantizedWeight<'_>) {
+        (self.each)(&WeightPath { parent: self.parent, name }, weight);
+    }
+
+    /// The weights of something inside, their names behind `prefix/`.
+    pub(crate) fn nested(&mut self, prefix: &str, walk: impl FnOnce(&mut QuantizedVisitor<'_>)) {
+        let path = WeightPath { parent: self.parent, name: prefix };
+        walk(&mut QuantizedVisitor { parent: Some(&path), each: &mut *self.each });
+    }
+}
+
+impl fmt::Debug for QuantizedVisitor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantizedVisitor").field("parent", &self.parent).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for QuantizedWeight<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuantizedWeight")
+            .field("shape", &self.shape)
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Receives the weights of a cell or layer, to change them: see
 /// [`Cell::visit_weights_mut`](crate::Cell::visit_weights_mut).
 pub struct WeightVisitorMut<'v, T> {

@@ -50,11 +50,17 @@ ANY_LENGTH = {
     "drive::reset_before::one_row::RestOfRow<": 2,
     "drive::blocked::Unfused<": 3,
     "units::gru_before::Reset<": 3,
+    "quantized::formulas::": 3,
 }
 # The largest block of sums of outer products, by set.
 OUTER = {"avx512": 24, "avx2": 12, "baseline": 24}
+# Sums of products of bytes: the instruction, its registers, and how many stand in the largest block. Baseline has no
+# such instruction of its own.
+BYTES = {"avx512_vnni": ("vpdpbusd", "z", 16), "avx2": ("vpmaddwd", "y", 16)}
+# Products of 16-bit floats that are widened first: at least so many multiply-adds in the largest block.
+WIDENED = {"avx512": 24, "avx2": 8, "baseline": 8}
 # No products of their own: they call sums. Or not for speed: the specification, and a function of one number.
-NOT_LOOKED_AT = ["::Project<", "::Reference<", "dense::Forward<", "backward::Product<", "sigmoid::One<", "limits::"]
+NOT_LOOKED_AT = ["::Project<", "::Reference<", "dense::Forward<", "backward::Product<", "sigmoid::One<", "limits::", "quantized::operand::"]
 
 # Panics are called, and never return. Fills and copies of whole blocks are calls; not in what runs for one row.
 ALWAYS_CALLED = r"core::(panicking|slice|option|result)::"
@@ -132,7 +138,7 @@ def functions(library):
     function = None
     for line in text.splitlines():
         if start := re.match(r"[0-9a-f]+ <(.*)>:$", line):
-            name = re.search(r"isa::token::(avx512|avx2|baseline)::<(.*)>$", start.group(1))
+            name = re.search(r"isa::token::(avx512_vnni|avx512|avx2|baseline)::<(.*)>$", start.group(1))
             function = name and Function(name.group(1), short(name.group(2)), [])
             if function:
                 yield function
@@ -240,9 +246,34 @@ def check_calls(function):
             yield f"calls {callee}, which isn't compiled for the instruction set or costs more than it does"
 
 
+def check_bytes(function):
+    if function.set not in BYTES or "Add<false" in function.kernel and function.set == "avx2":
+        return
+    name, width, most = BYTES[function.set]
+    counts = [sum(i.name == name and i.width() == width for i in loop) for loop in function.loops()]
+    most = most if "Add<true" in function.kernel or function.set == "avx2" else most // 2
+    if max(counts, default=0) < most:
+        yield f"needs a loop with {most} {name} of {width}mm; has {sorted(count for count in counts if count)}"
+    for loop in function.loops():
+        if any(i.name == name for i in loop) and any(i.stores() for i in loop):
+            yield "sums of bytes go to memory and back"
+
+
+def check_widened(function):
+    width, _ = LINE[function.set]
+    counts = [fused(loop)[width] for loop in function.loops()]
+    if max(counts, default=0) < WIDENED[function.set]:
+        yield f"needs a loop with {WIDENED[function.set]} multiply-adds of {width}mm; has {sorted(counts)}"
+    yield from check_registers(function)
+
+
 def check(function):
     if any(part in function.kernel for part in NOT_LOOKED_AT):
         return
+    if function.kernel.startswith("quantized::int8::"):
+        return (yield from check_bytes(function))
+    if function.kernel.startswith("quantized::bf16::"):
+        return (yield from check_widened(function))
     yield from check_calls(function)
     if function.kernel.startswith("blocks::Sums<"):
         yield from check_sums(function)
@@ -266,7 +297,7 @@ def main():
     for instruction_set in LINE:
         kernels = [function.kernel for function in found[instruction_set]]
         # For nothing to be overlooked because it has another name.
-        for prefix in ["blocks::Sums<", *ONE_ROW, *WHOLE_VECTORS, *ANY_LENGTH]:
+        for prefix in ["blocks::Sums<", *ONE_ROW, *WHOLE_VECTORS, *(ANY_LENGTH.keys() - {"quantized::formulas::"})]:
             for element in ["f32", "f64"]:
                 there = any(kernel.startswith(prefix) and f"<{element}" in kernel for kernel in kernels)
                 if not there and not elsewhere(instruction_set, prefix):
@@ -285,6 +316,12 @@ def main():
             f"{instruction_set}: {len(kernels)} kernels, {len(loops)} loops of products with up to "
             f"{max((loop[width] for loop in loops), default=0)} multiply-adds of {width}mm"
         )
+    for instruction_set in BYTES:
+        kernels = [function for function in found[instruction_set] if function.kernel.startswith("quantized::int8::")]
+        if len(kernels) < 2:
+            wrong.append(f"{instruction_set}: {len(kernels)} kernels of bytes, not 2")
+        for function in kernels if instruction_set not in LINE else []:
+            wrong += [f"{instruction_set}, {function.kernel}: {what}" for what in check(function)]
     for what in wrong:
         print(what)
     print(f"{len(wrong)} wrong" if wrong else "all are vectorised")

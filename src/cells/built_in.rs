@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::initializers::Initializer;
+use crate::kernels::backward::Form;
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
 
@@ -56,6 +57,12 @@ pub trait BuiltInCell: Cell + sealed::Sealed {
 
     #[doc(hidden)]
     fn parts(&self) -> &CellParts<Self::Elem, Self::Options>;
+
+    /// The form that the cell's steps have in fewer bits, or why there is none.
+    #[doc(hidden)]
+    fn quantized_form(_options: &Self::Options) -> Result<Form, &'static str> {
+        Err("its cell has no quantized form: SimpleRNN, LSTM and GRU have")
+    }
 
     /// Packs the weights again for the cell's kernel, if it has one.
     #[doc(hidden)]
@@ -300,6 +307,13 @@ macro_rules! cell_methods {
 
         fn describe(&self) -> Result<crate::config::Config, crate::config::ConfigError> {
             crate::cells::described::describe(self)
+        }
+
+        fn quantized(
+            &self,
+            precision: crate::precision::Precision,
+        ) -> crate::error::Result<crate::cells::QuantizedCell> {
+            crate::cells::quantized::of_built_in(self, precision)
         }
 
         fn visit_structure(&self, visitor: &mut crate::structure::StructureVisitor<'_>) {

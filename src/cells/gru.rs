@@ -57,6 +57,12 @@ impl Default for GruOptions {
     }
 }
 
+impl GruOptions {
+    fn form(&self) -> Form {
+        if self.reset_after { Form::GruAfter } else { Form::GruBefore }
+    }
+}
+
 impl CellOptions for GruOptions {
     fn recurrent_activation(&self) -> Option<&Activation> {
         Some(&self.recurrent_activation)
@@ -197,6 +203,10 @@ impl<T: Float> BuiltInCell for GruCell<T> {
         GruKernel::<T>::packed_len(recipe.input_size, recipe.units)
     }
 
+    fn quantized_form(options: &GruOptions) -> Result<Form, &'static str> {
+        Ok(options.form())
+    }
+
     fn assemble(parts: CellParts<T, GruOptions>) -> Self {
         let kernel = GruKernel::new(parts.spec.input_size, parts.units, parts.options.reset_after);
         debug_assert_eq!(kernel.tape_len(), parts.spec.tape);
@@ -219,8 +229,7 @@ impl<T: Float> GruCell<T> {
     #[inline]
     fn by_kernel(&self) -> ByKernel<'_, Self, GruKernel<T>> {
         let CellParts { weights, activation, options, .. } = &self.parts;
-        let form = if options.reset_after { Form::GruAfter } else { Form::GruBefore };
-        let recurrent_activation = &options.recurrent_activation;
+        let (form, recurrent_activation) = (options.form(), &options.recurrent_activation);
         ByKernel { cell: self, kernel: &self.kernel, form, weights, activation, recurrent_activation }
     }
 }

@@ -403,6 +403,16 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
         if plain { LstmKernel::<T>::packed_len(recipe.input_size, recipe.units) } else { Some(0) }
     }
 
+    fn quantized_form(options: &LstmOptions) -> Result<Form, &'static str> {
+        match options {
+            LstmOptions { peephole: true, .. } => Err("an LSTM with peephole has no quantized form"),
+            LstmOptions { input_forget: true, .. } => Err("an LSTM with input_forget has no quantized form"),
+            LstmOptions { clip: Some(_), .. } => Err("an LSTM with clip has no quantized form"),
+            LstmOptions { projection_units: Some(_), .. } => Err("an LSTM with projection_units has no quantized form"),
+            _ => Ok(Form::Lstm),
+        }
+    }
+
     fn assemble(parts: CellParts<T, LstmOptions>) -> Self {
         let kernel = parts.options.is_plain().then(|| LstmKernel::new(parts.spec.input_size, parts.units));
         debug_assert!(kernel.as_ref().is_none_or(|kernel| kernel.tape_len() == parts.spec.tape));

@@ -21,6 +21,7 @@ mod ind_rnn;
 mod layer_norm_lstm;
 mod lstm;
 mod mgu;
+pub(crate) mod quantized;
 mod simple_rnn;
 pub(crate) mod stacked;
 mod step;
@@ -38,15 +39,17 @@ pub(crate) use self::dropout::mask_widths;
 use self::fused::ByRow;
 pub use self::fused::FusedCell;
 pub(crate) use self::fused::{BackwardPlan, BackwardRows, StepRows};
+pub use self::quantized::QuantizedCell;
 pub use self::step::{Step, StepBackward, StepDropout};
 pub(crate) use self::weights::Weights;
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::precision::Precision;
 use crate::state::StateLayout;
 use crate::structure::{DebugText, StructureVisitor};
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// The list of the built-in cells. A line: the cell's file and type, the layer's name, and the class name, in Keras's
 /// words where Keras has it.
@@ -239,6 +242,20 @@ pub trait Cell: Debug + Send + Sync + 'static {
     fn describe(&self) -> Result<Config, ConfigError> {
         Err(ConfigError::custom("cell", std::any::type_name::<Self>()))
     }
+
+    /// The same cell with its weights in fewer bits.
+    ///
+    /// # Errors
+    /// Why it has none: cells of a user's own don't.
+    #[doc(hidden)]
+    fn quantized(&self, _precision: Precision) -> Result<QuantizedCell> {
+        let reason = "its cell has no quantized form: SimpleRNN, LSTM and GRU have";
+        Err(Error::CannotQuantize { layer: self.class_name().into(), reason })
+    }
+
+    /// Shows each weight that is kept in fewer bits.
+    #[doc(hidden)]
+    fn visit_quantized(&self, _visitor: &mut QuantizedVisitor<'_>) {}
 
     /// How the runner takes many rows at once: row by row, but for cells of this crate with kernels of their own.
     #[doc(hidden)]

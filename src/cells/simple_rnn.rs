@@ -84,6 +84,10 @@ impl<T: Float> BuiltInCell for SimpleRnnCell<T> {
         SimpleRnnKernel::<T>::packed_len(recipe.input_size, recipe.units)
     }
 
+    fn quantized_form(_: &()) -> Result<Form, &'static str> {
+        Ok(Form::SimpleRnn)
+    }
+
     fn assemble(parts: CellParts<T, ()>) -> Self {
         let kernel = SimpleRnnKernel::new(parts.spec.input_size, parts.units);
         let mut cell = SimpleRnnCell { parts, kernel };

@@ -1,6 +1,6 @@
 //! The weights of built-in cells: any number of them, by their places in the cell's list.
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Dimension, IxDyn};
 
 use crate::float::Float;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -56,6 +56,11 @@ impl<T: Float> Weights<T> {
             Some(values) => values,
             None => unreachable!("weight {place} is in the cell's list with all options"),
         }
+    }
+
+    /// The sizes of a weight; none if it isn't there.
+    pub(super) fn shape(&self, place: usize) -> &[usize] {
+        self.0.get(place).and_then(Option::as_ref).map_or(&[], |weight| weight.shape.slice())
     }
 
     /// The first size of a weight that is there.

@@ -8,6 +8,8 @@ use crate::error::Error;
 pub enum ConfigError {
     /// Something of the user's own, which no words describe.
     Custom { layer: String, what: &'static str, name: String },
+    /// A layer whose weights are in fewer bits.
+    Quantized { layer: String, class: &'static str },
     /// An option that is missing or of another kind.
     Option { layer: String, option: String, expected: String, found: String },
     /// An option that isn't known.
@@ -36,6 +38,7 @@ impl ConfigError {
         use ConfigError::*;
         match &mut self {
             Custom { layer, .. }
+            | Quantized { layer, .. }
             | Option { layer, .. }
             | UnknownOption { layer, .. }
             | Class { layer, .. }
@@ -63,6 +66,7 @@ impl std::fmt::Display for ConfigError {
             ConfigError::Custom { what, name, .. } => {
                 write!(f, "{what} {name} is the program's own, which can't be written")
             }
+            ConfigError::Quantized { class, .. } => write!(f, "a {class} can't be written"),
             ConfigError::Option { option, expected, found, .. } => {
                 write!(f, "{option} must be {expected}, found {found}")
             }

@@ -848,6 +848,49 @@ pub enum Error {
     )]
     ScheduledRate,
 
+    /// A layer that can't be kept in fewer bits.
+    #[error("can't quantize {layer}: {reason}")]
+    CannotQuantize {
+        /// The layer's class; in a wrapper behind its place, `2/Conv1D`.
+        layer: String,
+        /// Why it can't.
+        reason: &'static str,
+    },
+
+    /// A weight that has no number in fewer bits.
+    #[error("can't quantize weight {weight:?}: {given} is among its values")]
+    QuantizedValue {
+        /// The weight's name.
+        weight: String,
+        /// The value.
+        given: f32,
+    },
+
+    /// A weight of a quantized layer, asked for as an array: there is none.
+    #[error("weight {name:?} is quantized, not an array: read dequantized({name:?}), change the layer it was made of")]
+    QuantizedWeight {
+        /// The weight's name.
+        name: String,
+    },
+
+    /// A quantized layer that was to be trained.
+    #[error("a {layer} can't be trained: train the layer it was made of, then quantize that again")]
+    QuantizedTraining {
+        /// The quantized layer's class.
+        layer: &'static str,
+    },
+
+    /// Layers whose outputs can't be compared.
+    #[error("can't compare: the {what} of the first layer is {expected}, of the second {given}")]
+    Compared {
+        /// `"input_size"`, `"output_size"` or `"return_sequences"`.
+        what: &'static str,
+        /// The first layer's.
+        expected: String,
+        /// The second layer's.
+        given: String,
+    },
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {

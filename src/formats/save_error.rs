@@ -67,6 +67,15 @@ pub enum SaveError {
         name: String,
     },
 
+    /// A layer whose weights are in fewer bits.
+    #[error("{}a {class} can't be saved: save the layer it was made of, and quantize it after loading", at(layer))]
+    Quantized {
+        /// The layer of a model, by its path; empty for the whole.
+        layer: String,
+        /// The quantized layer's class.
+        class: &'static str,
+    },
+
     /// Examples that aren't what the layer or model gives.
     #[error("its examples can't be saved: {problem}")]
     Examples {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Model;
 use super::operation::{Op, Operation, Role, Which};
 use super::ops;
+use super::weights::show_quantized;
 use crate::activation::Activation;
 use crate::cells::Cell;
 use crate::float::Float;
@@ -21,7 +22,7 @@ use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
 use crate::state::StateLayout;
-use crate::weights::WeightVisitor;
+use crate::weights::{QuantizedVisitor, QuantizedWeight, WeightPath, WeightVisitor};
 
 /// A layer of a [`Model`]: made by `into()` from every layer, from an [`Embedding`], a [`Masking`], an [`Activation`],
 /// the operations of [`ops`](crate::ops), and from a model, which is then one layer of another.
@@ -107,8 +108,10 @@ impl<T: Float> AnyLayer<T> {
             self.op.visit_weights(which, &mut WeightVisitor::new(&mut |_, weight| count += weight.len()));
             count
         };
-        let trained = count(Which::Trained);
-        (trained, count(Which::All) - trained)
+        let (trained, mut quantized) = (count(Which::Trained), 0);
+        let each = &mut |_: &WeightPath<'_>, weight: QuantizedWeight<'_>| quantized += weight.len();
+        show_quantized(&*self.op, &mut QuantizedVisitor::new(each));
+        (trained, count(Which::All) - trained + quantized)
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::shape::display;
 use super::{CallSpec, Model};
 use crate::float::Float;
-use crate::layers::summary::{CHAIN, Column, Table, thousands};
+use crate::layers::summary::{CHAIN, Column, Table, quantized, thousands};
 
 const GRAPH: [Column; 4] =
     [("Layer (type)", 19, false), ("Output Shape", 17, false), ("Param #", 10, true), ("Connected to", 17, false)];
@@ -32,7 +32,10 @@ impl<T: Float> fmt::Display for Model<T> {
             table.row(cells.iter().take(columns.len()).map(String::as_str))?;
         }
         let (trainable, non_trainable) = self.counts();
-        table.finish(trainable, non_trainable, size_of::<T>())
+        let [quantized, bytes] = quantized(self);
+        let stored = |count: usize| count * size_of::<T>();
+        let of_others = stored(non_trainable.saturating_sub(quantized)) + bytes;
+        table.finish([trainable, stored(trainable)], [non_trainable, of_others])
     }
 }
 

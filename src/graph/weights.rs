@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
-use super::operation::{Op, Which};
+use super::operation::{Op, Operation, Role, Which};
 use super::{InputKind, InputSpec, Model, Part};
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::parameters::{Parameters, Sealed, check_new_weights, stateless};
+use crate::parameters::{Parameters, Sealed, stateless};
 use crate::state::StateLayout;
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 impl<T: Float> Model<T> {
     /// The weights with their names, in the order of the layers. A name is the layer's in the model, then the weight's
@@ -27,31 +27,31 @@ impl<T: Float> Model<T> {
     /// A weight by its name.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] lists the names there are.
+    /// [`Error::UnknownName`] lists the names there are, [`Error::QuantizedWeight`] for one of a quantized layer.
     pub fn weight(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
-        let mut weights = self.weights();
-        let at = weights.iter().position(|(weight, _)| weight == name);
-        match at {
-            Some(at) => Ok(weights.swap_remove(at).1),
-            None => Err(Error::unknown_name("weight", name, weights.into_iter().map(|(weight, _)| weight))),
-        }
+        Parameters::weight(self, name)
+    }
+
+    /// A weight as an array of its own, also of a quantized layer: see [`Parameters::dequantized`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownName`] lists the names there are.
+    pub fn dequantized(&self, name: &str) -> Result<ArrayD<T>> {
+        Parameters::dequantized(self, name)
+    }
+
+    /// The bytes that the weights take, each once: quantized ones with their scales.
+    pub fn weight_bytes(&self) -> usize {
+        Parameters::weight_bytes(self)
     }
 
     /// Replaces the weights of these names; the others stay. All are checked before any is changed.
     ///
     /// # Errors
-    /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`]; the model is unchanged then.
+    /// [`Error::UnknownName`], [`Error::WeightShape`], [`Error::DuplicateName`], [`Error::QuantizedWeight`]; the model is
+    /// unchanged then.
     pub fn set_weights(&mut self, new: &[(&str, ArrayViewD<'_, T>)]) -> Result<()> {
-        check_new_weights(&self.weights(), new)?;
-        self.own(Which::All)?;
-        self.change(
-            Which::All,
-            &mut WeightVisitorMut::new(&mut |path, mut weight| {
-                if let Some((_, array)) = new.iter().find(|(name, _)| path.matches(name)) {
-                    weight.assign(array);
-                }
-            }),
-        )
+        Parameters::set_weights(self, new)
     }
 
     /// Whether a layer, or all layers of a model within, are trained: Keras's `layer.trainable = yes`. A loaded model
@@ -161,6 +161,16 @@ impl<T: Float> Part<T> {
     }
 }
 
+/// Shows the weights of a layer that are kept in fewer bits: only those over time have such.
+pub(super) fn show_quantized<T: Float>(op: &dyn Operation<T>, visitor: &mut QuantizedVisitor<'_>) {
+    match op.role() {
+        Role::Recurrent { layer, .. } => layer.visit_quantized(visitor),
+        Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => show_quantized(inner, visitor),
+        Role::Model(model) => model.visit_quantized(visitor),
+        _ => {}
+    }
+}
+
 impl<T: Float> Sealed for Model<T> {}
 
 impl<T: Float> Parameters<T> for Model<T> {
@@ -178,6 +188,14 @@ impl<T: Float> Parameters<T> for Model<T> {
 
     fn visit_trained_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
         self.change(Which::Trained, visitor)
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        for Part { name, op, .. } in &self.parts {
+            if let Some(op) = op {
+                visitor.nested(name, |visitor| show_quantized(&**op, visitor));
+            }
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {

@@ -54,6 +54,7 @@
 //!   product
 //! - `dense` - a layer's product; `depthwise` - of channels each by itself; `product` - of two matrices from outside;
 //!   `compiled` - the entries of all kernels
+//! - `quantized` - weights in fewer bits: matrices of bytes and of 16-bit floats, and all steps with them
 //! - `backward` - the backward pass; `activate`, `math` - activations and elementary functions
 //! - `limits` - what the machine does at most, for `benches/cells`, which measures all this against it
 //!
@@ -93,6 +94,7 @@ pub mod paths;
 pub(crate) mod product;
 mod products;
 mod project;
+mod quantized;
 mod slopes;
 mod specified;
 mod unit;
@@ -106,6 +108,7 @@ pub(crate) use depthwise::Depthwise;
 pub(crate) use drive::LstmKernel;
 pub(crate) use drive::flat::SimpleRnnKernel;
 pub(crate) use drive::gru::GruKernel;
+pub(crate) use quantized::{Format, QuantizedDenseKernel, QuantizedKernel, Unfit};
 
 use crate::activation::Activation;
 use crate::strided::{DropoutRows, Input, RowStep, Rows, RowsMut};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD};
 
 use super::Layer;
 use crate::config::{Config, ConfigError};
@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
@@ -19,7 +20,7 @@ use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
 use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 impl<T: Float> Clone for Box<dyn Layer<T>> {
     fn clone(&self) -> Self {
@@ -61,6 +62,10 @@ impl<T: Float, L: Parameters<T> + ?Sized> Parameters<T> for Box<L> {
         (**self).visit_trained_mut(visitor)
     }
 
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        (**self).visit_quantized(visitor);
+    }
+
     fn describe(&self) -> Result<Config, ConfigError> {
         (**self).describe()
     }
@@ -75,6 +80,14 @@ impl<T: Float, L: Parameters<T> + ?Sized> Parameters<T> for Box<L> {
 
     fn weight(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
         (**self).weight(name)
+    }
+
+    fn dequantized(&self, name: &str) -> Result<ArrayD<T>> {
+        (**self).dequantized(name)
+    }
+
+    fn weight_bytes(&self) -> usize {
+        (**self).weight_bytes()
     }
 
     fn set_weights(&mut self, new: &[(&str, ArrayViewD<'_, T>)]) -> Result<()> {
@@ -173,5 +186,9 @@ impl<T: Float, L: Layer<T> + ?Sized> Layer<T> for Box<L> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         (**self).boxed_clone()
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        (**self).quantize(precision)
     }
 }

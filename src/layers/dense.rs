@@ -3,6 +3,7 @@
 mod builder;
 mod described;
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +11,8 @@ use ndarray::{Array1, Array2, ArrayRef2};
 
 pub use self::builder::DenseBuilder;
 use self::described::Told;
-use super::{Layer, summary};
+use super::quantized_dense::QuantizedDense;
+use super::{Layer, quantize, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
@@ -21,6 +23,7 @@ use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -123,6 +126,20 @@ impl<T: Float> Dense<T> {
             self.activation.clone(),
             self.told.clone(),
         )
+    }
+
+    /// The same layer with its weights in fewer bits: see [`Layer::quantize`].
+    ///
+    /// # Errors
+    /// [`Error::CannotQuantize`] for one of f64, [`Error::QuantizedValue`] for a weight that isn't finite.
+    pub fn quantize(&self, precision: Precision) -> Result<QuantizedDense> {
+        if TypeId::of::<T>() != TypeId::of::<f32>() {
+            let reason = "it is of f64: cast::<f32>() it first";
+            return Err(Error::CannotQuantize { layer: self.class_name().into(), reason });
+        }
+        let kernel: Vec<f32> = self.kernel.iter().map(|weight| weight.into_f64() as f32).collect();
+        let bias = self.bias.as_ref().map(|bias| bias.iter().map(|b| b.into_f64() as f32).collect::<Vec<f32>>());
+        QuantizedDense::new(precision, self.kernel.dim(), (&kernel, bias.as_deref()), self.activation.clone())
     }
 
     /// Both arrays in standard layout.
@@ -310,6 +327,10 @@ impl<T: Float> Layer<T> for Dense<T> {
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
         Vec::new()
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        quantize::boxed(Dense::quantize(self, precision)?)
     }
 }
 

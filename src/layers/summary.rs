@@ -6,6 +6,8 @@ use std::fmt;
 
 use super::Layer;
 use crate::float::Float;
+use crate::parameters::Parameters;
+use crate::weights::QuantizedVisitor;
 
 /// A column: its title, its width, whether it is aligned to the right.
 pub(crate) type Column = (&'static str, usize, bool);
@@ -51,11 +53,12 @@ impl<'f, 'b> Table<'f, 'b> {
         self.cells("│", cells)
     }
 
-    /// The end of the table, and the numbers of weights' elements, of so many bytes each.
-    pub(crate) fn finish(mut self, trainable: usize, non_trainable: usize, bytes: usize) -> fmt::Result {
+    /// The end of the table, and the numbers of weights' elements, each with the bytes that they take.
+    pub(crate) fn finish(mut self, trainable: [usize; 2], non_trainable: [usize; 2]) -> fmt::Result {
         self.rule(["└", "─", "┴", "┘"])?;
-        let line = |count: usize| format!("{} ({})", thousands(count), memory(count * bytes));
-        writeln!(self.f, " Total params: {}", line(trainable + non_trainable))?;
+        let line = |[count, bytes]: [usize; 2]| format!("{} ({})", thousands(count), memory(bytes));
+        let total = [trainable[0] + non_trainable[0], trainable[1] + non_trainable[1]];
+        writeln!(self.f, " Total params: {}", line(total))?;
         writeln!(self.f, " Trainable params: {}", line(trainable))?;
         write!(self.f, " Non-trainable params: {}", line(non_trainable))
     }
@@ -106,7 +109,19 @@ pub(crate) fn table<T: Float, L: Layer<T> + ?Sized>(f: &mut fmt::Formatter<'_>, 
     for row in &rows {
         table.row(row.iter().map(String::as_str))?;
     }
-    table.finish(layer.count_params(), 0, size_of::<T>())
+    let [quantized, bytes] = quantized(layer);
+    let trainable = layer.count_params() - quantized;
+    table.finish([trainable, trainable * size_of::<T>()], [quantized, bytes])
+}
+
+/// The elements of weights in fewer bits, which aren't trained, and the bytes that they take.
+pub(crate) fn quantized<T: Float>(holder: &(impl Parameters<T> + ?Sized)) -> [usize; 2] {
+    let mut sums = [0; 2];
+    holder.visit_quantized(&mut QuantizedVisitor::new(&mut |_, weight| {
+        sums[0] += weight.len();
+        sums[1] += weight.bytes;
+    }));
+    sums
 }
 
 /// The rows of a layer that reads a sequence or one step: one, but for a Masking, which holds the layers behind it.

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
@@ -137,6 +138,11 @@ impl<T: Float> Layer<T> for TimeDistributed<T> {
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {
         Vec::new()
+    }
+
+    /// A QuantizedDense, which does the same by itself.
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        Layer::quantize(&self.layer, precision)
     }
 }
 

@@ -7,6 +7,7 @@ mod documented_panics;
 mod layers;
 mod models_by_hand;
 mod programs;
+mod quantized;
 mod question;
 mod random;
 #[cfg(feature = "serde")]

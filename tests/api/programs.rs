@@ -256,3 +256,14 @@ fn the_last_fifty_samples_exactly() -> Outcome {
     assert_eq!(outputs, 11);
     Ok(())
 }
+
+#[test]
+fn fewer_bits() -> Outcome {
+    use recurrent::{Gru, Layer, Precision};
+    let gru = Gru::<f32>::builder(64, 128).return_sequences(true).build()?;
+    let x = Array3::ones((4, 50, 64));
+    let small = gru.quantize(Precision::Int8)?; // a layer like any other
+    println!("{}", gru.compare(&small, &x)?); // largest and mean error, by step
+    assert_eq!(small.forward(&x)?.sequence()?.dim(), (4, 50, 128));
+    Ok(())
+}

@@ -4,13 +4,14 @@ use ndarray::{Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Run};
 
-use super::case::{Case, check, layers};
+use super::case::{Case, check, layers, quantized_both_ways};
 use super::compare::{same, same_output};
 use super::paths::{expect, left, right};
 
 #[test]
 fn a_batch_is_its_rows_one_by_one() {
     check(layers(), law::<f32>, law::<f64>);
+    check(quantized_both_ways(), law::<f32>, law::<f32>);
     expect("blocks of rows, and each row by itself", |batch, rows| {
         batch.blocks > 0 && rows.blocks == 0 && rows.single_rows > 0 && rows.projected > 0
     });
@@ -45,6 +46,7 @@ fn a_batch_is_its_rows_one_by_one() {
 #[test]
 fn the_order_of_the_rows_is_irrelevant() {
     check(layers(), law::<f32>, law::<f64>);
+    check(quantized_both_ways(), law::<f32>, law::<f32>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask) = (case.layer::<T>(), case.x::<T>(), case.mask());
         // Some rows, in another order, some of them twice.

@@ -4,8 +4,8 @@ use ndarray::{Array2, Array3, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use recurrent::{
-    Activation, Bidirectional, Cell, Dense, Float, Gru, IndRnn, Layer, LayerNormLstm, Lstm, Merge, Mgu, Recurrent,
-    SimpleRnn, Stacked, StackedCells, State,
+    Activation, Bidirectional, Cell, Dense, Float, Gru, IndRnn, Layer, LayerNormLstm, Lstm, Merge, Mgu, Precision,
+    Recurrent, SimpleRnn, Stacked, StackedCells, State,
     builder::Builder,
     cell::{BuiltInCell, GruCell, LstmCell, MguForm, SimpleRnnCell},
 };
@@ -58,6 +58,8 @@ pub struct Case {
     pub zero_output_for_mask: bool,
     /// Some inputs are NaN, infinite, subnormal, huge or -0.
     pub odd_numbers: bool,
+    /// The layer in fewer bits.
+    pub quantized: Option<Precision>,
     pub seed: u64,
 }
 
@@ -88,6 +90,18 @@ pub fn layers() -> impl Strategy<Value = Case> {
     ]
 }
 
+/// Layers of f32 with weights in fewer bits, forwards.
+pub fn quantized() -> impl Strategy<Value = Case> {
+    let kinds = cases_of(vec![Kind::SimpleRnn, Kind::Lstm, Kind::GruAfter, Kind::GruBefore]);
+    let precisions = prop::sample::select(Precision::ALL.to_vec());
+    (kinds, precisions).prop_map(|(case, precision)| Case { quantized: Some(precision), ..case })
+}
+
+/// Such layers in both directions.
+pub fn quantized_both_ways() -> impl Strategy<Value = Case> {
+    (quantized(), any::<bool>()).prop_map(|(case, go_backwards)| Case { go_backwards, ..case })
+}
+
 fn cases_of(kinds: Vec<Kind>) -> impl Strategy<Value = Case> {
     // Keras's default, which has kernels of its own, and activations of each other family.
     let activation = prop_oneof![
@@ -112,6 +126,7 @@ fn cases_of(kinds: Vec<Kind>) -> impl Strategy<Value = Case> {
             go_backwards: false,
             zero_output_for_mask,
             odd_numbers,
+            quantized: None,
             seed,
         },
     )
@@ -146,7 +161,10 @@ impl Case {
             layer.weights().into_iter().map(|(name, old)| (name, numbers.array(scale, old.raw_dim()))).collect();
         let new: Vec<_> = new.iter().map(|(name, array)| (name.as_str(), array.view())).collect();
         layer.set_weights(&new).expect("arrays of the same shapes");
-        layer
+        match self.quantized {
+            Some(precision) => layer.quantize(precision).expect("a layer that has this form"),
+            None => layer,
+        }
     }
 
     /// A layer of this kind; its weights will be replaced.

@@ -4,7 +4,7 @@ use ndarray::{Array2, Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Run};
 
-use super::case::{Case, Kind, cells, check, layers, mask_of_lengths};
+use super::case::{Case, Kind, cells, check, layers, mask_of_lengths, quantized};
 use super::compare::{same, same_output, same_state};
 use super::numbers::odd_number;
 use super::paths::{expect, left, right};
@@ -12,6 +12,7 @@ use super::paths::{expect, left, right};
 #[test]
 fn a_right_padded_row_is_the_shorter_row() {
     check(cells(), law::<f32>, law::<f64>);
+    check(quantized(), law::<f32>, law::<f32>);
     expect("ragged blocks of rows, and each row by itself", |padded, shorter| {
         padded.blocks > 0 && padded.single_rows > 0 && padded.projected > 0 && shorter.blocks == 0
     });

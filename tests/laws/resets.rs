@@ -4,13 +4,14 @@ use ndarray::{Array2, Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Layer, Run, Stacked};
 
-use super::case::{Case, cells, cells_both_ways, check};
+use super::case::{Case, cells, cells_both_ways, check, quantized_both_ways};
 use super::compare::{same, same_output};
 use super::paths::{expect, left, right};
 
 #[test]
 fn resets_are_separate_sequences() {
     check(cells_both_ways(), law::<f32>, law::<f64>);
+    check(quantized_both_ways(), law::<f32>, law::<f32>);
     expect("blocks of rows, and each row's pieces", |whole, pieces| {
         whole.blocks > 0 && whole.projected > 0 && pieces.blocks == 0 && pieces.single_rows > 0
     });

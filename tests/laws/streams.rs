@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Float, Layer, Output, OutputMut, Run, Stream};
 
-use super::case::{Case, cells, check, mask_of_lengths, streaming_layers};
+use super::case::{Case, cells, check, mask_of_lengths, quantized, streaming_layers};
 use super::compare::{same, same_output, same_state};
 use super::paths::{expect, left, right};
 
@@ -19,6 +19,7 @@ fn same_end<T: Float>(what: &str, stream: &Stream<T, &dyn Layer<T>>, whole: &Out
 #[test]
 fn steps_are_the_run() {
     check(streaming_layers(), law::<f32>, law::<f64>);
+    check(quantized(), law::<f32>, law::<f32>);
     expect("steps project nothing, runs of few rows do", |steps, run| {
         steps.projected == 0 && steps.single_rows > 0 && steps.blocks > 0 && run.projected > 0 && run.blocks > 0
     });
@@ -49,6 +50,7 @@ fn steps_are_the_run() {
 #[test]
 fn masked_steps_are_the_masked_run() {
     check(streaming_layers(), law::<f32>, law::<f64>);
+    check(quantized(), law::<f32>, law::<f32>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask) = (case.layer::<T>(), case.x::<T>(), case.mask());
         let whole = layer.run(&x, Run::new().mask(&mask))?;
@@ -66,6 +68,7 @@ fn masked_steps_are_the_masked_run() {
 #[test]
 fn steps_with_reset_rows_are_the_run_with_resets() {
     check(streaming_layers(), law::<f32>, law::<f64>);
+    check(quantized(), law::<f32>, law::<f32>);
     fn law<T: Float>(case: &Case) -> TestCaseResult {
         let (layer, x, mask, resets) = (case.layer::<T>(), case.x::<T>(), case.mask(), case.resets());
         let whole = layer.run(&x, Run::new().mask(&mask).resets(&resets))?;

@@ -33,6 +33,7 @@ impl<T: Float> Content<T> {
     pub(super) fn of<S: Saved<Elem = T>>(thing: &S, examples: Option<&Examples<T>>) -> Result<Self, SaveError> {
         let config = thing.describe_whole().map_err(|error| match error {
             ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
+            ConfigError::Quantized { layer, class } => SaveError::Quantized { layer, class },
             // Nothing else is said of what is there.
             other => SaveError::Custom { layer: String::new(), what: "description", name: format!("{other:?}") },
         })?;
@@ -198,6 +199,13 @@ pub(super) fn problem(error: ConfigError) -> Problem {
         ConfigError::Custom { layer, what, name } => {
             Problem::Config { layer, option: what.into(), expected: "one of this crate's".into(), found: name }
         }
+        // Nothing that is read is.
+        ConfigError::Quantized { layer, class } => Problem::Config {
+            layer,
+            option: "class_name".into(),
+            expected: "one that is saved".into(),
+            found: class.into(),
+        },
         ConfigError::Option { layer, option, expected, found } => Problem::Config { layer, option, expected, found },
         ConfigError::UnknownOption { layer, class, option } => Problem::UnknownOption { layer, class, option },
         ConfigError::Class { layer, class, expected } => {

@@ -22,7 +22,7 @@ mod whole_row;
 
 use crate::activation::{Activation, CustomActivation};
 use crate::kernels::Element;
-use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
+use crate::kernels::isa::{Arch, Baseline, Isa, Kernel, TwoRoundings, dispatch};
 
 /// A function of one element, and its slope.
 trait Pointwise<T>: Copy {
@@ -62,7 +62,17 @@ pub(super) fn activate_backward_here<T: Element>(isa: Isa, activation: &Activati
 /// [`activate`] from within a kernel.
 #[inline(always)]
 pub(crate) fn apply<A: Arch, T: Element>(arch: A, activation: &Activation, row: &mut [T]) {
-    activate_here(arch.isa(), activation, row);
+    if const { A::ROUNDS_TWICE } {
+        rounding_twice(activation, row);
+    } else {
+        activate_here(arch.isa(), activation, row);
+    }
+}
+
+/// The same on any machine, bit for bit: of rare activations of layers in fewer bits, so compiled once.
+#[inline(never)]
+pub(crate) fn rounding_twice<T: Element>(activation: &Activation, row: &mut [T]) {
+    Forward { activation, row }.run(TwoRoundings(Baseline));
 }
 
 /// Whether the backward pass needs the preactivations, or the activations alone will do.

@@ -112,7 +112,7 @@ impl<T: Element, U: Unit<G>, const G: usize> States<'_, T, U, G> {
 
 /// The new state of a tile from its sums, and the old state's last part: of a state with one part, the first array.
 #[inline(always)]
-pub(super) fn step_of_lines<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
+pub(in crate::kernels) fn step_of_lines<A: Arch, T: Element, V: Lanes<T>, U: Unit<G>, const G: usize>(
     sums: [V; SUMS],
     prev: &V::Array,
 ) -> [V::Array; 2] {

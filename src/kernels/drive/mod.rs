@@ -11,7 +11,7 @@
 //! What is computed of a unit stands in `units`. Cells of another shape have drivers of their own: `flat` for the
 //! SimpleRNN, `reset_before` for the GRU with the reset before the product; `gru` is the GRU in both forms.
 
-mod blocked;
+pub(super) mod blocked;
 pub(super) mod flat;
 pub(super) mod gru;
 mod one_row;

@@ -9,15 +9,19 @@
 //!                        └─ baseline(kernel)─ kernel.run(Baseline)   what the target has by itself
 //! ```
 //!
+//! Products of bytes (`bytes`) have sets of their own, [`ByteIsa`], and [`dispatch_bytes`]: what multiplies them best
+//! isn't all of AVX-512.
+//!
 //! An [`Isa`], and the [`Arch`] that a kernel gets, is the proof that the machine has the set: see `token`.
 //! `Arch::mul_add` is fused in AVX-512, AVX2 and NEON; only a baseline without it rounds twice.
 //!
 //! Trap 3: everything that a kernel calls must be `#[inline(always)]`, closures included (so: no closures); else it is
 //! compiled without the features, and a fused multiply-add becomes a call into the C library.
 
+pub(crate) mod bytes;
 mod token;
 
-pub(crate) use token::{Arch, Isa};
+pub(crate) use token::{Arch, Baseline, ByteIsa, Isa, TwoRoundings};
 
 /// Work that is compiled once per instruction set. `run` and all that it calls must be `#[inline(always)]`.
 pub(crate) trait Kernel {
@@ -34,5 +38,15 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         Isa::Avx512(arch) => arch.run(kernel),
         Isa::Avx2(arch) => arch.run(kernel),
         Isa::Baseline(arch) => arch.run(kernel),
+    }
+}
+
+/// Runs a kernel of products of bytes.
+#[inline(always)]
+pub(crate) fn dispatch_bytes<K: Kernel>(isa: ByteIsa, kernel: K) -> K::Output {
+    match isa {
+        ByteIsa::Vnni(arch) => arch.run(kernel),
+        ByteIsa::Avx2(arch) => arch.run(kernel),
+        ByteIsa::Baseline(arch) => arch.run(kernel),
     }
 }

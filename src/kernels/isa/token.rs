@@ -8,6 +8,9 @@
 use std::sync::OnceLock;
 
 use super::Kernel;
+use super::bytes::{ByteProducts, Portable};
+#[cfg(target_arch = "x86_64")]
+use super::bytes::{OfAvx2, OfVnni};
 use crate::kernels::Element;
 
 /// An instruction set that the kernels are compiled for and this machine has.
@@ -27,6 +30,12 @@ pub(crate) trait Arch: Copy + 'static {
     /// Whether the vector registers hold the sums of several rows for all lines of a group (or of one row for two
     /// groups); else one line at a time.
     const ALL_LINES_AT_ONCE: bool;
+
+    /// Whether each multiply-add is rounded twice, whatever the machine could do: then all machines give the same bits.
+    const ROUNDS_TWICE: bool = false;
+
+    /// How it multiplies bytes.
+    type Bytes: ByteProducts<Self>;
 
     /// The same as a value that can be dispatched on.
     fn isa(self) -> Isa;
@@ -105,6 +114,19 @@ token! {
     Avx2, avx2: "avx2" "fma"
 }
 
+token! {
+    /// 512-bit vectors that multiply bytes and add four products at once.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+    Avx512Vnni, avx512_vnni: "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni" "avx2" "fma"
+}
+
+impl Avx512Vnni {
+    /// All features of AVX-512 are among those that this proves.
+    fn narrow(self) -> Avx512 {
+        Avx512(self.0)
+    }
+}
+
 impl Avx512 {
     /// AVX2 and FMA are among the features that this proves.
     fn narrow(self) -> Avx2 {
@@ -120,9 +142,27 @@ impl Arch for Avx512 {
     const ALL_LINES_AT_ONCE: bool = true;
     // Of 32 registers 24 are sums; others hold the lines and what is broadcast.
     const MOST_ROWS: [usize; 5] = [8, 8, 8, 8, 6];
+    type Bytes = Portable;
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Avx512(self)
+    }
+    #[inline(always)]
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
+        a.mul_add(b, c)
+    }
+}
+
+impl Arch for Avx512Vnni {
+    const ALL_LINES_AT_ONCE: bool = Avx512::ALL_LINES_AT_ONCE;
+    const MOST_ROWS: [usize; 5] = Avx512::MOST_ROWS;
+    #[cfg(target_arch = "x86_64")]
+    type Bytes = OfVnni;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Bytes = Portable;
+    #[inline(always)]
+    fn isa(self) -> Isa {
+        Isa::Avx512(self.narrow())
     }
     #[inline(always)]
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
@@ -134,6 +174,10 @@ impl Arch for Avx2 {
     const ALL_LINES_AT_ONCE: bool = false;
     // A line is two registers: of 16, 12 are sums.
     const MOST_ROWS: [usize; 5] = [6; 5];
+    #[cfg(target_arch = "x86_64")]
+    type Bytes = OfAvx2;
+    #[cfg(not(target_arch = "x86_64"))]
+    type Bytes = Portable;
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Avx2(self)
@@ -164,6 +208,7 @@ impl Arch for Baseline {
     const ALL_LINES_AT_ONCE: bool = false;
     // A line is four registers of 128 bits: of 32 (aarch64), 24 are sums; of 16, 8.
     const MOST_ROWS: [usize; 5] = [if cfg!(target_arch = "aarch64") { 6 } else { 2 }; 5];
+    type Bytes = Portable;
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Baseline(self)
@@ -171,6 +216,51 @@ impl Arch for Baseline {
     #[inline(always)]
     fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
         if Baseline::FUSED { a.mul_add(b, c) } else { a * b + c }
+    }
+}
+
+/// An instruction set whose multiply-adds are rounded twice: for what gives the same bits on all machines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TwoRoundings<A>(pub(crate) A);
+
+impl<A: Arch> Arch for TwoRoundings<A> {
+    const ALL_LINES_AT_ONCE: bool = A::ALL_LINES_AT_ONCE;
+    const MOST_ROWS: [usize; 5] = A::MOST_ROWS;
+    const ROUNDS_TWICE: bool = true;
+    type Bytes = Portable;
+    #[inline(always)]
+    fn isa(self) -> Isa {
+        self.0.isa()
+    }
+    #[inline(always)]
+    fn mul_add<T: Element>(a: T, b: T, c: T) -> T {
+        a * b + c
+    }
+}
+
+/// An instruction set as far as products of bytes are concerned. All give the same bits.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ByteIsa {
+    /// AVX-512 with VNNI.
+    Vnni(Avx512Vnni),
+    /// AVX2; AVX-512 without VNNI has nothing better.
+    Avx2(Avx2),
+    /// What every machine of the target has.
+    Baseline(Baseline),
+}
+
+impl ByteIsa {
+    /// The best one of an instruction set.
+    pub(crate) fn of(isa: Isa) -> Self {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512(wide) => Avx512Vnni::detect().map_or(ByteIsa::Avx2(wide.narrow()), ByteIsa::Vnni),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512(wide) => ByteIsa::Avx2(wide.narrow()),
+            Isa::Avx2(arch) => ByteIsa::Avx2(arch),
+            Isa::Baseline(arch) => ByteIsa::Baseline(arch),
+        }
     }
 }
 
@@ -253,6 +343,8 @@ mod tests {
     fn a_wider_set_proves_a_narrower_one() {
         assert!(Avx2::FEATURES.iter().all(|feature| Avx512::FEATURES.contains(feature)));
         assert!(Avx512::detect().is_none() || Avx2::detect().is_some());
+        assert!(Avx512::FEATURES.iter().all(|feature| Avx512Vnni::FEATURES.contains(feature)));
+        assert!(Avx512Vnni::detect().is_none() || Avx512::detect().is_some());
     }
 
     /// Tokens are made where this file says, and nowhere else: a constructor more would be a proof of nothing.
@@ -261,13 +353,15 @@ mod tests {
         let source = include_str!("token.rs");
         let (code, _) = source.split_once("#[cfg(test)]\nmod tests").expect("the tests are at the end");
         let makes = |line: &&str| {
-            let made = ["$token(", "Avx512(", "Avx2("].iter().any(|token| line.replace("Isa::Avx", "").contains(token));
+            let tokens = ["$token(", "Avx512(", "Avx512Vnni(", "Avx2("];
+            let made = tokens.iter().any(|token| line.replace("Isa::Avx", "").contains(token));
             made && !line.starts_with("//") && !["Avx512(Avx512),", "Avx2(Avx2),"].contains(line)
         };
         let made: Vec<&str> = code.lines().map(str::trim).filter(makes).collect();
         let expected = [
             "pub(crate) struct $token(Proof);",
             "($(std::arch::is_x86_feature_detected!($feature))&&+).then_some($token(Proof))",
+            "Avx512(self.0)",
             "Avx2(self.0)",
         ];
         assert_eq!(made, expected);

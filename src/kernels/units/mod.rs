@@ -20,8 +20,9 @@ use crate::kernels::Element;
 macro_rules! forms {
     ($($(#[$doc:meta])* $form:ident: $module:ident,)*) => {
         /// Which cell goes back.
+        #[doc(hidden)]
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Form {
+        pub enum Form {
             $($(#[$doc])* $form,)*
         }
 

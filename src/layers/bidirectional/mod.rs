@@ -13,7 +13,7 @@ pub use merge::Merge;
 #[cfg(feature = "file")]
 use super::described::recurrent_class;
 use super::recurrent::Recurrent;
-use super::{Layer, summary};
+use super::{Layer, quantize, summary};
 use crate::cells::builder::Builder;
 use crate::cells::{BuiltInCell, Cell};
 use crate::config::{Config, ConfigError};
@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
@@ -32,7 +33,7 @@ use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A layer over a sequence in both directions: Keras's `Bidirectional`.
 ///
@@ -192,6 +193,11 @@ impl<T: Float> Parameters<T> for Bidirectional<T> {
         visitor.nested("backward", |visitor| self.backward.visit_weights_mut(visitor))
     }
 
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        visitor.nested("forward", |visitor| self.forward.visit_quantized(visitor));
+        visitor.nested("backward", |visitor| self.backward.visit_quantized(visitor));
+    }
+
     fn describe(&self) -> Result<Config, ConfigError> {
         Ok(Config::new("Bidirectional")
             .with("layer", self.forward.describe()?)
@@ -304,6 +310,12 @@ impl<T: Float> Layer<T> for Bidirectional<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        let forward = quantize::inside("forward", &*self.forward, precision)?;
+        let backward = quantize::inside("backward", &*self.backward, precision)?;
+        Ok(Box::new(Bidirectional::from_boxed(forward, backward)?.merge_mode(self.merge)))
     }
 }
 

@@ -31,7 +31,6 @@ impl<T: Float> StackedBuilder<T> {
     }
 
     /// [`layer`](Self::layer) of one that has its box.
-    #[cfg(feature = "file")]
     pub(crate) fn boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
         self.layers.push(layer);
         self

@@ -11,13 +11,14 @@ use std::sync::Arc;
 
 pub use builder::StackedBuilder;
 
-use super::{Layer, summary};
+use super::{Layer, quantize, summary};
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
+use crate::precision::Precision;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
 use crate::runner::pass::{BackwardPass, Pass};
@@ -27,7 +28,7 @@ use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
 use crate::strided::{RowInput, RowStep, Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// Layers one after another, each with its own options: what a Keras `Sequential` of recurrent layers is.
 ///
@@ -133,6 +134,12 @@ impl<T: Float> Parameters<T> for Stacked<T> {
         self.parts
             .iter_mut()
             .try_for_each(|part| visitor.nested(&part.name, |visitor| part.layer.visit_weights_mut(visitor)))
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        for part in &self.parts {
+            visitor.nested(&part.name, |visitor| part.layer.visit_quantized(visitor));
+        }
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
@@ -275,6 +282,14 @@ impl<T: Float> Layer<T> for Stacked<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        let mut builder = Stacked::builder().return_state(self.spec.returns_state);
+        for part in &self.parts {
+            builder = builder.boxed(quantize::inside(&part.name, &*part.layer, precision)?);
+        }
+        Ok(Box::new(builder.build()?))
     }
 }
 

@@ -2,8 +2,8 @@
 
 use ndarray::prelude::*;
 use recurrent::{
-    Activation, Bidirectional, Cell as RecurrentCell, Dense, Float, Gru, Layer, Lstm, Merge, Recurrent, SimpleRnn,
-    Stacked, StackedCells, StateLayout, TimeDistributed, WeightVisitor, WeightVisitorMut, cell::Step,
+    Activation, Bidirectional, Cell as RecurrentCell, Dense, Float, Gru, Layer, Lstm, Merge, Precision, Recurrent,
+    SimpleRnn, Stacked, StackedCells, StateLayout, TimeDistributed, WeightVisitor, WeightVisitorMut, cell::Step,
 };
 
 /// A user's cell with scratch of its own.
@@ -51,6 +51,19 @@ pub const UNITS: usize = 19; // a whole vector and a rest
 
 /// Every kind of layer that can stream, returning everything.
 pub fn streaming<T: Float>() -> Vec<(&'static str, Box<dyn Layer<T>>)> {
+    let mut layers = streaming_in_all_bits::<T>();
+    // Only f32 has fewer.
+    let lstm = Lstm::<T>::builder(INPUT, UNITS).return_sequences(true).return_state(true).build().unwrap();
+    let gru = Gru::<T>::builder(INPUT, UNITS).reset_after(false).build().unwrap();
+    let stack = Stacked::builder().layer(lstm.clone()).layer(gru).layer(Dense::new(UNITS, 3)).build().unwrap();
+    for precision in Precision::ALL {
+        layers.extend(Layer::quantize(&lstm, precision).ok().map(|lstm| ("quantized LSTM", lstm)));
+        layers.extend(stack.quantize(precision).ok().map(|stack| ("a quantized stack", stack)));
+    }
+    layers
+}
+
+fn streaming_in_all_bits<T: Float>() -> Vec<(&'static str, Box<dyn Layer<T>>)> {
     fn over_time<C: RecurrentCell>(cell: C) -> Recurrent<C> {
         Recurrent::from_cell(cell).return_sequences(true).return_state(true)
     }

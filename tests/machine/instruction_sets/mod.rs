@@ -28,6 +28,7 @@ mod numbers;
 mod bits;
 mod convolutions;
 mod programs;
+mod quantized;
 
 use numbers::{Numbers, odd_number};
 
@@ -200,6 +201,7 @@ fn numbers_of_one_set() {
     programs::programs::<f64>();
     convolutions::convolutions::<f32>();
     convolutions::convolutions::<f64>();
+    quantized::quantized();
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -392,6 +394,11 @@ impl<T: Float> Case<T> {
     /// until the last step.
     fn new(products: usize, steps: usize) -> Self {
         Case { tolerance: (products * steps) as f64 * T::epsilon().into_f64(), values: Vec::new() }
+    }
+
+    /// That machines without fused multiply-add give the same bits, too.
+    fn same_everywhere(self) -> Self {
+        Case { tolerance: 0.0, ..self }
     }
 
     fn array<D: Dimension>(mut self, array: &ndarray::ArrayRef<T, D>) -> Self {

@@ -54,6 +54,7 @@ impl Unwritten {
 fn of_config(error: ConfigError, path: &str) -> SaveError {
     match error.within(path) {
         ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
+        ConfigError::Quantized { layer, class } => SaveError::Quantized { layer, class },
         // Nothing else is said of what is there.
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
     }

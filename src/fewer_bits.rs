@@ -1,0 +1,72 @@
+//! Weights in fewer bits: a quarter or half of the memory, and of the time of a step.
+//!
+//! A step of a larger layer takes as long as its weights take to be read. [`Layer::quantize`](crate::Layer::quantize)
+//! makes a layer that has fewer bytes to read, and [`Layer::compare`](crate::Layer::compare) says what that costs on
+//! your own data:
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Gru, Layer, Precision, Stream};
+//!
+//! let gru = Gru::<f32>::builder(64, 128).return_sequences(true).build()?;
+//! let small = gru.quantize(Precision::Int8)?;                           // a layer like any other
+//! let x = Array3::ones((4, 50, 64));                                    // your data
+//! println!("{}", gru.compare(&small, &x)?);                             // errors by steps, in % of the range
+//!
+//! let mut stream = Stream::new(&small, 1)?;
+//! let h = stream.step_one(&[0.5; 64])?;
+//! assert_eq!(h.len(), 128);
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # Three forms
+//!
+//! | [`Precision`](crate::Precision) | weights | multiplied with | memory | for |
+//! |---|---|---|---|---|
+//! | `Int8` | 8 bits, a scale for each output column | x and h in 14 bits, a scale for each row and step | 27 % | nearly everything from 64 units on |
+//! | `Int8Fast` | the same | x and h in 8 bits | 27 % | batches, and layers that stay in the nearest cache, on processors with AVX-512 VNNI |
+//! | `Bf16` | bfloat16: an f32 without its lower half | f32 | 50 % | the smallest error |
+//!
+//! Sums of gates, their activations and the states are f32 in all of them; the bias stays f32, too. The input's and the
+//! recurrent kernel have scales of their own. There is no f32 copy of a quantized layer's weights: `weight("kernel")` is
+//! an error, and [`dequantized`](crate::Parameters::dequantized)`("kernel")` tells what the numbers mean.
+//!
+//! SimpleRNN, LSTM, GRU in both forms (with any activations) and Dense have these forms, and what is made of them:
+//! [`Stacked`](crate::Stacked), [`Bidirectional`](crate::Bidirectional), [`TimeDistributed`](crate::TimeDistributed).
+//! What hasn't is refused by name: f64, LSTMs with options that Keras doesn't have, other cells, convolutions. A model
+//! ([`Model`](crate::Model)) can't be quantized as a whole, nor can a quantized layer be saved: save the layer that it was
+//! made of, and quantize that after loading, which gives the same bits.
+//!
+//! # The error
+//!
+//! Of models that were trained with Keras, on new data; the largest and the mean error in per cent of the range of the
+//! outputs, computed with the arithmetic of these layers:
+//!
+//! | | LSTM of 64 units, texts of three classes: probabilities (classes that changed, of 2000) | GRU of 32, an audio effect | two LSTMs of 100, a forecast |
+//! |---|---|---|---|
+//! | `Bf16` | 0.65 / 0.020 (1) | 0.11 / 0.027 | 0.07 / 0.015 |
+//! | `Int8` | 1.73 / 0.071 (3) | 0.20 / 0.052 | 0.19 / 0.046 |
+//! | `Int8Fast` | 2.80 / 0.119 (2) | 0.72 / 0.103 | 0.60 / 0.094 |
+//!
+//! No task became worse at what it does. Errors don't grow with time, unless a model is fed with its own outputs. Random
+//! weights hide the worst of it: **measure with trained weights**, by `compare`.
+//!
+//! # When not to
+//!
+//! - **Inputs that aren't normalised.** If one feature is a hundred times larger than the others, and its weights a
+//!   hundred times smaller, the others set the scale of each column, and `Int8` keeps 1 or 2 of its 127 parts: ten times
+//!   the error. So does an offset that the bias makes up for. Normalise, or take `Bf16`.
+//! - **Layers of 32 units and less**: they gain memory, not time.
+//! - **To train**: a quantized layer refuses a run that records.
+//!
+//! # Promises
+//!
+//! - **The same bits** within a form, whatever the batch, chunks, threads and instruction set. Products and sums of
+//!   `Int8` and `Int8Fast` are whole numbers, and all else is rounded operation by operation: machines without fused
+//!   multiply-add give the same bits, too. `Bf16` gives the bits of the f32 layer that has the rounded weights.
+//! - **Any number.** A row's scale follows the largest of its numbers, so states and inputs beyond 1 (relu, an initial
+//!   state) lose nothing; by the same rule one huge number makes all others of its row small. Rows of numbers below
+//!   2^-100 count as zeros. With an infinity or a NaN in it a row is multiplied in f32 with the weights that the bytes
+//!   mean, so that NaN and infinity come out where they would there (an infinity times a weight that became zero is
+//!   NaN). Rows of more than 2048 numbers are summed in blocks.
+//! - **Nothing is silent**: weights that aren't finite can't be quantized.

@@ -1,0 +1,267 @@
+//! A matrix of bytes, with a scale for each column.
+
+use super::super::isa::bytes::{ByteLine, ByteProducts};
+use super::super::isa::{Arch, ByteIsa, Kernel, dispatch_bytes};
+use super::super::products::unrolled;
+use super::operand::{Bits, Encoded, encoded_len};
+use super::work::Work;
+use super::{Group, LINE, groups, line_of};
+use crate::aligned::Aligned;
+
+/// Rows whose products add up to a whole number of 32 bits, whatever they are: 127 * 8191 * 2048 < 2^31.
+pub(super) const BLOCK: usize = 2048;
+
+/// The most lines in a group.
+const GROUP: usize = 8;
+
+/// The largest weight of a column.
+const LIMIT: f64 = 127.0;
+
+/// Zero, as a byte.
+const ZERO: u8 = 128;
+
+/// Columns in lines of 16, of four rows each, 64 bytes; lines in groups of up to eight:
+///
+/// ```text
+/// group 0: rows 0-3 [line 0]..[line 7], rows 4-7 [line 0]..[line 7], ...          group 1 ...
+/// line:    column 0 [4 rows], column 1 [4 rows], ..
+/// ```
+#[derive(Clone)]
+pub(super) struct Int8Matrix {
+    pub rows: usize,
+    pub columns: usize,
+    /// 128 too large each: see `isa::bytes`.
+    weights: Aligned<u8>,
+    /// To the end of the last line.
+    scales: Aligned<f32>,
+}
+
+impl Int8Matrix {
+    /// Of (rows, `all` columns) the columns from `first` on.
+    pub(super) fn new(matrix: &[f32], rows: usize, all: usize, first: usize, columns: usize) -> Self {
+        let lines = columns.div_ceil(LINE);
+        let (mut weights, mut scales) = (Aligned::zeros(rows.div_ceil(4) * lines * 64), Aligned::zeros(lines * LINE));
+        weights.fill(ZERO);
+        let mut packed = Int8Matrix { rows, columns, weights, scales: Aligned::default() };
+        for column in 0..columns {
+            let of_column = || matrix[first + column..].iter().step_by(all).take(rows);
+            let largest = of_column().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
+            scales[column] = (f64::from(largest) / LIMIT) as f32;
+            for (row, &weight) in of_column().enumerate().filter(|_| scales[column] > 0.0) {
+                let q = (f64::from(weight) * LIMIT / f64::from(largest)).round_ties_even();
+                let place = packed.place(row, column);
+                packed.weights[place] = (q as i32 + i32::from(ZERO)) as u8;
+            }
+        }
+        packed.scales = scales;
+        packed
+    }
+
+    fn place(&self, row: usize, column: usize) -> usize {
+        let (line, lines) = (column / LINE, self.columns.div_ceil(LINE));
+        let first = line - line % GROUP;
+        let in_group = GROUP.min(lines - first);
+        let group = first * self.rows.div_ceil(4) * 64;
+        group + (row / 4 * in_group + line - first) * 64 + column % LINE * 4 + row % 4
+    }
+
+    /// What a weight means.
+    #[inline]
+    pub(super) fn weight(&self, row: usize, column: usize) -> f32 {
+        f32::from(i16::from(self.weights[self.place(row, column)]) - i16::from(ZERO)) * self.scales[column]
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.weights.len() + self.scales.len() * size_of::<f32>()
+    }
+
+    /// `z += rows * matrix`, of encoded rows; `z` has the matrix's columns.
+    pub(super) fn add(&self, isa: ByteIsa, bits: Bits, work: &mut Work<'_>, backwards: bool) {
+        match (bits, isa) {
+            (Bits::Eight, ByteIsa::Vnni(_)) => dispatch_bytes(isa, Add::<false> { matrix: self, work, backwards }),
+            // Pairs of 16 bits are what they are.
+            _ => dispatch_bytes(isa, Add::<true> { matrix: self, work, backwards }),
+        }
+    }
+}
+
+struct Add<'a, 'w, const IN_TWO: bool> {
+    matrix: &'a Int8Matrix,
+    work: &'a mut Work<'w>,
+    /// The order of the groups.
+    backwards: bool,
+}
+
+impl<const IN_TWO: bool> Kernel for Add<'_, '_, IN_TWO> {
+    type Output = ();
+    #[inline(always)]
+    fn run<A: Arch>(self, arch: A) {
+        // Trap 8: no code for what isn't used.
+        if const { IN_TWO || <A::Bytes as ByteProducts<A>>::AS_BYTES } {
+            self.all(arch);
+        } else {
+            unreachable!("`Int8Matrix::add` doesn't ask for it");
+        }
+    }
+}
+
+impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
+    /// All groups and rows.
+    #[inline(always)]
+    fn all<A: Arch>(mut self, arch: A) {
+        let (matrix, count) = (self.matrix, self.work.count);
+        let fours = matrix.rows.div_ceil(4);
+        let (lines, _) = matrix.weights.as_chunks::<64>();
+        for block in (0..matrix.rows).step_by(BLOCK) {
+            for group in groups(matrix.columns.div_ceil(LINE), GROUP, self.backwards) {
+                let first = group.first * fours + block / 4 * group.lines;
+                let weights = &lines[first..][..(fours - block / 4).min(BLOCK / 4) * group.lines];
+                let mut row = 0;
+                while row < count {
+                    row += self.some_rows::<A>(arch, group, weights, block / BLOCK, row);
+                }
+            }
+        }
+    }
+
+    /// As many rows as fit, of all lines of a group.
+    #[inline(always)]
+    fn some_rows<A: Arch>(&mut self, arch: A, group: Group, weights: &[ByteLine], block: usize, row: usize) -> usize {
+        let left = self.work.count - row;
+        // Trap 8: no code for what isn't used.
+        if const { <A::Bytes as ByteProducts<A>>::ROWS >= 3 } {
+            if left >= 3 {
+                self.lines_of_rows::<A, 3>(arch, group, weights, block, row);
+                return 3;
+            }
+            if left == 2 {
+                self.lines_of_rows::<A, 2>(arch, group, weights, block, row);
+                return 2;
+            }
+        }
+        if const { <A::Bytes as ByteProducts<A>>::EIGHT_LINES } && group.lines == GROUP {
+            self.tile::<A, GROUP, 1>(arch, group, 0, weights, block, row);
+        } else {
+            self.lines_of_rows::<A, 1>(arch, group, weights, block, row);
+        }
+        1
+    }
+
+    /// So many rows, four lines at a time.
+    #[inline(always)]
+    fn lines_of_rows<A: Arch, const M: usize>(
+        &mut self,
+        arch: A,
+        group: Group,
+        weights: &[ByteLine],
+        block: usize,
+        row: usize,
+    ) {
+        let mut line = 0;
+        while line < group.lines {
+            match group.lines - line {
+                1 => self.tile::<A, 1, M>(arch, group, line, weights, block, row),
+                2 | 3 => self.tile::<A, 2, M>(arch, group, line, weights, block, row),
+                _ => self.tile::<A, 4, M>(arch, group, line, weights, block, row),
+            }
+            line += match group.lines - line {
+                1 => 1,
+                2 | 3 => 2,
+                _ => 4,
+            };
+        }
+    }
+
+    /// `N` lines of `M` rows, in registers.
+    #[inline(always)]
+    fn tile<A: Arch, const N: usize, const M: usize>(
+        &mut self,
+        arch: A,
+        group: Group,
+        line: usize,
+        weights: &[ByteLine],
+        block: usize,
+        row: usize,
+    ) {
+        let width = self.matrix.rows;
+        let len = encoded_len(width);
+        let mut encoded = [Encoded::new(self.work.encoded(row, len), width); M];
+        unrolled!(I in 0..M => { encoded[I] = Encoded::new(self.work.encoded(row + I, len), width); });
+        let totals = sums::<A, IN_TWO, N, M>(arch, weights, group.lines, line, &encoded, block * (BLOCK / 4));
+        let (mut row_scales, mut corrections) = ([0.0; M], [0; M]);
+        for m in 0..M {
+            row_scales[m] = encoded[m].scale;
+            corrections[m] = (encoded[m].sums[block].to_bits() as i32).wrapping_mul(i32::from(ZERO));
+        }
+        for m in 0..M {
+            let z = self.work.z_mut(row + m);
+            for n in 0..N {
+                let line = group.first + line + n;
+                let scales = &self.matrix.scales[line * LINE..][..LINE];
+                add_line(&totals[m][n], corrections[m], row_scales[m], scales, line_of(arch, z, line));
+            }
+        }
+    }
+}
+
+/// The sums of `M` rows and `N` lines of a group of so many.
+#[inline(always)]
+fn sums<A: Arch, const IN_TWO: bool, const N: usize, const M: usize>(
+    arch: A,
+    weights: &[ByteLine],
+    lines: usize,
+    line: usize,
+    rows: &[Encoded<'_>; M],
+    from: usize,
+) -> [[[i32; LINE]; N]; M] {
+    let count = weights.len() / lines;
+    let mut first: [&[f32]; M] = [&[]; M];
+    let mut second: [&[f32]; M] = [&[]; M];
+    unrolled!(I in 0..M => {
+        first[I] = &rows[I].first[from..][..count];
+        second[I] = &rows[I].second[from..][..count];
+    });
+    let mut sums = [[<A::Bytes as ByteProducts<A>>::zero(arch); N]; M];
+    for (k, weights) in weights.chunks_exact(lines).enumerate() {
+        let weights: &[ByteLine; N] = match weights[line..].first_chunk() {
+            Some(weights) => weights,
+            None => unreachable!("so many lines are left in the group"),
+        };
+        unrolled!(I in 0..M => {
+            let words = [first[I][k].to_bits(), second[I][k].to_bits()];
+            unrolled!(J in 0..N => {
+                sums[I][J] = <A::Bytes as ByteProducts<A>>::add::<IN_TWO>(arch, sums[I][J], &weights[J], words);
+            });
+        });
+    }
+    // Trap 1: out of the registers before a loop looks at them.
+    let mut totals = [[[0; LINE]; N]; M];
+    unrolled!(I in 0..M => {
+        unrolled!(J in 0..N => { totals[I][J] = <A::Bytes as ByteProducts<A>>::total::<IN_TWO>(arch, sums[I][J]); });
+    });
+    totals
+}
+
+/// `z += f32(sum - correction) * (row scale * column scale)`, each operation rounded by itself.
+#[inline(always)]
+fn add_line(total: &[i32; LINE], correction: i32, scale: f32, scales: &[f32], z: &mut [f32]) {
+    let mut line = [0.0; LINE];
+    for i in 0..LINE {
+        let scale = scale * scales[i];
+        // Infinite times a sum of zero would be NaN.
+        let scale = if scale > f32::MAX { f32::MAX } else { scale };
+        line[i] = total[i].wrapping_sub(correction) as f32 * scale;
+    }
+    match z.first_chunk_mut::<LINE>() {
+        Some(z) => {
+            for i in 0..LINE {
+                z[i] += line[i];
+            }
+        }
+        None => {
+            for (z, line) in z.iter_mut().zip(line) {
+                *z += line;
+            }
+        }
+    }
+}

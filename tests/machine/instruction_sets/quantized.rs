@@ -1,0 +1,50 @@
+//! Layers in fewer bits. Those of bytes give the same bits on all machines.
+
+use ndarray::prelude::*;
+use recurrent::{Activation, Dense, Layer, Precision, Run, Stream};
+
+use super::numbers::{Numbers, odd_number};
+use super::{Case, KINDS, built, named, state, weighted};
+
+/// All kinds, sizes and ways; the usual activations and others.
+pub fn quantized() {
+    for precision in Precision::ALL {
+        for kind in KINDS {
+            for (i, (inputs, units)) in [(3, 1), (1, 5), (17, 16), (70, 33), (20, 70)].into_iter().enumerate() {
+                let usual = [Activation::Tanh, Activation::Sigmoid];
+                let others = [["relu", "hard_sigmoid"], ["softsign", "softmax"], ["gelu", "tanh"]][i % 3].map(named);
+                for [activation, recurrent_activation] in [usual, others] {
+                    let layer = built::<f32>(kind, inputs, units, &activation, &recurrent_activation);
+                    let name = format!("{kind:?} of {precision}, {inputs} inputs, {units} units, {activation}");
+                    one(&name, precision, &*layer, inputs + units);
+                }
+            }
+        }
+        let dense = Dense::<f32>::builder(40, 33).activation(Activation::Softmax).build().expect("sound sizes");
+        one(&format!("Dense of {precision}"), precision, &*weighted(Box::new(dense)), 40);
+    }
+}
+
+fn one(name: &str, precision: Precision, layer: &dyn Layer<f32>, products: usize) {
+    let layer = layer.quantize(precision).expect("it has this form");
+    let case = |steps| match precision {
+        Precision::Bf16 => Case::new(products, steps),
+        _ => Case::new(products, steps).same_everywhere(),
+    };
+    let mut numbers = Numbers::new(1, name);
+    let x = numbers.array(2.0, (1, 30, layer.input_size()));
+    let output = layer.forward(&x).expect("an input that fits");
+    case(30).output(&output).print(&format!("{name}: one row"));
+    let mut stream = Stream::new(&*layer, 1).expect("it can stream");
+    let mut steps = case(8);
+    for step in x.axis_iter(Axis(1)).take(8) {
+        steps = steps.array(stream.step(&step).expect("an input that fits"));
+    }
+    steps.state(stream.state()).print(&format!("{name}: stream of one row"));
+    let x = numbers.array(2.0, (9, 7, layer.input_size()));
+    let state = state(&*layer, 9);
+    let output = layer.run(&x, Run::new().lengths(&[7, 0, 3, 7, 1, 6, 7, 2, 5]).initial_state(&state));
+    case(7).output(&output.expect("inputs that fit")).print(&format!("{name}: lengths"));
+    let odd = Array3::from_shape_simple_fn((3, 8, layer.input_size()), || odd_number::<f32>(&mut numbers));
+    case(8).output(&layer.forward(&odd).expect("any numbers")).print_odd(&format!("{name}: odd inputs"));
+}
