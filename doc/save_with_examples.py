@@ -9,16 +9,13 @@
 the module is called on. It needs the framework, numpy and safetensors.
 """
 
-import importlib
-import json
-import os
-import tempfile
+import importlib, json, os, tempfile
 
 import numpy as np
 from safetensors.numpy import save_file
 
 
-KNOWN = "RNN LSTM GRU RNNCell LSTMCell GRUCell Linear Embedding LayerNorm BatchNorm1d"
+KNOWN = "RNN LSTM GRU RNNCell LSTMCell GRUCell Linear Embedding LayerNorm BatchNorm1d Conv1d"
 
 
 class Examples:
@@ -76,8 +73,7 @@ def beside(model, path, inputs):
 
 def keras_model(model, path, inputs):
     """A whole model of Keras 3: its configuration, its tensors, examples."""
-    import h5py
-    import keras
+    import h5py, keras
 
     tensors = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -103,6 +99,7 @@ def torch_module(module, path, *inputs, **options):
         names = [name for name in KNOWN.split() if isinstance(layer, getattr(torch.nn, name))]
         plain = len(getattr(layer, "normalized_shape", "1")) == 1 and getattr(layer, "max_norm", None) is None
         whole = names != ["LayerNorm"] or layer.weight is not None
+        plain = plain and getattr(layer, "padding_mode", "zeros") == "zeros"
         changed = any(name.endswith("_g") or "parametrizations" in name for name, _ in layer.named_parameters())
         own = names and type(layer).forward is getattr(torch.nn, names[0]).forward
         return names[0] if own and plain and whole and not changed and getattr(layer, "running_mean", 0) is not None else None
@@ -112,6 +109,12 @@ def torch_module(module, path, *inputs, **options):
         about = {option: getattr(layer, option, None) for option in ("eps", "nonlinearity")}
         over_time = kind in ("RNN", "LSTM", "GRU")
         (y, *last), state, lengths = parts(output), parts(state), None
+        if kind == "Conv1d":
+            x, y = x.reshape(-1, *x.shape[-2:]), y.reshape(-1, *y.shape[-2:])
+            size = {"groups": layer.groups, "strides": layer.stride[0], "dilation_rate": layer.dilation[0]}
+            x = x if isinstance(layer.padding, str) else torch.nn.functional.pad(x, layer.padding * 2)  # zeros are data
+            size["padding"] = "same" if layer.padding == "same" else "valid"
+            about["window"] = {"class_name": "Window", "config": size}
         if over_time:
             last = parts(last[0])
             if isinstance(x, PackedSequence):
@@ -122,7 +125,7 @@ def torch_module(module, path, *inputs, **options):
                 x, y = x.transpose(0, 1), y.transpose(0, 1)
         elif x.dim() == 1:
             x, y, state, last = x[None], y[None], [part[None] for part in state], [part[None] for part in last]
-        elif kind == "BatchNorm1d" and x.dim() == 3:  # features come last in Rust
+        elif kind in ("BatchNorm1d", "Conv1d") and x.dim() == 3:  # features come last in Rust
             x, y = x.transpose(1, 2), y.transpose(1, 2)
         elif kind == "Embedding" and x.dim() > 2:
             x, y = x.flatten(1), y.flatten(1, -2)
@@ -142,8 +145,5 @@ def torch_module(module, path, *inputs, **options):
         with torch.no_grad():
             module.eval()(*inputs, **options)
     finally:
-        for layer, flag in training.items():
-            layer.training = flag
-        for handle in handles:
-            handle.remove()
+        [setattr(layer, "training", flag) for layer, flag in training.items()] + [it.remove() for it in handles]
     examples.save(path, {name: np.array(array(part), order="C") for name, part in module.state_dict().items()}, format="pt")

@@ -35,9 +35,17 @@ pub trait Float: ndarray::NdFloat + Default + Element + Draw {
     #[doc(hidden)]
     fn push_le_bytes(values: &[Self], bytes: &mut Vec<u8>);
 
-    /// The numbers that these bytes are, each one's lowest first.
+    /// Appends the numbers that these bytes are, each one's lowest first.
     #[doc(hidden)]
-    fn from_le_bytes(bytes: &[u8]) -> Vec<Self>;
+    fn extend_le_bytes(bytes: &[u8], values: &mut Vec<Self>);
+
+    /// The numbers that these bytes are.
+    #[doc(hidden)]
+    fn from_le_bytes(bytes: &[u8]) -> Vec<Self> {
+        let mut values = Vec::with_capacity(bytes.len() / size_of::<Self>());
+        Self::extend_le_bytes(bytes, &mut values);
+        values
+    }
 }
 
 /// The bytes of numbers, the lowest first: all of their bits.
@@ -52,8 +60,8 @@ macro_rules! bytes {
                 bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
             }
 
-            fn from_le_bytes(bytes: &[u8]) -> Vec<Self> {
-                bytes.as_chunks().0.iter().map(|&bytes| <$float>::from_le_bytes(bytes)).collect()
+            fn extend_le_bytes(bytes: &[u8], values: &mut Vec<Self>) {
+                values.extend(bytes.as_chunks().0.iter().map(|&bytes| <$float>::from_le_bytes(bytes)));
             }
         }
     )*};

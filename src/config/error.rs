@@ -24,6 +24,8 @@ pub enum ConfigError {
     TensorShape { layer: String, weight: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
     /// A weight of other numbers.
     TensorType { tensor: String, expected: String, found: String },
+    /// A weight that the operating system doesn't give.
+    Unread { reason: String },
     /// What is described can't be made.
     Built { layer: String, error: Error },
 }
@@ -45,7 +47,7 @@ impl ConfigError {
             | MissingTensor { layer, .. }
             | TensorShape { layer, .. }
             | Built { layer, .. } => *layer = join(outer, layer),
-            Limit { .. } | TensorType { .. } => {}
+            Limit { .. } | TensorType { .. } | Unread { .. } => {}
         }
         self
     }
@@ -76,6 +78,7 @@ impl std::fmt::Display for ConfigError {
             ConfigError::Class { class, expected, .. } => write!(f, "class_name must be {expected}, found {class:?}"),
             ConfigError::Limit { what, limit, given } => write!(f, "{what}: {given} exceeds the limit of {limit}"),
             ConfigError::Built { error, .. } => write!(f, "{error}"),
+            ConfigError::Unread { reason } => f.write_str(reason),
             ConfigError::MissingTensor { tensor, .. }
             | ConfigError::TensorShape { tensor, .. }
             | ConfigError::TensorType { tensor, .. } => write!(f, "tensor {tensor:?} isn't the one that is described"),

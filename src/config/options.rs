@@ -117,6 +117,11 @@ impl<'c> Options<'c> {
         }
     }
 
+    /// An option that may be left out.
+    pub(crate) fn said(&self, name: &str) -> Option<Item<'c>> {
+        self.need(name, "").ok().and_then(Item::given)
+    }
+
     pub(crate) fn flag(&self, name: &str) -> Read<bool> {
         self.need(name, FLAG)?.flag()
     }

@@ -7,6 +7,9 @@ pub(crate) trait TensorSource<T> {
     /// The elements of a weight in row order, if it is there and of this shape: nothing is allocated before.
     fn take(&mut self, path: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError>;
 
+    /// The same of whole numbers that are no weight.
+    fn take_integers(&mut self, path: &str, shape: &[usize]) -> Result<Vec<i64>, ConfigError>;
+
     /// Checks that a weight is there and of this shape.
     fn check(&self, path: &str, shape: &[usize]) -> Result<(), ConfigError>;
 }
@@ -27,6 +30,12 @@ impl<'t, T> Tensors<'t, T> {
     /// The elements of a weight of this shape, in row order.
     pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError> {
         self.source.take(&format!("{}{name}", self.prefix), shape)
+    }
+
+    /// Whole numbers of this shape, in row order.
+    #[cfg(feature = "file")]
+    pub(crate) fn take_integers(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i64>, ConfigError> {
+        self.source.take_integers(&format!("{}{name}", self.prefix), shape)
     }
 
     /// Checks that a weight is there and of this shape.

@@ -5,6 +5,8 @@ pub(super) use self::whole::write;
 
 use std::fs::File;
 use std::io::{self, Read};
+#[cfg(feature = "file")]
+use std::io::{Seek, SeekFrom};
 use std::path::Path;
 
 use super::error::{Found, Problem};
@@ -12,7 +14,6 @@ use super::limits::Limits;
 
 /// All bytes of a file, within the limit.
 pub(super) fn read(path: &Path, limits: &Limits) -> Found<Vec<u8>> {
-    let io = |error: io::Error| Problem::Io { reason: error.to_string() };
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
     check_size(length, limits)?;
@@ -23,6 +24,49 @@ pub(super) fn read(path: &Path, limits: &Limits) -> Found<Vec<u8>> {
     file.take(limits.file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(io)?;
     check_size(bytes.len() as u64, limits)?;
     Ok(bytes)
+}
+
+/// An ordinary file that is open: bytes are read from it where they are needed.
+#[cfg(feature = "file")]
+#[derive(Debug)]
+pub(super) struct Stored {
+    file: File,
+    pub(super) length: usize,
+}
+
+/// A file whose bytes are to be read.
+#[cfg(feature = "file")]
+pub(super) enum Opened {
+    Stored(Stored),
+    /// What isn't an ordinary file is read whole.
+    Whole(Vec<u8>),
+}
+
+/// Opens a file within the limit.
+#[cfg(feature = "file")]
+pub(super) fn open(path: &Path, limits: &Limits) -> Found<Opened> {
+    let file = File::open(path).map_err(io)?;
+    let metadata = file.metadata().map_err(io)?;
+    match usize::try_from(metadata.len()) {
+        Ok(length) if metadata.is_file() => {
+            check_size(metadata.len(), limits)?;
+            Ok(Opened::Stored(Stored { file, length }))
+        }
+        _ => read(path, limits).map(Opened::Whole),
+    }
+}
+
+#[cfg(feature = "file")]
+impl Stored {
+    /// Fills the bytes with those of the file from a place on.
+    pub(super) fn read(&self, at: usize, bytes: &mut [u8]) -> Found<()> {
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(at as u64)).and_then(|_| file.read_exact(bytes)).map_err(io)
+    }
+}
+
+fn io(error: io::Error) -> Problem {
+    Problem::Io { reason: error.to_string() }
 }
 
 /// Checks that a file isn't larger than allowed.

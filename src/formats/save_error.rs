@@ -97,12 +97,23 @@ pub enum SaveError {
         source: crate::Error,
     },
 
-    /// What a file of another framework said of a layer isn't what that framework says: the file that it came here by
-    /// was changed.
-    #[error("layer {layer:?}: what it keeps of Keras's words isn't JSON")]
+    /// What a file of another framework said of a layer isn't what the layer is: the file that it came here by was
+    /// changed.
+    #[error(
+        "layer {layer:?}: what it keeps of Keras's words isn't what it is: set it anew, or load Keras's own file again"
+    )]
     Kept {
         /// The layer's path in the model.
         layer: String,
+    },
+
+    /// A weight that the format has no place for.
+    #[error("{group:?}: its weight {weight:?} has no place in the file: save it with recurrent::file::save")]
+    NoPlace {
+        /// Where the layer's weights are in the file.
+        group: String,
+        /// The weight's name.
+        weight: String,
     },
 
     /// Two tensors of one name.

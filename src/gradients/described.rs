@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array3, ArrayD, ArrayView2, ArrayViewD};
+use ndarray::{Array1, Array3, ArrayD, ArrayView2, ArrayViewD};
 
 use super::indexed_slices::IndexedSlices;
 use super::{Gradients, InputGradient};
@@ -18,7 +18,7 @@ impl<T: Float> Gradients<T> {
     pub(crate) fn describe(&self) -> Config {
         let weight = |((name, array), slices): ((&String, &ArrayD<T>), &IndexedSlices<T>)| {
             let config = Config::new("Weight").with("name", &name[..]).with("shape", array.shape().to_vec());
-            config.with("rows", slices.rows().to_vec())
+            config.with("rows", slices.rows().len())
         };
         let input = |input: &InputGradient<T>| {
             let rank = input.gradient.as_ref().map(ArrayD::ndim);
@@ -42,6 +42,14 @@ impl<T: Float> Gradients<T> {
         }
     }
 
+    /// The rows that they came for: `rows/0`.
+    pub(crate) fn show_rows(&self, show: &mut dyn FnMut(String, ArrayD<i64>)) {
+        for (place, slices) in self.slices.iter().enumerate().filter(|(_, slices)| !slices.is_empty()) {
+            let rows = slices.rows().iter().map(|&row| i64::try_from(row).unwrap_or(i64::MAX));
+            show(format!("rows/{place}"), Array1::from_iter(rows).into_dyn());
+        }
+    }
+
     pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
         let (mut names, mut weights, mut slices) = (Vec::new(), Vec::new(), Vec::new());
         for (place, item) in options.list("weights", "the weights")?.iter().enumerate() {
@@ -52,7 +60,13 @@ impl<T: Float> Gradients<T> {
                 let values = tensors.take(&format!("weights/{place}"), &shape)?;
                 let misfit = || item.wrong("a weight's gradient");
                 weights.push(ArrayD::from_shape_vec(shape.clone(), values).map_err(|_| misfit())?);
-                let rows = sizes(options, "rows")?;
+                let count = options.need("rows", SIZES)?.index(SIZES)?;
+                let rows = match count {
+                    0 => vec![],
+                    count => tensors.take_integers(&format!("rows/{place}"), &[count])?,
+                };
+                let rows = rows.into_iter().map(|row| usize::try_from(row).map_err(|_| misfit()));
+                let rows = rows.collect::<Result<Vec<_>, _>>()?;
                 let columns = shape.get(1).copied().unwrap_or(0);
                 if !rows.is_empty() && (shape.len() != 2 || rows.iter().any(|&row| row >= shape[0])) {
                     return Err(misfit());

@@ -112,11 +112,15 @@ fn read_part<T: Float>(item: &Item<'_>, tensors: &mut Tensors<'_, T>) -> Read<Re
     })
 }
 
-/// What another format's file said.
+/// What another format's file said: an object, in whose words that format's writer sees to the rest.
 fn kept(options: &Options<'_>) -> Read<Kept> {
-    let expected = "a text or null";
-    let kept = options.need("kept", expected)?.given();
-    kept.map(|kept| Ok(Arc::from(kept.text(expected)?))).transpose()
+    let expected = "an object of JSON as a text, or null";
+    let Some(kept) = options.need("kept", expected)?.given() else { return Ok(None) };
+    let text = kept.text(expected)?;
+    match serde_json::from_str(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(Some(Arc::from(text))),
+        _ => Err(kept.wrong(expected)),
+    }
 }
 
 /// Makes places for the states that layers keep, in the order in which they were made.

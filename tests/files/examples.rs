@@ -95,6 +95,18 @@ fn of_pytorch() {
     }
 }
 
+/// Convolutions: their options are beside the examples, what is padded by a number is in them.
+#[cfg(all(feature = "keras", feature = "pytorch"))]
+#[test]
+fn of_convolutions() {
+    let verified = file::verify(golden("convolutions.safetensors")).expect("as PyTorch has it");
+    assert!(verified.error() < 1e-6, "{verified}");
+    let parts: Vec<String> =
+        verified.parts().iter().map(|it| format!("{} {} {}", it.name, it.class, it.examples)).collect();
+    assert_eq!(parts, ["first nn.Conv1d 3", "groups nn.Conv1d 3", "same nn.Conv1d 3"]);
+    assert_eq!(verified.unchecked(), ["the tensors below \"mirrored\""]);
+}
+
 /// One number changed in each tensor in turn: the first layer that differs is named.
 #[cfg(all(feature = "keras", feature = "pytorch"))]
 #[test]

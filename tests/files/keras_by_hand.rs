@@ -15,7 +15,13 @@ pub fn all() -> Vec<Written> {
     for (name, model) in layers() {
         all.push(written(name, model));
     }
-    for (name, model) in [("translator", translator()), ("operations", operations()), ("masks", masks())] {
+    for (name, model) in [
+        ("translator", translator()),
+        ("operations", operations()),
+        ("between_layers", between_layers()),
+        ("one_after_another", one_after_another()),
+        ("masks", masks()),
+    ] {
         all.push(written(name, model));
     }
     all.push(written("nested", nested()));
@@ -173,6 +179,49 @@ fn operations() -> Model<f32> {
     let flat = graph.call("flat", ops::Flatten, &joined).expect("a call");
     let repeated = graph.call("repeated", ops::RepeatVector::new(3), &flat).expect("a call");
     graph.build(&[repeated[0], at]).expect("a model")
+}
+
+/// Operations between layers, and those layers that are read as operations.
+fn between_layers() -> Model<f32> {
+    let (mut graph, mut seeds) = (Model::<f32>::builder("between"), seeds());
+    let x = graph.input("x", [Some(4), Some(6)]).expect("an input");
+    let gru = Gru::<f32>::builder(6, 6).return_sequences(true).seeds(&mut seeds).build().expect("a layer");
+    let h = graph.call("gru", gru, &[x]).expect("a call")[0];
+    let attention = ops::Attention::new().use_scale().causal().return_scores();
+    let attended = graph.call("attended", attention, &[h, x]).expect("a call");
+    let named = graph.call("real", ops::NotEqual::new(0.25), &[x]).expect("a call");
+    let named = graph.call("any_of_them", ops::Any::new(-1), &named).expect("a call")[0];
+    let masked = graph.call_with("masked", ops::Attention::new(), &[h, x], |call| call.mask(&[named, named]));
+    let masked = masked.expect("a call")[0];
+    let mut call = |name: &str, layer: AnyLayer<f32>, inputs: &[recurrent::model::ModelNode]| {
+        graph.call(name, layer, inputs).expect("a call")[0]
+    };
+    let turned = call("turned", ops::Transpose::new([0, 2, 1]).into(), &[h]);
+    let product = call("product", ops::Matmul.into(), &[h, turned]);
+    let angle = call("angle", ops::Dot::new(2, 2).normalize().into(), &[h, x]);
+    let backwards = call("backwards", ops::Flip::new(1).into(), &[attended[0]]);
+    let scaled = call("scaled", ops::Rescaling::new(0.3, -1.7).into(), &[backwards]);
+    let last = call("last", ops::GetItem::at(1, -1).into(), &[scaled]);
+    let middle = call("middle", ops::GetItem::range(1, Some(1), Some(3)).into(), &[scaled]);
+    let sum = call("sum", ops::Sum::new(1).keepdims().into(), &[middle]);
+    let mean = call("mean", ops::Mean::new(-1).into(), &[sum]);
+    let least = call("least", ops::Min::new(1).into(), &[product]);
+    let most = call("most", ops::Max::new(2).into(), &[angle]);
+    graph.build(&[last, mean, least, most, masked, attended[1]]).expect("a model")
+}
+
+/// A Sequential that Keras has as a graph: operations aren't layers there.
+fn one_after_another() -> Model<f32> {
+    let mut seeds = seeds();
+    let gru = Gru::<f32>::builder(3, 4).return_sequences(true).seeds(&mut seeds).build().expect("a layer");
+    let dense = Dense::<f32>::builder(4, 2).seeds(&mut seeds).build().expect("a layer");
+    sequential(vec![
+        gru.into(),
+        ops::Flip::new(1).into(),
+        ops::GetItem::range(1, Some(1), None).into(),
+        dense.into(),
+        ops::Mean::new(1).into(),
+    ])
 }
 
 /// A mask that is made of numbers, and named by a call; one that goes along; a layer that is called twice.

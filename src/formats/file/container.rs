@@ -10,7 +10,7 @@ use crate::config::{Bounds, Config, ConfigError, Described, TensorSource, Tensor
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::formats::limits::Limits;
-use crate::formats::safetensors::{self, Entry, Safetensors, Values};
+use crate::formats::safetensors::{self, Entry, Safetensors, Values, element_of};
 use crate::formats::save_error::SaveError;
 use crate::formats::tensors::Element;
 
@@ -44,6 +44,7 @@ impl<T: Float> Content<T> {
         let (examples, of_examples) = examples.map(Examples::stored).unzip();
         let mut tensors: Vec<Entry<T>> = of_examples.unwrap_or_default();
         thing.visit_arrays(&mut |name, array| tensors.push(Entry { name, values: Values::Floats(array.to_owned()) }));
+        thing.visit_integers(&mut |name, integers| tensors.push(Entry { name, values: Values::Integers(integers) }));
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             Some(pair) => Err(SaveError::Twice { tensor: pair[0].name.clone() }),
@@ -57,7 +58,7 @@ impl<T: Float> Content<T> {
             ("version", VERSION.to_string()),
             ("crate", env!("CARGO_PKG_VERSION").into()),
             ("kind", self.sort.name().into()),
-            ("element", element::<T>().name()),
+            ("element", element_of::<T>().name()),
             ("config", json::write(&self.config)),
         ];
         metadata.extend(self.examples.clone().map(|examples| (examples::METADATA, examples)));
@@ -148,10 +149,6 @@ pub(super) fn bounds(limits: &Limits) -> Bounds {
     Bounds { units: limits.units, depth: limits.depth, calls: limits.calls, elements: limits.elements }
 }
 
-fn element<T>() -> Element {
-    if size_of::<T>() == 4 { Element::F32 } else { Element::F64 }
-}
-
 /// The tensors of a file.
 struct Source<'f> {
     file: &'f Safetensors,
@@ -159,37 +156,55 @@ struct Source<'f> {
 }
 
 impl Source<'_> {
-    fn find<T>(&self, path: &str, shape: &[usize]) -> Result<safetensors::Tensor<'_>, ConfigError> {
+    /// Checks that a tensor is there, of these elements and of this shape.
+    fn find(&self, path: &str, element: Element, shape: &[usize]) -> Result<(), ConfigError> {
         let layer = String::new;
-        let Some(tensor) = self.file.tensor(path) else {
+        let Some((found, found_shape)) = self.file.form(path) else {
             let weight = path.rsplit('/').next().unwrap_or(path).into();
             return Err(ConfigError::MissingTensor { layer: layer(), weight, tensor: path.into() });
         };
-        if tensor.element != element::<T>() {
-            let (expected, found) = (element::<T>().name(), tensor.element.name());
+        if found != element {
+            let (expected, found) = (element.name(), found.name());
             return Err(ConfigError::TensorType { tensor: path.into(), expected, found });
         }
-        if tensor.shape != shape {
+        if found_shape != shape {
             let weight = path.rsplit('/').next().unwrap_or(path).into();
-            let (expected, found) = (shape.to_vec(), tensor.shape);
+            let (expected, found) = (shape.to_vec(), found_shape.to_vec());
             return Err(ConfigError::TensorShape { layer: layer(), weight, tensor: path.into(), expected, found });
         }
-        Ok(tensor)
+        Ok(())
     }
-}
 
-impl<T: Float> TensorSource<T> for Source<'_> {
-    fn take(&mut self, path: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError> {
-        let values = T::from_le_bytes(&self.find::<T>(path, shape)?.data);
+    /// Notes that a tensor is used, once.
+    fn used(&mut self, path: &str) -> Result<(), ConfigError> {
         if self.taken.insert(path.into()) {
-            return Ok(values);
+            return Ok(());
         }
         let weight = path.rsplit('/').next().unwrap_or(path).into();
         Err(ConfigError::MissingTensor { layer: String::new(), weight, tensor: path.into() })
     }
+}
+
+/// What the operating system refused.
+fn unread(problem: Problem) -> ConfigError {
+    ConfigError::Unread { reason: problem.to_string() }
+}
+
+impl<T: Float> TensorSource<T> for Source<'_> {
+    fn take(&mut self, path: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError> {
+        self.find(path, element_of::<T>(), shape)?;
+        self.used(path)?;
+        self.file.numbers(path).map_err(unread)
+    }
+
+    fn take_integers(&mut self, path: &str, shape: &[usize]) -> Result<Vec<i64>, ConfigError> {
+        self.find(path, Element::Integer { size: 8, signed: true }, shape)?;
+        self.used(path)?;
+        self.file.integers(path).map_err(unread)
+    }
 
     fn check(&self, path: &str, shape: &[usize]) -> Result<(), ConfigError> {
-        self.find::<T>(path, shape).map(|_| ())
+        self.find(path, element_of::<T>(), shape)
     }
 }
 
@@ -217,9 +232,10 @@ pub(super) fn problem(error: ConfigError) -> Problem {
             Problem::TensorShape { layer, weight, tensor, expected: format!("{expected:?}"), found }
         }
         ConfigError::TensorType { tensor, expected, found } => {
-            let expected = if expected == "float32" { "float32" } else { "float64" };
+            let expected = ["float32", "int64"].into_iter().find(|name| *name == expected).unwrap_or("float64");
             Problem::TensorType { tensor, expected, found }
         }
+        ConfigError::Unread { reason } => Problem::Io { reason },
         ConfigError::Built { layer, error } => Problem::Layer { layer, source: error },
     }
 }

@@ -50,7 +50,7 @@ pub use super::{Difference, Limits, LoadError, Problem, SaveError};
 #[doc(hidden)]
 pub use crate::graph::classes::class_names;
 
-use super::disk;
+use super::disk::{self, Opened};
 use super::error::Found;
 use super::safetensors::Safetensors;
 use crate::float::Float;
@@ -103,7 +103,7 @@ pub fn load<S: Saved>(path: impl AsRef<Path>) -> Result<S, LoadError> {
 /// Those of [`load`].
 pub fn load_with<S: Saved>(path: impl AsRef<Path>, limits: &Limits) -> Result<S, LoadError> {
     let path = path.as_ref();
-    let read = || read(disk::read(path, limits)?, limits);
+    let read = || container::read(&open_file(path, limits)?, limits);
     read().map_err(|problem| LoadError::new(&path.display().to_string(), problem))
 }
 
@@ -114,7 +114,7 @@ pub fn load_with<S: Saved>(path: impl AsRef<Path>, limits: &Limits) -> Result<S,
 pub fn load_verified<S: Saved>(path: impl AsRef<Path>) -> Result<(S, Verification), LoadError> {
     let (path, limits) = (path.as_ref(), Limits::default());
     let read = || {
-        let file = open(disk::read(path, &limits)?, &limits)?;
+        let file = open_file(path, &limits)?;
         let thing: S = container::read(&file, &limits)?;
         let verification = examples::of_loaded(&thing, &file, &limits)?;
         Ok((thing, verification))
@@ -162,12 +162,32 @@ fn read<S: Saved>(bytes: Vec<u8>, limits: &Limits) -> Found<S> {
 
 /// The container of a file of our own.
 fn open(bytes: Vec<u8>, limits: &Limits) -> Found<Safetensors> {
-    match bytes.get(..4) {
-        Some(b"PK\x03\x04") => {
-            return Err(Problem::Format { found: "a zip container", hint: "keras::load reads .keras files" });
-        }
-        Some(b"\x89HDF") => return Err(Problem::Format { found: "HDF5", hint: "keras::load reads .h5 files" }),
-        _ => {}
-    }
+    check_magic(bytes.get(..4))?;
     Safetensors::new(bytes, limits)
+}
+
+/// The same of a file, whose tensors are read when they are asked for.
+fn open_file(path: &Path, limits: &Limits) -> Found<Safetensors> {
+    match disk::open(path, limits)? {
+        Opened::Whole(bytes) => open(bytes, limits),
+        Opened::Stored(file) => {
+            let mut first = [0; 4];
+            if file.length >= first.len() {
+                file.read(0, &mut first)?;
+            }
+            check_magic(Some(&first))?;
+            Safetensors::stored(file, limits)
+        }
+    }
+}
+
+/// Other containers, by their first bytes.
+fn check_magic(first: Option<&[u8]>) -> Found<()> {
+    match first {
+        Some(b"PK\x03\x04") => {
+            Err(Problem::Format { found: "a zip container", hint: "keras::load reads .keras files" })
+        }
+        Some(b"\x89HDF") => Err(Problem::Format { found: "HDF5", hint: "keras::load reads .h5 files" }),
+        _ => Ok(()),
+    }
 }

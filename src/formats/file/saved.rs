@@ -29,6 +29,9 @@ use crate::weights::WeightVisitor;
 /// Receives arrays by their names.
 type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
 
+/// Shows arrays of whole numbers of a thing.
+type ShowIntegers<S> = fn(&S, &mut dyn FnMut(String, ArrayD<i64>));
+
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
 /// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
 /// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
@@ -66,6 +69,10 @@ pub trait Saved: sealed::Sealed + Sized {
     /// All arrays.
     #[doc(hidden)]
     fn visit_arrays(&self, show: &mut Show<'_, Self::Elem>);
+
+    /// All arrays of whole numbers.
+    #[doc(hidden)]
+    fn visit_integers(&self, _show: &mut dyn FnMut(String, ArrayD<i64>)) {}
 
     #[doc(hidden)]
     fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, Self::Elem>) -> Result<Self, ConfigError>;
@@ -283,7 +290,9 @@ macro_rules! optimizers {
 
 /// What isn't a layer: it describes itself, shows its arrays, and is read from both.
 macro_rules! described {
-    ($($type:ident, $sort:ident;)*) => {$(
+    (@integers) => { None };
+    (@integers $shown:ident) => { Some(Self::$shown) };
+    ($($type:ident, $sort:ident $(, $integers:ident)?;)*) => {$(
         impl<T: Float> sealed::Sealed for $type<T> {}
 
         impl<T: Float> Saved for $type<T> {
@@ -299,6 +308,13 @@ macro_rules! described {
                 self.show(show);
             }
 
+            fn visit_integers(&self, show: &mut dyn FnMut(String, ArrayD<i64>)) {
+                let shown: Option<ShowIntegers<Self>> = described!(@integers $($integers)?);
+                if let Some(shown) = shown {
+                    shown(self, show);
+                }
+            }
+
             fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
                 described.read(|options| $type::read(options, tensors))
             }
@@ -309,7 +325,7 @@ macro_rules! described {
 described! {
     State, State;
     ModelState, ModelState;
-    Gradients, Gradients;
+    Gradients, Gradients, show_rows;
 }
 
 optimizers! { Adagrad, Adam, AdamW, Adamax, Lion, Nadam, RmsProp, Sgd, }

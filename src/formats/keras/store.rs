@@ -127,14 +127,18 @@ impl<'a> Store<'a> {
                 let dataset = file.dataset(path, object)?;
                 Ok((dataset.element(), dataset.shape))
             }
-            _ => self.tensor(path, object).map(|tensor| (tensor.element, tensor.shape)),
+            (Store::Named(file), _) => {
+                let form = file.file.form(path).map(|(element, shape)| (element, shape.to_vec()));
+                form.ok_or_else(|| unknown(path))
+            }
+            (Store::Hdf5(_), Object::Named(_)) => Err(unknown(path)),
         }
     }
 
     pub(super) fn tensor(&self, path: &str, object: Object) -> Found<Tensor<'a>> {
         match (self, object) {
             (Store::Hdf5(file), Object::Hdf5(object)) => file.tensor(path, object),
-            (Store::Named(file), _) => file.file.tensor(path).ok_or_else(|| unknown(path)),
+            (Store::Named(file), _) => file.file.tensor(path)?.ok_or_else(|| unknown(path)),
             (Store::Hdf5(_), Object::Named(_)) => Err(unknown(path)),
         }
     }

@@ -106,9 +106,10 @@
 //!
 //! # Proof
 //!
-//! `doc/save_with_examples.py` writes the `state_dict` together with examples: what each module that is known (but for `nn.Conv1d`,
-//! whose options no file has) got and gave when the whole was called on data of yours. `recurrent::file::verify` (with the feature `file`) builds each of them and
-//! says how closely it gives the same here:
+//! `doc/save_with_examples.py` writes the `state_dict` together with examples: what each module that is known got and
+//! gave when the whole was called on data of yours, with the options that a `state_dict` hasn't got. (What an
+//! `nn.Conv1d` pads by a number is in the examples' data.) `recurrent::file::verify` (with the feature `file`) builds
+//! each of them and says how closely it gives the same here:
 //!
 //! ```python
 //! save_with_examples.torch_module(model, "tagger.safetensors", ids)

@@ -300,17 +300,17 @@ impl File {
     /// stands elsewhere.
     fn weight<T: Float>(&self, prefix: &str, name: &str) -> Found<ArrayD<T>> {
         let name = join(prefix, name);
-        match self.content.tensor(&name) {
-            Some(tensor) if !tensor.element.is_float() => {
+        match self.content.form(&name) {
+            Some((element, _)) if !element.is_float() => {
                 let expected = "floating-point numbers (File::tensor reads whole ones)";
-                Err(Problem::TensorType { tensor: name, expected, found: tensor.element.name() })
+                Err(Problem::TensorType { tensor: name, expected, found: element.name() })
             }
             _ => self.read(&name),
         }
     }
 
     fn read<T: Float>(&self, name: &str) -> Found<ArrayD<T>> {
-        let tensor = self.content.tensor(name).ok_or_else(|| Problem::UnknownTensor {
+        let tensor = self.content.tensor(name)?.ok_or_else(|| Problem::UnknownTensor {
             name: name.into(),
             known: self.tensors.iter().map(|tensor| tensor.path.clone()).collect(),
         })?;

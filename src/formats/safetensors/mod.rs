@@ -13,11 +13,10 @@ mod read;
 mod write;
 
 pub(crate) use self::read::Safetensors;
+#[cfg(feature = "file")]
+pub(crate) use self::read::of as element_of;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 pub(crate) use self::write::{Entry, Values, write};
-
-#[cfg(feature = "file")]
-pub(crate) use super::tensors::Tensor;
 
 use super::tensors::Element;
 

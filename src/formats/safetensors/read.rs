@@ -11,22 +11,36 @@ use serde_json::Value;
 #[cfg(any(feature = "keras", feature = "pytorch"))]
 use super::EXAMPLES;
 use super::{METADATA, MOST_DIMENSIONS, TYPES};
+#[cfg(feature = "file")]
+use crate::float::Float;
+#[cfg(feature = "file")]
+use crate::formats::disk::Stored;
 use crate::formats::error::{Found, Problem, within};
 use crate::formats::limits::Limits;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 use crate::formats::tensors::TensorInfo;
 use crate::formats::tensors::{Element, Tensor};
 
-/// A file taken apart: what its header says, checked against its bytes.
+/// A file taken apart: what its header says, checked against its bytes, or against its length.
 #[derive(Debug)]
 pub(crate) struct Safetensors {
-    bytes: Vec<u8>,
+    data: Data,
     /// Where the tensors' bytes begin.
     start: usize,
     /// The texts beside the tensors.
     metadata: Option<Vec<(String, String)>>,
     /// By name, in order.
     tensors: Vec<Described>,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Data {
+    Memory(Vec<u8>),
+    /// In a file, from which each tensor is read when it is asked for: memory that is touched for the first time takes
+    /// longer than the reading.
+    #[cfg(feature = "file")]
+    File(Stored),
 }
 
 /// A tensor as the header describes it.
@@ -41,14 +55,29 @@ struct Described {
 impl Safetensors {
     /// Checks all that the header says: tensors must fill the data, one behind the other, without a hole.
     pub(crate) fn new(bytes: Vec<u8>, limits: &Limits) -> Found<Self> {
-        let (length, rest) =
-            bytes.split_first_chunk::<8>().ok_or_else(|| damaged("it ends before the header's length"))?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        if length > rest.len() {
-            return Err(damaged("the header reaches beyond the end"));
-        }
-        within("config_bytes", length, limits.config_bytes)?;
-        let header = &rest[..length];
+        let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(|| damaged(NO_LENGTH))?;
+        let length = header_length(*length, rest.len(), limits)?;
+        let mut file = Self::of_header(&rest[..length], rest.len() - length, limits)?;
+        file.data = Data::Memory(bytes);
+        Ok(file)
+    }
+
+    /// The same of a file, whose tensors stay where they are.
+    #[cfg(feature = "file")]
+    pub(in crate::formats) fn stored(file: Stored, limits: &Limits) -> Found<Self> {
+        let rest = file.length.checked_sub(8).ok_or_else(|| damaged(NO_LENGTH))?;
+        let mut length = [0; 8];
+        file.read(0, &mut length)?;
+        let length = header_length(length, rest, limits)?;
+        let mut header = vec![0; length];
+        file.read(8, &mut header)?;
+        let mut read = Self::of_header(&header, rest - length, limits)?;
+        read.data = Data::File(file);
+        Ok(read)
+    }
+
+    /// What a header says of data of this size.
+    fn of_header(header: &[u8], size: usize, limits: &Limits) -> Found<Self> {
         if header.first() != Some(&b'{') {
             return Err(damaged("the header isn't an object"));
         }
@@ -56,7 +85,8 @@ impl Safetensors {
             let (member, reason) = ("the header", error.to_string());
             Problem::Json { member, reason }
         })?;
-        let mut file = Safetensors { start: 8 + length, metadata: None, tensors: Vec::new(), bytes: Vec::new() };
+        let data = Data::Memory(Vec::new());
+        let mut file = Safetensors { data, start: 8 + header.len(), metadata: None, tensors: Vec::new() };
         for (name, Members(fields)) in members {
             if name != METADATA {
                 within("tensors", file.tensors.len() + 1, limits.tensors)?;
@@ -65,8 +95,7 @@ impl Safetensors {
                 return Err(damaged("there are two entries __metadata__"));
             }
         }
-        file.bytes = bytes;
-        file.check_places()?;
+        file.check_places(size)?;
         file.tensors.sort_by(|a, b| a.name.cmp(&b.name));
         match file.tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             Some(pair) => Err(damaged(format!("there are two tensors {:?}", pair[0].name))),
@@ -74,8 +103,8 @@ impl Safetensors {
         }
     }
 
-    /// Checks that each byte of the data belongs to one tensor.
-    fn check_places(&self) -> Found<()> {
+    /// Checks that each byte of the data, so many, belongs to one tensor.
+    fn check_places(&self, size: usize) -> Found<()> {
         let mut ranges: Vec<(&Range<usize>, &str)> = self.tensors.iter().map(|t| (&t.range, &t.name[..])).collect();
         ranges.sort_by_key(|(range, _)| (range.start, range.end));
         let mut end = 0;
@@ -86,7 +115,6 @@ impl Safetensors {
             }
             end = range.end;
         }
-        let size = self.bytes.len() - self.start;
         if end == size {
             return Ok(());
         }
@@ -128,12 +156,67 @@ impl Safetensors {
             && self.metadata().iter().any(|(key, _)| key == EXAMPLES)
     }
 
-    /// A tensor by its name.
-    pub(crate) fn tensor(&self, name: &str) -> Option<Tensor<'_>> {
+    fn find(&self, name: &str) -> Option<&Described> {
         let index = self.tensors.binary_search_by(|tensor| tensor.name.as_str().cmp(name)).ok()?;
-        let Described { element, shape, range, .. } = self.tensors.get(index)?;
-        let data = Cow::Borrowed(self.bytes.get(self.start..)?.get(range.clone())?);
-        Some(Tensor { element: *element, shape: shape.clone(), data, big_endian: false })
+        self.tensors.get(index)
+    }
+
+    /// What a tensor holds, and its shape, by its name.
+    pub(crate) fn form(&self, name: &str) -> Option<(Element, &[usize])> {
+        self.find(name).map(|tensor| (tensor.element, &tensor.shape[..]))
+    }
+
+    /// A tensor by its name, if there is one.
+    pub(crate) fn tensor(&self, name: &str) -> Found<Option<Tensor<'_>>> {
+        let Some(Described { element, shape, range, .. }) = self.find(name) else { return Ok(None) };
+        let data = match &self.data {
+            Data::Memory(bytes) => {
+                let bytes = bytes.get(self.start..).and_then(|bytes| bytes.get(range.clone()));
+                Cow::Borrowed(bytes.ok_or_else(|| damaged("it ends before its tensors do"))?)
+            }
+            #[cfg(feature = "file")]
+            Data::File(file) => {
+                let mut bytes = vec![0; range.len()];
+                file.read(self.start + range.start, &mut bytes)?;
+                Cow::Owned(bytes)
+            }
+        };
+        Ok(Some(Tensor { element: *element, shape: shape.clone(), data, big_endian: false }))
+    }
+
+    /// The whole numbers of a tensor of int64, in row order.
+    #[cfg(feature = "file")]
+    pub(crate) fn integers(&self, name: &str) -> Found<Vec<i64>> {
+        let absent = || damaged(format!("there is no tensor {name:?} of whole numbers"));
+        let tensor = self.tensor(name)?.filter(|tensor| tensor.element == Element::Integer { size: 8, signed: true });
+        Ok(tensor.ok_or_else(absent)?.data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect())
+    }
+
+    /// The numbers of a tensor that holds a `T` for each element, in row order.
+    #[cfg(feature = "file")]
+    pub(crate) fn numbers<T: Float>(&self, name: &str) -> Found<Vec<T>> {
+        let absent = || damaged(format!("there is no tensor {name:?} of such numbers"));
+        let Described { range, .. } =
+            self.find(name).filter(|tensor| tensor.element == of::<T>()).ok_or_else(absent)?;
+        let mut values = Vec::new();
+        let size = range.len() / size_of::<T>();
+        values.try_reserve_exact(size).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
+        match &self.data {
+            Data::Memory(bytes) => {
+                let bytes = bytes.get(self.start..).and_then(|bytes| bytes.get(range.clone()));
+                T::extend_le_bytes(bytes.ok_or_else(absent)?, &mut values);
+            }
+            Data::File(file) => {
+                // A piece at a time, which stays in the processor's cache.
+                let mut piece = vec![0; range.len().min(PIECE)];
+                for at in range.clone().step_by(PIECE) {
+                    let piece = &mut piece[..(range.end - at).min(PIECE)];
+                    file.read(self.start + at, piece)?;
+                    T::extend_le_bytes(piece, &mut values);
+                }
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -171,6 +254,28 @@ impl Described {
         }
         Ok(Described { name, element, shape, range })
     }
+}
+
+/// How many bytes are read at a time.
+#[cfg(feature = "file")]
+const PIECE: usize = 1 << 16;
+
+/// What the elements are that a `T` holds.
+#[cfg(feature = "file")]
+pub(crate) fn of<T>() -> Element {
+    if size_of::<T>() == 4 { Element::F32 } else { Element::F64 }
+}
+
+const NO_LENGTH: &str = "it ends before the header's length";
+
+/// The length of a header, which stands in the first bytes; so many come behind them.
+fn header_length(bytes: [u8; 8], rest: usize, limits: &Limits) -> Found<usize> {
+    let length = usize::try_from(u64::from_le_bytes(bytes)).unwrap_or(usize::MAX);
+    if length > rest {
+        return Err(damaged("the header reaches beyond the end"));
+    }
+    within("config_bytes", length, limits.config_bytes)?;
+    Ok(length)
 }
 
 /// A list of sizes.

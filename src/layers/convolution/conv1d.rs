@@ -219,6 +219,11 @@ impl<T: Float> Convolve<T> for Conv1D<T> {
         &self.common
     }
 
+    #[cfg(feature = "keras")]
+    fn tell(&mut self, initializers: Vec<Initializer>) {
+        self.common.initializers = initializers;
+    }
+
     fn work_len(&self, positions: usize, _count: usize) -> Option<usize> {
         let gathers = self.packed.len() > 1 || self.common.window.dilation > 1;
         positions.checked_add(self.common.window.size)?.checked_mul(if gathers { self.kernel.dim().1 } else { 0 })

@@ -113,6 +113,11 @@ impl<T: Float> Convolve<T> for DepthwiseConv1D<T> {
         &self.common
     }
 
+    #[cfg(feature = "keras")]
+    fn tell(&mut self, initializers: Vec<Initializer>) {
+        self.common.initializers = initializers;
+    }
+
     fn work_len(&self, positions: usize, _count: usize) -> Option<usize> {
         self.by_channel().work_len(positions)
     }

@@ -61,6 +61,10 @@ impl<'a, T> Windows<'a, T> {
 pub(crate) trait Convolve<T: Float>: Parameters<T> + Clone + Debug + Send + Sync + 'static {
     fn common(&self) -> &Common;
 
+    /// Notes how the weights were filled, the bias last, of one that was made of zeros.
+    #[cfg(feature = "keras")]
+    fn tell(&mut self, initializers: Vec<Initializer>);
+
     /// The elements of `work` that [`forward`](Convolve::forward) takes for one sequence, if they can be counted.
     fn work_len(&self, positions: usize, count: usize) -> Option<usize>;
 

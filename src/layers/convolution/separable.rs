@@ -151,6 +151,11 @@ impl<T: Float> Convolve<T> for SeparableConv1D<T> {
         &self.common
     }
 
+    #[cfg(feature = "keras")]
+    fn tell(&mut self, initializers: Vec<Initializer>) {
+        self.common.initializers = initializers;
+    }
+
     fn work_len(&self, positions: usize, count: usize) -> Option<usize> {
         let sizes = self.by_channel();
         count.checked_mul(sizes.width())?.checked_add(sizes.work_len(positions)?)

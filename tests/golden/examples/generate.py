@@ -1,4 +1,5 @@
-"""Files with examples, made by the script that users have: `generate.py keras`, `generate.py torch`."""
+"""Files with examples, made by the script that users have: `generate.py keras`, `generate.py torch`,
+`generate.py convolutions`."""
 
 import os
 import sys
@@ -94,5 +95,29 @@ def torch():
         save_with_examples.torch_module(tagger, at(f"{name}.safetensors"), ids, torch.tensor([3, 4, 2]))
 
 
-for topic in sys.argv[1:] or ["keras", "torch"]:
-    {"keras": keras, "torch": torch}[topic]()
+def convolutions():
+    import torch
+    from torch import nn
+
+    torch.manual_seed(8)
+    torch.set_default_dtype(torch.float32)
+
+    class Wave(nn.Module):
+        """Convolutions with every option, of batches and of one sequence."""
+
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Conv1d(4, 6, 3, stride=2, padding=2)
+            self.groups = nn.Conv1d(6, 4, 2, groups=2, dilation=3, bias=False)
+            self.same = nn.Conv1d(4, 3, 4, padding="same", dilation=2)
+            self.mirrored = nn.Conv1d(3, 2, 3, padding=1, padding_mode="reflect")  # isn't known
+
+        def forward(self, x):
+            x = self.same(self.groups(self.first(x)))
+            return self.mirrored(x) + self.mirrored(self.same(self.groups(self.first(torch.ones(4, 13)))))
+
+    save_with_examples.torch_module(Wave(), at("convolutions.safetensors"), torch.randn(2, 4, 13))
+
+
+for topic in sys.argv[1:] or ["keras", "torch", "convolutions"]:
+    {"keras": keras, "torch": torch, "convolutions": convolutions}[topic]()

@@ -119,7 +119,7 @@ def golden_cases():
     for file, folder in [
         ("cases.json", "models"), ("keras2.json", "keras2"), ("random_keras2.json", "random_keras2"),
         ("masked_graphs_keras2.json", "masked_graphs_keras2"), ("masked_graphs.json", "masked_graphs"),
-        ("convolutions_keras2.json", "convolutions_keras2"),
+        ("convolutions_keras2.json", "convolutions_keras2"), ("operations_keras2.json", "operations_keras2"),
     ]:
         for case in json.loads((HERE / file).read_text())["cases"]:
             found[f"{folder}__{case['name']}"] = case
@@ -134,8 +134,8 @@ def array(value):
 def against_case(model, case):
     """The largest difference from what is written down of a model's first call."""
     call = case["calls"][0]
-    ours = run(model, [array(value) for value in call["inputs"]])
-    theirs = [array(value) for value in call["outputs"]]
+    ours = [a.astype(np.float64) for a in run(model, [array(value) for value in call["inputs"]])]
+    theirs = [array(value).astype(np.float64) for value in call["outputs"]]
     assert [a.shape for a in ours] == [b.shape for b in theirs]
     return max(float(np.nanmax(np.abs(a - b) / np.maximum(1, np.abs(b)))) for a, b in zip(ours, theirs) if a.size)
 

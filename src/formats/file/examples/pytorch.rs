@@ -8,7 +8,7 @@ use ndarray::{ArrayD, ArrayView3, Axis, stack};
 
 use super::compare::check;
 use super::outputs::input;
-use super::stored::{Described, Part};
+use super::stored::{Described, Part, Window};
 use super::verification::{NONE, Verification, VerifiedPart};
 use super::{Example, of_embedding, of_model};
 use crate::activation::Activation;
@@ -21,6 +21,7 @@ use crate::formats::pytorch::File;
 use crate::formats::safetensors::{Safetensors, Values};
 use crate::graph::{AnyLayer, Model};
 use crate::layers::Layer;
+use crate::layers::convolution::window::Padding;
 use crate::layers::embedding::Embedding;
 use crate::runner::run::Run;
 use crate::state::StateLayout;
@@ -119,6 +120,14 @@ fn build<T: Float>(file: &File, part: &Part, class: &str) -> Found<Module<T>> {
         "BatchNorm1d" => {
             let layer = file.batch_norm(prefix).map_err(told)?;
             Ok(Module::Any(if let Some(eps) = part.eps { layer.epsilon(eps) } else { layer }.into()))
+        }
+        "Conv1d" => {
+            let Window { groups, strides, dilation_rate, same } =
+                part.window.ok_or_else(|| wrong(part, "window", "the window of a convolution", "nothing"))?;
+            let padding = if same { Padding::Same } else { Padding::Valid };
+            let layer =
+                file.conv1d(prefix, groups, |conv| conv.strides(strides).dilation_rate(dilation_rate).padding(padding));
+            Ok(Module::Any(layer.map_err(told)?.into()))
         }
         other => Err(wrong(part, "module", "a module that is known here", other)),
     }

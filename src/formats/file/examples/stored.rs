@@ -44,8 +44,22 @@ pub(crate) struct Part {
     pub(super) nonlinearity: Option<String>,
     #[cfg_attr(not(feature = "pytorch"), allow(dead_code, reason = "options of PyTorch's modules"))]
     pub(super) eps: Option<f64>,
+    /// Of an `nn.Conv1d`.
+    #[cfg_attr(not(feature = "pytorch"), allow(dead_code, reason = "options of PyTorch's modules"))]
+    pub(super) window: Option<Window>,
     pub(super) tolerance: f64,
     pub(super) calls: Vec<Call>,
+}
+
+/// What a `state_dict` doesn't say of a convolution.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(not(feature = "pytorch"), allow(dead_code, reason = "options of PyTorch's modules"))]
+pub(crate) struct Window {
+    pub(super) groups: usize,
+    pub(super) strides: usize,
+    pub(super) dilation_rate: usize,
+    /// As long as the input, by zeros on both sides; else only where it stands whole.
+    pub(super) same: bool,
 }
 
 /// What arrays there are of a call.
@@ -146,7 +160,7 @@ impl Described {
         within("arrays of examples", arrays, most)?;
         let mut own = BTreeSet::new();
         for name in calls().flat_map(Call::tensors) {
-            if file.tensor(&name).is_none() {
+            if file.form(&name).is_none() {
                 let weight = METADATA.to_string();
                 return Err(Problem::MissingTensor { layer: String::new(), weight, tensor: name });
             }
@@ -188,8 +202,23 @@ impl Part {
             module: text("module")?,
             nonlinearity: text("nonlinearity")?,
             eps: options.need("eps", "a number or null")?.given().map(|item| item.number()).transpose()?,
+            window: options.said("window").map(|item| Window::read(&item)).transpose()?,
             tolerance: tolerance(options)?,
             calls: calls.iter().enumerate().map(call).collect::<Read<_>>()?,
+        })
+    }
+}
+
+impl Window {
+    fn read(item: &Item<'_>) -> Read<Self> {
+        let window = item.config("a window")?;
+        if window.class() != "Window" {
+            return Err(window.wrong_class("Window"));
+        }
+        window.read(|options| {
+            let same = options.word("padding", &[("valid", false), ("same", true)])?;
+            let (groups, strides) = (options.size("groups")?, options.size("strides")?);
+            Ok(Window { groups, strides, dilation_rate: options.size("dilation_rate")?, same })
         })
     }
 }
@@ -233,7 +262,7 @@ impl Call {
         let floats = |what: String| -> Found<ArrayD<T>> { numbers(file, &format!("{}/{what}", self.path)) };
         let input = |i: usize| -> Found<Values<T>> {
             let name = format!("{}/inputs/{i}", self.path);
-            match file.tensor(&name).map(|tensor| tensor.element) {
+            match file.form(&name).map(|(element, _)| element) {
                 Some(Element::Integer { .. }) => Ok(Values::Integers(integers(file, &name)?)),
                 Some(Element::Enumeration { .. }) => {
                     Ok(Values::Flags(numbers::<f32>(file, &name)?.mapv(|flag| flag != 0.0)))
@@ -271,7 +300,7 @@ impl Call {
 /// A tensor's numbers. That it is there has been checked.
 fn numbers<T: Float>(file: &Safetensors, name: &str) -> Found<ArrayD<T>> {
     let missing = || Problem::UnknownTensor { name: name.into(), known: Vec::new() };
-    file.tensor(name).ok_or_else(missing)?.array("", name, false)
+    file.tensor(name)?.ok_or_else(missing)?.array("", name, false)
 }
 
 /// A tensor's whole numbers: ids and lengths are far below 2^53, up to which an f64 holds all of them.

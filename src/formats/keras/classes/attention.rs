@@ -1,8 +1,13 @@
 //! Attention, AdditiveAttention and Dot.
 
+use serde_json::json;
+
 use super::super::json::Fields;
 use super::super::weights::Weight;
+use super::super::words::values::plain;
+use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, Reading, options};
+use crate::config::Value;
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops::attention::{Attention, Score};
@@ -16,12 +21,41 @@ impl<T: Float> Class<T> {
     pub(super) const ATTENTION: &'static [Self] = &[
         Class::layer("Attention", ARGUMENTS_OF_ATTENTION, Holds::Weights(weights), |reading| {
             attention(reading, score(reading.fields)?)
-        }),
+        })
+        .by(of_attention),
         Class::layer("AdditiveAttention", ARGUMENTS_OF_ATTENTION, Holds::Weights(scale), |reading| {
             attention(reading, Score::Additive)
-        }),
-        Class::layer("Dot", INPUTS, Holds::Nothing, dot),
+        })
+        .by(of_attention),
+        Class::layer("Dot", INPUTS, Holds::Nothing, dot).by(of_dot).of_list(),
     ];
+}
+
+/// Dropout changes no output; what the calls say isn't an option.
+fn of_attention(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    said.write("use_scale", said.get("scale").is_some_and(|scale| *scale != Value::Null));
+    if said.get("score") != Some(&"additive".into()) {
+        let mode = said.get("score").map_or(json!("dot"), plain);
+        said.write("score_mode", mode);
+    }
+    said.write("dropout", 0.0);
+    said.write("seed", json!(null));
+    Ok(())
+}
+
+/// An axis for both sides is one number.
+fn of_dot(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    let axis = |name: &str| said.get(name).map_or(json!(null), plain);
+    let (left, right) = (axis("left_axis"), axis("right_axis"));
+    for side in ["left", "right"] {
+        if said.get(side).is_some_and(|constant| *constant != Value::Null) {
+            return Err(said.unsaid(side));
+        }
+    }
+    let normalize = said.get("unit").is_some_and(|unit| *unit != Value::Null);
+    said.write("axes", if left == right { left } else { json!([left, right]) });
+    said.write("normalize", normalize);
+    Ok(())
 }
 
 fn score(fields: &Fields<'_>) -> Found<Score> {

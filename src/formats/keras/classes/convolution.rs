@@ -74,7 +74,7 @@ fn conv1d<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let builder =
         reading.convolution::<T, _>(builder, &[Padding::Valid, Padding::Same, Padding::Causal], weights.len() > 1)?;
     let layer = builder.kernel_initializer(Initializer::Zeros).build().map_err(|source| reading.refused(source))?;
-    reading.convolved(layer, &weights)
+    reading.convolved(layer, &["kernel_initializer"], &weights)
 }
 
 fn depthwise<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -91,7 +91,7 @@ fn depthwise<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let builder = DepthwiseConv1D::<T>::builder(input, size).depth_multiplier(multiplier);
     let builder = reading.convolution::<T, _>(builder, &[Padding::Valid, Padding::Same], weights.len() > 1)?;
     let layer = builder.depthwise_initializer(Initializer::Zeros).build().map_err(|source| reading.refused(source))?;
-    reading.convolved(layer, &weights)
+    reading.convolved(layer, &["depthwise_initializer"], &weights)
 }
 
 fn separable<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -105,7 +105,8 @@ fn separable<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let paddings = &[Padding::Valid, Padding::Same, Padding::Causal][..2 + usize::from(reading.is_keras2())];
     let builder = reading.convolution::<T, _>(builder, paddings, weights.len() > 2)?;
     let builder = builder.depthwise_initializer(Initializer::Zeros).pointwise_initializer(Initializer::Zeros);
-    reading.convolved(builder.build().map_err(|source| reading.refused(source))?, &weights)
+    let layer = builder.build().map_err(|source| reading.refused(source))?;
+    reading.convolved(layer, &["depthwise_initializer", "pointwise_initializer"], &weights)
 }
 
 impl Reading<'_, '_> {
@@ -195,9 +196,17 @@ impl Reading<'_, '_> {
             .use_bias(use_bias))
     }
 
-    /// A layer with its weights.
-    fn convolved<T: Float, L: Convolve<T>>(&self, mut layer: L, weights: &[Weight<T>]) -> Found<Built<T>> {
+    /// A layer with its weights, and how its kernels say that they were filled.
+    fn convolved<T: Float, L: Convolve<T>>(
+        &self,
+        mut layer: L,
+        kernels: &[&'static str],
+        weights: &[Weight<T>],
+    ) -> Found<Built<T>> {
         self.set(&mut layer, weights)?;
+        let uniform = Initializer::GlorotUniform { seed: None };
+        let kernels = kernels.iter().map(|kernel| self.initializer(kernel, uniform.clone()));
+        layer.tell(kernels.chain([self.initializer("bias_initializer", Initializer::Zeros)]).collect());
         self.in_format(Convolution::new(layer), options::count(weights))
     }
 

@@ -34,7 +34,6 @@ use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
 use super::words::{Said, Unsaid};
-use crate::config::Config;
 use crate::float::Float;
 use crate::formats::error::{Found, within};
 use crate::graph::operation::{Op, Operation};
@@ -188,19 +187,6 @@ impl<T: Float> Class<T> {
     /// The same of a list of inputs.
     const fn of_list(self) -> Self {
         Class { takes_list: true, ..self }
-    }
-
-    /// The class as which it is written what describes itself so: of several of one name the operation outside of
-    /// layers if masks mean nothing to it.
-    pub(super) fn to_write(name: &str, config: &Config) -> Option<&'static Self> {
-        let outside = config.options.iter().any(|(own, value)| own == "masks" && *value == "none".into());
-        let named = || Self::ALL.iter().copied().flatten().filter(|class| class.name == name);
-        named().find(|class| class.is_operation() == outside).or_else(|| named().next())
-    }
-
-    /// Whether its inputs are arguments each, and not a list.
-    pub(super) fn takes_each_alone(&self) -> bool {
-        self.is_operation() && self.arguments.len() > 1
     }
 }
 

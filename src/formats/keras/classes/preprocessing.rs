@@ -1,11 +1,15 @@
 //! Rescaling, Normalization and UnitNormalization.
 
 use ndarray::ArrayD;
+use serde_json::json;
 
 use super::super::json::{Fields, Json};
 use super::super::weights::Weight;
+use super::super::words::constants::numbers;
+use super::super::words::{Said, Unsaid};
 use super::arguments::constant;
 use super::{Built, Class, Holds, INPUTS, Reading, options};
+use crate::config::{Config, Value};
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops::contract::Unit;
@@ -14,15 +18,45 @@ use crate::graph::ops::unit::UnitNormalization;
 
 impl<T: Float> Class<T> {
     pub(super) const PREPROCESSING: &'static [Self] = &[
-        Class::layer("Rescaling", INPUTS, Holds::Nothing, rescaling),
-        Class::layer("Normalization", INPUTS, Holds::Weights(statistics), normalization),
+        Class::layer("Rescaling", INPUTS, Holds::Nothing, rescaling).by(of_rescaling),
+        Class::layer("Normalization", INPUTS, Holds::Weights(statistics), normalization).by(of_normalization),
         Class::layer("UnitNormalization", INPUTS, Holds::Nothing, |reading| {
             let axes = reading.fields.option("axis", "whole numbers")?.map_or(Ok(vec![-1]), |axes| axes.integers())?;
             // Keras 2's is TensorFlow's.
             let least = if reading.is_keras2() { Unit::TENSORFLOW } else { Unit::LAYER };
             Ok(Built::with(UnitNormalization { axes, least }, 0))
+        })
+        .by(|said| {
+            // Keras 2's has another least length, of 10^-6.
+            said.axis("axis");
+            Ok(())
         }),
     ];
+}
+
+fn of_rescaling(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    for name in ["scale", "offset"] {
+        let numbers = numbers(name, said.get(name).unwrap_or(&Value::Null), said.around.dtype)?;
+        said.write(name, numbers);
+    }
+    Ok(())
+}
+
+fn of_normalization(said: &mut Said<'_>) -> Result<(), Unsaid> {
+    said.same("axis")?;
+    said.same("invert")?;
+    let shape = said.get("shape").cloned().unwrap_or(Value::Null);
+    for name in ["mean", "variance"] {
+        let numbers = match said.get(name) {
+            Some(given @ Value::List(_)) => {
+                let array = Config::new("Constant").with("kind", "float").with("shape", shape.clone());
+                numbers(name, &array.with("numbers", given.clone()).into(), said.around.dtype)?
+            }
+            _ => json!(null),
+        };
+        said.write(name, numbers);
+    }
+    Ok(())
 }
 
 fn rescaling<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {

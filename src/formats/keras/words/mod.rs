@@ -1,5 +1,6 @@
 //! Keras 3's words for what a layer says of itself: the table of classes and the writers use them.
 
+pub(super) mod constants;
 pub(super) mod values;
 
 use serde_json::{Value as Json, json};

@@ -167,7 +167,7 @@ impl<'m, T: Float> Content<'m, T> {
         masks::check(model)?;
         let config = text(&super::model::model(model, "", model.name())?);
         let mut weights = Node::empty();
-        weights::put(model, "", &mut weights);
+        weights::put(model, "", &mut weights)?;
         Ok(Content { config, weights })
     }
 

@@ -4,6 +4,8 @@
 //! It is what differs: where the layer's own words are the file's, nothing is kept. So an option that gets a meaning
 //! here later is the layer's from then on, and files of Keras 3 come out as they came in.
 
+mod calls;
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
@@ -13,7 +15,7 @@ use super::super::description::Described;
 use super::super::version::Version;
 use super::super::words::Object;
 use super::super::words::values::initializer_of;
-use super::{model, text};
+use super::{model, operations, text};
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::Role;
@@ -33,8 +35,14 @@ pub(in super::super) fn of_part<T: Float>(
         Some(_) => Some(model::plain_part(part, &part.name, "").ok()?),
         None => model::plain_input(model, part),
     };
-    let kept = plain.and_then(|plain| of(said, &plain, version));
-    as_text(match of_calls(said) {
+    let operations = operations::of_part(part).and_then(Result::ok);
+    let kept = match (&operations, version) {
+        // TensorFlow's words have no meaning in Keras 3.
+        (Some(_), Version::Keras2) => None,
+        _ => plain.and_then(|plain| of(said, &plain, version)),
+    };
+    let operation = operations.as_deref().and_then(<[_]>::last);
+    as_text(match calls::of(said, operation, size_of::<T>() == 4) {
         None => kept,
         Some(calls) => {
             let mut kept = kept.unwrap_or_else(|| json!({}));
@@ -48,22 +56,10 @@ fn as_text(kept: Option<Json>) -> Kept {
     kept.map(|kept| Arc::from(text(&kept)))
 }
 
-/// That a call is out of training for ever. (What is in training for ever isn't read.)
-fn of_calls(said: &Described<'_>) -> Option<Json> {
-    let calls = said.calls.as_ref()?.to_json();
-    let flag = |call: &Json| call.get("kwargs")?.get("training")?.as_bool();
-    let each: Vec<Json> = calls
-        .as_array()?
-        .iter()
-        .map(|call| flag(call).map_or(Json::Null, |flag| json!({"kwargs": {"training": flag}})))
-        .collect();
-    if each.iter().all(Json::is_null) { None } else { Some(each.into()) }
-}
-
 /// What a file said of a model, but for its layers.
 pub(in super::super) fn of_model<T: Float>(said: &Described<'_>, model: &Model<T>, version: Version) -> Kept {
     match version {
-        Version::Keras3 => as_text(of(said, &model::outline(model, &model.name), version)),
+        Version::Keras3 => as_text(of(said, &model::outline(&model::Plan::new(model, "").ok()?, &model.name), version)),
         Version::Keras2 => None,
     }
 }
@@ -148,11 +144,49 @@ fn merge(plain: &mut Json, kept: Json) {
     }
 }
 
-/// Puts back what was kept of a layer, or of a model, at this path.
-pub(super) fn merge_text(plain: &mut Json, kept: Option<&str>, path: &str) -> Result<(), SaveError> {
+/// Whether what was kept is in other words what the layer says, or what it doesn't say: sizes, numbers and flags that
+/// it says are its own, but for those of training.
+fn may_stand(plain: &Json, kept: &Json) -> bool {
+    match (plain, kept) {
+        (Json::Object(own), Json::Object(kept)) if !kept.contains_key("class_name") => {
+            kept.iter().all(|(key, kept)| {
+                let free = matches!(&key[..], "seed" | "trainable" | "dtype" | "dropout");
+                free || own.get(key).is_none_or(|own| may_stand(own, kept))
+            })
+        }
+        (Json::Array(own), Json::Array(kept)) if are_objects(own, kept) => {
+            own.iter().zip(kept).all(|(own, kept)| kept.is_null() || may_stand(own, kept))
+        }
+        (Json::Number(own), Json::Number(kept)) => {
+            own.as_f64().map(|own| own as f32) == kept.as_f64().map(|kept| kept as f32)
+        }
+        (Json::Bool(own), Json::Bool(kept)) => own == kept,
+        _ => true,
+    }
+}
+
+/// What was kept of a layer, or of a model, at this path.
+pub(super) fn parse(kept: Option<&str>, path: &str) -> Result<Option<Json>, SaveError> {
+    let damaged = || SaveError::Kept { layer: path.into() };
+    let parsed = kept.map(|kept| serde_json::from_str::<Json>(kept).ok().filter(Json::is_object).ok_or_else(damaged));
+    parsed.transpose()
+}
+
+/// Puts back what was kept of calls, and returns the rest.
+pub(super) fn merge_calls(nodes: &mut [Json], mut kept: Json, single: bool, path: &str) -> Result<Json, SaveError> {
+    let said = kept.as_object_mut().and_then(|kept| kept.remove("inbound_nodes"));
+    match said.is_none_or(|said| calls::merge(nodes, said, single).is_some()) {
+        true => Ok(kept),
+        false => Err(SaveError::Kept { layer: path.into() }),
+    }
+}
+
+/// Puts back the rest.
+pub(super) fn merge_rest(plain: &mut Json, kept: Option<Json>, path: &str) -> Result<(), SaveError> {
     let Some(kept) = kept else { return Ok(()) };
-    let damaged = |_| SaveError::Kept { layer: path.into() };
-    let kept: Json = serde_json::from_str(kept).map_err(damaged)?;
+    if !may_stand(plain, &kept) {
+        return Err(SaveError::Kept { layer: path.into() });
+    }
     merge(plain, kept);
     Ok(())
 }

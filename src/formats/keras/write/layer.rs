@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json, json};
 use super::super::classes::{Class, Written};
 use super::super::words::values::{object, plain, policy};
 use super::super::words::{Around, Object, Said, Unsaid, option};
-use super::Unwritten;
+use super::{Unwritten, operations};
 use crate::config::{Config, Value};
 
 /// A layer as Keras writes it.
@@ -25,7 +25,7 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
                 config.insert("cell".into(), self::cell(&cell, around)?);
                 "RNN"
             } else {
-                options(&mut config, class(&described.class, described)?, &cell_options(described), around)?;
+                options(&mut config, class(&described.class)?, &cell_options(described), around)?;
                 &described.class
             }
         }
@@ -48,14 +48,20 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         }
         "ChannelsFirst" => return channels_first(described, around),
         "Stacked" => return stacked(described, around),
+        // Operations, which aren't layers, have been written already where they can stand.
+        class if THIS_CRATES.contains(&class) || operations::of(described, around).is_some() => {
+            return Err(unknown(described));
+        }
         class => {
-            // Where several classes are one operation, the part of the model knows which it is.
-            let named = [around.class, class].into_iter().find_map(|name| Class::<f32>::to_write(name, described));
-            let found = named.filter(|_| !THIS_CRATES.contains(&class)).ok_or_else(|| unknown(described))?;
-            if found.is_operation() {
-                let of_masks = OF_MASKS.contains(&found.name).then_some(found).ok_or_else(|| unknown(described))?;
-                return operation(of_masks, described, around);
-            }
+            let class = match class {
+                "Contract" => "Dot",
+                "Attention" if own("score") == Some(&"additive".into()) => "AdditiveAttention",
+                class => class,
+            };
+            // Where several classes are one layer, the part of the model knows which it is.
+            let names = if own_name(class) { [class, class] } else { [around.class, class] };
+            let named = names.into_iter().find_map(|name| Class::<f32>::named(name));
+            let found = named.ok_or_else(|| unknown(described))?;
             options(&mut config, found, &described.options, around)?;
             found.name
         }
@@ -100,43 +106,17 @@ fn directions(config: &mut Object, described: &Config, around: &Around<'_>) -> R
     Ok(())
 }
 
-/// What is written as none of Keras's classes, whatever the part of the model is called: this crate's own, and behind
-/// them what is read but not written yet, in the words of `graph/classes/operations.rs`.
-const THIS_CRATES: [&str; 26] = [
-    "Masked",
-    "PerStep",
-    "Elementwise",
-    "OfTwo",
-    "Where",
-    "Reduce",
-    "GetItem",
-    "Transpose",
-    "SwapAxes",
-    "MoveAxis",
-    "Squeeze",
-    "Flip",
-    "Split",
-    "Gather",
-    "ReshapeAll",
-    "BroadcastTo",
-    "Stack",
-    "Cast",
-    "OneHot",
-    "FullLike",
-    "Contract",
-    "UnitNormalization",
-    "Attention",
-    "Rescaling",
-    "Normalization",
-    "Unmasked",
-];
+/// What is written as none of Keras's classes, whatever the part of the model is called: this crate's own.
+const THIS_CRATES: [&str; 2] = ["Masked", "PerStep"];
 
-/// Operations outside of layers that are written: those that masks are made with.
-const OF_MASKS: [&str; 7] = ["NotEqual", "LogicalOr", "Any", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate"];
+/// Whether what describes itself so is this class and no other.
+fn own_name(class: &str) -> bool {
+    matches!(class, "Dot" | "Attention" | "AdditiveAttention" | "Rescaling" | "Normalization" | "UnitNormalization")
+}
 
 /// A class by its name.
-fn class<'c>(name: &str, described: &Config) -> Result<&'c Class<f32>, Unwritten> {
-    Class::<f32>::to_write(name, described).ok_or_else(|| Unwritten::Class(name.into()))
+fn class<'c>(name: &str) -> Result<&'c Class<f32>, Unwritten> {
+    Class::<f32>::named(name).ok_or_else(|| Unwritten::Class(name.into()))
 }
 
 fn unknown(described: &Config) -> Unwritten {
@@ -170,7 +150,7 @@ fn cell(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
     let name = crate::layers::summary::snake_case(&described.class);
     let mut config = head(&around.inside(&described.class, &name));
     if described.class != "StackedRNNCells" {
-        options(&mut config, class(&described.class, described)?, &described.options, around)?;
+        options(&mut config, class(&described.class)?, &described.options, around)?;
         return Ok(object("keras.layers", &described.class, config));
     }
     let mut cells = Vec::new();
@@ -212,18 +192,6 @@ fn stacked(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
     let mut config = head(around);
     config.insert("layers".into(), layers.into());
     Ok(object("keras", "Sequential", config))
-}
-
-/// An operation that isn't a layer.
-fn operation(class: &Class<f32>, described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
-    let mut config = Map::new();
-    config.insert("name".into(), around.name.into());
-    options(&mut config, class, &described.options, around)?;
-    let mut operation = object("keras.src.ops.numpy", class.name, config);
-    if let Some(operation) = operation.as_object_mut() {
-        operation.insert("registered_name".into(), class.name.into());
-    }
-    Ok(operation)
 }
 
 /// The options of a class, as its [`Written`] says.

@@ -1,6 +1,7 @@
 //! What masks do in a model of Keras 2 that they don't do in Keras 3: such a model can't be written as one of Keras 3's.
 
 use super::super::description::join;
+use super::operations;
 use crate::config::{Config, Value};
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
@@ -24,7 +25,7 @@ fn follow<T: Float>(model: &Model<T>, inputs: &[bool], path: &str) -> Result<Vec
     for call in &model.calls {
         let part = &model.parts[call.part];
         let Some(op) = &part.op else { continue };
-        let path = join(path, &part.name);
+        let (path, operation) = (join(path, &part.name), operations::of_part(part));
         let leaves = match op.role() {
             Role::Model(inner) => {
                 let inputs: Vec<bool> = call.inputs.iter().map(|&input| masked[input] || named(call)).collect();
@@ -32,11 +33,16 @@ fn follow<T: Float>(model: &Model<T>, inputs: &[bool], path: &str) -> Result<Vec
             }
             _ => {
                 let comes = named(call) || call.inputs.iter().any(|&input| masked[input]);
-                if means_another_thing(&**op, call, comes) {
+                if operation.is_none() && means_another_thing(&**op, call, comes) {
                     let (class, option, value) = (part.class.clone(), "mask".into(), "Keras 2's".into());
                     return Err(SaveError::Option { prefix: path, class, option, value, hint: HINT });
                 }
-                vec![leaves(&**op, comes); call.outputs.len()]
+                let leaves = match operation {
+                    // Masks end there, in both.
+                    Some(_) => comes && matches!(op.role(), Role::Same { keeps_mask: true }),
+                    None => leaves(&**op, comes),
+                };
+                vec![leaves; call.outputs.len()]
             }
         };
         call.outputs.iter().zip(leaves).for_each(|(&output, leaves)| masked[output] = leaves);

@@ -2,26 +2,29 @@
 //!
 //! ```text
 //! mod      what can be written, into which kind of file
-//! model    layers and their calls        weights  where they are, which HDF5 takes
+//! model    layers, inputs and outputs    weights  where they are, which HDF5 takes
 //! layer    one layer's options, by the table of classes
+//! operations  what stands between layers
+//! calls    how layers and operations are called
 //! kept     what a file said beyond all that
 //! masks    what can't be Keras 3's of Keras 2
 //! ```
 //!
 //! [`words`](super::words) has the words: activations, initializers, options. A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
 
+mod calls;
 mod file;
 pub(super) mod kept;
 mod layer;
 mod masks;
 mod model;
+mod operations;
 mod weights;
 
 pub use self::file::{Saved, save, save_weights, to_bytes};
 
-use super::classes::Class;
 use super::words::{OUR_OWN, Unsaid};
-use crate::config::{Config, ConfigError};
+use crate::config::ConfigError;
 use crate::formats::save_error::SaveError;
 
 /// What has no words in Keras.
@@ -58,11 +61,6 @@ fn of_config(error: ConfigError, path: &str) -> SaveError {
         // Nothing else is said of what is there.
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
     }
-}
-
-/// Whether it is an operation that isn't a layer.
-fn is_operation(class: &str, config: &Config) -> bool {
-    Class::<f32>::to_write(class, config).is_some_and(Class::is_operation)
 }
 
 /// JSON as text. The names are in their order, whatever serde_json's other users have it do.

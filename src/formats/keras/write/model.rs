@@ -1,20 +1,21 @@
-//! Models in Keras 3's words: their layers, and how these are called.
+//! Models in Keras 3's words: their layers, inputs and outputs.
 
 use std::collections::HashSet;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::super::classes::Class;
 use super::super::description::join;
 use super::super::words::Around;
-use super::super::words::values::{object, plain, policy};
+use super::super::words::values::{object, policy};
 use super::layer::{input, layer};
-use super::{Unwritten, kept};
+use super::operations::{self, KerasOperation};
+use super::{Unwritten, calls, kept};
 use crate::config::Config;
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Op, Role, Which};
-use crate::graph::{CallSpec, InputKind, InputSpec, Model, Part};
+use crate::graph::{InputKind, InputSpec, Model, Part};
+use crate::layers::summary::snake_case;
 use crate::weights::WeightVisitor;
 
 /// The type that layers of `T` compute in.
@@ -22,24 +23,75 @@ pub(super) fn dtype<T>() -> &'static str {
     if size_of::<T>() == 4 { "float32" } else { "float64" }
 }
 
+/// A model with what its layers are called in Keras, and which of Keras's its operations are.
+pub(super) struct Plan<'m, T: Float> {
+    pub(super) model: &'m Model<T>,
+    pub(super) names: Vec<String>,
+    /// Of each part; nothing of layers.
+    pub(super) operations: Vec<Option<Vec<KerasOperation>>>,
+    /// What all but the last of them are called.
+    pub(super) before: Vec<Vec<String>>,
+}
+
+impl<'m, T: Float> Plan<'m, T> {
+    /// Of the model at a path.
+    pub(super) fn new(model: &'m Model<T>, path: &str) -> Result<Self, SaveError> {
+        let operations = model.parts.iter().map(|part| {
+            let refused = |unsaid| Unwritten::from(unsaid).of(&join(path, &part.name), &part.class);
+            operations::of_part(part).transpose().map_err(refused)
+        });
+        let operations = operations.collect::<Result<Vec<_>, _>>()?;
+        let mut taken = HashSet::new();
+        let names = names(model, &mut taken);
+        let before = operations.iter().zip(&names).map(|(operations, name)| {
+            let all = operations.as_deref().unwrap_or_default();
+            let before = &all[..all.len().saturating_sub(1)];
+            before.iter().map(|one| free(format!("{name}_{}", snake_case(one.class)), &mut taken)).collect()
+        });
+        let before = before.collect();
+        Ok(Plan { model, names, operations, before })
+    }
+
+    /// Where a tensor comes from: the layer, its call, which of the outputs.
+    pub(super) fn reference(&self, tensor: usize) -> Json {
+        let spec = &self.model.tensors[tensor];
+        json!([self.names[spec.part], spec.node, spec.index])
+    }
+}
+
 /// A model as Keras writes it; `path` is its own within others, for messages.
 pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Result<Json, SaveError> {
     let mut layers = Vec::new();
-    let names = names(model);
+    let plan = Plan::new(model, path)?;
+    let sequential = operations::is_sequential(model);
     for (at, part) in model.parts.iter().enumerate() {
-        let mut written = match inputs_of(model, at) {
-            Some(spec) => input(&names[at], &spec.shape, input_dtype::<T>(spec)),
-            None => plain_part(part, &names[at], path)?,
+        let own_path = join(path, &part.name);
+        let mut written = match (&plan.operations[at], inputs_of(model, at)) {
+            (_, Some(spec)) => input(&plan.names[at], &spec.shape, input_dtype::<T>(spec)),
+            (Some(all), None) => all.last().map_or(Json::Null, |last| last.to_json(&plan.names[at])),
+            (None, None) => layer_of(part, &plan.names[at], path)?,
         };
-        if let (false, Some(layer)) = (model.sequential, written.as_object_mut()) {
-            layer.insert("name".into(), names[at].as_str().into());
-            layer.insert("inbound_nodes".into(), nodes(model, &names, at).into());
+        let mut nodes = calls::nodes(&plan, at);
+        let mut own = nodes.pop().unwrap_or_default();
+        let kept = kept::parse(part.kept.as_deref(), &own_path)?;
+        let kept = kept.map(|kept| kept::merge_calls(&mut own, kept, size_of::<T>() == 4, &own_path)).transpose()?;
+        if let (false, Some(layer)) = (sequential, written.as_object_mut()) {
+            layer.insert("name".into(), plan.names[at].as_str().into());
+            layer.insert("inbound_nodes".into(), own.into());
         }
-        kept::merge_text(&mut written, part.kept.as_deref(), &join(path, &part.name))?;
+        kept::merge_rest(&mut written, kept, &own_path)?;
+        // What is several of Keras's stands before the last of them.
+        let before = plan.operations[at].iter().flatten().zip(&plan.before[at]).zip(nodes);
+        layers.extend(before.map(|((operation, name), nodes)| {
+            let mut one = operation.to_json(name);
+            one["name"] = name.as_str().into();
+            one["inbound_nodes"] = nodes.into();
+            one
+        }));
         layers.push(written);
     }
-    let mut whole = outline(model, name);
-    kept::merge_text(&mut whole, model.kept.as_deref(), path)?;
+    let mut whole = outline(&plan, name);
+    kept::merge_rest(&mut whole, kept::parse(model.kept.as_deref(), path)?, path)?;
     // What is trained here isn't frozen by the model that it is in.
     if model.parts.iter().any(|part| part.trainable > 0) {
         whole["config"]["trainable"] = true.into();
@@ -51,12 +103,12 @@ pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Resul
 }
 
 /// All of a model but its layers.
-pub(super) fn outline<T: Float>(model: &Model<T>, name: &str) -> Json {
+pub(super) fn outline<T: Float>(plan: &Plan<'_, T>, name: &str) -> Json {
+    let model = plan.model;
     let mut config = Map::new();
     config.insert("name".into(), name_of(name).into());
     config.insert("trainable".into(), true.into());
-    let names = names(model);
-    if model.sequential {
+    if operations::is_sequential(model) {
         config.insert("dtype".into(), policy(dtype::<T>()));
         if let Some(input) = model.inputs.first() {
             config.insert("build_input_shape".into(), input.shape.clone().into());
@@ -64,16 +116,16 @@ pub(super) fn outline<T: Float>(model: &Model<T>, name: &str) -> Json {
         return object("keras", "Sequential", config);
     }
     let inputs = model.inputs.iter().enumerate().map(|(tensor, spec)| {
-        let own = reference(model, &names, tensor);
+        let own = plan.reference(tensor);
         (spec.name.as_str(), model.parts[model.tensors[tensor].part].name.as_str(), own)
     });
     config.insert("input_layers".into(), structure(inputs.collect()));
     let outputs = model.outputs.iter().zip(&model.output_names).map(|(&tensor, name)| {
         let part = &model.parts[model.tensors[tensor].part];
-        let mut own = reference(model, &names, tensor);
+        let mut own = plan.reference(tensor);
         // A functional model has a node of its own before those of its calls.
         let within = part.op.as_ref().map(|op| op.role());
-        if matches!(within, Some(Role::Model(inner)) if !inner.sequential) {
+        if matches!(within, Some(Role::Model(inner)) if !operations::is_sequential(inner)) {
             own[1] = json!(model.tensors[tensor].node + 1);
         }
         (name.as_str(), part.name.as_str(), own)
@@ -93,12 +145,6 @@ fn structure(tensors: Vec<(&str, &str, Json)>) -> Json {
     }
 }
 
-/// Where a tensor comes from: the layer, its call, which of the outputs.
-fn reference<T: Float>(model: &Model<T>, names: &[String], tensor: usize) -> Json {
-    let spec = &model.tensors[tensor];
-    json!([names[spec.part], spec.node, spec.index])
-}
-
 /// An input layer by what it says of itself alone.
 pub(super) fn plain_input<T: Float>(model: &Model<T>, part: &Part<T>) -> Option<Json> {
     let spec = model.inputs.last()?;
@@ -112,19 +158,22 @@ fn inputs_of<T: Float>(model: &Model<T>, part: usize) -> Option<&InputSpec> {
 
 /// The names of the layers, as Keras 3 takes them: without slashes, which those of Keras 2 may have, and each once, which
 /// the input of a Sequential needn't be.
-fn names<T: Float>(model: &Model<T>) -> Vec<String> {
+fn names<T: Float>(model: &Model<T>, taken: &mut HashSet<String>) -> Vec<String> {
     let mut names = vec![String::new(); model.parts.len()];
-    let mut taken = HashSet::new();
     let (layers, inputs): (Vec<usize>, Vec<usize>) =
         (0..model.parts.len()).partition(|&at| model.parts[at].op.is_some());
     for at in layers.into_iter().chain(inputs) {
-        let mut name = name_of(&model.parts[at].name);
-        while !taken.insert(name.clone()) {
-            name.push_str("_layer");
-        }
-        names[at] = name;
+        names[at] = free(name_of(&model.parts[at].name), taken);
     }
     names
+}
+
+/// A name that nothing has.
+fn free(mut name: String, taken: &mut HashSet<String>) -> String {
+    while !taken.insert(name.clone()) {
+        name.push_str("_layer");
+    }
+    name
 }
 
 /// A name as Keras 3 takes it.
@@ -151,21 +200,29 @@ fn input_dtype<T>(spec: &InputSpec) -> &'static str {
     }
 }
 
-/// A layer by what it says of itself alone.
+/// A layer, or an operation, by what it says of itself alone.
 pub(super) fn plain_part<T: Float>(part: &Part<T>, name: &str, path: &str) -> Result<Json, SaveError> {
+    match operations::of_part(part) {
+        Some(Ok(all)) => Ok(all.last().map_or(Json::Null, |last| last.to_json(name))),
+        Some(Err(unsaid)) => Err(Unwritten::from(unsaid).of(&join(path, &part.name), &part.class)),
+        None => layer_of(part, name, path),
+    }
+}
+
+fn layer_of<T: Float>(part: &Part<T>, name: &str, path: &str) -> Result<Json, SaveError> {
     let own_path = join(path, &part.name);
-    let Some(op) = &part.op else { return Ok(json!({})) };
-    let class = keras_class(&part.class);
-    let mut learned = 0;
-    op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
-    let around = Around {
-        class,
-        name,
-        trainable: learned == 0 || part.trainable > 0,
-        stateful: matches!(op.role(), Role::Recurrent { slot: Some(_), .. }),
-        dtype: dtype::<T>(),
-    };
-    operation(op, &around, &own_path)
+    part.op.as_ref().map_or_else(|| Ok(json!({})), |op| operation(op, &around(part, name), &own_path))
+}
+
+/// What is said of a part besides its own options.
+pub(super) fn around<'p, T: Float>(part: &'p Part<T>, name: &'p str) -> Around<'p> {
+    let (mut learned, mut stateful) = (0, false);
+    if let Some(op) = &part.op {
+        op.visit_weights(Which::Trained, &mut WeightVisitor::new(&mut |_, weight| learned += weight.len()));
+        stateful = matches!(op.role(), Role::Recurrent { slot: Some(_), .. });
+    }
+    let (class, trainable) = (keras_class(&part.class), learned == 0 || part.trainable > 0);
+    Around { class, name, trainable, stateful, dtype: dtype::<T>() }
 }
 
 fn operation<T: Float>(op: &Op<T>, around: &Around<'_>, path: &str) -> Result<Json, SaveError> {
@@ -209,50 +266,4 @@ pub(super) fn keras_class(class: &str) -> &str {
         "Stacked" => "Sequential",
         class => class,
     }
-}
-
-/// The calls of a layer, in order.
-fn nodes<T: Float>(model: &Model<T>, names: &[String], part: usize) -> Vec<Json> {
-    let mut calls: Vec<&CallSpec> = model.calls.iter().filter(|call| call.part == part).collect();
-    calls.sort_by_key(|call| call.outputs.first().map_or(0, |&output| model.tensors[output].node));
-    calls.into_iter().map(|call| node(model, names, call)).collect()
-}
-
-fn node<T: Float>(model: &Model<T>, names: &[String], call: &CallSpec) -> Json {
-    let called_with = |tensor: usize| {
-        json!({
-            "class_name": "__keras_tensor__",
-            "config": {
-                "shape": model.tensors[tensor].shape,
-                "dtype": dtype::<T>(),
-                "keras_history": reference(model, names, tensor),
-            },
-        })
-    };
-    let tensors = |list: &[usize]| list.iter().map(|&tensor| called_with(tensor)).collect::<Vec<_>>();
-    let part = &model.parts[call.part];
-    let config = part.op.as_ref().and_then(|op| op.describe().ok());
-    let class = config.as_ref().and_then(|config| Class::<f32>::to_write(&part.class, config));
-    let inputs = tensors(&call.inputs);
-    let mut args = match class {
-        Some(class) if class.takes_each_alone() => inputs,
-        Some(class) if class.takes_list => vec![inputs.into()],
-        _ => one_or_list(inputs),
-    };
-    // What it compares with is an argument, not an option.
-    if let Some(config) = config.filter(|config| config.class == "NotEqual") {
-        args.extend(config.options.iter().map(|(_, number)| plain(number)));
-    }
-    let mut kwargs = Map::new();
-    let masks = call.masks.iter().map(|mask| mask.map_or(Json::Null, called_with)).collect();
-    let more = [("mask", masks), ("initial_state", tensors(&call.initial_state))];
-    for (name, tensors) in more.into_iter().filter(|(_, tensors)| !tensors.is_empty()) {
-        kwargs.extend(one_or_list(tensors).into_iter().map(|tensors| (name.into(), tensors)));
-    }
-    json!({"args": args, "kwargs": kwargs})
-}
-
-/// One by itself, several as a list.
-fn one_or_list(tensors: Vec<Json>) -> Vec<Json> {
-    if tensors.len() == 1 { tensors } else { vec![tensors.into()] }
 }

@@ -5,29 +5,33 @@ use ndarray::ArrayViewD;
 use super::super::description::join;
 use super::super::places;
 use super::model::keras_class;
+use super::operations;
 use crate::config::{Config, Value};
 use crate::float::Float;
 use crate::formats::hdf5::Node;
+use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Operation, Role, Which};
 use crate::graph::{Model, Part};
 use crate::weights::WeightVisitor;
 
 /// Puts the weights of a model below a path.
-pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node<'m, T>) {
+pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node<'m, T>) -> Result<(), SaveError> {
+    let sequential = operations::is_sequential(model);
     let has_group = |part: &&Part<T>| match &part.op {
-        None => !model.sequential,
-        Some(op) => !op.describe().is_ok_and(|config| super::is_operation(&part.class, &config)),
+        None => !sequential,
+        Some(_) => operations::of_part(part).is_none(),
     };
     let parts: Vec<&Part<T>> = model.parts.iter().filter(has_group).collect();
     let groups = places::groups(parts.iter().map(|part| (keras_class(&part.class), 1)));
     for (part, group) in parts.iter().zip(groups) {
         if let Some(op) = &part.op {
-            put_operation(&**op, &join(path, &format!("layers/{group}")), root);
+            put_operation(&**op, &join(path, &format!("layers/{group}")), root)?;
         }
     }
+    Ok(())
 }
 
-fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) {
+fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) -> Result<(), SaveError> {
     match op.role() {
         Role::Model(model) => return put(model, path, root),
         Role::TimeDistributed(inner) => return put_operation(inner, &join(path, "layer"), root),
@@ -37,16 +41,23 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     if let Ok(config) = op.describe() {
         find_groups(&config, "", path, &mut groups);
     }
-    let mut counts = vec![0; groups.len()];
+    let (mut counts, mut lost) = (vec![0; groups.len()], None);
     let mut each = |name: String, weight: ArrayViewD<'m, T>| {
         // What is inside stands behind what it is inside of.
         let prefix = name.rsplit_once('/').map_or("", |(prefix, _)| prefix);
-        if let Some(at) = groups.iter().position(|(own, _)| own == prefix) {
-            root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
-            counts[at] += 1;
+        match groups.iter().position(|(own, _)| own == prefix) {
+            Some(at) => {
+                root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
+                counts[at] += 1;
+            }
+            None => drop(lost.get_or_insert(name)),
         }
     };
     op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |name, weight| each(name.to_string(), weight)));
+    match lost {
+        None => Ok(()),
+        Some(weight) => Err(SaveError::NoPlace { group: path.into(), weight }),
+    }
 }
 
 /// The group of the weights that stand behind a prefix, for all prefixes of what is so described.

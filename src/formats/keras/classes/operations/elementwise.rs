@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::super::super::json::Json;
-use super::super::super::words::{Said, Unsaid};
 use super::super::{Class, Reading};
 use super::{TWO, X, unmasked};
 use crate::activation::Activation;
@@ -80,8 +79,7 @@ impl<T: Float> Class<T> {
         Self::operation("Maximum", TWO, |reading| two(reading, Two::Maximum, TWO)),
         Self::operation("Minimum", TWO, |reading| two(reading, Two::Minimum, TWO)),
         Self::operation("Equal", TWO, |reading| two(reading, Two::Equal, TWO)),
-        // The number that it compares with is an argument of its call.
-        Self::operation("NotEqual", TWO, |reading| not_equal(reading, TWO)).without(&["number"]),
+        Self::operation("NotEqual", TWO, |reading| not_equal(reading, TWO)),
         Self::operation("Greater", TWO, |reading| two(reading, Two::Greater, TWO)),
         Self::operation("GreaterEqual", TWO, |reading| two(reading, Two::GreaterEqual, TWO)),
         Self::operation("Less", TWO, |reading| two(reading, Two::Less, TWO)),
@@ -90,10 +88,11 @@ impl<T: Float> Class<T> {
         Self::operation("LogicalXor", TWO, |reading| two(reading, Two::Xor, TWO)),
         Self::operation("Where", WHERE, |reading| choose(reading, WHERE)),
         Self::operation("Cast", X, |reading| cast(reading)),
+        Self::operation("Copy", X, |_| Ok(Op::new(Identity { keeps_mask: false }))),
         Self::operation("ConvertToTensor", X, |reading| convert(reading)),
         Self::operation("OneHot", X, |reading| one_hot(reading)),
-        Self::operation("ZerosLike", X, |reading| like(reading, 0.0)).by(of_flags),
-        Self::operation("OnesLike", X, |reading| like(reading, 1.0)).by(of_flags),
+        Self::operation("ZerosLike", X, |reading| like(reading, 0.0)),
+        Self::operation("OnesLike", X, |reading| like(reading, 1.0)),
     ];
 }
 
@@ -132,12 +131,6 @@ pub(super) fn log_softmax<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
     reading.has_axis()?;
     reading.only("axis", &json!(-1), "only the last axis is supported")?;
     Ok(unmasked(Activation::LogSoftmax))
-}
-
-/// Flags, as parts of masks: others describe themselves otherwise.
-fn of_flags(said: &mut Said<'_>) -> Result<(), Unsaid> {
-    said.write("dtype", "bool");
-    Ok(())
 }
 
 /// Two arrays, or an array and a constant.

@@ -28,7 +28,7 @@ impl<T: Float> Class<T> {
         Self::operation("LogicalOr", TWO, |_| Ok(Op::new(LogicalOr))),
         Self::operation("Any", X, any),
         Self::operation("ExpandDims", X, |reading| expand_dims(reading)),
-        Self::operation("Concatenate", XS, |reading| concatenate(reading, "axis")).without(&["masks"]).of_list(),
+        Self::operation("Concatenate", XS, |reading| concatenate(reading, "axis")),
     ];
 
     pub(super) const fn operation(
