@@ -17,3 +17,4 @@ mod models;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;
+mod training;
