@@ -85,12 +85,13 @@
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |
 //! | another file format | a folder `formats/NAME` with its page: inside, `Found` and `Problem`, sizes against `Limits` before anything is allocated; outside, `LoadError`; layers by builders and `set_weights`, models by `graph/assembly.rs`. What formats share is on the page of `formats/mod.rs`. The rules: `formats/keras/untrusted_files.rs`, held by `tests/files/hostile.rs` and `fuzz` | `formats/mod.rs`, a feature in `Cargo.toml` |
-//! | a loss | `training/loss.rs` | `training/mod.rs` |
+//! | a loss | a variant of `Loss` (`training/loss/mod.rs`); its function of a row in `training/loss/{regression,probabilistic}.rs`, which leaves the gradient in the prediction's place | `of_floats` or `compute` in `training/loss/function.rs`; `tests/golden/training/losses.py` |
+//! | a metric | a variant of `Metric` (`training/metrics/mod.rs`), what it says of a row in `training/metrics/rows.rs`, or counts of its own | `training/metrics/state.rs`; `tests/golden/training/metrics.py` |
+//! | an option of `fit` | the setter in `training/fit/mod.rs`; the loop is `training/fit/run.rs`, one batch of it `training/fit/session.rs`, over `Network` (`graph/network.rs`, its `pass` in `graph/pass.rs`) | the table in `training/mod.rs` |
 //! | an optimizer | `training/optimizers/NAME.rs`: a `Rule` over what all do (`rules.rs` there), with its options and what it remembers for files | `training/optimizers/mod.rs`, `optimizers!` in `formats/file/saved.rs`; `tests/golden/gradients/updates.py` |
 //! | a schedule of the learning rate | `training/schedule/NAME.rs`: a `Course` | `schedules!` in `training/schedule/mod.rs` |
 //! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs` | `cells/quantized.rs` (`format`) |
 //! | a quantized form of a cell | `quantized_form` in its file, its formulas in `kernels/quantized/formulas.rs` | `kernels/quantized/cell.rs` |
-//! | a loop of training (`fit`) | `training/fit.rs`, over `Network` (`graph/network.rs`: `record`, `backpropagate`, `dropout_seeds`, for every layer and model), a `Loss` and an `Optimizer` | `training/mod.rs` |
 //!
 //! # Decisions
 //!

@@ -32,8 +32,9 @@
 //! - **Around them**: [`Embedding`], [`Masking`], [`Dense`], [`TimeDistributed`], [`Stateful`]; in models [`Conv1D`],
 //!   [`DepthwiseConv1D`], [`SeparableConv1D`], pooling ([`ops`]).
 //! - **First weights**: [`Initializer`], [`SeedSource`], [`KerasRng`]. **Activations**: [`Activation`].
-//! - **Training**: [`Run::record`], [`Layer::backward`], [`Gradients`], and losses and optimizers in [`training`];
-//!   a loop for layers and models alike: [`training::Network`].
+//! - **Training**: [`training::Fit`], Keras's `compile` and `fit`; a loop of one's own by [`Run::record`],
+//!   [`Layer::backward`], [`Gradients`]; losses, metrics and optimizers in [`training`]. From data to a saved file: the
+//!   page [`training::small_model`].
 //! - **Models**, graphs with several inputs and outputs: [`Sequential`], [`Model::builder`], [`ops`]; step by step
 //!   [`Model::stream`].
 //! - **Saved and loaded**, whatever it is, with the same bits: the module `file`; states also as
@@ -111,6 +112,7 @@
 //! | `x = Input((None, 3)); y = LSTM(4)(x); Model(x, y)` | `let x = graph.input("x", [None, Some(3)])?; let y = graph.call("lstm", Lstm::new(3, 4), &[x])?; graph.build(&y)?` with `let mut graph = Model::<f32>::builder("m")` |
 //! | `RNN([LSTMCell(4), GRUCell(2)])` | [`StackedCells`], made of cells by [`Builder::build_cell`](builder::Builder::build_cell) |
 //! | `RNN(MyCell())` | `Recurrent::from_cell(MyCell { .. })` |
+//! | `model.compile(..)`, `model.fit(x, y)` | `Fit::new(loss, optimizer).run(&mut model, &x, &y)?`: [`Fit`](training::Fit) |
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
 //! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, &gradients)?` |
@@ -196,8 +198,8 @@
 //!
 //! # When not to use it
 //!
-//! - To train without a loop of your own: gradients, SGD, Adam and the mean squared error are there, no `fit`, no other
-//!   losses and no regularizers yet. Keras's files and [`Parameters::set_weights`] bring in weights trained elsewhere.
+//! - To train large models: there is no autodiff, and no GPU; small ones learn where they run ([`training`]). Keras's
+//!   files and [`Parameters::set_weights`] bring in weights trained elsewhere.
 //! - For models of other layers than these (images, transformers): that is for a general framework or runtime.
 //! - On a GPU: it has none. (Weights can be in [16 or 8 bits](fewer_bits); sums of gates and states stay f32.)
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.

@@ -891,6 +891,48 @@ pub enum Error {
         given: String,
     },
 
+    /// An option or an array of a loss, a metric or a training run that makes no sense.
+    #[error("{option} must be {expected}, got {given}")]
+    TrainingOption {
+        /// Which one.
+        option: String,
+        /// The range, in words.
+        expected: String,
+        /// What was given.
+        given: String,
+    },
+
+    /// A target that is no class of the prediction.
+    #[error("target class {class}: the prediction has {classes} classes, counted from 0")]
+    TargetClass {
+        /// The target.
+        class: i64,
+        /// The number of classes.
+        classes: usize,
+    },
+
+    /// Labels that can't be aligned: each takes a step, and equal ones have a blank between them.
+    #[error("row {row}: its labels need {needed} steps, but it has {steps}")]
+    CtcSteps {
+        /// The row.
+        row: usize,
+        /// The steps that its labels need.
+        needed: usize,
+        /// The steps that are there.
+        steps: usize,
+    },
+
+    /// A training run that met a NaN or an infinity, and stopped before it changed the weights.
+    #[error("{what} isn't finite at update {update} (epoch {epoch}): try a smaller learning rate or clipnorm")]
+    NotFinite {
+        /// `the loss`, or the gradient of a weight, by name.
+        what: String,
+        /// The update, from 1.
+        update: u64,
+        /// The epoch, from 1.
+        epoch: usize,
+    },
+
     /// The operating system gave no random numbers.
     #[error("the operating system gave no random numbers: {reason}")]
     NoRandomness {

@@ -21,10 +21,12 @@ mod network;
 pub(crate) mod operation;
 pub(crate) mod ops;
 mod order;
+pub(crate) mod pass;
 mod per_step;
 mod predict_one;
 #[cfg(feature = "file")]
 pub(crate) mod read;
+pub(crate) mod rows;
 mod run;
 mod sequential;
 pub(crate) mod shape;

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, ArrayRefD, Ix2, Ix3};
 
-use super::tensor::Given;
+use super::pass::{BatchOutputs, Pass, layer_input, through_layer, through_model, trains_as_in_keras};
 use super::{Input, Model};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
@@ -71,6 +71,22 @@ pub trait Network<T: Float>: Parameters<T> {
 
     /// The dropout generators, as new.
     fn dropout_seeds(&self) -> DropoutSeeds;
+
+    /// Runs a batch into memory that is reused, and says which steps of the outputs are masked.
+    #[doc(hidden)]
+    fn pass(&self, pass: Pass<'_, '_, T>, outputs: &mut BatchOutputs<T>) -> Result<()>;
+
+    /// A name for each output.
+    #[doc(hidden)]
+    fn output_labels(&self) -> Vec<String> {
+        vec!["output".into()]
+    }
+
+    /// Checks that training does with all layers what Keras does.
+    #[doc(hidden)]
+    fn trains_as_in_keras(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// [`Network`] of each layer. (One for all that is a [`Layer`] could not stand beside that of models.)
@@ -98,6 +114,10 @@ macro_rules! layers {
             fn dropout_seeds(&self) -> DropoutSeeds {
                 Layer::seeds(self)
             }
+
+            fn pass(&self, pass: Pass<'_, '_, $elem>, outputs: &mut BatchOutputs<$elem>) -> Result<()> {
+                through_layer(self, pass, outputs)
+            }
         }
     )*};
 }
@@ -117,14 +137,7 @@ fn record<T: Float>(
     tape: &mut Tape<T>,
     seeds: Option<&mut DropoutSeeds>,
 ) -> Result<Vec<ArrayD<T>>> {
-    let [input] = inputs else { return Err(Error::ModelInputs { expected: 1, given: inputs.len() }) };
-    let refuse = || Error::ModelInput {
-        input: "input".into(),
-        expected: format!("floats of shape (batch, timesteps, {})", layer.input_size()),
-        given: format!("{:?}", input.shape()),
-    };
-    let Given::Float(x) = &input.0 else { return Err(refuse()) };
-    let x = x.view().into_dimensionality::<Ix3>().map_err(|_| refuse())?;
+    let x = layer_input(layer, inputs)?;
     let mut run = Run::new().record(tape);
     if let Some(seeds) = seeds {
         run = run.training(seeds);
@@ -164,9 +177,7 @@ impl<T: Float> Network<T> for Model<T> {
         tape: &mut Tape<T>,
         seeds: Option<&mut DropoutSeeds>,
     ) -> Result<Vec<ArrayD<T>>> {
-        if let Some(seeds) = seeds.filter(|seeds| !seeds.states.is_empty()) {
-            return Err(Error::SeedsCount { expected: 0, given: seeds.states.len() });
-        }
+        seeds.map_or(Ok(()), |seeds| check_no_seeds(seeds))?;
         Model::record(self, inputs, tape)
     }
 
@@ -181,5 +192,25 @@ impl<T: Float> Network<T> for Model<T> {
 
     fn dropout_seeds(&self) -> DropoutSeeds {
         DropoutSeeds { states: Vec::new() }
+    }
+
+    fn pass(&self, pass: Pass<'_, '_, T>, outputs: &mut BatchOutputs<T>) -> Result<()> {
+        through_model(self, pass, outputs)
+    }
+
+    fn output_labels(&self) -> Vec<String> {
+        self.outputs().map(|(name, _)| name.into()).collect()
+    }
+
+    fn trains_as_in_keras(&self) -> Result<()> {
+        trains_as_in_keras(self)
+    }
+}
+
+/// A model's layers have no dropout in training.
+pub(super) fn check_no_seeds(seeds: &DropoutSeeds) -> Result<()> {
+    match seeds.states.len() {
+        0 => Ok(()),
+        given => Err(Error::SeedsCount { expected: 0, given }),
     }
 }

@@ -62,6 +62,18 @@ impl<T: Float> Model<T> {
         tape: Option<&mut Tape<T>>,
         watch: Option<Watch<'_, T>>,
     ) -> Result<Vec<ArrayD<T>>> {
+        let outputs = self.run_tensors(state, inputs, tape, watch)?;
+        Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())
+    }
+
+    /// [`run`](Model::run) that gives the outputs with their masks.
+    pub(super) fn run_tensors(
+        &self,
+        state: Option<&mut ModelState<T>>,
+        inputs: &[Input<'_, T>],
+        tape: Option<&mut Tape<T>>,
+        watch: Option<Watch<'_, T>>,
+    ) -> Result<Vec<Tensor<T>>> {
         let tensors = self.accept(inputs)?;
         let batch = tensors.first().and_then(|tensor| tensor.shape().first()).copied().unwrap_or(0);
         let mut own;
@@ -96,7 +108,7 @@ impl<T: Float> Model<T> {
             Recording::recorded(tape, self, &outputs);
         }
         states.states = next;
-        Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())
+        Ok(outputs)
     }
 
     /// The inputs as the model sees them.

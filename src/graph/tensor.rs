@@ -3,6 +3,7 @@
 use ndarray::{ArcArray, Array, ArrayBase, ArrayD, ArrayRef, ArrayView, ArrayViewD, Axis, Data, Dimension, IxDyn};
 
 use super::operation::mismatch;
+use super::rows::cut;
 use crate::error::Result;
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
@@ -136,6 +137,18 @@ macro_rules! integers {
             fn shape(&self) -> &[usize] {
                 match self {
                     $(Integers::$name(array) => array.shape(),)*
+                }
+            }
+
+            pub(super) fn view(&self) -> Integers<'_> {
+                match self {
+                    $(Integers::$name(array) => Integers::$name(array.view()),)*
+                }
+            }
+
+            pub(super) fn row(&self, row: usize, steps: Option<usize>) -> Integers<'_> {
+                match self {
+                    $(Integers::$name(array) => Integers::$name(cut(array.index_axis(Axis(0), row), steps)),)*
                 }
             }
 

@@ -14,10 +14,12 @@ mod keras_rng;
 mod mersenne;
 mod philox;
 mod seed_source;
+mod shuffle;
 pub(crate) mod stateless;
 
 pub(crate) use functions::sin_cos_f32;
 pub use keras_rng::KerasRng;
 pub use seed_source::SeedSource;
+pub(crate) use shuffle::shuffle;
 pub use stateless::Draw;
 pub(crate) use stateless::{normal, truncated_normal, uniform};

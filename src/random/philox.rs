@@ -31,6 +31,11 @@ impl Philox {
         Philox { key: [key0, key1], counter: u128::from(high1) << 96 | u128::from(high0) << 64 }
     }
 
+    /// The stream of this key, from this counter on.
+    pub fn from_key(key: [u32; 2], counter: u128) -> Self {
+        Philox { key, counter }
+    }
+
     /// The same stream, this many blocks further on.
     pub fn jump(&self, blocks: u128) -> Self {
         Philox { counter: self.counter.wrapping_add(blocks), ..*self }

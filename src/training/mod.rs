@@ -1,4 +1,18 @@
-//! Training: what a recorded run leaves behind, gradients, losses and optimizers.
+//! Training: `fit` with Keras's numbers, and what it is made of: losses, metrics, gradients, optimizers.
+//!
+//! [`Fit`] is Keras's `compile` and `fit` in one value; the page [`small_model`] goes from data to a saved file:
+//!
+//! ```
+//! use ndarray::prelude::*;
+//! use recurrent::{Dense, Lstm, Stacked, training::*};
+//! let mut net = Stacked::builder().layer(Lstm::<f32>::new(3, 8)).layer(Dense::new(8, 1)).build()?;
+//! let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::ones((16, 1)));
+//! let history = Fit::new(Loss::MeanSquaredError, Adam::new(1e-2)).epochs(5).batch_size(4).shuffle(7).run(&mut net, &x, &target)?;
+//! assert!(history.get("loss")?[4] < history.get("loss")?[0]);
+//! # Ok::<(), recurrent::Error>(())
+//! ```
+//!
+//! # A loop of one's own
 //!
 //! A training step is a run that records, a loss, a backward pass and an update; each value is the caller's and is
 //! reused from step to step:
@@ -45,6 +59,7 @@
 //!
 //! # Where else to look
 //!
+//! - **A loop that is there**: [`Fit`].
 //! - **Long sequences** in chunks: [`TruncatedBptt`].
 //! - **From ids**: [`Embedding::backward`](crate::Embedding::backward).
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
@@ -76,13 +91,45 @@
 //! | frozen weights | frozen layers of a model: `Model::set_trainable` |
 //!
 //! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the
-//! momentum of SGD, the betas where their powers are taken, all betas of Nadam and Lion, Adagrad's first sums. Keras's loss weighs by a mask that it finds on the prediction
-//! of a masked model; [`Loss`] sees no mask and takes the mean over all elements.
+//! momentum of SGD, the betas where their powers are taken, all betas of Nadam and Lion, Adagrad's first sums.
+//!
+//! # Keras's `compile` and `fit`, word for word
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `compile(optimizer, loss)`, `fit(x, y)` | `Fit::new(loss, optimizer).run(&mut net, &x, &y)?`; several inputs and outputs: [`Dataset::of`], [`Fit::run_on`] |
+//! | `loss={"a": .., "b": ..}`, `loss_weights` | [`loss_of`](Fit::loss_of)`("a", loss, weight)` |
+//! | `"mse"`, `"mae"`, `Huber()`, `LogCosh()`, `CosineSimilarity()`, `KLDivergence()`, `CTC()` | [`Loss`] |
+//! | `BinaryCrossentropy`, `CategoricalCrossentropy`, `SparseCategoricalCrossentropy`: `from_logits` | the field of the variants; for a last softmax or sigmoid Keras takes its logits by itself, here leave it out |
+//! | `label_smoothing`, `ignore_class`, `reduction` | the setters of a [`Loss`]; `reduction=None`: [`values`](Loss::values) |
+//! | `axis` | the last one |
+//! | `metrics=["accuracy"]` | [`metric`](Fit::metric)`(Metric::SparseCategoricalAccuracy)` or which of the three it is: [`Metric`] |
+//! | `metrics={"a": [..]}`, `weighted_metrics` | [`metric_of`](Fit::metric_of), [`weighted_metric`](Fit::weighted_metric) |
+//! | `batch_size=32`, `epochs=1`, `initial_epoch` | the same, with these defaults |
+//! | `shuffle=True` after `set_random_seed(7)` | [`shuffle`](Fit::shuffle)`(7)`, the same order in every epoch; [`shuffle_each_epoch`](Fit::shuffle_each_epoch) for others. **Without it rows aren't shuffled**: Keras's default is to |
+//! | `validation_split`, `validation_data`, `validation_batch_size`, `validation_freq` | the same: the last rows, before they are shuffled |
+//! | `sample_weight` | [`Dataset::sample_weight`] |
+//! | `class_weight={0: .5}` | [`class_weight`](Fit::class_weight)`(&[(0, 0.5)])` |
+//! | a generator, a `tf.data.Dataset` | [`run_batches`](Fit::run_batches) |
+//! | `EarlyStopping(..)` | [`EarlyStopping`], with all its options |
+//! | `TerminateOnNaN()` | on, and an error: [`terminate_on_nan`](Fit::terminate_on_nan) |
+//! | `verbose=2` | [`print_progress`](Fit::print_progress) |
+//! | `LambdaCallback(on_epoch_end, on_train_batch_end)`, `stop_training` | [`on_epoch`](Fit::on_epoch), [`on_update`](Fit::on_update); `ControlFlow::Break(())` |
+//! | `history.history["val_loss"]` | `history.get("val_loss")?` |
+//! | `evaluate(x, y)` | [`evaluate`](Fit::evaluate) |
+//! | a mask on the prediction (`Masking`, `mask_zero`) | weighs loss and metrics as in Keras; layers: [`Dataset::mask`], [`Dataset::lengths`] |
+//! | `use_ema`: averages become weights at the end | call `finalize_variable_values` of [`optimizer`](Fit::optimizer) yourself |
+//! | `ModelCheckpoint`, `BackupAndRestore` | not yet: keep the best weights by [`EarlyStopping`]; to go on in another process save network, [`into_optimizer`](Fit::into_optimizer) and [`dropout_seeds`](Fit::dropout_seeds) between two runs, and give [`seeds`](Fit::seeds) and [`initial_epoch`](Fit::initial_epoch) |
+//! | dropout, BatchNormalization within a model | not in training mode yet: build a [`Stacked`](crate::Stacked) for dropout |
 
+mod fit;
 mod loss;
+mod metrics;
 mod optimizers;
 mod reach;
 mod schedule;
+#[cfg(doc)]
+pub mod small_model;
 mod truncated_bptt;
 mod weight_rules;
 
@@ -94,7 +141,9 @@ pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
 pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
 pub use crate::weight_rules::{Constraint, OrthogonalMode, Regularizer};
-pub use loss::Loss;
+pub use fit::{Dataset, EarlyStopping, Fit, History, Mode, Progress, Update};
+pub use loss::{Loss, LossFunction, Reduction, Target, Weighting};
+pub use metrics::{Auc, Curve, Metric, MetricState, Precision, Recall, SummationMethod};
 pub use optimizers::{Adagrad, Adam, AdamW, Adamax, Lion, Nadam, Optimizer, RmsProp, Sgd};
 pub use reach::Reach;
 pub use schedule::{

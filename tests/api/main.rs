@@ -4,6 +4,7 @@ mod architecture;
 mod bad_input;
 mod convolutions;
 mod documented_panics;
+mod fit;
 mod layers;
 mod models_by_hand;
 mod programs;

@@ -173,6 +173,7 @@ mod a_cell_of_ones_own {
 #[test]
 fn training_by_a_loop_of_ones_own() -> Outcome {
     use recurrent::{Dense, Gradients, Layer, Lstm, OutputGradient, Run, Stacked, training::*};
+    use std::ops::ControlFlow;
     let mut net = Stacked::builder().layer(Lstm::<f32>::new(3, 8)).layer(Dense::new(8, 1)).build()?;
     let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::ones((16, 1)));
     let (mut tape, mut seeds, mut gradients, mut optimizer) =
@@ -188,6 +189,36 @@ fn training_by_a_loop_of_ones_own() -> Outcome {
         losses.push(loss);
     }
     assert!(losses[9] < losses[0]);
+    let losses = Fit::new(Loss::MeanSquaredError, optimizer)
+        .epochs(5)
+        .batch_size(4)
+        .shuffle(7)
+        .on_epoch(|progress| {
+            println!("{progress}");
+            if progress.loss < 1e-4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .run(&mut net, &x, &target)?;
+    println!("{losses:?}");
+    assert_eq!(losses.get("loss")?.len(), 5);
+    Ok(())
+}
+
+#[test]
+fn fit() -> Outcome {
+    use recurrent::{Dense, Gru, Sequential, training::*};
+    let mut model = Sequential::<f32>::builder("waves").layer(Gru::new(1, 16)).layer(Dense::new(16, 3)).build()?;
+    let (x, classes) = (Array3::<f32>::ones((64, 20, 1)), Array1::<i32>::zeros(64));
+    let history = Fit::new(Loss::SparseCategoricalCrossentropy { from_logits: true }, Adam::new(1e-3))
+        .metric(Metric::SparseCategoricalAccuracy)
+        .epochs(3)
+        .batch_size(16)
+        .shuffle(7)
+        .validation_split(0.25)
+        .early_stopping(EarlyStopping::new("val_loss").patience(2).restore_best_weights(true))
+        .print_progress()
+        .run(&mut model, &x, &classes)?;
+    println!("{:?}", history.get("val_loss")?);
+    assert_eq!(history.get("val_loss")?.len(), 3);
     Ok(())
 }
 

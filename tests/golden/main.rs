@@ -17,5 +17,6 @@ mod models;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;
+mod training;
 mod updates;
 mod weight_rules;

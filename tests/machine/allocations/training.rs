@@ -3,7 +3,8 @@
 
 use ndarray::prelude::*;
 use recurrent::training::{
-    Adagrad, Adam, Adamax, CosineDecay, Lion, Loss, Nadam, Optimizer, RmsProp, Scheduled, Sgd, Tape, TruncatedBptt,
+    Adagrad, Adam, Adamax, CosineDecay, Dataset, Fit, Lion, Loss, Metric, Nadam, Network, Optimizer, RmsProp,
+    Scheduled, Sgd, Tape, TruncatedBptt,
 };
 use recurrent::{
     Activation, Bidirectional, Dense, Gradients, Gru, Layer, Lstm, Merge, OutputGradient, OutputMut, Recurrent, Result,
@@ -110,6 +111,40 @@ fn a_training_step_allocates_nothing() {
             }
         }
     }
+}
+
+/// The number of calls of the allocator from update to update of the second epoch; its batches have two sizes.
+fn by_fit<N: Network<f32>>(network: &mut N, loss: Loss, metric: Metric, data: &Dataset<'_, f32>) -> Result<Vec<usize>> {
+    let mut at_updates = Vec::with_capacity(16);
+    let fit = Fit::new(loss, Adam::new(0.01)).metric(metric).epochs(2).batch_size(2).shuffle(7);
+    let mut fit = fit.on_update(|update| {
+        if update.epoch == 2 {
+            at_updates.push(calls());
+        }
+        std::ops::ControlFlow::Continue(())
+    });
+    fit.run_on(network, data)?;
+    drop(fit);
+    Ok(at_updates.windows(2).map(|pair| pair[1] - pair[0]).collect())
+}
+
+#[test]
+fn an_update_of_fit_allocates_nothing() -> Result<()> {
+    let x = Array3::from_shape_fn((BATCH, STEPS, 3), |(b, t, i)| ((b + 2 * t + 3 * i) as f32).sin());
+    let net = |sequences| {
+        let lstm = Lstm::<f32>::builder(3, 4).dropout(0.2).return_sequences(sequences).build()?;
+        Stacked::builder().layer(lstm).layer(Dense::new(4, 2)).build()
+    };
+    let numbers = Array2::from_shape_fn((BATCH, 2), |(b, k)| (b + k) as f32);
+    let weights = Array1::from_shape_fn(BATCH, |b| 0.5 + b as f32);
+    let data = Dataset::new(&x, &numbers).sample_weight(&weights);
+    assert_eq!(by_fit(&mut net(false)?, Loss::MeanSquaredError, Metric::MeanAbsoluteError, &data)?, [0, 0]);
+    let classes = Array2::from_shape_fn((BATCH, STEPS), |(b, t)| (b + t) as i32 % 2);
+    let lengths = [7, 3, 5, 1, 6];
+    let data = Dataset::new(&x, &classes).lengths(&lengths);
+    let loss = Loss::SparseCategoricalCrossentropy { from_logits: true };
+    assert_eq!(by_fit(&mut net(true)?, loss, Metric::SparseCategoricalAccuracy, &data)?, [0, 0]);
+    Ok(())
 }
 
 #[test]

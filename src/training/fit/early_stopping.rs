@@ -1,0 +1,161 @@
+//! Early stopping, and the best weights.
+
+use ndarray::ArrayD;
+
+use crate::error::{Error, Result, words::number};
+use crate::float::Float;
+use crate::parameters::Parameters;
+use crate::weights::{WeightVisitor, WeightVisitorMut};
+
+/// Keras's `EarlyStopping`: ends a run when a number hasn't become better for some epochs.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "setters return it"]
+pub struct EarlyStopping {
+    pub(super) monitor: String,
+    min_delta: f64,
+    patience: usize,
+    mode: Option<Mode>,
+    baseline: Option<f64>,
+    start_from_epoch: usize,
+    restore_best_weights: bool,
+}
+
+/// Which way is better, where the name doesn't say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Less is better.
+    Min,
+    /// More is better.
+    Max,
+}
+
+impl EarlyStopping {
+    /// By the number of this name: `val_loss`, `loss`, or a metric's. Less is better of losses and errors, more of all
+    /// other metrics.
+    pub fn new(monitor: &str) -> Self {
+        EarlyStopping {
+            monitor: monitor.into(),
+            min_delta: 0.0,
+            patience: 0,
+            mode: None,
+            baseline: None,
+            start_from_epoch: 0,
+            restore_best_weights: false,
+        }
+    }
+
+    /// How many epochs may pass without a better number.
+    pub fn patience(mut self, epochs: usize) -> Self {
+        self.patience = epochs;
+        self
+    }
+
+    /// A number counts as better from this difference on.
+    pub fn min_delta(mut self, delta: f64) -> Self {
+        self.min_delta = delta.abs();
+        self
+    }
+
+    /// Which way is better.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// What must be beaten besides.
+    pub fn baseline(mut self, value: f64) -> Self {
+        self.baseline = Some(value);
+        self
+    }
+
+    /// Epochs before this one, counted from 0, aren't looked at.
+    pub fn start_from_epoch(mut self, epoch: usize) -> Self {
+        self.start_from_epoch = epoch;
+        self
+    }
+
+    /// Whether the network has the weights of its best epoch at the end, whether it was stopped or not.
+    pub fn restore_best_weights(mut self, yes: bool) -> Self {
+        self.restore_best_weights = yes;
+        self
+    }
+}
+
+/// What has been seen so far.
+pub(super) struct Watch<T> {
+    rule: EarlyStopping,
+    mode: Mode,
+    wait: usize,
+    best: Option<f64>,
+    pub(super) best_epoch: Option<usize>,
+    best_weights: Vec<ArrayD<T>>,
+}
+
+impl<T: Float> Watch<T> {
+    /// `rises` says whether more is better of the number that is watched.
+    pub(super) fn new(rule: EarlyStopping, rises: bool) -> Result<Self> {
+        if !rule.min_delta.is_finite() {
+            let given = number(rule.min_delta);
+            return Err(Error::TrainingOption { option: "min_delta".into(), expected: "finite".into(), given });
+        }
+        let mode = rule.mode.unwrap_or(if rises { Mode::Max } else { Mode::Min });
+        Ok(Watch { rule, mode, wait: 0, best: None, best_epoch: None, best_weights: Vec::new() })
+    }
+
+    fn is_better(&self, value: f64, than: Option<f64>) -> bool {
+        than.is_none_or(|than| match self.mode {
+            Mode::Min => value + self.rule.min_delta < than,
+            Mode::Max => value - self.rule.min_delta > than,
+        })
+    }
+
+    /// After an epoch, from 0; whether the run is over. As Keras's callback does it, step by step.
+    pub(super) fn is_over(&mut self, epoch: usize, logs: &[(String, f64)], network: &dyn Parameters<T>) -> bool {
+        let Some((_, value)) = logs.iter().find(|(name, _)| *name == self.rule.monitor) else { return false };
+        if epoch < self.rule.start_from_epoch {
+            return false;
+        }
+        if self.rule.restore_best_weights && self.best_weights.is_empty() {
+            self.keep(epoch, network);
+        }
+        self.wait += 1;
+        if self.is_better(*value, self.best) {
+            self.best = Some(*value);
+            self.keep(epoch, network);
+            if self.rule.baseline.is_none() || self.is_better(*value, self.rule.baseline) {
+                self.wait = 0;
+            }
+            return false;
+        }
+        self.wait >= self.rule.patience && epoch > 0
+    }
+
+    fn keep(&mut self, epoch: usize, network: &dyn Parameters<T>) {
+        self.best_epoch = Some(epoch + 1);
+        if !self.rule.restore_best_weights {
+            return;
+        }
+        let mut place = 0;
+        network.visit_weights(&mut WeightVisitor::new(&mut |_, weight| {
+            match self.best_weights.get_mut(place) {
+                Some(kept) => kept.assign(&weight),
+                None => self.best_weights.push(weight.to_owned()),
+            }
+            place += 1;
+        }));
+    }
+
+    /// The best weights become those of the network, if they are to.
+    pub(super) fn restore(&self, network: &mut dyn Parameters<T>) -> Result<()> {
+        if self.best_weights.is_empty() {
+            return Ok(());
+        }
+        network.unshare()?;
+        let mut kept = self.best_weights.iter();
+        network.visit_weights_mut(&mut WeightVisitorMut::new(&mut |_, mut weight| {
+            if let Some(kept) = kept.next() {
+                weight.assign(kept);
+            }
+        }))
+    }
+}

@@ -1,0 +1,303 @@
+//! Training a network: the loop over epochs and batches, written once for layers, stacks and models.
+//!
+//! ```text
+//! for epoch in epochs:
+//!     for batch in the rows, in the epoch's order:                    order.rs, batches.rs
+//!         outputs = network.pass(batch), recorded, dropout on         session.rs
+//!         loss, d_outputs = loss.with_gradient(outputs, targets), weighted by masks, samples, classes
+//!         gradients = network.backpropagate(d_outputs)
+//!         optimizer.step(network, gradients)
+//!     log losses and metrics, validate                                meters.rs
+//!     callbacks; stop early                                           progress.rs, early_stopping.rs
+//! ```
+
+mod batches;
+mod class_weights;
+mod dataset;
+mod early_stopping;
+mod history;
+mod meters;
+mod order;
+mod progress;
+mod run;
+mod session;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+pub use self::dataset::Dataset;
+pub use self::early_stopping::{EarlyStopping, Mode};
+pub use self::history::History;
+use self::order::Order;
+pub use self::progress::{Progress, Update};
+use super::loss::LossFunction;
+use super::metrics::Metric;
+use crate::float::Float;
+use crate::seeds::DropoutSeeds;
+
+type OnEpoch<'a> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a>;
+type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
+
+/// Trains a network: Keras's `compile` and `fit` in one value, whose numbers are Keras's.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Dense, Gru, SeedSource, Sequential, training::*};
+/// let mut seeds = SeedSource::keras(7);
+/// let mut model = Sequential::<f32>::builder("waves")
+///     .layer(Gru::builder(1, 8).seeds(&mut seeds).build()?)
+///     .layer(Dense::builder(8, 3).seeds(&mut seeds).build()?)
+///     .build()?;
+/// let speed = |row: usize| 0.2 * (1 + row % 3) as f32; // to be recognized
+/// let x = Array3::from_shape_fn((48, 12, 1), |(row, t, _)| (speed(row) * t as f32 + row as f32).sin());
+/// let classes = Array1::from_shape_fn(48, |row| (row % 3) as i32);
+/// let history = Fit::new(Loss::SparseCategoricalCrossentropy { from_logits: true }, Adam::new(0.02))
+///     .metric(Metric::SparseCategoricalAccuracy)
+///     .epochs(20)
+///     .batch_size(8)
+///     .shuffle(7)
+///     .validation_split(0.25)
+///     .early_stopping(EarlyStopping::new("val_loss").patience(3).restore_best_weights(true))
+///     .run(&mut model, &x, &classes)?;
+/// let losses = history.get("val_loss")?;
+/// assert!(losses[losses.len() - 1] < losses[0]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
+///
+/// [`run`](Fit::run) takes arrays, [`run_on`](Fit::run_on) a [`Dataset`] that knows more of its rows (masks, lengths,
+/// sample weights, several inputs and outputs), [`run_batches`](Fit::run_batches) batches of one's own. A second run
+/// goes on where the first has ended, with the same optimizer and dropout, as a second `fit` does in Keras.
+///
+/// Batches are run as in training: dropout is on, with the network's seeds. What of a model doesn't train as in Keras
+/// (dropout within recurrent layers of a [`Model`](crate::Model), stateful layers) is an error; the Dropout and
+/// BatchNormalization of a model from a file are as in inference: see [`Model::record`](crate::Model::record).
+///
+/// After the first epoch a layer's updates allocate nothing; a model's outputs are new in each.
+#[must_use = "it does nothing until it runs"]
+pub struct Fit<'a, T: Float, O> {
+    loss: LossFunction,
+    optimizer: O,
+    output_losses: Vec<(String, LossFunction, f64)>,
+    metrics: Vec<(Option<String>, Metric, bool)>,
+    epochs: usize,
+    initial_epoch: usize,
+    batch_size: Option<usize>,
+    validation_batch_size: Option<usize>,
+    validation_freq: usize,
+    order: Order,
+    validation: Validation<'a, T>,
+    lengths: Option<Vec<usize>>,
+    class_weight: Vec<(i64, f64)>,
+    early_stopping: Option<EarlyStopping>,
+    terminate_on_nan: bool,
+    seeds: Option<DropoutSeeds>,
+    on_epoch: Vec<OnEpoch<'a>>,
+    on_update: Vec<OnUpdate<'a>>,
+}
+
+/// What is validated on.
+#[derive(Debug, Clone)]
+enum Validation<'a, T> {
+    Nothing,
+    Split(f64),
+    Data(Dataset<'a, T>),
+}
+
+impl<'a, T: Float> Validation<'a, T> {
+    fn data(&self) -> Option<Dataset<'a, T>> {
+        match self {
+            Validation::Data(data) => Some(data.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl<'a, T: Float, O> Fit<'a, T, O> {
+    /// With this loss for all outputs, and this optimizer; one epoch, batches of 32 rows in the order in which they
+    /// are given.
+    pub fn new(loss: impl Into<LossFunction>, optimizer: O) -> Self {
+        Fit {
+            loss: loss.into(),
+            optimizer,
+            output_losses: Vec::new(),
+            metrics: Vec::new(),
+            epochs: 1,
+            initial_epoch: 0,
+            batch_size: None,
+            validation_batch_size: None,
+            validation_freq: 1,
+            order: Order::Given,
+            validation: Validation::Nothing,
+            lengths: None,
+            class_weight: Vec::new(),
+            early_stopping: None,
+            terminate_on_nan: true,
+            seeds: None,
+            on_epoch: Vec::new(),
+            on_update: Vec::new(),
+        }
+    }
+
+    /// Another loss for the output of this name, and what it counts in the sum of all losses: Keras's `loss` and
+    /// `loss_weights` as dicts.
+    pub fn loss_of(mut self, output: &str, loss: impl Into<LossFunction>, weight: f64) -> Self {
+        self.output_losses.push((output.into(), loss.into(), weight));
+        self
+    }
+
+    /// Logs a metric of the one output; sample and class weights don't count in it.
+    pub fn metric(mut self, metric: impl Into<Metric>) -> Self {
+        self.metrics.push((None, metric.into(), false));
+        self
+    }
+
+    /// Logs a metric of the output of this name.
+    pub fn metric_of(mut self, output: &str, metric: impl Into<Metric>) -> Self {
+        self.metrics.push((Some(output.into()), metric.into(), false));
+        self
+    }
+
+    /// Logs a metric of the one output in which sample and class weights count.
+    pub fn weighted_metric(mut self, metric: impl Into<Metric>) -> Self {
+        self.metrics.push((None, metric.into(), true));
+        self
+    }
+
+    /// The number of epochs.
+    pub fn epochs(mut self, epochs: usize) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// The number of the first epoch, from 0: of a run that goes on.
+    pub fn initial_epoch(mut self, epoch: usize) -> Self {
+        self.initial_epoch = epoch;
+        self
+    }
+
+    /// The rows of a batch; the last one of an epoch has what is left.
+    pub fn batch_size(mut self, rows: usize) -> Self {
+        self.batch_size = Some(rows);
+        self
+    }
+
+    /// Shuffles rows as Keras's `fit` does after `keras.utils.set_random_seed(seed)`: in the same order in each epoch.
+    pub fn shuffle(mut self, seed: i64) -> Self {
+        self.order = Order::Keras(seed);
+        self
+    }
+
+    /// Shuffles rows anew in each epoch: that of number e, from 0, as [`shuffle`](Fit::shuffle) of `seed + e`.
+    pub fn shuffle_each_epoch(mut self, seed: i64) -> Self {
+        self.order = Order::Anew(seed);
+        self
+    }
+
+    /// Rows of like length come in one batch, cut to the longest of them, so that padding costs little: the length of
+    /// each row in the data. What lies behind it must be padding that the network doesn't look at (masks, lengths).
+    pub fn bucket_by_length(mut self, lengths: &[usize]) -> Self {
+        self.lengths = Some(lengths.to_vec());
+        self
+    }
+
+    /// Holds out the last part of the rows, before they are shuffled, and validates on them after each epoch.
+    pub fn validation_split(mut self, share: f64) -> Self {
+        self.validation = Validation::Split(share);
+        self
+    }
+
+    /// Validates on these data after each epoch.
+    pub fn validation_data(mut self, data: Dataset<'a, T>) -> Self {
+        self.validation = Validation::Data(data);
+        self
+    }
+
+    /// The rows of a batch of validation; those of [`batch_size`](Fit::batch_size) unless it is set.
+    pub fn validation_batch_size(mut self, rows: usize) -> Self {
+        self.validation_batch_size = Some(rows);
+        self
+    }
+
+    /// Validates after every so many epochs.
+    pub fn validation_freq(mut self, epochs: usize) -> Self {
+        self.validation_freq = epochs;
+        self
+    }
+
+    /// What rows count by the class of their target; classes that aren't named count 1. Not together with sample
+    /// weights. (Of steps that have classes, each step counts by its own; Keras knows weights of rows only.)
+    pub fn class_weight(mut self, weights: &[(i64, f64)]) -> Self {
+        self.class_weight = weights.to_vec();
+        self
+    }
+
+    /// Ends the run when a number hasn't become better for some epochs.
+    pub fn early_stopping(mut self, rule: EarlyStopping) -> Self {
+        self.early_stopping = Some(rule);
+        self
+    }
+
+    /// Whether a loss or a gradient that isn't finite ends the run with an error before the weights change; it does
+    /// unless this says otherwise. (Keras's callback `TerminateOnNaN`.)
+    pub fn terminate_on_nan(mut self, yes: bool) -> Self {
+        self.terminate_on_nan = yes;
+        self
+    }
+
+    /// Dropout goes on from here: of a run that goes on in another process.
+    pub fn seeds(mut self, seeds: DropoutSeeds) -> Self {
+        self.seeds = Some(seeds);
+        self
+    }
+
+    /// Calls this after each epoch; it may end the run.
+    pub fn on_epoch(mut self, hear: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'a) -> Self {
+        self.on_epoch.push(Box::new(hear));
+        self
+    }
+
+    /// Calls this after each update; it may end the run, after validation.
+    pub fn on_update(mut self, hear: impl FnMut(&Update) -> ControlFlow<()> + 'a) -> Self {
+        self.on_update.push(Box::new(hear));
+        self
+    }
+
+    /// Prints a line after each epoch: losses, metrics, the time that is left.
+    pub fn print_progress(self) -> Self {
+        self.on_epoch(|progress| {
+            println!("{progress}");
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The optimizer, as the runs so far have left it.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+
+    /// The optimizer, to be changed between runs.
+    pub fn optimizer_mut(&mut self) -> &mut O {
+        &mut self.optimizer
+    }
+
+    /// The optimizer back.
+    pub fn into_optimizer(self) -> O {
+        self.optimizer
+    }
+
+    /// Where dropout has come to; `None` before the first run.
+    pub fn dropout_seeds(&self) -> Option<&DropoutSeeds> {
+        self.seeds.as_ref()
+    }
+}
+
+impl<T: Float, O: fmt::Debug> fmt::Debug for Fit<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fit")
+            .field("loss", &self.loss)
+            .field("optimizer", &self.optimizer)
+            .field("epochs", &self.epochs)
+            .field("batch_size", &self.batch_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+//! One batch: forward, loss, backward, update. All memory is reused from batch to batch.
+
+use ndarray::{ArrayD, IxDyn};
+
+use super::batches::{Batches, Inputs};
+use super::class_weights::ClassWeights;
+use super::meters::Meters;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::gradients::Gradients;
+use crate::graph::Network;
+use crate::graph::pass::{BatchOutputs, Pass};
+use crate::parameters::Parameters;
+use crate::runner::tape::Tape;
+use crate::seeds::DropoutSeeds;
+use crate::training::loss::{LossFunction, Target, Weighting, Work};
+use crate::training::optimizer::Optimizer;
+use crate::weights::WeightVisitor;
+
+/// The loss of an output and what it counts in the whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OutputLoss {
+    pub(super) loss: LossFunction,
+    pub(super) weight: f64,
+}
+
+/// What a training run keeps from batch to batch.
+pub(super) struct Session<T: Float> {
+    pub(super) losses: Vec<OutputLoss>,
+    pub(super) class_weights: ClassWeights<T>,
+    pub(super) terminate_on_nan: bool,
+    /// Updates so far.
+    pub(super) updates: u64,
+    /// The epoch, from 1.
+    pub(super) epoch: usize,
+    tape: Tape<T>,
+    gradients: Gradients<T>,
+    outputs: BatchOutputs<T>,
+    d_outputs: Vec<ArrayD<T>>,
+    work: Work<T>,
+}
+
+impl<T: Float> Session<T> {
+    pub(super) fn new<N: Network<T>>(network: &N, losses: Vec<OutputLoss>, class_weights: ClassWeights<T>) -> Self {
+        Session {
+            losses,
+            class_weights,
+            terminate_on_nan: true,
+            updates: 0,
+            epoch: 0,
+            tape: Tape::new(),
+            gradients: Gradients::new(network).without_input(),
+            outputs: BatchOutputs::new(),
+            d_outputs: Vec::new(),
+            work: Work::default(),
+        }
+    }
+
+    /// One update by the batch that is there; returns its loss, before the update.
+    pub(super) fn train<N: Network<T>>(
+        &mut self,
+        network: &mut N,
+        optimizer: &mut impl Optimizer<T>,
+        batches: &mut dyn Batches<T>,
+        rows: usize,
+        seeds: &mut DropoutSeeds,
+        meters: &mut Meters<T>,
+    ) -> Result<f64> {
+        let Session { tape, outputs, .. } = self;
+        batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
+            network.pass(Pass { inputs, mask, lengths, training: Some((tape, seeds)) }, outputs)
+        })?;
+        let loss = self.measure(batches, rows, true, meters)?;
+        if self.terminate_on_nan && !loss.is_finite() {
+            return Err(self.not_finite(what_is_not_finite(network)));
+        }
+        self.gradients.clear();
+        match &*self.d_outputs {
+            [one] => network.backpropagate(&mut self.tape, &[one], &mut self.gradients)?,
+            many => {
+                let many: Vec<_> = many.iter().map(|d| &**d).collect();
+                network.backpropagate(&mut self.tape, &many, &mut self.gradients)?;
+            }
+        }
+        if self.terminate_on_nan {
+            let odd = |gradient: &ArrayD<T>| gradient.iter().any(|g| !g.is_finite());
+            if let Some(place) = self.gradients.weights.iter().position(odd) {
+                let what = format!("the gradient of {}", self.gradients.names[place]);
+                return Err(self.not_finite(what));
+            }
+        }
+        optimizer.step(network, &self.gradients)?;
+        self.updates += 1;
+        Ok(loss)
+    }
+
+    /// The loss of the batch that is there, as in inference.
+    pub(super) fn validate<N: Network<T>>(
+        &mut self,
+        network: &N,
+        batches: &mut dyn Batches<T>,
+        rows: usize,
+        meters: &mut Meters<T>,
+    ) -> Result<()> {
+        let outputs = &mut self.outputs;
+        batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
+            network.pass(Pass { inputs, mask, lengths, training: None }, outputs)
+        })?;
+        self.measure(batches, rows, false, meters).map(|_| ())
+    }
+
+    /// The loss, its gradients by the outputs, and the metrics. Classes have weights in training alone, as in Keras.
+    fn measure(
+        &mut self,
+        batches: &mut dyn Batches<T>,
+        rows: usize,
+        training: bool,
+        meters: &mut Meters<T>,
+    ) -> Result<f64> {
+        let Session { losses, class_weights, outputs, d_outputs, work, .. } = self;
+        let BatchOutputs { arrays, masks, .. } = outputs;
+        d_outputs.resize_with(arrays.len(), || ArrayD::zeros(IxDyn(&[0])));
+        let mut sum = 0.0;
+        batches.targets(arrays, &mut |targets: &[Target<'_, T>], sample_weight| {
+            if targets.len() != arrays.len() {
+                return Err(Error::ModelOutputs { expected: arrays.len(), given: targets.len() });
+            }
+            for (place, (prediction, target)) in arrays.iter().zip(targets).enumerate() {
+                let OutputLoss { loss, weight } = losses[place];
+                let by_class = if training { class_weights.of(&loss, prediction, target)? } else { None };
+                let weighting = Weighting {
+                    mask: masks[place].as_ref().map(Target::from),
+                    sample_weight: sample_weight.map(Target::view).or(by_class),
+                };
+                let value = loss.gradient_in(prediction, target, &weighting, &mut d_outputs[place], work)?.into_f64();
+                if weight != 1.0 {
+                    let weight = T::from_f64(weight);
+                    d_outputs[place].mapv_inplace(|d| d * weight);
+                }
+                sum += value * weight;
+                meters.add_output(place, value, rows);
+                meters.add_metrics(place, prediction, target, &weighting)?;
+            }
+            Ok(())
+        })?;
+        meters.add_loss(sum, rows);
+        Ok(sum)
+    }
+
+    #[cold]
+    fn not_finite(&self, what: String) -> Error {
+        Error::NotFinite { what, update: self.updates + 1, epoch: self.epoch }
+    }
+}
+
+/// A weight that isn't finite, or else the loss.
+#[cold]
+fn what_is_not_finite<T: Float>(network: &impl Parameters<T>) -> String {
+    let mut found = None;
+    network.visit_weights(&mut WeightVisitor::new(&mut |path, weight| {
+        if found.is_none() && weight.iter().any(|w: &T| !w.is_finite()) {
+            found = Some(format!("the weight {path}"));
+        }
+    }));
+    found.unwrap_or_else(|| "the loss".into())
+}

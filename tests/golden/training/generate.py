@@ -1,0 +1,14 @@
+"""Losses, metrics and training runs by Keras: writes losses.json, metrics.json and runs.json beside this file."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
+
+import losses  # noqa: E402
+import metrics  # noqa: E402
+import runs  # noqa: E402
+
+losses.main()
+metrics.main()
+runs.main()
