@@ -117,6 +117,12 @@ impl<'c> Options<'c> {
         }
     }
 
+    /// An option that is only there if it was set.
+    pub(crate) fn find(&self, name: &str) -> Option<Item<'c>> {
+        let there = self.described.config.options.iter().any(|(own, _)| own == name);
+        if there { self.need(name, "").ok() } else { None }
+    }
+
     pub(crate) fn flag(&self, name: &str) -> Read<bool> {
         self.need(name, FLAG)?.flag()
     }

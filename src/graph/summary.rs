@@ -32,7 +32,12 @@ impl<T: Float> fmt::Display for Model<T> {
             table.row(cells.iter().take(columns.len()).map(String::as_str))?;
         }
         let (trainable, non_trainable) = self.counts();
-        table.finish(trainable, non_trainable, size_of::<T>())
+        table.finish(trainable, non_trainable, size_of::<T>())?;
+        for (at, (input, output)) in self.state_pairs().into_iter().enumerate() {
+            let before = if at == 0 { "\n States of a stream: " } else { ", " };
+            write!(f, "{before}{} from {}", self.inputs[input].name, self.output_names[output])?;
+        }
+        Ok(())
     }
 }
 
