@@ -64,6 +64,14 @@ impl Config {
         self
     }
 
+    /// One more option, if there is a value.
+    pub(crate) fn with_if(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// The options of another one behind these.
     pub(crate) fn and(mut self, other: Config) -> Self {
         self.options.extend(other.options);

@@ -108,6 +108,28 @@ pub enum Activation {
         /// The value at zero, ONNX's `beta`.
         offset: f64,
     },
+    /// `slope * x + offset`: ONNX's `Affine`, which no name of Keras means.
+    Affine {
+        /// ONNX's `alpha`.
+        slope: f64,
+        /// The value at zero, ONNX's `beta`.
+        offset: f64,
+    },
+    /// `scale * tanh(slope * x)`: ONNX's `ScaledTanh`, which no name of Keras means.
+    ScaledTanh {
+        /// ONNX's `alpha`.
+        scale: f64,
+        /// ONNX's `beta`.
+        slope: f64,
+    },
+    /// Another function of what is brought to the nearer end of `[-bound, bound]` first: ONNX's `clip`. Beyond the bound
+    /// the slope is zero.
+    Clipped {
+        /// The bound.
+        bound: f64,
+        /// The function, which acts on each element.
+        of: Box<Activation>,
+    },
     /// 0 below -1, 1 above 1, `(x + 1) / 2` between.
     SparseSigmoid,
     /// `-ln(1 + exp(-x))`
@@ -158,7 +180,11 @@ impl Activation {
 
     /// Whether each element's result depends on that element only.
     pub fn is_elementwise(&self) -> bool {
-        !matches!(self, Activation::Softmax | Activation::LogSoftmax | Activation::Sparsemax | Activation::Glu)
+        match self {
+            Activation::Softmax | Activation::LogSoftmax | Activation::Sparsemax | Activation::Glu => false,
+            Activation::Clipped { of, .. } => of.is_elementwise(),
+            _ => true,
+        }
     }
 
     /// Whether the result has another width than the input, which no recurrent layer allows: true of `glu` only.
@@ -169,14 +195,16 @@ impl Activation {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// [`Error::ActivationParameter`] for a parameter that isn't finite, for `celu` with alpha = 0 and for `squareplus`
-    /// with a negative `b`.
+    /// [`Error::ActivationParameter`] for a parameter that isn't finite, for `celu` with alpha = 0, for `squareplus`
+    /// with a negative `b` and for a bound that isn't above zero; [`Error::ActivationWidth`] for a bound of what needs
+    /// the whole row.
     pub fn validate(&self) -> Result<()> {
         let finite = ("a finite number", f64::is_finite as fn(f64) -> bool);
         for (parameter, value, _) in self.parameters() {
             let (expected, holds): (&'static str, fn(f64) -> bool) = match self {
                 Activation::Celu { .. } => ("finite and not zero", |v| v.is_finite() && v != 0.0),
                 Activation::Squareplus { .. } => ("finite and not negative", |v| v.is_finite() && v >= 0.0),
+                Activation::Clipped { .. } => ("above zero", |v| v > 0.0),
                 _ => finite,
             };
             if !holds(value) {
@@ -184,7 +212,13 @@ impl Activation {
                 return Err(Error::ActivationParameter { activation, parameter, expected, value });
             }
         }
-        Ok(())
+        match self {
+            Activation::Clipped { of, .. } if !of.is_elementwise() || matches!(**of, Activation::Clipped { .. }) => {
+                Err(Error::ActivationWidth { activation: self.to_string() })
+            }
+            Activation::Clipped { of, .. } => of.validate(),
+            _ => Ok(()),
+        }
     }
 
     /// Checks that the activation can be trained through.
@@ -196,6 +230,7 @@ impl Activation {
             Activation::Custom(custom) if custom.derivative().is_none() => {
                 Err(Error::NoDerivative { activation: custom.name().to_string() })
             }
+            Activation::Clipped { of, .. } => of.check_derivative(),
             _ => Ok(()),
         }
     }

@@ -67,6 +67,9 @@ impl Activation {
             Activation::Tanh => "tanh",
             Activation::Sigmoid => "sigmoid",
             Activation::HardSigmoid | Activation::HardSigmoidWith { .. } => "hard_sigmoid",
+            Activation::Affine { .. } => "affine",
+            Activation::ScaledTanh { .. } => "scaled_tanh",
+            Activation::Clipped { .. } => "clipped",
             Activation::SparseSigmoid => "sparse_sigmoid",
             Activation::LogSigmoid => "log_sigmoid",
             Activation::Silu => "silu",
@@ -103,9 +106,11 @@ impl Activation {
             Activation::SoftShrink { threshold } | Activation::HardShrink { threshold } => {
                 vec![("threshold", threshold, Some(0.5))]
             }
-            Activation::HardSigmoidWith { slope, offset } => {
+            Activation::HardSigmoidWith { slope, offset } | Activation::Affine { slope, offset } => {
                 vec![("slope", slope, None), ("offset", offset, None)]
             }
+            Activation::ScaledTanh { scale, slope } => vec![("scale", scale, None), ("slope", slope, None)],
+            Activation::Clipped { bound, .. } => vec![("bound", bound, None)],
             Activation::Threshold { threshold, default_value } => {
                 vec![("threshold", threshold, None), ("default_value", default_value, None)]
             }
@@ -125,6 +130,9 @@ impl fmt::Display for Activation {
             .collect();
         if let Activation::Gelu { approximate: true } = self {
             parameters.push("approximate=True".to_string());
+        }
+        if let Activation::Clipped { of, .. } = self {
+            parameters.push(format!("of={of}"));
         }
         if parameters.is_empty() {
             return f.pad(self.name());

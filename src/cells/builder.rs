@@ -205,7 +205,7 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
 
     /// A cell with zeros for weights, which are to follow: initializers stay as they are, without a seed if they have
     /// none, and the seed of dropout is drawn only if anything is dropped.
-    #[cfg(feature = "keras")]
+    #[cfg(any(feature = "keras", feature = "onnx"))]
     pub(crate) fn make_cell_of_zeros(&mut self) -> Result<C> {
         let specs = self.check()?;
         let drops = self.recipe.dropout > 0.0 || self.recipe.recurrent_dropout > 0.0;

@@ -96,6 +96,11 @@ pub trait CellOptions: Clone + Debug + Default + Send + Sync + 'static {
         None
     }
 
+    /// The activation of the cell's output, if it is another one than the candidate's.
+    fn output_activation(&self) -> Option<&Activation> {
+        None
+    }
+
     /// What is wrong with them, before a number is drawn.
     ///
     /// # Errors
@@ -292,9 +297,11 @@ macro_rules! cell_methods {
         }
 
         fn can_train(&self) -> crate::error::Result<()> {
+            use crate::cells::built_in::CellOptions;
             self.parts.activation.check_derivative()?;
-            let gates = crate::cells::built_in::CellOptions::recurrent_activation(&self.parts.options);
-            gates.map_or(Ok(()), |activation| activation.check_derivative())
+            let options = &self.parts.options;
+            let others = [options.recurrent_activation(), options.output_activation()];
+            others.into_iter().flatten().try_for_each(|activation| activation.check_derivative())
         }
 
         fn class_name(&self) -> &'static str {

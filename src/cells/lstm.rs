@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::builder::{Builder, Recipe};
+use super::builder::{Builder, Recipe, check_activation};
 use super::built_in::{BuiltInCell, CellOptions, CellParts, CellSpec, WeightSpec, cell_methods, debug_cell};
 use super::by_kernel::{ByKernel, KernelOrRows};
 use super::fused::ByRow;
@@ -52,6 +52,7 @@ use crate::structure::StructureVisitor;
 ///
 /// ```text
 /// peephole          each gate's sum gets a term:  i: + c Pi,  f: + c Pf,  o: + c' Po      (Gers and Schmidhuber 2000)
+/// output_activation h' = o output_activation(c'), another one than the candidate's                   (ONNX's third)
 /// input_forget      f  = 1 - i, and no weight has columns of f                            (Greff et al. 2017)
 /// clip(b)           each sum is brought to the nearer end of [-b, b] before its activation (ONNX's clip)
 /// projection_units  h' = (o activation(c')) Q                                             (Sak et al. 2014)
@@ -82,6 +83,7 @@ pub struct LstmCell<T: Float = f32> {
 #[derive(Clone)]
 pub struct LstmOptions {
     recurrent_activation: Activation,
+    output_activation: Option<Activation>,
     unit_forget_bias: bool,
     peephole: bool,
     peephole_initializer: Initializer,
@@ -95,6 +97,7 @@ impl Default for LstmOptions {
     fn default() -> Self {
         LstmOptions {
             recurrent_activation: Activation::Sigmoid,
+            output_activation: None,
             unit_forget_bias: true,
             peephole: false,
             peephole_initializer: Initializer::GlorotUniform { seed: None },
@@ -116,6 +119,9 @@ impl fmt::Debug for LstmOptions {
                 shown.field(name, &set);
             }
         }
+        if let Some(activation) = &self.output_activation {
+            shown.field("output_activation", activation);
+        }
         if let Some(clip) = self.clip {
             shown.field("clip", &clip);
         }
@@ -129,8 +135,9 @@ impl fmt::Debug for LstmOptions {
 impl LstmOptions {
     /// Whether there is none that the kernel doesn't have.
     fn is_plain(&self) -> bool {
-        let LstmOptions { peephole, input_forget, clip, projection_units, .. } = self;
-        !peephole && !input_forget && clip.is_none() && projection_units.is_none()
+        let LstmOptions { peephole, input_forget, clip, projection_units, output_activation, .. } = self;
+        let told = *peephole || *input_forget || output_activation.is_some();
+        !told && clip.is_none() && projection_units.is_none()
     }
 
     /// The place of a gate's columns: with `input_forget` there are none of f.
@@ -154,7 +161,12 @@ impl CellOptions for LstmOptions {
         Some(&self.recurrent_activation)
     }
 
+    fn output_activation(&self) -> Option<&Activation> {
+        self.output_activation.as_ref()
+    }
+
     fn check(&self) -> Result<()> {
+        self.output_activation.as_ref().map_or(Ok(()), check_activation)?;
         if self.projection_units == Some(0) {
             return Err(Error::ZeroSize { what: "projection_units" });
         }
@@ -167,6 +179,9 @@ impl CellOptions for LstmOptions {
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
+        if let Some(activation) = &self.output_activation {
+            visitor.value("output_activation", activation);
+        }
         visitor.value("peephole", self.peephole);
         visitor.value("input_forget", self.input_forget);
         visitor.value("clip", self.clip);
@@ -176,6 +191,7 @@ impl CellOptions for LstmOptions {
     fn describe(&self) -> Result<Config, ConfigError> {
         Ok(Config::new("")
             .with("recurrent_activation", activations::describe(&self.recurrent_activation)?)
+            .with_if("output_activation", self.output_activation.as_ref().map(activations::describe).transpose()?)
             .with("unit_forget_bias", self.unit_forget_bias)
             .with("peephole", self.peephole)
             .with("peephole_initializer", self.peephole_initializer.describe()?)
@@ -191,6 +207,7 @@ impl CellOptions for LstmOptions {
         let projection_units = options.need("projection_units", "a whole number above 0 or null")?.given();
         Ok(LstmOptions {
             recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+            output_activation: options.said("output_activation").as_ref().map(activations::read).transpose()?,
             unit_forget_bias: options.flag("unit_forget_bias")?,
             peephole: options.flag("peephole")?,
             peephole_initializer: initializer("peephole_initializer")?,
@@ -214,6 +231,11 @@ impl<T: Float> Builder<'_, LstmCell<T>> {
     /// The activation of the gates.
     pub fn recurrent_activation(self, activation: Activation) -> Self {
         self.with(|options| options.recurrent_activation = activation)
+    }
+
+    /// The activation of c on its way out, if it isn't that of the candidate: the third of ONNX's.
+    pub fn output_activation(self, activation: Activation) -> Self {
+        self.with(|options| options.output_activation = Some(activation))
     }
 
     /// Whether the forget gate's bias starts at one (Jozefowicz et al. 2015). The other gates' bias is what the bias
@@ -292,8 +314,8 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     }
 
     fn forward(&self, step: Step<'_, T>) {
-        let CellParts { spec, units, weights, activation, options, .. } = &self.parts;
-        let units = *units;
+        let CellParts { spec, units, weights, options, .. } = &self.parts;
+        let (units, activation) = (*units, self.output_activation());
         let width = step.prev.len() - units;
         let (h, c) = step.prev.split_at(width);
         let (h_next, c_next) = step.next.split_at_mut(width);
@@ -343,8 +365,8 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
     /// projection_units  dQ += (o t) dh',  and dh' becomes dh' Q^T
     /// ```
     fn backward(&self, step: StepBackward<'_, T>, gradients: &mut WeightGradients<'_, T>) {
-        let CellParts { units, weights, activation, options, .. } = &self.parts;
-        let units = *units;
+        let CellParts { units, weights, options, .. } = &self.parts;
+        let (units, activation) = (*units, self.output_activation());
         let width = step.prev.len() - units;
         let (h, c) = step.prev.split_at(width);
         let (mut d_h_next, d_c_next) = step.d_next.split_at(width);
@@ -434,6 +456,11 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
 }
 
 impl<T: Float> LstmCell<T> {
+    /// That of c on its way out.
+    fn output_activation(&self) -> &Activation {
+        self.parts.options.output_activation.as_ref().unwrap_or(&self.parts.activation)
+    }
+
     fn activation(&self, gate: usize) -> &Activation {
         if gate == G { &self.parts.activation } else { &self.parts.options.recurrent_activation }
     }

@@ -7,8 +7,8 @@ const EXPECTED: &str = "an activation";
 
 /// An activation as the value of an option.
 pub(crate) fn describe(activation: &Activation) -> Result<Value, ConfigError> {
-    if matches!(activation, Activation::Custom(_)) {
-        return Err(ConfigError::custom("activation", activation.name()));
+    if let Activation::Custom(custom) = activation {
+        return Err(ConfigError::custom("activation", custom.name()));
     }
     let name = activation.name();
     if name.parse::<Activation>().is_ok_and(|named| named == *activation) {
@@ -25,7 +25,11 @@ pub(crate) fn describe(activation: &Activation) -> Result<Value, ConfigError> {
         Activation::SoftShrink { threshold } | Activation::HardShrink { threshold } => {
             config.with("threshold", threshold)
         }
-        Activation::HardSigmoidWith { slope, offset } => config.with("slope", slope).with("offset", offset),
+        Activation::HardSigmoidWith { slope, offset } | Activation::Affine { slope, offset } => {
+            config.with("slope", slope).with("offset", offset)
+        }
+        Activation::ScaledTanh { scale, slope } => config.with("scale", scale).with("slope", slope),
+        Activation::Clipped { bound, ref of } => config.with("bound", bound).with("of", describe(of)?),
         Activation::Gelu { approximate } => config.with("approximate", approximate),
         Activation::Threshold { threshold, default_value } => {
             config.with("threshold", threshold).with("default_value", default_value)
@@ -61,6 +65,14 @@ pub(crate) fn read(item: &Item<'_>) -> Result<Activation, ConfigError> {
             "hard_shrink" => Activation::HardShrink { threshold: options.number("threshold")? },
             "hard_sigmoid" => {
                 Activation::HardSigmoidWith { slope: options.number("slope")?, offset: options.number("offset")? }
+            }
+            "affine" => Activation::Affine { slope: options.number("slope")?, offset: options.number("offset")? },
+            "scaled_tanh" => {
+                Activation::ScaledTanh { scale: options.number("scale")?, slope: options.number("slope")? }
+            }
+            "clipped" => {
+                let of = Box::new(read(&options.need("of", EXPECTED)?)?);
+                Activation::Clipped { bound: options.number("bound")?, of }
             }
             "gelu" => Activation::Gelu { approximate: options.flag("approximate")? },
             "threshold" => Activation::Threshold {

@@ -104,6 +104,71 @@ pub enum Problem {
         reason: String,
     },
 
+    /// A file of ONNX's that isn't sound.
+    #[error("the protobuf data is damaged at byte {at}: {reason}")]
+    Protobuf {
+        /// Where, from the start of the file; 0 if that isn't known.
+        at: u64,
+        /// What is wrong.
+        reason: &'static str,
+    },
+
+    /// A tensor of ONNX's that isn't sound.
+    #[error("tensor {tensor:?}: {reason}")]
+    OnnxTensor {
+        /// Its name.
+        tensor: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+
+    /// A tensor whose numbers stand in another file.
+    #[error(
+        "the numbers of tensor {tensor:?} are in another file, {file:?}: save the model again with the tensors inside \
+         (onnx.save, torch.onnx.export with external_data=False)"
+    )]
+    ExternalData {
+        /// Its name.
+        tensor: String,
+        /// The file that it names.
+        file: String,
+    },
+
+    /// A node of ONNX's that isn't understood, or that can't be what it says.
+    #[error("node {node:?} ({operator}, opset {opset}): {reason}")]
+    OnnxNode {
+        /// Its name, or that of its first output.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// The version of the set of operators.
+        opset: i64,
+        /// What isn't supported, or what is wrong.
+        reason: String,
+    },
+
+    /// An input or an output of a graph of ONNX's that a model here can't have.
+    #[error("{what} {name:?}: {reason}")]
+    OnnxValue {
+        /// `"input"` or `"output"`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A node asked for that isn't there.
+    #[error("there is no {operator} node {name:?}: {}", names(known))]
+    UnknownNode {
+        /// The operator that was asked for.
+        operator: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The nodes of that operator that there are.
+        known: Vec<String>,
+    },
+
     /// A group, dataset or attribute that must be there and isn't.
     #[error("there is no {what} {name:?} in the HDF5 data")]
     MissingObject {

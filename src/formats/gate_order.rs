@@ -32,9 +32,18 @@ pub(crate) mod keras {
     pub(crate) const SIMPLE_RNN: GateOrder = &[Candidate];
     pub(crate) const LSTM: GateOrder = &[Input, Forget, Candidate, Output];
     pub(crate) const GRU: GateOrder = &[Update, Reset, Candidate];
+    /// An LSTM's without a forget gate of its own.
+    #[cfg(feature = "onnx")]
+    pub(crate) const COUPLED_LSTM: GateOrder = &[Input, Candidate, Output];
+    /// Of an LSTM, those that see the cell state.
+    #[cfg(feature = "onnx")]
+    pub(crate) const PEEPHOLES: GateOrder = &[Input, Forget, Output];
+    #[cfg(feature = "onnx")]
+    pub(crate) const COUPLED_PEEPHOLES: GateOrder = &[Input, Output];
 }
 
 /// PyTorch's orders.
+#[cfg(any(feature = "pytorch", test))]
 pub(crate) mod pytorch {
     use super::Gate::*;
     use super::GateOrder;
@@ -42,6 +51,19 @@ pub(crate) mod pytorch {
     pub(crate) const RNN: GateOrder = &[Candidate];
     pub(crate) const LSTM: GateOrder = &[Input, Forget, Candidate, Output];
     pub(crate) const GRU: GateOrder = &[Reset, Update, Candidate];
+}
+
+/// ONNX's orders.
+#[cfg(feature = "onnx")]
+pub(crate) mod onnx {
+    use super::Gate::*;
+    use super::GateOrder;
+
+    pub(crate) const RNN: GateOrder = &[Candidate];
+    pub(crate) const LSTM: GateOrder = &[Input, Output, Forget, Candidate];
+    /// Those that see the cell state.
+    pub(crate) const PEEPHOLES: GateOrder = &[Input, Output, Forget];
+    pub(crate) const GRU: GateOrder = &[Update, Reset, Candidate];
 }
 
 /// Puts the gates' blocks of equal width along an axis into another order. Both orders have the same gates, and the

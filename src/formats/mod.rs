@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! file (over pytorch and keras, whose files it verifies)
-//! pytorch, keras
+//! pytorch, keras, onnx
 //! safetensors      hdf5, inflate, zip
 //! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch, difference
 //! ```
@@ -18,7 +18,7 @@ mod disk;
 mod error;
 #[cfg(feature = "file")]
 pub mod file;
-#[cfg(feature = "pytorch")]
+#[cfg(any(feature = "onnx", feature = "pytorch"))]
 mod gate_order;
 #[cfg(feature = "keras")]
 mod hdf5;
@@ -29,13 +29,18 @@ pub mod keras;
 mod limits;
 mod load_error;
 mod mismatch;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod safetensors;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod save_error;
-#[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
+#[cfg_attr(
+    not(any(feature = "keras", feature = "onnx", feature = "pytorch")),
+    allow(dead_code, reason = "own files have one type")
+)]
 mod tensors;
 #[cfg(feature = "keras")]
 mod zip;

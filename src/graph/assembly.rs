@@ -59,6 +59,7 @@ impl<T: Float> Assembly<T> {
             calls: vec![],
             outputs: vec![],
             output_names: vec![],
+            outside: vec![],
             tensors: vec![],
             stateful: vec![],
             batch: None,
@@ -103,7 +104,7 @@ impl<T: Float> Assembly<T> {
     ) -> Result<usize, Refusal> {
         self.model.batch = self.model.batch.or(shape.first().copied().flatten());
         let tensor = self.add_tensor(TensorSpec { part, node: 0, index: 0, shape: shape.clone() })?;
-        self.model.inputs.push(InputSpec { name, shape, kind });
+        self.model.inputs.push(InputSpec { name, shape, kind, outside: None });
         self.inputs.push(tensor);
         Ok(tensor)
     }

@@ -100,7 +100,9 @@ impl<T: Float> Model<T> {
         if upstream.len() != outputs.len() {
             return Err(Error::ModelOutputs { expected: outputs.len(), given: upstream.len() });
         }
+        let outside = |place: usize| self.outside.get(place).and_then(Option::as_ref);
         for (place, (upstream, shape)) in upstream.iter().zip(&*outputs).enumerate() {
+            let shape = &outside(place).map_or_else(|| shape.clone(), |outside| outside.shape_outward(shape));
             if upstream.shape() != shape {
                 let output = self.outputs().nth(place).map_or("", |(name, _)| name).into();
                 let (expected, given) = (shape.clone(), upstream.shape().to_vec());
@@ -110,7 +112,11 @@ impl<T: Float> Model<T> {
         // What fails in the middle has added nothing yet.
         let mut own = sums.take().filter(|sums| sums.fit(self)).unwrap_or_else(|| Gradients::new(self));
         own.clear();
-        let upstream = upstream.iter().map(|&upstream| Some(upstream.as_standard_layout().into_owned())).collect();
+        let inward = |(place, &upstream): (usize, &&ArrayRefD<T>)| {
+            let own = upstream.as_standard_layout().into_owned();
+            Some(outside(place).map_or_else(|| own.clone(), |outside| outside.gradient_inward(own.clone())))
+        };
+        let upstream = upstream.iter().enumerate().map(inward).collect();
         let wanted = gradients.wanted_inputs();
         let inputs = self.go_back(frame, upstream, &wanted, GradientSums::of(&mut own));
         let shapes = std::mem::take(&mut frame.inputs);
@@ -120,7 +126,15 @@ impl<T: Float> Model<T> {
         tape.spend();
         for (place, (new, shape)) in inputs?.into_iter().zip(shapes).enumerate() {
             if wanted[place] {
-                gradients.set_input(place, new.unwrap_or_else(|| ArrayD::zeros(shape)));
+                let new = new.unwrap_or_else(|| ArrayD::zeros(shape));
+                let outside = self.inputs[place].outside.as_ref();
+                gradients.set_input(
+                    place,
+                    match outside {
+                        Some(outside) => outside.outward(new),
+                        None => new,
+                    },
+                );
             }
         }
         Ok(())

@@ -249,7 +249,7 @@ impl<T: Float> ModelBuilder<T> {
 
 impl<T: Float> Assembly<T> {
     /// Adds a layer that is to be called; returns its number.
-    pub(super) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> Result<usize> {
+    pub(crate) fn add_layer(&mut self, name: &str, layer: AnyLayer<T>) -> Result<usize> {
         memory::check_depth(depth(&*layer.op))?;
         let (trainable, non_trainable) = layer.counts();
         let AnyLayer { class, mut op, states, .. } = layer;

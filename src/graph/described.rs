@@ -11,6 +11,7 @@
 use std::collections::BTreeSet;
 
 use super::operation::{Operation, Role};
+use super::outside::Outside;
 use super::{CallSpec, InputKind, InputSpec, Model, Part};
 use crate::config::{Config, ConfigError, Value};
 use crate::float::Float;
@@ -34,7 +35,8 @@ pub(super) fn model<T: Float>(model: &Model<T>) -> Result<Config, ConfigError> {
         .with("inputs", inputs)
         .with("calls", calls)
         .with("outputs", model.outputs.iter().map(|&output| number(output)).collect::<Vec<_>>())
-        .with("output_names", model.output_names.iter().map(|name| &**name).collect::<Vec<_>>()))
+        .with("output_names", model.output_names.iter().map(|name| &**name).collect::<Vec<_>>())
+        .with_if("outside", outsides(&model.outside)))
 }
 
 fn layer<T: Float>(part: &Part<T>, base: usize) -> Result<Config, ConfigError> {
@@ -68,6 +70,18 @@ fn input(spec: &InputSpec, layer: usize) -> Config {
         .with("layer", layer)
         .with("shape", spec.shape.clone())
         .with("kind", kind)
+        .with_if("outside", spec.outside.as_ref().map(outside))
+}
+
+/// How arrays are outside, if they are others.
+fn outside(outside: &Outside) -> Config {
+    Config::new("Outside").with("places", outside.places.clone()).with("shape", outside.shape.clone())
+}
+
+/// The same of the outputs, if any is another.
+fn outsides(all: &[Option<Outside>]) -> Option<Value> {
+    let each = all.iter().map(|own| own.as_ref().map_or(Value::Null, |own| outside(own).into()));
+    all.iter().any(Option::is_some).then(|| Value::List(each.collect()))
 }
 
 fn call<T: Float>(model: &Model<T>, spec: &CallSpec, number: &impl Fn(usize) -> usize) -> Config {

@@ -61,6 +61,12 @@ impl<T: Float> AnyLayer<T> {
         AnyLayer { class, op: Op::new(operation), reads, states: Vec::new() }
     }
 
+    /// An operation that is no layer by itself.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn of_operation(class: &'static str, operation: impl Operation<T>) -> Self {
+        AnyLayer::new(class, operation, Reads::Unknown)
+    }
+
     fn over_time(layer: impl Layer<T>) -> Self {
         let (class, reads) = (layer.class_name(), Reads::Features(layer.input_size()));
         AnyLayer::new(class, ops::recurrent::Recurrent::new(layer), reads)

@@ -21,6 +21,7 @@ mod network;
 pub(crate) mod operation;
 pub(crate) mod ops;
 mod order;
+pub(crate) mod outside;
 pub(crate) mod pass;
 mod per_step;
 mod predict_one;
@@ -51,6 +52,7 @@ pub use self::stream::ModelStream;
 pub use self::tensor::{Input, InputElement};
 
 use self::operation::{Op, Role, misfit};
+use self::outside::Outside;
 use self::shape::{Misfit, Shape};
 use crate::error::{Error, Result, or_panic};
 use crate::float::Float;
@@ -88,6 +90,8 @@ pub struct Model<T: Float = f32> {
     pub(crate) outputs: Vec<usize>,
     /// A name for each output.
     pub(crate) output_names: Vec<String>,
+    /// How the outputs are outside; none where they are as inside.
+    pub(crate) outside: Vec<Option<Outside>>,
     pub(crate) tensors: Vec<TensorSpec>,
     /// The states of stateful layers, those of models within included.
     pub(crate) stateful: Vec<Arc<StateLayout>>,
@@ -114,6 +118,8 @@ pub(crate) struct InputSpec {
     pub(crate) name: String,
     pub(crate) shape: Shape,
     pub(crate) kind: InputKind,
+    /// How the arrays are that a caller gives, if they are others.
+    pub(crate) outside: Option<Outside>,
 }
 
 /// What an input layer makes of what it is given.
@@ -177,14 +183,20 @@ impl<T: Float> Model<T> {
         &self.name
     }
 
-    /// The names of the inputs, and their shapes with the batch first; `None` is any size.
+    /// The names of the inputs, and their shapes with the batch first (those of an ONNX file as they are there); `None`
+    /// is any size.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
-        self.inputs.iter().map(|input| (input.name.as_str(), &input.shape[..]))
+        self.inputs.iter().map(|input| (input.name.as_str(), input.given_shape()))
     }
 
-    /// The names of the outputs ([`output_names`](Model::output_names)), and their shapes with the batch first.
+    /// The names of the outputs ([`output_names`](Model::output_names)), and their shapes with the batch first (those of
+    /// an ONNX file as they are there).
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &[Option<usize>])> {
-        self.output_names().zip(self.outputs.iter().map(|&output| &self.tensors[output].shape[..]))
+        let shape = |(place, &output): (usize, &usize)| match self.outside.get(place) {
+            Some(Some(outside)) => &outside.shape[..],
+            _ => &self.tensors[output].shape[..],
+        };
+        self.output_names().zip(self.outputs.iter().enumerate().map(shape))
     }
 
     /// The names of the layers, in the file's order.
@@ -355,6 +367,11 @@ impl<T: Float> Model<T> {
 }
 
 impl InputSpec {
+    /// The shape that a caller gives.
+    pub(super) fn given_shape(&self) -> &[Option<usize>] {
+        self.outside.as_ref().map_or(&self.shape, |outside| &outside.shape)
+    }
+
     /// The shape that the model sees: Keras adds or takes away a last dimension of one. Sizes that are fixed must be
     /// the same, but for the batch.
     pub(crate) fn accept(&self, shape: &[Option<usize>]) -> Option<Shape> {

@@ -136,7 +136,7 @@ pub(super) fn through_model<T: Float>(
         None => model.run_tensors(None, pass.inputs, None, None)?,
     };
     outputs.arrays.clear();
-    outputs.arrays.extend(tensors.iter().map(|tensor| in_row_order(&tensor.value.floats())));
+    outputs.arrays.extend(tensors.iter().enumerate().map(|(place, tensor)| model.outward(place, &tensor.value)));
     outputs.masks.clear();
     outputs.masks.extend(tensors.iter().map(|tensor| tensor.mask.as_ref().map(|mask| in_row_order(mask.flags()))));
     Ok(())

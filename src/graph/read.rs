@@ -7,6 +7,7 @@ use ndarray::ArrayViewD;
 
 use super::assembly::{Assembly, Refusal};
 use super::operation::{Op, Role, Which};
+use super::outside::Outside;
 use super::{CallSpec, InputKind, Kept, Model, Part, classes};
 use crate::config::{ConfigError, Item, Options, Tensors};
 use crate::float::Float;
@@ -72,7 +73,40 @@ pub(crate) fn read_model<T: Float>(options: &Options<'_>, tensors: &mut Tensors<
     if texts.len() != tensors.len() {
         return Err(names.wrong(expected));
     }
-    Ok(assembly.finish(tensors, texts))
+    let outside = match options.find("outside") {
+        None => vec![],
+        Some(item) => {
+            let expected = "an order of axes or null for each output";
+            let all = item.list(expected)?.into_iter();
+            let all = all.map(|own| own.given().map(|own| read_outside(&own)).transpose()).collect::<Read<Vec<_>>>()?;
+            let sound = all.len() == tensors.len()
+                && all.iter().zip(&tensors).all(|(own, &tensor)| {
+                    own.as_ref().is_none_or(|own| own.rank_inside() == assembly.model.tensors[tensor].shape.len())
+                });
+            if !sound {
+                return Err(item.wrong(expected));
+            }
+            all
+        }
+    };
+    let mut model = assembly.finish(tensors, texts);
+    model.outside = outside;
+    Ok(model)
+}
+
+/// How arrays are outside.
+fn read_outside(item: &Item<'_>) -> Read<Outside> {
+    let expected = "an order of axes";
+    let described = item.config(expected)?;
+    if described.class() != "Outside" {
+        return Err(item.wrong(expected));
+    }
+    let outside = described.read(|options| {
+        let places = options.list("places", expected)?;
+        let places = places.iter().map(|place| place.index(expected)).collect::<Read<Vec<_>>>()?;
+        Ok(Outside { places, shape: classes::shape(options, "shape")? })
+    })?;
+    if outside.is_sound() { Ok(outside) } else { Err(item.wrong(expected)) }
 }
 
 fn read_part<T: Float>(item: &Item<'_>, tensors: &mut Tensors<'_, T>) -> Read<ReadPart<T>> {
@@ -178,7 +212,18 @@ fn read_input<T: Float>(item: &Item<'_>, assembly: &mut Assembly<T>) -> Read<usi
             "Flag" => Ok(InputKind::Bool),
             _ => Err(kind.wrong_class("Float, Integer, Flag")),
         })?;
-        assembly.add_input(name.into(), shape, kind, part).map_err(|refusal| refused(name, refusal))
+        let outside = options.find("outside");
+        let own = outside.as_ref().map(read_outside).transpose()?;
+        if let (Some(item), Some(own)) = (outside, &own)
+            && own.rank_inside() != shape.len()
+        {
+            return Err(item.wrong("an order of the input's axes"));
+        }
+        let tensor = assembly.add_input(name.into(), shape, kind, part).map_err(|refusal| refused(name, refusal))?;
+        if let Some(spec) = assembly.model.inputs.last_mut() {
+            spec.outside = own;
+        }
+        Ok(tensor)
     })
 }
 

@@ -63,7 +63,7 @@ impl<T: Float> Model<T> {
         watch: Option<Watch<'_, T>>,
     ) -> Result<Vec<ArrayD<T>>> {
         let outputs = self.run_tensors(state, inputs, tape, watch)?;
-        Ok(outputs.iter().map(|output| in_row_order(&output.value.floats())).collect())
+        Ok(outputs.iter().enumerate().map(|(place, output)| self.outward(place, &output.value)).collect())
     }
 
     /// [`run`](Model::run) that gives the outputs with their masks.
@@ -98,7 +98,13 @@ impl<T: Float> Model<T> {
         let mut tape = tape;
         // Of this call's own lifetime.
         let mut watch = watch.map(|watch| move |layer: &str, output: &ArrayD<T>| watch(layer, output));
-        let shapes = inputs.iter().map(|input| input.shape().to_vec());
+        // Those of arrays that are others outside are those inside.
+        let given = |(at, input): (usize, &Input<'_, T>)| match &self.inputs[at].outside {
+            Some(_) => tensors[at].shape().to_vec(),
+            None => input.shape().to_vec(),
+        };
+        let shapes: Vec<Vec<usize>> = inputs.iter().enumerate().map(given).collect();
+        let shapes = shapes.into_iter();
         let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
         let outputs = with_own_scratch(|scratch| {
             let watch = watch.as_mut().map(|watch| watch as Watch<'_, T>);
@@ -119,7 +125,7 @@ impl<T: Float> Model<T> {
         Input::check_room(inputs)?;
         let mut tensors: Vec<Tensor<T>> = Vec::new();
         for (spec, input) in self.inputs.iter().zip(inputs) {
-            let tensor = Tensor::unmasked(spec.convert(input.value())?);
+            let tensor = Tensor::unmasked(spec.enter(input.value())?);
             if let Some(first) = tensors.first()
                 && first.shape().first() != tensor.shape().first()
             {
@@ -129,6 +135,15 @@ impl<T: Float> Model<T> {
             tensors.push(tensor);
         }
         Ok(tensors)
+    }
+
+    /// An output as the caller gets it.
+    pub(super) fn outward(&self, place: usize, value: &Value<T>) -> ArrayD<T> {
+        let array = in_row_order(&value.floats());
+        match self.outside.get(place) {
+            Some(Some(outside)) => outside.outward(array),
+            _ => array,
+        }
     }
 
     /// Attaches the masks that a call of a model names to its inputs, wherever else these are.
@@ -286,6 +301,15 @@ fn name<T: Float>(value: &Value<T>, trace: Option<&mut Trace<T>>) -> Result<Mask
 }
 
 impl InputSpec {
+    /// What a caller gives, as the model has it.
+    pub(crate) fn enter<T: Float>(&self, value: Value<T>) -> Result<Value<T>> {
+        match &self.outside {
+            None => self.convert(value),
+            Some(outside) if outside.accepts(value.shape()) => self.convert(outside.inward(value)),
+            Some(outside) => Err(self.refuse(display(&outside.shape), value.shape())),
+        }
+    }
+
     /// What Keras makes of an input: the declared type, and a last dimension of one added or taken away.
     pub(crate) fn convert<T: Float>(&self, value: Value<T>) -> Result<Value<T>> {
         let known: Shape = value.shape().iter().map(|&size| Some(size)).collect();

@@ -35,7 +35,12 @@ impl<T: Float> fmt::Display for Model<T> {
         let [quantized, bytes] = quantized(self);
         let stored = |count: usize| count * size_of::<T>();
         let of_others = stored(non_trainable.saturating_sub(quantized)) + bytes;
-        table.finish([trainable, stored(trainable)], [non_trainable, of_others])
+        table.finish([trainable, stored(trainable)], [non_trainable, of_others])?;
+        for (at, (input, output)) in self.state_pairs().into_iter().enumerate() {
+            let before = if at == 0 { "\n States of a stream: " } else { ", " };
+            write!(f, "{before}{} from {}", self.inputs[input].name, self.output_names[output])?;
+        }
+        Ok(())
     }
 }
 

@@ -207,8 +207,9 @@ impl<T: Float> Parameters<T> for Model<T> {
     }
 
     fn show_inputs(&self, show: &mut dyn FnMut(&str, usize, bool)) {
-        for InputSpec { name, shape, kind } in &self.inputs {
-            show(name, shape.len(), matches!(kind, InputKind::Float { .. }));
+        for input in &self.inputs {
+            let InputSpec { name, kind, .. } = input;
+            show(name, input.given_shape().len(), matches!(kind, InputKind::Float { .. }));
         }
     }
 

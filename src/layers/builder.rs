@@ -23,7 +23,7 @@ impl<C: BuiltInCell> Builder<'_, C> {
     }
 
     /// The layer with zeros for weights, which are to follow; no initializer runs.
-    #[cfg(feature = "keras")]
+    #[cfg(any(feature = "keras", feature = "onnx"))]
     pub(crate) fn build_of_zeros(mut self) -> Result<Recurrent<C>> {
         let run = self.run_options();
         Ok(Recurrent::with_options(self.make_cell_of_zeros()?, run))

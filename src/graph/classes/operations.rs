@@ -15,6 +15,7 @@ use crate::graph::ops::gather::{From, Gather};
 use crate::graph::ops::get_item::{Index, Parts, Slice, Split, View};
 use crate::graph::ops::preprocessing::{Rescaling, Standardization};
 use crate::graph::ops::reduce::{All, Reduce, Whole};
+use crate::graph::ops::sequence_mask::SequenceMask;
 use crate::graph::ops::unary::{Function, Unary};
 use crate::graph::ops::unit::UnitNormalization;
 use crate::graph::ops::unmasked::Unmasked;
@@ -62,6 +63,7 @@ impl<T: Float> Class<T> {
         Class::operation("BroadcastTo", |options, _| Ok(Op::new(BroadcastTo(super::sizes(options, "shape")?)))),
         Class::operation("Stack", |options, _| Ok(Op::new(Stack(options.integer("axis")?)))),
         Class::operation("Cast", |options, _| Ok(Op::new(options.word("to", &Cast::NAMES)?))),
+        Class::operation("SequenceMask", |_, _| Ok(Op::new(SequenceMask))),
         Class::operation("OneHot", |options, _| {
             let (on, off) = (options.number("on")?, options.number("off")?);
             Ok(Op::new(OneHot { classes: options.size("classes")?, axis: options.integer("axis")?, on, off }))

@@ -27,6 +27,12 @@ impl<T: Float> Constant<T> {
         }))
     }
 
+    /// An array that is there.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn of(value: Value<T>) -> Self {
+        Constant(super::places::in_order(&value))
+    }
+
     /// Floats.
     pub(crate) fn floats(shape: &[usize], numbers: &[f64]) -> Option<Self> {
         Constant::new(Kind::Float, shape, numbers)

@@ -40,6 +40,8 @@ pub(crate) mod preprocessing;
 pub(crate) mod recurrent;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
 pub(crate) mod reduce;
+#[cfg_attr(not(all(feature = "file", feature = "onnx")), allow(dead_code, unused_imports))]
+pub(crate) mod sequence_mask;
 pub(crate) mod shapes;
 pub(crate) mod softmax;
 pub(crate) mod time_distributed;

@@ -15,6 +15,7 @@ use crate::graph::stream::{Buffer, MOST_AXES, Step};
 use crate::graph::tensor::{Tensor, in_row_order};
 use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::isa::Isa;
+use crate::kernels::math::scalar;
 use crate::math;
 
 /// A function of each element: Keras's `ops.exp` and its like.
@@ -63,6 +64,7 @@ enum Of {
     Log,
     Log1p,
     Expm1,
+    Erf,
     Floor,
     Ceil,
     Round,
@@ -80,6 +82,7 @@ pub(crate) const PLAIN: &[Plain] = &[
     Plain { name: "log", does: Does::Floats(Of::Log) },
     Plain { name: "log1p", does: Does::Floats(Of::Log1p) },
     Plain { name: "expm1", does: Does::Floats(Of::Expm1) },
+    Plain { name: "erf", does: Does::Floats(Of::Erf) },
     Plain { name: "floor", does: Does::Floats(Of::Floor) },
     Plain { name: "ceil", does: Does::Floats(Of::Ceil) },
     Plain { name: "round", does: Does::Floats(Of::Round) },
@@ -145,6 +148,7 @@ impl Of {
             Of::Log => math::ln(x),
             Of::Log1p => math::ln_1p(x),
             Of::Expm1 => math::exp_m1(x),
+            Of::Erf => scalar::erf(x),
             Of::Floor => x.floor(),
             Of::Ceil => x.ceil(),
             Of::Round => T::from_f64(x.into_f64().round_ties_even()),
@@ -161,6 +165,7 @@ impl Of {
             Of::Log => T::one() / x,
             Of::Log1p => T::one() / (T::one() + x),
             Of::Expm1 => y + T::one(),
+            Of::Erf => T::from_f64(std::f64::consts::FRAC_2_SQRT_PI) * math::exp(-(x * x)),
             Of::Floor | Of::Ceil | Of::Round => T::zero(),
         }
     }

@@ -7,6 +7,7 @@ use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::operation::misfit;
+use crate::graph::outside::Moved;
 use crate::graph::tensor::{Given, Mask, Value, whole};
 
 /// The most dimensions that a tensor of a stream may have. Up to four of them are written down without an allocation.
@@ -305,6 +306,24 @@ pub(super) fn write<T: Float>(given: &Given<'_, T>, to: &mut Buffer<T>, through_
             let values = array.as_slice_mut().ok_or_else(misfit)?;
             given.each_flag(|at, value| values[at] = value);
         }
+    }
+    Ok(())
+}
+
+/// The array's elements, whose axes are in another order.
+pub(super) fn fill_outside<T: Float>(to: &mut ArrayD<T>, from: &Buffer<T>, moved: Moved) -> Result<()> {
+    let to = to.as_slice_mut().ok_or_else(misfit)?;
+    match from {
+        Buffer::Float(array) => {
+            let values = array.as_slice().ok_or_else(misfit)?;
+            to.iter_mut().enumerate().for_each(|(at, to)| *to = values[moved.at(at)]);
+        }
+        // Each by its place inside: few outputs are others than floats.
+        _ => from.each_float(|inside, value| {
+            if let Some(at) = (0..to.len()).find(|&at| moved.at(at) == inside) {
+                to[at] = value;
+            }
+        }),
     }
     Ok(())
 }

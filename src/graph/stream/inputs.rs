@@ -1,9 +1,12 @@
 //! What an input of a model makes of what it is given, step by step.
 
+use ndarray::ArrayViewD;
+
 use super::buffers::{Buffer, write};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::operation::misfit;
+use crate::graph::outside::Outside;
 use crate::graph::shape::display;
 use crate::graph::tensor::{Given, Input};
 use crate::graph::{InputKind, InputSpec};
@@ -23,6 +26,9 @@ impl InputSpec {
                 _ => false,
             }
         };
+        if let Some(outside) = &self.outside {
+            return self.write_outside(outside, input, sequence, to);
+        }
         if !fits(input.shape(), to.shape()) {
             let mut shape = self.shape.clone();
             if sequence {
@@ -31,13 +37,60 @@ impl InputSpec {
             return Err(self.refuse(display(&shape), input.shape()));
         }
         let through_f32 = self.kind == InputKind::Float { through_f32: true };
+        self.check_numbers(input)?;
+        write(&input.0, to, through_f32)?;
+        self.check_range(to)
+    }
+
+    /// The same of plain numbers, as many as there are.
+    pub(super) fn write_flat<T: Float>(&self, x: ArrayViewD<'_, T>, to: &mut Buffer<T>) -> Result<()> {
+        let input = Input(Given::Float(x));
+        self.check_numbers(&input)?;
+        write(&input.0, to, self.kind == InputKind::Float { through_f32: true })?;
+        self.check_range(to)
+    }
+
+    /// The same of an array whose axes are in another order outside.
+    fn write_outside<T: Float>(
+        &self,
+        outside: &Outside,
+        input: &Input<'_, T>,
+        sequence: bool,
+        to: &mut Buffer<T>,
+    ) -> Result<()> {
+        let expected = outside.of_a_step(sequence).map(|place| to.shape()[place]);
+        if !input.shape().iter().copied().eq(expected) {
+            let kept = outside.places.iter().zip(&outside.shape).filter(|(place, _)| !(sequence && **place == 1));
+            let shape: Vec<Option<usize>> = kept.map(|(_, size)| *size).collect();
+            return Err(self.refuse(display(&shape), input.shape()));
+        }
+        self.check_numbers(input)?;
+        let walk = outside.walk(to.shape(), sequence);
+        match to {
+            Buffer::Float(array) => {
+                let values = array.as_slice_mut().ok_or_else(misfit)?;
+                input.0.each_float(|at, value| values[walk.at(at)] = value);
+            }
+            Buffer::Int(array) => {
+                let values = array.as_slice_mut().ok_or_else(misfit)?;
+                input.0.each_integer(|at, value| values[walk.at(at)] = value);
+            }
+            Buffer::Bool(array) => {
+                let values = array.as_slice_mut().ok_or_else(misfit)?;
+                input.0.each_flag(|at, value| values[walk.at(at)] = value);
+            }
+        }
+        self.check_range(to)
+    }
+
+    /// Checks that floats that become integers are numbers.
+    fn check_numbers<T: Float>(&self, input: &Input<'_, T>) -> Result<()> {
         if let (InputKind::Int { .. }, Given::Float(floats)) = (self.kind, &input.0)
             && let Some(odd) = floats.iter().find(|value| !value.is_finite())
         {
             return Err(self.refuse(format!("numbers, not {odd}"), input.shape()));
         }
-        write(&input.0, to, through_f32)?;
-        self.check_range(to)
+        Ok(())
     }
 
     /// The same for what a model within is called on.

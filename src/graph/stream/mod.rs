@@ -3,16 +3,19 @@
 mod buffers;
 mod inputs;
 mod kept;
+mod pairs;
 mod plan;
 mod pooled;
 mod trace;
 
 use std::fmt;
+use std::sync::Arc;
 
-use ndarray::{ArrayD, ArrayViewD};
+use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 pub(crate) use self::kept::Kept;
+use self::pairs::{OwnState, Pair, own_states};
 pub(crate) use self::plan::{Gives, Pace};
 use self::plan::{Kind, Plan};
 pub(crate) use self::trace::Trace;
@@ -27,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
-use crate::state::State;
+use crate::state::{State, StateLayout};
 use crate::stream::Stream;
 
 /// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own
@@ -71,8 +74,10 @@ pub struct ModelStream<T: Float> {
     constants: Vec<(usize, usize)>,
     /// Of each input that is stepped, its place among the model's, and its number among the program's values.
     stepped: Vec<(usize, usize)>,
-    /// The numbers of the outputs among the program's values.
-    results: Vec<usize>,
+    /// The outputs that are returned: of each, its place among the model's and its number among the program's values.
+    results: Vec<(usize, usize)>,
+    /// States that are inputs and outputs.
+    states: Vec<OwnState>,
     outputs: Vec<ArrayD<T>>,
     /// The states before a step that may be refused in the middle.
     before: Vec<State<T>>,
@@ -89,19 +94,53 @@ impl<T: Float> Model<T> {
     /// [`Error::CannotStream`] names the layer that needs the whole sequence: one that goes backwards, or works along
     /// the time axis, or begins with a state that comes from what is stepped, or with that of its other call.
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
+    ///
+    /// States that are inputs and outputs are the stream's, as by [`stream_with`](Model::stream_with), where names and
+    /// shapes leave no doubt: `h_in` and `h_out`, `c0` and `cn`, `prev_state` and `next_state`. The model's `Display`
+    /// shows which these are.
     pub fn stream(&self, batch: usize) -> Result<ModelStream<T>> {
-        ModelStream::new(self, batch)
+        ModelStream::new(self, &self.state_pairs(), batch)
+    }
+
+    /// A stream of `batch` rows of a model whose states are inputs and outputs, as those that ONNX has of robots and of
+    /// audio: each pair names an input, and the output that it is in the next step. The stream has the states then; they
+    /// begin with zeros, and neither are given to a step nor come out of it.
+    ///
+    /// An input that has no time axis is one step: a model that adds one of size 1 by itself runs as it is.
+    ///
+    /// ```
+    /// use ndarray::prelude::*;
+    /// use recurrent::{Dense, Gru, Model};
+    /// let mut graph = Model::<f32>::builder("policy");
+    /// let (observed, h) = (graph.input("observed", [None, Some(3)])?, graph.input("h_in", [Some(4)])?);
+    /// let gru = Gru::builder(3, 4).return_sequences(true).return_state(true).build()?;
+    /// let states = graph.call_with("gru", gru, &[observed], |call| call.initial_state(&[h]))?;
+    /// let action = graph.call("action", Dense::new(4, 2), &states[..1])?;
+    /// let policy = graph.build_named(&[("action", action[0]), ("h_out", states[1])])?;
+    /// let mut stream = policy.stream_with(&[("h_in", "h_out")], 1)?;
+    /// for _ in 0..3 {
+    ///     println!("{:?}", stream.step_one(&[0.5, -0.25, 1.0])?);
+    /// }
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`stream`](Model::stream); [`Error::UnknownName`] lists the inputs or outputs,
+    /// [`Error::DuplicateName`] for one that is named twice, [`Error::ModelInput`] for two of several shapes.
+    pub fn stream_with(&self, pairs: &[(&str, &str)], batch: usize) -> Result<ModelStream<T>> {
+        ModelStream::new(self, &self.named_pairs(pairs)?, batch)
     }
 
     /// Checks that a [`ModelStream`] can run the model.
     pub(super) fn check_stream(&self) -> Result<()> {
-        self.plan().map(drop)
+        self.plan(&self.state_pairs()).map(drop)
     }
 }
 
 impl<T: Float> ModelStream<T> {
-    fn new(model: &Model<T>, batch: usize) -> Result<Self> {
-        let (plan, model) = model.plan()?;
+    fn new(model: &Model<T>, pairs: &[Pair], batch: usize) -> Result<Self> {
+        let (plan, model) = model.plan(pairs)?;
+        model.check_stream_rows(batch)?;
         // One step of each input, and of what is not stepped a sequence of one.
         let trial = |place: usize| -> Result<Value<T>> {
             let InputSpec { shape, kind, .. } = &model.inputs[place];
@@ -122,32 +161,51 @@ impl<T: Float> ModelStream<T> {
         }
         model.run_before(&plan.before, &mut tensors, batch, &mut scratch)?;
         let mut trace = Trace::new(batch);
-        let (mut constants, mut stepped) = (Vec::new(), Vec::new());
+        let (mut constants, mut stepped, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for (tensor, once) in plan.once.iter().enumerate() {
             let Some(Tensor { value, .. }) = tensors[tensor].as_ref() else { continue };
             let number = trace.given(value, !once);
-            if *once { constants.push((tensor, number)) } else { stepped.push((tensor, number)) }
+            match plan.paired.get(tensor) {
+                _ if *once => constants.push((tensor, number)),
+                Some(true) => given.push((tensor, number)),
+                _ => stepped.push((tensor, number)),
+            }
         }
         let context = Context { trace: Some(&mut trace), ..Context::new(&mut [], &mut scratch) };
         model.run_calls(&plan.each, &mut tensors, context)?;
         let of = |&output: &usize| tensors[output].as_ref().ok_or_else(misfit);
-        let results =
+        let numbers =
             model.outputs.iter().map(|output| trace.number(&of(output)?.value)).collect::<Result<Vec<_>>>()?;
         let program = trace.finish();
+        let states = own_states(&model, pairs, &given, &numbers, &program)?;
+        let is_state = |place: usize| pairs.iter().any(|pair| pair.1 == place);
+        let results: Vec<(usize, usize)> =
+            numbers.into_iter().enumerate().filter(|(place, _)| !is_state(*place)).collect();
         if program.values.iter().any(|value| value.shape().len() > MOST_AXES) {
             return Err(cannot(&model.name, "one of its tensors has more than eight dimensions"));
         }
-        let outputs = results.iter().zip(&plan.outputs).map(|(&number, kind)| {
-            let mut shape = program.values[number].shape().to_vec();
-            if *kind == Kind::Sequence {
-                shape.remove(1);
-            }
-            ArrayD::zeros(shape)
+        let outputs = results.iter().map(|&(place, number)| {
+            let (shape, sequence) = (program.values[number].shape(), plan.outputs[place] == Kind::Sequence);
+            ArrayD::zeros(match model.outside.get(place) {
+                Some(Some(outside)) => outside.of_a_step(sequence).map(|place| shape[place]).collect::<Vec<_>>(),
+                _ => shape.iter().enumerate().filter(|(axis, _)| !(sequence && *axis == 1)).map(|(_, &n)| n).collect(),
+            })
         });
         let outputs = outputs.collect();
         let before = program.streams.iter().map(|started| started.kept.state().clone()).collect();
-        let mut stream =
-            ModelStream { model, batch, plan, program, constants, stepped, results, outputs, before, started: false };
+        let mut stream = ModelStream {
+            model,
+            batch,
+            plan,
+            program,
+            constants,
+            stepped,
+            results,
+            states,
+            outputs,
+            before,
+            started: false,
+        };
         stream.warm_up()?;
         Ok(stream)
     }
@@ -158,6 +216,7 @@ impl<T: Float> ModelStream<T> {
             self.program.start()?;
             self.program.step()?;
         }
+        self.forget();
         self.program.start()?;
         let needs_start = self.start_inputs().next().is_some();
         self.started = !needs_start;
@@ -175,8 +234,9 @@ impl<T: Float> ModelStream<T> {
     }
 
     fn names(&self, once: bool) -> impl Iterator<Item = &str> + Clone {
-        let inputs = self.model.inputs.iter().zip(&self.plan.once);
-        inputs.filter(move |(_, is_once)| **is_once == once).map(|(input, _)| input.name.as_str())
+        let inputs = self.model.inputs.iter().zip(&self.plan.once).zip(&self.plan.paired);
+        let own = move |((_, is_once), paired): &((&InputSpec, &bool), &bool)| **is_once == once && !**paired;
+        inputs.filter(own).map(|((input, _), _)| input.name.as_str())
     }
 
     /// Gives a decoder what it needs before its first step: whole inputs, in the order of
@@ -192,11 +252,11 @@ impl<T: Float> ModelStream<T> {
         let mut tensors: Vec<Option<Tensor<T>>> = vec![None; self.model.tensors.len()];
         let places = (0..self.model.inputs.len()).filter(|&place| self.plan.once[place]);
         for (place, input) in places.zip(inputs) {
-            self.check_rows(input)?;
+            self.check_rows(place, input)?;
             let mut needs = MemoryNeeds::default();
             needs.array::<f64>(input.shape());
             needs.check(input.shape())?;
-            tensors[place] = Some(Tensor::unmasked(self.model.inputs[place].convert(input.value())?));
+            tensors[place] = Some(Tensor::unmasked(self.model.inputs[place].enter(input.value())?));
         }
         self.model.run_before(&self.plan.before, &mut tensors, self.batch, &mut Scratch::new())?;
         for &(tensor, number) in &self.constants {
@@ -206,6 +266,7 @@ impl<T: Float> ModelStream<T> {
             }
         }
         self.started = true;
+        self.forget();
         self.program.start()
     }
 
@@ -255,15 +316,47 @@ impl<T: Float> ModelStream<T> {
     where
         T: 'a,
     {
-        if !self.started {
-            return Err(Error::StreamNotStarted { inputs: self.start_inputs().map(String::from).collect() });
-        }
+        self.check_started()?;
         for (at, &(place, number)) in self.stepped.iter().enumerate() {
             let input = input(at);
-            self.check_rows(input)?;
+            self.check_rows(place, input)?;
             let sequence = self.plan.inputs[place] == Kind::Sequence;
             self.model.inputs[place].write_step(input, sequence, &mut self.program.values[number])?;
         }
+        self.finish_step()
+    }
+
+    /// One step of a stream with one input and one output, on plain slices: of each row the features. Allocates nothing
+    /// if it succeeds.
+    ///
+    /// # Errors
+    /// [`Error::ModelSeveral`] lists the inputs and outputs of a stream that has others; those of
+    /// [`step`](ModelStream::step).
+    pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
+        let ([(place, number)], [_]) = (&self.stepped[..], &self.outputs[..]) else {
+            let outputs = self.output_names().map(String::from).collect();
+            return Err(Error::ModelSeveral { inputs: self.step_inputs().map(String::from).collect(), outputs });
+        };
+        self.check_started()?;
+        let (spec, to) = (&self.model.inputs[*place], &mut self.program.values[*number]);
+        if x.len() != to.len() {
+            return Err(spec.refuse(format!("{} numbers", to.len()), &[x.len()]));
+        }
+        let x = ArrayViewD::from_shape(IxDyn(&[x.len()]), x).map_err(|_| misfit())?;
+        spec.write_flat(x, to)?;
+        let outputs = self.finish_step()?;
+        outputs.first().and_then(|output| output.as_slice()).ok_or_else(misfit)
+    }
+
+    fn check_started(&self) -> Result<()> {
+        if self.started {
+            return Ok(());
+        }
+        Err(Error::StreamNotStarted { inputs: self.start_inputs().map(String::from).collect() })
+    }
+
+    /// The step, once its inputs are there.
+    fn finish_step(&mut self) -> Result<&[ArrayD<T>]> {
         if self.program.may_fail_late {
             for (before, Started { kept, .. }) in self.before.iter_mut().zip(&self.program.streams) {
                 before.copy_from(kept.state())?;
@@ -277,16 +370,41 @@ impl<T: Float> ModelStream<T> {
             }
             return Err(error);
         }
-        for (output, &number) in self.outputs.iter_mut().zip(&self.results) {
-            buffers::fill(output, &self.program.values[number])?;
+        for (output, &(place, number)) in self.outputs.iter_mut().zip(&self.results) {
+            let (value, sequence) = (&self.program.values[number], self.plan.outputs[place] == Kind::Sequence);
+            match self.model.outside.get(place) {
+                Some(Some(outside)) => buffers::fill_outside(output, value, outside.walk(value.shape(), sequence))?,
+                _ => buffers::fill(output, value)?,
+            }
+        }
+        for state in &self.states {
+            self.program.copy(state.output, state.input)?;
         }
         Ok(&self.outputs)
     }
 
-    fn check_rows(&self, input: &Input<'_, T>) -> Result<()> {
-        match input.shape().first() {
-            Some(&rows) if rows == self.batch => Ok(()),
-            rows => Err(Error::StateBatch { expected: rows.copied().unwrap_or(0), given: self.batch }),
+    fn check_rows(&self, place: usize, input: &Input<'_, T>) -> Result<()> {
+        let given = match &self.model.inputs[place].outside {
+            Some(outside) => outside.rows_of_a_step(input.shape(), self.plan.inputs[place] == Kind::Sequence),
+            None => input.shape().first().copied(),
+        };
+        match given {
+            Some(rows) if rows == self.batch => Ok(()),
+            rows => Err(Error::StateBatch { expected: rows.unwrap_or(0), given: self.batch }),
+        }
+    }
+
+    /// The names of the outputs, in order: those of the model but for the states that are the stream's.
+    pub fn output_names(&self) -> impl Iterator<Item = &str> {
+        self.results.iter().filter_map(|(place, _)| self.model.output_names.get(*place)).map(String::as_str)
+    }
+
+    /// The states that are inputs and outputs begin with zeros.
+    fn forget(&mut self) {
+        for state in &self.states {
+            if let Ok(values) = self.program.values[state.input].as_floats() {
+                values.fill(T::zero());
+            }
         }
     }
 
@@ -300,15 +418,18 @@ impl<T: Float> ModelStream<T> {
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.
     pub fn output(&self, name: &str) -> Result<ArrayViewD<'_, T>> {
-        let at = self.model.output_names().position(|output| output == name);
-        let unknown = || Error::unknown_name("output", name, self.model.output_names().map(String::from));
+        let at = self.output_names().position(|output| output == name);
+        let unknown = || Error::unknown_name("output", name, self.output_names().map(String::from));
         at.map(|at| self.outputs[at].view()).ok_or_else(unknown)
     }
 
-    /// The states of the recurrent layers now, of causal convolutions and of global pooling, one for each call.
+    /// The states of the recurrent layers now, of causal convolutions and of global pooling, one for each call; then
+    /// those that are inputs and outputs, each with its input's name.
     pub fn state(&self) -> ModelState<T> {
-        let states = self.program.streams.iter().map(|started| started.kept.state().clone());
-        ModelState::of(states.collect(), self.batch)
+        let kept = self.program.streams.iter().filter(|started| started.anew.is_none());
+        let states = kept.map(|started| started.kept.state().clone());
+        let own = self.states.iter().map(|state| state.now(&self.program, self.batch));
+        ModelState::of(states.chain(own).collect(), self.batch)
     }
 
     /// Goes on from a state that was saved.
@@ -316,13 +437,22 @@ impl<T: Float> ModelStream<T> {
     /// # Errors
     /// [`Error::StateLayout`], [`Error::StateBatch`] for a state of another model or batch; the stream is as before.
     pub fn set_state(&mut self, state: &ModelState<T>) -> Result<()> {
-        let streams = &mut self.program.streams;
-        state.check(streams.iter().map(|started| started.kept.state().layout()), self.batch)?;
-        streams.iter_mut().zip(state.states()).try_for_each(|(started, state)| started.kept.set_state(state))
+        let kept = self.program.streams.iter().filter(|started| started.anew.is_none());
+        let layouts = kept.map(|started| started.kept.state().layout());
+        let layouts: Vec<&Arc<StateLayout>> = layouts.chain(self.states.iter().map(|state| &state.layout)).collect();
+        state.check(layouts.into_iter(), self.batch)?;
+        let kept = self.program.streams.iter_mut().filter(|started| started.anew.is_none());
+        kept.zip(state.states()).try_for_each(|(started, state)| started.kept.set_state(state))?;
+        let done = state.states().len() - self.states.len();
+        for (own, state) in self.states.iter().zip(&state.states()[done..]) {
+            self.program.values[own.input].as_floats()?.copy_from_slice(state.as_slice());
+        }
+        Ok(())
     }
 
     /// Starts over; a decoder with what [`start`](ModelStream::start) gave it last.
     pub fn reset(&mut self) {
+        self.forget();
         let begun = self.program.start();
         debug_assert!(begun.is_ok(), "what was started once can be started again");
         self.outputs.iter_mut().for_each(|output| output.fill(T::zero()));

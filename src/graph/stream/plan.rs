@@ -1,6 +1,7 @@
 //! Which models run step by step, and what of them runs before the first step.
 
 use super::super::chain::cannot;
+use super::pairs::Pair;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::{OverTime, Role, misfit};
@@ -53,6 +54,8 @@ impl Pace {
 pub(super) struct Plan {
     /// Of each tensor of the model, whether it is there before the first step.
     pub(super) once: Vec<bool>,
+    /// Of each input, whether it is a state that an output is in the next step.
+    pub(super) paired: Vec<bool>,
     pub(super) inputs: Vec<Kind>,
     pub(super) outputs: Vec<Kind>,
     /// The calls that run before the first step, and those that each step does.
@@ -65,9 +68,11 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     /// [`Error::CannotStream`] names the layer that needs the whole sequence.
-    pub(super) fn plan(&self) -> Result<(Plan, Model<T>)> {
+    pub(super) fn plan(&self, pairs: &[Pair]) -> Result<(Plan, Model<T>)> {
         let mut model = self.clone();
-        let once = model.needed_before();
+        let paired: Vec<bool> = (0..self.inputs.len()).map(|at| pairs.iter().any(|pair| pair.0 == at)).collect();
+        let of_states = model.of_states(&paired);
+        let once = model.needed_before(&of_states);
         let keep = |wanted: bool| {
             let calls = model.calls.iter().filter(|call| call.outputs.iter().any(|&output| once[output]) == wanted);
             // Whatever a step reads stays for the next one.
@@ -77,7 +82,7 @@ impl<T: Float> Model<T> {
         let mut kinds = vec![Kind::Constant; model.tensors.len()];
         let stepped = model.input_kinds();
         for (input, kind) in stepped.iter().enumerate().filter(|&(input, _)| !once[input]) {
-            kinds[input] = *kind;
+            kinds[input] = if paired[input] { Kind::Steady } else { *kind };
         }
         let of_sequences = model.of_whole_sequences(&before, &stepped);
         for call in &each {
@@ -89,26 +94,29 @@ impl<T: Float> Model<T> {
             }
         }
         let mut slots = Vec::new();
-        walk(&mut model, &each, &mut kinds, &mut slots)?;
+        walk(&mut model, &each, &mut kinds, &of_states, &mut slots)?;
         let inputs = kinds[..model.inputs.len()].to_vec();
         let outputs: Vec<Kind> = model.outputs.iter().map(|&output| kinds[output]).collect();
         if model.outputs.iter().any(|&output| once[output]) {
             return Err(cannot(&model.name, "an output is there before the first step: build a model of it alone"));
         }
-        if !outputs.contains(&Kind::Sequence) && inputs.iter().all(|kind| *kind == Kind::Constant) {
+        let states_alone = paired.iter().zip(&inputs).all(|(paired, kind)| *paired || *kind == Kind::Constant);
+        if !outputs.contains(&Kind::Sequence) && states_alone {
             return Err(cannot(&model.name, "nothing is left to be stepped: all is read before the first step"));
         }
-        Ok((Plan { once, inputs, outputs, before, each }, model))
+        Ok((Plan { once, paired, inputs, outputs, before, each }, model))
     }
 
     /// The tensors that must be there before the first step: what initial states are made of, and what is repeated.
-    fn needed_before(&self) -> Vec<bool> {
+    /// `of_states`: those that come from states which are inputs of each step.
+    fn needed_before(&self, of_states: &[bool]) -> Vec<bool> {
         let mut once = vec![false; self.tensors.len()];
         for call in self.calls.iter().rev() {
-            call.initial_state.iter().for_each(|&part| once[part] = true);
+            call.initial_state.iter().filter(|part| !of_states[**part]).for_each(|&part| once[part] = true);
             match self.parts[call.part].op.as_ref().map(|op| op.role()) {
                 Some(Role::Model(inner)) => {
-                    let needed = inner.needed_before();
+                    let given: Vec<bool> = call.inputs.iter().map(|&input| of_states[input]).collect();
+                    let needed = inner.needed_before(&inner.of_states(&given));
                     call.inputs.iter().zip(needed).for_each(|(&input, needed)| once[input] |= needed);
                 }
                 Some(Role::Repeat) => call.inputs.iter().for_each(|&input| once[input] = true),
@@ -120,6 +128,18 @@ impl<T: Float> Model<T> {
             }
         }
         once
+    }
+
+    /// The tensors that come from these inputs.
+    fn of_states(&self, inputs: &[bool]) -> Vec<bool> {
+        let mut made = vec![false; self.tensors.len()];
+        made.iter_mut().zip(inputs).for_each(|(made, input)| *made = *input);
+        for call in &self.calls {
+            let read = call.inputs.iter().chain(call.masks.iter().flatten()).chain(&call.initial_state);
+            let any = read.copied().any(|tensor| made[tensor]);
+            call.outputs.iter().for_each(|&output| made[output] |= any);
+        }
+        made
     }
 
     /// The tensors that are made of sequences by calls that run before the first step.
@@ -179,7 +199,14 @@ impl<T: Float> Model<T> {
 
 /// Checks that each call works step by step, and finds out what its outputs are. `slots`: the places of the states of
 /// stateful layers that were called before.
-fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], slots: &mut Vec<usize>) -> Result<()> {
+/// `of_states`: the tensors that come from states which are inputs of each step.
+fn walk<T: Float>(
+    model: &mut Model<T>,
+    calls: &[CallSpec],
+    kinds: &mut [Kind],
+    of_states: &[bool],
+    slots: &mut Vec<usize>,
+) -> Result<()> {
     for (spec, kind) in model.inputs.iter_mut().zip(&*kinds) {
         if let (Kind::Sequence, Some(steps)) = (kind, spec.shape.get_mut(1)) {
             *steps = None;
@@ -197,7 +224,8 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
         if call.masks.iter().flatten().any(|&mask| (kinds[mask] == Kind::Sequence) != sequence) {
             return Err(cannot(name, "its mask and its input aren't both sequences"));
         }
-        if call.initial_state.iter().any(|&part| kinds[part] != Kind::Constant) {
+        let known = |&part: &usize| kinds[part] == Kind::Constant || of_states[part] && kinds[part] == Kind::Steady;
+        if !call.initial_state.iter().all(known) {
             return Err(cannot(name, "its initial state comes from what is stepped"));
         }
         if let (Role::Repeat, [Kind::Constant]) = (op.role(), &read[..]) {
@@ -207,14 +235,21 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
             continue;
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
-            Some(inner) => within(inner, &read, slots)?,
+            Some(inner) => {
+                let given: Vec<bool> = call.inputs.iter().map(|&input| of_states[input]).collect();
+                let of_states = inner.of_states(&given);
+                within(inner, &read, &of_states, slots)?
+            }
             None => {
                 let ranks: Vec<usize> = call.inputs.iter().map(|&input| model.tensors[input].shape.len()).collect();
                 let over_time = op.over_time(&ranks);
                 let whole = over_time == OverTime::Whole && !matches!(op.role(), Role::Recurrent { .. });
                 let gives = op.pace(sequence && whole).map_err(|reason| cannot(name, reason))?;
                 let gives = if over_time == OverTime::Last { Gives::SoFar } else { gives };
-                let made = Made { gives, outputs: call.outputs.len() };
+                // One step that isn't a sequence's, from a state that is an input of each step.
+                let one_step = call.initial_state.iter().any(|&part| of_states[part])
+                    && call.inputs.first().is_some_and(|&x| model.tensors[x].shape.get(1) == Some(&Some(1)));
+                let made = Made { gives, outputs: call.outputs.len(), one_step };
                 outputs_of(name, &op.role(), made, &read, slots)?
             }
         };
@@ -227,11 +262,16 @@ fn walk<T: Float>(model: &mut Model<T>, calls: &[CallSpec], kinds: &mut [Kind], 
 }
 
 /// The outputs of a model within.
-fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>) -> Result<Vec<Kind>> {
+fn within<T: Float>(
+    inner: &mut Model<T>,
+    read: &[Kind],
+    of_states: &[bool],
+    slots: &mut Vec<usize>,
+) -> Result<Vec<Kind>> {
     let mut kinds = vec![Kind::Steady; inner.tensors.len()];
     kinds[..read.len()].copy_from_slice(read);
     let calls = inner.calls.clone();
-    walk(inner, &calls, &mut kinds, slots)?;
+    walk(inner, &calls, &mut kinds, of_states, slots)?;
     Ok(inner.outputs.iter().map(|&output| kinds[output]).collect())
 }
 
@@ -239,6 +279,7 @@ fn within<T: Float>(inner: &mut Model<T>, read: &[Kind], slots: &mut Vec<usize>)
 struct Made {
     gives: Gives,
     outputs: usize,
+    one_step: bool,
 }
 
 /// The outputs of any other operation.
@@ -250,7 +291,7 @@ fn outputs_of<T: Float>(
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
     let sequence = read.contains(&Kind::Sequence);
-    let Made { gives, outputs } = made;
+    let Made { gives, outputs, one_step } = made;
     match role {
         Role::Recurrent { layer, slot } => {
             if let Some(slot) = *slot {
@@ -260,14 +301,14 @@ fn outputs_of<T: Float>(
                 }
                 slots.push(slot);
             }
-            if !sequence {
+            if !sequence && !one_step {
                 return Err(cannot(name, "its input belongs to the whole sequence"));
             }
             layer.can_stream().map_err(|error| match error {
                 Error::CannotStream { reason, .. } => cannot(name, reason),
                 other => other,
             })?;
-            Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }])
+            Ok(vec![if layer.returns_sequences() && sequence { Kind::Sequence } else { Kind::Steady }])
         }
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
         _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }; outputs]),

@@ -15,7 +15,7 @@ use crate::float::Float;
 use crate::graph::InputSpec;
 use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
 use crate::graph::tensor::{Mask, Tensor, Value};
-use crate::state::StateLayout;
+use crate::state::{State, StateLayout};
 use crate::stream::Stream;
 
 /// A part of a step.
@@ -75,6 +75,8 @@ pub(super) struct Started<T: Float> {
     pub(super) kept: Kept<T>,
     /// The values that it begins with, if they come from the graph.
     pub(super) initial: Vec<usize>,
+    /// Where these may be others in each step: what they make together.
+    pub(super) anew: Option<State<T>>,
 }
 
 /// The list.
@@ -152,15 +154,17 @@ impl<T: Float> Trace<T> {
     /// The stream of the next recurrent layer, which begins with tensors of the graph if there are any.
     pub(crate) fn stream(&mut self, layer: &SharedLayer<T>, initial: &[&Tensor<T>]) -> Result<&mut OwnStream<T>> {
         let stream = Stream::new(SharedLayer::clone(layer), self.batch)?;
-        let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<_>>()?;
-        self.streams.push(Started { kept: Kept::Layer(Box::new(stream)), initial });
+        let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<Vec<_>>>()?;
+        let changes = initial.iter().any(|&part| self.values_change[part]);
+        let anew = changes.then(|| stream.state().clone());
+        self.streams.push(Started { kept: Kept::Layer(Box::new(stream)), initial, anew });
         self.streams.last_mut().ok_or_else(misfit)?.kept.layer()
     }
 
     /// What the next operation keeps, if it isn't a layer over time.
     pub(crate) fn keep(&mut self, layout: Arc<StateLayout>) -> Result<()> {
         let kept = Kept::own(layout, self.batch)?;
-        self.streams.push(Started { kept, initial: vec![] });
+        self.streams.push(Started { kept, initial: vec![], anew: None });
         Ok(())
     }
 
@@ -234,13 +238,32 @@ impl<T: Float> Trace<T> {
     }
 }
 
+impl<T: Float> Started<T> {
+    /// Begins with the values that are there now, if they may be others in each step. Allocates nothing.
+    fn begin(&mut self, values: &[Buffer<T>]) -> Result<()> {
+        let Some(state) = &mut self.anew else { return Ok(()) };
+        let layout = Arc::clone(state.layout());
+        let (width, all) = (layout.width(), state.as_mut_slice());
+        let mut start = 0;
+        for (own, &part) in layout.widths().zip(&self.initial) {
+            let rows = all.len().checked_div(width).unwrap_or(0);
+            if values[part].len() != rows * own {
+                return Err(misfit());
+            }
+            values[part].each_float(|at, value| all[at / own * width + start + at % own] = value);
+            start += own;
+        }
+        self.kept.layer()?.begin_with(state)
+    }
+}
+
 impl<T: Float> Program<T> {
     /// Does what is to be done once, when all that doesn't change is there; then all streams begin.
     pub(super) fn start(&mut self) -> Result<()> {
         self.run(false)?;
-        for Started { kept, initial } in &mut self.streams {
+        for Started { kept, initial, anew } in &mut self.streams {
             kept.reset();
-            if initial.is_empty() {
+            if initial.is_empty() || anew.is_some() {
                 continue;
             }
             let stream = kept.layer()?;
@@ -264,6 +287,16 @@ impl<T: Float> Program<T> {
         self.instructions.iter().any(|own| matches!(own.what, What::Named { from, .. } if of_numbers(from)))
     }
 
+    /// Copies one value to another.
+    pub(super) fn copy(&mut self, from: usize, to: usize) -> Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        let (low, high) = self.values.split_at_mut(from.max(to));
+        let (Some(low), Some(high)) = (low.get_mut(from.min(to)), high.first_mut()) else { return Err(misfit()) };
+        if from < to { high.copy_from(low) } else { low.copy_from(high) }
+    }
+
     /// Takes a step; allocates nothing if it succeeds.
     pub(super) fn step(&mut self) -> Result<()> {
         self.run(true)
@@ -283,6 +316,9 @@ impl<T: Float> Program<T> {
                 }
                 What::Named { from, to } => masks[*to].name(&values[*from])?,
                 What::Call { op, inputs, attached, mask, outputs, made, stream } => {
+                    if let Some(stream) = *stream {
+                        streams[stream].begin(values)?;
+                    }
                     let (values, after) = values.split_at_mut(outputs.start);
                     let before = made.unwrap_or(masks.len());
                     let (masks, made_masks) = masks.split_at_mut(before);

@@ -120,6 +120,10 @@ macro_rules! by_kind {
             Activation::HardSigmoidWith { slope, offset } => {
                 with!(p::HardSigmoidWith { slope: T::narrowed(slope), offset: T::narrowed(offset) })
             }
+            Activation::Affine { slope, offset } => {
+                with!(p::Affine { slope: T::narrowed(slope), offset: T::narrowed(offset) })
+            }
+            Activation::ScaledTanh { scale, slope } => with!(InF64(s::ScaledTanh { scale, slope })),
             Activation::SparseSigmoid => with!(p::SparseSigmoid),
             Activation::HardSilu => with!(p::HardSilu),
             Activation::SparsePlus => with!(p::SparsePlus),
@@ -149,7 +153,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self, _: A) {
+    fn run<A: Arch>(self, arch: A) {
         let row = self.row;
         by_kind!(self.activation, |f| each::<A, T, _>(f, row),
             Activation::Linear => {}
@@ -157,6 +161,10 @@ impl<T: Element> Kernel for Forward<'_, T> {
             Activation::Softmax => whole_row::softmax::<A, T>(row),
             Activation::LogSoftmax => whole_row::log_softmax::<A, T>(row),
             Activation::Sparsemax => whole_row::sparsemax::<T>(row),
+            Activation::Clipped { bound, ref of } => {
+                piecewise::bound(row, bound);
+                activate_here(arch.isa(), of, row);
+            }
             Activation::Custom(ref custom) => each_custom(custom, row),
         )
     }
@@ -166,7 +174,7 @@ impl<T: Element> Kernel for Backward<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn run<A: Arch>(self, _: A) {
+    fn run<A: Arch>(self, arch: A) {
         let Backward { activation, z, y, dy } = self;
         by_kind!(activation, |f| each_backward::<A, T, _>(f, z, y, dy),
             Activation::Linear => {}
@@ -174,6 +182,7 @@ impl<T: Element> Kernel for Backward<'_, T> {
             Activation::Softmax => whole_row::softmax_backward::<A, T>(y, dy),
             Activation::LogSoftmax => whole_row::log_softmax_backward::<A, T>(y, dy),
             Activation::Sparsemax => whole_row::sparsemax_backward::<T>(z, dy),
+            Activation::Clipped { bound, ref of } => clipped_backward(arch, (bound, of), z, y, dy),
             Activation::Custom(ref custom) => each_custom_backward(custom, z, dy),
         )
     }
@@ -190,6 +199,21 @@ fn each<A: Arch, T: Element, F: Pointwise<T>>(f: F, row: &mut [T]) {
 fn each_backward<A: Arch, T: Element, F: Pointwise<T>>(f: F, z: &[T], y: &[T], dy: &mut [T]) {
     for ((dy, &z), &y) in dy.iter_mut().zip(z).zip(y) {
         *dy *= f.slope::<A>(z, y);
+    }
+}
+
+/// Zero beyond the bound; the slope of the other function within.
+fn clipped_backward<A: Arch, T: Element>(arch: A, (bound, of): (f64, &Activation), z: &[T], y: &[T], dy: &mut [T]) {
+    const PART: usize = 64;
+    let mut within = [T::zero(); PART];
+    for ((z, y), dy) in z.chunks(PART).zip(y.chunks(PART)).zip(dy.chunks_mut(PART)) {
+        let within = &mut within[..z.len()];
+        within.copy_from_slice(z);
+        piecewise::bound(within, bound);
+        activate_backward_here(arch.isa(), of, within, y, dy);
+        for (dy, (&within, &z)) in dy.iter_mut().zip(within.iter().zip(z)) {
+            *dy *= if within == z { T::one() } else { T::zero() };
+        }
     }
 }
 

@@ -204,6 +204,29 @@ impl<T: Element> Pointwise<T> for HardSigmoid {
     }
 }
 
+/// Each brought to the nearer end of [-bound, bound]; NaN stays.
+pub(super) fn bound<T: Element>(row: &mut [T], bound: f64) {
+    let bound = T::narrowed(bound);
+    row.iter_mut().for_each(|x| *x = clip(*x, T::zero() - bound, bound));
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Affine<T> {
+    pub(super) slope: T,
+    pub(super) offset: T,
+}
+
+impl<T: Element> Pointwise<T> for Affine<T> {
+    #[inline(always)]
+    fn value<A: Arch>(self, x: T) -> T {
+        self.slope * x + self.offset
+    }
+    #[inline(always)]
+    fn slope<A: Arch>(self, _z: T, _y: T) -> T {
+        self.slope
+    }
+}
+
 #[derive(Clone, Copy)]
 pub(super) struct HardSigmoidWith<T> {
     pub(super) slope: T,

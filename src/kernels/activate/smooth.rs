@@ -21,6 +21,24 @@ impl<T: Element> Pointwise<T> for Tanh {
 }
 
 #[derive(Clone, Copy)]
+pub(super) struct ScaledTanh {
+    pub(super) scale: f64,
+    pub(super) slope: f64,
+}
+
+impl Pointwise<f64> for ScaledTanh {
+    #[inline(always)]
+    fn value<A: Arch>(self, x: f64) -> f64 {
+        self.scale * math::tanh::<A, f64>(self.slope * x)
+    }
+    #[inline(always)]
+    fn slope<A: Arch>(self, z: f64, _y: f64) -> f64 {
+        let tanh = math::tanh::<A, f64>(self.slope * z);
+        self.scale * self.slope * (1.0 - tanh * tanh)
+    }
+}
+
+#[derive(Clone, Copy)]
 pub(super) struct Sigmoid;
 
 impl<T: Element> Pointwise<T> for Sigmoid {

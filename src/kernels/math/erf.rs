@@ -63,3 +63,28 @@ pub(crate) fn tail_over_bell<A: Arch>(x: f64) -> f64 {
     }
     A::mul_add(odd, t, even) * 0.5 / A::mul_add(1.125, a, 1.0)
 }
+
+/// The error function itself.
+#[inline(always)]
+pub(crate) fn erf<A: Arch>(x: f64) -> f64 {
+    const TWO_OVER_SQRT_PI: f64 = std::f64::consts::FRAC_2_SQRT_PI;
+    /// (-1)^n / (n! (2n + 1))
+    const SERIES: [f64; 13] = {
+        let (mut series, mut factorial, mut n) = ([0.0; 13], 1.0, 0);
+        while n < 13 {
+            series[n] = 1.0 / (factorial * (2 * n + 1) as f64);
+            n += 1;
+            factorial *= -(n as f64);
+        }
+        series
+    };
+    let a = x.abs();
+    if a < 0.5 {
+        let sum = SERIES.iter().rev().fold(0.0, |sum, &factor| A::mul_add(sum, x * x, factor));
+        return TWO_OVER_SQRT_PI * x * sum;
+    }
+    let far = a / SQRT_HALF;
+    let far = if far > 40.0 { 40.0 } else { far };
+    let inside = 1.0 - 2.0 * bell::<A>(far).times(tail_over_bell::<A>(far));
+    if x < 0.0 { -inside } else { inside }
+}

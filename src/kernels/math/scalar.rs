@@ -24,6 +24,7 @@ macro_rules! functions {
 }
 
 functions! {
+    erf: |x| T::narrowed(super::erf::erf::<A>(x.widened()));
     exp: |x| super::exp::<A, T>(x);
     exp_m1: |x| super::expm1::<A, T>(x);
     ln: |x| T::narrowed(log::ln::<A>(x.widened()));

@@ -61,6 +61,7 @@ impl<'m, T: Float> Plan<'m, T> {
 
 /// A model as Keras writes it; `path` is its own within others, for messages.
 pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Result<Json, SaveError> {
+    check_outside(model, path)?;
     let mut layers = Vec::new();
     let plan = Plan::new(model, path)?;
     let sequential = operations::is_sequential(model);
@@ -100,6 +101,20 @@ pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Resul
         config.insert("layers".into(), layers.into());
     }
     Ok(whole)
+}
+
+/// Checks that arrays have the batch first, as Keras has it everywhere.
+fn check_outside<T: Float>(model: &Model<T>, path: &str) -> Result<(), SaveError> {
+    let inputs = model.inputs.iter().map(|spec| (&spec.name, spec.outside.is_some()));
+    let outputs = model.output_names.iter().zip(&model.outside).map(|(name, outside)| (name, outside.is_some()));
+    match inputs.chain(outputs).find(|(_, outside)| *outside) {
+        None => Ok(()),
+        Some((name, _)) => Err(SaveError::Class {
+            prefix: join(path, name),
+            class: "an input or output whose batch isn't its first axis, or is fixed".into(),
+            hint: "Keras has the batch first; recurrent::file::save writes it",
+        }),
+    }
 }
 
 /// All of a model but its layers.

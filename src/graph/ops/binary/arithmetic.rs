@@ -62,7 +62,7 @@ impl Two {
         matches!(self, Two::And | Two::Or | Two::Xor)
     }
 
-    pub(super) fn gives_flags(self) -> bool {
+    pub(crate) fn gives_flags(self) -> bool {
         let compares =
             matches!(self, Two::Equal | Two::NotEqual | Two::Greater | Two::GreaterEqual | Two::Less | Two::LessEqual);
         compares || self.is_logical()
@@ -116,7 +116,7 @@ impl Two {
         }
     }
 
-    pub(super) fn compare<A: PartialOrd>(self, a: &A, b: &A) -> bool {
+    pub(crate) fn compare<A: PartialOrd>(self, a: &A, b: &A) -> bool {
         match self {
             Two::Equal => a == b,
             Two::NotEqual => a != b,

@@ -40,6 +40,12 @@ impl Slice {
         (start, usize::try_from(count).unwrap_or(0))
     }
 
+    /// The number of elements of an axis of this size.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn count(&self, size: usize) -> usize {
+        self.bounds(size).1
+    }
+
     /// The number of elements, if it is known.
     pub(super) fn of_unknown(&self, size: Option<usize>) -> Option<usize> {
         size.map(|size| self.bounds(size).1)

@@ -1,0 +1,75 @@
+//! Coming from ONNX: what is read, gate orders, states, and what differs.
+//!
+//! An ONNX file holds a graph of operators with its weights. [`load`](super::load) makes a [`Model`](crate::Model) of it,
+//! which predicts whole arrays, runs step by step, gives gradients and is saved as any other:
+//!
+//! ```python
+//! torch.onnx.export(model.eval(), (x,), "tagger.onnx", input_names=["x"], output_names=["y"],
+//!                   dynamic_axes={"x": {0: "batch", 1: "time"}}, dynamo=False)
+//! ```
+//!
+//! ```no_run
+//! use ndarray::prelude::*;
+//! use recurrent::onnx;
+//! let model = onnx::load::<f32>("tagger.onnx")?;
+//! println!("{}", model.predict_one(&Array3::<f32>::ones((2, 20, 8)))?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Without `dynamic_axes` (or `dynamic_shapes`) the exporter freezes the batch and time at the sizes of the example, and
+//! other sizes are refused, here as in ONNX Runtime. Models whose weights are in other files
+//! ([`ExternalData`](super::Problem::ExternalData)) are to be saved again with them inside.
+//!
+//! # Recurrent nodes
+//!
+//! RNN, LSTM and GRU from opset 7 on, as ONNX Runtime computes them; by [`File::lstm`](super::File::lstm) and its like
+//! also one by one.
+//!
+//! | ONNX | here |
+//! |---|---|
+//! | gates of an LSTM: i, o, f, c; of its P: i, o, f | i, f, c, o; `peephole_kernel` i, f, o |
+//! | gates of a GRU: z, r, h | the same |
+//! | W (directions, gates * units, features), R | `kernel` (features, gates * units), `recurrent_kernel`: the other way round |
+//! | B, two biases | their sum; of a GRU with `linear_before_reset` both, as rows of `bias` |
+//! | `linear_before_reset = 1` | `reset_after` |
+//! | `direction = reverse` | `go_backwards`, with the outputs turned around again |
+//! | `direction = bidirectional` | a [`Bidirectional`](crate::Bidirectional) |
+//! | `layout` 0 and 1 | the model's arrays have their axes as the file's |
+//! | `activations` with their alpha and beta, per direction | an [`Activation`](crate::Activation) each; `HardSigmoid` is [`HardSigmoidWith`](crate::Activation::HardSigmoidWith), `Affine` and `ScaledTanh` have their own |
+//! | the third activation of an LSTM | [`output_activation`](crate::builder::Builder::output_activation), if it isn't the second |
+//! | `clip` | [`clip`](crate::builder::Builder::clip) of an LSTM; else [`Clipped`](crate::Activation::Clipped) |
+//! | `input_forget = 1` | [`input_forget`](crate::builder::Builder::input_forget): f = 1 - i, as in ONNX Runtime |
+//! | P | [`peephole`](crate::builder::Builder::peephole) |
+//! | `sequence_lens` | a mask. Outputs past a row's end are zero, the reverse direction begins at the row's own last step, and Y_h and Y_c of a row without steps are zero, whatever its initial state is |
+//! | `initial_h`, `initial_c` | the initial state, from an input, another node or a constant |
+//!
+//! # Other operators
+//!
+//! Those that `torch.onnx.export` makes of linear layers, embeddings, convolutions, pooling and normalization over one
+//! axis, activations, reductions, parts of arrays and what puts them together: Abs, Add, And, ArgMax, ArgMin, AveragePool,
+//! BatchNormalization, Cast, Ceil, Celu, Clip, Concat, Constant, ConstantOfShape, Conv, Div, Dropout, Elu, Equal, Erf, Exp,
+//! Expand, Flatten, Floor, Gather, Gelu, Gemm, GlobalAveragePool, GlobalMaxPool, Greater, GreaterOrEqual, HardSigmoid,
+//! HardSwish, Identity, IsInf, IsNaN, LayerNormalization, LeakyRelu, Less, LessOrEqual, Log, LogSoftmax, MatMul, Max,
+//! MaxPool, Min, Mish, Mul, Neg, Not, Or, PRelu, Pad, Pow, Range, Reciprocal, ReduceL2, ReduceLogSumExp, ReduceMax,
+//! ReduceMean, ReduceMin, ReduceProd, ReduceSum, Relu, Reshape, Round, Selu, Shape, Sigmoid, Sign, Size, Slice, Softmax,
+//! Softplus, Softsign, Split, Sqrt, Squeeze, Sub, Sum, Swish, Tanh, ThresholdedRelu, Transpose, Unsqueeze, Where, Xor.
+//!
+//! Arithmetic with shapes (Shape, Gather, Concat, Slice, ConstantOfShape, Expand) is done when the file is loaded, with
+//! sizes that are known and those that aren't yet. The rows of a batch don't see each other: an operator that works
+//! along the axis of the batch is refused, and so is `If`, `Loop`, `Scan`, and every operator, attribute or option that
+//! isn't known, by [`Problem::OnnxNode`](super::Problem::OnnxNode), which names node, operator and opset.
+//!
+//! # States
+//!
+//! Robots' policies and models of audio have their states as inputs and outputs. A stream takes them over by
+//! [`stream_with`](crate::Model::stream_with), or [`stream`](crate::Model::stream) where their names leave no doubt:
+//!
+//! ```no_run
+//! use recurrent::onnx;
+//! let policy = onnx::load::<f32>("policy.onnx")?;
+//! let mut stream = policy.stream_with(&[("h_in", "h_out"), ("c_in", "c_out")], 1)?;
+//! println!("{:?}", stream.step_one(&[0.0; 45])?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! A step gives the bits that the model gives of the same inputs and states.

@@ -1,0 +1,369 @@
+//! Operators that take parts of values, or put values side by side.
+
+use ndarray::ArrayD;
+
+use super::Outputs;
+use crate::float::Float;
+use crate::formats::onnx::load::item::{Held, Item, Kind};
+use crate::formats::onnx::load::size::{Num, Size};
+use crate::formats::onnx::load::{Importer, Made};
+use crate::formats::onnx::node::Node;
+use crate::graph::ops::concatenate::Concatenate;
+use crate::graph::ops::gather::{From, Gather};
+use crate::graph::ops::get_item::{Index, Slice, View};
+use crate::graph::ops::merge::MaskRule;
+use crate::graph::shape::axis_at;
+use crate::graph::tensor::Value;
+use crate::initializers::Initializer;
+use crate::layers::embedding::Embedding;
+
+impl<'f, T: Float> Importer<'f, T> {
+    pub(super) fn slice(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let item = self.need(node, 0)?;
+        let by_attribute = node.has("starts");
+        let numbers = |importer: &Self, name: &'static str, place: usize| -> Made<Option<Vec<Num>>> {
+            if by_attribute {
+                return Ok(node.ints(name)?.map(|all| all.iter().map(|&number| Num::Known(number)).collect()));
+            }
+            let there = node.input(place).is_some();
+            Ok(if there { Some(importer.numbers_of(node, place)?.iter().cloned().collect()) } else { None })
+        };
+        let (starts, ends) = (numbers(self, "starts", 1)?, numbers(self, "ends", 2)?);
+        let (Some(starts), Some(ends)) = (starts, ends) else {
+            return Err(node.refuse("it has no starts or ends").into());
+        };
+        let axes = self.axes(node, 3, item.rank())?.unwrap_or_else(|| (0..starts.len()).collect());
+        let steps = numbers(self, "steps", 4)?.unwrap_or_else(|| vec![Num::Known(1); starts.len()]);
+        if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] || axes.len() > item.rank() {
+            return Err(node.refuse("its starts, ends, axes and steps must be as many").into());
+        }
+        let shape = item.shape().ok_or_else(|| node.refuse("a shape is too large"))?;
+        let mut item = item;
+        for (at, &axis) in axes.iter().enumerate() {
+            let step = steps[at].as_known().filter(|&step| step != 0);
+            let step = step.ok_or_else(|| node.refuse("its steps must be known, and not 0"))?;
+            let size = &shape[axis];
+            let slice = Slice {
+                start: place(&starts[at], size)
+                    .ok_or_else(|| self.unknown_end(node))?
+                    .filter(|&start| start != 0 || step < 0),
+                stop: place(&ends[at], size)
+                    .ok_or_else(|| self.unknown_end(node))?
+                    .filter(|&end| !is_behind(end, size, step)),
+                step,
+            };
+            item = self.take(node, item, axis, Index::Slice(slice))?;
+        }
+        Ok(item)
+    }
+
+    fn unknown_end(&self, node: &Node<'f>) -> crate::formats::error::Problem {
+        node.refuse("where it begins or ends must be known, or counted from the axis's own end")
+    }
+
+    /// A part of an axis, or one place of it, without the axis then.
+    pub(super) fn take(&mut self, node: &Node<'f>, item: Item<T>, axis: usize, index: Index) -> Made<Item<T>> {
+        let is_all = index == Index::Slice(Slice::ALL);
+        if is_all {
+            return Ok(item);
+        }
+        let view = |axis: usize| View::GetItem([vec![Index::Slice(Slice::ALL); axis], vec![index]].concat());
+        match item {
+            Item::Held(held) => {
+                if held.axes[axis].contains(&0) {
+                    return Err(node.refuse("a part of the batch can't be taken").into());
+                }
+                let mut held = self.single(node, &held, axis)?;
+                let part = held.axes[axis][0];
+                held.tensor = self.one(node, "", view(part), held.tensor)?;
+                match index {
+                    Index::Slice(slice) => {
+                        let known = held.stored[part].size.as_known();
+                        let size = match known {
+                            Some(size) => Size::known(slice.count(size)),
+                            None if slice.start == Some(-1) && slice.stop.is_none() && slice.step == 1 => Size::ONE,
+                            None if slice.start.is_none() && slice.stop.is_none() && slice.step == -1 => {
+                                held.stored[part].size.clone()
+                            }
+                            None => self.new_size(),
+                        };
+                        held.stored[part] = size.into();
+                    }
+                    _ => {
+                        held.stored.remove(part);
+                        held.axes.remove(axis);
+                        let later = held.axes.iter_mut().flatten();
+                        later.filter(|own| **own > part).for_each(|own| *own -= 1);
+                    }
+                }
+                Ok(Item::Held(held))
+            }
+            Item::Spread { of, mut shape } => {
+                if of.shape()[axis] == 1 {
+                    match (index, shape[axis].as_known()) {
+                        (Index::At(_), _) => {
+                            shape.remove(axis);
+                        }
+                        (Index::Slice(slice), Some(size)) => shape[axis] = Size::known(slice.count(size)),
+                        _ => return Err(node.refuse("a part of an axis whose size isn't known can't be taken").into()),
+                    }
+                    let of_shape: Vec<usize> = shape.iter().map(|_| 1).collect();
+                    let uniform = of.shape().iter().all(|&size| size == 1);
+                    let of = match index {
+                        Index::At(_) if uniform => self.reshaped(node, &of, &of_shape)?,
+                        Index::At(_) => self.compute(node, view(axis), &[of])?,
+                        _ => of,
+                    };
+                    return self.spread(node, of, shape);
+                }
+                let of = self.compute(node, view(axis), &[of])?;
+                match index {
+                    Index::Slice(_) => shape[axis] = Size::known(of.shape()[axis]),
+                    _ => {
+                        shape.remove(axis);
+                    }
+                }
+                self.spread(node, of, shape)
+            }
+            item => {
+                Ok(self.moved(node, view(axis), &[&item])?.ok_or_else(|| node.refuse("no part of it can be taken"))?)
+            }
+        }
+    }
+
+    pub(super) fn split(&mut self, node: &Node<'f>) -> Made<Outputs<T>> {
+        let item = self.need(node, 0)?;
+        let shape = item.shape().ok_or_else(|| node.refuse("a shape is too large"))?;
+        let axis = node.int("axis", 0)?;
+        let axis = axis_at(axis, shape.len()).ok_or_else(|| node.refuse(format!("there is no axis {axis}")))?;
+        let size = shape[axis].as_known().ok_or_else(|| node.refuse("it splits an axis whose size isn't known"))?;
+        let count = node.proto.outputs.len();
+        if node.int("num_outputs", count as i64)? != count as i64 || count == 0 {
+            return Err(node.refuse("its num_outputs isn't the number of its outputs").into());
+        }
+        let told = match node.ints("split")? {
+            Some(sizes) => Some(sizes.to_vec()),
+            None if node.input(1).is_some() => Some(self.integers_of(node, 1)?),
+            None => None,
+        };
+        let sizes: Vec<usize> = match told {
+            Some(sizes) => sizes.iter().map(|&size| usize::try_from(size).unwrap_or(usize::MAX)).collect(),
+            None => {
+                // The last one is smaller if it must be.
+                let part = size.div_ceil(count);
+                (0..count).map(|at| part.min(size.saturating_sub(at * part))).collect()
+            }
+        };
+        if sizes.len() != count || sizes.iter().copied().fold(0, usize::saturating_add) != size {
+            return Err(node.refuse(format!("its parts must add up to {size}")).into());
+        }
+        let (mut outputs, mut start) = (Vec::new(), 0_i64);
+        for (at, size) in sizes.into_iter().enumerate() {
+            let stop = start + size as i64;
+            let slice = Slice { start: Some(start), stop: Some(stop), step: 1 };
+            start = stop;
+            let part = self.reads(node, at).then(|| self.take(node, item.clone(), axis, Index::Slice(slice)));
+            outputs.push(part.transpose()?);
+        }
+        Ok(outputs)
+    }
+
+    pub(super) fn gather(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let (item, indices) = (self.need(node, 0)?, self.need(node, 1)?);
+        let axis = node.int("axis", 0)?;
+        let axis = axis_at(axis, item.rank()).ok_or_else(|| node.refuse(format!("there is no axis {axis}")))?;
+        if let (Item::Known(table), Item::Held(ids)) = (&item, &indices) {
+            return self.embedding(node, table, ids, axis);
+        }
+        let Item::Known(Value::Int(places)) = &indices else {
+            return Err(node.refuse("places that come from an input are read of a table of constants alone").into());
+        };
+        match places.shape() {
+            [] => {
+                let at = places.iter().next().copied().unwrap_or(0);
+                self.take(node, item, axis, Index::At(at))
+            }
+            [_] => {
+                let places = places.iter().copied().collect();
+                let gather = |axis: usize, places| Gather { axes: vec![(axis as i64, From::Take(places))], fill: 0.0 };
+                let Item::Held(held) = item else {
+                    let moved = self.moved(node, gather(axis, places), &[&item])?;
+                    return Ok(moved.ok_or_else(|| node.refuse("no places can be taken of it"))?);
+                };
+                if held.axes[axis].contains(&0) {
+                    return Err(node.refuse("rows of the batch can't be taken").into());
+                }
+                let mut held = self.single(node, &held, axis)?;
+                let part = held.axes[axis][0];
+                let size = Size::known(places.len());
+                held.tensor = self.one(node, "", gather(part, places), held.tensor)?;
+                held.stored[part] = size.into();
+                Ok(Item::Held(held))
+            }
+            _ => Err(node.refuse("places of two dimensions and more aren't supported").into()),
+        }
+    }
+
+    /// Rows of a table of constants, by ids.
+    fn embedding(&mut self, node: &Node<'f>, table: &Value<T>, ids: &Held, axis: usize) -> Made<Item<T>> {
+        let (Value::Float(table), [rows, width], 0) = (table, table.shape(), axis) else {
+            return Err(node.refuse("it takes places of constants that aren't (rows, features)").into());
+        };
+        let (rows, width) = (*rows, *width);
+        if ids.kind != Kind::Int {
+            return Err(node.refuse("its indices must be whole numbers").into());
+        }
+        let builder = Embedding::builder(rows, width).embeddings_initializer(Initializer::Zeros);
+        let mut layer = builder.build().map_err(|error| node.built(&error))?;
+        let table = table.as_standard_layout();
+        layer.set_weights(&[("embeddings", table.view())]).map_err(|error| node.built(&error))?;
+        let tensor = self.call(node, "", layer, &[ids.tensor])?[0];
+        let mut held = ids.clone();
+        held.axes.push(vec![held.stored.len()]);
+        held.stored.push(Size::known(width).into());
+        Ok(Item::Held(Held { tensor, kind: Kind::Float, ..held }))
+    }
+
+    pub(super) fn concat(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let items: Vec<Item<T>> =
+            (0..node.proto.inputs.len()).map(|place| self.need(node, place)).collect::<Result<_, _>>()?;
+        let Some(first) = items.first() else { return Err(node.refuse("it has no inputs").into()) };
+        let rank = first.rank();
+        if items.iter().any(|item| item.rank() != rank) {
+            return Err(node.refuse("its inputs have several numbers of axes").into());
+        }
+        let axis = node.int_if("axis")?.unwrap_or(1);
+        let axis = axis_at(axis, rank).ok_or_else(|| node.refuse(format!("there is no axis {axis}")))?;
+        if items.len() == 1 {
+            return Ok(first.clone());
+        }
+        let concatenate = |axis: usize| Concatenate { axis: axis as i64, masks: MaskRule::None };
+        if let Some(moved) = self.moved(node, concatenate(axis), &items.iter().collect::<Vec<_>>())? {
+            return Ok(moved);
+        }
+        if let Some(spread) = self.concat_spread(&items, axis) {
+            return Ok(spread);
+        }
+        let template =
+            items.iter().find_map(|item| if let Item::Held(held) = item { Some(held.clone()) } else { None });
+        let template = template.ok_or_else(|| node.refuse("its inputs can't be put side by side"))?;
+        let order = template.natural_order();
+        let (mut tensors, mut all) = (Vec::new(), Vec::new());
+        for item in &items {
+            let held = match item {
+                Item::Held(held) => held.clone(),
+                other => self.like(node, &template, other)?,
+            };
+            if held.batch_axis() != template.batch_axis() || held.batch_axis() == Some(axis) {
+                return Err(node.refuse("it puts rows of the batch side by side").into());
+            }
+            if held.kind != template.kind {
+                return Err(node.refuse("its inputs are of several types").into());
+            }
+            let held = self.arrange(node, &held, &order)?;
+            tensors.push(held.tensor);
+            all.push(held);
+        }
+        let mut made = all[0].clone();
+        let part = made.axes[axis][0];
+        let sizes: Option<Vec<usize>> = all.iter().map(|held| held.stored[part].size.as_known()).collect();
+        let size = match sizes {
+            Some(sizes) => Size::known(sizes.into_iter().fold(0, usize::saturating_add)),
+            None => self.new_size(),
+        };
+        made.stored[part] = size.into();
+        made.tensor = self.several(node, "", concatenate(part), &tensors)?;
+        Ok(Item::Held(made))
+    }
+
+    /// Values that are one number everywhere side by side.
+    fn concat_spread(&self, items: &[Item<T>], axis: usize) -> Option<Item<T>> {
+        let (mut number, mut shape) = (None::<Value<T>>, None::<Vec<Size>>);
+        for item in items {
+            let of = match item {
+                Item::Spread { of, .. } | Item::Known(of) => of,
+                _ => return None,
+            };
+            let floats = of.floats();
+            let first = *floats.first()?;
+            if !matches!(of, Value::Float(_)) || floats.iter().any(|&value| value != first) {
+                return None;
+            }
+            if number.as_ref().is_some_and(|number| number.floats().first() != Some(&first)) {
+                return None;
+            }
+            let own = item.shape()?;
+            number = Some(Value::Float(ArrayD::from_elem(vec![1; own.len()], first).into_shared()));
+            match &mut shape {
+                None => shape = Some(own),
+                Some(shape) => {
+                    let sum = shape[axis].as_known()?.checked_add(own[axis].as_known()?)?;
+                    if (0..own.len()).any(|other| other != axis && shape[other] != own[other]) {
+                        return None;
+                    }
+                    shape[axis] = Size::known(sum);
+                }
+            }
+        }
+        Some(Item::Spread { of: number?, shape: shape? })
+    }
+
+    pub(super) fn pad(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        if !matches!(node.text("mode")?, None | Some("constant")) {
+            return Err(node.refuse("its mode must be constant").into());
+        }
+        let Item::Held(mut held) = self.need(node, 0)? else {
+            return Err(node.refuse("a constant is padded, which isn't supported").into());
+        };
+        let pads = match node.ints("pads")? {
+            Some(pads) => pads.to_vec(),
+            None => self.integers_of(node, 1)?,
+        };
+        let fill = match (node.float_if("value")?, self.item(node, 2)) {
+            (Some(number), _) => number,
+            (None, None) => 0.0,
+            (None, Some(Item::Known(value))) => value.floats().first().map_or(0.0, |&value| value.into_f64()),
+            (None, Some(_)) => return Err(node.refuse("what it pads with must be a constant").into()),
+        };
+        let rank = held.axes.len();
+        let axes = self.axes(node, 3, rank)?.unwrap_or_else(|| (0..rank).collect());
+        if pads.len() != 2 * axes.len() || pads.iter().any(|&pad| pad < 0) {
+            return Err(node.refuse("its pads must be two for each axis, none below 0").into());
+        }
+        for (at, &axis) in axes.iter().enumerate() {
+            let (before, after) = (pads[at] as usize, pads[at + axes.len()] as usize);
+            if before == 0 && after == 0 {
+                continue;
+            }
+            if held.axes[axis].contains(&0) {
+                return Err(node.refuse("the batch can't be padded").into());
+            }
+            held = self.single(node, &held, axis)?;
+            let part = held.axes[axis][0];
+            let gather = Gather { axes: vec![(part as i64, From::Pad(before, after))], fill };
+            held.tensor = self.one(node, "", gather, held.tensor)?;
+            let size = held.stored[part].size.as_known().and_then(|size| size.checked_add(before)?.checked_add(after));
+            held.stored[part] = size.map_or_else(|| self.new_size(), Size::known).into();
+        }
+        Ok(Item::Held(held))
+    }
+}
+
+/// A place along an axis; one that is counted from an unknown end is negative. Nothing inside if it is that end.
+fn place(number: &Num, size: &Size) -> Option<Option<i64>> {
+    match number {
+        Num::Known(number) => Some(Some(*number)),
+        Num::Of(own, more) if own == size && *more == 0 => Some(None),
+        Num::Of(own, more) if own == size && *more < 0 => Some(Some(*more)),
+        Num::Of(..) => None,
+    }
+}
+
+/// Whether a slice that goes up to there goes to the axis's end.
+fn is_behind(end: i64, size: &Size, step: i64) -> bool {
+    let size = size.as_known().and_then(|size| i64::try_from(size).ok());
+    match step > 0 {
+        true => end >= i64::from(i32::MAX) || size.is_some_and(|size| end >= size),
+        false => end <= i64::from(i32::MIN) || size.is_some_and(|size| end < -size),
+    }
+}

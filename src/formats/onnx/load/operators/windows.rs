@@ -1,0 +1,189 @@
+//! Convolutions and pooling over time: (batch, channels, timesteps) in ONNX, (batch, timesteps, channels) here.
+
+use crate::float::Float;
+use crate::formats::onnx::load::assume::Again;
+use crate::formats::onnx::load::item::{Held, Item, Kind};
+use crate::formats::onnx::load::size::Size;
+use crate::formats::onnx::load::{Importer, Made, Stop};
+use crate::formats::onnx::node::Node;
+use crate::graph::AnyLayer;
+use crate::graph::ops::moved_steps::ZeroPadding1D;
+use crate::graph::ops::pooling::{AveragePooling1D, MaxPooling1D};
+use crate::graph::ops::reduce::All;
+use crate::graph::tensor::{Value, in_row_order};
+use crate::initializers::Initializer;
+use crate::layers::convolution::conv1d::Conv1D;
+use crate::layers::convolution::window::Padding;
+
+/// The window of a node, over one axis.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    size: usize,
+    stride: usize,
+    dilation: usize,
+    before: usize,
+    after: usize,
+    /// As many steps at the end as are needed for strides to go over all of them: `SAME_UPPER`.
+    same: bool,
+}
+
+impl<'f, T: Float> Importer<'f, T> {
+    /// The first input as (batch, timesteps, channels); the value's axes stay (batch, channels, timesteps).
+    fn steps(&mut self, node: &Node<'f>) -> Made<Held> {
+        let held = self.floats_held(node)?;
+        if held.axes.len() != 3 {
+            return Err(node
+                .refuse("its input must be (batch, channels, timesteps): it is supported over one axis")
+                .into());
+        }
+        if held.batch_axis() != Some(0) {
+            return Err(match held.axes[0][..] {
+                [part] if held.batch_axis().is_some() => match held.stored[part].origin {
+                    Some((input, axis)) => Stop::Again(Again::Batch(input, axis)),
+                    None => node.refuse("its first axis isn't the batch").into(),
+                },
+                _ => node.refuse("its first axis isn't the batch").into(),
+            });
+        }
+        if let [part] = held.axes[2][..]
+            && part != 1
+            && let Some((input, axis)) = held.stored[part].origin
+            && self.assume.input(input).time.is_none()
+        {
+            return Err(Stop::Again(Again::Time(input, axis)));
+        }
+        self.arrange(node, &held, &[2, 1])
+    }
+
+    /// What the attributes say. `size`: that of the kernel, if it has one.
+    fn window(&self, node: &Node<'f>, size: Option<usize>) -> Made<Window> {
+        let one = |name: &'static str, otherwise: usize| -> Made<usize> {
+            match node.ints(name)? {
+                None => Ok(otherwise),
+                Some([value]) => {
+                    usize::try_from(*value).map_err(|_| node.refuse(format!("its {name} must be above 0")).into())
+                }
+                Some(_) => Err(node.refuse(format!("its {name} must be one number: one axis is supported")).into()),
+            }
+        };
+        let shape = one("kernel_shape", size.unwrap_or(0))?;
+        let size = size.unwrap_or(shape);
+        if size == 0 || shape != size {
+            return Err(node.refuse("its kernel_shape isn't that of its kernel").into());
+        }
+        let (stride, dilation) = (one("strides", 1)?, one("dilations", 1)?);
+        let pads = match node.ints("pads")? {
+            None => [0, 0],
+            Some(&[before, after]) if before >= 0 && after >= 0 => [before as usize, after as usize],
+            Some(_) => return Err(node.refuse("its pads must be two numbers of 0 and more").into()),
+        };
+        let same = match node.text("auto_pad")? {
+            None | Some("NOTSET" | "VALID") => false,
+            Some("SAME_UPPER") => true,
+            Some(other) => return Err(node.refuse(format!("its auto_pad {other} isn't supported")).into()),
+        };
+        Ok(Window { size, stride, dilation, before: pads[0], after: pads[1], same })
+    }
+
+    /// With these steps.
+    fn windowed(&mut self, held: &Held, window: Window, tensor: usize, channels: Size) -> Item<T> {
+        let steps = held.stored[1].size.as_known().and_then(|steps| {
+            if window.same {
+                return Some(steps.div_ceil(window.stride.max(1)));
+            }
+            let reach = (window.size - 1).checked_mul(window.dilation)?.checked_add(1)?;
+            let all = steps.checked_add(window.before)?.checked_add(window.after)?;
+            Some(all.checked_sub(reach)?.checked_div(window.stride)? + 1)
+        });
+        let unchanged = !window.same || window.stride == 1;
+        let keeps = unchanged
+            && window.stride == 1
+            && (window.same || Some(window.before + window.after) == (window.size - 1).checked_mul(window.dilation));
+        let steps = match steps {
+            Some(steps) => Size::known(steps),
+            None if keeps => held.stored[1].size.clone(),
+            None => self.new_size(),
+        };
+        let stored = vec![held.stored[0].clone(), steps.into(), channels.into()];
+        Item::Held(Held { tensor, kind: Kind::Float, stored, axes: held.axes.clone() })
+    }
+
+    pub(super) fn conv(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let Value::Float(weights) = self.known(node, 1, "W")? else {
+            return Err(node.refuse("its W must be floats").into());
+        };
+        let [filters, channels, size] = *weights.shape() else {
+            return Err(node.refuse("its W must have three dimensions: it is supported over one axis").into());
+        };
+        let held = self.steps(node)?;
+        let window = self.window(node, Some(size))?;
+        let groups = usize::try_from(node.int("group", 1)?).unwrap_or(0);
+        let total = channels
+            .checked_mul(groups)
+            .filter(|&total| total > 0)
+            .ok_or_else(|| node.refuse("its group must be above 0"))?;
+        let bias = if node.input(2).is_some() { Some(in_row_order(&self.known(node, 2, "B")?.floats())) } else { None };
+        let reach = (size - 1).saturating_mul(window.dilation);
+        let causal = window.stride == 1 && window.before == reach && window.after == 0;
+        let padding = match window {
+            Window { same: true, .. } => Padding::Same,
+            _ if causal => Padding::Causal,
+            _ => Padding::Valid,
+        };
+        let builder = Conv1D::builder(total, filters, size)
+            .groups(groups)
+            .strides(window.stride)
+            .dilation_rate(window.dilation)
+            .padding(padding)
+            .use_bias(bias.is_some())
+            .kernel_initializer(Initializer::Zeros);
+        let mut layer = builder.build().map_err(|error| node.built(&error))?;
+        let kernel = in_row_order(&weights).reversed_axes();
+        let mut new = vec![("kernel", kernel.view())];
+        new.extend(bias.as_ref().map(|bias| ("bias", bias.view())));
+        layer.set_weights(&new).map_err(|error| node.built(&error))?;
+        let mut tensor = held.tensor;
+        if padding == Padding::Valid && (window.before, window.after) != (0, 0) {
+            let zeros = ZeroPadding1D::new(window.before, window.after);
+            tensor = self.call(node, "pad", AnyLayer::from(zeros), &[tensor])?[0];
+        }
+        let tensor = self.call(node, "", layer, &[tensor])?[0];
+        Ok(self.windowed(&held, window, tensor, Size::known(filters)))
+    }
+
+    pub(super) fn pool(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let held = self.steps(node)?;
+        let window = self.window(node, None)?;
+        node.ignore("storage_order"); // of places, which aren't given
+        node.ignore("count_include_pad"); // of what is padded: nothing is
+        if node.flag("ceil_mode", false)? || window.dilation != 1 {
+            return Err(node.refuse("its ceil_mode must be 0, and its dilations 1").into());
+        }
+        if (window.before, window.after) != (0, 0) {
+            return Err(node.refuse("its pads must be 0").into());
+        }
+        let padding = if window.same { Padding::Same } else { Padding::Valid };
+        let built = |error| node.built(&error);
+        let layer = match node.operator() {
+            "MaxPool" => {
+                let layer =
+                    MaxPooling1D::new(window.size).and_then(|layer| layer.strides(window.stride)?.padding(padding));
+                AnyLayer::from(layer.map_err(built)?)
+            }
+            _ => {
+                let layer =
+                    AveragePooling1D::new(window.size).and_then(|layer| layer.strides(window.stride)?.padding(padding));
+                AnyLayer::from(layer.map_err(built)?)
+            }
+        };
+        let tensor = self.call(node, "", layer, &[held.tensor])?[0];
+        let channels = held.stored[2].size.clone();
+        Ok(self.windowed(&held, window, tensor, channels))
+    }
+
+    pub(super) fn global_pool(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let held = self.steps(node)?;
+        let how = if node.operator() == "GlobalMaxPool" { All::Max } else { All::Mean };
+        self.reduce_held(node, held, how, &[2], true)
+    }
+}
