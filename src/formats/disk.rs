@@ -16,6 +16,11 @@ use super::limits::Limits;
 pub(super) fn read(path: &Path, limits: &Limits) -> Found<Vec<u8>> {
     let file = File::open(path).map_err(io)?;
     let length = file.metadata().map_err(io)?.len();
+    read_all(file, length, limits)
+}
+
+/// All bytes of an open file, which says that it is so long.
+fn read_all(file: File, length: u64, limits: &Limits) -> Found<Vec<u8>> {
     check_size(length, limits)?;
     // What isn't an ordinary file may tell no length, or a wrong one.
     let mut bytes = Vec::new();
@@ -52,7 +57,8 @@ pub(super) fn open(path: &Path, limits: &Limits) -> Found<Opened> {
             check_size(metadata.len(), limits)?;
             Ok(Opened::Stored(Stored { file, length }))
         }
-        _ => read(path, limits).map(Opened::Whole),
+        // It isn't opened twice: a pipe gives its bytes once.
+        _ => read_all(file, metadata.len(), limits).map(Opened::Whole),
     }
 }
 

@@ -202,3 +202,37 @@ fn by_way_of_files_of_our_own() {
         assert_eq!(keras::to_bytes(&again).expect("written"), keras::to_bytes(&model).expect("written"), "{name}");
     }
 }
+
+/// What a file of our own keeps of Keras's words is checked: by the reader that it is an object, by the writer that it is
+/// what the layer is in other words.
+#[cfg(feature = "file")]
+#[test]
+fn kept_words_are_checked() {
+    use crate::own_files::contents::Contents;
+    let model: Model<f32> = keras::load(golden().join("models/lstm_options.keras")).expect("a model");
+    let contents = Contents::of(&recurrent::file::to_bytes(&model).expect("saved"));
+    let with = |kept: &str| {
+        let mut config = contents.config();
+        let layers = config["config"]["layers"].as_array_mut().expect("layers");
+        let lstm = layers.iter_mut().find(|layer| layer["config"]["class"] == "LSTM").expect("an LSTM");
+        lstm["config"]["kept"] = kept.into();
+        recurrent::file::from_bytes::<Model<f32>>(&contents.with_config(&config)).map_err(|error| error.to_string())
+    };
+    for kept in ["", "[1", "null", "7", "[]", "{} {}"] {
+        let error = with(kept).expect_err(kept);
+        assert!(error.contains("an object of JSON"), "{error}");
+    }
+    assert!(keras::to_bytes(&with(r#"{"config":{"seed":5,"notes":[null]}}"#).expect("an object")).is_ok());
+    for kept in [
+        r#"{"config":{"units":77}}"#,
+        r#"{"config":{"use_bias":false,"return_sequences":true,"units":1e300}}"#,
+        r#"{"inbound_nodes":7}"#,
+        r#"{"inbound_nodes":[{"args":{"0":5}}]}"#,
+        r#"{"inbound_nodes":[{"args":{"9":5}}]}"#,
+        r#"{"inbound_nodes":[{"kwargs":{"mask":5}}]}"#,
+        r#"{"inbound_nodes":[null,null,null]}"#,
+    ] {
+        let error = keras::to_bytes(&with(kept).expect("an object")).expect_err(kept).to_string();
+        assert!(error.contains("isn't what it is"), "{kept}: {error}");
+    }
+}

@@ -50,7 +50,7 @@
 //!     CountNonzero, Normalize, Matmul, Dot, Einsum of two arrays;
 //!   - that move elements: GetItem, Reshape, Transpose, Swapaxes, Moveaxis, Squeeze, ExpandDims, Concatenate, Stack,
 //!     Split, Unstack, Flip, Tile, Repeat, Pad by a constant, Roll, Take of fixed places, BroadcastTo;
-//!   - of types: Cast, OneHot, ZerosLike, OnesLike, ConvertToTensor;
+//!   - of types: Cast, OneHot, ZerosLike, OnesLike, ConvertToTensor, Copy;
 //! - the same of Keras 2, by the functions of TensorFlow that `TFOpLambda` and `SlicingOpLambda` name: `tf.math`,
 //!   `tf.nn`, `tf.concat`, `tf.matmul`, ..
 //!
@@ -81,6 +81,11 @@
 //! where masks come to layers that do other things with them (merging layers, Softmax, TimeDistributed, initial states)
 //! the model is refused by name; [`file::save`](crate::file::save) keeps it as it is. A slash in the name of a layer,
 //! which Keras 3 doesn't take, becomes an underscore.
+//!
+//! Operations between layers come out as Keras 3's, constants and all. What TensorFlow alone has (`squared_difference`,
+//! a `one_hot` of other numbers, a `matmul` of transposed matrices) becomes several of them, one after another, and a
+//! `Sequential` of this crate with operations among its layers a functional model. Vectors shorter than 10^-6 are made
+//! of length one by another rule in Keras 3's `UnitNormalization` and `Dot` than in Keras 2's, which become these.
 //!
 //! # Types
 //!
