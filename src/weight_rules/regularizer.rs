@@ -1,6 +1,6 @@
 //! Penalties.
 
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Axis, Ix2, Zip};
+use ndarray::{Array1, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Ix2, Zip};
 
 use super::{by_f32, check, not_negative};
 use crate::error::Result;
@@ -131,15 +131,10 @@ fn add_powers<T: Float>(l1: f64, l2: f64, weight: &ArrayViewD<'_, T>, gradient: 
 }
 
 /// Of rows: with n = r / |r|, the penalty is `c sum over i != j of |n_i n_j| / 2`.
-fn add_orthogonal<T: Float>(
-    factor: T,
-    weight: ndarray::ArrayView2<'_, T>,
-    mut gradient: ndarray::ArrayViewMut2<'_, T>,
-) -> T {
+fn add_orthogonal<T: Float>(factor: T, weight: ArrayView2<'_, T>, mut gradient: ArrayViewMut2<'_, T>) -> T {
     let (rows, zero, half) = (weight.nrows(), T::zero(), T::from_f64(0.5));
-    let product = |a: ndarray::ArrayView1<'_, T>, b: ndarray::ArrayView1<'_, T>| {
-        a.iter().zip(b).fold(zero, |sum, (&a, &b)| a.mul_add(b, sum))
-    };
+    let product =
+        |a: ArrayView1<'_, T>, b: ArrayView1<'_, T>| a.iter().zip(b).fold(zero, |sum, (&a, &b)| a.mul_add(b, sum));
     // As in Keras, a row of next to nothing isn't made longer than by 1 / 1e-7 or so.
     let limit = T::one() / by_f32::<T>(1e-7);
     let lengths: Vec<T> = weight.rows().into_iter().map(|row| T::one() / product(row, row).sqrt()).collect();
@@ -149,25 +144,24 @@ fn add_orthogonal<T: Float>(
     }
     let pairs = T::from_f64(rows as f64 * (rows as f64 - 1.0) / 2.0);
     let mut penalty = zero;
-    for i in 0..rows {
-        let mut d_unit = ArrayD::<T>::zeros(vec![unit.ncols()]);
+    for (i, &own_length) in lengths.iter().enumerate() {
+        let mut d_unit = Array1::<T>::zeros(unit.ncols());
         for j in (0..rows).filter(|&j| j != i) {
             let cosine = product(unit.row(i), unit.row(j));
             penalty += cosine.abs();
             if cosine != zero {
                 let sign = cosine.signum();
-                Zip::from(d_unit.view_mut().into_dimensionality().unwrap_or_else(|_| unreachable!("one axis")))
-                    .and(unit.row(j))
-                    .for_each(|d: &mut T, &n| *d += sign * n);
+                Zip::from(&mut d_unit).and(unit.row(j)).for_each(|d, &n| *d += sign * n);
             }
         }
-        let along = unit.row(i).iter().zip(&d_unit).fold(zero, |sum, (&n, &d)| n.mul_add(d, sum));
         // The length of a row that is too short doesn't depend on it.
-        let (length, along) = if lengths[i] < limit { (lengths[i], along) } else { (limit, zero) };
-        let scale = factor / pairs * length;
-        for ((g, &d), &n) in gradient.index_axis_mut(Axis(0), i).iter_mut().zip(&d_unit).zip(unit.row(i)) {
-            *g += scale * (d - along * n);
-        }
+        let short = own_length >= limit;
+        let along = if short { zero } else { product(unit.row(i), d_unit.view()) };
+        let scale = factor / pairs * own_length.min(limit);
+        Zip::from(gradient.row_mut(i))
+            .and(&d_unit)
+            .and(unit.row(i))
+            .for_each(|g, &d, &n| *g += scale * (d - along * n));
     }
     factor * half * penalty / pairs
 }

@@ -8,7 +8,7 @@ use recurrent::training::{
 };
 use recurrent::{
     Activation, Bidirectional, Cell, Dense, Embedding, Error, Float, Gradients, Gru, Layer, Lstm, OutputGradient,
-    OutputMut, Recurrent, Result, Run, Stacked, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step,
+    OutputMut, Recurrent, Run, Stacked, StateLayout, WeightVisitor, WeightVisitorMut, cell::Step,
 };
 
 use super::refusal;
