@@ -142,6 +142,9 @@
 //! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
 //!
+//! What a [`Stream`] can run, a [`StreamPool`] can, a [`Window`] and a [`LiveStream`]; the pool any [`Model`] that a
+//! [`ModelStream`](model::ModelStream) can, too, unless it begins with inputs of its own.
+//!
 //! # Conventions
 //!
 //! - **Shapes** are written (batch, timesteps, features). Inputs are `&ndarray::ArrayRef3<T>`: owned arrays and views

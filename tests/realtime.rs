@@ -111,6 +111,8 @@ fn serve<T: Float>(
     pool.reset(ids[0])
 }
 
+type BoxedStream<T> = Stream<T, Box<dyn Layer<T>>>;
+
 /// A window, and another model while it is heard.
 #[cfg_attr(rtsan, sanitize(realtime = "nonblocking"))]
 fn exchanged<T: Float>(
@@ -118,7 +120,7 @@ fn exchanged<T: Float>(
     live: &mut LiveStream<T, Box<dyn Layer<T>>>,
     successor: Successor<T, Box<dyn Layer<T>>>,
     (input, output): (&[T], &mut [T]),
-) -> Result<Option<Stream<T, Box<dyn Layer<T>>>>> {
+) -> Result<Option<BoxedStream<T>>> {
     for x in input.chunks_exact(INPUT) {
         window.push(x)?;
     }

@@ -135,6 +135,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
     /// [`ReplaceError`] has the successor, and says why: [`Error::SwapSize`] for other numbers of rows, features or
     /// outputs; [`Error::SwapHeld`] as long as the stream that the last swap replaced hasn't been
     /// [taken](LiveStream::take_old), since to drop it isn't for this thread. The stream is as before.
+    #[allow(clippy::result_large_err)] // to put it in a box would allocate
     pub fn swap(&mut self, successor: Successor<T, P>) -> Result<(), ReplaceError<Successor<T, P>>> {
         let held = if self.old.is_some() { Err(Error::SwapHeld { left: self.left }) } else { Ok(()) };
         if let Err(error) = held.and_then(|()| self.stream.check_successor(&successor.stream)) {

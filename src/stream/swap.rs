@@ -36,6 +36,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     ///
     /// # Errors
     /// [`ReplaceError`] has the successor, and says by [`Error::SwapSize`] what differs; the stream is as before.
+    #[allow(clippy::result_large_err)] // to put it in a box would allocate
     pub fn swap(&mut self, successor: Self) -> Result<Self, ReplaceError<Self>> {
         match self.check_successor(&successor) {
             Ok(()) => Ok(std::mem::replace(self, successor)),

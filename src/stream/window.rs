@@ -23,7 +23,8 @@ use crate::strided::RowsMut;
 /// the time: the products of a batch are quicker than those of one row after the other.
 ///
 /// [`new`](Window::new) allocates all that is needed; a [`push`](Window::push) that succeeds allocates nothing, takes no
-/// lock and makes no system call. A stream that doesn't forget is a [`Stream`](crate::Stream).
+/// lock and makes no system call. A stream that doesn't forget is a [`Stream`](crate::Stream). A model that is a chain of
+/// layers has a window by [`Model::into_layer`](crate::Model::into_layer).
 ///
 /// ```
 /// use recurrent::{Lstm, Window};

@@ -44,6 +44,7 @@ impl<T: Float, P: Deref<Target: Pooled<T, By>>, By> StreamPool<T, P, By> {
     ///
     /// # Errors
     /// [`ReplaceError`] has the successor, and says by [`Error::SwapSize`] what differs; the pool is as before.
+    #[allow(clippy::result_large_err)] // to put it in a box would allocate
     pub fn swap(&mut self, mut successor: Self) -> Result<Self, ReplaceError<Self>> {
         if let Err(error) = self.check_successor(&mut successor) {
             return Err(ReplaceError::new(successor, error));
