@@ -21,6 +21,8 @@ mod hostile;
 mod keras_by_hand;
 #[cfg(feature = "keras")]
 mod keras_written;
+#[cfg(feature = "onnx")]
+mod onnx_hostile;
 #[cfg(feature = "file")]
 mod own_files;
 #[cfg(any(feature = "file", feature = "keras"))]

@@ -81,11 +81,13 @@ impl Held {
     }
 
     /// The axes of the value but for the batch, in the order in which the tensor has them. Axes of one stand behind the
-    /// batch and time.
+    /// batch and, of sequences, time.
     pub(super) fn natural_order(&self) -> Vec<usize> {
         let batch = self.batch_axis();
         let mut order: Vec<usize> = (0..self.axes.len()).filter(|&axis| Some(axis) != batch).collect();
-        let place = |axis: &usize| self.axes[*axis].first().map_or(3, |&first| 2 * first + usize::from(first > 1));
+        // Of (rows, features) before the features.
+        let ones = if self.stored.len() < 3 { 1 } else { 3 };
+        let place = |axis: &usize| self.axes[*axis].first().map_or(ones, |&first| 2 * first + usize::from(first > 1));
         order.sort_by_key(place);
         order
     }

@@ -28,15 +28,16 @@ const fn known(name: &'static str, alpha: Option<f32>, beta: Option<f32>, make: 
     Known { name, alpha, beta, make }
 }
 
-/// The functions of the specification, with ONNX Runtime's defaults.
+/// The functions of the specification, with ONNX Runtime's defaults: those that the text doesn't tell are zero, and so is
+/// the threshold, of which it tells another one.
 const KNOWN: [Known; 11] = [
     known("relu", None, None, |_, _| Activation::Relu),
     known("tanh", None, None, |_, _| Activation::Tanh),
     known("sigmoid", None, None, |_, _| Activation::Sigmoid),
-    known("affine", Some(1.0), Some(0.0), |slope, offset| Activation::Affine { slope, offset }),
+    known("affine", Some(0.0), Some(0.0), |slope, offset| Activation::Affine { slope, offset }),
     known("leakyrelu", Some(0.01), None, |negative_slope, _| Activation::LeakyRelu { negative_slope }),
-    known("thresholdedrelu", Some(1.0), None, |threshold, _| Activation::Threshold { threshold, default_value: 0.0 }),
-    known("scaledtanh", Some(1.0), Some(1.0), |scale, slope| Activation::ScaledTanh { scale, slope }),
+    known("thresholdedrelu", Some(0.0), None, |threshold, _| Activation::Threshold { threshold, default_value: 0.0 }),
+    known("scaledtanh", Some(0.0), Some(0.0), |scale, slope| Activation::ScaledTanh { scale, slope }),
     known("hardsigmoid", Some(0.2), Some(0.5), |slope, offset| Activation::HardSigmoidWith { slope, offset }),
     known("elu", Some(1.0), None, |alpha, _| Activation::Elu { alpha }),
     known("softsign", None, None, |_, _| Activation::Softsign),

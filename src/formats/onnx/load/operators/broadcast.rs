@@ -51,6 +51,7 @@ impl<'f, T: Float> Importer<'f, T> {
                 (held.axes.len()..rank).for_each(|_| held.axes.insert(0, Vec::new()));
             }
         }
+        self.take_off_spreads(&mut all);
         let tensors: Vec<&Held> =
             all.iter().filter_map(|item| if let Item::Held(held) = item { Some(held) } else { None }).collect();
         if !self.alike(&tensors) || self.crosses(&all, rank) {
@@ -118,13 +119,30 @@ impl<'f, T: Float> Importer<'f, T> {
             operands.push(match item {
                 Item::Held(held) => Operand::Tensor(self.laid_out(node, held, &result)?),
                 Item::Known(value) => Operand::Constant(self.constant_laid_out(node, value, &axes, &stored)?),
-                Item::Spread { of, .. } if of.shape().iter().all(|&size| size == 1) => {
-                    Operand::Constant(self.reshaped(node, of, &[])?)
-                }
                 _ => return Err(node.refuse("what is spread to a size that isn't known can't be read here").into()),
             });
         }
         Ok(Together { operands, stored, axes })
+    }
+
+    /// Makes constants of what is spread along axes that a tensor has in the same sizes: that one spreads them.
+    fn take_off_spreads(&self, all: &mut [Item<T>]) {
+        let rank = all.iter().map(Item::rank).max().unwrap_or(0);
+        let held = |axis: usize, all: &[Item<T>]| -> Vec<Size> {
+            let each = all.iter().filter_map(|item| if let Item::Held(held) = item { held.size(axis) } else { None });
+            each.collect()
+        };
+        for at in 0..all.len() {
+            let Item::Spread { of, shape } = &all[at] else { continue };
+            let ones = rank - shape.len();
+            let mut spread = shape.iter().zip(of.shape()).enumerate();
+            let fits = spread.all(|(axis, (size, &own))| {
+                size.as_known() == Some(own) || own == 1 && held(axis + ones, all).contains(size)
+            });
+            if fits {
+                all[at] = Item::Known(of.clone());
+            }
+        }
     }
 
     /// Whether all have the same parts of the same axes, where they have any.

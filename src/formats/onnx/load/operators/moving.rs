@@ -4,9 +4,10 @@ use ndarray::ArrayD;
 
 use super::Outputs;
 use crate::float::Float;
+use crate::formats::onnx::load::assume::Again;
 use crate::formats::onnx::load::item::{Held, Item, Kind};
 use crate::formats::onnx::load::size::{Num, Size};
-use crate::formats::onnx::load::{Importer, Made};
+use crate::formats::onnx::load::{Importer, Made, Stop};
 use crate::formats::onnx::node::Node;
 use crate::graph::ops::concatenate::Concatenate;
 use crate::graph::ops::gather::{From, Gather};
@@ -71,7 +72,7 @@ impl<'f, T: Float> Importer<'f, T> {
         match item {
             Item::Held(held) => {
                 if held.axes[axis].contains(&0) {
-                    return Err(node.refuse("a part of the batch can't be taken").into());
+                    return Err(self.not_the_batch(node, &held, "a part of the batch can't be taken"));
                 }
                 let mut held = self.single(node, &held, axis)?;
                 let part = held.axes[axis][0];
@@ -128,6 +129,18 @@ impl<'f, T: Float> Importer<'f, T> {
             item => {
                 Ok(self.moved(node, view(axis), &[&item])?.ok_or_else(|| node.refuse("no part of it can be taken"))?)
             }
+        }
+    }
+
+    /// An axis that was taken to be the batch and isn't, as a part of it is taken: the next one may be.
+    fn not_the_batch(&self, node: &Node<'f>, held: &Held, reason: &str) -> Stop {
+        let origin = held.stored[0].origin.filter(|(input, axis)| {
+            let shape = self.file.model.graph.inputs[*input].shape.as_deref().unwrap_or(&[]);
+            *axis == 0 && shape.len() > 2
+        });
+        match origin {
+            Some((input, axis)) => Stop::Again(Again::Batch(input, axis + 1)),
+            None => node.refuse(reason).into(),
         }
     }
 

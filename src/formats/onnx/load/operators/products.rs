@@ -11,6 +11,7 @@ use crate::formats::onnx::messages::NodeProto;
 use crate::formats::onnx::node::Node;
 use crate::graph::ops::binary::Two;
 use crate::graph::ops::contract::{Contract, Pattern};
+use crate::graph::ops::whole_shape::BroadcastTo;
 use crate::graph::tensor::Value;
 use crate::initializers::Initializer;
 use crate::layers::dense::Dense;
@@ -38,11 +39,35 @@ impl<'f, T: Float> Importer<'f, T> {
                 }
                 Ok(made)
             }
+            (Item::Spread { of, shape }, Item::Known(weights)) if weights.shape().len() == 2 => {
+                self.spread_product(node, of, shape, weights)
+            }
             (Item::Held(left), Item::Held(right)) => self.product(node, left, right),
             _ => {
                 Err(node.refuse("a product is supported of a tensor with a constant matrix, or of two tensors").into())
             }
         }
+    }
+
+    /// Of rows that are all the same.
+    fn spread_product(&mut self, node: &Node<'f>, of: &Value<T>, shape: &[Size], weights: &Value<T>) -> Made<Item<T>> {
+        let (Some(&last), Some(size)) = (of.shape().last(), shape.last().and_then(Size::as_known)) else {
+            return Err(node.refuse("the number of its features must be known").into());
+        };
+        let mut wide = of.shape().to_vec();
+        if last != size
+            && let Some(last) = wide.last_mut()
+        {
+            *last = size;
+        }
+        let of = self.compute(node, BroadcastTo(wide), std::slice::from_ref(of))?;
+        let op = Contract { pattern: MATMUL, unit: None, left: None, right: None };
+        let of = self.compute(node, op, &[of, weights.clone()])?;
+        let mut shape = shape.to_vec();
+        if let (Some(to), Some(&width)) = (shape.last_mut(), of.shape().last()) {
+            *to = Size::known(width);
+        }
+        self.spread(node, of, shape)
     }
 
     /// What an Add adds to the product, if that is a bias.
