@@ -14,6 +14,8 @@ mod layers;
 mod model_gradients;
 #[cfg(feature = "keras")]
 mod models;
+#[cfg(feature = "keras")]
+mod own_code;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;

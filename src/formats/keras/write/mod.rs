@@ -29,6 +29,8 @@ use crate::formats::save_error::SaveError;
 enum Unwritten {
     Class(String),
     Option(Unsaid),
+    /// Code of the program's own, in the place of what an older version said.
+    Old(String),
 }
 
 impl From<Unsaid> for Unwritten {
@@ -43,12 +45,15 @@ impl Unwritten {
         let prefix = path.into();
         match self {
             Unwritten::Class(class) => SaveError::Class { prefix, class, hint: OUR_OWN },
+            Unwritten::Old(class) => SaveError::Class { prefix, class, hint: OLD },
             Unwritten::Option(Unsaid { option, value, hint }) => {
                 SaveError::Option { prefix, class: class.into(), option, value, hint }
             }
         }
     }
 }
+
+const OLD: &str = "its words are Keras 2's: save the model in Python by Keras 3, and load that";
 
 /// What can't even be described.
 fn of_config(error: ConfigError, path: &str) -> SaveError {
@@ -61,23 +66,8 @@ fn of_config(error: ConfigError, path: &str) -> SaveError {
 
 /// Whether it is an operation that isn't a layer.
 fn is_operation(class: &str, config: &Config) -> bool {
-    Class::<f32>::to_write(class, config).is_some_and(Class::is_operation)
-}
-
-/// JSON as text. The names are in their order, whatever serde_json's other users have it do.
-fn text(json: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match json {
-        Value::Object(object) => {
-            let mut members: Vec<(&String, &Value)> = object.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            let members: Vec<String> = members
-                .into_iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), text(value)))
-                .collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+    if let Some(entry) = config.entry() {
+        return entry.is_operation;
     }
+    Class::<f32>::to_write(class, config).is_some_and(Class::is_operation)
 }

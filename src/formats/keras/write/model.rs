@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::Class;
 use super::super::description::join;
+use super::super::own_code::is_tensor;
 use super::super::words::Around;
 use super::super::words::values::{object, plain, policy};
 use super::layer::{input, layer};
@@ -234,6 +235,9 @@ fn node<T: Float>(model: &Model<T>, names: &[String], call: &CallSpec) -> Json {
     let config = part.op.as_ref().and_then(|op| op.describe().ok());
     let class = config.as_ref().and_then(|config| Class::<f32>::to_write(&part.class, config));
     let inputs = tensors(&call.inputs);
+    if let Some(form) = config.as_ref().and_then(Config::entry).and_then(|entry| entry.call.as_deref()) {
+        return own_call(form, inputs, tensors(&call.masks.iter().flatten().copied().collect::<Vec<_>>()));
+    }
     let mut args = match class {
         Some(class) if class.takes_each_alone() => inputs,
         Some(class) if class.takes_list => vec![inputs.into()],
@@ -250,6 +254,33 @@ fn node<T: Float>(model: &Model<T>, names: &[String], call: &CallSpec) -> Json {
         kwargs.extend(one_or_list(tensors).into_iter().map(|tensors| (name.into(), tensors)));
     }
     json!({"args": args, "kwargs": kwargs})
+}
+
+/// A call in the form that the file had, with these tensors in their places.
+fn own_call(form: &str, inputs: Vec<Json>, masks: Vec<Json>) -> Json {
+    fn fill(json: &mut Json, tensors: &mut dyn Iterator<Item = Json>) {
+        match json {
+            json if is_tensor(json) => *json = tensors.next().unwrap_or(Json::Null),
+            Json::Array(list) => list.iter_mut().for_each(|json| fill(json, &mut *tensors)),
+            Json::Object(object) => {
+                let mut members: Vec<(&String, &mut Json)> = object.iter_mut().collect();
+                members.sort_by_key(|(name, _)| *name);
+                members.into_iter().for_each(|(_, json)| fill(json, &mut *tensors));
+            }
+            _ => {}
+        }
+    }
+    let (mut inputs, mut masks) = (inputs.into_iter(), masks.into_iter());
+    let mut call: Json = serde_json::from_str(form).unwrap_or_default();
+    fill(&mut call["args"], &mut inputs);
+    if let Some(kwargs) = call.get_mut("kwargs").and_then(Json::as_object_mut) {
+        let mut named: Vec<(&String, &mut Json)> = kwargs.iter_mut().collect();
+        named.sort_by_key(|(name, _)| *name);
+        for (name, value) in named {
+            fill(value, if name == "mask" { &mut masks } else { &mut inputs });
+        }
+    }
+    call
 }
 
 /// One by itself, several as a list.
