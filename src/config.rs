@@ -7,12 +7,14 @@
 //! memory is taken.
 
 pub(crate) mod activations;
+mod entry;
 mod error;
 mod options;
 #[cfg(any(feature = "file", feature = "serde"))]
 pub(crate) mod serialized;
 mod tensors;
 
+pub use self::entry::Entry;
 pub use self::error::ConfigError;
 #[cfg(feature = "file")]
 pub(crate) use self::options::Bounds;
@@ -51,6 +53,8 @@ pub enum Value {
     List(Vec<Value>),
     /// Something with options of its own.
     Config(Config),
+    /// What stands for something of the program's own in the file that it came by.
+    Entry(std::sync::Arc<Entry>),
 }
 
 impl Config {

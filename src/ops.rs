@@ -19,6 +19,7 @@
 pub use crate::graph::by_hand::{Absolute, Log, Negative, Reciprocal, Sqrt, Square};
 pub use crate::graph::by_hand::{Attention, Dot, Flip, GetItem, Matmul, Max, Mean, Min, Rescaling, Sum, Transpose};
 pub use crate::graph::ops::concatenate::Concatenate;
+pub use crate::graph::ops::custom::CustomLayer;
 pub use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};
 pub use crate::graph::ops::global_pooling::{GlobalAveragePooling1D, GlobalMaxPooling1D};
 pub use crate::graph::ops::identity::Identity;

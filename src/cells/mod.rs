@@ -8,6 +8,8 @@
 //! plain loops (the specification of its kernel, if it has one), the backward pass, the weights, the options with their
 //! setters. What is alike for all of them stands in `built_in`, what their equations are written with in `gates`.
 
+#[cfg(feature = "keras")]
+pub(crate) mod boxed;
 pub(crate) mod builder;
 mod built_in;
 mod by_kernel;

@@ -62,7 +62,7 @@ struct Part<T: Float> {
 }
 
 /// A cell in a box: one that can be cloned, if it can be cloned, and its [hooks](FusedCell).
-trait StackCell<T: Float>: Cell<Elem = T> {
+pub(crate) trait StackCell<T: Float>: Cell<Elem = T> {
     fn clone_box(&self) -> Option<Box<dyn StackCell<T>>>;
     fn projected_len(&self) -> usize;
     fn project(&self, count: usize, x: Rows<'_, T>, out: RowsMut<'_, T>);

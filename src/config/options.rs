@@ -287,6 +287,7 @@ impl fmt::Display for Value {
             },
             Value::List(list) => write!(f, "a list of {}", list.len()),
             Value::Config(config) => write!(f, "a description of the class {:?}", config.class),
+            Value::Entry(_) => f.write_str("another format's entry"),
         }
     }
 }

@@ -151,6 +151,7 @@ mod write {
                 Value::Text(text) => serializer.serialize_str(text),
                 Value::List(list) => list.serialize(serializer),
                 Value::Config(config) => config.serialize(serializer),
+                Value::Entry(_) => Err(serde_core::ser::Error::custom("a layer of the program's own can't be written")),
             }
         }
     }

@@ -734,6 +734,38 @@ pub enum Error {
         r#source: Box<Error>, // raw, so that it isn't taken for the source: the message has it already
     },
 
+    /// The closure of a [`CustomLayer`](crate::ops::CustomLayer) returned an error.
+    #[error("its code failed: {reason}")]
+    CustomFailed {
+        /// What its error says.
+        reason: String,
+    },
+
+    /// The closure of a [`CustomLayer`](crate::ops::CustomLayer) gave an array of another shape than in the trial, or
+    /// than was stated.
+    #[error("{what} must have the shape {expected}, got {given:?} from its code")]
+    CustomShape {
+        /// What was given.
+        what: &'static str,
+        /// The shape that was found by a trial or stated; `None` is any size.
+        expected: String,
+        /// What the closure gave.
+        given: Vec<usize>,
+    },
+
+    /// The backward closure of a [`CustomLayer`](crate::ops::CustomLayer) gave another number of gradients.
+    #[error("its backward closure must give {expected} gradients, one for each input, got {given}")]
+    CustomGradients {
+        /// The number of inputs.
+        expected: usize,
+        /// The number of gradients.
+        given: usize,
+    },
+
+    /// Training through a [`CustomLayer`](crate::ops::CustomLayer) without a backward closure.
+    #[error("its code can't be trained through: give it a second closure by CustomLayer::backward")]
+    CustomNoBackward,
+
     /// A mask value that no input equals.
     #[error("a mask value of NaN would mask nothing, because NaN equals nothing")]
     MaskValue,

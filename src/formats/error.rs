@@ -1,5 +1,7 @@
 //! What can be wrong with a file.
 
+use std::borrow::Cow;
+
 use super::difference::Difference;
 use super::mismatch::Mismatch;
 use crate::error::Error;
@@ -274,7 +276,42 @@ pub enum Problem {
         /// Its class.
         class: String,
         /// What to do.
-        hint: &'static str,
+        hint: Cow<'static, str>,
+    },
+
+    /// Code for a layer or a cell that the file doesn't have.
+    #[error("there is code for the {what} {name:?}, which the file doesn't have: {}", names(known))]
+    UnknownCode {
+        /// `"layer"` or `"cell"`.
+        what: &'static str,
+        /// The name in the options.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+    },
+
+    /// Code for numbers of another type than those that a model is loaded with.
+    #[error(
+        "the code in the options is for {code}, and the model is to be of {model}: give it options of its own type"
+    )]
+    CodeType {
+        /// The type of the code.
+        code: &'static str,
+        /// The type that was asked for.
+        model: &'static str,
+    },
+
+    /// Tensors of a layer that the code in its place didn't ask for.
+    #[error(
+        "{}: the code in its place doesn't ask for its tensors {}: do so in Options::layer_from",
+        at(layer),
+        tensors.join(", ")
+    )]
+    UnusedTensors {
+        /// The layer, by its path.
+        layer: String,
+        /// Those that were left.
+        tensors: Vec<String>,
     },
 
     /// Numbers of a type that can't be computed with as they are.

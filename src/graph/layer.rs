@@ -247,6 +247,12 @@ named_operations! {
     UpSampling1D of MovedSteps in moved_steps;
 }
 
+impl<T: Float> From<ops::custom::CustomLayer<T>> for AnyLayer<T> {
+    fn from(layer: ops::custom::CustomLayer<T>) -> Self {
+        AnyLayer::new("CustomLayer", layer, Reads::Unknown)
+    }
+}
+
 impl<T: Float> From<ops::prelu::PRelu<T>> for AnyLayer<T> {
     fn from(layer: ops::prelu::PRelu<T>) -> Self {
         AnyLayer::new("PReLU", layer, Reads::Unknown)

@@ -73,7 +73,7 @@ pub(crate) fn read_model<T: Float>(options: &Options<'_>, tensors: &mut Tensors<
     if texts.len() != tensors.len() {
         return Err(names.wrong(expected));
     }
-    let outside = match options.find("outside") {
+    let outside = match options.said("outside") {
         None => vec![],
         Some(item) => {
             let expected = "an order of axes or null for each output";
@@ -212,7 +212,7 @@ fn read_input<T: Float>(item: &Item<'_>, assembly: &mut Assembly<T>) -> Read<usi
             "Flag" => Ok(InputKind::Bool),
             _ => Err(kind.wrong_class("Float, Integer, Flag")),
         })?;
-        let outside = options.find("outside");
+        let outside = options.said("outside");
         let own = outside.as_ref().map(read_outside).transpose()?;
         if let (Some(item), Some(own)) = (outside, &own)
             && own.rank_inside() != shape.len()

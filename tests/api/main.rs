@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod convolutions;
+mod custom_layers;
 mod documented_panics;
 mod fit;
 mod layers;

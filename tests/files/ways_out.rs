@@ -152,6 +152,85 @@ fn operations_and_layers_that_are_not_read() -> Outcome {
     Ok(())
 }
 
+/// The line that a refusal shows, with the shapes: written so, the file is read.
+#[test]
+fn the_line_to_write() -> Outcome {
+    let y = tensor("lstm");
+    let load = |odd: Value, options: &Options, more: &[(&str, &[usize])]| {
+        let mut weights = weights(false);
+        for (group, shape) in more {
+            let values = vec![0.5; shape.iter().product()];
+            weights.group(group).insert("0".into(), Node::Tensor(shape.to_vec(), values));
+        }
+        file(&functional(&[input(), lstm(true), odd], "odd"), &weights)?.model_with::<f32>(options)
+    };
+    let none = Options::new();
+    let lambda = layer("Lambda", "odd", json!({"arguments": {}}), on(json!([y])));
+    says(
+        &refused(load(lambda.clone(), &none, &[])),
+        &["Options::new().layer(\"odd\", |x| ..)", "(None, 5, 4)", "Python"],
+        &[],
+    );
+    load(lambda, &none.clone().layer("odd", |x| Ok(x.to_owned())), &[])?;
+    let two = layer("Lambda", "odd", json!({"arguments": {}}), on(json!([[y, tensor("x")]])));
+    says(
+        &refused(load(two, &none, &[])),
+        &["Options::new().custom_layer(\"odd\", CustomLayer::new(|inputs| ..))", "[(None, 5, 4), (None, 5, 3)]"],
+        &[],
+    );
+    let mut mine = layer("Mine", "odd", json!({"power": 2}), on(json!([y])));
+    mine["module"] = Value::Null;
+    mine["registered_name"] = "package>Mine".into();
+    let tensors: [(&str, &[usize]); 1] = [("layers/mine/vars", &[4])];
+    says(
+        &refused(load(mine.clone(), &none, &tensors)),
+        &["package>Mine", "Options::new().layer_from(\"odd\", |config, tensors| ..)", "(None, 5, 4)"],
+        &[],
+    );
+    // By the layer's name, its class, its registered name, with and without the package.
+    for name in ["odd", "Mine", "package>Mine"] {
+        let options = none.clone().layer_from(name, |config, tensors| {
+            assert_eq!((config.path(), config.integer("power")?, config.has("other")), ("odd", 2, false));
+            assert_eq!(tensors.names().collect::<Vec<_>>(), ["vars/0"]);
+            let bias = tensors.get("vars/0")?;
+            Ok(recurrent::ops::CustomLayer::of_one(move |x| Ok(&x + &bias)))
+        });
+        load(mine.clone(), &options, &tensors)?;
+    }
+    let refusal = |options: Options| refused(load(mine.clone(), &options, &tensors));
+    let plain = refusal(none.clone().layer("odd", |x| Ok(x.to_owned())));
+    says(&plain, &["layer \"odd\"", "doesn't ask for its tensors vars/0", "layer_from"], &[]);
+    let other = refusal(none.clone().layer("ode", |x| Ok(x.to_owned())));
+    says(&other, &["code for the layer \"ode\"", "the names are lstm, odd"], &[]);
+    let missing = refusal(none.clone().layer_from("odd", |_, tensors| {
+        let scale = tensors.get("vars/1")?;
+        Ok(recurrent::ops::CustomLayer::of_one(move |x| Ok(&x * &scale)))
+    }));
+    says(&missing, &["no tensor \"odd/vars/1\"", "the names are vars/0"], &[]);
+    let wrong = refusal(none.clone().layer_from("odd", |config, _| {
+        config.text("power")?;
+        Err("never".into())
+    }));
+    says(&wrong, &["layer \"odd\": power must be a text, found 2"], &[]);
+    let own = refusal(none.layer_from("odd", |_, _| Err("not today".into())));
+    says(&own, &["layer \"odd\"", "its code failed: not today"], &[]);
+    Ok(())
+}
+
+/// The same of a cell.
+#[test]
+fn the_line_for_a_cell() -> Outcome {
+    let cell = json!({"module": null, "class_name": "Mine", "registered_name": "Mine", "config": {"name": "mine"}});
+    let rnn = layer("RNN", "rnn", json!({"cell": cell}), on(json!([tensor("x")])));
+    let file = file(&functional(&[input(), rnn], "rnn"), &weights(false))?;
+    let line = ["keras::Options::new().cell(\"rnn/mine\", |config, tensors| ..)"];
+    says(&refused(file.model::<f32>()), &line, &[]);
+    let options =
+        Options::new().cell("Other", |_, _| -> Result<recurrent::cell::LstmCell<f32>, _> { Err("never".into()) });
+    says(&refused(file.model_with::<f32>(&options)), &["code for the cell \"Other\"", "rnn/mine"], &[]);
+    Ok(())
+}
+
 /// Where there is nothing to take out, nobody says that there is.
 #[test]
 fn nothing_to_take_out() -> Outcome {

@@ -16,6 +16,8 @@ mod model_gradients;
 mod models;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "keras")]
+mod own_code;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;

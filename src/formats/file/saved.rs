@@ -206,7 +206,7 @@ macro_rules! parameters {
             const CLASS: Option<&'static str> = $class;
 
             fn describe_whole(&self) -> Result<Config, ConfigError> {
-                self.describe()
+                self.describe()?.without_entries()
             }
 
             fn visit_arrays(&self, show: &mut Show<'_, $elem>) {

@@ -13,7 +13,7 @@
 
 use std::io::{self, Write};
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
 
 use super::lookup3::lookup3;
 use crate::float::Float;
@@ -24,7 +24,7 @@ pub(crate) enum Node<'a, T> {
     /// Members by their names, which must differ.
     Group(Vec<(String, Node<'a, T>)>),
     /// A tensor.
-    Dataset(ArrayViewD<'a, T>),
+    Dataset(CowArray<'a, T, IxDyn>),
 }
 
 /// Where nothing is.
@@ -49,6 +49,15 @@ impl<'a, T: Float> Node<'a, T> {
 
     /// Puts a tensor at a path, through groups that are made where they aren't there yet.
     pub(crate) fn put(&mut self, path: &str, tensor: ArrayViewD<'a, T>) {
+        self.put_cow(path, tensor.into());
+    }
+
+    /// The same of a tensor that is this one's own.
+    pub(crate) fn put_owned(&mut self, path: &str, tensor: ArrayD<T>) {
+        self.put_cow(path, tensor.into());
+    }
+
+    fn put_cow(&mut self, path: &str, tensor: CowArray<'a, T, IxDyn>) {
         let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let Node::Group(members) = self else { return };
         match rest {
@@ -59,7 +68,7 @@ impl<'a, T: Float> Node<'a, T> {
                     members.push((name.into(), Node::empty()));
                     members.len() - 1
                 });
-                members[at].1.put(rest, tensor);
+                members[at].1.put_cow(rest, tensor);
             }
         }
     }

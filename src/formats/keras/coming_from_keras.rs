@@ -41,6 +41,7 @@
 //!   in inference;
 //! - Attention, AdditiveAttention (masks, named or attached, causal, with scores), Dot;
 //! - Rescaling, Normalization (its mean and variance given or adapted), UnitNormalization;
+//! - whatever code of the program's own takes the place of;
 //! - the operations of Keras 3 between layers, `h[:, -1] * 2 + x`, with constants and numpy's broadcasting:
 //!   - of each element: Negative, Absolute, Square, Sign, Sqrt, Rsqrt, Reciprocal, Exp, Log, Log1p, Expm1, Floor, Ceil,
 //!     Round, Clip, Tanh, Sigmoid, Relu and other activations, Softmax, LogSoftmax, LogicalNot, Isnan, Isinf, Isfinite;
@@ -54,9 +55,35 @@
 //! - the same of Keras 2, by the functions of TensorFlow that `TFOpLambda` and `SlicingOpLambda` name: `tf.math`,
 //!   `tf.nn`, `tf.concat`, `tf.matmul`, ..
 //!
-//! Anything else is an error that names the layer, and its recurrent layers can still be taken out one by one with
-//! [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses
+//! Anything else is an error that names the layer, and shows the line of code that would take its place; its recurrent
+//! layers can still be taken out one by one with [`File::layer`](super::File::layer). Each option of a layer is honoured or refused by its name. Optimizers, losses
 //! and metrics are left in the file.
+//!
+//! # What a file can't say: Lambda, layers and cells of one's own
+//!
+//! Their Python code isn't run. Code of the program's own takes their place, by the layer's name: see
+//! [`Options`](super::Options#what-a-file-cant-say).
+//!
+//! | Keras | here |
+//! |---|---|
+//! | `Lambda(lambda x: x[:, -1], name="last")` | `.layer("last", \|x\| Ok(x.index_axis(Axis(1), x.len_of(Axis(1)) - 1).to_owned()))` |
+//! | `Lambda(lambda t: t[0] * t[1], name="gate")([a, b])` | `.custom_layer("gate", CustomLayer::new(\|inputs\| Ok(&inputs[0] * &inputs[1])))` |
+//! | `Lambda(.., mask=lambda x, mask: mask)`, `supports_masking = True` | [`CustomLayer::keeps_mask`](crate::ops::CustomLayer::keeps_mask) |
+//! | a function or a `call` with an argument `mask` | [`CustomLayer::with_masks`](crate::ops::CustomLayer::with_masks)`(\|inputs, masks\| ..)` |
+//! | `class Scale(Layer)` with weights and `get_config` | `.layer_from("Scale", \|config, tensors\| { let scale = tensors.get("vars/0")?; .. })` |
+//! | `RNN(MyCell(8))` | `.cell("MyCell", \|config, tensors\| ..)`, which returns a [`Cell`](crate::Cell) |
+//!
+//! - **Masks.** A `Lambda` without a `mask` drops the mask that comes to it, as in Keras. What a class of one's own does
+//!   about masks is in its code alone, and in no file: here the mask goes on, unless
+//!   [`drops_mask`](crate::ops::CustomLayer::drops_mask) says otherwise. (In Keras 3 a class that doesn't set
+//!   `supports_masking` drops it.)
+//! - **Training** goes through such a layer if it has a second closure, its
+//!   [`backward`](crate::ops::CustomLayer::backward); its own tensors stay as they are. A cell of one's own trains by its
+//!   `step_backward`, weights and all.
+//! - **Step by step** it runs if it is declared [`per_step`](crate::ops::CustomLayer::per_step) or
+//!   [`of_last_step`](crate::ops::CustomLayer::of_last_step); such a step allocates what the closure allocates.
+//! - **Back to Keras** the file's own entry is written again, its options and its tensors as they were. (Of Keras 2's files
+//!   not, and not with a cell whose weights have changed.) No file of our own can hold code: it is refused by name.
 //!
 //! # Training
 //!

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Options;
+use super::options::Settings;
 use super::value::Value;
 use crate::formats::disk::read;
 use crate::formats::error::{Found, Problem, within};
@@ -20,7 +20,7 @@ const WEIGHTS: &str = "model.weights.h5";
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
 /// Checks that the bytes have the digest that the caller expects.
-pub(super) fn check_digest(bytes: &[u8], options: &Options) -> Found<()> {
+pub(super) fn check_digest(bytes: &[u8], options: &Settings) -> Found<()> {
     let Some(expected) = &options.sha256 else { return Ok(()) };
     let given: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     if given.eq_ignore_ascii_case(expected.trim()) {
@@ -71,7 +71,7 @@ impl Parts {
     }
 
     /// Tells what the bytes are and takes them apart.
-    pub(super) fn open(bytes: Vec<u8>, options: &Options) -> Found<Self> {
+    pub(super) fn open(bytes: Vec<u8>, options: &Settings) -> Found<Self> {
         if Hdf5::start(&bytes).is_some() {
             return Ok(Parts { metadata: None, config: None, weights: bytes.into() });
         }
@@ -101,7 +101,7 @@ impl Parts {
     }
 
     /// A folder with the members of a `.keras` file: what `model.save(.., zipped=False)` makes, and unzip.
-    pub(super) fn open_folder(path: &Path, options: &Options) -> Found<Self> {
+    pub(super) fn open_folder(path: &Path, options: &Settings) -> Found<Self> {
         if !path.join(CONFIG).is_file() {
             let saved_model = path.join("saved_model.pb").exists();
             let found = if saved_model { "a SavedModel folder" } else { "a folder" };
@@ -140,7 +140,7 @@ enum Member {
     Inflated(Vec<u8>),
 }
 
-fn open_zip(bytes: Vec<u8>, options: &Options) -> Found<Parts> {
+fn open_zip(bytes: Vec<u8>, options: &Settings) -> Found<Parts> {
     let (mut metadata, mut config, mut weights) = (None, None, None);
     let archive = rawzip::ZipArchive::from_slice(&bytes[..]).map_err(damaged)?;
     let mut entries = archive.entries();
@@ -229,7 +229,7 @@ fn unpack(
 }
 
 /// JSON text as a value; a byte-order mark is allowed, as in Keras.
-pub(super) fn json<'a>(bytes: &'a [u8], member: &'static str, options: &Options) -> Found<Value<'a>> {
+pub(super) fn json<'a>(bytes: &'a [u8], member: &'static str, options: &Settings) -> Found<Value<'a>> {
     within("config_bytes", bytes.len(), options.limits.config_bytes)?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     Value::read(bytes).map_err(|error| Problem::Json { member, reason: error.to_string() })

@@ -71,7 +71,7 @@ impl<'a> Described<'a> {
     }
 
     pub(super) fn is_model(&self) -> bool {
-        matches!(self.class(), SEQUENTIAL | "Functional" | "Model") && !self.identity.is_foreign()
+        matches!(self.class(), SEQUENTIAL | "Functional" | "Model") && self.identity.is_plain()
     }
 
     pub(super) fn is_sequential(&self) -> bool {
@@ -79,7 +79,7 @@ impl<'a> Described<'a> {
     }
 
     pub(super) fn is_input(&self) -> bool {
-        self.class() == "InputLayer" && !self.identity.is_foreign()
+        self.class() == "InputLayer" && self.identity.is_plain()
     }
 
     /// Whether its weights are trained, as far as it says.
@@ -134,7 +134,9 @@ impl<'a> Described<'a> {
     /// The error for a class that cannot be read here.
     pub(super) fn unsupported(&self, hint: &'static str) -> Problem {
         match self.identity.keras(self.path()) {
-            Ok(class) => Problem::UnsupportedClass { layer: self.path().into(), class: class.into(), hint },
+            Ok(class) => {
+                Problem::UnsupportedClass { layer: self.path().into(), class: class.into(), hint: hint.into() }
+            }
             Err(foreign) => foreign,
         }
     }

@@ -66,11 +66,11 @@ impl File {
     pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let parts = || match path.is_dir() {
-            true => Parts::open_folder(path, options),
+            true => Parts::open_folder(path, &options.settings),
             false => {
-                let bytes = disk::read(path, &options.limits)?;
-                container::check_digest(&bytes, options)?;
-                Parts::open(bytes, options)
+                let bytes = disk::read(path, &options.settings.limits)?;
+                container::check_digest(&bytes, &options.settings)?;
+                Parts::open(bytes, &options.settings)
             }
         };
         Self::of(&path.display().to_string(), options, parts)
@@ -96,7 +96,8 @@ impl File {
     ) -> Result<Self, LoadError> {
         let (config, weights) = (config.as_ref(), weights.as_ref());
         let read = |path: &Path| {
-            disk::read(path, &options.limits).map_err(|problem| LoadError::new(&path.display().to_string(), problem))
+            disk::read(path, &options.settings.limits)
+                .map_err(|problem| LoadError::new(&path.display().to_string(), problem))
         };
         Self::from_parts(&weights.display().to_string(), read(config)?, read(weights)?, options)
     }
@@ -107,9 +108,9 @@ impl File {
     /// Those of [`open_with`](File::open_with).
     pub fn from_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
         Self::of(name, options, || {
-            disk::check_size(bytes.len() as u64, &options.limits)?;
-            container::check_digest(&bytes, options)?;
-            Parts::open(bytes, options)
+            disk::check_size(bytes.len() as u64, &options.settings.limits)?;
+            container::check_digest(&bytes, &options.settings)?;
+            Parts::open(bytes, &options.settings)
         })
     }
 
@@ -120,8 +121,8 @@ impl File {
     /// [`Problem::Limit`]; [`Problem::Digest`] compares the bytes of the weights.
     pub fn from_parts(name: &str, config: Vec<u8>, weights: Vec<u8>, options: &Options) -> Result<Self, LoadError> {
         Self::of(name, options, || {
-            disk::check_size((config.len() as u64).saturating_add(weights.len() as u64), &options.limits)?;
-            container::check_digest(&weights, options)?;
+            disk::check_size((config.len() as u64).saturating_add(weights.len() as u64), &options.settings.limits)?;
+            container::check_digest(&weights, &options.settings)?;
             Ok(Parts::new(config, weights))
         })
     }
@@ -149,9 +150,19 @@ impl File {
     /// The whole model.
     ///
     /// # Errors
-    /// Those of [`load`](super::load).
+    /// Those of [`load_with`](super::load_with); [`Problem::CodeType`] if the file was opened with code for numbers of
+    /// another type.
     pub fn model<T: Float>(&self) -> Result<Model<T>, LoadError> {
-        self.within(|contents| contents.model())
+        self.of_type::<T>().and_then(|options| self.model_with(&options))
+    }
+
+    /// The whole model, with these options in the place of those that the file was opened with: with code for numbers
+    /// that aren't f32.
+    ///
+    /// # Errors
+    /// Those of [`load_with`](super::load_with).
+    pub fn model_with<T: Float>(&self, options: &Options<T>) -> Result<Model<T>, LoadError> {
+        self.with(options, |contents| contents.model())
     }
 
     /// The names of all layers, those of models within behind the model's: `encoder/lstm`.
@@ -175,7 +186,15 @@ impl File {
     /// # Errors
     /// [`Problem::UnknownLayer`] lists the names; [`Problem::UnsupportedClass`] if that layer isn't one over time.
     pub fn layer<T: Float>(&self, name: &str) -> Result<Box<dyn Layer<T>>, LoadError> {
-        self.within(|contents| contents.layer(name))
+        self.of_type::<T>().and_then(|options| self.layer_with(name, &options))
+    }
+
+    /// The same with these options in the place of those that the file was opened with: with the code of a cell.
+    ///
+    /// # Errors
+    /// Those of [`layer`](File::layer), and those of the code.
+    pub fn layer_with<T: Float>(&self, name: &str, options: &Options<T>) -> Result<Box<dyn Layer<T>>, LoadError> {
+        self.with(options, |contents| contents.layer(name))
     }
 
     /// Loads the file's weights into a layer that was built by hand: see [`load_weights`](super::load_weights).
@@ -183,7 +202,7 @@ impl File {
     /// # Errors
     /// Those of [`load_weights`](super::load_weights).
     pub fn weights_into<T: Float>(&self, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
-        self.read(|weights| hand_built::load(weights, &self.options, layer))
+        self.read(|weights| hand_built::load(weights, &self.options.settings, layer))
     }
 
     /// Loads the weights below a path into a layer that was built by hand: those of one attribute of a model of your
@@ -201,7 +220,7 @@ impl File {
     /// [`Problem::TensorShape`], [`Problem::TensorNames`], [`Problem::LeftoverTensor`] where the two don't agree; the
     /// layer is unchanged then.
     pub fn weights_below<T: Float>(&self, path: &str, layer: &mut dyn Layer<T>) -> Result<(), LoadError> {
-        self.read(|weights| hand_built::load_below(weights, &self.options, path, layer))
+        self.read(|weights| hand_built::load_below(weights, &self.options.settings, path, layer))
     }
 
     /// All tensors of the file, an optimizer's and metrics' among them, sorted by path.
@@ -223,12 +242,27 @@ impl File {
     }
 
     fn read<V>(&self, go: impl FnOnce(&Weights<'_>) -> Found<V>) -> Result<V, LoadError> {
-        let weights = Weights::new(&self.parts.weights, &self.options);
+        let weights = Weights::new(&self.parts.weights, &self.options.settings);
         weights.and_then(|weights| go(&weights)).map_err(|problem| LoadError::new(&self.name, problem))
     }
 
     fn within<V>(&self, go: impl FnOnce(&Contents<'_>) -> Found<V>) -> Result<V, LoadError> {
-        Contents::open(&self.parts, &self.options)
+        Contents::open(&self.parts, &self.options.settings)
+            .and_then(|contents| go(&contents))
+            .map_err(|problem| LoadError::new(&self.name, problem))
+    }
+
+    /// The options for numbers of this type.
+    fn of_type<T: Float>(&self) -> Result<Options<T>, LoadError> {
+        self.options.of_type().map_err(|problem| LoadError::new(&self.name, problem))
+    }
+
+    fn with<T: Float, V>(
+        &self,
+        options: &Options<T>,
+        go: impl FnOnce(&Contents<'_>) -> Found<V>,
+    ) -> Result<V, LoadError> {
+        Contents::open_with(&self.parts, &options.settings, &options.code)
             .and_then(|contents| go(&contents))
             .map_err(|problem| LoadError::new(&self.name, problem))
     }

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
 
-use super::Options;
 use super::classes::{CellKind, Class, DIRECTIONS, Holds, Reads};
 use super::description::SEQUENTIAL;
+use super::options::Settings;
 use super::places;
 use super::weights::{Place, Queue, Weights, list};
 use crate::float::Float;
@@ -17,7 +17,7 @@ use crate::layers::Layer;
 type New<T> = Vec<(String, ArrayD<T>)>;
 
 /// Reads all weights, checks them, and then sets them.
-pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Options, layer: &mut dyn Layer<T>) -> Found<()> {
+pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Settings, layer: &mut dyn Layer<T>) -> Found<()> {
     let mut new = New::new();
     let file = &weights.file;
     let root = super::legacy_root(file)?;
@@ -41,7 +41,7 @@ pub(super) fn load<T: Float>(weights: &Weights<'_>, options: &Options, layer: &m
 /// [`load`] for the weights below a path: all of them, and no others.
 pub(super) fn load_below<T: Float>(
     weights: &Weights<'_>,
-    options: &Options,
+    options: &Settings,
     path: &str,
     layer: &mut dyn Layer<T>,
 ) -> Found<()> {
@@ -100,7 +100,7 @@ fn check<T: Float>(layer: &dyn Layer<T>, new: &New<T>) -> Found<()> {
 }
 
 /// The legacy format: the tensors of all layers, in order.
-fn legacy_tensors(weights: &Weights<'_>, options: &Options, root: &str, layers: &[&str]) -> Found<Vec<String>> {
+fn legacy_tensors(weights: &Weights<'_>, options: &Settings, root: &str, layers: &[&str]) -> Found<Vec<String>> {
     let file = &weights.file;
     let mut tensors = Vec::new();
     for name in layers {

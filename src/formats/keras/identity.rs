@@ -15,6 +15,8 @@ pub(super) struct Identity<'a> {
     operation: Option<bool>,
     /// What to call it if it isn't Keras's.
     foreign: Option<String>,
+    /// The code that takes its place.
+    pub(super) code: Option<usize>,
 }
 
 /// What to do about a class that isn't Keras's.
@@ -24,7 +26,8 @@ pub(super) const FOREIGN: &str = "it isn't Keras's own class; build its layer by
 impl<'a> Identity<'a> {
     /// Takes what tells the class of an object.
     pub(super) fn take(fields: &Fields<'a>) -> Found<Self> {
-        let class = fields.need("class_name", "a class's name")?.text("a class's name")?;
+        let name = fields.need("class_name", "a class's name")?;
+        let (class, code) = (name.text("a class's name")?, name.code());
         let text = |key: &'static str| {
             let json = fields.take(key);
             let given = json.clone().and_then(Json::given).map(|json| json.text("a name or null")).transpose()?;
@@ -37,18 +40,32 @@ impl<'a> Identity<'a> {
             "TFOpLambda" | "SlicingOpLambda" => Some(true),
             _ => module.1.map(|module| module.split('.').skip(1).any(|name| name == "ops")),
         };
-        Ok(Identity { class, operation, foreign: foreign(class, module, registered.1) })
+        Ok(Identity { class, operation, foreign: foreign(class, module, registered.1), code })
     }
 
-    pub(super) fn is_foreign(&self) -> bool {
-        self.foreign.is_some()
+    /// Whether it is read as what its name says in Keras: it is Keras's own, and no code takes its place.
+    pub(super) fn is_plain(&self) -> bool {
+        self.foreign.is_none() && self.code.is_none()
+    }
+
+    /// Whether it is one of Keras's own operations, whatever takes its place.
+    pub(super) fn is_keras_operation(&self) -> bool {
+        self.foreign.is_none() && self.operation == Some(true)
+    }
+
+    /// The name of a class that is somebody else's, or of Keras's own.
+    pub(super) fn full_name(&self) -> &str {
+        self.foreign.as_deref().unwrap_or(self.class)
     }
 
     /// The class's name, if it is Keras's.
     pub(super) fn keras(&self, layer: &str) -> Found<&'a str> {
         match &self.foreign {
+            _ if self.code.is_some() => Ok(self.class),
             None => Ok(self.class),
-            Some(name) => Err(Problem::UnsupportedClass { layer: layer.into(), class: name.clone(), hint: FOREIGN }),
+            Some(name) => {
+                Err(Problem::UnsupportedClass { layer: layer.into(), class: name.clone(), hint: FOREIGN.into() })
+            }
         }
     }
 

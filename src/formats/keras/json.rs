@@ -4,12 +4,15 @@
 //! done with it. An object is opened with [`Json::fields`], which hands out its values by name, tells absent from null,
 //! and refuses in the end whatever wasn't taken. So no part of a file counts as absent but what is.
 
+mod fields;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 
 use serde_json::Number;
 
-use super::value::{Object, Value};
+pub(super) use self::fields::Fields;
+use super::value::Value;
 use crate::formats::error::{Found, Problem};
 
 /// Whose value it is, for messages.
@@ -87,7 +90,7 @@ impl<'a> Json<'a> {
     }
 
     pub(super) fn is_number(&self) -> bool {
-        self.value.as_number().is_some()
+        self.value.as_any_number().is_some()
     }
 
     pub(super) fn is_list(&self) -> bool {
@@ -118,6 +121,11 @@ impl<'a> Json<'a> {
 
     pub(super) fn number(&self) -> Found<f64> {
         self.value.as_number().and_then(Number::as_f64).ok_or_else(|| self.wrong("a number"))
+    }
+
+    /// A number, or an infinity or NaN.
+    pub(super) fn any_number(&self) -> Found<f64> {
+        self.value.as_any_number().ok_or_else(|| self.wrong("a number"))
     }
 
     pub(super) fn integer(&self) -> Found<i64> {
@@ -206,6 +214,24 @@ impl<'a> Json<'a> {
         Ok(value)
     }
 
+    /// A value of an object, by whatever name, that somebody else takes.
+    pub(super) fn member(&self, name: &str) -> Option<Self> {
+        let (key, value) = self.value.as_object()?.entry(name)?;
+        let trail = Trail { outer: "", key, index: None };
+        Some(Json { value, owner: Rc::clone(&self.owner), trail })
+    }
+
+    /// What is said of a value of an object that must be there.
+    pub(super) fn lacks(&self, name: &str, expected: &str) -> Problem {
+        let (layer, option) = (self.owner.layer.clone(), name.into());
+        Problem::Config { layer, option, expected: expected.into(), found: "nothing".into() }
+    }
+
+    /// The number of the code that takes this class's place, if it is marked so.
+    pub(super) fn code(&self) -> Option<usize> {
+        if let Value::Marked(marked) = self.value { Some(marked.code) } else { None }
+    }
+
     /// Looks at some values of an object that is taken apart elsewhere.
     pub(super) fn glance<V>(&self, expected: &str, read: impl FnOnce(&Fields<'a>) -> Found<V>) -> Found<V> {
         read(&self.open(expected)?)
@@ -270,121 +296,6 @@ impl<'a> Json<'a> {
             option: self.trail.to_string(),
             value: self.show(),
             reason,
-        }
-    }
-}
-
-/// An object that is being taken apart.
-pub(super) struct Fields<'a> {
-    map: &'a Object<'a>,
-    owner: Rc<Owner<'a>>,
-    outer: &'a str,
-    taken: RefCell<Vec<&'static str>>,
-}
-
-impl<'a> Fields<'a> {
-    /// A value, which may be null; nothing if it is absent.
-    pub(super) fn take(&self, key: &'static str) -> Option<Json<'a>> {
-        let value = self.map.get(key)?;
-        self.taken.borrow_mut().push(key);
-        let trail = Trail { outer: self.outer, key, index: None };
-        Some(Json { value, owner: Rc::clone(&self.owner), trail })
-    }
-
-    /// A value that must be there.
-    pub(super) fn need(&self, key: &'static str, expected: &str) -> Found<Json<'a>> {
-        self.take(key).ok_or_else(|| self.absent(key, expected))
-    }
-
-    pub(super) fn has(&self, key: &'static str) -> bool {
-        self.map.get(key).is_some()
-    }
-
-    /// An option that Keras's own files never leave out; nothing if it is left out in a description that was written
-    /// by hand, where it means what it means in Keras's constructors. Keras says of each layer whether it is trainable.
-    pub(super) fn option(&self, key: &'static str, expected: &str) -> Found<Option<Json<'a>>> {
-        match self.take(key) {
-            None if self.has("trainable") => Err(self.absent(key, expected)),
-            option => Ok(option),
-        }
-    }
-
-    /// A flag with the default of Keras's constructor.
-    pub(super) fn default_flag(&self, key: &'static str, default: bool) -> Found<bool> {
-        self.option(key, "true or false")?.map_or(Ok(default), |json| json.flag())
-    }
-
-    /// A number with the default of Keras's constructor.
-    pub(super) fn default_number(&self, key: &'static str, default: f64) -> Found<f64> {
-        self.option(key, "a number")?.map_or(Ok(default), |json| json.number())
-    }
-
-    /// A flag, or what its absence means.
-    pub(super) fn flag_or(&self, key: &'static str, absent: bool) -> Found<bool> {
-        self.take(key).map_or(Ok(absent), |json| json.flag())
-    }
-
-    pub(super) fn number_or(&self, key: &'static str, absent: f64) -> Found<f64> {
-        self.take(key).map_or(Ok(absent), |json| json.number())
-    }
-
-    /// A whole number that may be null or absent.
-    pub(super) fn integer_if(&self, key: &'static str) -> Found<Option<i64>> {
-        self.take(key).and_then(Json::given).map(|json| json.integer()).transpose()
-    }
-
-    pub(super) fn size(&self, key: &'static str, limit: usize) -> Found<usize> {
-        self.need(key, "a whole number above 0")?.size(limit)
-    }
-
-    /// An option of which one value is supported, if it is there.
-    pub(super) fn only(&self, key: &'static str, supported: &serde_json::Value, reason: &'static str) -> Found<()> {
-        self.take(key).map_or(Ok(()), |json| json.only(supported, reason))
-    }
-
-    /// Options that have no effect here, but must be what `is` says, or absent.
-    pub(super) fn loose(&self, keys: &[&'static str], expected: &str, is: impl Fn(&Json<'a>) -> bool) -> Found<()> {
-        let wrong = |json: &Json<'a>| !is(json);
-        match keys.iter().filter_map(|key| self.take(key)).find(wrong) {
-            Some(json) => Err(json.wrong(expected)),
-            None => Ok(()),
-        }
-    }
-
-    /// Numbers that have no effect here.
-    pub(super) fn loose_numbers(&self, keys: &[&'static str]) -> Found<()> {
-        self.loose(keys, "a number", Json::is_number)
-    }
-
-    /// Whole numbers or null that have no effect here.
-    pub(super) fn loose_integers(&self, keys: &[&'static str]) -> Found<()> {
-        self.loose(keys, "a whole number or null", |json| json.is_null() || json.integer().is_ok())
-    }
-
-    pub(super) fn owner(&self) -> &Owner<'a> {
-        &self.owner
-    }
-
-    /// What is said of an option that must be there.
-    pub(super) fn absent(&self, key: &'static str, expected: &str) -> Problem {
-        Problem::Config {
-            layer: self.owner.layer.clone(),
-            option: Trail { outer: self.outer, key, index: None }.to_string(),
-            expected: expected.into(),
-            found: "nothing".into(),
-        }
-    }
-
-    /// Checks that everything has been taken.
-    fn finish(&self) -> Found<()> {
-        let taken = self.taken.borrow();
-        match self.map.iter().find(|(key, _)| !taken.contains(key)) {
-            None => Ok(()),
-            Some((key, _)) => Err(Problem::UnknownOption {
-                layer: self.owner.layer.clone(),
-                class: self.owner.class.into(),
-                option: Trail { outer: self.outer, key, index: None }.to_string(),
-            }),
         }
     }
 }

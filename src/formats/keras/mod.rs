@@ -49,6 +49,7 @@
 //! - Equal content gives equal bytes: there is no date in a file. It is written whole or not at all, to another one beside
 //!   it that takes its place.
 
+mod bare_words;
 mod classes;
 #[cfg(doc)]
 pub mod coming_from_keras;
@@ -61,6 +62,7 @@ mod hand_built;
 mod identity;
 mod json;
 mod options;
+mod own_code;
 mod places;
 mod policy;
 mod store;
@@ -78,6 +80,7 @@ use std::path::Path;
 
 pub use self::file::File;
 pub use self::options::Options;
+pub use self::own_code::{LayerConfig, LayerTensors};
 pub use self::write::{Saved, save, save_weights, to_bytes};
 pub use super::{Difference, Limits, LoadError, Problem, SaveError, TensorInfo};
 
@@ -86,6 +89,8 @@ use self::container::Parts;
 use self::description::Described;
 use self::identity::FOREIGN;
 use self::json::{DTypes, Json};
+use self::options::Settings;
+use self::own_code::{AnyCode, Wanted};
 use self::store::Store;
 use self::value::Value;
 use self::version::Version;
@@ -106,9 +111,15 @@ pub fn load<T: Float>(path: impl AsRef<Path>) -> Result<Model<T>, LoadError> {
 /// [`load`] with options.
 ///
 /// # Errors
-/// Those of [`load`], and [`Problem::Digest`], [`Problem::NonFinite`], [`Problem::Limit`] by the options.
-pub fn load_with<T: Float>(path: impl AsRef<Path>, options: &Options) -> Result<Model<T>, LoadError> {
-    File::open_with(path, options)?.model()
+/// Those of [`load`], and [`Problem::Digest`], [`Problem::NonFinite`], [`Problem::Limit`] by the options; by the code in
+/// them [`Problem::UnknownCode`], [`Problem::UnusedTensors`], [`Problem::Call`], and [`Problem::Layer`] for its errors.
+pub fn load_with<T: Float>(path: impl AsRef<Path>, options: &Options<T>) -> Result<Model<T>, LoadError> {
+    File::open_with(path, &options.without_code())?.model_with(options)
+}
+
+/// The name of a type of numbers.
+fn type_name<T: Float>() -> &'static str {
+    if size_of::<T>() == 4 { "f32" } else { "f64" }
 }
 
 /// Loads weights into a layer that was built by hand, a [`Stacked`](crate::Stacked) among them: from a `.weights.h5`
@@ -131,7 +142,9 @@ struct Contents<'a> {
     weights: Weights<'a>,
     layout: Layout,
     legacy: bool,
-    options: &'a Options,
+    options: &'a Settings,
+    /// The program's own code; what it takes the place of is marked.
+    code: Option<&'a dyn AnyCode>,
 }
 
 const NO_CONFIG: Problem = Problem::Incomplete {
@@ -146,7 +159,14 @@ fn legacy_root(file: &Store<'_>) -> Found<&'static str> {
 }
 
 impl<'a> Contents<'a> {
-    fn open(parts: &'a Parts, options: &'a Options) -> Found<Self> {
+    /// The same with code of the program's own.
+    fn open_with(parts: &'a Parts, options: &'a Settings, code: &'a dyn AnyCode) -> Found<Self> {
+        let mut contents = Contents::open(parts, options)?;
+        Wanted::new(code).mark(&mut contents.model)?;
+        Ok(Contents { code: Some(code), ..contents })
+    }
+
+    fn open(parts: &'a Parts, options: &'a Settings) -> Found<Self> {
         let weights = Weights::new(&parts.weights, options)?;
         let file = &weights.file;
         if let Some(config) = &parts.config {
@@ -159,7 +179,7 @@ impl<'a> Contents<'a> {
             let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
             let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_text);
             let layout = weights.layout(text)?;
-            return Ok(Contents { version, model, weights, layout, legacy, options });
+            return Ok(Contents { version, model, weights, layout, legacy, options, code: None });
         }
         let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
         let config = text("model_config")?.ok_or(NO_CONFIG)?;
@@ -171,7 +191,7 @@ impl<'a> Contents<'a> {
             }
         };
         let model = container::json(config.as_bytes(), "model_config", options)?;
-        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options })
+        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options, code: None })
     }
 
     /// The description of the model, whose kind must be one that is read.
@@ -184,7 +204,9 @@ impl<'a> Contents<'a> {
         }
         Err(match model.unsupported(hint) {
             // Whosever class it is.
-            Problem::UnsupportedClass { layer, class, .. } => Problem::UnsupportedClass { layer, class, hint },
+            Problem::UnsupportedClass { layer, class, .. } => {
+                Problem::UnsupportedClass { layer, class, hint: hint.into() }
+            }
             other => other,
         })
     }
@@ -199,6 +221,7 @@ impl<'a> Contents<'a> {
             version: self.version,
             weights: Some(&self.weights),
             options: self.options,
+            code: self.code,
             dtypes: self.dtypes(),
             layout: self.layout,
         }
@@ -212,19 +235,29 @@ impl<'a> Contents<'a> {
         Ok(model)
     }
 
-    /// A hint at [`File::layer`] only where the file has a layer that can be taken out.
+    /// What to do that works in this file: the line of code to write, with the layer's shapes; [`File::layer`] only where
+    /// there is a layer that can be taken out.
     fn true_hint<T: Float>(&self, problem: Problem) -> Problem {
-        match problem {
-            Problem::UnsupportedClass { layer, class, hint }
-                if hint.contains("keras::File::layer") && hint != FOREIGN =>
-            {
-                let names = self.layer_names().unwrap_or_default();
-                // Files of many layers that can't be taken out aren't worth more.
-                let some = names.iter().take(256).any(|name| self.layer::<T>(name).is_ok());
-                let hint = if some { hint } else { unsupported::NOTHING_TO_TAKE_OUT };
-                Problem::UnsupportedClass { layer, class, hint }
-            }
-            other => other,
+        let (layer, class, hint) = match problem {
+            Problem::UnsupportedClass { layer, class, hint } => (layer, class, hint),
+            other => return other,
+        };
+        if let Some((layer, class, line)) = own_code::advice::<T>(self, (&layer, &class)) {
+            let or = match hint == FOREIGN || self.has_layer_to_take_out::<T>() {
+                true => unsupported::OR_TAKE_OUT,
+                false => unsupported::OR_CHANGE,
+            };
+            let hint = format!("{}{line}{or}", unsupported::what_it_is(&class, &hint)).into();
+            return Problem::UnsupportedClass { layer, class, hint };
         }
+        let misleads = hint.contains("keras::File::layer") && hint != FOREIGN && !self.has_layer_to_take_out::<T>();
+        let hint = if misleads { unsupported::NOTHING_TO_TAKE_OUT.into() } else { hint };
+        Problem::UnsupportedClass { layer, class, hint }
+    }
+
+    fn has_layer_to_take_out<T: Float>(&self) -> bool {
+        let names = self.layer_names().unwrap_or_default();
+        // Files of many layers that can't be taken out aren't worth more.
+        names.iter().take(256).any(|name| self.layer::<T>(name).is_ok())
     }
 }

@@ -31,7 +31,13 @@ pub(super) fn of_layers(
     layout: Layout,
 ) -> Found<Vec<Place<'static>>> {
     // They have no group.
-    let skipped: Vec<bool> = layers.iter().map(|layer| sequential && layer.is_input() || is_operation(layer)).collect();
+    let skips = |layer: &Described<'_>| {
+        // What code takes the place of is where it was.
+        let replaced = layer.identity.code.is_some();
+        let operation = if replaced { layer.identity.is_keras_operation() } else { is_operation(layer) };
+        sequential && layer.is_input() || operation
+    };
+    let skipped: Vec<bool> = layers.iter().map(skips).collect();
     let kept = layers.iter().zip(&skipped).filter(|(_, skipped)| !**skipped).map(|(layer, _)| layer);
     let numbers = |layer: &Described<'_>| match layout {
         Layout::CountedTwice => Ok(layout.numbers(!trained(layer, true)?.is_empty())),

@@ -1,7 +1,7 @@
 //! Types of numbers: what a layer's or an input's dtype says, and whether that can be computed.
 
-use super::Options;
 use super::json::DTypes;
+use super::options::Settings;
 
 /// The policies that compute with 16 bits, whatever they store.
 const HALF: [&str; 4] = ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"];
@@ -14,7 +14,7 @@ const MIXED: &str =
 
 /// Checks that a layer of this policy can be computed in `T`, or what to do: there is no arithmetic of 16 bits, and no silent loss
 /// of 64. `has`: those that layers of the file compute in.
-pub(super) fn check<T>(policy: &str, has: DTypes, options: &Options) -> Result<(), &'static str> {
+pub(super) fn check<T>(policy: &str, has: DTypes, options: &Settings) -> Result<(), &'static str> {
     let double = size_of::<T>() == 8;
     match policy {
         "float32" if double && has.float64 => Err(MIXED),
@@ -29,7 +29,7 @@ pub(super) fn check<T>(policy: &str, has: DTypes, options: &Options) -> Result<(
 }
 
 /// Whether a dtype is one of 16 bits that is read as f32.
-pub(super) fn is_widened(dtype: &str, options: &Options) -> bool {
+pub(super) fn is_widened(dtype: &str, options: &Settings) -> bool {
     options.half_as_f32 && matches!(dtype, "float16" | "bfloat16")
 }
 

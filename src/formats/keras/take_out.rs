@@ -80,7 +80,7 @@ impl Contents<'_> {
             Ok(built) => built.op,
             // The way out of a whole model isn't one here.
             Err(Problem::UnsupportedClass { layer, class, .. }) => {
-                return Err(Problem::UnsupportedClass { layer, class, hint: NOT_OVER_TIME });
+                return Err(Problem::UnsupportedClass { layer, class, hint: NOT_OVER_TIME.into() });
             }
             Err(problem) => return Err(problem),
         };
@@ -94,7 +94,7 @@ impl Contents<'_> {
                         Described::read(&fields.need("layer", "a layer")?, layer.path())
                     })?;
                     let class = format!("{}({})", layer.class(), inner.class());
-                    Err(Problem::UnsupportedClass { layer: layer.path().into(), class, hint: NOT_OVER_TIME })
+                    Err(Problem::UnsupportedClass { layer: layer.path().into(), class, hint: NOT_OVER_TIME.into() })
                 }
             },
             _ => Err(layer.unsupported(NOT_OVER_TIME)),

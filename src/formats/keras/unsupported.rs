@@ -4,7 +4,23 @@
 pub(super) const TAKE_OUT: &str =
     "layers over time can be taken out of the file one by one with keras::File::layer, whatever the rest is";
 
+/// What stands behind the line of code that is to be written.
+pub(super) const OR_TAKE_OUT: &str = ", or take layers over time out with keras::File::layer";
+
 /// The same for a file without such a layer.
+pub(super) const OR_CHANGE: &str = ", or change it for what the page coming_from_keras lists";
+
+/// What stands before the line of code: what kind of class it is, whose refusal would have this hint.
+pub(super) fn what_it_is(class: &str, hint: &str) -> &'static str {
+    match class {
+        "Lambda" => "it is Python code, which is never run: ",
+        _ if hint == OPERATION => "it is an operation that the page coming_from_keras doesn't list: ",
+        _ if hint.starts_with("it is an operation of TensorFlow") => "it is an operation of TensorFlow: ",
+        _ => "",
+    }
+}
+
+/// The same for a file without such a layer and without code.
 pub(super) const NOTHING_TO_TAKE_OUT: &str =
     "change it for layers that are supported (the page coming_from_keras lists them) and save the model again";
 

@@ -6,8 +6,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde_core::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_core::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
+
+use super::bare_words::{Places, Word, quoted};
 
 /// A value, and what is within it.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +20,18 @@ pub(super) enum Value<'a> {
     Text(Cow<'a, str>),
     List(Box<[Value<'a>]>),
     Object(Object<'a>),
+    /// A number without digits: no JSON, but Python's.
+    Word(Word),
+    /// The name of a class whose place the program's own code takes. No text makes one: it is put there.
+    Marked(Box<Marked<'a>>),
+}
+
+/// See [`Value::Marked`].
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Marked<'a> {
+    pub(super) class: Cow<'a, str>,
+    /// Which code.
+    pub(super) code: usize,
 }
 
 /// The values of an object by their names.
@@ -27,15 +41,51 @@ pub(super) struct Object<'a>(Box<[(Cow<'a, str>, Value<'a>)]>);
 impl<'a> Value<'a> {
     /// Reads a text.
     pub(super) fn read(text: &'a [u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(text)
+        let plain = Value::read_with(text, &Places::default());
+        match plain.is_err().then(|| quoted(text)).flatten() {
+            Some((copy, places)) => Value::read_with(&copy, &places).map(Value::into_owned),
+            None => plain,
+        }
+    }
+
+    fn read_with(text: &'a [u8], places: &Places) -> serde_json::Result<Self> {
+        let mut deserializer = serde_json::Deserializer::from_slice(text);
+        let value = Any(places).deserialize(&mut deserializer)?;
+        deserializer.end().map(|()| value)
+    }
+
+    /// The same with all texts copied.
+    fn into_owned(self) -> Value<'static> {
+        let text = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(flag) => Value::Bool(flag),
+            Value::Number(number) => Value::Number(number),
+            Value::Word(word) => Value::Word(word),
+            Value::Text(own) => Value::Text(text(own)),
+            Value::List(list) => Value::List(list.into_iter().map(Value::into_owned).collect()),
+            Value::Object(Object(entries)) => Value::Object(Object(
+                entries.into_iter().map(|(name, value)| (text(name), value.into_owned())).collect(),
+            )),
+            Value::Marked(marked) => Value::Marked(Box::new(Marked { class: text(marked.class), code: marked.code })),
+        }
     }
 
     pub(super) fn as_text(&self) -> Option<&str> {
-        if let Value::Text(text) = self { Some(text) } else { None }
+        match self {
+            Value::Text(text) => Some(text),
+            Value::Marked(marked) => Some(&marked.class),
+            _ => None,
+        }
     }
 
     pub(super) fn as_number(&self) -> Option<&Number> {
         if let Value::Number(number) = self { Some(number) } else { None }
+    }
+
+    /// A number, one without digits among them.
+    pub(super) fn as_any_number(&self) -> Option<f64> {
+        if let Value::Word(word) = self { Some(word.number()) } else { self.as_number().and_then(Number::as_f64) }
     }
 
     pub(super) fn as_bool(&self) -> Option<bool> {
@@ -57,7 +107,7 @@ impl<'a> Value<'a> {
 
     /// As it is shown in messages: not too much of it.
     pub(super) fn show(&self) -> String {
-        let text = self.to_json().to_string();
+        let text = file_text(&self.to_json());
         match text.char_indices().nth(80) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,
@@ -70,7 +120,9 @@ impl<'a> Value<'a> {
             Value::Null => serde_json::Value::Null,
             Value::Bool(flag) => (*flag).into(),
             Value::Number(number) => number.clone().into(),
+            Value::Word(word) => word.marked().into(),
             Value::Text(text) => text.as_ref().into(),
+            Value::Marked(marked) => marked.class.as_ref().into(),
             Value::List(list) => list.iter().map(Value::to_json).collect(),
             Value::Object(object) => object.iter().map(|(name, value)| (name, value.to_json())).collect(),
         }
@@ -96,12 +148,25 @@ impl<'a> Object<'a> {
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&Value<'a>> {
-        let at = match self.0.len() {
+        self.entry(name).map(|(_, value)| value)
+    }
+
+    /// A value with its name as it stands there.
+    pub(super) fn entry(&self, name: &str) -> Option<(&str, &Value<'a>)> {
+        self.0.get(self.place(name)?).map(|(own, value)| (own.as_ref(), value))
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Value<'a>> {
+        let at = self.place(name)?;
+        self.0.get_mut(at).map(|(_, value)| value)
+    }
+
+    fn place(&self, name: &str) -> Option<usize> {
+        match self.0.len() {
             // Names of other lengths are told apart at a glance.
-            ..=16 => self.0.iter().position(|(own, _)| own == name)?,
-            _ => self.0.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok()?,
-        };
-        self.0.get(at).map(|(_, value)| value)
+            ..=16 => self.0.iter().position(|(own, _)| own == name),
+            _ => self.0.binary_search_by(|(own, _)| own.as_ref().cmp(name)).ok(),
+        }
     }
 
     /// Takes a value out.
@@ -123,20 +188,23 @@ impl<'a> Object<'a> {
     }
 }
 
-impl<'de> Deserialize<'de> for Value<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Any)
-    }
-}
-
 /// The name of the one entry that serde_json gives of a number where another crate has it keep all digits
 /// (`arbitrary_precision`).
 const DIGITS: &str = "$serde_json::private::Number";
 
-/// Takes whatever comes.
-struct Any;
+/// Takes whatever comes. Words stand in these places.
+#[derive(Clone, Copy)]
+struct Any<'p>(&'p Places);
 
-impl<'de> Visitor<'de> for Any {
+impl<'de> DeserializeSeed<'de> for Any<'_> {
+    type Value = Value<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any<'_> {
     type Value = Value<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -164,7 +232,7 @@ impl<'de> Visitor<'de> for Any {
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value<'de>, E> {
-        Ok(Value::Text(Cow::Borrowed(text)))
+        Ok(self.0.word(text).map_or(Value::Text(Cow::Borrowed(text)), Value::Word))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value<'de>, E> {
@@ -173,7 +241,7 @@ impl<'de> Visitor<'de> for Any {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(item) = items.next_element_seed(self)? {
             list.push(item);
         }
         Ok(Value::List(list.into()))
@@ -181,7 +249,7 @@ impl<'de> Visitor<'de> for Any {
 
     fn visit_map<A: MapAccess<'de>>(self, mut items: A) -> Result<Value<'de>, A::Error> {
         let mut entries = Vec::new();
-        while let Some((Name(name), value)) = items.next_entry()? {
+        while let Some((name, value)) = items.next_entry_seed(Name(self.0), self)? {
             entries.push((name, value));
         }
         if let [(name, Value::Text(digits))] = &entries[..]
@@ -194,36 +262,100 @@ impl<'de> Visitor<'de> for Any {
     }
 }
 
-/// The name of an entry.
-struct Name<'a>(Cow<'a, str>);
+/// The name of an entry, which no word is.
+struct Name<'p>(&'p Places);
 
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(AnyName)
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
     }
 }
 
-struct AnyName;
-
-impl<'de> Visitor<'de> for AnyName {
-    type Value = Name<'de>;
+impl<'de> Visitor<'de> for Name<'_> {
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-        Ok(Name(Cow::Borrowed(name)))
+    fn visit_borrowed_str<E: Error>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        match self.0.word(name) {
+            None => Ok(Cow::Borrowed(name)),
+            Some(word) => Err(E::custom(format!("key must be a string, not {}", word.text()))),
+        }
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-        Ok(Name(Cow::Owned(name.into())))
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.into()))
+    }
+}
+
+/// JSON as text, as Python writes it: words without quotes. The names are in their order, whatever serde_json's other
+/// users have it do.
+pub(super) fn file_text(json: &serde_json::Value) -> String {
+    text_with(json, &|text| Word::of_marked(text).map(|word| word.text().into()))
+}
+
+/// The same as JSON, which other programs read; what stands for words are texts.
+pub(super) fn text(json: &serde_json::Value) -> String {
+    text_with(json, &|_| None)
+}
+
+fn text_with(json: &serde_json::Value, word: &dyn Fn(&str) -> Option<String>) -> String {
+    use serde_json::Value;
+    match json {
+        Value::Object(object) => {
+            let mut members: Vec<(&String, &Value)> = object.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let members: Vec<String> = members
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), text_with(value, word)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(|item| text_with(item, word)).collect::<Vec<_>>().join(","))
+        }
+        Value::String(text) => word(text).unwrap_or_else(|| json.to_string()),
+        other => other.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Value;
+    use super::{Value, file_text};
+
+    /// Words are read where numbers stand, and nowhere else; whatever else is wrong is where it was.
+    #[test]
+    fn reads_words_without_quotes() {
+        let text =
+            br#"{"a": -Infinity, "b": [NaN,Infinity], "NaN": "Infinity", "c": "N", "d": "\"NaN", "e": "Infini"}"#;
+        let value = Value::read(text).unwrap();
+        let number = |name: &str| value.get(name).and_then(Value::as_any_number);
+        assert_eq!(number("a"), Some(f64::NEG_INFINITY));
+        assert_eq!(value.get("NaN").and_then(Value::as_text), Some("Infinity"));
+        assert_eq!(value.get("c").and_then(Value::as_text), Some("N"));
+        assert_eq!(value.get("d").and_then(Value::as_text), Some("\"NaN"));
+        assert_eq!(value.get("e").and_then(Value::as_text), Some("Infini"));
+        assert!(
+            matches!(value.get("b").and_then(Value::as_list), Some([nan, _]) if nan.as_any_number().is_some_and(f64::is_nan))
+        );
+        let again = file_text(&value.to_json());
+        assert_eq!(file_text(&Value::read(again.as_bytes()).unwrap().to_json()), again);
+        assert!(again.contains(r#""a":-Infinity"#) && again.contains("[NaN,Infinity]"), "{again}");
+        let deep = "[".repeat(200) + "NaN" + &"]".repeat(200);
+        for wrong in
+            ["{NaN: 1}", "[NaN,]", "[-NaN]", "[NaNs]", "[Infinity", "--Infinity", "NaN NaN", "[NaN\"\"]", &deep]
+        {
+            let error = Value::read(wrong.as_bytes()).expect_err(wrong).to_string();
+            let column: usize = error.rsplit(' ').next().and_then(|last| last.parse().ok()).unwrap_or(0);
+            assert!(column <= wrong.len(), "{wrong}: {error}");
+        }
+        let error = Value::read(b"[NaN, 1, }").expect_err("no value").to_string();
+        assert!(error.ends_with("column 10"), "{error}");
+    }
 
     #[test]
     fn says_what_serde_json_says() {

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use ndarray::ArrayD;
 
-use super::Options;
 use super::container::Held;
 use super::description::join;
+use super::options::Settings;
 use super::store::{Named, Object, Store};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem, within};
@@ -18,7 +18,7 @@ use crate::formats::tensors::{Element, Tensor, TensorInfo};
 pub(super) struct Weights<'a> {
     pub(super) file: Store<'a>,
     used: RefCell<BTreeSet<String>>,
-    options: &'a Options,
+    options: &'a Settings,
 }
 
 /// A weight as it was read.
@@ -59,6 +59,8 @@ pub(super) struct Queue {
     /// Which of them each weight is, in the order in which layers ask for them.
     order: Vec<usize>,
     next: Cell<usize>,
+    /// Whether all of them belong to code of the program's own.
+    of_code: bool,
 }
 
 impl Queue {
@@ -68,13 +70,25 @@ impl Queue {
         let trained = (0..trainable.len()).filter(|&i| trainable[i]);
         let order = trained.chain((0..trainable.len()).filter(|&i| !trainable[i]));
         order.enumerate().for_each(|(place, i)| places[i] = place);
-        Queue { layer: layer.into(), tensors, order: places, next: Cell::new(0) }
+        Queue { layer: layer.into(), tensors, order: places, next: Cell::new(0), of_code: false }
+    }
+
+    /// Of a layer none of whose weights is known, but for the code that they all belong to.
+    pub(super) fn of_code(layer: &str, tensors: Vec<String>) -> Self {
+        let all = vec![true; tensors.len()];
+        Queue { of_code: true, ..Queue::new(layer, tensors, &all) }
     }
 
     fn take(&self) -> Option<&str> {
         let next = self.next.get();
         self.next.set(next + 1);
         self.order.get(next).and_then(|&place| self.tensors.get(place)).map(String::as_str)
+    }
+
+    /// The paths of all that are left.
+    fn rest(&self) -> &[String] {
+        let next = self.next.replace(self.tensors.len());
+        self.tensors.get(next..).unwrap_or(&[])
     }
 
     /// Checks that the layers have asked for all tensors.
@@ -90,6 +104,11 @@ impl Queue {
             found: names(&self.tensors),
         })
     }
+}
+
+/// What sorts paths with numbers in them by the numbers.
+fn in_order(path: &str) -> Vec<(Option<usize>, String)> {
+    path.split('/').map(|part| (part.parse().ok(), part.to_string())).collect()
 }
 
 fn short(path: &str) -> String {
@@ -135,7 +154,7 @@ impl<'q> Place<'q> {
 }
 
 impl<'a> Weights<'a> {
-    pub(super) fn new(held: &'a Held, options: &'a Options) -> Found<Self> {
+    pub(super) fn new(held: &'a Held, options: &'a Settings) -> Found<Self> {
         let file = match held {
             Held::Hdf5 { .. } => Store::Hdf5(Hdf5::new(held.hdf5(), &options.limits)?),
             Held::Tensors(file) => Store::Named(Named::new(file, &options.limits)?),
@@ -171,6 +190,42 @@ impl<'a> Weights<'a> {
             Place::Group(path) => self.read_group(layer, &format!("{path}/vars"), names),
             Place::Queue(queue) => names.iter().map(|&name| self.read_next(layer, queue, name, names)).collect(),
         }
+    }
+
+    /// All tensors at a place, by their names within it: those of code of the program's own. The states of random
+    /// generators aren't among them.
+    pub(super) fn read_all<T: Float>(&self, layer: &str, place: &Place<'_>) -> Found<Vec<(String, ArrayD<T>)>> {
+        let mut found: Vec<(String, String, Object)> = Vec::new();
+        match place {
+            Place::Group(path) => {
+                let Some(start) = self.file.find(path)? else { return Ok(vec![]) };
+                self.walk(path, start, &mut |full, object| {
+                    let own = full.strip_prefix(&format!("{path}/")).unwrap_or(&full).to_string();
+                    found.push((own, full, object));
+                    Ok(())
+                })?;
+                found.retain(|(own, ..)| !own.split('/').any(|part| part == "seed_generator"));
+                found.sort_by_cached_key(|(own, ..)| in_order(own));
+            }
+            // Whose they are isn't said there if there are others, which ask for theirs.
+            Place::Queue(queue) if !queue.of_code => {}
+            Place::Queue(queue) => {
+                let rest = queue.rest();
+                let last =
+                    |path: &str| path.rsplit('/').next().and_then(|last| last.split(':').next().map(String::from));
+                let names: BTreeSet<Option<String>> = rest.iter().map(|path| last(path)).collect();
+                for path in rest {
+                    let missing =
+                        || Problem::MissingTensor { layer: layer.into(), weight: short(path), tensor: path.clone() };
+                    let object = self.file.find(path)?.ok_or_else(missing)?;
+                    // The last part tells them apart, or the whole does.
+                    let own = last(path).filter(|_| names.len() == rest.len()).unwrap_or_else(|| short(path));
+                    found.push((own, path.clone(), object));
+                }
+            }
+        }
+        let read = |(own, path, object): (String, String, Object)| Ok((own, self.array(layer, &path, object)?));
+        found.into_iter().map(read).collect()
     }
 
     /// The weights of a group: tensors named by number.

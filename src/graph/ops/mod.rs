@@ -17,6 +17,7 @@ pub(crate) mod constant;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
 pub(crate) mod contract;
 pub(crate) mod convolution;
+pub(crate) mod custom;
 pub(crate) mod dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;

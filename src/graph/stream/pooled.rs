@@ -32,6 +32,10 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
         if stream.start_inputs().next().is_some() {
             return Err(cannot(&self.name, "it begins with inputs of its own: use Model::stream for each stream"));
         }
+        let moved = self.inputs.iter().any(|input| input.outside.is_some()) || self.outside.iter().any(Option::is_some);
+        if moved || !stream.states.is_empty() {
+            return Err(cannot(&self.name, "states are among its inputs and outputs: use Model::stream for each stream"));
+        }
         let has_rows = |shape: &[usize]| shape.first() == Some(&1);
         let inputs = stream.stepped.iter().map(|&(_, number)| stream.program.values[number].shape());
         if stream.program.has_masks_of_numbers()
@@ -116,7 +120,7 @@ impl<T: Float> ModelStream<T> {
         let end = sizes.carry - sizes.output;
         for row in 0..count {
             let mut to = &mut carry[row * sizes.carry + end..][..sizes.output];
-            for &number in &self.results {
+            for &(_, number) in &self.results {
                 let value = &self.program.values[number];
                 let width = value.len() / self.batch.max(1);
                 let (own, rest) = to.split_at_mut(width);

@@ -17,7 +17,7 @@ use crate::float::Float;
 use crate::graph::{Input, Network};
 use crate::seeds::DropoutSeeds;
 use crate::training::loss::Target;
-use crate::training::optimizer::Optimizer;
+use crate::training::optimizers::Optimizer;
 
 /// All that a run of some epochs works with, made and checked before the first.
 struct Plan<'d, 'a, T: Float> {

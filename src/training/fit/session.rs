@@ -14,7 +14,7 @@ use crate::parameters::Parameters;
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutSeeds;
 use crate::training::loss::{LossFunction, Target, Weighting, Work};
-use crate::training::optimizer::Optimizer;
+use crate::training::optimizers::Optimizer;
 use crate::weights::WeightVisitor;
 
 /// The loss of an output and what it counts in the whole.

@@ -369,6 +369,18 @@ def preprocessing_of_other_axes(r):
     return keras.Model([x, i], outputs), [r.masked(3, 5, 3), r.ids(3, 4)]
 
 
+@three("infinities")
+def infinities(r):
+    """Numbers that JSON doesn't have, which Python writes all the same."""
+    x = keras.Input((4, 3))
+    h = L.Dense(4)(x)
+    inf, vector = np.float32(np.inf), np.array([0.5, -np.inf, np.inf, 1.0], "float32")
+    scores = O.where(h > 0, h, -np.inf)
+    outputs = [O.softmax(O.where(h > -0.5, h, -np.inf)), O.max(scores, axis=-1), O.clip(h, 0.0, np.inf), O.minimum(h, np.inf), O.maximum(h, vector)]
+    outputs += [O.max(O.pad(h, [[0, 0], [1, 1], [0, 0]], constant_values=-np.inf), axis=1), O.isinf(scores), h > -inf]
+    return keras.Model(x, outputs), [r.floats(3, 4, 3)]
+
+
 def write(name, folder):
     keras.backend.clear_session()
     model, inputs = CASES[name](Numbers(name))

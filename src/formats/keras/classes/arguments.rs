@@ -219,7 +219,7 @@ impl Numbers {
             self.all.push(whole as f64);
             return Ok(vec![]);
         }
-        self.all.push(json.number()?);
+        self.all.push(json.any_number()?);
         Ok(vec![])
     }
 }

@@ -11,6 +11,7 @@ use super::super::weights::Place;
 use super::{Class, Holds, Reading, Reads, Written};
 use crate::activation::Activation;
 use crate::cells::BuiltInCell;
+use crate::cells::boxed::BoxedCell;
 use crate::cells::builder::Builder;
 use crate::cells::stacked::StackedCells;
 use crate::error::Error;
@@ -96,6 +97,7 @@ pub(super) enum Any<T: Float> {
     Lstm(Lstm<T>),
     Gru(Gru<T>),
     Stacked(Recurrent<StackedCells<T>>),
+    Own(Recurrent<BoxedCell<T>>),
 }
 
 /// `match`, with the same expression for whatever is inside.
@@ -106,6 +108,7 @@ macro_rules! any {
             Any::Lstm($inner) => $call,
             Any::Gru($inner) => $call,
             Any::Stacked($inner) => $call,
+            Any::Own($inner) => $call,
         }
     };
 }
@@ -122,10 +125,30 @@ pub(super) fn described<T: Float>(
     prefix: &str,
     weights: &mut New<T>,
 ) -> Found<Any<T>> {
-    outer.reader.open::<T, _>(cell, place, outer.depth + 1, |reading| match Class::<T>::of(cell)?.reads {
-        Reads::Cell(kind) => read(reading, kind, place, prefix, weights),
-        _ => Err(cell.unsupported("SimpleRNNCell, LSTMCell, GRUCell and StackedRNNCells can be the cell of an RNN")),
-    })
+    if let Some(code) = cell.identity.code {
+        return Ok(Any::Own(Recurrent::from_cell(outer.reader.own_cell(cell, place, code)?)));
+    }
+    outer
+        .reader
+        .open::<T, _>(cell, place, outer.depth + 1, |reading| match Class::<T>::of(cell)?.reads {
+            Reads::Cell(kind) => read(reading, kind, place, prefix, weights),
+            _ => Err(cell.unsupported(CELLS)),
+        })
+        .map_err(|problem| line_to_write(problem, cell))
+}
+
+const CELLS: &str = "SimpleRNNCell, LSTMCell, GRUCell and StackedRNNCells can be the cell of an RNN";
+
+/// The refusal of a cell's class, with the line that puts code in its place.
+fn line_to_write(problem: Problem, cell: &Described<'_>) -> Problem {
+    match problem {
+        Problem::UnsupportedClass { layer, class, .. } if layer == cell.path() => {
+            let line =
+                format!("write keras::Options::new().cell({layer:?}, |config, tensors| ..) for a cell of your own");
+            Problem::UnsupportedClass { layer, class, hint: line.into() }
+        }
+        other => other,
+    }
 }
 
 /// A cell as a layer of it, with weights of zero; the true ones are left in `weights`, by path.
@@ -161,6 +184,7 @@ fn stacked<T: Float>(
             Any::Lstm(layer) => builder.cell(layer.into_cell().ok_or_else(shared)?),
             Any::Gru(layer) => builder.cell(layer.into_cell().ok_or_else(shared)?),
             Any::Stacked(layer) => builder.cell(layer.into_cell().ok_or_else(shared)?),
+            Any::Own(layer) => builder.cell(layer.into_cell().ok_or_else(shared)?),
         };
     }
     let cells = builder.build().map_err(|source| reading.refused(source))?;
@@ -178,7 +202,7 @@ fn built_in<T: Float>(
         return Err(Problem::UnsupportedClass {
             layer: reading.path().into(),
             class: reading.fields.owner().class.into(),
-            hint: "Keras 3 has LSTM and GRU instead",
+            hint: "Keras 3 has LSTM and GRU instead".into(),
         });
     }
     reading.made_with(&["kernel", "recurrent", "bias"])?;

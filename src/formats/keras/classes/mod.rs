@@ -27,9 +27,10 @@ mod training_only;
 
 use std::sync::Arc;
 
-use super::Options;
 use super::description::Described;
 use super::json::{DTypes, Fields, Json};
+use super::options::Settings;
+use super::own_code::AnyCode;
 use super::unsupported::{TAKE_OUT, way_out};
 use super::version::Version;
 use super::weights::{Layout, Place, Weights};
@@ -92,6 +93,8 @@ pub(super) enum Reads<T: Float> {
     Cell(CellKind),
     /// An operation that isn't a layer.
     Operation(fn(&Reading<'_, '_>) -> Found<Op<T>>),
+    /// By code of the program's own.
+    Own,
 }
 
 /// Option by option, all of them.
@@ -114,6 +117,16 @@ impl<T: Float> Class<T> {
         written: AS_SAID,
         takes_list: false,
     }];
+
+    /// Whatever code of the program's own stands in the place of.
+    const OWN: &'static Class<T> = &Class {
+        name: "",
+        arguments: INPUTS_TRAINING_MASK,
+        holds: Holds::Nothing,
+        reads: Reads::Own,
+        written: AS_SAID,
+        takes_list: false,
+    };
 
     /// All classes, those of one group together; layers come before operations.
     const ALL: &'static [&'static [Class<T>]] = &[
@@ -144,6 +157,9 @@ impl<T: Float> Class<T> {
 
     /// The class of a layer, which must be Keras's and known.
     pub(super) fn of(layer: &Described<'_>) -> Found<&'static Self> {
+        if layer.identity.code.is_some() {
+            return Ok(Self::OWN);
+        }
         let name = layer.identity.keras(layer.path())?;
         let operation = layer.identity.is_operation();
         let fits =
@@ -192,6 +208,10 @@ impl<T: Float> Class<T> {
 
 /// Whether it is an operation that isn't a layer: those have no weights.
 pub(super) fn is_operation(layer: &Described<'_>) -> bool {
+    layer.identity.code.is_none() && is_listed_operation(layer)
+}
+
+fn is_listed_operation(layer: &Described<'_>) -> bool {
     layer.identity.is_operation().unwrap_or_else(|| Class::<f32>::of(layer).is_ok_and(Class::is_operation))
 }
 
@@ -228,11 +248,40 @@ pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> 
     })
 }
 
+/// How many parts of a layer code takes the place of, it itself or those inside it.
+pub(super) fn code_within(layer: &Described<'_>) -> Found<usize> {
+    if layer.identity.code.is_some() {
+        return Ok(1);
+    }
+    let each = |layers: &[Described<'_>]| layers.iter().try_fold(0, |sum, layer| Ok(sum + code_within(layer)?));
+    if layer.is_model() {
+        return each(&layer.model()?.layers);
+    }
+    layer.config.glance("an object", |fields| {
+        let inner =
+            |json: Option<Json<'_>>| json.map_or(Ok(0), |json| code_within(&Described::read(&json, layer.path())?));
+        match Class::<f32>::of(layer)?.holds {
+            Holds::Layer(key) => inner(fields.take(key)),
+            Holds::Directions => {
+                let forward = inner(fields.take("layer"))?;
+                Ok(forward + fields.take("backward_layer").map_or(Ok(forward), |json| inner(Some(json)))?)
+            }
+            Holds::Layers(key) => {
+                let list = fields.need(key, "a list of layers")?.list("a list of layers")?;
+                each(&list.iter().map(|json| Described::read(json, layer.path())).collect::<Found<Vec<_>>>()?)
+            }
+            Holds::Nothing | Holds::Weights(_) => Ok(0),
+        }
+    })
+}
+
 /// What all layers of a file share while they are built.
 pub(super) struct Reader<'r, 'a> {
     pub(super) version: Version,
     pub(super) weights: Option<&'r Weights<'a>>,
-    pub(super) options: &'r Options,
+    pub(super) options: &'r Settings,
+    /// The program's own code, in the place of what is marked.
+    pub(super) code: Option<&'r dyn AnyCode>,
     /// The types that layers of the file compute in.
     pub(super) dtypes: DTypes,
     pub(super) layout: Layout,
@@ -280,6 +329,9 @@ impl<'a> Reader<'_, 'a> {
         depth: usize,
         says: &[Argument<'_>],
     ) -> Found<Built<T>> {
+        if let Some(code) = layer.identity.code {
+            return self.own_layer(layer, place, depth, code);
+        }
         self.open_called::<T, _>(layer, place, depth, says, |reading| {
             let mut built = match Class::<T>::of(layer)?.reads {
                 Reads::Layer(read) => read(reading)?,

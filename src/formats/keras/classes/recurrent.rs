@@ -98,6 +98,7 @@ pub(super) fn over_time<T: Float>(
         Any::Lstm(layer) => Any::Lstm(with_flags(layer, flags)),
         Any::Gru(layer) => Any::Gru(with_flags(layer, flags)),
         Any::Stacked(layer) => Any::Stacked(with_flags(layer, flags)),
+        Any::Own(layer) => Any::Own(with_flags(layer, flags)),
     };
     let views: Vec<_> = weights.iter().map(|(name, array)| (name.as_str(), array.view())).collect();
     any!(&mut any, layer => layer.set_weights(&views)).map_err(|source| reading.refused(source))?;

@@ -1,6 +1,7 @@
 //! Calls of layers, as either version of Keras describes them: what goes in, masks, states.
 
 mod operation;
+mod own;
 
 use super::super::classes::{ARGUMENTS_OF_A_MODEL, ARGUMENTS_OF_ATTENTION, Argument, Class, Says, is_operation, same};
 use super::super::description::Described;
@@ -25,6 +26,9 @@ impl<'a> Node<'a> {
     /// All calls of a layer.
     pub(super) fn all(layer: &Described<'a>) -> Found<Vec<Self>> {
         let Some(calls) = &layer.calls else { return Ok(vec![]) };
+        if layer.identity.code.is_some() {
+            return own::calls(layer, calls);
+        }
         if !layer.is_model() && is_operation(layer) {
             return operation::calls(layer, calls);
         }

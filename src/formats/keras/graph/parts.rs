@@ -1,6 +1,6 @@
 //! The parts of a model: its layers with their weights, its inputs.
 
-use super::super::classes::{Argument, Built, is_operation, trained};
+use super::super::classes::{Argument, Built, code_within, is_operation, trained};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::super::policy;
@@ -94,7 +94,10 @@ impl<'m, T: Float> Graph<'_, '_, 'm, T> {
             return Err(Problem::MissingObject { what: "group", name: group });
         };
         let names = list(file, found, "weight_names", self.reader.options.limits.tensors)?.unwrap_or_default();
-        Ok(Queue::new(path, names.iter().map(|name| format!("{group}/{name}")).collect(), &expected))
+        let tensors = names.iter().map(|name| format!("{group}/{name}")).collect();
+        // None is known, and there may be some.
+        let of_code = expected.is_empty() && code_within(layer)? == 1;
+        Ok(if of_code { Queue::of_code(path, tensors) } else { Queue::new(path, tensors, &expected) })
     }
 
     /// Adds an input, which is the part of this number.

@@ -63,7 +63,7 @@ pub(super) fn references<'a>(json: &Json<'a>) -> Found<Vec<Reference<'a>>> {
 const TENSOR: &str = "a tensor of a layer";
 
 /// Whether an object is a tensor, and not a dictionary of them.
-fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
+pub(super) fn is_keras_tensor(json: &Json<'_>) -> Found<bool> {
     Ok(json.is_object() && json.glance(TENSOR, |fields| Ok(fields.has("class_name")))?)
 }
 
@@ -80,7 +80,7 @@ pub(super) fn has_tensor(json: &Json<'_>) -> Found<bool> {
 }
 
 /// A tensor of Keras 3: its shape and type are inferred, but must be there.
-fn keras_tensor<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
+pub(super) fn keras_tensor<'a>(json: &Json<'a>) -> Found<Reference<'a>> {
     json.fields(TENSOR, |fields: &Fields<'a>| {
         if Identity::take(fields)?.keras(json.layer())? != "__keras_tensor__" {
             return Err(json.wrong(TENSOR));

@@ -28,6 +28,8 @@ pub(in super::super) fn plain(value: &Value) -> Json {
         Value::Text(text) => text.as_str().into(),
         Value::List(list) => list.iter().map(plain).collect(),
         Value::Config(config) => options(config).into(),
+        // It is a layer or a cell, which is written by itself.
+        Value::Entry(_) => Json::Null,
     }
 }
 

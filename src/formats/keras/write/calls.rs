@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::Class;
+use super::super::own_code::is_tensor;
 use super::super::words::Object;
 use super::model::{Plan, dtype};
 use super::operations::{Argument, KerasOperation};
@@ -84,6 +85,9 @@ fn of_layer<T: Float>(plan: &Plan<'_, T>, call: &CallSpec) -> Json {
     let config = part.op.as_ref().and_then(|op| op.describe().ok());
     let class = config.as_ref().and_then(|_| Class::<f32>::named(&part.class));
     let inputs = tensors(&call.inputs);
+    if let Some(form) = config.as_ref().and_then(Config::entry).and_then(|entry| entry.call.as_deref()) {
+        return own_call(form, inputs, tensors(&call.masks.iter().flatten().copied().collect::<Vec<_>>()));
+    }
     let args = match class {
         Some(class) if class.takes_list => vec![inputs.into()],
         _ => one_or_list(inputs),
@@ -100,6 +104,33 @@ fn of_layer<T: Float>(plan: &Plan<'_, T>, call: &CallSpec) -> Json {
         kwargs.extend(one_or_list(tensors).into_iter().map(|tensors| (name.into(), tensors)));
     }
     json!({"args": args, "kwargs": kwargs})
+}
+
+/// A call in the form that the file had, with these tensors in their places.
+fn own_call(form: &str, inputs: Vec<Json>, masks: Vec<Json>) -> Json {
+    fn fill(json: &mut Json, tensors: &mut dyn Iterator<Item = Json>) {
+        match json {
+            json if is_tensor(json) => *json = tensors.next().unwrap_or(Json::Null),
+            Json::Array(list) => list.iter_mut().for_each(|json| fill(json, &mut *tensors)),
+            Json::Object(object) => {
+                let mut members: Vec<(&String, &mut Json)> = object.iter_mut().collect();
+                members.sort_by_key(|(name, _)| *name);
+                members.into_iter().for_each(|(_, json)| fill(json, &mut *tensors));
+            }
+            _ => {}
+        }
+    }
+    let (mut inputs, mut masks) = (inputs.into_iter(), masks.into_iter());
+    let mut call: Json = serde_json::from_str(form).unwrap_or_default();
+    fill(&mut call["args"], &mut inputs);
+    if let Some(kwargs) = call.get_mut("kwargs").and_then(Json::as_object_mut) {
+        let mut named: Vec<(&String, &mut Json)> = kwargs.iter_mut().collect();
+        named.sort_by_key(|(name, _)| *name);
+        for (name, value) in named {
+            fill(value, if name == "mask" { &mut masks } else { &mut inputs });
+        }
+    }
+    call
 }
 
 /// What the calls of an attention say, and not its options.

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{masks, text, weights};
+use super::super::value::file_text;
+use super::{masks, weights};
 use crate::cells::Cell;
 use crate::error::Error;
 use crate::float::Float;
@@ -165,7 +166,7 @@ struct Content<'m, T> {
 impl<'m, T: Float> Content<'m, T> {
     fn of(model: &'m Model<T>) -> Result<Self, SaveError> {
         masks::check(model)?;
-        let config = text(&super::model::model(model, "", model.name())?);
+        let config = file_text(&super::model::model(model, "", model.name())?);
         let mut weights = Node::empty();
         weights::put(model, "", &mut weights)?;
         Ok(Content { config, weights })

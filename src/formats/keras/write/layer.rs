@@ -6,10 +6,13 @@ use super::super::classes::{Class, Written};
 use super::super::words::values::{object, plain, policy};
 use super::super::words::{Around, Object, Said, Unsaid, option};
 use super::{Unwritten, operations};
-use crate::config::{Config, Value};
+use crate::config::{Config, Entry, Value};
 
 /// A layer as Keras writes it.
 pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    if let Some(entry) = described.entry() {
+        return self::entry(entry);
+    }
     let own = |name: &str| described.options.iter().find(|(own, _)| own == name).map(|(_, value)| value);
     let mut config = head(around);
     let class = match &described.class[..] {
@@ -67,6 +70,14 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         }
     };
     Ok(object("keras.layers", class, config))
+}
+
+/// What code of the program's own took the place of, as the file had it.
+fn entry(entry: &Entry) -> Result<Json, Unwritten> {
+    match serde_json::from_str(&entry.text) {
+        Ok(json) if !entry.is_old => Ok(json),
+        _ => Err(Unwritten::Old(entry.class.clone())),
+    }
 }
 
 /// A layer that reads its channels first.
@@ -147,6 +158,9 @@ fn cell_options(described: &Config) -> Vec<(String, Value)> {
 
 /// A cell, or a stack of cells.
 fn cell(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
+    if let Some(entry) = described.entry() {
+        return self::entry(entry);
+    }
     let name = crate::layers::summary::snake_case(&described.class);
     let mut config = head(&around.inside(&described.class, &name));
     if described.class != "StackedRNNCells" {

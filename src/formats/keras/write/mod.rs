@@ -32,6 +32,8 @@ use crate::formats::save_error::SaveError;
 enum Unwritten {
     Class(String),
     Option(Unsaid),
+    /// Code of the program's own, in the place of what an older version said.
+    Old(String),
 }
 
 impl From<Unsaid> for Unwritten {
@@ -46,12 +48,15 @@ impl Unwritten {
         let prefix = path.into();
         match self {
             Unwritten::Class(class) => SaveError::Class { prefix, class, hint: OUR_OWN },
+            Unwritten::Old(class) => SaveError::Class { prefix, class, hint: OLD },
             Unwritten::Option(Unsaid { option, value, hint }) => {
                 SaveError::Option { prefix, class: class.into(), option, value, hint }
             }
         }
     }
 }
+
+const OLD: &str = "its words are Keras 2's: save the model in Python by Keras 3, and load that";
 
 /// What can't even be described.
 fn of_config(error: ConfigError, path: &str) -> SaveError {

@@ -6,7 +6,7 @@ use super::super::description::join;
 use super::super::places;
 use super::model::keras_class;
 use super::operations;
-use crate::config::{Config, Value};
+use crate::config::{Config, Entry, Value};
 use crate::float::Float;
 use crate::formats::hdf5::Node;
 use crate::formats::save_error::SaveError;
@@ -19,7 +19,7 @@ pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node
     let sequential = operations::is_sequential(model);
     let has_group = |part: &&Part<T>| match &part.op {
         None => !sequential,
-        Some(_) => operations::of_part(part).is_none(),
+        Some(op) => operations::of_part(part).is_none() && !is_own_operation(&**op),
     };
     let parts: Vec<&Part<T>> = model.parts.iter().filter(has_group).collect();
     let groups = places::groups(parts.iter().map(|part| (keras_class(&part.class), 1)));
@@ -31,6 +31,11 @@ pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node
     Ok(())
 }
 
+/// Whether it stands for an operation of Keras's: those have no groups.
+fn is_own_operation<T: Float>(op: &dyn Operation<T>) -> bool {
+    op.describe().is_ok_and(|config| config.entry().is_some_and(|entry| entry.is_operation))
+}
+
 fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) -> Result<(), SaveError> {
     match op.role() {
         Role::Model(model) => return put(model, path, root),
@@ -40,6 +45,7 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     let mut groups = Vec::new();
     if let Ok(config) = op.describe() {
         find_groups(&config, "", path, &mut groups);
+        put_entries(&config, path, root);
     }
     let (mut counts, mut lost) = (vec![0; groups.len()], None);
     let mut each = |name: String, weight: ArrayViewD<'m, T>| {
@@ -87,16 +93,65 @@ fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(Stri
                 find_groups(layer, prefix, &path, groups);
             }
         }
+        // Its tensors are the file's.
+        Entry::CLASS => {}
         _ => groups.push((prefix.into(), path.into())),
     }
+}
+
+/// Puts the tensors of what code of the program's own takes the place of.
+fn put_entries<T: Float>(config: &Config, path: &str, root: &mut Node<'_, T>) {
+    let mut entries = Vec::new();
+    find_entries(config, path, &mut entries);
+    for (path, entry) in entries {
+        for (name, tensor) in &entry.tensors {
+            root.put_owned(&join(&path, name), tensor.mapv(T::from_f64));
+        }
+    }
+}
+
+fn find_entries<'c>(config: &'c Config, path: &str, found: &mut Vec<(String, &'c Entry)>) {
+    if let Some(entry) = config.entry() {
+        return found.push((path.into(), entry));
+    }
+    let (each, group): (&str, fn(&str) -> &str) = match &config.class[..] {
+        "RNN" => ("cell", |_| "cell"),
+        "TimeDistributed" => ("layer", |_| "layer"),
+        "Layer" => ("layer", |_| ""),
+        "Bidirectional" => ("", |key| if key == "layer" { "forward_layer" } else { "backward_layer" }),
+        "StackedRNNCells" => {
+            let cells = config.options.iter().find(|(name, _)| name == "cells").map(|(_, value)| value);
+            let Some(Value::List(list)) = cells else { return };
+            let configs: Vec<&Config> = list.iter().filter_map(as_config).collect();
+            let names = places::groups(configs.iter().map(|config| (class_of(config), 1)));
+            for (config, name) in configs.into_iter().zip(names) {
+                find_entries(config, &join(path, &format!("cells/{name}")), found);
+            }
+            return;
+        }
+        _ => return,
+    };
+    for (name, value) in &config.options {
+        if let (true, Some(inner)) = (each.is_empty() || name == each, as_config(value)) {
+            find_entries(inner, &join(path, group(name)), found);
+        }
+    }
+}
+
+fn as_config(value: &Value) -> Option<&Config> {
+    if let Value::Config(config) = value { Some(config) } else { None }
+}
+
+/// The class by which Keras names a group.
+fn class_of(config: &Config) -> &str {
+    config.entry().map_or_else(|| keras_class(&config.class), |entry| &entry.bare_class)
 }
 
 /// The same of a list, whose items are numbered here, and there named by class.
 fn find_each(list: Option<&Value>, prefix: &str, path: &str, groups: &mut Vec<(String, String)>) {
     let Some(Value::List(list)) = list else { return };
-    let configs: Vec<&Config> =
-        list.iter().filter_map(|item| if let Value::Config(config) = item { Some(config) } else { None }).collect();
-    let names = places::groups(configs.iter().map(|config| (keras_class(&config.class), 1)));
+    let configs: Vec<&Config> = list.iter().filter_map(as_config).collect();
+    let names = places::groups(configs.iter().map(|config| (class_of(config), 1)));
     for (at, (config, name)) in configs.iter().zip(names).enumerate() {
         find_groups(config, &join(prefix, &at.to_string()), &join(path, &name), groups);
     }

@@ -115,7 +115,7 @@ pub(super) fn activation<T: Float>(activation: Activation) -> Found<Op<T>> {
 pub(super) fn clip<T: Float>(reading: &Reading<'_, '_>, least: &'static str, most: &'static str) -> Found<Op<T>> {
     let limit = |name: &'static str| match reading.stated(name)? {
         Some(json) if !json.is_number() => Err(json.unsupported("numbers are supported")),
-        limit => limit.map(|json| json.number()).transpose(),
+        limit => limit.map(|json| json.any_number()).transpose(),
     };
     let (min, max) = (limit(least)?.unwrap_or(f64::NEG_INFINITY), limit(most)?.unwrap_or(f64::INFINITY));
     Ok(Op::new(Unary(Function::Clip { min, max })))

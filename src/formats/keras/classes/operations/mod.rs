@@ -78,7 +78,7 @@ impl Reading<'_, '_> {
 
     /// What is wrong with an operation that is read otherwise.
     fn unsupported(&self, hint: &'static str) -> Problem {
-        Problem::UnsupportedClass { layer: self.path().into(), class: self.class().into(), hint }
+        Problem::UnsupportedClass { layer: self.path().into(), class: self.class().into(), hint: hint.into() }
     }
 
     /// Options that say nothing but this.

@@ -166,7 +166,7 @@ pub(super) fn repeat<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {
 
 pub(super) fn pad<T: Float>(reading: &Reading<'_, '_>, widths: &'static str, mode: &str) -> Found<Op<T>> {
     reading.only("mode", &json!(mode), "only padding by a constant is supported")?;
-    let fill = reading.says("constant_values").map_or(Ok(0.0), |json| json.number())?;
+    let fill = reading.says("constant_values").map_or(Ok(0.0), |json| json.any_number())?;
     let each = reading.must_say(widths, "two sizes for each axis")?;
     let mut axes = Vec::new();
     for (axis, pair) in each.list("two sizes for each axis")?.iter().enumerate() {

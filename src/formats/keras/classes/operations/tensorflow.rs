@@ -207,7 +207,7 @@ const NAME: &str = "a function's name";
 fn unsupported(path: &str, class: &str, name: &str) -> Problem {
     let hint = "it is an operation of TensorFlow that isn't read: put a layer of Keras in its place, or take layers over \
                 time out with keras::File::layer";
-    Problem::UnsupportedClass { layer: path.into(), class: format!("{class}({name})"), hint }
+    Problem::UnsupportedClass { layer: path.into(), class: format!("{class}({name})"), hint: hint.into() }
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Op<T>> {

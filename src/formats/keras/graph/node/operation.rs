@@ -40,7 +40,7 @@ enum Said<'a> {
 }
 
 /// What Keras 2 writes in the place of a layer's name before a constant.
-const CONSTANT: &str = "_CONSTANT_VALUE";
+pub(super) const CONSTANT: &str = "_CONSTANT_VALUE";
 
 impl<'a> Call<'_, 'a> {
     fn keras3(mut self, call: &Json<'a>) -> Found<Node<'a>> {
@@ -141,7 +141,7 @@ impl<'a> Call<'_, 'a> {
 }
 
 /// The references in a list, or in lists of lists.
-fn flat<'a>(json: &Json<'a>) -> Found<Vec<Json<'a>>> {
+pub(super) fn flat<'a>(json: &Json<'a>) -> Found<Vec<Json<'a>>> {
     let mut all = Vec::new();
     for item in json.list(CALLS)? {
         let list = item.list(CALLS)?;
@@ -151,7 +151,7 @@ fn flat<'a>(json: &Json<'a>) -> Found<Vec<Json<'a>>> {
 }
 
 /// `["name", 0, 0]`.
-fn is_legacy_tensor(json: &Json<'_>) -> bool {
+pub(super) fn is_legacy_tensor(json: &Json<'_>) -> bool {
     let list = if json.is_list() { json.list(CALLS).unwrap_or_default() } else { vec![] };
     matches!(&list[..], [name, node, index] if name.is_text() && node.is_number() && index.is_number())
 }
