@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Dense, training::*};
-/// let (mut dense, x, target) = (Dense::<f64>::new(2, 1), Array3::ones((4, 1, 2)), Array3::zeros((4, 1, 1)));
+/// let (mut dense, x, target) = (Dense::<f64>::new(2, 1), Array3::<f64>::ones((4, 1, 2)), Array3::<f64>::zeros((4, 1, 1)));
 /// let history = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).epochs(3).run(&mut dense, &x, &target)?;
 /// assert_eq!(history.get("loss")?.len(), 3);
 /// assert_eq!(history.get("val_loss").unwrap_err().to_string(), "there is no history \"val_loss\": the names are loss");
