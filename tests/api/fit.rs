@@ -84,9 +84,9 @@ fn data_that_make_no_sense() {
     let ((x, y), mut net) = (data(), net());
     let mut run = |data: &Dataset<'_, f32>| refusal(fit().run_on(&mut net, data)).to_string();
     let short = y.slice(s![..9, ..]);
-    assert_eq!(run(&Dataset::new(&x, &short)), "a target must be of 10 rows, as the first input, got 9");
+    assert_eq!(run(&Dataset::new(&x, short)), "a target must be of 10 rows, as the first input, got 9");
     let none = x.slice(s![..0, .., ..]);
-    assert_eq!(run(&Dataset::new(&none, &y.slice(s![..0, ..]))), "the data must be of at least one row, got none");
+    assert_eq!(run(&Dataset::new(none, y.slice(s![..0, ..]))), "the data must be of at least one row, got none");
     assert_eq!(run(&Dataset::of(&[], &[])), "the first input must be an array of rows, got none");
     let two = Dataset::of(&[(&x).into()], &[(&y).into(), (&y).into()]);
     assert!(matches!(refusal(fit().run_on(&mut net, &two)), Error::ModelOutputs { expected: 1, given: 2 }));
@@ -270,7 +270,7 @@ fn callbacks_see_and_stop() {
     assert!(first.contains(", mean_absolute_error 0.") && first.contains(", val_loss 0."), "{first}");
     let evaluated = fit().metric(Metric::MeanAbsoluteError).batch_size(4);
     let held = (x.slice(s![8.., .., ..]), y.slice(s![8.., ..]));
-    let logs = evaluated.evaluate(&net, &Dataset::new(&held.0, &held.1)).unwrap();
+    let logs = evaluated.evaluate(&net, &Dataset::new(held.0, held.1)).unwrap();
     assert_eq!(logs[0], ("loss".into(), history.get("val_loss").unwrap()[1]));
     assert!(format!("{history:?}").starts_with("{\"loss\": ["), "{history:?}");
 }

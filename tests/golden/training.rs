@@ -304,7 +304,7 @@ fn check_run<T: Element>(case: &Value) -> Outcome {
             let dense = Dense::builder(4, 3).seeds(&mut seeds).build()?;
             let mut net = stack().layer(lstm).layer(gru).layer(dense).build()?;
             let fit = Fit::new(sparse, adam()).shuffle(7).validation_split(0.25);
-            run(&mut net, (fit.metric(Metric::SparseCategoricalAccuracy), 4), &to_classes, last)?
+            run(&mut net, (fit.metric(Metric::SparseCategoricalAccuracy), 3), &to_classes, last)?
         }
         "weighted" => {
             let gru = Gru::builder(3, 5).seeds(&mut seeds).build()?;
@@ -342,7 +342,7 @@ fn check_run<T: Element>(case: &Value) -> Outcome {
             let mut net = stack().layer(lstm).layer(Dense::builder(5, 2).seeds(&mut seeds).build()?).build()?;
             let stop = EarlyStopping::new("val_loss").patience(2).restore_best_weights(true);
             let fit = Fit::new(Loss::MeanSquaredError, Adam::new(0.3)).validation_split(0.25).early_stopping(stop);
-            run(&mut net, (fit, 4), &to_numbers, last)?
+            run(&mut net, (fit, 3), &to_numbers, last)?
         }
         "embedding" => {
             let embedding = Embedding::builder(10, 4).mask_zero(true).seeds(&mut seeds).build()?;
@@ -351,7 +351,7 @@ fn check_run<T: Element>(case: &Value) -> Outcome {
             let mut model = Sequential::builder("m").layer(embedding).layer(lstm).layer(dense).build()?;
             let fit = Fit::new(sparse, adam()).shuffle(7).validation_split(0.25);
             let fit = fit.metric(Metric::SparseCategoricalAccuracy);
-            run(&mut model, (fit, 4), &Dataset::new(&ids, &step_classes), predict)?
+            run(&mut model, (fit, 3), &Dataset::new(&ids, &step_classes), predict)?
         }
         "embedding_last" => {
             let embedding = Embedding::builder(10, 4).mask_zero(true).seeds(&mut seeds).build()?;
@@ -372,7 +372,7 @@ fn check_run<T: Element>(case: &Value) -> Outcome {
             let fit = fit.metric_of("value", Metric::MeanAbsoluteError);
             let fit = fit.metric_of("kind", Metric::SparseCategoricalAccuracy);
             let data = Dataset::of(&[(&x).into()], &[(&y).into(), (&classes).into()]);
-            run(&mut model, (fit, 4), &data, |model| model.predict(&[(&head).into()]).unwrap().swap_remove(0))?
+            run(&mut model, (fit, 3), &data, |model| model.predict(&[(&head).into()]).unwrap().swap_remove(0))?
         }
         other => panic!("the run {other}"),
     };
@@ -380,7 +380,8 @@ fn check_run<T: Element>(case: &Value) -> Outcome {
 }
 
 fn compare<T: Element>(case: &Value, ran: &Ran<T>) -> Outcome {
-    let tolerance = if T::DTYPE == "float64" { 1e-8 } else { 1e-4 };
+    // In f64 Keras keeps some numbers of its optimizers and losses in f32.
+    let tolerance = if T::DTYPE == "float64" { 1e-6 } else { 1e-4 };
     let same = |what: &str, ours: &[f64], keras: &[f64]| -> Outcome {
         if ours.len() != keras.len() {
             return Err(format!("{what}: {} numbers, Keras has {}", ours.len(), keras.len()).into());

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 /// What [`Fit`](super::Fit) has logged of each epoch, by Keras's names: `loss`, `val_loss`, those of metrics, and with
-/// several outputs `NAME_loss`.
+/// several outputs `NAME_loss` (in which all batches count alike, as in Keras; in `loss` and in metrics rows do).
 ///
 /// ```
 /// use ndarray::prelude::*;
