@@ -168,7 +168,7 @@ fn train() -> Result<(), Box<dyn Error>> {
         Array2::from_shape_fn(
             (16, 1),
             |(row, _)| {
-                if x.slice(s![row, ..lengths[row], ..]).sum() > 0.0 { 1.0 } else { 0.0 }
+                if x.slice(s![row, ..lengths[row], ..]).sum() > 0.0 { 1.0_f32 } else { 0.0 }
             },
         );
     let (mut tape, mut gradients, mut optimizer) = (Tape::new(), Gradients::new(&net), Adam::new(0.05));

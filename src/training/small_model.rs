@@ -26,7 +26,7 @@
 //! let next = Array2::from_shape_fn((200, 1), |(row, _)| series(row + 24));
 //!
 //! let mut seeds = SeedSource::keras(7);
-//! let gru = Gru::builder(1, 8).dropout(0.02).seeds(&mut seeds).build()?;
+//! let gru = Gru::<f32>::builder(1, 8).dropout(0.02).seeds(&mut seeds).build()?;
 //! let head = Dense::builder(8, 1).seeds(&mut seeds).build()?;
 //! let mut net = Stacked::builder().layer(gru).layer(head).build()?;
 //!

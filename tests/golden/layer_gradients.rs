@@ -301,11 +301,12 @@ fn runs() {
             let output = model.net.run(&x, run)?;
             gradients.clear();
             let loss = if let Ok(sequence) = output.sequence() {
-                let (loss, d) = Loss::MeanSquaredError.with_gradient(sequence, &self::sequence(&step["target"]))?;
+                let (loss, d) =
+                    Loss::MeanSquaredError.with_gradient(sequence, &self::sequence::<T>(&step["target"]))?;
                 model.net.backward(&mut tape, OutputGradient::new().sequence(&d), &mut gradients)?;
                 loss
             } else {
-                let (loss, d) = Loss::MeanSquaredError.with_gradient(output.last(), &matrix(&step["target"]))?;
+                let (loss, d) = Loss::MeanSquaredError.with_gradient(output.last(), &matrix::<T>(&step["target"]))?;
                 model.net.backward(&mut tape, OutputGradient::new().last(&d), &mut gradients)?;
                 loss
             };

@@ -14,8 +14,9 @@ use crate::training::loss::Target;
 /// use recurrent::training::*;
 /// use recurrent::{Dense, Gru, Stacked};
 /// let mut net = Stacked::builder().layer(Gru::<f32>::new(3, 4)).layer(Dense::new(4, 1)).build()?;
-/// let (x, target) = (Array3::ones((6, 5, 3)), Array2::zeros((6, 1)));
-/// let data = Dataset::new(&x, &target).lengths(&[5, 2, 4, 1, 3, 5]).sample_weight(&array![1.0, 2.0, 1.0, 1.0, 0.5, 1.0]);
+/// let (x, target) = (Array3::<f32>::ones((6, 5, 3)), Array2::<f32>::zeros((6, 1)));
+/// let weights = Array1::<f32>::from_vec(vec![1.0, 2.0, 1.0, 1.0, 0.5, 1.0]);
+/// let data = Dataset::new(&x, &target).lengths(&[5, 2, 4, 1, 3, 5]).sample_weight(&weights);
 /// let history = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).epochs(2).batch_size(3).run_on(&mut net, &data)?;
 /// assert_eq!(history.get("loss")?.len(), 2);
 /// # Ok::<(), recurrent::Error>(())

@@ -5,12 +5,12 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 /// What [`Fit`](super::Fit) has logged of each epoch, by Keras's names: `loss`, `val_loss`, those of metrics, and with
-/// several outputs `NAME_loss`.
+/// several outputs `NAME_loss` (in which all batches count alike, as in Keras; in `loss` and in metrics rows do).
 ///
 /// ```
 /// use ndarray::prelude::*;
 /// use recurrent::{Dense, training::*};
-/// let (mut dense, x, target) = (Dense::<f64>::new(2, 1), Array3::ones((4, 1, 2)), Array3::zeros((4, 1, 1)));
+/// let (mut dense, x, target) = (Dense::<f64>::new(2, 1), Array3::<f64>::ones((4, 1, 2)), Array3::<f64>::zeros((4, 1, 1)));
 /// let history = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).epochs(3).run(&mut dense, &x, &target)?;
 /// assert_eq!(history.get("loss")?.len(), 3);
 /// assert_eq!(history.get("val_loss").unwrap_err().to_string(), "there is no history \"val_loss\": the names are loss");

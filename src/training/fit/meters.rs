@@ -96,10 +96,10 @@ impl<T: Float> Meters<T> {
         self.loss.add(loss, rows);
     }
 
-    /// The loss of one output, before it is weighted.
-    pub(super) fn add_output(&mut self, output: usize, loss: f64, rows: usize) {
+    /// The loss of one output, before it is weighted. Keras doesn't know a batch's size there: all batches count alike.
+    pub(super) fn add_output(&mut self, output: usize, loss: f64) {
         if let Some(mean) = self.outputs.get_mut(output) {
-            mean.add(loss, rows);
+            mean.add(loss, 1);
         }
     }
 

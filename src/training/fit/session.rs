@@ -138,7 +138,7 @@ impl<T: Float> Session<T> {
                     d_outputs[place].mapv_inplace(|d| d * weight);
                 }
                 sum += value * weight;
-                meters.add_output(place, value, rows);
+                meters.add_output(place, value);
                 meters.add_metrics(place, prediction, target, &weighting)?;
             }
             Ok(())

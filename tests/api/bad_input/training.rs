@@ -497,7 +497,7 @@ fn chunks() {
 
 #[test]
 fn losses() {
-    let (a, b) = (Array2::<f32>::ones((2, 3)), Array2::ones((3, 2)));
+    let (a, b) = (Array2::<f32>::ones((2, 3)), Array2::<f32>::ones((3, 2)));
     let error = refusal(Loss::MeanSquaredError.with_gradient(&a, &b));
     assert_eq!(error, Error::OutputShape { what: "target", expected: vec![2, 3], given: vec![3, 2] });
     let mut gradient = Array2::from_elem((2, 2), 7.0);

@@ -26,9 +26,9 @@ fn after_the_first_step(mut layer: Box<dyn Layer<f32>>, masked: bool, optimizer:
     let (mut seeds, state) = (layer.seeds(), layer.initial_state(BATCH));
     let sequences = layer.returns_sequences();
     let mut sequence = Array3::zeros((BATCH, STEPS, outputs));
-    let (target, mut d_sequence) = (Array3::ones(sequence.dim()), sequence.clone());
+    let (target, mut d_sequence) = (Array3::<f32>::ones(sequence.dim()), sequence.clone());
     let mut last = Array2::zeros((BATCH, outputs));
-    let (last_target, mut d_last) = (Array2::ones(last.dim()), last.clone());
+    let (last_target, mut d_last) = (Array2::<f32>::ones(last.dim()), last.clone());
     let mut step = |layer: &mut Box<dyn Layer<f32>>| -> Result<()> {
         let mut run = Run::new().initial_state(&state).training(&mut seeds).record(&mut tape);
         if masked {
@@ -154,7 +154,7 @@ fn a_chunk_of_truncated_backpropagation_allocates_nothing() -> Result<()> {
         .layer(Dense::new(6, 3))
         .build()?;
     let x = Array3::from_shape_fn((2, 24, 2), |(b, t, i)| ((b + t + 3 * i) as f64).sin());
-    let target = Array3::zeros((2, 6, 3));
+    let target = Array3::<f64>::zeros((2, 6, 3));
     let (mut sequence, mut d_sequence) = (target.clone(), target.clone());
     let (mut chunks, mut gradients) = (TruncatedBptt::new(&net, 2)?, Gradients::new(&net).without_input());
     let mut optimizer = Adam::new(0.01);

@@ -12,7 +12,6 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::initializers;
 use super::super::description::Described;
-use super::super::value::text;
 use super::super::version::Version;
 use super::super::words::Object;
 use super::super::words::values::initializer_of;
