@@ -8,6 +8,7 @@ pub(crate) trait TensorSource<T> {
     fn take(&mut self, path: &str, shape: &[usize]) -> Result<Vec<T>, ConfigError>;
 
     /// The same of whole numbers that are no weight.
+    #[cfg(feature = "file")]
     fn take_integers(&mut self, path: &str, shape: &[usize]) -> Result<Vec<i64>, ConfigError>;
 
     /// Checks that a weight is there and of this shape.
