@@ -32,7 +32,8 @@ pub(in crate::training) fn fraction(option: &'static str, given: f64) -> Result<
 
 /// A share that isn't none.
 pub(in crate::training) fn share(option: &'static str, given: f64) -> Result<()> {
-    check_option(option, "above 0 and at most 1", given, given > 0.0 && given <= 1.0)
+    check_option(option, "above 0 and at most 1", given, given > 0.0 && given <= 1.0)?;
+    check_option(option, "above 0 in f32 too", given, given as f32 > 0.0)
 }
 
 /// How much is kept of a mean whose beginning is corrected by `1 / (1 - beta^t)`, with a beta in f32.

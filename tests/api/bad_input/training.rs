@@ -162,7 +162,7 @@ fn numbers<T: Float>() -> Vec<Number<T>> {
     const NOT_POSITIVE: &[f64] = &[0.0, -0.0, -1e-300, -2.0];
     const FRACTIONS: &[f64] = &[0.0, 0.5, 1.0];
     const NO_FRACTIONS: &[f64] = &[-1e-300, -0.5, 1.0000001, 2.0];
-    const SHARES: &[f64] = &[1e-300, 0.5, 1.0];
+    const SHARES: &[f64] = &[1e-30, 0.5, 1.0];
     const NO_SHARES: &[f64] = &[0.0, -0.5, 1.0000001, 2.0];
     const BETAS: &[f64] = &[0.0, 0.5, 0.9999999];
     // The last one is 1 in f32, in which its powers are taken.

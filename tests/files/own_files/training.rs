@@ -109,7 +109,7 @@ fn plateaus() {
         plateau.update(accuracy, &mut sgd).expect("an update");
         assert_eq!(same_file(&plateau), plateau);
     }
-    assert_eq!(sgd.learning_rate(), 0.25);
+    assert_eq!(sgd.learning_rate(), 0.125);
 }
 
 /// Gradients that add up over calls, saved between two of them: of an embedding, whose rows came one by one, too.
