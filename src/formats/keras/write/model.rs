@@ -207,6 +207,7 @@ pub(super) fn keras_class(class: &str) -> &str {
         "CuDNNGRU" => "GRU",
         "Model" => "Functional",
         "Stacked" => "Sequential",
+        "GroupedQueryAttention" => "GroupQueryAttention",
         class => class,
     }
 }
@@ -240,14 +241,40 @@ fn node<T: Float>(model: &Model<T>, names: &[String], call: &CallSpec) -> Json {
         _ => one_or_list(inputs),
     };
     // What it compares with is an argument, not an option.
-    if let Some(config) = config.filter(|config| config.class == "NotEqual") {
+    if let Some(config) = config.as_ref().filter(|config| config.class == "NotEqual") {
         args.extend(config.options.iter().map(|(_, number)| plain(number)));
+    }
+    if let Some(config) = config.as_ref().filter(|config| HEADS.contains(&&config.class[..])) {
+        return of_heads(config, call, called_with);
     }
     let mut kwargs = Map::new();
     let masks = call.masks.iter().map(|mask| mask.map_or(Json::Null, called_with)).collect();
     let more = [("mask", masks), ("initial_state", tensors(&call.initial_state))];
     for (name, tensors) in more.into_iter().filter(|(_, tensors)| !tensors.is_empty()) {
         kwargs.extend(one_or_list(tensors).into_iter().map(|tensors| (name.into(), tensors)));
+    }
+    json!({"args": args, "kwargs": kwargs})
+}
+
+/// Attention whose tensors have names.
+const HEADS: [&str; 2] = ["MultiHeadAttention", "GroupQueryAttention"];
+
+/// A call of such attention.
+fn of_heads(config: &Config, call: &CallSpec, called_with: impl Fn(usize) -> Json) -> Json {
+    let says = |name: &str| config.options.contains(&(name.into(), true.into()));
+    let mut names = vec!["query", "value"];
+    names.extend(says("reads_mask").then_some("attention_mask"));
+    names.extend(says("reads_key").then_some("key"));
+    let mut named = names.iter().zip(&call.inputs).map(|(name, &tensor)| (*name, called_with(tensor)));
+    let args: Vec<Json> = named.by_ref().take(2).map(|(_, tensor)| tensor).collect();
+    let mut kwargs: Map<String, Json> = named.map(|(name, tensor)| (name.to_string(), tensor)).collect();
+    for (name, mask) in names.iter().zip(&call.masks) {
+        kwargs.extend(mask.map(|mask| (format!("{name}_mask"), called_with(mask))));
+    }
+    for (option, name) in [("returns_scores", "return_attention_scores"), ("causal", "use_causal_mask")] {
+        if says(option) {
+            kwargs.insert(name.into(), true.into());
+        }
     }
     json!({"args": args, "kwargs": kwargs})
 }
