@@ -81,6 +81,7 @@
 //! | an initializer | `initializers/NAME.rs` | `initializers/mod.rs`, `initializers/names.rs` |
 //! | a wrapper or another layer | `layers/NAME.rs`: `Parameters`, `LayerCore`, `Layer` (the smallest: `layers/time_distributed.rs`) | `layers/mod.rs`, `lib.rs`; `layers!` in `graph/network.rs`, a `From` in `graph/layer.rs` |
 //! | an operation of a model | `graph/ops/NAME.rs`, an `Operation` with shapes, run, backward, weights, step and description; its `From` in `graph/layer.rs` | `ops.rs`, `graph/classes.rs` for files, `formats/keras/classes` |
+//! | a layer over rows and columns | `graph/ops/spatial`: windows of two or three dimensions in `spatial.rs`, one file each | its name in `graph/classes/layers.rs`, `formats/keras/classes/spatial.rs` |
 //! | a convolution | `layers/convolution/NAME.rs`: `Convolve`, which `graph/ops/convolution.rs` runs, trains and steps | `layers/convolution/mod.rs`, `lib.rs`; `convolutions!` in `graph/layer.rs`, `graph/classes.rs` |
 //! | a class of Keras's | `formats/keras/classes/NAME.rs` (the steps: `CONTRIBUTING.md`) | the table in `formats/keras/classes/mod.rs` |
 //! | a module of PyTorch's | `formats/pytorch`: its kind and its tensors in `modules.rs`, as a layer in `build.rs`, back in `save.rs` | `Kind` there; `tests/golden/pytorch/generate.py` |

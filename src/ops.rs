@@ -20,12 +20,14 @@ pub use crate::graph::by_hand::{Absolute, Log, Negative, Reciprocal, Sqrt, Squar
 pub use crate::graph::by_hand::{Attention, Dot, Flip, GetItem, Matmul, Max, Mean, Min, Rescaling, Sum, Transpose};
 pub use crate::graph::ops::concatenate::Concatenate;
 pub use crate::graph::ops::custom::CustomLayer;
+pub use crate::graph::ops::einsum_dense::EinsumDense;
 pub use crate::graph::ops::flags::{Any, Flags, LogicalOr, NotEqual};
 pub use crate::graph::ops::global_pooling::{GlobalAveragePooling1D, GlobalMaxPooling1D};
+pub use crate::graph::ops::group_normalization::GroupNormalization;
 pub use crate::graph::ops::identity::Identity;
 pub use crate::graph::ops::merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub use crate::graph::ops::moved_steps::{Cropping1D, UpSampling1D, ZeroPadding1D};
-pub use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization};
+pub use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization, RMSNormalization};
 pub use crate::graph::ops::pooling::{AveragePooling1D, MaxPooling1D};
 pub use crate::graph::ops::prelu::PRelu;
 pub use crate::graph::ops::shapes::{ExpandDims, Flatten, Permute, RepeatVector, Reshape};

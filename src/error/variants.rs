@@ -251,6 +251,17 @@ pub enum Error {
         given: f64,
     },
 
+    /// An equation, or letters of one, that a layer hasn't got or that don't fit its weights.
+    #[error("{option} must be {expected}, got {given:?}")]
+    Equation {
+        /// The option.
+        option: &'static str,
+        /// What it must be.
+        expected: &'static str,
+        /// What was given.
+        given: String,
+    },
+
     /// A word among a layer's options that it can't have.
     #[error("{option} must be one of {expected}, got {given:?}")]
     OptionWord {

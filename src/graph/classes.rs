@@ -1,6 +1,7 @@
 //! The classes of layers and operations that descriptions are read back as: one list, by the names under which they
 //! describe themselves. The layers of one cell come from the [list of cells](crate::cells).
 
+mod layers;
 mod operations;
 
 use ndarray::ArrayD;
@@ -171,14 +172,14 @@ impl<T: Float> Class<T> {
     ];
 
     fn of(name: &str) -> Option<&'static Self> {
-        Self::ALL.iter().chain(Self::OPERATIONS).find(|class| class.name == name)
+        Self::ALL.iter().chain(Self::LAYERS).chain(Self::OPERATIONS).find(|class| class.name == name)
     }
 }
 
 /// The names of the list, but for those of cells and models: for a test that each of them makes the round trip.
 #[doc(hidden)]
 pub fn class_names<T: Float>() -> Vec<&'static str> {
-    Class::<T>::ALL.iter().chain(Class::<T>::OPERATIONS).map(|class| class.name).collect()
+    Class::<T>::ALL.iter().chain(Class::<T>::LAYERS).chain(Class::<T>::OPERATIONS).map(|class| class.name).collect()
 }
 
 const LAYER: &str = "a layer";

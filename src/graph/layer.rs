@@ -266,6 +266,25 @@ impl<T: Float> From<ops::normalization::LayerNormalization<T>> for AnyLayer<T> {
     }
 }
 
+impl<T: Float> From<ops::normalization::RMSNormalization<T>> for AnyLayer<T> {
+    fn from(layer: ops::normalization::RMSNormalization<T>) -> Self {
+        let reads = Reads::Features(layer.0.shape[0]);
+        AnyLayer::new("RMSNormalization", layer.0, reads)
+    }
+}
+
+impl<T: Float> From<ops::group_normalization::GroupNormalization<T>> for AnyLayer<T> {
+    fn from(layer: ops::group_normalization::GroupNormalization<T>) -> Self {
+        AnyLayer::new("GroupNormalization", layer, Reads::Unknown)
+    }
+}
+
+impl<T: Float> From<ops::einsum_dense::EinsumDense<T>> for AnyLayer<T> {
+    fn from(layer: ops::einsum_dense::EinsumDense<T>) -> Self {
+        AnyLayer::new("EinsumDense", layer, Reads::Unknown)
+    }
+}
+
 impl<T: Float> From<ops::normalization::BatchNormalization<T>> for AnyLayer<T> {
     fn from(layer: ops::normalization::BatchNormalization<T>) -> Self {
         let reads = Reads::Features(layer.0.shape[0]);

@@ -59,6 +59,17 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether a mask that a call names for one of its inputs leaves those that are attached to the others; what goes on
+    /// is attached to the first.
+    fn names_masks_apart(&self) -> bool {
+        false
+    }
+
+    /// Whether its inputs have no masks any more for those that read them later.
+    fn takes_masks_away(&self) -> bool {
+        false
+    }
+
     /// The outputs. Inputs and their number fit: [`infer`](Operation::infer) has said so.
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>>;
 

@@ -7,6 +7,7 @@
 //!   makes another one (Embedding, Masking, merging layers) or doesn't support masks (Flatten, Reshape, Permute,
 //!   RepeatVector, convolutions, pooling, and models as layers, whose outputs have what was attached to them within).
 //! - A mask that a call of a model names is attached to the input itself: calls that come later see it, too.
+//! - MultiHeadAttention takes the masks of its inputs away from the tensors themselves: calls that come later see none.
 //!
 //! In Keras 2
 //! - a layer that is called with an initial state gets the mask of its input, too;
@@ -220,20 +221,22 @@ impl<T: Float> Model<T> {
             let at = |&index: &usize| there(tensors, index);
             let arguments: Vec<&Tensor<T>> = call.inputs.iter().map(at).collect::<Result<_>>()?;
             let initial: Vec<&Tensor<T>> = call.initial_state.iter().map(at).collect::<Result<_>>()?;
-            let mut named = None;
-            if let Some(Some(mask)) = call.masks.first() {
+            let (mut named, apart) = (None, op.names_masks_apart());
+            let first = arguments.first().and_then(|first| first.mask.clone());
+            if let Some(Some(mask)) = call.masks.first().filter(|_| !apart) {
                 named = Some(name(&at(mask)?.value, trace.as_deref_mut())?);
             }
             // One mask for each input, in the place of those that are attached.
             let mut replaced = Vec::new();
-            if call.masks.len() > 1 && !matches!(op.role(), Role::Model(_)) {
+            if (call.masks.len() > 1 || apart) && !matches!(op.role(), Role::Model(_)) {
                 for (&input, mask) in arguments.iter().zip(&call.masks) {
                     let mask = mask.as_ref().map(|mask| name(&at(mask)?.value, trace.as_deref_mut())).transpose()?;
+                    let mask = mask.or_else(|| input.mask.clone().filter(|_| apart));
                     replaced.push(Tensor { value: input.value.clone(), mask });
                 }
             }
             let arguments = if replaced.is_empty() { arguments } else { replaced.iter().collect() };
-            let attached = arguments.first().and_then(|first| first.mask.clone());
+            let attached = if apart { first } else { arguments.first().and_then(|first| first.mask.clone()) };
             let passes = named.clone().or_else(|| attached.clone());
             let mask = named.or_else(|| attached.filter(|_| op.takes_mask() && (initial.is_empty() || self.keras_2)));
 
@@ -251,6 +254,9 @@ impl<T: Float> Model<T> {
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(layer))?;
             if let (Some(watch), Some(first)) = (&mut watch, outputs.first()) {
                 watch(layer, &in_row_order(&first.value.floats()));
+            }
+            if op.takes_masks_away() {
+                take_masks_away(&call.inputs, tensors)?;
             }
             for (&to, output) in call.outputs.iter().zip(outputs) {
                 tensors[to] = Some(output);
@@ -282,6 +288,17 @@ impl<T: Float> Model<T> {
         }
         Ok(())
     }
+}
+
+/// Takes the masks of tensors, for all that read them later: layers that hand on what they get hand on the same tensor.
+fn take_masks_away<T: Float>(inputs: &[usize], tensors: &mut [Option<Tensor<T>>]) -> Result<()> {
+    for &input in inputs {
+        let value = there(tensors, input)?.value.clone();
+        for tensor in tensors.iter_mut().flatten().filter(|tensor| tensor.value.is(&value)) {
+            tensor.mask = None;
+        }
+    }
+    Ok(())
 }
 
 /// A tensor that is there by now.

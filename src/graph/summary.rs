@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::shape::display;
 use super::{CallSpec, Model};
 use crate::float::Float;
-use crate::layers::summary::{CHAIN, Column, Table, quantized, thousands};
+use crate::layers::summary::{CHAIN, Column, Table, in_python, quantized, thousands};
 
 const GRAPH: [Column; 4] =
     [("Layer (type)", 19, false), ("Output Shape", 17, false), ("Param #", 10, true), ("Connected to", 17, false)];
@@ -23,7 +23,7 @@ impl<T: Float> fmt::Display for Model<T> {
             }
             cells.iter_mut().for_each(String::clear);
             let [name, shapes, count, connected] = &mut cells;
-            name.extend([&part.name, " (", &part.class, ")"]);
+            name.extend([&part.name, " (", in_python(&part.class), ")"]);
             shapes.push_str(&self.output_shapes(tensors.of(index)));
             count.push_str(&thousands(part.trainable + part.non_trainable));
             if columns.len() == GRAPH.len() {

@@ -3,7 +3,8 @@
 use ndarray::{Array2, ArrayD};
 
 use crate::cells::builder::Builder;
-pub(super) use crate::cells::builder::{check_activation, check_sizes, with_seed};
+pub(crate) use crate::cells::builder::check_activation;
+pub(super) use crate::cells::builder::{check_sizes, with_seed};
 use crate::cells::{BuiltInCell, Listed};
 use crate::error::Result;
 use crate::float::Float;

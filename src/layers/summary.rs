@@ -217,6 +217,11 @@ pub(crate) fn snake_case(class: &str) -> String {
     name
 }
 
+/// What Keras's own code calls a class that it registers under another name.
+pub(crate) fn in_python(class: &str) -> &str {
+    if class == "GroupQueryAttention" { "GroupedQueryAttention" } else { class }
+}
+
 /// 1234567 as `1,234,567`.
 pub(crate) fn thousands(number: usize) -> String {
     let digits = number.to_string();

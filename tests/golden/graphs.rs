@@ -150,6 +150,17 @@ fn convolutions_of_keras_2() {
     check("convolutions_keras2", "h5", 8, 1);
 }
 
+#[test]
+fn wider_layers() {
+    check("wider_layers", "keras", 11, 3);
+    every_case("keras_models/wider_layers", 11, |case| {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let file = format!("{root}/tests/golden/keras_models/wider_layers/{}.keras", text_of(&case["name"]));
+        assert_eq!(keras::load::<f32>(file)?.to_string().trim_end(), text_of(&case["summary"]).trim_end());
+        Ok(())
+    });
+}
+
 /// New layers have Keras's weights, in its order of seeds.
 #[test]
 fn seeds_of_convolutions() {
@@ -171,12 +182,15 @@ fn seeds_of_convolutions() {
 }
 
 /// Of float64, to 1e-12.
-#[test]
-fn convolutions_of_doubles() {
-    every_case("keras_models/convolutions_doubles", 1, |case| {
+fn doubles(topic: &str) {
+    every_case(&format!("keras_models/{topic}_doubles"), 1, |case| {
         let root = env!("CARGO_MANIFEST_DIR");
-        let model = keras::load::<f64>(format!("{root}/tests/golden/keras_models/convolutions/doubles.keras"))?;
-        let ours = model.predict(&[(&array::<f64>(&case["input"])).into()])?;
+        let model = keras::load::<f64>(format!("{root}/tests/golden/keras_models/{topic}/doubles.keras"))?;
+        let inputs: Vec<ArrayD<f64>> = match case["inputs"].is_array() {
+            true => list(&case["inputs"]).iter().map(array).collect(),
+            false => vec![array(&case["input"])],
+        };
+        let ours = model.predict(&inputs.iter().map(Input::from).collect::<Vec<_>>())?;
         assert_eq!(ours.len(), list(&case["outputs"]).len());
         for (i, (ours, keras)) in ours.iter().zip(list(&case["outputs"])).enumerate() {
             let keras: ArrayD<f64> = array(keras);
@@ -184,6 +198,16 @@ fn convolutions_of_doubles() {
         }
         Ok(())
     });
+}
+
+#[test]
+fn convolutions_of_doubles() {
+    doubles("convolutions");
+}
+
+#[test]
+fn wider_layers_of_doubles() {
+    doubles("wider_layers");
 }
 
 #[test]

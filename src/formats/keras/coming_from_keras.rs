@@ -36,10 +36,16 @@
 //! - Flatten, Reshape, Permute, RepeatVector; Concatenate, Add, Subtract, Multiply, Average, Maximum, Minimum;
 //! - Conv1D (of groups, too), DepthwiseConv1D, SeparableConv1D; MaxPooling1D, AveragePooling1D, GlobalMaxPooling1D,
 //!   GlobalAveragePooling1D; ZeroPadding1D, Cropping1D, UpSampling1D; with the channels last or first;
-//! - LayerNormalization, BatchNormalization (in inference);
+//! - Conv2D, Conv3D (of groups, too), DepthwiseConv2D, SeparableConv2D; of 2D and 3D the same pooling, ZeroPadding,
+//!   Cropping, UpSampling (nearest); with the channels last or first, in TimeDistributed, too;
+//! - LayerNormalization, RMSNormalization (of the last axes), BatchNormalization (in inference), GroupNormalization,
+//!   SpectralNormalization (in inference);
+//! - EinsumDense;
 //! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
 //!   in inference;
 //! - Attention, AdditiveAttention (masks, named or attached, causal, with scores), Dot;
+//! - MultiHeadAttention, GroupQueryAttention along time (masks of query, value and key, of pairs of steps, causal, sliding
+//!   windows, gates, with scores); MultiHeadAttention takes the masks of what it reads away for later layers, as in Keras;
 //! - Rescaling, Normalization (its mean and variance given or adapted), UnitNormalization;
 //! - whatever code of the program's own takes the place of;
 //! - the operations of Keras 3 between layers, `h[:, -1] * 2 + x`, with constants and numpy's broadcasting:

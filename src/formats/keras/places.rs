@@ -6,7 +6,7 @@ use super::classes::{is_operation, trained};
 use super::description::Described;
 use super::weights::{Layout, Place};
 use crate::formats::error::Found;
-use crate::layers::summary::snake_case;
+use crate::layers::summary::{in_python, snake_case};
 
 /// The names of groups by class, counted; each class with how many numbers it takes.
 pub(super) fn groups<'c>(classes: impl IntoIterator<Item = (&'c str, usize)>) -> Vec<String> {
@@ -14,7 +14,7 @@ pub(super) fn groups<'c>(classes: impl IntoIterator<Item = (&'c str, usize)>) ->
     // Many layers are of few classes.
     let mut names: BTreeMap<&str, String> = BTreeMap::new();
     let name = |(class, numbers)| {
-        let name = names.entry(class).or_insert_with(|| snake_case(class)).clone();
+        let name = names.entry(class).or_insert_with(|| snake_case(in_python(class))).clone();
         let count = counts.entry(name.clone()).or_default();
         let own = *count;
         *count += numbers;

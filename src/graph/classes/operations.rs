@@ -234,7 +234,7 @@ fn from(item: &Item<'_>) -> Result<(i64, From), ConfigError> {
     })
 }
 
-fn integers(options: &Options<'_>, name: &str) -> Read<Vec<i64>> {
+pub(super) fn integers(options: &Options<'_>, name: &str) -> Read<Vec<i64>> {
     options.list(name, INTEGERS)?.iter().map(Item::integer).collect()
 }
 

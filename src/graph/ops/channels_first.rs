@@ -1,4 +1,4 @@
-//! Another operation with time as the last axis: Keras's `data_format="channels_first"`.
+//! Another operation with time, or rows and columns, behind the channels: Keras's `data_format="channels_first"`.
 
 use ndarray::ArrayD;
 
@@ -10,15 +10,23 @@ use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
-use crate::graph::tensor::{Tensor, Value};
+use crate::graph::tensor::{Shared, Tensor, Value};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
-/// What is inside reads (batch, timesteps, channels), and this one (batch, channels, timesteps); an output of three
-/// dimensions is turned back.
+/// What is inside reads (batch, timesteps, channels), and this one (batch, channels, timesteps); an output of as many
+/// dimensions is turned back. The same of (batch, rows, columns, channels), and of one dimension more.
 #[derive(Debug, Clone)]
 pub(crate) struct ChannelsFirst<T: Float>(pub(crate) Op<T>);
 
-const ORDER: [usize; 3] = [0, 2, 1];
+/// The channels last.
+fn channels_last(rank: usize) -> Vec<usize> {
+    std::iter::once(0).chain(2..rank).chain([1]).collect()
+}
+
+/// The channels first.
+fn channels_first(rank: usize) -> Vec<usize> {
+    [0, rank - 1].into_iter().chain(1..rank - 1).collect()
+}
 
 impl<T: Float> Operation<T> for ChannelsFirst<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
@@ -30,11 +38,13 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
-        let [batch, channels, steps] = shape::only(inputs)?[..] else {
-            return shape::misfit("(batch, channels, timesteps)", inputs);
-        };
+        let x = shape::only(inputs)?;
+        if x.len() < 3 {
+            return shape::misfit("(batch, channels, timesteps or rows and columns)", inputs);
+        }
         let refuse = |misfit: Misfit| Misfit { expected: format!("channels first: {}", misfit.expected), ..misfit };
-        let outputs = self.0.infer(&[vec![batch, steps, channels]]).map_err(refuse)?;
+        let last = channels_last(x.len()).into_iter().map(|axis| x[axis]).collect();
+        let outputs = self.0.infer(&[last]).map_err(refuse)?;
         Ok(outputs.into_iter().map(turned).collect())
     }
 
@@ -45,10 +55,11 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let [input] = inputs else { return Err(misfit()) };
         let record = call.record.map(|record| record.inner.only());
+        let order = &channels_last(input.shape().len())[..];
         let value = match &input.value {
-            Value::Float(x) => Value::Float(x.clone().permuted_axes(&ORDER[..])),
-            Value::Int(x) => Value::Int(x.clone().permuted_axes(&ORDER[..])),
-            Value::Bool(x) => Value::Bool(x.clone().permuted_axes(&ORDER[..])),
+            Value::Float(x) => Value::Float(x.clone().permuted_axes(order)),
+            Value::Int(x) => Value::Int(x.clone().permuted_axes(order)),
+            Value::Bool(x) => Value::Bool(x.clone().permuted_axes(order)),
         };
         let call = Call { record, trace: None, passes: None, ..call };
         let outputs = self.0.apply(&[&Tensor { value, mask: input.mask.clone() }], call)?;
@@ -57,9 +68,9 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
 
     fn backward(&self, back: Back<'_, T>, sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let Back { record, upstream, wanted } = back;
-        let upstream = upstream.into_iter().map(|flow| flow.map(turned_gradient)).collect();
+        let upstream = upstream.into_iter().map(|flow| flow.map(|d| turned_gradient(d, channels_last))).collect();
         let flows = self.0.backward(Back { record: record.inner.only(), upstream, wanted }, sums)?;
-        Ok(flows.into_iter().map(|flow| flow.map(turned_gradient)).collect())
+        Ok(flows.into_iter().map(|flow| flow.map(|d| turned_gradient(d, channels_first))).collect())
     }
 
     /// What comes first here isn't time: a stream runs it on what it has as a whole.
@@ -106,24 +117,29 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
 }
 
 fn turned(shape: Shape) -> Shape {
-    match shape[..] {
-        [batch, steps, channels] => vec![batch, channels, steps],
-        _ => shape,
+    match shape.len() {
+        0..=2 => shape,
+        rank => channels_first(rank).into_iter().map(|axis| shape[axis]).collect(),
     }
+}
+
+fn turn<A>(x: Shared<A>) -> Shared<A> {
+    let order = channels_first(x.ndim());
+    x.permuted_axes(&order[..])
 }
 
 fn turned_value<T: Float>(value: Value<T>) -> Value<T> {
     match value {
-        Value::Float(x) if x.ndim() == 3 => Value::Float(x.permuted_axes(&ORDER[..])),
-        Value::Int(x) if x.ndim() == 3 => Value::Int(x.permuted_axes(&ORDER[..])),
-        Value::Bool(x) if x.ndim() == 3 => Value::Bool(x.permuted_axes(&ORDER[..])),
+        Value::Float(x) if x.ndim() > 2 => Value::Float(turn(x)),
+        Value::Int(x) if x.ndim() > 2 => Value::Int(turn(x)),
+        Value::Bool(x) if x.ndim() > 2 => Value::Bool(turn(x)),
         other => other,
     }
 }
 
-fn turned_gradient<T: Float>(d: ArrayD<T>) -> ArrayD<T> {
+fn turned_gradient<T: Float>(d: ArrayD<T>, order: fn(usize) -> Vec<usize>) -> ArrayD<T> {
     match d.ndim() {
-        3 => d.permuted_axes(&ORDER[..]).as_standard_layout().into_owned(),
-        _ => d,
+        0..=2 => d,
+        rank => d.permuted_axes(&order(rank)[..]).as_standard_layout().into_owned(),
     }
 }

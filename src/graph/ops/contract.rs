@@ -5,8 +5,9 @@ mod sums;
 
 use ndarray::ArrayD;
 
+pub(super) use self::labels::Labels;
 pub(crate) use self::labels::Pattern;
-use self::labels::{Labels, Terms};
+use self::labels::Terms;
 use self::sums::{Side, sum};
 use super::constant::{Operand, describe, reads, shapes};
 use super::places::{Kind, Read, all_known, gathered, in_order, written};

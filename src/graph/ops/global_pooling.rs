@@ -112,7 +112,7 @@ impl GlobalPooling {
     }
 
     /// Writes (batch, channels). `live`: whether a step counts.
-    fn whole<T: Float>(
+    pub(super) fn whole<T: Float>(
         &self,
         [timesteps, channels]: [usize; 2],
         x: &[T],

@@ -19,6 +19,7 @@ pub(crate) mod contract;
 pub(crate) mod convolution;
 pub(crate) mod custom;
 pub(crate) mod dense;
+pub(crate) mod einsum_dense;
 pub(crate) mod embedding;
 pub(crate) mod flags;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
@@ -26,10 +27,13 @@ pub(crate) mod gather;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
 pub(crate) mod get_item;
 pub(crate) mod global_pooling;
+pub(crate) mod group_normalization;
 pub(crate) mod identity;
 pub(crate) mod masking;
 pub(crate) mod merge;
 pub(crate) mod moved_steps;
+#[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
+pub(crate) mod multi_head;
 pub(crate) mod nested;
 pub(crate) mod normalization;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
@@ -45,6 +49,10 @@ pub(crate) mod reduce;
 pub(crate) mod sequence_mask;
 pub(crate) mod shapes;
 pub(crate) mod softmax;
+#[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
+pub(crate) mod spatial;
+#[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
+pub(crate) mod spectral_normalization;
 pub(crate) mod time_distributed;
 #[cfg_attr(not(all(feature = "file", feature = "keras")), allow(dead_code, unused_imports))]
 pub(crate) mod unary;

@@ -87,7 +87,7 @@ moved_steps! { ZeroPadding1D Cropping1D UpSampling1D }
 
 impl MovedSteps {
     /// The steps that come out, if there are any and they can be counted.
-    fn count(self, n: usize) -> Option<usize> {
+    pub(super) fn count(self, n: usize) -> Option<usize> {
         match self {
             MovedSteps::Padded(before, after) => n.checked_add(before)?.checked_add(after),
             MovedSteps::Cropped(before, after) => n.checked_sub(before)?.checked_sub(after).filter(|&left| left > 0),
@@ -96,7 +96,7 @@ impl MovedSteps {
     }
 
     /// The step that comes out at a place; none for zeros.
-    fn source(self, at: usize, n: usize) -> Option<usize> {
+    pub(super) fn source(self, at: usize, n: usize) -> Option<usize> {
         match self {
             MovedSteps::Padded(before, _) => at.checked_sub(before).filter(|&step| step < n),
             MovedSteps::Cropped(before, _) => Some(at + before),

@@ -1,9 +1,11 @@
-//! Layer and batch normalization, in inference, and the backward pass through them.
+//! Layer, root mean square and batch normalization, in inference, and the backward pass through them.
 
 mod described;
+mod rows;
 
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
+use self::rows::at;
 use super::shapes::inverse;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
@@ -80,6 +82,31 @@ impl<T: Float> BatchNormalization<T> {
     }
 }
 
+/// Each step's features, divided by the root of their mean square: Keras's `RMSNormalization` over the last axis. Its
+/// weight, `scale` of ones, is the model's. Masks end here, as in Keras.
+///
+/// Zhang and Sennrich, *Root Mean Square Layer Normalization* (2019).
+#[derive(Debug, Clone)]
+pub struct RMSNormalization<T>(pub(crate) Normalization<T>);
+
+impl<T: Float> RMSNormalization<T> {
+    /// Of so many features, with Keras's epsilon of 10^-6.
+    ///
+    /// # Errors
+    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    pub fn new(features: usize) -> Result<Self> {
+        let normalization = Normalization::over_features(features, Statistics::Square { epsilon: 1e-6 })?;
+        Ok(RMSNormalization(Normalization { beta: None, ..normalization }))
+    }
+
+    /// The number that is added to the mean square.
+    #[must_use]
+    pub fn epsilon(mut self, epsilon: f64) -> Self {
+        self.0.statistics = Statistics::Square { epsilon };
+        self
+    }
+}
+
 /// Keras's.
 const EPSILON: f64 = 1e-3;
 
@@ -95,6 +122,8 @@ fn check_features<T>(features: usize) -> Result<()> {
 pub(crate) enum Statistics<T> {
     /// LayerNormalization: those of the elements along the axes.
     Own { epsilon: f64 },
+    /// RMSNormalization: their mean square, with a mean of zero.
+    Square { epsilon: f64 },
     /// BatchNormalization: those that training has left.
     Moving(Box<Moving<T>>),
 }
@@ -134,6 +163,13 @@ impl<T: Float> Operation<T> for Normalization<T> {
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
         let x = shape::only(inputs)?;
+        // Keras spreads the scale over the last axes, whatever the others are.
+        let last = |(at, &axis): (usize, &i64)| {
+            axis_at(axis, x.len()).is_some_and(|axis| axis + self.axes.len() == at + x.len())
+        };
+        if self.weight_names()[0] == "scale" && !self.axes.iter().enumerate().all(last) {
+            return shape::misfit(format!("an array whose last axes are {:?}", self.axes), inputs);
+        }
         for (&axis, &width) in self.axes.iter().zip(&self.shape) {
             let fits = axis_at(axis, x.len()).is_some_and(|at| fit(x[at], Some(width)));
             if !fits {
@@ -147,6 +183,10 @@ impl<T: Float> Operation<T> for Normalization<T> {
         self.is_batch()
     }
 
+    fn reads_or_loses_mask(&self) -> bool {
+        self.loses_mask()
+    }
+
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let (x, rank) = (&inputs[0].value, inputs[0].shape().len());
         if let Some(mask) = call.mask.as_ref().filter(|_| self.is_batch())
@@ -155,6 +195,9 @@ impl<T: Float> Operation<T> for Normalization<T> {
             return Err(mismatch(format!("a mask of {} dimensions", rank - 1), mask.shape()));
         }
         let normalized = self.apply(in_row_order(&x.floats()));
+        if self.loses_mask() {
+            return Ok(vec![Tensor::unmasked(Value::Float(normalized.into_shared()))]);
+        }
         call.passing(Value::Float(normalized.into_shared()))
     }
 
@@ -251,7 +294,7 @@ impl<T: Float> Normalization<T> {
 
     /// What is learned; not the moving statistics.
     pub(in crate::graph) fn show_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
-        for (name, weight) in [("gamma", &self.gamma), ("beta", &self.beta)] {
+        for (name, weight) in self.weight_names().into_iter().zip([&self.gamma, &self.beta]) {
             if let Some(weight) = weight {
                 visitor.weight(name, weight);
             }
@@ -259,12 +302,22 @@ impl<T: Float> Normalization<T> {
     }
 
     pub(in crate::graph) fn change_weights(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
-        for (name, weight) in [("gamma", &mut self.gamma), ("beta", &mut self.beta)] {
+        for (name, weight) in self.weight_names().into_iter().zip([&mut self.gamma, &mut self.beta]) {
             if let Some(weight) = weight {
                 visitor.weight(name, weight);
             }
         }
         self.fold();
+    }
+
+    /// What Keras calls the factor and the summand.
+    fn weight_names(&self) -> [&'static str; 2] {
+        [if self.loses_mask() { "scale" } else { "gamma" }, "beta"]
+    }
+
+    /// Whether masks end here, as in Keras's RMSNormalization.
+    fn loses_mask(&self) -> bool {
+        matches!(self.statistics, Statistics::Square { .. })
     }
 
     /// Whether it is a BatchNormalization.
@@ -293,68 +346,6 @@ impl<T: Float> Normalization<T> {
         moved(d, &inverse(&order))
     }
 
-    /// Normalizes the elements that lie along the axes.
-    pub(in crate::graph) fn row(&self, row: &mut [T]) {
-        match &self.statistics {
-            Statistics::Moving(moving) => {
-                for ((x, &scale), &shift) in row.iter_mut().zip(&moving.scale).zip(&moving.shift) {
-                    *x = *x * scale + shift;
-                }
-            }
-            Statistics::Own { epsilon } => {
-                let (mean, inverse) = mean_and_inverse_deviation(row, *epsilon);
-                for (i, x) in row.iter_mut().enumerate() {
-                    let (gamma, beta) = (float_at(&self.gamma, i, 1.0), float_at(&self.beta, i, 0.0));
-                    *x = T::from_f64((x.into_f64() - mean) * (inverse * gamma) + beta);
-                }
-            }
-        }
-    }
-
-    /// The backward pass through [`row`](Normalization::row), in place.
-    ///
-    /// ```text
-    /// n = (x - mean) inverse;  g = d gamma;  d_gamma += d n;  d_beta += d
-    /// own statistics:     dx = inverse (g - mean(g) - n mean(g n))
-    /// moving statistics:  dx = inverse g
-    /// ```
-    pub(in crate::graph) fn row_backward(&self, x: &[T], d: &mut [T], sums: &mut NormalizationSums<'_, T>) {
-        if let Some(beta) = &mut sums.beta {
-            beta.iter_mut().zip(&*d).for_each(|(sum, &d)| *sum += d);
-        }
-        match &self.statistics {
-            Statistics::Moving(moving) => {
-                if let Some(gamma) = &mut sums.gamma {
-                    let statistics = moving.mean.iter().zip(&moving.variance);
-                    for (((sum, &d), &x), (&mean, &variance)) in gamma.iter_mut().zip(&*d).zip(x).zip(statistics) {
-                        *sum += d * (x - mean) * moving.inverse_deviation(variance);
-                    }
-                }
-                d.iter_mut().zip(&moving.scale).for_each(|(d, &scale)| *d *= scale);
-            }
-            Statistics::Own { epsilon } => {
-                let (mean, inverse) = mean_and_inverse_deviation(x, *epsilon);
-                let normal = |x: T| (x.into_f64() - mean) * inverse;
-                if let Some(gamma) = &mut sums.gamma {
-                    for ((sum, &d), &x) in gamma.iter_mut().zip(&*d).zip(x) {
-                        *sum += T::from_f64(d.into_f64() * normal(x));
-                    }
-                }
-                let of_normal = |i: usize, d: T| d.into_f64() * float_at(&self.gamma, i, 1.0);
-                let (mut plain, mut along) = (0.0, 0.0);
-                for (i, (&d, &x)) in d.iter().zip(x).enumerate() {
-                    plain += of_normal(i, d);
-                    along += of_normal(i, d) * normal(x);
-                }
-                let count = x.len() as f64;
-                for (i, (d, &x)) in d.iter_mut().zip(x).enumerate() {
-                    let rest = of_normal(i, *d) - plain / count - normal(x) * (along / count);
-                    *d = T::from_f64(inverse * rest);
-                }
-            }
-        }
-    }
-
     /// The order of axes in which those that are normalized stand last, so that what belongs together lies together;
     /// and how many elements that are.
     fn order(&self, shape: &[usize]) -> (Vec<usize>, usize) {
@@ -372,20 +363,4 @@ impl<T: Float> Normalization<T> {
 fn moved<T: Float>(x: ArrayD<T>, order: &[usize]) -> ArrayD<T> {
     let x = x.permuted_axes(order);
     if x.is_standard_layout() { x } else { x.as_standard_layout().into_owned() }
-}
-
-fn at<T: Float>(weight: &Option<ArrayD<T>>, index: usize) -> Option<T> {
-    weight.as_ref()?.as_slice()?.get(index).copied()
-}
-
-fn float_at<T: Float>(weight: &Option<ArrayD<T>>, index: usize, default: f64) -> f64 {
-    at(weight, index).map_or(default, |value| value.into_f64())
-}
-
-/// Of a row; the sums run in `f64`, in one order.
-fn mean_and_inverse_deviation<T: Float>(row: &[T], epsilon: f64) -> (f64, f64) {
-    let count = row.len() as f64;
-    let mean = row.iter().fold(0.0, |sum, x| sum + x.into_f64()) / count;
-    let squares = row.iter().fold(0.0, |sum, x| sum + (x.into_f64() - mean) * (x.into_f64() - mean));
-    (mean, 1.0 / (squares / count + epsilon).sqrt())
 }

@@ -141,14 +141,14 @@ macro_rules! pooling {
 pooling! { MaxPooling1D: Max; AveragePooling1D: Average; }
 
 /// TensorFlow's: what is larger than the smallest finite number.
-fn largest<'x, T: Float>(rows: impl Iterator<Item = &'x [T]>, out: &mut [T]) {
+pub(super) fn largest<'x, T: Float>(rows: impl Iterator<Item = &'x [T]>, out: &mut [T]) {
     out.fill(T::min_value());
     for row in rows {
         out.iter_mut().zip(row).for_each(|(most, &x)| *most = if x > *most { x } else { *most });
     }
 }
 
-fn mean<'x, T: Float>(rows: impl Iterator<Item = &'x [T]>, count: usize, out: &mut [T]) {
+pub(super) fn mean<'x, T: Float>(rows: impl Iterator<Item = &'x [T]>, count: usize, out: &mut [T]) {
     out.fill(T::zero());
     for row in rows {
         out.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x);

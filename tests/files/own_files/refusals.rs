@@ -246,6 +246,13 @@ fn every_class_makes_the_round_trip() {
         let model = recurrent::keras::load::<f32>(path).expect("a model");
         classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
     }
+    for name in
+        ["normalizations", "einsum_dense", "multi_head", "group_query", "conv2d", "conv3d", "pooling2d", "pooling3d"]
+    {
+        let path = format!("{}/tests/golden/keras_models/wider_layers/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let model = recurrent::keras::load::<f32>(path).expect("a model");
+        classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
+    }
     for class in file::class_names::<f32>() {
         assert!(found.contains(class), "no model has a {class}");
     }

@@ -44,6 +44,11 @@ impl<'a> Arguments<'a> {
         Some(json.clone())
     }
 
+    /// Whether tensors are among the arguments under this name.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        self.all.iter().any(|argument| argument.name == name && matches!(argument.says, Says::Tensors))
+    }
+
     /// A constant that nobody took.
     pub(super) fn left(&self) -> Option<&Argument<'a>> {
         let taken = self.taken.borrow();

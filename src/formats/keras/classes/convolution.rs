@@ -50,11 +50,11 @@ pub(super) fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
     Ok(())
 }
 
-fn kernel_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
+pub(super) fn kernel_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
     Ok(["kernel", "bias"][..1 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
 }
 
-fn two_kernels_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
+pub(super) fn two_kernels_and_bias(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
     let count = 2 + usize::from(fields.default_flag("use_bias", true)?);
     Ok(["depthwise_kernel", "pointwise_kernel", "bias"][..count].to_vec())
 }
@@ -111,7 +111,7 @@ fn separable<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 
 impl Reading<'_, '_> {
     /// What Keras 2 writes of layers that have no groups.
-    fn without_groups(&self) -> Found<()> {
+    pub(super) fn without_groups(&self) -> Found<()> {
         self.fields.only("groups", &json!(1), "such layers have no groups")
     }
 
@@ -149,7 +149,7 @@ impl Reading<'_, '_> {
     }
 
     /// The groups; versions of Keras 2 before 2.4 knew none.
-    fn groups(&self) -> Found<usize> {
+    pub(super) fn groups(&self) -> Found<usize> {
         if self.is_keras2() && !self.fields.has("groups") { Ok(1) } else { self.count("groups", 1) }
     }
 

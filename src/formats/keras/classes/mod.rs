@@ -11,10 +11,12 @@ mod bidirectional;
 mod cells;
 mod convolution;
 mod dense;
+mod einsum_dense;
 mod embedding;
 pub(super) mod initializers;
 mod masking;
 mod merging;
+mod multi_head;
 mod normalization;
 mod operations;
 mod options;
@@ -22,6 +24,8 @@ mod pooling;
 mod preprocessing;
 mod recurrent;
 mod shapes;
+mod spatial;
+mod spectral;
 mod time_distributed;
 mod training_only;
 
@@ -45,6 +49,7 @@ pub(super) use self::arguments::{Argument, Says, same};
 pub(super) use self::attention::ARGUMENTS_OF_ATTENTION;
 pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
+pub(super) use self::multi_head::{ARGUMENTS_OF_HEADS, GROUPS_OF_HEADS, TENSORS_OF_HEADS};
 pub(super) use self::operations::tensorflow::arguments as legacy_arguments;
 
 /// A class of Keras's.
@@ -76,6 +81,8 @@ pub(super) enum Holds {
     Weights(fn(&Fields<'_>) -> Found<Vec<&'static str>>),
     /// Those of the layer in this option.
     Layer(&'static str),
+    /// Those of the layer in this option, and behind them these.
+    LayerAnd(&'static str, &'static [&'static str]),
     /// Those of the layers in the list in this option.
     Layers(&'static str),
     /// Those of both directions.
@@ -136,8 +143,13 @@ impl<T: Float> Class<T> {
         Self::BIDIRECTIONAL,
         Self::TIME_DISTRIBUTED,
         Self::DENSE,
+        Self::EINSUM_DENSE,
+        Self::SPECTRAL,
         Self::CONVOLUTION,
         Self::POOLING,
+        Self::SPATIAL,
+        Self::OVER_TWO,
+        Self::OVER_THREE,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,
@@ -145,6 +157,7 @@ impl<T: Float> Class<T> {
         Self::SHAPES,
         Self::MERGING,
         Self::ATTENTION,
+        Self::MULTI_HEAD,
         Self::PREPROCESSING,
         Self::TRAINING_ONLY,
         Self::OPERATIONS,
@@ -235,6 +248,11 @@ pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> 
             Ok(names(fields)?.iter().map(|name| own && !fixed(name)).collect())
         }
         Holds::Layer(key) => inner(fields.need(key, "a layer")?),
+        Holds::LayerAnd(key, fixed) => {
+            let mut all = inner(fields.need(key, "a layer")?)?;
+            all.resize(all.len() + fixed.len(), false);
+            Ok(all)
+        }
         Holds::Layers(key) => {
             let list = fields.need(key, "a list of layers")?.list("a list of layers")?;
             let layers = list.iter().map(|json| Described::read(json, layer.path())).collect::<Found<Vec<_>>>()?;

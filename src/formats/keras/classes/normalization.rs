@@ -1,4 +1,4 @@
-//! LayerNormalization and BatchNormalization.
+//! LayerNormalization, RMSNormalization, BatchNormalization, GroupNormalization.
 
 use ndarray::ArrayD;
 use serde_json::json;
@@ -9,11 +9,15 @@ use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options};
 use crate::float::Float;
 use crate::formats::error::Found;
+use crate::graph::ops::group_normalization::GroupNormalization;
 use crate::graph::ops::normalization::{Normalization, Statistics};
 
 impl<T: Float> Class<T> {
     pub(super) const NORMALIZATION: &'static [Self] = &[
         Class::layer("LayerNormalization", INPUTS, Holds::Weights(gamma_and_beta), layer_normalization).by(written),
+        Class::layer("RMSNormalization", INPUTS, Holds::Weights(|_| Ok(vec!["scale"])), root_mean_square)
+            .without(&["shape"]),
+        Class::layer("GroupNormalization", INPUTS, Holds::Weights(gamma_and_beta), in_groups).without(&["width"]),
         Class::layer("BatchNormalization", INPUTS_TRAINING_MASK, Holds::Weights(with_statistics), batch_normalization)
             .by(written),
     ];
@@ -52,6 +56,43 @@ fn layer_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let statistics = Statistics::Own { epsilon: fields.default_number("epsilon", 1e-3)? };
     let normalization = Normalization { axes, shape, gamma, beta, statistics };
     Ok(Built::with(normalization, options::count(&weights)))
+}
+
+fn root_mean_square<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
+    let fields = reading.fields;
+    let mut axes = fields.option("axis", "whole numbers")?.map_or(Ok(vec![-1]), |axes| axes.integers())?;
+    axes.sort_unstable();
+    let weights = reading.tensors(reading.place, &["scale"])?;
+    let shape = weights[0].array.shape().to_vec();
+    if shape.len() != axes.len() {
+        return Err(reading.misshapen(&weights[0], format!("{} dimensions", axes.len())));
+    }
+    let statistics = Statistics::Square { epsilon: fields.default_number("epsilon", 1e-6)? };
+    let normalization = Normalization { axes, shape, gamma: take(&weights, "scale"), beta: None, statistics };
+    Ok(Built::with(normalization, options::count(&weights)))
+}
+
+fn in_groups<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
+    let fields = reading.fields;
+    reading.made_with(&["gamma", "beta"])?;
+    const GROUPS: &str = "a whole number above 0, or -1 for one for each channel";
+    let groups = match fields.option("groups", GROUPS)? {
+        None => Some(32),
+        Some(json) => match json.integer()? {
+            -1 => None,
+            0 => return Err(json.wrong(GROUPS)),
+            _ => Some(json.index(GROUPS)?),
+        },
+    };
+    let axis = reading.axis()?;
+    let weights = reading.tensors(reading.place, &gamma_and_beta(fields)?)?;
+    let channels = weights.first().map_or(0, |weight| weight.array.len());
+    for weight in &weights {
+        reading.expect_shape(weight, &[channels])?;
+    }
+    let (gamma, beta) = (take(&weights, "gamma"), take(&weights, "beta"));
+    let epsilon = fields.default_number("epsilon", 1e-3)?;
+    Ok(Built::with(GroupNormalization { groups, axis, gamma, beta, epsilon }, options::count(&weights)))
 }
 
 fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {

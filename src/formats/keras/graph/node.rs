@@ -1,9 +1,12 @@
 //! Calls of layers, as either version of Keras describes them: what goes in, masks, states.
 
+mod heads;
 mod operation;
 mod own;
 
-use super::super::classes::{ARGUMENTS_OF_A_MODEL, ARGUMENTS_OF_ATTENTION, Argument, Class, Says, is_operation, same};
+use super::super::classes::{
+    ARGUMENTS_OF_A_MODEL, ARGUMENTS_OF_ATTENTION, ARGUMENTS_OF_HEADS, Argument, Class, Says, is_operation, same,
+};
 use super::super::description::Described;
 use super::super::json::Json;
 use super::reference::{Reference, is_reference, references, single, three};
@@ -35,7 +38,8 @@ impl<'a> Node<'a> {
         let arguments = if layer.is_model() { ARGUMENTS_OF_A_MODEL } else { Class::<f32>::of(layer)?.arguments };
         let mut nodes: Vec<Self> = Vec::new();
         for call in calls.list("a list of calls")? {
-            let node = Call { layer, arguments, given: vec![], old: false, node: Node::default() }.read(&call)?;
+            let (given, masks, node) = (vec![], vec![], Node::default());
+            let node = Call { layer, arguments, given, masks, old: false, node }.read(&call)?;
             if nodes.first().is_some_and(|first| !same(&first.arguments, &node.arguments)) {
                 return Err(call.unsupported("all calls of a layer must say the same but for their tensors"));
             }
@@ -61,6 +65,8 @@ struct Call<'c, 'a> {
     arguments: &'static [&'static str],
     /// Which of them have been given.
     given: Vec<&'a str>,
+    /// Masks of single inputs, by the names of these.
+    masks: Vec<(&'a str, Reference<'a>)>,
     /// Whether it is in the form of Keras 2, which writes `constants`, inputs of a cell besides the sequence, too.
     old: bool,
     node: Node<'a>,
@@ -76,6 +82,9 @@ impl<'a> Call<'_, 'a> {
         }
         if self.node.inputs.is_empty() {
             return Err(call.wrong(CALLS));
+        }
+        if self.arguments == ARGUMENTS_OF_HEADS {
+            self.order_heads(call)?;
         }
         Ok(self.node)
     }
@@ -113,6 +122,9 @@ impl<'a> Call<'_, 'a> {
                 [] => return Err(json.wrong(CALLS)),
                 [name, node, index, named @ ..] if is_reference(&list) => {
                     self.node.inputs.push(three(name, node, index)?);
+                    if self.arguments == ARGUMENTS_OF_HEADS {
+                        self.node.arguments.push(Argument { name: "query", says: Says::Tensors });
+                    }
                     let named = match named {
                         [] => None,
                         [named] => Some(named.clone()),
@@ -148,6 +160,9 @@ impl<'a> Call<'_, 'a> {
             return Err(self.refuse(name, value, SUPPORTED));
         }
         self.given.push(name);
+        if self.arguments == ARGUMENTS_OF_HEADS && self.of_heads(name, value)? {
+            return Ok(());
+        }
         match name {
             "mask" | "initial_state" | "training" | "constants" if value.is_null() => {}
             "constants" => return Err(self.refuse(name, value, SUPPORTED)),

@@ -88,6 +88,9 @@ fn of_layer<T: Float>(plan: &Plan<'_, T>, call: &CallSpec) -> Json {
     if let Some(form) = config.as_ref().and_then(Config::entry).and_then(|entry| entry.call.as_deref()) {
         return own_call(form, inputs, tensors(&call.masks.iter().flatten().copied().collect::<Vec<_>>()));
     }
+    if let Some(config) = config.as_ref().filter(|config| HEADS.contains(&&config.class[..])) {
+        return of_heads(config, call, |tensor| called_with(plan, tensor));
+    }
     let args = match class {
         Some(class) if class.takes_list => vec![inputs.into()],
         _ => one_or_list(inputs),
@@ -131,6 +134,29 @@ fn own_call(form: &str, inputs: Vec<Json>, masks: Vec<Json>) -> Json {
         }
     }
     call
+}
+
+/// Attention whose tensors have names.
+const HEADS: [&str; 2] = ["MultiHeadAttention", "GroupQueryAttention"];
+
+/// A call of such attention.
+fn of_heads(config: &Config, call: &CallSpec, called_with: impl Fn(usize) -> Json) -> Json {
+    let says = |name: &str| config.options.contains(&(name.into(), true.into()));
+    let mut names = vec!["query", "value"];
+    names.extend(says("reads_mask").then_some("attention_mask"));
+    names.extend(says("reads_key").then_some("key"));
+    let mut named = names.iter().zip(&call.inputs).map(|(name, &tensor)| (*name, called_with(tensor)));
+    let args: Vec<Json> = named.by_ref().take(2).map(|(_, tensor)| tensor).collect();
+    let mut kwargs: Map<String, Json> = named.map(|(name, tensor)| (name.to_string(), tensor)).collect();
+    for (name, mask) in names.iter().zip(&call.masks) {
+        kwargs.extend(mask.map(|mask| (format!("{name}_mask"), called_with(mask))));
+    }
+    for (option, name) in [("returns_scores", "return_attention_scores"), ("causal", "use_causal_mask")] {
+        if says(option) {
+            kwargs.insert(name.into(), true.into());
+        }
+    }
+    json!({"args": args, "kwargs": kwargs})
 }
 
 /// What the calls of an attention say, and not its options.

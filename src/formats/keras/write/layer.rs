@@ -43,11 +43,12 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
             config.insert("merge_mode".into(), own("merge_mode").map_or(Json::Null, plain));
             "Bidirectional"
         }
-        "TimeDistributed" => {
+        class @ ("TimeDistributed" | "SpectralNormalization") => {
             let Some(Value::Config(inner)) = own("layer") else { return Err(unknown(described)) };
             let name = crate::layers::summary::snake_case(&inner.class);
             config.insert("layer".into(), layer(inner, &around.inside(&inner.class, &name))?);
-            "TimeDistributed"
+            config.extend(own("power_iterations").map(|count| ("power_iterations".into(), plain(count))));
+            class
         }
         "ChannelsFirst" => return channels_first(described, around),
         "Stacked" => return stacked(described, around),
@@ -95,7 +96,7 @@ fn channels_first(described: &Config, around: &Around<'_>) -> Result<Json, Unwri
 }
 
 /// The layers that Keras has with channels first.
-const WITH_CHANNELS: [&str; 8] = [
+const WITH_CHANNELS: [&str; 26] = [
     "Conv1D",
     "DepthwiseConv1D",
     "SeparableConv1D",
@@ -104,6 +105,24 @@ const WITH_CHANNELS: [&str; 8] = [
     "GlobalMaxPooling1D",
     "GlobalAveragePooling1D",
     "ZeroPadding1D",
+    "DepthwiseConv2D",
+    "SeparableConv2D",
+    "Conv2D",
+    "MaxPooling2D",
+    "AveragePooling2D",
+    "GlobalMaxPooling2D",
+    "GlobalAveragePooling2D",
+    "ZeroPadding2D",
+    "Cropping2D",
+    "UpSampling2D",
+    "Conv3D",
+    "MaxPooling3D",
+    "AveragePooling3D",
+    "GlobalMaxPooling3D",
+    "GlobalAveragePooling3D",
+    "ZeroPadding3D",
+    "Cropping3D",
+    "UpSampling3D",
 ];
 
 /// Both layers of a Bidirectional.

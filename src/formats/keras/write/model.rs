@@ -279,6 +279,7 @@ pub(super) fn keras_class(class: &str) -> &str {
         "CuDNNGRU" => "GRU",
         "Model" => "Functional",
         "Stacked" => "Sequential",
+        "GroupedQueryAttention" => "GroupQueryAttention",
         class => class,
     }
 }

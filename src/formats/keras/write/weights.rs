@@ -2,6 +2,7 @@
 
 use ndarray::ArrayViewD;
 
+use super::super::classes::GROUPS_OF_HEADS;
 use super::super::description::join;
 use super::super::places;
 use super::model::keras_class;
@@ -11,6 +12,7 @@ use crate::float::Float;
 use crate::formats::hdf5::Node;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Operation, Role, Which};
+use crate::graph::ops::multi_head::PROJECTIONS;
 use crate::graph::{Model, Part};
 use crate::weights::WeightVisitor;
 
@@ -44,6 +46,9 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     }
     let mut groups = Vec::new();
     if let Ok(config) = op.describe() {
+        if config.class == "SpectralNormalization" {
+            return put_normalized(op, path, root);
+        }
         find_groups(&config, "", path, &mut groups);
         put_entries(&config, path, root);
     }
@@ -66,6 +71,21 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     }
 }
 
+/// A layer with a kernel that is normalized: Keras writes the kernel with the wrapper, too.
+fn put_normalized<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) {
+    let mut count = 0;
+    let mut each = |name: &str, weight: ArrayViewD<'m, T>| {
+        match name {
+            "vector_u" => return root.put(&format!("{path}/vars/1"), weight),
+            "kernel" => root.put(&format!("{path}/vars/0"), weight.clone()),
+            _ => {}
+        }
+        root.put(&format!("{path}/layer/vars/{count}"), weight);
+        count += 1;
+    };
+    op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |name, weight| each(&name.to_string(), weight)));
+}
+
 /// The group of the weights that stand behind a prefix, for all prefixes of what is so described.
 fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(String, String)>) {
     let inner = |name: &str| config.options.iter().find(|(own, _)| own == name).map(|(_, value)| value);
@@ -85,6 +105,12 @@ fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(Stri
                 if let Some(Value::Config(layer)) = inner(option) {
                     find_groups(layer, &join(prefix, own), &join(path, group), groups);
                 }
+            }
+        }
+        "MultiHeadAttention" | "GroupQueryAttention" => {
+            let grouped = config.class == "GroupQueryAttention";
+            for (name, [plain, in_groups]) in PROJECTIONS.into_iter().zip(GROUPS_OF_HEADS) {
+                groups.push((join(prefix, name), join(path, if grouped { in_groups } else { plain })));
             }
         }
         "Layer" | "TimeDistributed" => {

@@ -19,7 +19,7 @@ pub(crate) enum Pattern {
 
 /// The labels of an array's axes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Labels {
+pub(in crate::graph::ops) struct Labels {
     all: [u8; MOST_AXES],
     rank: usize,
 }
@@ -37,7 +37,7 @@ pub(super) const MOST_LABELS: usize = 32;
 
 impl Labels {
     /// Nothing if there are too many.
-    fn of(labels: impl Iterator<Item = u8>) -> Option<Self> {
+    pub(in crate::graph::ops) fn of(labels: impl Iterator<Item = u8>) -> Option<Self> {
         let mut own = Labels::default();
         for label in labels {
             *own.all.get_mut(own.rank)? = label;
@@ -46,27 +46,27 @@ impl Labels {
         Some(own)
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + Clone {
+    pub(in crate::graph::ops) fn iter(&self) -> impl DoubleEndedIterator<Item = usize> + Clone {
         self.all[..self.rank].iter().map(|&label| usize::from(label))
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::graph::ops) fn len(&self) -> usize {
         self.rank
     }
 
-    pub(super) fn at(&self, place: usize) -> Option<usize> {
+    pub(in crate::graph::ops) fn at(&self, place: usize) -> Option<usize> {
         self.iter().nth(place)
     }
 
-    pub(super) fn place(&self, label: usize) -> Option<usize> {
+    pub(in crate::graph::ops) fn place(&self, label: usize) -> Option<usize> {
         self.iter().position(|own| own == label)
     }
 
-    pub(super) fn has(&self, label: usize) -> bool {
+    pub(in crate::graph::ops) fn has(&self, label: usize) -> bool {
         self.place(label).is_some()
     }
 
-    fn is_distinct(&self) -> bool {
+    pub(in crate::graph::ops) fn is_distinct(&self) -> bool {
         self.iter().enumerate().all(|(at, label)| self.place(label) == Some(at))
     }
 }

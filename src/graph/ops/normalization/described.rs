@@ -9,6 +9,10 @@ impl<T: Float> Normalization<T> {
     pub(super) fn description(&self) -> Config {
         let (class, epsilon) = match &self.statistics {
             Statistics::Own { epsilon } => ("LayerNormalization", *epsilon),
+            Statistics::Square { epsilon } => {
+                let config = Config::new("RMSNormalization").with("axis", self.axes.clone());
+                return config.with("shape", self.shape.clone()).with("epsilon", *epsilon);
+            }
             Statistics::Moving(moving) => ("BatchNormalization", moving.epsilon.into_f64()),
         };
         let config = Config::new(class).with("axis", self.axes.clone()).with("shape", self.shape.clone());
@@ -20,7 +24,7 @@ impl<T: Float> Normalization<T> {
     pub(in crate::graph) fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {
         visitor.value("axes", &self.axes);
         match &self.statistics {
-            Statistics::Own { epsilon } => visitor.value("epsilon", epsilon),
+            Statistics::Own { epsilon } | Statistics::Square { epsilon } => visitor.value("epsilon", epsilon),
             Statistics::Moving(moving) => visitor.value("epsilon", moving.epsilon),
         }
     }
