@@ -47,7 +47,7 @@ impl Bf16Matrix {
         let first = pair - pair % GROUP;
         let in_group = GROUP.min(all - first);
         let group = first * self.rows * LINE;
-        let shift = if column / LINE % 2 == 0 { 0 } else { 16 };
+        let shift = if (column / LINE).is_multiple_of(2) { 0 } else { 16 };
         (group + (row * in_group + pair - first) * LINE + column % LINE, shift)
     }
 
@@ -148,22 +148,22 @@ impl Add<'_, '_> {
     ) {
         let first = 2 * (group.first + pair);
         let mut starts = [[[[0.0; LINE]; 2]; N]; M];
-        for m in 0..M {
+        for (m, starts) in starts.iter_mut().enumerate() {
             let z = self.work.z_mut(row + m);
             for n in 0..2 * N {
                 if (first + n) * LINE < z.len() {
-                    copy(line_of(arch, z, first + n), &mut starts[m][n / 2][n % 2]);
+                    copy(line_of(arch, z, first + n), &mut starts[n / 2][n % 2]);
                 }
             }
         }
         let mut values: [&[f32]; M] = [&[]; M];
         unrolled!(I in 0..M => { values[I] = &self.values.row(self.work, row + I)[..self.matrix.rows]; });
         let ends = sums::<A, N, M>(weights, group.lines, pair, values, &starts);
-        for m in 0..M {
+        for (m, ends) in ends.iter().enumerate() {
             let z = self.work.z_mut(row + m);
             for n in 0..2 * N {
                 if (first + n) * LINE < z.len() {
-                    Line::of(ends[m][n / 2][n % 2]).store(line_of(arch, z, first + n));
+                    Line::of(ends[n / 2][n % 2]).store(line_of(arch, z, first + n));
                 }
             }
         }

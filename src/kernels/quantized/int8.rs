@@ -193,12 +193,12 @@ impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
             row_scales[m] = encoded[m].scale;
             corrections[m] = (encoded[m].sums[block].to_bits() as i32).wrapping_mul(i32::from(ZERO));
         }
-        for m in 0..M {
+        for (m, totals) in totals.iter().enumerate() {
             let z = self.work.z_mut(row + m);
-            for n in 0..N {
+            for (n, total) in totals.iter().enumerate() {
                 let line = group.first + line + n;
                 let scales = &self.matrix.scales[line * LINE..][..LINE];
-                add_line(&totals[m][n], corrections[m], row_scales[m], scales, line_of(arch, z, line));
+                add_line(total, corrections[m], row_scales[m], scales, line_of(arch, z, line));
             }
         }
     }

@@ -54,7 +54,7 @@ pub fn streaming<T: Float>() -> Vec<(&'static str, Box<dyn Layer<T>>)> {
     let mut layers = streaming_in_all_bits::<T>();
     // Only f32 has fewer.
     let lstm = Lstm::<T>::builder(INPUT, UNITS).return_sequences(true).return_state(true).build().unwrap();
-    let gru = Gru::<T>::builder(INPUT, UNITS).reset_after(false).build().unwrap();
+    let gru = Gru::<T>::builder(UNITS, UNITS).reset_after(false).build().unwrap();
     let stack = Stacked::builder().layer(lstm.clone()).layer(gru).layer(Dense::new(UNITS, 3)).build().unwrap();
     for precision in Precision::ALL {
         layers.extend(Layer::quantize(&lstm, precision).ok().map(|lstm| ("quantized LSTM", lstm)));

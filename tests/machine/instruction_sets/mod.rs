@@ -146,9 +146,14 @@ fn a_difference_is_found() {
 
 /// This program again, with an instruction set forced.
 fn forced(set: &str) -> Output {
+    forced_test(set, "instruction_sets::numbers_of_one_set")
+}
+
+/// One of its tests.
+fn forced_test(set: &str, test: &str) -> Output {
     let program = std::env::current_exe().expect("the path of this program");
     Command::new(program)
-        .args(["--exact", "--nocapture", "instruction_sets::numbers_of_one_set"])
+        .args(["--exact", "--nocapture", test])
         .env("RECURRENT_ISA", set)
         .output()
         .expect("this program starts again")
@@ -201,7 +206,6 @@ fn numbers_of_one_set() {
     programs::programs::<f64>();
     convolutions::convolutions::<f32>();
     convolutions::convolutions::<f64>();
-    quantized::quantized();
 }
 
 #[derive(Debug, Clone, Copy)]
