@@ -3,34 +3,33 @@
 mod buffers;
 mod inputs;
 mod kept;
+mod making;
 mod pairs;
 mod plan;
 mod pooled;
+mod states;
 mod trace;
 
 use std::fmt;
-use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 pub(crate) use self::kept::Kept;
-use self::pairs::{OwnState, Pair, own_states};
+use self::pairs::OwnState;
 pub(crate) use self::plan::{Gives, Pace};
 use self::plan::{Kind, Plan};
 pub(crate) use self::trace::Trace;
 use self::trace::{Program, Started};
-use super::chain::cannot;
-use super::model_state::ModelState;
 use super::operation::{SharedLayer, misfit};
 use super::run::Context;
-use super::tensor::{Input, Tensor, Value};
-use super::{CallSpec, InputKind, InputSpec, Model};
+use super::tensor::{Input, Tensor};
+use super::{CallSpec, InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
-use crate::state::{State, StateLayout};
+use crate::state::State;
 use crate::stream::Stream;
 
 /// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own
@@ -138,91 +137,6 @@ impl<T: Float> Model<T> {
 }
 
 impl<T: Float> ModelStream<T> {
-    fn new(model: &Model<T>, pairs: &[Pair], batch: usize) -> Result<Self> {
-        let (plan, model) = model.plan(pairs)?;
-        model.check_stream_rows(batch)?;
-        // One step of each input, and of what is not stepped a sequence of one.
-        let trial = |place: usize| -> Result<Value<T>> {
-            let InputSpec { shape, kind, .. } = &model.inputs[place];
-            let shape: Vec<usize> = [batch].into_iter().chain(shape[1..].iter().map(|n| n.unwrap_or(1))).collect();
-            let mut needs = MemoryNeeds::default();
-            needs.array::<f64>(&shape);
-            needs.check(&shape)?;
-            Ok(match kind {
-                InputKind::Float { .. } => Value::Float(ArrayD::zeros(shape).into_shared()),
-                InputKind::Int { .. } => Value::Int(ArrayD::zeros(shape).into_shared()),
-                InputKind::Bool => Value::Bool(ArrayD::from_elem(shape, true).into_shared()),
-            })
-        };
-        let mut scratch = Scratch::new();
-        let mut tensors: Vec<Option<Tensor<T>>> = vec![None; model.tensors.len()];
-        for (place, tensor) in tensors.iter_mut().enumerate().take(model.inputs.len()) {
-            *tensor = Some(Tensor::unmasked(trial(place)?));
-        }
-        model.run_before(&plan.before, &mut tensors, batch, &mut scratch)?;
-        let mut trace = Trace::new(batch);
-        let (mut constants, mut stepped, mut given) = (Vec::new(), Vec::new(), Vec::new());
-        for (tensor, once) in plan.once.iter().enumerate() {
-            let Some(Tensor { value, .. }) = tensors[tensor].as_ref() else { continue };
-            let number = trace.given(value, !once);
-            match plan.paired.get(tensor) {
-                _ if *once => constants.push((tensor, number)),
-                Some(true) => given.push((tensor, number)),
-                _ => stepped.push((tensor, number)),
-            }
-        }
-        let context = Context { trace: Some(&mut trace), ..Context::new(&mut [], &mut scratch) };
-        model.run_calls(&plan.each, &mut tensors, context)?;
-        let of = |&output: &usize| tensors[output].as_ref().ok_or_else(misfit);
-        let numbers =
-            model.outputs.iter().map(|output| trace.number(&of(output)?.value)).collect::<Result<Vec<_>>>()?;
-        let program = trace.finish();
-        let states = own_states(&model, pairs, &given, &numbers, &program)?;
-        let is_state = |place: usize| pairs.iter().any(|pair| pair.1 == place);
-        let results: Vec<(usize, usize)> =
-            numbers.into_iter().enumerate().filter(|(place, _)| !is_state(*place)).collect();
-        if program.values.iter().any(|value| value.shape().len() > MOST_AXES) {
-            return Err(cannot(&model.name, "one of its tensors has more than eight dimensions"));
-        }
-        let outputs = results.iter().map(|&(place, number)| {
-            let (shape, sequence) = (program.values[number].shape(), plan.outputs[place] == Kind::Sequence);
-            ArrayD::zeros(match model.outside.get(place) {
-                Some(Some(outside)) => outside.of_a_step(sequence).map(|place| shape[place]).collect::<Vec<_>>(),
-                _ => shape.iter().enumerate().filter(|(axis, _)| !(sequence && *axis == 1)).map(|(_, &n)| n).collect(),
-            })
-        });
-        let outputs = outputs.collect();
-        let before = program.streams.iter().map(|started| started.kept.state().clone()).collect();
-        let mut stream = ModelStream {
-            model,
-            batch,
-            plan,
-            program,
-            constants,
-            stepped,
-            results,
-            states,
-            outputs,
-            before,
-            started: false,
-        };
-        stream.warm_up()?;
-        Ok(stream)
-    }
-
-    /// Takes all memory that steps take.
-    fn warm_up(&mut self) -> Result<()> {
-        for _ in 0..2 {
-            self.program.start()?;
-            self.program.step()?;
-        }
-        self.forget();
-        self.program.start()?;
-        let needs_start = self.start_inputs().next().is_some();
-        self.started = !needs_start;
-        Ok(())
-    }
-
     /// The names of the inputs that [`start`](ModelStream::start) takes, in order; none for most models.
     pub fn start_inputs(&self) -> impl Iterator<Item = &str> + Clone {
         self.names(true)
@@ -394,20 +308,6 @@ impl<T: Float> ModelStream<T> {
         }
     }
 
-    /// The names of the outputs, in order: those of the model but for the states that are the stream's.
-    pub fn output_names(&self) -> impl Iterator<Item = &str> {
-        self.results.iter().filter_map(|(place, _)| self.model.output_names.get(*place)).map(String::as_str)
-    }
-
-    /// The states that are inputs and outputs begin with zeros.
-    fn forget(&mut self) {
-        for state in &self.states {
-            if let Ok(values) = self.program.values[state.input].as_floats() {
-                values.fill(T::zero());
-            }
-        }
-    }
-
     /// The outputs of the last step, in the model's order; zeros before the first.
     pub fn outputs(&self) -> &[ArrayD<T>] {
         &self.outputs
@@ -421,41 +321,6 @@ impl<T: Float> ModelStream<T> {
         let at = self.output_names().position(|output| output == name);
         let unknown = || Error::unknown_name("output", name, self.output_names().map(String::from));
         at.map(|at| self.outputs[at].view()).ok_or_else(unknown)
-    }
-
-    /// The states of the recurrent layers now, of causal convolutions and of global pooling, one for each call; then
-    /// those that are inputs and outputs, each with its input's name.
-    pub fn state(&self) -> ModelState<T> {
-        let kept = self.program.streams.iter().filter(|started| started.anew.is_none());
-        let states = kept.map(|started| started.kept.state().clone());
-        let own = self.states.iter().map(|state| state.now(&self.program, self.batch));
-        ModelState::of(states.chain(own).collect(), self.batch)
-    }
-
-    /// Goes on from a state that was saved.
-    ///
-    /// # Errors
-    /// [`Error::StateLayout`], [`Error::StateBatch`] for a state of another model or batch; the stream is as before.
-    pub fn set_state(&mut self, state: &ModelState<T>) -> Result<()> {
-        let kept = self.program.streams.iter().filter(|started| started.anew.is_none());
-        let layouts = kept.map(|started| started.kept.state().layout());
-        let layouts: Vec<&Arc<StateLayout>> = layouts.chain(self.states.iter().map(|state| &state.layout)).collect();
-        state.check(layouts.into_iter(), self.batch)?;
-        let kept = self.program.streams.iter_mut().filter(|started| started.anew.is_none());
-        kept.zip(state.states()).try_for_each(|(started, state)| started.kept.set_state(state))?;
-        let done = state.states().len() - self.states.len();
-        for (own, state) in self.states.iter().zip(&state.states()[done..]) {
-            self.program.values[own.input].as_floats()?.copy_from_slice(state.as_slice());
-        }
-        Ok(())
-    }
-
-    /// Starts over; a decoder with what [`start`](ModelStream::start) gave it last.
-    pub fn reset(&mut self) {
-        self.forget();
-        let begun = self.program.start();
-        debug_assert!(begun.is_ok(), "what was started once can be started again");
-        self.outputs.iter_mut().for_each(|output| output.fill(T::zero()));
     }
 
     /// The number of rows.

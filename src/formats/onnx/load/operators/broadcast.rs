@@ -82,22 +82,29 @@ impl<'f, T: Float> Importer<'f, T> {
                 }
             }
         }
-        let template: Vec<&Held> =
-            all.iter().filter_map(|item| if let Item::Held(held) = item { Some(held) } else { None }).collect();
-        let mut axes: Vec<Vec<usize>> = (0..rank)
-            .map(|axis| {
-                let most = template.iter().map(|held| held.axes[axis].len()).max().unwrap_or(0);
-                let widest = template.iter().find(|held| held.axes[axis].len() == most);
-                let parts = widest.map_or(&[][..], |held| &held.axes[axis]);
-                let place = |(at, &part): (usize, &usize)| match part {
-                    0 => Some(0),
-                    _ => result.iter().position(|key| *key == Some((axis, at))),
-                };
-                parts.iter().enumerate().filter_map(place).collect()
-            })
-            .collect();
-        // Axes that only constants have.
+        let mut axes = axes_of(&all, rank, &result);
+        self.add_axes_of_constants(node, &all, (&mut result, &mut stored, &mut axes))?;
+        let stored: Vec<Axis> = stored.into_iter().map(|axis| axis.unwrap_or_else(|| Size::ONE.into())).collect();
+        let mut operands = Vec::new();
         for item in &all {
+            operands.push(match item {
+                Item::Held(held) => Operand::Tensor(self.laid_out(node, held, &result)?),
+                Item::Known(value) => Operand::Constant(self.constant_laid_out(node, value, &axes, &stored)?),
+                _ => return Err(node.refuse("what is spread to a size that isn't known can't be read here").into()),
+            });
+        }
+        Ok(Together { operands, stored, axes })
+    }
+
+    /// Adds the axes that only constants have.
+    fn add_axes_of_constants(
+        &self,
+        node: &Node<'f>,
+        all: &[Item<T>],
+        (result, stored, axes): (&mut Vec<Key>, &mut Vec<Option<Axis>>, &mut [Vec<usize>]),
+    ) -> Made<()> {
+        let rank = axes.len();
+        for item in all {
             let Item::Known(value) = item else { continue };
             let ones = rank - value.shape().len();
             for (at, &size) in value.shape().iter().enumerate().filter(|(_, size)| **size != 1) {
@@ -113,16 +120,7 @@ impl<'f, T: Float> Importer<'f, T> {
                 }
             }
         }
-        let stored: Vec<Axis> = stored.into_iter().map(|axis| axis.unwrap_or_else(|| Size::ONE.into())).collect();
-        let mut operands = Vec::new();
-        for item in &all {
-            operands.push(match item {
-                Item::Held(held) => Operand::Tensor(self.laid_out(node, held, &result)?),
-                Item::Known(value) => Operand::Constant(self.constant_laid_out(node, value, &axes, &stored)?),
-                _ => return Err(node.refuse("what is spread to a size that isn't known can't be read here").into()),
-            });
-        }
-        Ok(Together { operands, stored, axes })
+        Ok(())
     }
 
     /// Makes constants of what is spread along axes that a tensor has in the same sizes: that one spreads them.
@@ -271,6 +269,24 @@ impl<'f, T: Float> Importer<'f, T> {
             _ => Err(node.refuse("it isn't a constant").into()),
         }
     }
+}
+
+/// Of each axis of the result, the tensor's axes that it is.
+fn axes_of<T: Float>(all: &[Item<T>], rank: usize, result: &[Key]) -> Vec<Vec<usize>> {
+    let template: Vec<&Held> =
+        all.iter().filter_map(|item| if let Item::Held(held) = item { Some(held) } else { None }).collect();
+    (0..rank)
+        .map(|axis| {
+            let most = template.iter().map(|held| held.axes[axis].len()).max().unwrap_or(0);
+            let widest = template.iter().find(|held| held.axes[axis].len() == most);
+            let parts = widest.map_or(&[][..], |held| &held.axes[axis]);
+            let place = |(at, &part): (usize, &usize)| match part {
+                0 => Some(0),
+                _ => result.iter().position(|key| *key == Some((axis, at))),
+            };
+            parts.iter().enumerate().filter_map(place).collect()
+        })
+        .collect()
 }
 
 pub(super) fn tensors<T: Float>(operands: &[Operand<T>]) -> Vec<usize> {

@@ -7,7 +7,7 @@ use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::formats::onnx::load::item::{Held, Item, Kind, Numbers};
-use crate::formats::onnx::load::size::Num;
+use crate::formats::onnx::load::size::{Num, Size};
 use crate::formats::onnx::load::{Importer, Made};
 use crate::formats::onnx::node::Node;
 use crate::graph::AnyLayer;
@@ -181,13 +181,17 @@ impl<'f, T: Float> Importer<'f, T> {
         let op = || Binary { how, left: None, right: None };
         match (a, b) {
             (Item::Known(a), Item::Known(b)) => Ok(Item::Known(self.compute(node, op(), &[a.clone(), b.clone()])?)),
-            (Item::Spread { of: a, shape }, Item::Known(b)) if is_one(b) && b.shape().len() <= shape.len() => {
-                let b = self.reshaped(node, b, &[])?;
-                Ok(Item::Spread { of: self.compute(node, op(), &[a.clone(), b])?, shape: shape.clone() })
+            (Item::Spread { of: a, shape }, Item::Known(b)) if is_within(b, shape) => {
+                let of = self.compute(node, op(), &[a.clone(), b.clone()])?;
+                self.spread(node, of, shape.clone())
             }
-            (Item::Known(a), Item::Spread { of: b, shape }) if is_one(a) && a.shape().len() <= shape.len() => {
-                let a = self.reshaped(node, a, &[])?;
-                Ok(Item::Spread { of: self.compute(node, op(), &[a, b.clone()])?, shape: shape.clone() })
+            (Item::Known(a), Item::Spread { of: b, shape }) if is_within(a, shape) => {
+                let of = self.compute(node, op(), &[a.clone(), b.clone()])?;
+                self.spread(node, of, shape.clone())
+            }
+            (Item::Spread { of: a, shape }, Item::Spread { of: b, shape: other }) if shape == other => {
+                let of = self.compute(node, op(), &[a.clone(), b.clone()])?;
+                self.spread(node, of, shape.clone())
             }
             _ => {
                 let kinds = [a, b].map(kind_of);
@@ -311,9 +315,11 @@ impl<'f, T: Float> Importer<'f, T> {
     }
 }
 
-/// Whether it is one number.
-fn is_one<T: Float>(value: &Value<T>) -> bool {
-    value.shape().iter().all(|&size| size == 1)
+/// Whether a constant is spread over a shape, without changing it.
+fn is_within<T: Float>(value: &Value<T>, shape: &[Size]) -> bool {
+    let own = value.shape();
+    let mut last = own.iter().rev().zip(shape.iter().rev());
+    own.len() <= shape.len() && last.all(|(&own, size)| own == 1 || size.as_known() == Some(own))
 }
 
 /// What the numbers of a value are; nothing for sizes.

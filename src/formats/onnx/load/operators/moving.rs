@@ -99,37 +99,48 @@ impl<'f, T: Float> Importer<'f, T> {
                 }
                 Ok(Item::Held(held))
             }
-            Item::Spread { of, mut shape } => {
-                if of.shape()[axis] == 1 {
-                    match (index, shape[axis].as_known()) {
-                        (Index::At(_), _) => {
-                            shape.remove(axis);
-                        }
-                        (Index::Slice(slice), Some(size)) => shape[axis] = Size::known(slice.count(size)),
-                        _ => return Err(node.refuse("a part of an axis whose size isn't known can't be taken").into()),
-                    }
-                    let of_shape: Vec<usize> = shape.iter().map(|_| 1).collect();
-                    let uniform = of.shape().iter().all(|&size| size == 1);
-                    let of = match index {
-                        Index::At(_) if uniform => self.reshaped(node, &of, &of_shape)?,
-                        Index::At(_) => self.compute(node, view(axis), &[of])?,
-                        _ => of,
-                    };
-                    return self.spread(node, of, shape);
-                }
-                let of = self.compute(node, view(axis), &[of])?;
-                match index {
-                    Index::Slice(_) => shape[axis] = Size::known(of.shape()[axis]),
-                    _ => {
-                        shape.remove(axis);
-                    }
-                }
-                self.spread(node, of, shape)
-            }
+            Item::Spread { of, shape } => self.take_spread(node, of, shape, axis, index),
             item => {
                 Ok(self.moved(node, view(axis), &[&item])?.ok_or_else(|| node.refuse("no part of it can be taken"))?)
             }
         }
+    }
+
+    /// The same of what is spread.
+    fn take_spread(
+        &mut self,
+        node: &Node<'f>,
+        of: Value<T>,
+        mut shape: Vec<Size>,
+        axis: usize,
+        index: Index,
+    ) -> Made<Item<T>> {
+        let view = |axis: usize| View::GetItem([vec![Index::Slice(Slice::ALL); axis], vec![index]].concat());
+        if of.shape()[axis] == 1 {
+            match (index, shape[axis].as_known()) {
+                (Index::At(_), _) => {
+                    shape.remove(axis);
+                }
+                (Index::Slice(slice), Some(size)) => shape[axis] = Size::known(slice.count(size)),
+                _ => return Err(node.refuse("a part of an axis whose size isn't known can't be taken").into()),
+            }
+            let of_shape: Vec<usize> = shape.iter().map(|_| 1).collect();
+            let uniform = of.shape().iter().all(|&size| size == 1);
+            let of = match index {
+                Index::At(_) if uniform => self.reshaped(node, &of, &of_shape)?,
+                Index::At(_) => self.compute(node, view(axis), &[of])?,
+                _ => of,
+            };
+            return self.spread(node, of, shape);
+        }
+        let of = self.compute(node, view(axis), &[of])?;
+        match index {
+            Index::Slice(_) => shape[axis] = Size::known(of.shape()[axis]),
+            _ => {
+                shape.remove(axis);
+            }
+        }
+        self.spread(node, of, shape)
     }
 
     /// An axis that was taken to be the batch and isn't, as a part of it is taken: the next one may be.
