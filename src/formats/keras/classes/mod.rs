@@ -279,7 +279,7 @@ pub(super) fn code_within(layer: &Described<'_>) -> Found<usize> {
         let inner =
             |json: Option<Json<'_>>| json.map_or(Ok(0), |json| code_within(&Described::read(&json, layer.path())?));
         match Class::<f32>::of(layer)?.holds {
-            Holds::Layer(key) => inner(fields.take(key)),
+            Holds::Layer(key) | Holds::LayerAnd(key, _) => inner(fields.take(key)),
             Holds::Directions => {
                 let forward = inner(fields.take("layer"))?;
                 Ok(forward + fields.take("backward_layer").map_or(Ok(forward), |json| inner(Some(json)))?)

@@ -47,7 +47,8 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     let mut groups = Vec::new();
     if let Ok(config) = op.describe() {
         if config.class == "SpectralNormalization" {
-            return put_normalized(op, path, root);
+            put_normalized(op, path, root);
+            return Ok(());
         }
         find_groups(&config, "", path, &mut groups);
         put_entries(&config, path, root);
