@@ -141,7 +141,7 @@ pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
 pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
 pub use crate::weight_rules::{Constraint, OrthogonalMode, Regularizer};
-pub use fit::{Dataset, EarlyStopping, Fit, History, Mode, Progress, Update};
+pub use fit::{Dataset, EarlyStopping, Fit, History, Progress, Update};
 pub use loss::{Loss, LossFunction, Reduction, Target, Weighting};
 pub use metrics::{Auc, Curve, Metric, MetricState, Precision, Recall, SummationMethod};
 pub use optimizers::{Adagrad, Adam, AdamW, Adamax, Lion, Nadam, Optimizer, RmsProp, Sgd};

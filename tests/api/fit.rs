@@ -365,7 +365,7 @@ fn early_stopping_by_keras_s_rules() {
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     let (stopped, at) = (history.stopped_epoch().unwrap(), history.best_epoch().unwrap());
     assert_eq!((losses.len(), stopped, losses[at - 1]), (stopped, at + 2, best));
-    let never = run(EarlyStopping::new("loss").mode(Mode::Max).patience(30)).0;
+    let never = run(EarlyStopping::new("loss").mode(MonitorMode::Max).patience(30)).0;
     assert_eq!((never.epochs(), never.stopped_epoch()), (30, None));
     // No step is large enough.
     assert_eq!(run(EarlyStopping::new("loss").min_delta(1e9).patience(3)).0.epochs(), 4);

@@ -89,8 +89,8 @@ use self::container::Parts;
 use self::description::Described;
 use self::identity::FOREIGN;
 use self::json::{DTypes, Json};
-use self::options::Settings;
-use self::own_code::{AnyCode, Wanted};
+use self::options::{AnyCode, Settings};
+use self::own_code::Wanted;
 use self::store::Store;
 use self::value::Value;
 use self::version::Version;
@@ -250,7 +250,8 @@ impl<'a> Contents<'a> {
             let hint = format!("{}{line}{or}", unsupported::what_it_is(&class, &hint)).into();
             return Problem::UnsupportedClass { layer, class, hint };
         }
-        let misleads = hint.contains("keras::File::layer") && hint != FOREIGN && !self.has_layer_to_take_out::<T>();
+        let advises = hint.contains("keras::File::layer") && !hint.contains("keras::Options") && hint != FOREIGN;
+        let misleads = advises && !self.has_layer_to_take_out::<T>();
         let hint = if misleads { unsupported::NOTHING_TO_TAKE_OUT.into() } else { hint };
         Problem::UnsupportedClass { layer, class, hint }
     }

@@ -222,3 +222,11 @@ impl<T: Float> fmt::Debug for Options<T> {
         f.debug_struct("Options").field("settings", &self.settings).field("code", &self.code).finish()
     }
 }
+
+/// All code, of whatever type.
+pub(super) trait AnyCode {
+    fn as_any(&self) -> &dyn Any;
+
+    /// The names of layers, and those of cells.
+    fn names(&self) -> [Vec<&str>; 2];
+}

@@ -5,6 +5,7 @@ use ndarray::ArrayD;
 use crate::error::{Error, Result, words::number};
 use crate::float::Float;
 use crate::parameters::Parameters;
+use crate::training::schedule::MonitorMode;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Keras's `EarlyStopping`: ends a run when a number hasn't become better for some epochs.
@@ -14,19 +15,10 @@ pub struct EarlyStopping {
     pub(super) monitor: String,
     min_delta: f64,
     patience: usize,
-    mode: Option<Mode>,
+    mode: Option<MonitorMode>,
     baseline: Option<f64>,
     start_from_epoch: usize,
     restore_best_weights: bool,
-}
-
-/// Which way is better, where the name doesn't say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Less is better.
-    Min,
-    /// More is better.
-    Max,
 }
 
 impl EarlyStopping {
@@ -57,7 +49,7 @@ impl EarlyStopping {
     }
 
     /// Which way is better.
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub fn mode(mut self, mode: MonitorMode) -> Self {
         self.mode = Some(mode);
         self
     }
@@ -84,7 +76,7 @@ impl EarlyStopping {
 /// What has been seen so far.
 pub(super) struct Watch<T> {
     rule: EarlyStopping,
-    mode: Mode,
+    mode: MonitorMode,
     wait: usize,
     best: Option<f64>,
     pub(super) best_epoch: Option<usize>,
@@ -98,14 +90,14 @@ impl<T: Float> Watch<T> {
             let given = number(rule.min_delta);
             return Err(Error::TrainingOption { option: "min_delta".into(), expected: "finite".into(), given });
         }
-        let mode = rule.mode.unwrap_or(if rises { Mode::Max } else { Mode::Min });
+        let mode = rule.mode.unwrap_or(if rises { MonitorMode::Max } else { MonitorMode::Min });
         Ok(Watch { rule, mode, wait: 0, best: None, best_epoch: None, best_weights: Vec::new() })
     }
 
     fn is_better(&self, value: f64, than: Option<f64>) -> bool {
         than.is_none_or(|than| match self.mode {
-            Mode::Min => value + self.rule.min_delta < than,
-            Mode::Max => value - self.rule.min_delta > than,
+            MonitorMode::Min => value + self.rule.min_delta < than,
+            MonitorMode::Max => value - self.rule.min_delta > than,
         })
     }
 

@@ -26,12 +26,13 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 pub use self::dataset::Dataset;
-pub use self::early_stopping::{EarlyStopping, Mode};
+pub use self::early_stopping::EarlyStopping;
 pub use self::history::History;
 use self::order::Order;
 pub use self::progress::{Progress, Update};
 use super::loss::LossFunction;
 use super::metrics::Metric;
+use super::weight_rules::WeightRules;
 use crate::float::Float;
 use crate::seeds::DropoutSeeds;
 
@@ -89,6 +90,7 @@ pub struct Fit<'a, T: Float, O> {
     lengths: Option<Vec<usize>>,
     class_weight: Vec<(i64, f64)>,
     early_stopping: Option<EarlyStopping>,
+    weight_rules: WeightRules,
     terminate_on_nan: bool,
     seeds: Option<DropoutSeeds>,
     on_epoch: Vec<OnEpoch<'a>>,
@@ -131,6 +133,7 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
             lengths: None,
             class_weight: Vec::new(),
             early_stopping: None,
+            weight_rules: WeightRules::new(),
             terminate_on_nan: true,
             seeds: None,
             on_epoch: Vec::new(),
@@ -234,6 +237,13 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
     /// Ends the run when a number hasn't become better for some epochs.
     pub fn early_stopping(mut self, rule: EarlyStopping) -> Self {
         self.early_stopping = Some(rule);
+        self
+    }
+
+    /// Regularizers and constraints of the weights: penalties belong to the loss, in validation too, and constraints are
+    /// obeyed after each update, as in Keras.
+    pub fn weight_rules(mut self, rules: WeightRules) -> Self {
+        self.weight_rules = rules;
         self
     }
 

@@ -146,6 +146,8 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         let metrics = self.metrics_of(&outputs)?;
         let mut session = Session::new(network, losses, ClassWeights::new(&self.class_weight));
         session.terminate_on_nan = self.terminate_on_nan;
+        self.weight_rules.validate(network)?;
+        session.rules = self.weight_rules.clone();
         if !self.class_weight.is_empty() && outputs.len() > 1 {
             let expected = "left out for several outputs, as in Keras: give sample weights".into();
             return Err(Error::TrainingOption { option: "class_weight".into(), expected, given: "some".into() });

@@ -15,6 +15,7 @@ use crate::runner::tape::Tape;
 use crate::seeds::DropoutSeeds;
 use crate::training::loss::{LossFunction, Target, Weighting, Work};
 use crate::training::optimizers::Optimizer;
+use crate::training::weight_rules::WeightRules;
 use crate::weights::WeightVisitor;
 
 /// The loss of an output and what it counts in the whole.
@@ -28,6 +29,7 @@ pub(super) struct OutputLoss {
 pub(super) struct Session<T: Float> {
     pub(super) losses: Vec<OutputLoss>,
     pub(super) class_weights: ClassWeights<T>,
+    pub(super) rules: WeightRules,
     pub(super) terminate_on_nan: bool,
     /// Updates so far.
     pub(super) updates: u64,
@@ -45,6 +47,7 @@ impl<T: Float> Session<T> {
         Session {
             losses,
             class_weights,
+            rules: WeightRules::new(),
             terminate_on_nan: true,
             updates: 0,
             epoch: 0,
@@ -82,6 +85,8 @@ impl<T: Float> Session<T> {
                 network.backpropagate(&mut self.tape, &many, &mut self.gradients)?;
             }
         }
+        let loss = loss + self.penalty(network)?;
+        meters.add_loss(loss, rows);
         if self.terminate_on_nan {
             let odd = |gradient: &ArrayD<T>| gradient.iter().any(|g| !g.is_finite());
             if let Some(place) = self.gradients.weights.iter().position(odd) {
@@ -90,6 +95,9 @@ impl<T: Float> Session<T> {
             }
         }
         optimizer.step(network, &self.gradients)?;
+        if self.rules != WeightRules::default() {
+            self.rules.constrain(network)?;
+        }
         self.updates += 1;
         Ok(loss)
     }
@@ -106,7 +114,19 @@ impl<T: Float> Session<T> {
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             network.pass(Pass { inputs, mask, lengths, training: None }, outputs)
         })?;
-        self.measure(batches, rows, false, meters).map(|_| ())
+        let loss = self.measure(batches, rows, false, meters)?;
+        self.gradients.clear();
+        let loss = loss + self.penalty(network)?;
+        meters.add_loss(loss, rows);
+        Ok(())
+    }
+
+    /// The penalties of regularizers, whose gradients are added.
+    fn penalty<N: Network<T>>(&mut self, network: &N) -> Result<f64> {
+        if self.rules == WeightRules::default() {
+            return Ok(0.0);
+        }
+        Ok(self.rules.regularize(network, &mut self.gradients)?.into_f64())
     }
 
     /// The loss, its gradients by the outputs, and the metrics. Classes have weights in training alone, as in Keras.
@@ -143,7 +163,6 @@ impl<T: Float> Session<T> {
             }
             Ok(())
         })?;
-        meters.add_loss(sum, rows);
         Ok(sum)
     }
 

@@ -7,6 +7,7 @@ use super::super::cudnn;
 use super::super::description::Described;
 use super::super::json::Fields;
 use super::super::places;
+use super::super::unsupported::OR_TAKE_OUT;
 use super::super::weights::Place;
 use super::{Class, Holds, Reading, Reads, Written};
 use crate::activation::Activation;
@@ -144,7 +145,7 @@ fn line_to_write(problem: Problem, cell: &Described<'_>) -> Problem {
     match problem {
         Problem::UnsupportedClass { layer, class, .. } if layer == cell.path() => {
             let line =
-                format!("write keras::Options::new().cell({layer:?}, |config, tensors| ..) for a cell of your own");
+                format!("write keras::Options::new().cell({layer:?}, |config, tensors| ..) for its code{OR_TAKE_OUT}");
             Problem::UnsupportedClass { layer, class, hint: line.into() }
         }
         other => other,

@@ -1,8 +1,9 @@
 //! The parts of a model: its layers with their weights, its inputs.
 
-use super::super::classes::{Argument, Built, code_within, is_operation, trained};
+use super::super::classes::{Argument, Built, is_operation, trained};
 use super::super::description::Described;
 use super::super::json::Json;
+use super::super::own_code::code_within;
 use super::super::policy;
 use super::super::weights::{ModelPlace, Place, Queue, list};
 use super::super::write::kept;

@@ -1,8 +1,8 @@
 //! Which layers and cells of a description the code is for: their classes are marked, before anything is read.
 
 use super::super::description::join;
+use super::super::options::AnyCode;
 use super::super::value::{Marked, Value};
-use super::AnyCode;
 use crate::formats::error::{Found, Problem};
 
 /// The number of the code that only finds out what a layer is called on.

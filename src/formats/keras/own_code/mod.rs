@@ -7,6 +7,7 @@ mod mark;
 mod probe;
 mod read;
 mod view;
+mod within;
 
 use std::any::Any;
 use std::error::Error;
@@ -17,6 +18,8 @@ pub(super) use self::mark::Wanted;
 pub(super) use self::probe::advice;
 pub(super) use self::read::{form_of, is_tensor};
 pub use self::view::{LayerConfig, LayerTensors};
+pub(super) use self::within::code_within;
+use super::options::AnyCode;
 use crate::cells::Cell;
 use crate::cells::boxed::BoxedCell;
 use crate::float::Float;
@@ -32,14 +35,6 @@ type Make<T, V> = Arc<dyn Fn(&LayerConfig<'_>, &LayerTensors<'_, T>) -> Result<V
 pub(super) struct Code<T: Float> {
     layers: Vec<(String, Make<T, CustomLayer<T>>)>,
     cells: Vec<(String, Make<T, BoxedCell<T>>)>,
-}
-
-/// All code, of whatever type.
-pub(super) trait AnyCode {
-    fn as_any(&self) -> &dyn Any;
-
-    /// The names of layers, and those of cells.
-    fn names(&self) -> [Vec<&str>; 2];
 }
 
 impl<T: Float> AnyCode for Code<T> {
