@@ -13,7 +13,9 @@ use crate::config::{Config, ConfigError, Entry, Value as ConfigValue};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
-use crate::graph::operation::{Back, Call, Flow, Operation, OverTime, misfit};
+#[cfg(feature = "keras")]
+use crate::graph::operation::misfit;
+use crate::graph::operation::{Back, Call, Flow, Operation, OverTime};
 use crate::graph::shape::{Misfit, Shape, display, known};
 use crate::graph::stream::{Gives, Step};
 use crate::graph::tensor::{Shared, Tensor, Value};
