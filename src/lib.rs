@@ -229,7 +229,7 @@ mod config;
 pub mod design;
 mod error;
 mod float;
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod formats;
 mod gradients;
 mod graph;
