@@ -241,7 +241,7 @@ mod error;
 #[cfg(doc)]
 pub mod fewer_bits;
 mod float;
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod formats;
 mod gradients;
 mod graph;

@@ -37,10 +37,7 @@ pub mod pytorch;
 mod safetensors;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod save_error;
-#[cfg_attr(
-    not(any(feature = "keras", feature = "onnx", feature = "pytorch")),
-    allow(dead_code, reason = "own files have one type")
-)]
+#[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
 #[cfg(feature = "keras")]
 mod zip;

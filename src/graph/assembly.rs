@@ -39,7 +39,10 @@ pub(crate) enum Refusal {
     /// A layer can't read what it is called on.
     Call(Misfit),
     /// There are too many `"calls"` or `"elements"`.
-    #[cfg_attr(not(any(feature = "file", feature = "keras")), expect(dead_code, reason = "readers of files say it"))]
+    #[cfg_attr(
+        not(any(feature = "file", feature = "keras", feature = "onnx")),
+        expect(dead_code, reason = "readers of files say it")
+    )]
     TooMany { what: &'static str, given: usize, most: usize },
 }
 

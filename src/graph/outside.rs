@@ -37,6 +37,7 @@ impl Outside {
     }
 
     /// The number of axes inside.
+    #[cfg(feature = "file")]
     pub(super) fn rank_inside(&self) -> usize {
         self.places.len() + self.first()
     }

@@ -29,7 +29,7 @@ mod tensor;
 use std::path::Path;
 
 pub use self::file::File;
-pub use super::{Limits, LoadError, Problem};
+pub use super::{Difference, Limits, LoadError, Problem};
 use crate::float::Float;
 use crate::graph::Model;
 
