@@ -162,8 +162,8 @@ pub trait Layer<T: Float>: LayerCore<T> {
     }
 
     /// The same layer with its weights in fewer bits: a layer like any other, but that its weights can't be changed nor
-    /// trained, and are read by [`dequantized`](crate::Parameters::dequantized). It takes 14 to 50 % of the time of a
-    /// step, and a quarter or half of the memory: see the page [`fewer_bits`](crate::fewer_bits).
+    /// trained, and are read by [`dequantized`](crate::Parameters::dequantized). It takes a quarter or half of the
+    /// memory, and of a large layer's bytes to read at each step: see the page `fewer_bits`.
     ///
     /// SimpleRNN, LSTM, GRU and Dense of f32 can, and what is made of them: Stacked, Bidirectional, TimeDistributed.
     ///
