@@ -34,7 +34,10 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
         }
         let moved = self.inputs.iter().any(|input| input.outside.is_some()) || self.outside.iter().any(Option::is_some);
         if moved || !stream.states.is_empty() {
-            return Err(cannot(&self.name, "states are among its inputs and outputs: use Model::stream for each stream"));
+            return Err(cannot(
+                &self.name,
+                "states are among its inputs and outputs: use Model::stream for each stream",
+            ));
         }
         let has_rows = |shape: &[usize]| shape.first() == Some(&1);
         let inputs = stream.stepped.iter().map(|&(_, number)| stream.program.values[number].shape());

@@ -73,7 +73,7 @@ impl<T: Float> Session<T> {
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             network.pass(Pass { inputs, mask, lengths, training: Some((tape, seeds)) }, outputs)
         })?;
-        let loss = self.measure(batches, rows, true, meters)?;
+        let loss = self.measure(batches, true, meters)?;
         if self.terminate_on_nan && !loss.is_finite() {
             return Err(self.not_finite(what_is_not_finite(network)));
         }
@@ -114,7 +114,7 @@ impl<T: Float> Session<T> {
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             network.pass(Pass { inputs, mask, lengths, training: None }, outputs)
         })?;
-        let loss = self.measure(batches, rows, false, meters)?;
+        let loss = self.measure(batches, false, meters)?;
         self.gradients.clear();
         let loss = loss + self.penalty(network)?;
         meters.add_loss(loss, rows);
@@ -130,13 +130,7 @@ impl<T: Float> Session<T> {
     }
 
     /// The loss, its gradients by the outputs, and the metrics. Classes have weights in training alone, as in Keras.
-    fn measure(
-        &mut self,
-        batches: &mut dyn Batches<T>,
-        rows: usize,
-        training: bool,
-        meters: &mut Meters<T>,
-    ) -> Result<f64> {
+    fn measure(&mut self, batches: &mut dyn Batches<T>, training: bool, meters: &mut Meters<T>) -> Result<f64> {
         let Session { losses, class_weights, outputs, d_outputs, work, .. } = self;
         let BatchOutputs { arrays, masks, .. } = outputs;
         d_outputs.resize_with(arrays.len(), || ArrayD::zeros(IxDyn(&[0])));

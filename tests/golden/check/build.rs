@@ -110,7 +110,8 @@ pub fn initializer(value: &Value) -> Outcome<Initializer> {
     Ok(made)
 }
 
-/// A builder of one of the three kinds.
+/// A builder of one of the kinds.
+#[allow(clippy::large_enum_variant)]
 enum Recipe<'s, T: Element> {
     SimpleRnn(Builder<'s, SimpleRnnCell<T>>),
     Lstm(Builder<'s, LstmCell<T>>),

@@ -50,9 +50,12 @@ impl Heads {
     }
 }
 
+/// A dense layer's kernel, and its bias.
+type DenseWeights<T> = (ArrayD<T>, Option<ArrayD<T>>);
+
 impl<T: Float> MultiHead<T> {
     /// Of its weights: of each dense layer the kernel and the bias.
-    pub(crate) fn made(heads: Heads, weights: [Option<(ArrayD<T>, Option<ArrayD<T>>)>; 5]) -> Result<Self> {
+    pub(crate) fn made(heads: Heads, weights: [Option<DenseWeights<T>>; 5]) -> Result<Self> {
         if heads.key_heads == 0 || !heads.query_heads.is_multiple_of(heads.key_heads) {
             let expected = "a divisor of the heads of the query";
             return Err(Error::OptionNumber { option: "num_key_value_heads", expected, given: heads.key_heads as f64 });

@@ -9,13 +9,13 @@ use crate::config::{Config, Value};
 /// Python's indexing: `GetItem`, or `Take` of one place along an axis.
 pub(super) fn get_item(words: Words<'_>) -> Made {
     let Value::List(indices) = words.get("index") else { return Err(words.unsaid("index")) };
-    if words.around.class == "Take" {
-        if let Some((axis, at)) = one_along(indices) {
-            let args = vec![Argument::Input, Argument::Constant(at.into())];
-            return Ok(vec![KerasOperation::new("Take", args).with("axis", axis)]);
-        }
+    if words.around.class == "Take"
+        && let Some((axis, at)) = one_along(indices)
+    {
+        let args = vec![Argument::Input, Argument::Constant(at.into())];
+        return Ok(vec![KerasOperation::new("Take", args).with("axis", axis)]);
     }
-    let key = indices.iter().map(|index| Some(self::index(index)?)).collect::<Option<Vec<_>>>();
+    let key = indices.iter().map(index).collect::<Option<Vec<_>>>();
     let key = key.ok_or_else(|| words.unsaid("index"))?;
     Ok(vec![KerasOperation::new("GetItem", vec![Argument::Input, Argument::Constant(key.into())])])
 }
