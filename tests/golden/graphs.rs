@@ -152,8 +152,8 @@ fn convolutions_of_keras_2() {
 
 #[test]
 fn wider_layers() {
-    check("wider_layers", "keras", 11, 3);
-    every_case("keras_models/wider_layers", 11, |case| {
+    check("wider_layers", "keras", 12, 2);
+    every_case("keras_models/wider_layers", 12, |case| {
         let root = env!("CARGO_MANIFEST_DIR");
         let file = format!("{root}/tests/golden/keras_models/wider_layers/{}.keras", text_of(&case["name"]));
         assert_eq!(keras::load::<f32>(file)?.to_string().trim_end(), text_of(&case["summary"]).trim_end());

@@ -205,6 +205,11 @@ fn spread(bias: &[usize], output: &[usize]) -> Vec<usize> {
     }
 }
 
+/// Whether a bias of this shape goes along its own axes, whatever the output: see [`spread`].
+fn is_natural(bias: &[usize]) -> bool {
+    bias.iter().filter(|&&size| size > 1).count() != 1 || bias.last().is_some_and(|&last| last > 1)
+}
+
 impl Layout {
     /// The input in the order of the products: (shared, rows, summed).
     fn rows_of<'r, T: Float>(&self, x: Read<'r, T>, memory: &'r mut Vec<T>) -> &'r [T] {
@@ -319,7 +324,7 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
 
     fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
         if each_step {
-            let terms = self.equation.terms_any().filter(|terms| self.is_alone(terms));
+            let terms = self.equation.terms_of_steps().filter(|terms| self.is_alone(terms));
             match terms.and_then(|terms| self.stated_steps(&terms)) {
                 Some(at) => self.output_shape[at] = None,
                 None => return Err("it sums along time, or has a bias for each step"),
@@ -333,11 +338,12 @@ impl<T: Float> EinsumDense<T> {
     /// Whether each step of the output is made of the same step of the input alone.
     fn is_alone(&self, Terms { input, output, rows, .. }: &Terms) -> bool {
         let stays = |at: usize| input.at(at).is_some_and(|own| output.at(at) == Some(own) && rows.has(own));
-        // A bias of its own for each step would need to know which step it is; so would softmax along time.
-        let same = self.bias.as_ref().is_none_or(|bias| {
-            let axis = |at: usize| (at + bias.ndim()).checked_sub(output.len()).map(|at| bias.shape()[at]);
-            axis(0).is_none_or(|size| size == 1) && axis(1).is_none_or(|size| size == 1)
-        });
+        // A bias of its own for each step would need to know which step it is; so would softmax along time. Where
+        // TensorFlow chooses the axis of a bias, it may be time.
+        let axes = self.bias_axes.as_deref().and_then(|axes| self.equation.bias_axes(axes)).unwrap_or_default();
+        let leads = |label: usize| output.at(0) == Some(label) || output.at(1) == Some(label);
+        let chosen = self.bias.as_ref().is_some_and(|bias| bias.iter().len() > 1 && !is_natural(bias.shape()));
+        let same = !chosen && !axes.iter().any(|&(label, own)| own && leads(label));
         stays(0) && stays(1) && same && (output.len() > 2 || self.activation.is_elementwise())
     }
 

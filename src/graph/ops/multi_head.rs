@@ -154,8 +154,14 @@ impl<T: Float> Operation<T> for MultiHead<T> {
             output.infer(&[vec![batch, query[1], Some(self.heads.query_heads), Some(self.heads.value_dim)]])
         });
         let Some(mut shapes) = features.transpose()? else { return refuse() };
+        if let Some(steps) = shapes.first_mut().and_then(|shape| shape.get_mut(1)) {
+            *steps = query[1];
+        }
         if self.heads.returns_scores {
-            shapes.push(vec![batch, Some(self.heads.query_heads), query[1], value[1]]);
+            // Before a call Keras takes both for as long, but in groups.
+            let unknown = !self.heads.grouped && inputs.iter().flatten().any(Option::is_none);
+            let keys = if unknown { query[1] } else { value[1] };
+            shapes.push(vec![batch, Some(self.heads.query_heads), query[1], keys]);
         }
         Ok(shapes)
     }

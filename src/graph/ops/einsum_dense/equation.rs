@@ -123,6 +123,11 @@ impl Equation {
         Some(self.output.iter().skip(first).map(|label| (label, own.has(label))).collect())
     }
 
+    /// The labels where the second axis has a letter, if there are such.
+    pub(super) fn terms_of_steps(&self) -> Option<Terms> {
+        self.terms(self.input.len() + usize::from(self.elided == Elided::Left))
+    }
+
     /// Whether axes without a letter stand behind the others.
     pub(super) fn is_elided_right(&self) -> bool {
         self.elided == Elided::Right

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use super::{EinsumDense, Equation};
+use super::{EinsumDense, Equation, is_natural};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -94,9 +94,7 @@ impl<T: Float> EinsumDense<T> {
             let column =
                 |label: usize| read.kernel.has(label) && !read.terms_any().is_some_and(|terms| terms.input.has(label));
             // One axis alone is TensorFlow's to choose, unless it is the last: see `spread`.
-            let wide = bias.shape().iter().filter(|&&size| size > 1).count();
-            let natural = wide != 1 || bias.shape().last().is_some_and(|&last| last > 1);
-            bias_packed = natural && axes.iter().all(|&(label, own)| !own || column(label));
+            bias_packed = is_natural(bias.shape()) && axes.iter().all(|&(label, own)| !own || column(label));
         }
         let packed_len = DenseKernel::<T>::packed_len(summed, columns).and_then(|len| len.checked_mul(shared));
         crate::memory::check::<T>(packed_len, kernel.shape())?;

@@ -112,9 +112,10 @@ impl<T: Float> MultiHead<T> {
         any || self.heads.causal || self.heads.sliding_window.is_some()
     }
 
-    /// The factor of scores.
+    /// The factor of scores. Keras 3 rounds it to float32, whatever it computes in.
     pub(super) fn scale(&self) -> T {
-        T::from_f64(1.0 / (self.heads.key_dim as f64).sqrt())
+        let scale = 1.0 / (self.heads.key_dim as f64).sqrt();
+        T::from_f64(if self.heads.hides == Hides::Less { scale } else { f64::from(scale as f32) })
     }
 
     /// Writes the result, and the weights of all heads if there is room for them. All in the memory that it is given.

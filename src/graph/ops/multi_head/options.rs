@@ -12,6 +12,9 @@ use crate::graph::ops::einsum_dense::EinsumDense;
 /// The names of the dense layers, in the order of their weights.
 pub(crate) const PROJECTIONS: [&str; 5] = ["query", "key", "gate", "value", "attention_output"];
 
+/// The weights of a dense layer.
+type KernelAndBias<T> = (ArrayD<T>, Option<ArrayD<T>>);
+
 /// All but the weights.
 #[derive(Debug, Clone)]
 pub(crate) struct Heads {
@@ -50,12 +53,9 @@ impl Heads {
     }
 }
 
-/// A dense layer's kernel, and its bias.
-type DenseWeights<T> = (ArrayD<T>, Option<ArrayD<T>>);
-
 impl<T: Float> MultiHead<T> {
     /// Of its weights: of each dense layer the kernel and the bias.
-    pub(crate) fn made(heads: Heads, weights: [Option<DenseWeights<T>>; 5]) -> Result<Self> {
+    pub(crate) fn made(heads: Heads, weights: [Option<KernelAndBias<T>>; 5]) -> Result<Self> {
         if heads.key_heads == 0 || !heads.query_heads.is_multiple_of(heads.key_heads) {
             let expected = "a divisor of the heads of the query";
             return Err(Error::OptionNumber { option: "num_key_value_heads", expected, given: heads.key_heads as f64 });
