@@ -56,21 +56,25 @@ pub(super) fn layer(described: &Config, around: &Around<'_>) -> Result<Json, Unw
         class if THIS_CRATES.contains(&class) || operations::of(described, around).is_some() => {
             return Err(unknown(described));
         }
-        class => {
-            let class = match class {
-                "Contract" => "Dot",
-                "Attention" if own("score") == Some(&"additive".into()) => "AdditiveAttention",
-                class => class,
-            };
-            // Where several classes are one layer, the part of the model knows which it is.
-            let names = if own_name(class) { [class, class] } else { [around.class, class] };
-            let named = names.into_iter().find_map(|name| Class::<f32>::named(name));
-            let found = named.ok_or_else(|| unknown(described))?;
-            options(&mut config, found, &described.options, around)?;
-            found.name
-        }
+        _ => by_options(described, around, &mut config)?,
     };
     Ok(object("keras.layers", class, config))
+}
+
+/// A layer that is written option by option. Returns its class.
+fn by_options(described: &Config, around: &Around<'_>, config: &mut Object) -> Result<&'static str, Unwritten> {
+    let additive = described.options.iter().any(|(name, value)| name == "score" && *value == "additive".into());
+    let class = match &described.class[..] {
+        "Contract" => "Dot",
+        "Attention" if additive => "AdditiveAttention",
+        class => class,
+    };
+    // Where several classes are one layer, the part of the model knows which it is.
+    let names = if own_name(class) { [class, class] } else { [around.class, class] };
+    let named = names.into_iter().find_map(|name| Class::<f32>::named(name));
+    let found = named.ok_or_else(|| unknown(described))?;
+    options(config, found, &described.options, around)?;
+    Ok(found.name)
 }
 
 /// What code of the program's own took the place of, as the file had it.

@@ -57,7 +57,9 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
     let mut each = |name: String, weight: ArrayViewD<'m, T>| {
         // What is inside stands behind what it is inside of.
         let prefix = name.rsplit_once('/').map_or("", |(prefix, _)| prefix);
+        let of_the_file = |own: &str| own.is_empty() || own == prefix || prefix.starts_with(&format!("{own}/"));
         match groups.iter().position(|(own, _)| own == prefix) {
+            _ if groups.iter().any(|(own, path)| path.is_empty() && of_the_file(own)) => {}
             Some(at) => {
                 root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
                 counts[at] += 1;
@@ -120,8 +122,8 @@ fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(Stri
                 find_groups(layer, prefix, &path, groups);
             }
         }
-        // Its tensors are the file's.
-        Entry::CLASS => {}
+        // Its tensors are the file's: a group without a path.
+        Entry::CLASS => groups.push((prefix.into(), String::new())),
         _ => groups.push((prefix.into(), path.into())),
     }
 }
