@@ -110,8 +110,8 @@ fn operations_and_layers_that_are_not_read() -> Outcome {
     let odd = [
         (operation("TopK", "odd", on(json!([y]))), "TopK", "coming_from_keras"),
         (operation("Sin", "odd", on(json!([y]))), "Sin", "operation"),
-        (layer("MultiHeadAttention", "odd", json!({"num_heads": 2}), on(json!([y, y]))), "MultiHeadAttention", "class"),
-        (layer("SpectralNormalization", "odd", json!({}), on(json!([y]))), "SpectralNormalization", "class"),
+        (layer("ConvLSTM1D", "odd", json!({"num_heads": 2}), on(json!([y, y]))), "ConvLSTM1D", "class"),
+        (layer("Hashing", "odd", json!({}), on(json!([y]))), "Hashing", "class"),
         (layer("Lambda", "odd", json!({}), on(json!([y]))), "Lambda", "Python"),
         (
             layer("TFOpLambda", "odd", json!({"function": "math.sin"}), legacy(json!({}))),
@@ -234,9 +234,9 @@ fn the_line_for_a_cell() -> Outcome {
 /// Where there is nothing to take out, nobody says that there is.
 #[test]
 fn nothing_to_take_out() -> Outcome {
-    let attention = layer("MultiHeadAttention", "odd", json!({}), on(json!([tensor("x"), tensor("x")])));
+    let attention = layer("ConvLSTM1D", "odd", json!({}), on(json!([tensor("x"), tensor("x")])));
     let file = file(&functional(&[input(), attention], "odd"), &weights(false))?;
-    says(&refused(file.model::<f32>()), &["class MultiHeadAttention", "coming_from_keras"], &["keras::File::layer"]);
+    says(&refused(file.model::<f32>()), &["class ConvLSTM1D", "coming_from_keras"], &["keras::File::layer"]);
     Ok(())
 }
 

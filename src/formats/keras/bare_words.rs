@@ -19,6 +19,15 @@ const WORDS: [(Word, &str, &str); 3] = [
 ];
 
 impl Word {
+    /// That of a number which isn't finite.
+    pub(super) fn of(number: f64) -> Self {
+        match number {
+            f64::INFINITY => Word::Infinity,
+            f64::NEG_INFINITY => Word::NegativeInfinity,
+            _ => Word::NaN,
+        }
+    }
+
     pub(super) fn number(self) -> f64 {
         match self {
             Word::NaN => f64::NAN,

@@ -59,17 +59,21 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
         let few = FEW_ROWS.into_iter().filter(|&few| few < rows);
         let streams = few.chain([rows]).map(|rows| self.stream(rows)).collect::<Result<Vec<_>>>()?;
         scratch.of_model = Some(Box::new(Streams(streams)));
-        scratch.work = Vec::with_capacity(rows * begin.sizes.input);
+        scratch.work = Vec::with_capacity((rows * begin.sizes.input).max(begin.sizes.state));
         Ok(())
     }
 
     fn carry_of_state(&self, state: &[T], carry: &mut [T], scratch: &mut Scratch<T>) {
+        let mut own = std::mem::take(&mut scratch.work);
+        own.clear();
+        own.extend_from_slice(state);
         if let Some(stream) = streams(scratch).first_mut() {
-            let (sizes, mut own) = (stream.sizes_of_row(), state.to_vec());
+            let sizes = stream.sizes_of_row();
             stream.load(1, state, carry, sizes);
             stream.program.streams.iter_mut().for_each(|started| started.kept.outputs_from_state());
             stream.save(1, &mut own, carry);
         }
+        scratch.work = own;
     }
 
     fn step_rows(&self, rows: RowsOfStep<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {

@@ -73,7 +73,7 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 /// (dropout within recurrent layers of a [`Model`](crate::Model), stateful layers) is an error; the Dropout and
 /// BatchNormalization of a model from a file are as in inference: see [`Model::record`](crate::Model::record).
 ///
-/// After the first epoch a layer's updates allocate nothing; a model's outputs are new in each.
+/// After the first updates those of a layer allocate nothing while batches have as many rows; a model's outputs are new in each.
 #[must_use = "it does nothing until it runs"]
 pub struct Fit<'a, T: Float, O> {
     loss: LossFunction,

@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use super::super::bare_words::Word;
 use super::Unsaid;
 use crate::config::{Config, Value};
 
@@ -59,7 +60,8 @@ impl Array {
         let number = |&number: &f64| match &kind[..] {
             "bool" => Some((number != 0.0).into()),
             "int" => Some((number as i64).into()),
-            _ => number.is_finite().then(|| if single { shortest(number) } else { number }.into()),
+            _ if !number.is_finite() => Some(Word::of(number).marked().into()),
+            _ => Some(if single { shortest(number) } else { number }.into()),
         };
         let numbers = given.iter().map(number).collect::<Option<_>>()?;
         let wide = given.iter().any(|&number| i32::try_from(number as i64).is_err());

@@ -12,10 +12,11 @@ use serde_json::{Map, Value as Json, json};
 
 use super::super::classes::initializers;
 use super::super::description::Described;
+use super::super::value::text;
 use super::super::version::Version;
 use super::super::words::Object;
 use super::super::words::values::initializer_of;
-use super::{model, operations, text};
+use super::{model, operations};
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::Role;

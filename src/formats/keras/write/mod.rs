@@ -67,21 +67,3 @@ fn of_config(error: ConfigError, path: &str) -> SaveError {
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
     }
 }
-
-/// JSON as text. The names are in their order, whatever serde_json's other users have it do.
-fn text(json: &serde_json::Value) -> String {
-    use serde_json::Value;
-    match json {
-        Value::Object(object) => {
-            let mut members: Vec<(&String, &Value)> = object.iter().collect();
-            members.sort_by_key(|(name, _)| *name);
-            let members: Vec<String> = members
-                .into_iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), text(value)))
-                .collect();
-            format!("{{{}}}", members.join(","))
-        }
-        Value::Array(list) => format!("[{}]", list.iter().map(text).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
-}
