@@ -21,7 +21,8 @@ impl<T: Float> ModelStream<T> {
     /// Goes on from a state that was saved.
     ///
     /// # Errors
-    /// [`Error::StateLayout`], [`Error::StateBatch`] for a state of another model or batch; the stream is as before.
+    /// [`Error::StateLayout`](crate::Error::StateLayout), [`Error::StateBatch`](crate::Error::StateBatch) for a state of
+    /// another model or batch; the stream is as before.
     pub fn set_state(&mut self, state: &ModelState<T>) -> Result<()> {
         let kept = self.program.streams.iter().filter(|started| started.anew.is_none());
         let layouts = kept.map(|started| started.kept.state().layout());

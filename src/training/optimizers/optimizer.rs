@@ -43,7 +43,7 @@ pub trait Optimizer<T: Float> {
     /// # Errors
     /// [`Error::OptimizerOption`](crate::Error::OptimizerOption) unless it is finite and at least 0;
     /// [`Error::ScheduledRate`](crate::Error::ScheduledRate) if the rate follows a schedule
-    /// ([`Scheduled`](super::Scheduled)). The old one stays then.
+    /// ([`Scheduled`](crate::training::Scheduled)). The old one stays then.
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()>;
 
     /// Updates so far: Keras's `iterations`, which a schedule is asked with.
