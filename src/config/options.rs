@@ -118,7 +118,6 @@ impl<'c> Options<'c> {
     }
 
     /// An option that may be left out.
-    #[cfg(feature = "file")]
     pub(crate) fn said(&self, name: &str) -> Option<Item<'c>> {
         self.need(name, "").ok().and_then(Item::given)
     }

@@ -31,6 +31,10 @@ use crate::strided::{Rows, RowsMut};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 pub(super) use self::backward::Found;
+#[cfg_attr(
+    not(any(feature = "file", feature = "keras")),
+    allow(unused_imports, reason = "files make it of its parts")
+)]
 pub(crate) use self::options::Parts;
 
 /// `activation(sum of products along what an equation leaves out, + bias)`: Keras's `EinsumDense`.
