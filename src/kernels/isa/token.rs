@@ -160,6 +160,7 @@ impl Arch for Avx512Vnni {
     type Bytes = OfVnni;
     #[cfg(not(target_arch = "x86_64"))]
     type Bytes = Portable;
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unreachable_code, reason = "there is no such value"))]
     #[inline(always)]
     fn isa(self) -> Isa {
         Isa::Avx512(self.narrow())
@@ -252,6 +253,7 @@ pub(crate) enum ByteIsa {
 
 impl ByteIsa {
     /// The best one of an instruction set.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unreachable_code, reason = "there is no such value"))]
     pub(crate) fn of(isa: Isa) -> Self {
         match isa {
             #[cfg(target_arch = "x86_64")]
