@@ -37,7 +37,8 @@ pub type Target<'a, T> = Input<'a, T>;
 /// let logits = array![[2.0, 0.5, -1.0], [0.0, 1.0, 3.0]];      // (batch, classes)
 /// let (loss, gradient) = Loss::SparseCategoricalCrossentropy { from_logits: true }.with_gradient(&logits, &array![0, 1])?;
 /// assert!(gradient[[0, 0]] < 0.0 && loss > 0.0);
-/// let only_the_first = Weighting::new().sample_weight(&array![1.0, 0.0]);
+/// let weights = array![1.0, 0.0];
+/// let only_the_first = Weighting::new().sample_weight(&weights);
 /// let function = Loss::SparseCategoricalCrossentropy { from_logits: true }.ignore_class(-1);
 /// assert!(function.with_gradient(&logits, &array![0, 1], only_the_first)?.0 < loss);
 /// # Ok::<(), recurrent::Error>(())
