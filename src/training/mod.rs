@@ -86,7 +86,7 @@
 //! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
 //! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
 //! | `name` | none |
-//! | `kernel_regularizer`, `recurrent_constraint`, .. of layers | [`WeightRules`] by the weights' paths, with a [`Regularizer`] or a [`Constraint`]; those in a Keras file are kept and written again, and have no effect |
+//! | `kernel_regularizer`, `recurrent_constraint`, .. of layers | [`WeightRules`] by the weights' paths, with a [`Regularizer`] or a [`Constraint`], for [`Fit::weight_rules`] or a loop of one's own; those in a Keras file are kept and written again, and have no effect |
 //! | `activity_regularizer` | none |
 //! | frozen weights | frozen layers of a model: `Model::set_trainable` |
 //!

@@ -59,6 +59,11 @@ impl WeightRules {
         self
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.regularizers.is_empty() && self.constraints.is_empty()
+    }
+
     /// Checks that they suit the weights that are trained.
     ///
     /// # Errors

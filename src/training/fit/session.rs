@@ -95,7 +95,7 @@ impl<T: Float> Session<T> {
             }
         }
         optimizer.step(network, &self.gradients)?;
-        if self.rules != WeightRules::default() {
+        if !self.rules.is_empty() {
             self.rules.constrain(network)?;
         }
         self.updates += 1;
@@ -123,7 +123,7 @@ impl<T: Float> Session<T> {
 
     /// The penalties of regularizers, whose gradients are added.
     fn penalty<N: Network<T>>(&mut self, network: &N) -> Result<f64> {
-        if self.rules == WeightRules::default() {
+        if self.rules.is_empty() {
             return Ok(0.0);
         }
         Ok(self.rules.regularize(network, &mut self.gradients)?.into_f64())
