@@ -4,15 +4,16 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::stacked::StackCell;
-use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, Step, StepBackward, StepRows};
+use super::{BackwardPlan, BackwardRows, Cell, CellDropout, FusedCell, QuantizedCell, Step, StepBackward, StepRows};
 use crate::config::{Config, ConfigError, Entry, Value};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::WeightGradients;
+use crate::precision::Precision;
 use crate::state::StateLayout;
 use crate::strided::{RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A cell of the program's own, with what stands for it in the file.
 #[derive(Debug)]
@@ -70,6 +71,14 @@ impl<T: Float> Cell for BoxedCell<T> {
 
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
         self.cell.visit_weights_mut(visitor);
+    }
+
+    fn quantized(&self, precision: Precision) -> Result<QuantizedCell> {
+        self.cell.quantized(precision)
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        self.cell.visit_quantized(visitor);
     }
 
     fn initial_state(&self, row: &mut [T]) {

@@ -431,6 +431,9 @@ impl<T: Float> BuiltInCell for LstmCell<T> {
             LstmOptions { input_forget: true, .. } => Err("an LSTM with input_forget has no quantized form"),
             LstmOptions { clip: Some(_), .. } => Err("an LSTM with clip has no quantized form"),
             LstmOptions { projection_units: Some(_), .. } => Err("an LSTM with projection_units has no quantized form"),
+            LstmOptions { output_activation: Some(_), .. } => {
+                Err("an LSTM with output_activation has no quantized form")
+            }
             _ => Ok(Form::Lstm),
         }
     }

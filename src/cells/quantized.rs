@@ -138,7 +138,7 @@ impl Cell for QuantizedCell {
         visitor.value("precision", self.precision);
         visitor.value("activation", &self.activation);
         visitor.value("recurrent_activation", &self.recurrent_activation);
-        // A GRU's form.
+        visitor.value("form", self.kernel.form());
         visitor.value("bias", &self.shapes[BIAS]);
     }
 

@@ -14,7 +14,7 @@ use crate::memory;
 use crate::state::StateLayout;
 use crate::strided::{Input, RowInput, RowStep, Rows, RowsMut};
 use crate::structure::{DebugText, StructureVisitor};
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 use std::ops::Range;
 
 /// Cells on top of each other in one step: Keras's `StackedRNNCells`, what `RNN([cells])` makes of a list.
@@ -186,6 +186,12 @@ impl<T: Float> Cell for StackedCells<T> {
     fn visit_weights_mut(&mut self, visitor: &mut WeightVisitorMut<'_, T>) {
         for part in &mut self.cells {
             visitor.nested(&part.name, |visitor| part.cell.visit_weights_mut(visitor));
+        }
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        for part in &self.cells {
+            visitor.nested(&part.name, |visitor| part.cell.visit_quantized(visitor));
         }
     }
 

@@ -53,7 +53,8 @@ pub(super) fn open(path: &Path, limits: &Limits) -> Found<Opened> {
     let file = File::open(path).map_err(io)?;
     let metadata = file.metadata().map_err(io)?;
     match usize::try_from(metadata.len()) {
-        Ok(length) if metadata.is_file() => {
+        // Some files of the system say that they are empty, and aren't.
+        Ok(length) if metadata.is_file() && length > 0 => {
             check_size(metadata.len(), limits)?;
             Ok(Opened::Stored(Stored { file, length }))
         }

@@ -22,7 +22,7 @@ use crate::seeds::DropoutGenerator;
 use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// Layers behind a Masking: steps whose features all equal the mask value are masked for them, and read as zeros.
 #[derive(Debug, Clone)]
@@ -63,6 +63,10 @@ impl<T: Float> Parameters<T> for Masked<T> {
 
     fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
         self.layer.visit_stored(visitor);
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        self.layer.visit_quantized(visitor);
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

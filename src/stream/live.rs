@@ -141,7 +141,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
         if let Err(error) = held.and_then(|()| self.stream.check_successor(&successor.stream)) {
             return Err(ReplaceError::new(successor, error));
         }
-        (self.crossfade, self.left) = (successor.crossfade, successor.crossfade);
+        (self.crossfade, self.left, self.is_mixed) = (successor.crossfade, successor.crossfade, false);
         self.old = Some(std::mem::replace(&mut self.stream, successor.stream));
         Ok(())
     }
@@ -161,9 +161,10 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
     /// # Errors
     /// Those of [`Stream::step_one`]; the stream is as before.
     pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
-        self.is_mixed = self.left > 0;
-        if !self.is_mixed {
-            return self.stream.step_one(x);
+        if self.left == 0 {
+            let output = self.stream.step_one(x)?;
+            self.is_mixed = false;
+            return Ok(output);
         }
         if let Some(old) = &mut self.old {
             old.step_one(x)?;
@@ -194,8 +195,9 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
     /// Those of [`Stream::process`]; the stream and `output` are as before.
     pub fn process(&mut self, input: &[T], output: &mut [T]) -> Result<()> {
         if self.left == 0 {
-            self.is_mixed = false;
-            return self.stream.process(input, output);
+            self.stream.process(input, output)?;
+            self.is_mixed &= output.is_empty();
+            return Ok(());
         }
         let steps = self.stream.steps_of_block(input.len(), output.len())?;
         let (batch, features, units) = (self.stream.batch, self.stream.sizes.input, self.stream.sizes.output);
@@ -222,7 +224,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
         Ok(())
     }
 
-    /// The output of the last step, crossfaded if it was: (batch, units).
+    /// The output of the last step, crossfaded if it was: (batch, units). After a swap it is the successor's own, until
+    /// the next step.
     pub fn output(&self) -> ArrayView2<'_, T> {
         let mixed = ArrayView2::from_shape((self.stream.batch, self.stream.sizes.output), &self.mixed[..]);
         match mixed {
@@ -265,7 +268,7 @@ impl<T: Float, P: Deref<Target: Layer<T>>> LiveStream<T, P> {
         let Some(old) = self.old.as_ref().filter(|_| self.is_mixed) else { return };
         // The first step has some of the new stream already, the last one still some of the old.
         let part = |steps: usize| T::from_f64(steps as f64 / (self.crossfade as f64 + 1.0));
-        let (of_old, of_new) = (part(self.left), part(self.crossfade + 1 - self.left));
+        let (of_old, of_new) = (part(self.left), part(self.crossfade - self.left + 1));
         for ((mixed, &old), &new) in self.mixed.iter_mut().zip(&old.output()).zip(&self.stream.output()) {
             // An old stream that has gone wrong is left at once.
             *mixed = if old.is_finite() { of_old * old + of_new * new } else { new };

@@ -11,6 +11,7 @@ use crate::layers::Layer;
 use crate::mask::TimeMask;
 use crate::runner::layer::LayerCore;
 use crate::runner::pass::Pass;
+use crate::runner::scratch::Scratch;
 use crate::runner::sequence::Sequence;
 use crate::strided::{RowInput, RowStep, Rows, RowsMut};
 
@@ -97,23 +98,8 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
     pub(super) fn advance_masked(&mut self, x: &[T], live: &[bool]) {
         self.flush_outputs();
         let (prev, next) = in_turn(&mut self.states, self.second);
-        self.layer.process(
-            Pass {
-                batch: self.batch,
-                timesteps: 1,
-                input: Sequence::one_step(x, self.sizes.input),
-                mask: TimeMask::Steps { mask: live, timesteps: 1 },
-                resets: None,
-                prev: prev.rows(),
-                next: RowsMut::packed(next.as_mut_slice(), self.sizes.state),
-                carry: RowsMut::packed(&mut self.carry, self.sizes.carry),
-                sequence: None,
-                masked_output: None,
-                tape: None,
-                dropout: None,
-            },
-            &mut self.scratch,
-        );
+        let rows = (prev.rows(), RowsMut::packed(next.as_mut_slice(), self.sizes.state));
+        masked_step(&*self.layer, (x, live), self.sizes, rows, &mut self.carry, &mut self.scratch);
         self.second = !self.second;
     }
 
@@ -138,4 +124,32 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Stream<T, P> {
         go(self, &input);
         self.input = input;
     }
+}
+
+/// One step of rows of which some may be masked: a call of one step, which knows of masks.
+pub(super) fn masked_step<T: Float>(
+    layer: &(impl Layer<T> + ?Sized),
+    (x, live): (&[T], &[bool]),
+    sizes: Sizes,
+    (prev, next): (Rows<'_, T>, RowsMut<'_, T>),
+    carry: &mut [T],
+    scratch: &mut Scratch<T>,
+) {
+    layer.process(
+        Pass {
+            batch: live.len(),
+            timesteps: 1,
+            input: Sequence::one_step(x, sizes.input),
+            mask: TimeMask::Steps { mask: live, timesteps: 1 },
+            resets: None,
+            prev,
+            next,
+            carry: RowsMut::packed(carry, sizes.carry),
+            sequence: None,
+            masked_output: None,
+            tape: None,
+            dropout: None,
+        },
+        scratch,
+    );
 }

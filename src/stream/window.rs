@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::step::masked_step;
 use super::{Sizes, in_turn};
 use crate::aligned::Aligned;
 use crate::error::{Error, Result};
@@ -75,10 +76,13 @@ impl<T: Float, P: Deref<Target: Layer<T>>> Window<T, P> {
             next_row: 0,
             sizes,
         };
-        // All memory that a step takes is taken now. Two inputs: one of them may be what a Masking layer hides.
-        for value in [T::zero(), T::one()] {
-            window.step(length, &vec![value; sizes.input]);
-        }
+        // All memory that a step takes is taken now, also that of a step that a Masking layer hides.
+        let (x, live) = (vec![T::one(); length * sizes.input], vec![true; length]);
+        window.step(length, &x[..sizes.input]);
+        let [prev, next] = &mut window.states;
+        let rows = (prev.rows(), RowsMut::packed(next.as_mut_slice(), sizes.state));
+        masked_step(&*window.layer, (&x, &live), sizes, rows, &mut window.carry, &mut window.scratch);
+        window.step(length, &x[..sizes.input]);
         window.reset();
         Ok(window)
     }

@@ -83,7 +83,7 @@
 //! | numbers out of range | errors at each step, and of `validate`; Keras checks few of them ([`Optimizer::validate`] lists the ranges) |
 //! | `clipnorm`, `clipvalue`, `global_clipnorm` | the same; two of them are an error, as in Keras, and so is one that isn't above 0, which Keras ignores |
 //! | `use_ema`, `ema_momentum`, `ema_overwrite_frequency`, `finalize_variable_values` | the same |
-//! | `loss_scale_factor` | the same; multiply the loss's gradient with it yourself |
+//! | `loss_scale_factor` | the same; [`Fit`] multiplies the loss's gradient with it, in a loop of one's own you do |
 //! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
 //! | `name` | none |
 //! | `kernel_regularizer`, `recurrent_constraint`, .. of layers | [`WeightRules`] by the weights' paths, with a [`Regularizer`] or a [`Constraint`], for [`Fit::weight_rules`] or a loop of one's own; those in a Keras file are kept and written again, and have no effect |

@@ -187,7 +187,11 @@ impl Source<'_> {
 
 /// What the operating system refused.
 fn unread(problem: Problem) -> ConfigError {
-    ConfigError::Unread { reason: problem.to_string() }
+    let reason = match problem {
+        Problem::Io { reason } => reason,
+        other => other.to_string(),
+    };
+    ConfigError::Unread { reason }
 }
 
 impl<T: Float> TensorSource<T> for Source<'_> {

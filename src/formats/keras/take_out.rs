@@ -2,6 +2,7 @@
 
 use super::classes::trained;
 use super::description::Described;
+use super::own_code::code_within;
 use super::unsupported::{A_MODEL, NOT_OVER_TIME};
 use super::weights::{Place, Queue, list};
 use super::{Contents, legacy_root, places};
@@ -121,6 +122,10 @@ impl Contents<'_> {
         let missing = || Problem::MissingObject { what: "group", name: group.clone() };
         let found = file.find(&group)?.ok_or_else(missing)?;
         let names = list(file, found, "weight_names", self.options.limits.tensors)?.unwrap_or_default();
+        if flags.is_empty() && inner.is_empty() && code_within(outermost)? == 1 {
+            let tensors = names.iter().map(|name| format!("{group}/{name}")).collect();
+            return Ok(Queue::of_code(way.layer.path(), tensors));
+        }
         let order = (0..flags.len()).filter(|&i| flags[i]).chain((0..flags.len()).filter(|&i| !flags[i]));
         let mut tensors: Vec<(usize, String)> = order
             .zip(names)

@@ -82,8 +82,8 @@ impl File {
     /// # Errors
     /// [`Problem::OnnxNode`] names a node whose operator, or an option of it, isn't supported, and says what it is;
     /// [`Problem::OnnxValue`] an input or output that a model can't have. [`Problem::OnnxTensor`],
-    /// [`Problem::ExternalData`], [`Problem::DType`] for tensors; [`Problem::Limit`]; [`Problem::Cycle`],
-    /// [`Problem::Reference`] for a graph that isn't sound.
+    /// [`Problem::ExternalData`], [`Problem::DType`] for tensors; [`Problem::Limit`]; [`Problem::Reference`],
+    /// [`Problem::DuplicateLayer`] for a graph that isn't sound.
     pub fn model<T: Float>(&self) -> Result<Model<T>, LoadError> {
         self.told(Importer::load(self))
     }
@@ -143,6 +143,17 @@ impl File {
             self.constant::<T>(&node, name).map(|value| Some(in_row_order(&value.floats())))
         };
         let need = |place: usize, name: &str| floats(place)?.ok_or_else(|| node.refuse(format!("it has no {name}")));
+        // A layer begins with zeros; states that come from the graph are the caller's.
+        for place in [Cell::INITIAL_H, Cell::INITIAL_C] {
+            let stored = node.input(place).map(|name| self.constant::<T>(&node, name));
+            if let Some(Ok(value)) = stored
+                && value.floats().iter().any(|&number| number != T::zero())
+            {
+                return Err(
+                    node.refuse("its initial states are weights of the file: load the whole graph by onnx::load")
+                );
+            }
+        }
         let p = if cell == Cell::Lstm { floats(Cell::PEEPHOLES)? } else { None };
         let weights = Weights { w: need(1, "W")?, r: need(2, "R")?, b: floats(3)?, p };
         recurrent::layer(&node, &read, &weights, true, &self.limits)

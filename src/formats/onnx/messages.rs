@@ -295,7 +295,7 @@ fn value_info(fields: &mut Fields<'_>) -> Found<ValueInfo> {
 }
 
 /// The most dimensions of a value.
-const MOST_DIMENSIONS: usize = 8;
+pub(super) const MOST_DIMENSIONS: usize = 8;
 
 fn shape(fields: &mut Fields<'_>) -> Found<Vec<Dimension>> {
     let mut shape = Vec::new();

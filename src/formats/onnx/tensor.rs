@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::messages::MOST_DIMENSIONS;
 use super::protobuf::Fields;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
@@ -126,8 +127,6 @@ impl Stored {
         Problem::OnnxTensor { tensor: self.name.clone(), reason }
     }
 }
-
-const MOST_DIMENSIONS: usize = 8;
 
 /// A key and its text.
 fn entry(fields: &mut Fields<'_>) -> Found<(String, String)> {

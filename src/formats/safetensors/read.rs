@@ -176,7 +176,9 @@ impl Safetensors {
             }
             #[cfg(feature = "file")]
             Data::File(file) => {
-                let mut bytes = vec![0; range.len()];
+                let mut bytes = Vec::new();
+                bytes.try_reserve_exact(range.len()).map_err(|_| no_memory())?;
+                bytes.resize(range.len(), 0);
                 file.read(self.start + range.start, &mut bytes)?;
                 Cow::Owned(bytes)
             }
@@ -200,7 +202,7 @@ impl Safetensors {
             self.find(name).filter(|tensor| tensor.element == of::<T>()).ok_or_else(absent)?;
         let mut values = Vec::new();
         let size = range.len() / size_of::<T>();
-        values.try_reserve_exact(size).map_err(|_| Problem::Io { reason: "no memory for a tensor".into() })?;
+        values.try_reserve_exact(size).map_err(|_| no_memory())?;
         match &self.data {
             Data::Memory(bytes) => {
                 let bytes = bytes.get(self.start..).and_then(|bytes| bytes.get(range.clone()));
@@ -324,4 +326,10 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Members<V> {
         }
         deserializer.deserialize_map(All(PhantomData))
     }
+}
+
+/// A file may say that a tensor is larger than there is memory.
+#[cfg(feature = "file")]
+fn no_memory() -> Problem {
+    Problem::Io { reason: "no memory for a tensor".into() }
 }

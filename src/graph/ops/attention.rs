@@ -93,11 +93,11 @@ fn places(inputs: usize) -> [usize; 3] {
     [0, 1, if inputs > 2 { 2 } else { 1 }]
 }
 
-fn flags_of(mask: &Option<Mask>) -> Option<ArrayD<bool>> {
+pub(super) fn flags_of(mask: &Option<Mask>) -> Option<ArrayD<bool>> {
     mask.as_ref().map(|mask| mask.flags().as_standard_layout().into_owned())
 }
 
-fn with_shape(mask: &Option<ArrayD<bool>>) -> Option<(&[usize], &[bool])> {
+pub(super) fn with_shape(mask: &Option<ArrayD<bool>>) -> Option<(&[usize], &[bool])> {
     mask.as_ref().and_then(|mask| Some((mask.shape(), mask.as_slice()?)))
 }
 

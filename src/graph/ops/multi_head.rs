@@ -18,6 +18,7 @@ mod options;
 use ndarray::ArrayD;
 
 use self::forward::{Given, Masks, Sizes};
+use super::attention::{flags_of, with_shape};
 use super::einsum_dense::EinsumDense;
 use super::places::{Read, in_order};
 use crate::config::{Config, ConfigError};
@@ -27,7 +28,7 @@ use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, Step, Work};
-use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::graph::tensor::{Tensor, Value};
 use crate::memory::MemoryNeeds;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -107,14 +108,6 @@ impl<T: Float> MultiHead<T> {
     }
 }
 
-fn flags_of(mask: &Option<Mask>) -> Option<ArrayD<bool>> {
-    mask.as_ref().map(|mask| mask.flags().as_standard_layout().into_owned())
-}
-
-fn with_shape(mask: &Option<ArrayD<bool>>) -> Option<(&[usize], &[bool])> {
-    mask.as_ref().and_then(|mask| Some((mask.shape(), mask.as_slice()?)))
-}
-
 impl<T: Float> Operation<T> for MultiHead<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
@@ -185,7 +178,7 @@ impl<T: Float> Operation<T> for MultiHead<T> {
         let given = self.given(&reads, &masks.iter().map(with_shape).collect::<Vec<_>>())?;
         let shapes = self.infer(&values.iter().map(|value| shape::known(value.shape())).collect::<Vec<_>>());
         let shape = super::places::all_known(&shapes.map_err(|_| misfit())?)?;
-        let scores_shape = self.scores_shape(given.sizes);
+        let scores_shape = if self.heads.returns_scores { self.scores_shape(given.sizes) } else { vec![0] };
         let mut needs = MemoryNeeds::default();
         (0..2).for_each(|_| needs.array::<T>(&shape));
         needs.array::<T>(&scores_shape);

@@ -137,6 +137,18 @@ impl Stand {
         self.sizes.iter().product()
     }
 
+    /// The elements inside that the window of an output reads, if it has no gaps: a window may be far larger than what
+    /// there is.
+    pub(crate) fn inside(&self, output: usize) -> impl Iterator<Item = usize> + use<> {
+        let (Stand { sizes, spans, each }, [_, rows, columns]) = (*self, self.counts());
+        let at = [output / (rows * columns), output / columns % rows, output % columns];
+        let range = move |axis: usize| {
+            let (start, before) = (at[axis] * each[axis].stride, spans[axis].before);
+            start.saturating_sub(before)..(start + each[axis].size).saturating_sub(before).min(sizes[axis])
+        };
+        range(0).flat_map(move |i| range(1).flat_map(move |j| range(2).map(move |k| (i * sizes[1] + j) * sizes[2] + k)))
+    }
+
     /// The elements that the window of an output reads, in order, by their numbers; nothing for what lies outside.
     pub(crate) fn window(&self, output: usize) -> impl Iterator<Item = Option<usize>> + use<> {
         let (Stand { sizes, spans, each }, [_, rows, columns]) = (*self, self.counts());

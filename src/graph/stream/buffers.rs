@@ -318,12 +318,16 @@ pub(super) fn fill_outside<T: Float>(to: &mut ArrayD<T>, from: &Buffer<T>, moved
             let values = array.as_slice().ok_or_else(misfit)?;
             to.iter_mut().enumerate().for_each(|(at, to)| *to = values[moved.at(at)]);
         }
-        // Each by its place inside: few outputs are others than floats.
-        _ => from.each_float(|inside, value| {
-            if let Some(at) = (0..to.len()).find(|&at| moved.at(at) == inside) {
-                to[at] = value;
-            }
-        }),
+        Buffer::Int(array) => {
+            let values = array.as_slice().ok_or_else(misfit)?;
+            to.iter_mut().enumerate().for_each(|(at, to)| *to = T::from_f64(values[moved.at(at)] as f64));
+        }
+        Buffer::Bool(array) => {
+            let values = array.as_slice().ok_or_else(misfit)?;
+            to.iter_mut()
+                .enumerate()
+                .for_each(|(at, to)| *to = if values[moved.at(at)] { T::one() } else { T::zero() });
+        }
     }
     Ok(())
 }

@@ -15,8 +15,11 @@ use crate::runner::scratch::Scratch;
 use crate::state::StateLayout;
 use crate::stream::{Beginning, ByModel, Pooled, RowsOfStep, Sizes};
 
-/// Rows of the batches that a model's steps have, beside those of a full one: the smallest that will do is taken.
-const FEW_ROWS: [usize; 3] = [1, 4, 16];
+/// Rows of the batches that a model's steps have, beside those of a full one: the smallest that will do is taken, so
+/// that at most four times as many rows are run as are ready.
+fn few_rows(rows: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(1_usize), |few| few.checked_mul(4)).take_while(move |&few| few < rows)
+}
 
 /// What a model keeps in the scratch for its pool: streams of several batches, the smallest first.
 struct Streams<T: Float>(Vec<ModelStream<T>>);
@@ -56,8 +59,7 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
     }
 
     fn reserve(&self, rows: usize, begin: &Beginning<T>, scratch: &mut Scratch<T>) -> Result<()> {
-        let few = FEW_ROWS.into_iter().filter(|&few| few < rows);
-        let streams = few.chain([rows]).map(|rows| self.stream(rows)).collect::<Result<Vec<_>>>()?;
+        let streams = few_rows(rows).chain([rows]).map(|rows| self.stream(rows)).collect::<Result<Vec<_>>>()?;
         scratch.of_model = Some(Box::new(Streams(streams)));
         scratch.work = Vec::with_capacity((rows * begin.sizes.input).max(begin.sizes.state));
         Ok(())

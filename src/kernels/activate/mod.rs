@@ -163,7 +163,7 @@ impl<T: Element> Kernel for Forward<'_, T> {
             Activation::Sparsemax => whole_row::sparsemax::<T>(row),
             Activation::Clipped { bound, ref of } => {
                 piecewise::bound(row, bound);
-                activate_here(arch.isa(), of, row);
+                apply(arch, of, row);
             }
             Activation::Custom(ref custom) => each_custom(custom, row),
         )

@@ -72,6 +72,11 @@ impl QuantizedKernel {
         }
     }
 
+    /// What its steps compute.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
     /// What the weights of the kernel mean, in Keras's shape.
     pub(crate) fn kernel(&self) -> Vec<f32> {
         let (rows, columns) = (self.input_size, self.kernel.columns());

@@ -19,6 +19,7 @@ use super::replace::{ReplaceError, check_structure};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
+use crate::runner::layer::LayerCore;
 use crate::state::State;
 
 /// Live streams of one layer or model, each of one row: they come and go, a sample for some of them arrives, and
@@ -356,7 +357,12 @@ impl<T: Float, P: Deref<Target: Layer<T>>> StreamPool<T, P> {
     /// [`ReplaceError`] has the new layer, and says what differs; the pool is as before.
     pub fn replace_layer(&mut self, layer: P) -> Result<P, ReplaceError<P>> {
         match check_structure(&*self.layer, &*layer) {
-            Ok(()) => Ok(std::mem::replace(&mut self.layer, layer)),
+            Ok(()) => {
+                // What a stream begins with may be among the weights.
+                layer.fill_initial_state(&mut self.begin.state);
+                self.begin.layout = Arc::clone(layer.state_layout());
+                Ok(std::mem::replace(&mut self.layer, layer))
+            }
             Err(error) => Err(ReplaceError::new(layer, error)),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::Sizes;
+use super::super::step::masked_step;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::layers::Layer;
@@ -83,14 +84,16 @@ impl<T: Float, L: Layer<T> + ?Sized> Pooled<T, ByLayer> for L {
         sizes.check_memory(self, rows)?;
         let (mut next, mut carry) = (vec![T::zero(); rows * sizes.state], vec![T::zero(); rows * sizes.carry]);
         let prev = vec![T::zero(); rows * sizes.state];
-        // Inputs that differ: some of them may be what a Masking layer hides.
-        for hidden in [0, rows / 2, rows] {
-            let mut x = vec![T::one(); rows * sizes.input];
-            x[..hidden * sizes.input].fill(T::zero());
-            for count in [rows, rows.min(1)] {
-                let (next, carry) = (&mut next[..], &mut carry[..]);
-                self.step_rows(RowsOfStep { count, x: &x, prev: &prev, next, carry, sizes }, scratch)?;
-            }
+        let (x, live) = (vec![T::one(); rows * sizes.input], vec![true; rows]);
+        for count in [rows, rows.min(1)] {
+            let (next, carry) = (&mut next[..], &mut carry[..]);
+            self.step_rows(
+                RowsOfStep { count, x: &x, prev: &prev, next: &mut *next, carry: &mut *carry, sizes },
+                scratch,
+            )?;
+            // A Masking layer may hide a step, whatever the number that it hides.
+            let own = (Rows::packed(&prev, sizes.state), RowsMut::packed(next, sizes.state));
+            masked_step(self, (&x[..count * sizes.input], &live[..count]), sizes, own, carry, scratch);
         }
         Ok(())
     }

@@ -81,6 +81,9 @@ impl<'d, 'a, T: Float> Rows<'d, 'a, T> {
             shape[0] = batch_size;
             needs.array::<i64>(&shape);
         }
+        // The rows of an epoch in their order, and where its batches begin and end.
+        needs.array::<usize>(&[range.len()]);
+        needs.array::<Range<usize>>(&[range.len().div_ceil(batch_size.max(1))]);
         needs.check(data.inputs[0].shape())?;
         let kind = |&classes: &bool| if classes { Gathered::classes() } else { Gathered::floats() };
         Ok(Rows {

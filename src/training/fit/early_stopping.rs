@@ -90,6 +90,10 @@ impl<T: Float> Watch<T> {
             let given = number(rule.min_delta);
             return Err(Error::TrainingOption { option: "min_delta".into(), expected: "finite".into(), given });
         }
+        if let Some(baseline) = rule.baseline.filter(|baseline| baseline.is_nan()) {
+            let (expected, given) = ("a number".into(), number(baseline));
+            return Err(Error::TrainingOption { option: "baseline".into(), expected, given });
+        }
         let mode = rule.mode.unwrap_or(if rises { MonitorMode::Max } else { MonitorMode::Min });
         Ok(Watch { rule, mode, wait: 0, best: None, best_epoch: None, best_weights: Vec::new() })
     }

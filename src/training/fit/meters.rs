@@ -2,7 +2,7 @@
 
 use ndarray::ArrayD;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::training::loss::{Factors, Target, Weighting};
 use crate::training::metrics::{Metric, MetricState};
@@ -111,7 +111,8 @@ impl<T: Float> Meters<T> {
         target: &Target<'_, T>,
         weighting: &Weighting<'_, T>,
     ) -> Result<()> {
-        let (shape, Some(slice)) = (prediction.shape(), prediction.as_slice()) else { return Ok(()) };
+        let slice = prediction.as_slice().ok_or(Error::OutputOrder { what: "prediction" })?;
+        let shape = prediction.shape();
         for (of, state) in self.metrics.iter_mut().filter(|(of, _)| of.output == output) {
             let unweighted;
             let weighting = if of.weighted {

@@ -51,6 +51,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
     /// number to monitor that isn't there, those of the network's run and backward pass, of the losses, the metrics
     /// and the optimizer; [`Error::NotFinite`]. Of a run that is stopped so, the updates before stay.
     pub fn run_on<N: Network<T>>(&mut self, network: &mut N, data: &Dataset<'_, T>) -> Result<History> {
+        network.trains_as_in_keras()?;
         let rows = data.rows()?;
         let (training, held) = self.split(rows)?;
         // Views of one lifetime.
@@ -112,6 +113,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             let expected = "left out where batches are given".into();
             return Err(Error::TrainingOption { option: (*option).into(), expected, given: "some".into() });
         }
+        network.trains_as_in_keras()?;
         let validation = self.validation.data();
         let range = validation.as_ref().map_or(Ok(0), Dataset::rows)?;
         let mut plan = self.plan(network, validation.as_ref().map(|data| (data, 0..range)))?;
@@ -140,7 +142,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         network: &N,
         validation: Option<(&'d Dataset<'v, T>, Range<usize>)>,
     ) -> Result<Plan<'d, 'v, T>> {
-        network.trains_as_in_keras()?;
+        checked_size("validation_freq", Some(self.validation_freq))?;
         let outputs = network.output_labels();
         let losses = self.losses(&outputs)?;
         let metrics = self.metrics_of(&outputs)?;
@@ -193,17 +195,24 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             meters.reset();
             batches.begin(epoch);
             session.epoch = epoch + 1;
-            while let Some(rows) = batches.next().filter(|_| !stop) {
+            while !stop && let Some(rows) = batches.next() {
                 let loss = session.train(network, &mut self.optimizer, batches, rows, seeds, meters)?;
                 batch += 1;
                 let count = batches.count();
                 let update = Update { epoch: epoch + 1, update: session.updates, batch, batches: count, loss };
-                stop = self.on_update.iter_mut().any(|hear| hear(&update).is_break());
+                // All hear it, whoever stops.
+                for hear in &mut self.on_update {
+                    stop |= hear(&update).is_break();
+                }
+            }
+            if batch == 0 {
+                let (expected, given) = ("at least one".into(), "none".into());
+                return Err(Error::TrainingOption { option: "the batches of an epoch".into(), expected, given });
             }
             logs.clear();
             meters.log(&mut logs);
             if let Some((batches, meters)) = validation.as_mut()
-                && (epoch + 1).is_multiple_of(self.validation_freq.max(1))
+                && (epoch + 1).is_multiple_of(self.validation_freq)
             {
                 validate(session, network, batches, meters, seeds)?;
                 meters.log(&mut logs);

@@ -5,7 +5,7 @@ use ndarray::{ArrayD, IxDyn};
 use super::batches::{Batches, Inputs};
 use super::class_weights::ClassWeights;
 use super::meters::Meters;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, words::number};
 use crate::float::Float;
 use crate::gradients::Gradients;
 use crate::graph::Network;
@@ -30,6 +30,8 @@ pub(super) struct Session<T: Float> {
     pub(super) losses: Vec<OutputLoss>,
     pub(super) class_weights: ClassWeights<T>,
     pub(super) rules: WeightRules,
+    /// What the optimizer divides gradients by.
+    scale: f64,
     pub(super) terminate_on_nan: bool,
     /// Updates so far.
     pub(super) updates: u64,
@@ -48,6 +50,7 @@ impl<T: Float> Session<T> {
             losses,
             class_weights,
             rules: WeightRules::new(),
+            scale: 1.0,
             terminate_on_nan: true,
             updates: 0,
             epoch: 0,
@@ -73,6 +76,11 @@ impl<T: Float> Session<T> {
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             network.pass(Pass { inputs, mask, lengths, training: Some((tape, seeds)) }, outputs)
         })?;
+        self.scale = optimizer.loss_scale_factor().unwrap_or(1.0);
+        if self.scale != 1.0 && !self.rules.is_empty() {
+            let (expected, given) = ("left out where weights are regularized".into(), number(self.scale));
+            return Err(Error::TrainingOption { option: "loss_scale_factor".into(), expected, given });
+        }
         let loss = self.measure(batches, true, meters)?;
         if self.terminate_on_nan && !loss.is_finite() {
             return Err(self.not_finite(what_is_not_finite(network)));
@@ -86,6 +94,9 @@ impl<T: Float> Session<T> {
             }
         }
         let loss = loss + self.penalty(network)?;
+        if self.terminate_on_nan && !loss.is_finite() {
+            return Err(self.not_finite("the penalty of a regularizer".into()));
+        }
         meters.add_loss(loss, rows);
         if self.terminate_on_nan {
             let odd = |gradient: &ArrayD<T>| gradient.iter().any(|g| !g.is_finite());
@@ -131,7 +142,8 @@ impl<T: Float> Session<T> {
 
     /// The loss, its gradients by the outputs, and the metrics. Classes have weights in training alone, as in Keras.
     fn measure(&mut self, batches: &mut dyn Batches<T>, training: bool, meters: &mut Meters<T>) -> Result<f64> {
-        let Session { losses, class_weights, outputs, d_outputs, work, .. } = self;
+        let Session { losses, class_weights, outputs, d_outputs, work, scale, .. } = self;
+        let scale = *scale;
         let BatchOutputs { arrays, masks, .. } = outputs;
         d_outputs.resize_with(arrays.len(), || ArrayD::zeros(IxDyn(&[0])));
         let mut sum = 0.0;
@@ -147,9 +159,10 @@ impl<T: Float> Session<T> {
                     sample_weight: sample_weight.map(Target::view).or(by_class),
                 };
                 let value = loss.gradient_in(prediction, target, &weighting, &mut d_outputs[place], work)?.into_f64();
-                if weight != 1.0 {
-                    let weight = T::from_f64(weight);
-                    d_outputs[place].mapv_inplace(|d| d * weight);
+                let factor = if training { weight * scale } else { weight };
+                if factor != 1.0 {
+                    let factor = T::from_f64(factor);
+                    d_outputs[place].mapv_inplace(|d| d * factor);
                 }
                 sum += value * weight;
                 meters.add_output(place, value);

@@ -199,6 +199,9 @@ impl LossFunction {
         work: &mut Work<T>,
     ) -> Result<Targets<'t, T>> {
         self.validate()?;
+        // Arrays without elements may still say that they have many rows, and broadcast ones take no memory.
+        memory::check::<Option<T>>(Some(plan.values), plan.values_shape())?;
+        memory::check::<i64>(memory::product(target.shape()), target.shape())?;
         work.lengths.clear();
         let mut mask = weighting.mask.as_ref();
         if plan.reads_mask
@@ -238,6 +241,9 @@ impl LossFunction {
         work: &mut Work<T>,
         mut each: impl FnMut(usize, T),
     ) -> T {
+        if plan.block == 0 {
+            return T::zero();
+        }
         // Of many values: a sum of their type would lose digits.
         let mut sum = 0.0;
         for at in 0..plan.values {

@@ -9,6 +9,7 @@ use super::rows::{absolute, argmax, binary_accuracy, in_top_k, squared};
 use super::{Metric, Precision, Recall};
 use crate::error::Result;
 use crate::float::Float;
+use crate::memory;
 use crate::training::loss::{Factors, Reduction, Target, Weighting, check_target, check_weights};
 
 /// A [`Metric`] and what it has accumulated, made by [`Metric::start`].
@@ -62,8 +63,13 @@ impl MetricState {
         target: impl Into<Target<'t, T>>,
         weighting: &Weighting<'_, T>,
     ) -> Result<()> {
+        let target = target.into();
+        check_target(prediction.shape(), target.shape(), self.metric.reads_classes())?;
+        for shape in [prediction.shape(), target.shape()] {
+            memory::check::<T>(memory::product(shape), shape)?;
+        }
         let slice = prediction.as_slice().map_or_else(|| prediction.iter().copied().collect(), Cow::Borrowed);
-        self.add(prediction.shape(), &slice, &target.into(), weighting, &mut Factors::default())
+        self.add(prediction.shape(), &slice, &target, weighting, &mut Factors::default())
     }
 
     /// [`update`](MetricState::update) of a prediction in row order.

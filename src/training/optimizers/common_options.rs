@@ -96,6 +96,10 @@ macro_rules! common_options {
                 super::rules::Rule::check(&self.rule)
             }
 
+            fn loss_scale_factor(&self) -> Option<f64> {
+                self.rules.loss_scale_factor
+            }
+
             fn finalize_variable_values(
                 &self,
                 parts: &mut [&mut dyn $crate::parameters::Parameters<T>],

@@ -65,6 +65,12 @@ pub trait Optimizer<T: Float> {
         Ok(())
     }
 
+    /// What the gradients of the loss are to be multiplied with before a step, which divides by it:
+    /// `loss_scale_factor`.
+    fn loss_scale_factor(&self) -> Option<f64> {
+        None
+    }
+
     /// Makes the averages of `use_ema` the weights, when training is over: of the same parts as in
     /// [`step_all`](Optimizer::step_all). Without averages it does nothing.
     ///
@@ -98,6 +104,10 @@ macro_rules! behind_a_pointer {
 
             fn validate(&self) -> Result<()> {
                 (**self).validate()
+            }
+
+            fn loss_scale_factor(&self) -> Option<f64> {
+                (**self).loss_scale_factor()
             }
 
             fn finalize_variable_values(&self, parts: &mut [&mut dyn Parameters<T>]) -> Result<()> {

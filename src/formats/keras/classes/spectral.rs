@@ -18,7 +18,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let option = reading.fields.need("layer", "a layer")?;
     let power_iterations = reading.count("power_iterations", 1)?;
     let inner = Described::read(&option, reading.path())?;
-    if inner.is_model() || !NORMALIZED.contains(&inner.class()) {
+    if inner.is_model() || inner.identity.code.is_some() || !NORMALIZED.contains(&inner.class()) {
         return Err(option.unsupported("inside are read: Dense, EinsumDense, convolutions of one kernel"));
     }
     let built = reading.reader.layer::<T>(&inner, &reading.place.child("layer"), reading.depth + 1)?;

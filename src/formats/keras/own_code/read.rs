@@ -57,7 +57,7 @@ impl Reader<'_, '_> {
             return Err(mask.unsupported(OWN_MASK));
         }
         let non_trainable = tensors.iter().map(|(_, array)| array.len()).sum();
-        let op = Op::new(made.in_place_of(self.entry(layer, tensors), !lambda));
+        let op = Op::new(made.in_place_of(self.entry(layer, tensors, place), !lambda));
         Ok(Built { op, trainable: 0, non_trainable, stateful: None })
     }
 
@@ -71,7 +71,7 @@ impl Reader<'_, '_> {
         cell.config.glance("an object", |fields| self.check_dtype::<T>(fields.take("dtype").as_ref()))?;
         let tensors = self.own_tensors::<T>(cell.path(), place)?;
         let (_, make) = self.code::<T>().and_then(|own| own.cells.get(code)).ok_or_else(|| cell.unsupported(""))?;
-        Ok(call(make, cell, &tensors)?.in_place_of(self.entry(cell, tensors)))
+        Ok(call(make, cell, &tensors)?.in_place_of(self.entry(cell, tensors, place)))
     }
 
     /// All tensors at a place, by their paths within it.
@@ -83,7 +83,9 @@ impl Reader<'_, '_> {
     }
 
     /// What the file said of it.
-    fn entry<T: Float>(&self, said: &Described<'_>, tensors: Vec<(String, ArrayD<T>)>) -> Entry {
+    fn entry<T: Float>(&self, said: &Described<'_>, tensors: Vec<(String, ArrayD<T>)>, place: &Place<'_>) -> Entry {
+        // A legacy file has tensors by names of their own, not where Keras 3 looks for them.
+        let is_elsewhere = matches!(place, Place::Queue(_)) && !tensors.is_empty();
         let mut json = said.object.to_json();
         if let Some(object) = json.as_object_mut() {
             // They belong to the graph, which is written anew.
@@ -96,7 +98,7 @@ impl Reader<'_, '_> {
             text: text(&json),
             call: said.calls.as_ref().and_then(|calls| form_of(calls.to_json().get(0)?)).map(|form| text(&form)),
             is_operation: said.identity.is_keras_operation(),
-            is_old: self.version == Version::Keras2,
+            is_old: self.version == Version::Keras2 || is_elsewhere,
             tensors: tensors.into_iter().map(|(path, array)| (path, array.mapv(Float::into_f64))).collect(),
         }
     }

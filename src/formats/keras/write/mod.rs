@@ -56,7 +56,8 @@ impl Unwritten {
     }
 }
 
-const OLD: &str = "its words are Keras 2's: save the model in Python by Keras 3, and load that";
+const OLD: &str =
+    "its words are Keras 2's, or its tensors a legacy file's: save it in Python as .keras by Keras 3, and load that";
 
 /// What can't even be described.
 fn of_config(error: ConfigError, path: &str) -> SaveError {

@@ -93,13 +93,13 @@ pub(super) fn model<T: Float>(model: &Model<T>, path: &str, name: &str) -> Resul
     }
     let mut whole = outline(&plan, name);
     kept::merge_rest(&mut whole, kept::parse(model.kept.as_deref(), path)?, path)?;
+    let config = whole.get_mut("config").and_then(Json::as_object_mut);
+    let config = config.ok_or_else(|| SaveError::Kept { layer: path.into() })?;
     // What is trained here isn't frozen by the model that it is in.
     if model.parts.iter().any(|part| part.trainable > 0) {
-        whole["config"]["trainable"] = true.into();
+        config.insert("trainable".into(), true.into());
     }
-    if let Some(config) = whole.get_mut("config").and_then(Json::as_object_mut) {
-        config.insert("layers".into(), layers.into());
-    }
+    config.insert("layers".into(), layers.into());
     Ok(whole)
 }
 

@@ -148,13 +148,14 @@ fn find_entries<'c>(config: &'c Config, path: &str, found: &mut Vec<(String, &'c
         "TimeDistributed" => ("layer", |_| "layer"),
         "Layer" => ("layer", |_| ""),
         "Bidirectional" => ("", |key| if key == "layer" { "forward_layer" } else { "backward_layer" }),
-        "StackedRNNCells" => {
-            let cells = config.options.iter().find(|(name, _)| name == "cells").map(|(_, value)| value);
-            let Some(Value::List(list)) = cells else { return };
+        "StackedRNNCells" | "Stacked" => {
+            let group = if config.class == "Stacked" { "layers" } else { "cells" };
+            let list = config.options.iter().find(|(name, _)| name == group).map(|(_, value)| value);
+            let Some(Value::List(list)) = list else { return };
             let configs: Vec<&Config> = list.iter().filter_map(as_config).collect();
             let names = places::groups(configs.iter().map(|config| (class_of(config), 1)));
             for (config, name) in configs.into_iter().zip(names) {
-                find_entries(config, &join(path, &format!("cells/{name}")), found);
+                find_entries(config, &join(path, &format!("{group}/{name}")), found);
             }
             return;
         }

@@ -53,7 +53,7 @@ impl Assumptions {
 
     /// How often it may begin again.
     pub(super) fn most(&self) -> usize {
-        3 * self.inputs.len() + 2
+        (3 * self.inputs.len() + 2).min(256)
     }
 
     pub(super) fn change(&mut self, file: &File, again: Again) -> Found<()> {

@@ -1,5 +1,7 @@
 //! Calls of operations: on tensors, which the model will run, and on constants, which are computed now.
 
+use ndarray::ArrayD;
+
 use super::super::node::Node;
 use super::item::{Item, Numbers};
 use super::{Importer, Made};
@@ -10,6 +12,7 @@ use crate::graph::operation::{Call, Operation};
 use crate::graph::shape::known;
 use crate::graph::tensor::{Tensor, Value};
 use crate::graph::{AnyLayer, CallSpec};
+use crate::memory;
 use crate::runner::scratch::Scratch;
 
 /// What a call reads besides its inputs.
@@ -25,12 +28,14 @@ impl<'f, T: Float> Importer<'f, T> {
         let plain = name.trim_matches('/').replace('/', "_");
         let plain = if plain.is_empty() { "layer".into() } else { plain };
         let plain = if suffix.is_empty() { plain } else { format!("{plain}_{suffix}") };
+        // Of each name, how often it was asked for: many nodes may have the same.
         let mut name = plain.clone();
-        let mut count = 1;
-        while !self.names.insert(name.clone()) {
-            count += 1;
-            name = format!("{plain}_{count}");
+        while self.names.contains_key(&name) {
+            let count = self.names.entry(plain.clone()).or_insert(0);
+            *count += 1;
+            name = format!("{plain}_{}", *count + 1);
         }
+        self.names.insert(name.clone(), 0);
         name
     }
 
@@ -79,19 +84,22 @@ impl<'f, T: Float> Importer<'f, T> {
         outputs.first().copied().ok_or_else(|| node.refuse("it gives nothing"))
     }
 
+    /// Counts elements that are computed of constants.
+    pub(super) fn charge(&mut self, count: usize) -> Found<()> {
+        let limit = self.budget;
+        let what = Problem::Limit { what: "elements", limit: limit as u64, given: count as u64 };
+        self.budget = limit.checked_sub(count).ok_or(what)?;
+        Ok(())
+    }
+
     /// What an operation makes of constants, at once.
     pub(super) fn compute(&mut self, node: &Node<'_>, op: impl Operation<T>, inputs: &[Value<T>]) -> Found<Value<T>> {
         let shapes: Vec<_> = inputs.iter().map(|input| known(input.shape())).collect();
         let outputs = op.infer(&shapes).map_err(|misfit| refused(node, Refusal::Call(misfit)))?;
         for shape in &outputs {
-            let sizes = shape.iter().map(|size| size.unwrap_or(usize::MAX));
-            let count = sizes.fold(1_usize, usize::saturating_mul).max(1);
-            let limit = self.budget;
-            self.budget = limit.checked_sub(count).ok_or(Problem::Limit {
-                what: "elements",
-                limit: limit as u64,
-                given: count as u64,
-            })?;
+            let sizes: Vec<usize> = shape.iter().map(|size| size.unwrap_or(usize::MAX)).collect();
+            memory::check_shape(&sizes).map_err(|error| node.built(&error))?;
+            self.charge(sizes.iter().copied().fold(1_usize, usize::saturating_mul).max(1))?;
         }
         let tensors: Vec<Tensor<T>> = inputs.iter().cloned().map(Tensor::unmasked).collect();
         let call = Call {
@@ -131,7 +139,11 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         let moved = self.compute(node, op, &places)?;
         let places = moved.integers().into_owned();
-        Ok(Some(Numbers { places, table }.into_item()))
+        // Those alone that are left: else a table could double at each node.
+        let left = places.iter().filter_map(|&place| table.get(usize::try_from(place).ok()?).cloned()).collect();
+        let order = (0..places.len() as i64).collect();
+        let places = ArrayD::from_shape_vec(places.shape(), order).map_err(|_| node.refuse("it gives nothing"))?;
+        Ok(Some(Numbers { places, table: left }.into_item()))
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) struct Importer<'f, T: Float> {
     assembly: Assembly<T>,
     values: HashMap<&'f str, Item<T>>,
     /// The names of layers that are taken.
-    names: HashSet<String>,
+    names: HashMap<String, usize>,
     /// How often each value is read.
     uses: HashMap<&'f str, usize>,
     /// Sizes that are known by the names that the file gives them, or not at all.
@@ -88,7 +88,7 @@ impl<'f, T: Float> Importer<'f, T> {
             assume,
             assembly: Assembly::new(name, false, false, most),
             values: HashMap::new(),
-            names: HashSet::new(),
+            names: HashMap::new(),
             uses: HashMap::new(),
             sizes: BTreeMap::new(),
             unknown: 0,
@@ -199,6 +199,10 @@ impl<'f, T: Float> Importer<'f, T> {
         if self.uses.get(name) != Some(&1) {
             return None;
         }
-        self.file.model.graph.nodes.iter().find(|node| node.inputs.iter().any(|input| input == name))
+        // Nodes that no output needs aren't counted, but stand there.
+        let nodes = &self.file.model.graph.nodes;
+        let mut readers = nodes.iter().filter(|node| node.inputs.iter().any(|input| input == name));
+        let only = readers.next()?;
+        readers.next().is_none().then_some(only)
     }
 }

@@ -8,6 +8,9 @@ pub(super) struct Size {
     unknown: Vec<usize>,
 }
 
+/// The sizes that one may be made of.
+const MOST_UNKNOWN: usize = 64;
+
 impl Size {
     pub(super) const ONE: Size = Size { factor: 1, unknown: Vec::new() };
 
@@ -29,6 +32,10 @@ impl Size {
 
     /// Nothing if it can't be addressed.
     pub(super) fn times(&self, other: &Size) -> Option<Size> {
+        // A file could have it double at each node.
+        if self.unknown.len() + other.unknown.len() > MOST_UNKNOWN {
+            return None;
+        }
         let factor = self.factor.checked_mul(other.factor)?;
         let mut unknown = if factor == 0 { vec![] } else { [&self.unknown[..], &other.unknown].concat() };
         unknown.sort_unstable();

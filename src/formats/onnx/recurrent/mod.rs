@@ -63,6 +63,7 @@ impl Cell {
     /// The places of the inputs behind B.
     pub(super) const SEQUENCE_LENS: usize = 4;
     pub(super) const INITIAL_H: usize = 5;
+    pub(super) const INITIAL_C: usize = 6;
     pub(super) const PEEPHOLES: usize = 7;
 }
 

@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::CustomLayer;
 use crate::float::Float;
-use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::shape::{self, Misfit, Shape};
 use crate::memory;
 
 /// What a trial has found.
@@ -21,8 +21,11 @@ pub(super) struct Trial {
 #[derive(Debug, Clone, Copy)]
 enum Size {
     Known(usize),
-    /// As large as this axis of the inputs, whose size wasn't known.
-    As(usize),
+    /// As large as this axis of this input, whose size wasn't known.
+    As {
+        input: usize,
+        axis: usize,
+    },
     /// It depends on the inputs, who knows how.
     Any,
 }
@@ -45,17 +48,17 @@ impl<T: Float> CustomLayer<T> {
             return Ok([&[batch], &stated[..]].concat());
         }
         // A panic of another thread leaves nothing half done here.
-        let mut trials = self.trials.lock().unwrap_or_else(PoisonError::into_inner);
-        let remembered = trials.iter().find(|trial| trial.covers(inputs)).cloned();
+        let trials = || self.trials.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = trials().iter().find(|trial| trial.covers(inputs)).cloned();
         let trial = match remembered {
             Some(trial) => trial,
             None => {
+                // Without the lock: the closure may come back here by a way of its own.
                 let new = self.try_out(inputs)?;
-                trials.push(new.clone());
+                trials().push(new.clone());
                 new
             }
         };
-        drop(trials);
         Ok([vec![batch], trial.output.iter().map(|size| size.of(inputs)).collect()].concat())
     }
 
@@ -71,7 +74,7 @@ impl<T: Float> CustomLayer<T> {
                 let axis = the_unknown_axis(inputs);
                 let size = |(&one, &other): (&usize, &usize)| match axis {
                     _ if one == other => Size::Known(one),
-                    Some(axis) if [one, other] == SIZES => Size::As(axis),
+                    Some((input, axis)) if [one, other] == SIZES => Size::As { input, axis },
                     _ => Size::Any,
                 };
                 one.iter().zip(other).map(size).collect()
@@ -111,11 +114,15 @@ impl<T: Float> CustomLayer<T> {
     }
 }
 
-/// The one axis whose size isn't known, if it is one in all inputs.
-fn the_unknown_axis(inputs: &[Shape]) -> Option<usize> {
-    let mut axes = inputs.iter().flat_map(|input| (1..input.len()).filter(|&axis| input[axis].is_none()));
-    let first = axes.next()?;
-    axes.all(|axis| axis == first).then_some(first)
+/// The one axis whose size isn't known, if it is one in all inputs, behind the first input that has it so.
+fn the_unknown_axis(inputs: &[Shape]) -> Option<(usize, usize)> {
+    let unknown = |(at, input): (usize, &Shape)| {
+        let axes: Vec<usize> = (1..input.len()).filter(|&axis| input[axis].is_none()).collect();
+        axes.into_iter().map(move |axis| (at, axis))
+    };
+    let mut axes = inputs.iter().enumerate().flat_map(unknown);
+    let (input, first) = axes.next()?;
+    axes.all(|(_, axis)| axis == first).then_some((input, first))
 }
 
 impl Trial {
@@ -133,11 +140,7 @@ impl Size {
     fn of(self, inputs: &[Shape]) -> Option<usize> {
         match self {
             Size::Known(size) => Some(size),
-            Size::As(axis) => {
-                let mut sizes = inputs.iter().filter_map(|input| input.get(axis).copied());
-                let first = sizes.next()?;
-                sizes.all(|size| fit(size, first)).then_some(first)?
-            }
+            Size::As { input, axis } => inputs.get(input)?.get(axis).copied()?,
             Size::Any => None,
         }
     }

@@ -71,12 +71,19 @@ impl Equation {
         let (input, kernel, output) = (labels(input)?, labels(kernel)?, labels(output)?);
         let known = output.iter().all(|label| input.has(label) || kernel.has(label));
         let matched = kernel.iter().all(|label| input.has(label) || output.has(label));
-        (known && matched).then(|| Equation { text: text.into(), elided, input, kernel, output })
+        // Rows of the batch have nothing to do with each other.
+        let first = input.iter().next();
+        let batch =
+            elided == Elided::Left || (first == output.iter().next() && first.is_some_and(|label| !kernel.has(label)));
+        (known && matched && batch).then(|| Equation { text: text.into(), elided, input, kernel, output })
     }
 
     /// The labels for an input of so many axes.
     pub(super) fn terms(&self, rank: usize) -> Option<Terms> {
         let count = rank.checked_sub(self.input.len())?;
+        if self.elided == Elided::Left && count == 0 {
+            return None; // the batch is among what is left out
+        }
         if count > MOST_AXES || (self.elided == Elided::None && count > 0) {
             return None;
         }
@@ -120,6 +127,9 @@ impl Equation {
     pub(super) fn bias_axes(&self, letters: &str) -> Option<Vec<(usize, bool)>> {
         let own = labels(letters)?;
         let first = own.iter().map(|label| self.output.place(label)).collect::<Option<Vec<_>>>()?.into_iter().min()?;
+        if first == 0 && self.elided != Elided::Left {
+            return None; // one number for each row of the batch
+        }
         Some(self.output.iter().skip(first).map(|label| (label, own.has(label))).collect())
     }
 

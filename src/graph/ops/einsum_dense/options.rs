@@ -26,7 +26,7 @@ impl<T: Float> EinsumDense<T> {
     /// By an equation, with this kernel.
     ///
     /// # Errors
-    /// [`Error::OptionWord`] for an equation that Keras's layer hasn't got, or that doesn't fit the kernel.
+    /// [`Error::Equation`] for an equation that Keras's layer hasn't got, or that doesn't fit the kernel.
     pub fn new(equation: &str, kernel: ArrayD<T>) -> Result<Self> {
         let read = Equation::read(equation).filter(|read| read.kernel.len() == kernel.ndim());
         let read = read.ok_or_else(|| refuse("equation", equation))?;
@@ -47,7 +47,7 @@ impl<T: Float> EinsumDense<T> {
     /// it has no axis.
     ///
     /// # Errors
-    /// [`Error::OptionWord`] for axes that the output hasn't, or that don't fit the bias.
+    /// [`Error::Equation`] for axes that the output hasn't, or that don't fit the bias.
     pub fn bias(self, axes: &str, bias: ArrayD<T>) -> Result<Self> {
         let EinsumDense { equation, output_shape, kernel, activation, .. } = self;
         let (equation, bias_axes, bias) = (equation.text, Some(axes.into()), Some(bias));

@@ -44,7 +44,7 @@ impl Pooling {
         let rows = x.chunks_exact(stand.positions() * channels).zip(out.chunks_exact_mut(stand.count() * channels));
         for (x, out) in rows {
             for (at, out) in out.chunks_exact_mut(channels).enumerate() {
-                let places = || stand.window(at).flatten();
+                let places = || stand.inside(at);
                 let rows = places().map(|place| &x[place * channels..][..channels]);
                 match self.pool {
                     Pool::Max => largest(rows, out),
@@ -96,7 +96,7 @@ impl<T: Float> Operation<T> for Pooling {
         for (place, &d) in d.iter().enumerate() {
             let (row, at, channel) = (place / channels / outputs, place / channels % outputs, place % channels);
             let of = |position: usize| (row * stand.positions() + position) * channels + channel;
-            let places = || stand.window(at).flatten();
+            let places = || stand.inside(at);
             match self.pool {
                 Pool::Max => {
                     let first = places().next().unwrap_or(0);

@@ -80,11 +80,13 @@ pub(super) fn function(words: Words<'_>) -> Made {
         "activation" => activation(words, words.get("activation")),
         "clip" => {
             // What is left open has no number.
-            let limit = |name: &str| match words.number(name) {
-                limit if limit.is_finite() => json!(if single { shortest(limit) } else { limit }),
-                _ => Json::Null,
+            let limit = |name: &str, open: f64| match words.number(name) {
+                limit if limit.is_finite() => Ok(json!(if single { shortest(limit) } else { limit })),
+                limit if limit == open => Ok(Json::Null),
+                _ => Err(words.unsaid(name)),
             };
-            Ok(vec![KerasOperation::of_one("Clip").with("x_min", limit("min")).with("x_max", limit("max"))])
+            let (min, max) = (limit("min", f64::NEG_INFINITY)?, limit("max", f64::INFINITY)?);
+            Ok(vec![KerasOperation::of_one("Clip").with("x_min", min).with("x_max", max)])
         }
         name => {
             let classes = FUNCTIONS.iter().find(|(own, _)| *own == name).map(|(_, classes)| *classes);

@@ -94,7 +94,8 @@ impl<'f, T: Float> Importer<'f, T> {
         if count > MOST_COMPUTED {
             return Err(node.refuse(format!("it has {count} numbers, which are too many")).into());
         }
-        let numbers = (0..count as i64).map(|at| Num::Known(start + at * delta)).collect();
+        self.charge(count)?;
+        let numbers = (0..count as i64).map(|at| Num::Known(start.wrapping_add(at.wrapping_mul(delta)))).collect();
         Ok(Numbers::row(numbers).into_item())
     }
 

@@ -222,11 +222,14 @@ impl<'f, T: Float> Importer<'f, T> {
 
     /// Of whole numbers, of which some may be sizes.
     fn of_numbers(&mut self, node: &Node<'f>, how: Two, a: &Numbers, b: &Numbers) -> Made<Item<T>> {
-        let (longer, count) = if a.iter().len() >= b.iter().len() { (a, a.iter().len()) } else { (b, b.iter().len()) };
+        let size = |numbers: &Numbers| (numbers.iter().len(), numbers.places.ndim());
+        let longer = if size(a) >= size(b) { a } else { b };
+        let count = longer.iter().len();
         let fits = |numbers: &Numbers| numbers.iter().len() == 1 || numbers.places.shape() == longer.places.shape();
         if !fits(a) || !fits(b) || count == 0 {
             return Err(node.refuse("whole numbers of these shapes aren't computed with").into());
         }
+        self.charge(count)?;
         let pairs = a.iter().cycle().zip(b.iter().cycle()).take(count);
         let unknown = || node.refuse("what it gives isn't known before a call");
         if matches!(how, Two::Equal | Two::NotEqual) {
@@ -261,6 +264,7 @@ impl<'f, T: Float> Importer<'f, T> {
         {
             let same = [a.places.shape(), b.places.shape()].iter().all(|shape| *shape == flags.shape());
             if same {
+                self.charge(flags.len())?;
                 let all = flags.iter().zip(a.iter().zip(b.iter()));
                 let table: Vec<Num> = all.map(|(&flag, (a, b))| if flag { a.clone() } else { b.clone() }).collect();
                 let places = ArrayD::from_shape_vec(flags.shape(), (0..table.len() as i64).collect());

@@ -44,6 +44,11 @@ impl<'f, T: Float> Importer<'f, T> {
             let step = steps[at].as_known().filter(|&step| step != 0);
             let step = step.ok_or_else(|| node.refuse("its steps must be known, and not 0"))?;
             let size = &shape[axis];
+            // The end that isn't known, as where nothing is left.
+            let is_end = |number: &Num| matches!(number, Num::Of(own, 0) if own == size);
+            if (step > 0 && is_end(&starts[at])) || (step < 0 && is_end(&ends[at])) {
+                return Err(node.refuse("a slice of an axis that begins at its unknown end isn't supported").into());
+            }
             let slice = Slice {
                 start: place(&starts[at], size)
                     .ok_or_else(|| self.unknown_end(node))?
@@ -183,7 +188,7 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         let (mut outputs, mut start) = (Vec::new(), 0_i64);
         for (at, size) in sizes.into_iter().enumerate() {
-            let stop = start + size as i64;
+            let stop = start.saturating_add(i64::try_from(size).unwrap_or(i64::MAX));
             let slice = Slice { start: Some(start), stop: Some(stop), step: 1 };
             start = stop;
             let part = self.reads(node, at).then(|| self.take(node, item.clone(), axis, Index::Slice(slice)));

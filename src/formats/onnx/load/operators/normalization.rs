@@ -47,7 +47,7 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         let held = self.floats_held(node)?;
         let rank = held.axes.len();
-        if axis_at(axis, rank) != Some(rank - 1) {
+        if rank == 0 || axis_at(axis, rank) != Some(rank - 1) {
             return Err(node.refuse("it is supported over the last axis alone").into());
         }
         let held = self.bring_last(node, &held, rank - 1)?;

@@ -4,6 +4,7 @@ use ndarray::{ArrayD, Ix2};
 
 use super::elementwise::kind_of;
 use crate::float::Float;
+use crate::formats::onnx::file::is_own;
 use crate::formats::onnx::load::item::{Held, Item, Kind};
 use crate::formats::onnx::load::size::Size;
 use crate::formats::onnx::load::{Importer, Made};
@@ -74,7 +75,9 @@ impl<'f, T: Float> Importer<'f, T> {
     fn bias_behind(&self, node: &Node<'f>, width: usize) -> Option<(ArrayD<T>, &'f NodeProto)> {
         let output = node.output(0)?;
         let reader = self.only_reader(output)?;
-        if reader.operator != "Add" || reader.inputs.len() != 2 || reader.outputs.len() != 1 {
+        let plain = is_own(&reader.domain) && reader.attributes.is_empty();
+        let named = matches!(&reader.outputs[..], [output] if !output.is_empty());
+        if !plain || !named || reader.operator != "Add" || reader.inputs.len() != 2 {
             return None;
         }
         let other = reader.inputs.iter().find(|input| *input != output)?;
@@ -153,6 +156,9 @@ impl<'f, T: Float> Importer<'f, T> {
         let scale = |factor: f64| move |value: T| if factor == 1.0 { value } else { T::from_f64(factor) * value };
         let kernel = weights.as_standard_layout().mapv(scale(alpha)).into_dyn();
         let units = kernel.shape()[1];
+        if kernel.is_empty() {
+            return Err(node.refuse("its second input is empty").into());
+        }
         let Some(added) = self.item(node, 2).cloned() else { return self.dense(node, &held, kernel, None) };
         if let Item::Known(value @ Value::Float(_)) = &added {
             let rows = value.shape().len() < 2 || value.shape()[0] == 1;

@@ -192,7 +192,7 @@ impl<'f, T: Float> Importer<'f, T> {
                     ))
                 };
                 let item = item.clone().unwrap_or_else(zeros);
-                parts.push(self.state_part(node, layout, x, item, direction, units)?);
+                parts.push(self.state_part(node, layout, x, item, (direction, read.directions()), units)?);
             }
         }
         Ok(parts)
@@ -205,13 +205,17 @@ impl<'f, T: Float> Importer<'f, T> {
         layout: Layout,
         x: &Held,
         item: Item<T>,
-        direction: usize,
+        (direction, directions): (usize, usize),
         units: usize,
     ) -> Made<usize> {
         if item.rank() != 3 {
             return Err(node.refuse("its initial states must have three dimensions").into());
         }
         let several = item.shape().is_some_and(|shape| !shape[layout.directions].is_one());
+        let given = item.shape().and_then(|shape| shape[layout.directions].as_known());
+        if given.is_some_and(|given| given != directions) {
+            return Err(node.refuse(format!("its initial states must be of {directions} directions")).into());
+        }
         if let Item::Held(held) = &item
             && held.batch_axis() != Some(layout.rows)
         {

@@ -5,6 +5,7 @@ use crate::formats::onnx::load::item::{Axis, Held, Item, Kind};
 use crate::formats::onnx::load::{Importer, Made};
 use crate::formats::onnx::node::Node;
 use crate::graph::ops::reduce::{All, Reduce};
+use crate::graph::ops::unary::{Function, Plain, Unary};
 use crate::graph::shape::axis_at;
 
 /// What an operator makes of all numbers along some axes.
@@ -81,6 +82,9 @@ impl<'f, T: Float> Importer<'f, T> {
         if !parts.is_empty() {
             let along = parts.iter().map(|&part| part as i64).collect();
             tensor = self.one(node, "", Reduce::new(how, Some(along), false), tensor)?;
+        } else if how == All::Norm {
+            const ABSOLUTE: &Plain = Plain::named("absolute");
+            tensor = self.one(node, "", Unary(Function::Plain(ABSOLUTE)), tensor)?;
         }
         let left: Vec<usize> = (0..held.stored.len()).filter(|part| !parts.contains(part)).collect();
         let stored: Vec<Axis> = left.iter().map(|&part| held.stored[part].clone()).collect();

@@ -4,6 +4,7 @@ use crate::float::Float;
 use crate::formats::onnx::load::item::{Axis, Held, Item};
 use crate::formats::onnx::load::size::{Num, Size};
 use crate::formats::onnx::load::{Importer, Made};
+use crate::formats::onnx::messages::MOST_DIMENSIONS;
 use crate::formats::onnx::node::Node;
 use crate::graph::shape::axis_at;
 
@@ -16,6 +17,11 @@ impl<'f, T: Float> Importer<'f, T> {
             Some(numbers) => numbers.iter().map(|&number| Num::Known(number)).collect(),
             None => self.numbers_of(node, 1)?.iter().cloned().collect(),
         };
+        if numbers.len() > MOST_DIMENSIONS {
+            return Err(node
+                .refuse(format!("its shape has {} axes, more than {MOST_DIMENSIONS}", numbers.len()))
+                .into());
+        }
         let (mut target, mut open) = (Vec::new(), None);
         for (at, number) in numbers.iter().enumerate() {
             target.push(match number {

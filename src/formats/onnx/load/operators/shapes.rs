@@ -4,6 +4,7 @@ use crate::float::Float;
 use crate::formats::onnx::load::item::{Held, Item};
 use crate::formats::onnx::load::size::Size;
 use crate::formats::onnx::load::{Importer, Made};
+use crate::formats::onnx::messages::MOST_DIMENSIONS;
 use crate::formats::onnx::node::Node;
 use crate::graph::ops::gather::{From, Gather};
 use crate::graph::ops::get_item::View;
@@ -15,7 +16,7 @@ impl<'f, T: Float> Importer<'f, T> {
         let rank = item.rank();
         let order: Vec<usize> = match node.ints("perm")? {
             None => (0..rank).rev().collect(),
-            Some(order) => order.iter().filter_map(|&axis| usize::try_from(axis).ok()).collect(),
+            Some(order) => order.iter().map(|&axis| usize::try_from(axis).unwrap_or(usize::MAX)).collect(),
         };
         if order.len() != rank || (0..rank).any(|axis| !order.contains(&axis)) {
             return Err(node.refuse("its perm must name each axis once").into());
@@ -43,6 +44,9 @@ impl<'f, T: Float> Importer<'f, T> {
             None => None,
         };
         let Some(named) = named else { return Ok(None) };
+        if named.len() > rank {
+            return Err(node.refuse(format!("it names {} axes of {rank}", named.len())).into());
+        }
         let mut axes: Vec<usize> = Vec::new();
         for axis in named {
             let at = axis_at(axis, rank).filter(|at| !axes.contains(at));
@@ -104,7 +108,10 @@ impl<'f, T: Float> Importer<'f, T> {
             (None, Some(_)) => self.integers_of(node, 1)?.len(),
             (None, None) => return Err(node.refuse("it has no axes").into()),
         };
-        let rank = item.rank() + count;
+        let rank = item.rank().saturating_add(count);
+        if rank > MOST_DIMENSIONS {
+            return Err(node.refuse(format!("it gives {rank} axes, more than {MOST_DIMENSIONS}")).into());
+        }
         let mut axes = self.axes(node, 1, rank)?.unwrap_or_default();
         axes.sort_unstable();
         match item {

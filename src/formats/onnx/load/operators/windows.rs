@@ -155,7 +155,9 @@ impl<'f, T: Float> Importer<'f, T> {
         let held = self.steps(node)?;
         let window = self.window(node, None)?;
         node.ignore("storage_order"); // of places, which aren't given
-        node.ignore("count_include_pad"); // of what is padded: nothing is
+        if node.flag("count_include_pad", false)? && window.same {
+            return Err(node.refuse("its count_include_pad must be 0 where it pads").into());
+        }
         if node.flag("ceil_mode", false)? || window.dilation != 1 {
             return Err(node.refuse("its ceil_mode must be 0, and its dilations 1").into());
         }
