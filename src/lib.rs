@@ -40,7 +40,8 @@
 //! - **Saved and loaded**, whatever it is, with the same bits: the module `file`; states also as
 //!   [bytes](State::to_bytes).
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
-//!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`).
+//!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`). **Models of ONNX files**: the module
+//!   `onnx` (feature `onnx`). What a file only names (a `Lambda`, a class of one's own): [`ops::CustomLayer`].
 //! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Layer::compare`], the page
 //!   [`fewer_bits`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
@@ -201,9 +202,10 @@
 //!
 //! # When not to use it
 //!
-//! - To train large models: there is no autodiff, and no GPU; small ones learn where they run ([`training`]). Keras's
-//!   files and [`Parameters::set_weights`] bring in weights trained elsewhere.
-//! - For models of other layers than these (images, transformers): that is for a general framework or runtime.
+//! - To train large models: there is no autodiff, and no GPU; small ones learn where they run ([`training`]). Files of
+//!   Keras, PyTorch and ONNX, and [`Parameters::set_weights`], bring in weights trained elsewhere.
+//! - For models whose work isn't in recurrent layers (images, transformers): their layers are read where they stand beside
+//!   recurrent ones, but a general framework or runtime is built for them.
 //! - On a GPU: it has none. (Weights can be in [16 or 8 bits](fewer_bits); sums of gates and states stay f32.)
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
 //!
@@ -215,6 +217,7 @@
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5`; `keras::save`: back into one |
 //! | `onnx` | `onnx::load`: the model of an ONNX file; `onnx::File`: its recurrent nodes as layers |
 //! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict`; `pytorch::save`: back into one |
+//! | `serde` | states, initializers, activations and dropout seeds in serde's formats |
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one, a pool's may take several |
 //!
 //! `file` is on by default. Rust 1.89 or newer; a new minimum counts as a breaking change.

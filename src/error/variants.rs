@@ -968,7 +968,7 @@ pub enum Error {
     /// A training run that met a NaN or an infinity, and stopped before it changed the weights.
     #[error("{what} isn't finite at update {update} (epoch {epoch}): try a smaller learning rate or clipnorm")]
     NotFinite {
-        /// `the loss`, or the gradient of a weight, by name.
+        /// The loss, a metric, a gradient or a weight, by name.
         what: String,
         /// The update, from 1.
         update: u64,

@@ -11,7 +11,8 @@
 //! | `model.get_weights()`, `model.set_weights(..)` | by path: [`Model::weights`](crate::Model::weights), [`Model::set_weights`](crate::Model::set_weights)`(&[("encoder/lstm/kernel", kernel.view())])?` |
 //! | `with tf.GradientTape() as tape: y = model(x, training=False)` | `let y = model.record(&[(&x).into()], &mut tape)?;` with a [`Tape`](crate::training::Tape) |
 //! | `tape.gradient(loss, model.trainable_variables)` | [`Model::backward`](crate::Model::backward)`(&mut tape, &[&d_y], &mut gradients)?`, then `gradients.get("lstm/kernel")?`, `gradients.input(0)?` |
-//! | `optimizer.apply(..)` | `optimizer.step(&mut model, gradients.weights())?` with [`Adam`](crate::training::Adam) or [`Sgd`](crate::training::Sgd) |
+//! | `optimizer.apply(..)` | `optimizer.step(&mut model, gradients.weights())?` with [`Adam`](crate::training::Adam) or another of Keras's [optimizers](crate::training) |
+//! | `model.compile(..)`, `model.fit(..)` | [`Fit`](crate::training::Fit)`::new(loss, optimizer).run(&mut model, &x, &y)?` |
 //! | `model.get_layer("lstm").trainable = False` | [`Model::set_trainable`](crate::Model::set_trainable)`("lstm", false)?` |
 //! | `keras.models.model_from_json(text)`, then `load_weights("w.weights.h5")` | [`File::open_parts`](super::File::open_parts)`("model.json", "w.weights.h5", &options)?.model()?` |
 //! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
@@ -98,8 +99,9 @@
 //! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a
 //! recurrent layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its
 //! gamma and beta are trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
-//! before it has. Regularizers and constraints have no effect; they are kept for whoever writes the model again. The
-//! file's optimizer isn't read.
+//! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
+//! the model again, and [`WeightRules`](crate::training::WeightRules) gives them to a training run here. The file's
+//! optimizer isn't read.
 //!
 //! A chain of layers can also be trained as a [`Layer`](crate::Layer): see
 //! [`Model::into_layer`](crate::Model::into_layer).

@@ -46,4 +46,6 @@
 //! A checksum isn't a signature either: who can change a `.keras` file can change its CRC-32. And a sound model can
 //! still give wrong answers, slowly: the time that a run takes grows with the model and with your input.
 //!
-//! No code in a file is ever run: Lambda layers and classes of your own are refused by name.
+//! No code in a file is ever run: Lambda layers and classes of your own are refused by name, unless the program puts a
+//! closure of its own in their place ([`Options::layer`](super::Options::layer)), which is the program's code, not the
+//! file's.

@@ -15,8 +15,8 @@ use crate::stamp::next_number;
 /// The places of a page: the bits of a word.
 pub(crate) const PAGE: usize = 64;
 
-/// A stream of a [`StreamPool`](crate::StreamPool). It is invalid for ever once the stream is removed, in other pools
-/// too.
+/// A stream of a [`StreamPool`](crate::StreamPool). Once the stream is removed it is invalid for ever, in other pools
+/// too, unless [`adopt`](crate::StreamPool::adopt) gives it back to the same stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId {
     /// Different for all streams of a process, and larger for later ones.

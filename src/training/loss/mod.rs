@@ -122,7 +122,8 @@ impl Loss {
     }
 
     /// [`with_gradient`](Loss::with_gradient) into the caller's array: allocates nothing, if the arrays are in row
-    /// order and the target of the type that the loss reads (`i64` where it is classes).
+    /// order and the target of the type that the loss reads (`i64` where it is classes); [`Loss::Ctc`] takes memory for
+    /// each call.
     ///
     /// # Errors
     /// Those of `with_gradient`; [`Error::OutputShape`](crate::Error::OutputShape) if the gradient's shape isn't the
