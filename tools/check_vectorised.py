@@ -253,7 +253,8 @@ def check_bytes(function):
     if function.set not in BYTES or "Add<false" in function.kernel and function.set == "avx2":
         return
     name, width, most = BYTES[function.set]
-    counts = [sum(i.name == name and i.width() == width for i in loop) for loop in function.loops()]
+    # `width` would take the name's last letters for a scalar's.
+    counts = [sum(i.name == name and i.operands[:1] == width for i in loop) for loop in function.loops()]
     most = most if "Add<true" in function.kernel or function.set == "avx2" else most // 2
     if max(counts, default=0) < most:
         yield f"needs a loop with {most} {name} of {width}mm; has {sorted(count for count in counts if count)}"
