@@ -884,6 +884,20 @@ pub enum Error {
         given: f64,
     },
 
+    /// A regularizer or a constraint of a model's file that isn't known here.
+    #[error(
+        "{option} of {layer} is {given}, which isn't known here: leave it out by a training run without rules, or with \
+         WeightRules of your own"
+    )]
+    RuleUnknown {
+        /// The layer's path in the model.
+        layer: String,
+        /// Keras's name of the option.
+        option: String,
+        /// The class, or what was said in its place.
+        given: String,
+    },
+
     /// A learning rate for an optimizer whose rate follows a schedule.
     #[error(
         "the learning rate follows a schedule: give it another one by set_schedule, or take the optimizer out by \

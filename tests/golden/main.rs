@@ -6,6 +6,8 @@ mod check;
 
 mod activations;
 #[cfg(feature = "keras")]
+mod file_rules;
+#[cfg(feature = "keras")]
 mod graphs;
 mod initializers;
 mod layer_gradients;

@@ -115,18 +115,21 @@ fn a_pool_of_a_graph_is_its_streams() {
 
 #[test]
 fn a_pool_of_a_chain_that_hides_steps_is_its_streams() {
-    let model = Sequential::<f64>::builder("hiding")
-        .layer(Masking::new(0.0).unwrap())
-        .layer(Lstm::builder(3, 5).return_sequences(true).build().unwrap())
-        .layer(ops::GlobalAveragePooling1D::new())
-        .layer(Dense::new(5, 2))
-        .build()
-        .unwrap();
+    let model = |hidden| {
+        let chain = Sequential::<f64>::builder("hiding")
+            .layer(Masking::new(hidden).unwrap())
+            .layer(Lstm::builder(3, 5).return_sequences(true).build().unwrap())
+            .layer(ops::GlobalAveragePooling1D::new())
+            .layer(Dense::new(5, 2));
+        chain.build().unwrap()
+    };
     let step: Step<f64> = |stream, x| {
         let x = Array1::from(x.to_vec()).into_shape_with_order((1, 3)).unwrap();
         stream.step(&[Input::from(&x)]).map(flat)
     };
-    law(&model, step, super::windows::sometimes_hidden);
+    for hidden in [0.0, -1.0] {
+        law(&model(hidden), step, |numbers| super::windows::sometimes_hidden(hidden, numbers));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ndarray::Array1;
 use proptest::test_runner::TestCaseResult;
-use recurrent::{Error, Float, Layer, State, Stream, StreamId, StreamPool};
+use recurrent::{Error, Float, Layer, ReplaceError, State, Stream, StreamId, StreamPool};
 
 use super::case::{Case, check, streaming_layers};
 use super::compare::{same, same_state};
@@ -200,6 +200,47 @@ fn a_stream_in_a_pool_is_the_stream_alone() {
     }
 }
 
+/// Other weights of the same structure, between two steps: all streams go on with them, and new ones begin with them.
+#[test]
+fn new_weights_in_a_pool_are_those_of_streams() {
+    check(streaming_layers(), law::<f32>, law::<f64>);
+    fn law<T: Float>(case: &Case) -> TestCaseResult {
+        let case = Case { units: case.units.min(9), input_size: case.input_size.min(9), ..case.clone() };
+        let (before, after) = (case.layer::<T>(), Case { seed: case.seed ^ 1, ..case.clone() }.layer::<T>());
+        let mut numbers = case.numbers("weights");
+        let mut pool = StreamPool::<T, &dyn Layer<T>>::new(&*before)?;
+        let mut streams = Vec::new();
+        for _ in 0..1 + numbers.below(70) {
+            streams.push((pool.insert()?, Stream::<T, &dyn Layer<T>>::new(&*before, 1)?));
+        }
+        for round in 0..4 {
+            if round == 2 {
+                // Two seeds may draw two structures.
+                if let Err(error) = pool.replace_layer(&*after) {
+                    let refused = streams[0].1.replace_layer(&*after).map(|_| ()).map_err(ReplaceError::into_error);
+                    assert_eq!(refused, Err(error.into_error()));
+                    return Ok(());
+                }
+                for (_, stream) in &mut streams {
+                    stream.replace_layer(&*after).map_err(ReplaceError::into_error)?;
+                }
+                streams.push((pool.insert()?, Stream::new(&*after, 1)?));
+            }
+            for (id, stream) in &mut streams {
+                let x: Array1<T> = numbers.array(2.0, case.input_size);
+                pool.push(*id, x.as_slice().unwrap())?;
+                stream.step_one(x.as_slice().unwrap())?;
+            }
+            assert_eq!(pool.step(), streams.len());
+            for (id, stream) in &streams {
+                same("output", &ndarray::aview1(pool.output(*id)?), &stream.output().row(0))?;
+                same_state("state", &pool.state(*id)?, stream.state())?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// A layer of another layout takes over; those whom it knows are warm.
 #[test]
 fn a_pool_that_takes_over_goes_on_with_each_stream() {
@@ -243,7 +284,7 @@ fn a_pool_that_takes_over_goes_on_with_each_stream() {
                 *waits = Some(x);
             }
         }
-        let old = pool.swap(successor).map_err(recurrent::ReplaceError::into_error)?;
+        let old = pool.swap(successor).map_err(ReplaceError::into_error)?;
         assert_eq!((old.len(), pool.len()), (count, count));
         assert!(!pool.contains(removed.0));
         assert_eq!(pool.step(), alone.iter().filter(|(_, _, waits)| waits.is_some()).count());
@@ -289,8 +330,8 @@ fn threads_change_no_bit_of_a_pool() {
 /// A chain that hides steps: their outputs repeat, and the states stay.
 #[test]
 fn hidden_steps_in_a_pool_are_those_of_streams() {
-    fn check<T: Float>() {
-        let layer = super::windows::hiding::<T>();
+    fn check<T: Float>(hidden: f64) {
+        let layer = super::windows::hiding::<T>(hidden);
         let mut pool = StreamPool::new(&*layer).unwrap();
         let mut numbers = Numbers::new(3, "hidden");
         let mut streams: Vec<_> =
@@ -298,7 +339,7 @@ fn hidden_steps_in_a_pool_are_those_of_streams() {
         for _ in 0..6 {
             for (id, stream, stepped) in &mut streams {
                 if numbers.chance(70) {
-                    let x = super::windows::sometimes_hidden::<T>(&mut numbers);
+                    let x = super::windows::sometimes_hidden::<T>(hidden, &mut numbers);
                     pool.push(*id, &x).unwrap();
                     stream.step_one(&x).unwrap();
                     *stepped = true;
@@ -311,6 +352,8 @@ fn hidden_steps_in_a_pool_are_those_of_streams() {
             }
         }
     }
-    check::<f32>();
-    check::<f64>();
+    for hidden in [0.0, -1.0] {
+        check::<f32>(hidden);
+        check::<f64>(hidden);
+    }
 }

@@ -4,7 +4,7 @@ use ndarray::{Axis, s};
 use proptest::test_runner::TestCaseResult;
 use recurrent::{Dense, Float, Gru, Layer, Lstm, Masking, Sequential, Window};
 
-use super::case::{Case, check, streaming_layers};
+use super::case::{Case, check, quantized, streaming_layers};
 use super::compare::{same, same_state};
 use super::numbers::Numbers;
 use super::paths::{expect, left, right};
@@ -12,6 +12,7 @@ use super::paths::{expect, left, right};
 #[test]
 fn a_window_is_forward_over_the_last_samples() {
     check(streaming_layers(), law::<f32>, law::<f64>);
+    check(quantized(), law::<f32>, law::<f32>);
     expect("windows project each sample once, for all rows", |window, forward| {
         window.projected > 0 && window.blocks > 0 && forward.single_rows > 0
     });
@@ -44,10 +45,10 @@ fn a_window_is_forward_over_the_last_samples() {
     }
 }
 
-/// A chain that hides steps of zeros.
-pub fn hiding<T: Float>() -> Box<dyn Layer<T>> {
+/// A chain that hides steps of this number alone.
+pub fn hiding<T: Float>(hidden: f64) -> Box<dyn Layer<T>> {
     let model = Sequential::<T>::builder("hiding")
-        .layer(Masking::new(T::zero()).unwrap())
+        .layer(Masking::new(T::from_f64(hidden)).unwrap())
         .layer(Lstm::builder(3, 5).return_sequences(true).build().unwrap())
         .layer(Gru::builder(5, 4).zero_output_for_mask(true).return_sequences(true).build().unwrap())
         .layer(Dense::new(4, 2));
@@ -55,19 +56,19 @@ pub fn hiding<T: Float>() -> Box<dyn Layer<T>> {
 }
 
 /// A sample for it.
-pub fn sometimes_hidden<T: Float>(numbers: &mut Numbers) -> Vec<T> {
-    if numbers.chance(40) { vec![T::zero(); 3] } else { numbers.array(2.0, 3).to_vec() }
+pub fn sometimes_hidden<T: Float>(hidden: f64, numbers: &mut Numbers) -> Vec<T> {
+    if numbers.chance(40) { vec![T::from_f64(hidden); 3] } else { numbers.array(2.0, 3).to_vec() }
 }
 
 #[test]
 fn hidden_steps_in_a_window_are_those_of_forward() {
-    fn check<T: Float>() {
-        let layer = hiding::<T>();
+    fn check<T: Float>(hidden: f64) {
+        let layer = hiding::<T>(hidden);
         let mut numbers = Numbers::new(4, "hidden");
         let mut window = Window::new(&*layer, 5).unwrap();
         let mut samples: Vec<T> = Vec::new();
         for t in 1..=30 {
-            let x = sometimes_hidden::<T>(&mut numbers);
+            let x = sometimes_hidden::<T>(hidden, &mut numbers);
             samples.extend(&x);
             let output = window.push(&x).unwrap().map(<[T]>::to_vec);
             assert_eq!(output.is_some(), t >= 5);
@@ -77,6 +78,8 @@ fn hidden_steps_in_a_window_are_those_of_forward() {
             }
         }
     }
-    check::<f32>();
-    check::<f64>();
+    for hidden in [0.0, -1.0] {
+        check::<f32>(hidden);
+        check::<f64>(hidden);
+    }
 }

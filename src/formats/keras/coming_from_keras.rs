@@ -100,7 +100,7 @@
 //! recurrent layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its
 //! gamma and beta are trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
-//! the model again, and [`WeightRules`](crate::training::WeightRules) gives them to a training run here. The file's
+//! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's
 //! optimizer isn't read.
 //!
 //! A chain of layers can also be trained as a [`Layer`](crate::Layer): see

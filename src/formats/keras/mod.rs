@@ -12,7 +12,8 @@
 //!
 //! - What of Keras is read, and how its words translate: [`coming_from_keras`].
 //! - What a file can do to a program, and what it can't: [`untrusted_files`].
-//! - A whole model: [`load`]; trained further: [`Model::record`](crate::Model::record); one layer of a file, whatever
+//! - A whole model: [`load`]; trained further: [`Fit`](crate::training::Fit), with the file's regularizers and constraints
+//!   by [`weight_rules`]; one layer of a file, whatever
 //!   the rest: [`File::layer`]; weights alone, into a layer that was built by hand: [`load_weights`].
 
 //!
@@ -65,6 +66,7 @@ mod options;
 mod own_code;
 mod places;
 mod policy;
+mod rules;
 mod store;
 mod take_out;
 mod unsupported;
@@ -81,6 +83,7 @@ use std::path::Path;
 pub use self::file::File;
 pub use self::options::Options;
 pub use self::own_code::{LayerConfig, LayerTensors};
+pub use self::rules::weight_rules;
 pub use self::write::{Saved, save, save_weights, to_bytes};
 pub use super::{Difference, Limits, LoadError, Problem, SaveError, TensorInfo};
 

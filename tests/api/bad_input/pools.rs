@@ -104,6 +104,33 @@ fn what_pools_and_windows_refuse_to_run() {
     }
 }
 
+/// Alone and in the middle of a crossfade.
+#[test]
+fn a_refused_sample_leaves_the_live_stream() {
+    let (lstm, gru) = (Lstm::<f32>::new(3, 4), Gru::<f32>::new(3, 4));
+    let live = || LiveStream::<f32, &dyn Layer<f32>>::new(Stream::new(&lstm as &dyn Layer<f32>, 1).unwrap());
+    let (mut live, mut twin) = (live(), live());
+    for time in 0..8_u8 {
+        if time == 2 {
+            for stream in [&mut live, &mut twin] {
+                let successor = Successor::prepare(&gru as &dyn Layer<f32>, 1).unwrap().crossfade(4);
+                assert!(stream.swap(successor).is_ok());
+            }
+        }
+        let x = [f32::from(time), 0.5, -0.5];
+        let (output, left) = (live.output().to_owned(), live.crossfade_left());
+        for wrong in [&[][..], &[1.0, 2.0], &[1.0; 4]] {
+            let error = refusal(live.step_one(wrong).map(|_| ()));
+            assert_eq!(error, Error::StepShape { expected: (1, 3), given: (1, wrong.len()) });
+            let error = refusal(live.step(&Array2::zeros((1, wrong.len()))).map(|_| ()));
+            assert_eq!(error, Error::StepShape { expected: (1, 3), given: (1, wrong.len()) });
+        }
+        refusal(live.process(&x, &mut [0.0; 3]));
+        assert_eq!((live.output().to_owned(), live.crossfade_left()), (output, left));
+        assert_eq!(live.step_one(&x).unwrap(), twin.step_one(&x).unwrap());
+    }
+}
+
 #[test]
 fn a_refused_sample_leaves_the_window() {
     let lstm = Lstm::<f32>::new(3, 4);

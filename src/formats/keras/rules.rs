@@ -1,0 +1,204 @@
+//! The regularizers and constraints that a file said of a model's weights, for a training run here.
+
+use serde_json::Value as Json;
+
+use super::words::Object;
+use crate::error::{Error, Result};
+use crate::float::Float;
+use crate::graph::Model;
+use crate::parameters::Parameters;
+use crate::training::{Constraint, OrthogonalMode, Regularizer, WeightRules};
+use crate::weights::WeightVisitor;
+
+/// The regularizers and constraints that the file of a model said of its layers, for [`Fit`](crate::training::Fit) or a
+/// loop of one's own: with them training here goes on as it would in Keras. Weights that aren't trained have none, as in
+/// Keras.
+///
+/// ```no_run
+/// use ndarray::prelude::*;
+/// use recurrent::{keras, training::*};
+/// let mut model = keras::load::<f32>("model.keras")?;
+/// let rules = keras::weight_rules(&model)?;
+/// let (x, y) = (Array3::<f32>::zeros((32, 10, 8)), Array2::<f32>::zeros((32, 1)));
+/// Fit::new(Loss::MeanSquaredError, Adam::new(1e-3)).weight_rules(rules).run(&mut model, &x, &y)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+/// [`Error::RuleUnknown`] for what isn't known here: a class of one's own, an activity regularizer, rules inside a layer
+/// that hasn't got weights of that name.
+pub fn weight_rules<T: Float>(model: &Model<T>) -> Result<WeightRules> {
+    let mut trained = Vec::new();
+    model.visit_trained(&mut WeightVisitor::new(&mut |path, _| trained.push(path.to_string())));
+    let all = model.weights().into_iter().map(|(path, _)| path).collect();
+    let mut found = Found { all, trained, rules: WeightRules::new() };
+    found.of_model(model, "")?;
+    found.rules.validate(model)?;
+    Ok(found.rules)
+}
+
+/// What was found so far, and the weights that there are.
+struct Found {
+    all: Vec<String>,
+    trained: Vec<String>,
+    rules: WeightRules,
+}
+
+fn join(prefix: &str, name: &str) -> String {
+    if prefix.is_empty() { name.into() } else { format!("{prefix}/{name}") }
+}
+
+fn unknown(layer: &str, option: &str, given: &Json) -> Error {
+    let class = given.get("class_name").and_then(Json::as_str).or(given.as_str());
+    Error::RuleUnknown {
+        layer: layer.into(),
+        option: option.into(),
+        given: class.map_or_else(|| given.to_string(), String::from),
+    }
+}
+
+impl Found {
+    fn of_model<T: Float>(&mut self, model: &Model<T>, prefix: &str) -> Result<()> {
+        for part in &model.parts {
+            let path = join(prefix, &part.name);
+            if let Some(within) = part.op.as_ref().and_then(|op| op.model()) {
+                self.of_model(within, &path)?;
+            }
+            // What can't be read was checked when it was kept, or is refused when it is written.
+            let kept = part.kept.as_deref().and_then(|kept| serde_json::from_str::<Json>(kept).ok());
+            if let Some(config) = kept.as_ref().and_then(|kept| kept.get("config")).and_then(Json::as_object) {
+                self.of_layer(&part.class, config, &path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the words of a layer say, and of what is inside.
+    fn of_layer(&mut self, class: &str, config: &Object, path: &str) -> Result<()> {
+        let within = |key: &str| config.get(key).and_then(|layer| layer.get("config")).and_then(Json::as_object);
+        for (key, said) in config.iter().filter(|(_, said)| !said.is_null()) {
+            match &key[..] {
+                "layer" if class == "Bidirectional" => {
+                    let Some(forward) = within(key) else { continue };
+                    self.of_layer("", forward, &join(path, "forward"))?;
+                    // Keras 2 doesn't write a copy.
+                    let backward = within("backward_layer").unwrap_or(forward);
+                    self.of_layer("", backward, &join(path, "backward"))?;
+                }
+                "backward_layer" => {}
+                "layer" | "cell" => {
+                    if let Some(inner) = within(key) {
+                        self.of_layer("", inner, path)?;
+                    }
+                }
+                "cells" => {
+                    for (at, cell) in said.as_array().into_iter().flatten().enumerate() {
+                        if let Some(cell) = cell.get("config").and_then(Json::as_object) {
+                            self.of_layer("", cell, &join(path, &at.to_string()))?;
+                        }
+                    }
+                }
+                // Those of a model within are its own.
+                "layers" => {}
+                "activity_regularizer" => return Err(unknown(path, key, said)),
+                "l1" | "l2" if class == "ActivityRegularization" && said.as_f64() != Some(0.0) => {
+                    return Err(unknown(path, key, said));
+                }
+                _ => self.of_option(class, key, said, path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn of_option(&mut self, class: &str, key: &str, said: &Json, path: &str) -> Result<()> {
+        let (regularizer, constraint) = (key.strip_suffix("_regularizer"), key.strip_suffix("_constraint"));
+        let Some(weight) = regularizer.or(constraint) else { return Ok(()) };
+        let paths = self.weights(class, weight, path);
+        for weight in paths.iter().filter(|path| self.trained.contains(path)) {
+            let rules = std::mem::take(&mut self.rules);
+            let of = |class: Option<_>| class.ok_or_else(|| unknown(path, key, said));
+            self.rules = match regularizer {
+                Some(_) => rules.regularizer(weight, of(regularizer_of(said))?),
+                None => rules.constraint(weight, of(constraint_of(said))?),
+            };
+        }
+        Ok(())
+    }
+
+    /// The weights that an option speaks of: those that there are.
+    fn weights(&self, class: &str, name: &str, path: &str) -> Vec<String> {
+        let names: &[&str] = match name {
+            "recurrent" => &["recurrent_kernel"],
+            // A layer that is depthwise alone has one kernel.
+            "depthwise" => &["depthwise_kernel", "kernel"],
+            "pointwise" => &["pointwise_kernel"],
+            name => &[name],
+        };
+        if matches!(class, "MultiHeadAttention" | "GroupQueryAttention") {
+            let is_of = |own: &&String| {
+                let rest = own.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
+                rest.and_then(|rest| rest.split_once('/')).is_some_and(|(_, own)| own == name)
+            };
+            return self.all.iter().filter(is_of).cloned().collect();
+        }
+        let paths = names.iter().map(|name| join(path, name));
+        paths.filter(|path| self.all.contains(path)).collect()
+    }
+}
+
+/// The class and the options of what is given by name or as an object.
+fn class_of(said: &Json) -> Option<(&str, &Json)> {
+    match said.as_str() {
+        Some(name) => Some((name, &Json::Null)),
+        None => Some((said.get("class_name")?.as_str()?, said.get("config")?)),
+    }
+}
+
+fn number(options: &Json, name: &str, default: f64) -> Option<f64> {
+    options.get(name).map_or(Some(default), Json::as_f64)
+}
+
+fn regularizer_of(said: &Json) -> Option<Regularizer> {
+    let (class, options) = class_of(said)?;
+    Some(match class {
+        "L1" | "l1" => Regularizer::L1 { factor: number(options, "l1", 0.01)? },
+        "L2" | "l2" => Regularizer::L2 { factor: number(options, "l2", 0.01)? },
+        // Keras 2's function of that name has a default.
+        "L1L2" | "l1_l2" | "l1l2" => {
+            let default = if class == "l1_l2" && options.is_null() { 0.01 } else { 0.0 };
+            Regularizer::L1L2 { l1: number(options, "l1", default)?, l2: number(options, "l2", default)? }
+        }
+        "OrthogonalRegularizer" | "orthogonal_regularizer" => {
+            let mode = match options.get("mode").and_then(Json::as_str) {
+                None | Some("rows") => OrthogonalMode::Rows,
+                Some("columns") => OrthogonalMode::Columns,
+                Some(_) => return None,
+            };
+            Regularizer::Orthogonal { factor: number(options, "factor", 0.01)?, mode }
+        }
+        _ => return None,
+    })
+}
+
+fn constraint_of(said: &Json) -> Option<Constraint> {
+    let (class, options) = class_of(said)?;
+    let axis = || match options.get("axis") {
+        None | Some(Json::Null) => Some(vec![0]),
+        Some(Json::Array(axes)) => axes.iter().map(|axis| axis.as_i64()?.try_into().ok()).collect(),
+        Some(axis) => Some(vec![axis.as_i64()?.try_into().ok()?]),
+    };
+    Some(match class {
+        "NonNeg" | "non_neg" | "nonneg" => Constraint::NonNegative,
+        "UnitNorm" | "unit_norm" | "unitnorm" => Constraint::UnitNorm { axis: axis()? },
+        "MaxNorm" | "max_norm" | "maxnorm" => {
+            Constraint::MaxNorm { max_value: number(options, "max_value", 2.0)?, axis: axis()? }
+        }
+        "MinMaxNorm" | "min_max_norm" => Constraint::MinMaxNorm {
+            min_value: number(options, "min_value", 0.0)?,
+            max_value: number(options, "max_value", 1.0)?,
+            rate: number(options, "rate", 1.0)?,
+            axis: axis()?,
+        },
+        _ => return None,
+    })
+}
