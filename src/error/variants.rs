@@ -884,6 +884,22 @@ pub enum Error {
         given: f64,
     },
 
+    /// A checkpoint of a training run that couldn't be written.
+    #[error("the checkpoint isn't written: {reason}")]
+    Checkpoint {
+        /// What the operating system, or the file's format, says.
+        reason: String,
+    },
+
+    /// Weights of another number than the network has.
+    #[error("expected {expected} weights, got {given}")]
+    WeightCount {
+        /// The number of the network's weights.
+        expected: usize,
+        /// What was given.
+        given: usize,
+    },
+
     /// A regularizer or a constraint of a model's file that isn't known here.
     #[error(
         "{option} of {layer} is {given}, which isn't known here: leave it out by a training run without rules, or with \

@@ -309,7 +309,7 @@ impl<T: Float> Op<T> {
     }
 
     /// The model that it is, or has inside.
-    pub(super) fn model(&self) -> Option<&Model<T>> {
+    pub(crate) fn model(&self) -> Option<&Model<T>> {
         fn find<T: Float>(operation: &dyn Operation<T>) -> Option<&Model<T>> {
             match operation.role() {
                 Role::Model(model) => Some(model),

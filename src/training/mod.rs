@@ -119,7 +119,10 @@
 //! | `evaluate(x, y)` | [`evaluate`](Fit::evaluate) |
 //! | a mask on the prediction (`Masking`, `mask_zero`) | weighs loss and metrics as in Keras; layers: [`Dataset::mask`], [`Dataset::lengths`] |
 //! | `use_ema`: averages become weights at the end | call `finalize_variable_values` of [`optimizer`](Fit::optimizer) yourself |
-//! | `ModelCheckpoint`, `BackupAndRestore` | not yet: keep the best weights by [`EarlyStopping`]; to go on in another process save network, [`into_optimizer`](Fit::into_optimizer) and [`dropout_seeds`](Fit::dropout_seeds) between two runs, and give [`seeds`](Fit::seeds) and [`initial_epoch`](Fit::initial_epoch) |
+//! | `BackupAndRestore` | [`checkpoint`](Fit::checkpoint), [`resume`](Fit::resume) (feature `file`) |
+//! | `ModelCheckpoint(save_best_only=True)` | [`EarlyStopping::restore_best_weights`], then `file::save` |
+//! | `ReduceLROnPlateau(monitor="val_loss")` | [`reduce_lr_on_plateau`](Fit::reduce_lr_on_plateau)`("val_loss", ReduceLrOnPlateau::new())` |
+//! | `kernel_regularizer`, `recurrent_constraint`, .. | [`weight_rules`](Fit::weight_rules); those of a Keras file: `keras::weight_rules(&model)?` |
 //! | dropout, BatchNormalization within a model | not in training mode yet: build a [`Stacked`](crate::Stacked) for dropout |
 
 mod fit;
@@ -141,6 +144,8 @@ pub use crate::graph::Network;
 pub use crate::runner::tape::Tape;
 pub use crate::seeds::{DropoutGenerator, DropoutSeeds};
 pub use crate::weight_rules::{Constraint, OrthogonalMode, Regularizer};
+#[cfg(feature = "file")]
+pub(crate) use fit::{Checkpoint, Memory};
 pub use fit::{Dataset, EarlyStopping, Fit, History, Progress, Update};
 pub use loss::{Loss, LossFunction, Reduction, Target, Weighting};
 pub use metrics::{Auc, Curve, Metric, MetricState, Precision, Recall, SummationMethod};

@@ -69,6 +69,13 @@
 //! told by [`Dataset::lengths`](super::Dataset::lengths). Steps that are masked count in no loss.
 //! [`bucket_by_length`](super::Fit::bucket_by_length) puts rows of like length into one batch and cuts the rest off.
 //!
+//! # A run that takes long
+//!
+//! [`Fit::checkpoint`](super::Fit::checkpoint) (feature `file`) writes one file after each epoch: weights, the
+//! optimizer, dropout, the epoch. [`Fit::resume`](super::Fit::resume) goes on from it, after a restart, too, with the bits
+//! of a run without the pause. [`Fit::reduce_lr_on_plateau`](super::Fit::reduce_lr_on_plateau) lowers the learning rate
+//! where nothing gets better.
+//!
 //! # When it doesn't learn
 //!
 //! - Is the loss the same after the first epoch? Try a learning rate ten times larger, then ten times smaller.

@@ -36,6 +36,7 @@
 //! belong to a tensor, each tensor to a weight, each option must be known. A file of a newer version of the format is
 //! refused.
 
+mod checkpoint;
 mod container;
 mod examples;
 mod json;

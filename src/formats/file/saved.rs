@@ -27,7 +27,7 @@ use crate::training::{
 use crate::weights::WeightVisitor;
 
 /// Receives arrays by their names.
-type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
+pub(super) type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
 
 /// Shows arrays of whole numbers of a thing.
 type ShowIntegers<S> = fn(&S, &mut dyn FnMut(String, ArrayD<i64>));
@@ -88,7 +88,7 @@ pub trait Saved: sealed::Sealed + Sized {
     }
 }
 
-mod sealed {
+pub(super) mod sealed {
     /// Implemented by what can be saved only.
     pub trait Sealed {}
 }
@@ -107,10 +107,11 @@ pub enum Sort {
     Optimizer,
     Plateau,
     Seeds,
+    Checkpoint,
 }
 
 impl Sort {
-    const ALL: [(Sort, &'static str); 10] = [
+    const ALL: [(Sort, &'static str); 11] = [
         (Sort::Layer, "layer"),
         (Sort::Embedding, "embedding"),
         (Sort::Masking, "masking"),
@@ -121,6 +122,7 @@ impl Sort {
         (Sort::Optimizer, "optimizer"),
         (Sort::Plateau, "plateau"),
         (Sort::Seeds, "seeds"),
+        (Sort::Checkpoint, "checkpoint"),
     ];
 
     pub(super) fn of(name: &str) -> Option<Self> {
@@ -151,6 +153,7 @@ impl Sort {
             Sort::Optimizer => format!("an optimizer {}", class.chars().take(40).collect::<String>()),
             Sort::Plateau => "a ReduceLrOnPlateau".into(),
             Sort::Seeds => "the DropoutSeeds".into(),
+            Sort::Checkpoint => "a checkpoint".into(),
         }
     }
 
@@ -177,6 +180,7 @@ impl Sort {
             },
             Sort::Plateau => return "ReduceLrOnPlateau".into(),
             Sort::Seeds => return "DropoutSeeds".into(),
+            Sort::Checkpoint => return "the start of a training run, by Fit::resume".into(),
         };
         format!("{name}<{element}>")
     }

@@ -116,10 +116,10 @@ impl Found {
         let paths = self.weights(class, weight, path);
         for weight in paths.iter().filter(|path| self.trained.contains(path)) {
             let rules = std::mem::take(&mut self.rules);
-            let of = |class: Option<_>| class.ok_or_else(|| unknown(path, key, said));
+            let unknown = || unknown(path, key, said);
             self.rules = match regularizer {
-                Some(_) => rules.regularizer(weight, of(regularizer_of(said))?),
-                None => rules.constraint(weight, of(constraint_of(said))?),
+                Some(_) => rules.regularizer(weight, regularizer_of(said).ok_or_else(unknown)?),
+                None => rules.constraint(weight, constraint_of(said).ok_or_else(unknown)?),
             };
         }
         Ok(())

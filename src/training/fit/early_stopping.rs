@@ -74,13 +74,26 @@ impl EarlyStopping {
 }
 
 /// What has been seen so far.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory<T> {
+    /// Epochs since the best one.
+    pub(crate) wait: usize,
+    pub(crate) best: Option<f64>,
+    pub(crate) best_epoch: Option<usize>,
+    pub(crate) best_weights: Vec<ArrayD<T>>,
+}
+
+impl<T> Default for Memory<T> {
+    fn default() -> Self {
+        Memory { wait: 0, best: None, best_epoch: None, best_weights: Vec::new() }
+    }
+}
+
+/// A rule at work.
 pub(super) struct Watch<T> {
     rule: EarlyStopping,
     mode: MonitorMode,
-    wait: usize,
-    best: Option<f64>,
-    pub(super) best_epoch: Option<usize>,
-    best_weights: Vec<ArrayD<T>>,
+    pub(super) memory: Memory<T>,
 }
 
 impl<T: Float> Watch<T> {
@@ -95,7 +108,7 @@ impl<T: Float> Watch<T> {
             return Err(Error::TrainingOption { option: "baseline".into(), expected, given });
         }
         let mode = rule.mode.unwrap_or(if rises { MonitorMode::Max } else { MonitorMode::Min });
-        Ok(Watch { rule, mode, wait: 0, best: None, best_epoch: None, best_weights: Vec::new() })
+        Ok(Watch { rule, mode, memory: Memory::default() })
     }
 
     fn is_better(&self, value: f64, than: Option<f64>) -> bool {
@@ -111,31 +124,31 @@ impl<T: Float> Watch<T> {
         if epoch < self.rule.start_from_epoch {
             return false;
         }
-        if self.rule.restore_best_weights && self.best_weights.is_empty() {
+        if self.rule.restore_best_weights && self.memory.best_weights.is_empty() {
             self.keep(epoch, network);
         }
-        self.wait += 1;
-        if self.is_better(*value, self.best) {
-            self.best = Some(*value);
+        self.memory.wait += 1;
+        if self.is_better(*value, self.memory.best) {
+            self.memory.best = Some(*value);
             self.keep(epoch, network);
             if self.rule.baseline.is_none() || self.is_better(*value, self.rule.baseline) {
-                self.wait = 0;
+                self.memory.wait = 0;
             }
             return false;
         }
-        self.wait >= self.rule.patience && epoch > 0
+        self.memory.wait >= self.rule.patience && epoch > 0
     }
 
     fn keep(&mut self, epoch: usize, network: &dyn Parameters<T>) {
-        self.best_epoch = Some(epoch + 1);
+        self.memory.best_epoch = Some(epoch + 1);
         if !self.rule.restore_best_weights {
             return;
         }
         let mut place = 0;
         network.visit_weights(&mut WeightVisitor::new(&mut |_, weight| {
-            match self.best_weights.get_mut(place) {
+            match self.memory.best_weights.get_mut(place) {
                 Some(kept) => kept.assign(&weight),
-                None => self.best_weights.push(weight.to_owned()),
+                None => self.memory.best_weights.push(weight.to_owned()),
             }
             place += 1;
         }));
@@ -143,11 +156,11 @@ impl<T: Float> Watch<T> {
 
     /// The best weights become those of the network, if they are to.
     pub(super) fn restore(&self, network: &mut dyn Parameters<T>) -> Result<()> {
-        if self.best_weights.is_empty() {
+        if self.memory.best_weights.is_empty() {
             return Ok(());
         }
         network.unshare()?;
-        let mut kept = self.best_weights.iter();
+        let mut kept = self.memory.best_weights.iter();
         network.visit_weights_mut(&mut WeightVisitorMut::new(&mut |_, mut weight| {
             if let Some(kept) = kept.next() {
                 weight.assign(kept);

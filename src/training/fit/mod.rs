@@ -12,12 +12,14 @@
 //! ```
 
 mod batches;
+mod checkpoint;
 mod class_weights;
 mod dataset;
 mod early_stopping;
 mod history;
 mod meters;
 mod order;
+mod plateaus;
 mod progress;
 mod run;
 mod session;
@@ -25,13 +27,18 @@ mod session;
 use std::fmt;
 use std::ops::ControlFlow;
 
+pub(crate) use self::checkpoint::Checkpoint;
+use self::checkpoint::{CopyOf, OnCheckpoint};
 pub use self::dataset::Dataset;
 pub use self::early_stopping::EarlyStopping;
+pub(crate) use self::early_stopping::Memory;
 pub use self::history::History;
 use self::order::Order;
+use self::plateaus::Plateaus;
 pub use self::progress::{Progress, Update};
 use super::loss::LossFunction;
 use super::metrics::Metric;
+use super::schedule::ReduceLrOnPlateau;
 use super::weight_rules::WeightRules;
 use crate::float::Float;
 use crate::seeds::DropoutSeeds;
@@ -95,6 +102,10 @@ pub struct Fit<'a, T: Float, O> {
     seeds: Option<DropoutSeeds>,
     on_epoch: Vec<OnEpoch<'a>>,
     on_update: Vec<OnUpdate<'a>>,
+    plateaus: Plateaus,
+    on_checkpoint: Option<(CopyOf<O>, OnCheckpoint<'a, T, O>)>,
+    /// What early stopping remembers of a run that goes on.
+    resumed: Option<Memory<T>>,
 }
 
 /// What is validated on.
@@ -138,6 +149,9 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
             seeds: None,
             on_epoch: Vec::new(),
             on_update: Vec::new(),
+            plateaus: Plateaus::default(),
+            on_checkpoint: None,
+            resumed: None,
         }
     }
 
@@ -240,6 +254,16 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
         self
     }
 
+    /// Lowers the learning rate when the number of this name (`val_loss`, `loss`, a metric's) hasn't become better for
+    /// some epochs: Keras's `ReduceLROnPlateau`.
+    ///
+    /// A run is refused if there is no such number; so is one of an optimizer that follows a schedule, when the rate is
+    /// to fall.
+    pub fn reduce_lr_on_plateau(mut self, monitor: &str, plateau: ReduceLrOnPlateau) -> Self {
+        self.plateaus.push(monitor, plateau);
+        self
+    }
+
     /// Regularizers and constraints of the weights: penalties belong to the loss, in validation too, and constraints are
     /// obeyed after each update, as in Keras.
     pub fn weight_rules(mut self, rules: WeightRules) -> Self {
@@ -270,6 +294,26 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
     pub fn on_update(mut self, hear: impl FnMut(&Update) -> ControlFlow<()> + 'a) -> Self {
         self.on_update.push(Box::new(hear));
         self
+    }
+
+    /// Calls this with all that the run goes on from, after each epoch.
+    #[cfg(feature = "file")]
+    pub(crate) fn on_checkpoint(
+        mut self,
+        copy_of: CopyOf<O>,
+        keep: impl FnMut(Checkpoint<T, O>) -> crate::Result<()> + 'a,
+    ) -> Self {
+        self.on_checkpoint = Some((copy_of, Box::new(keep)));
+        self
+    }
+
+    /// Goes on from there; the weights are the caller's to set.
+    #[cfg(feature = "file")]
+    pub(crate) fn go_on_from(mut self, checkpoint: Checkpoint<T, O>) -> crate::Result<Self> {
+        self.plateaus.go_on_from(checkpoint.plateaus)?;
+        (self.optimizer, self.seeds) = (checkpoint.optimizer, Some(checkpoint.seeds));
+        (self.initial_epoch, self.resumed) = (checkpoint.epoch, checkpoint.early_stopping);
+        Ok(self)
     }
 
     /// Prints a line after each epoch: losses, metrics, the time that is left.

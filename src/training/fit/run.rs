@@ -3,6 +3,7 @@
 use std::ops::{ControlFlow, Range};
 
 use super::batches::{Batches, Made, Rows};
+use super::checkpoint::{Checkpoint, weights_of};
 use super::class_weights::ClassWeights;
 use super::dataset::Dataset;
 use super::early_stopping::Watch;
@@ -177,6 +178,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             }
             None => None,
         };
+        self.plateaus.check(&names)?;
         Ok(Plan { session, meters, validation, watch })
     }
 
@@ -188,6 +190,9 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         plan: &mut Plan<'_, '_, T>,
     ) -> Result<History> {
         let Plan { session, meters, validation, watch } = plan;
+        if let (Some(watch), Some(memory)) = (&mut *watch, self.resumed.take()) {
+            watch.memory = memory;
+        }
         let seeds = self.seeds.get_or_insert_with(|| network.dropout_seeds());
         let (clock, mut history, mut logs) = (Clock::start(), History::default(), Vec::new());
         for epoch in self.initial_epoch..self.epochs {
@@ -224,18 +229,29 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             for hear in &mut self.on_epoch {
                 stop |= hear(&progress) == ControlFlow::Break(());
             }
+            self.plateaus.update(&logs, &mut self.optimizer)?;
             if let Some(watch) = watch
                 && watch.is_over(epoch, &logs, network)
             {
                 history.stopped_epoch = Some(epoch + 1);
                 stop = true;
             }
+            if let Some((copy_of, keep)) = &mut self.on_checkpoint {
+                keep(Checkpoint {
+                    weights: weights_of(network),
+                    optimizer: copy_of(&self.optimizer),
+                    seeds: seeds.clone(),
+                    epoch: epoch + 1,
+                    early_stopping: watch.as_ref().map(|watch| watch.memory.clone()),
+                    plateaus: self.plateaus.copies(),
+                })?;
+            }
             if stop {
                 break;
             }
         }
         if let Some(watch) = watch {
-            history.best_epoch = watch.best_epoch;
+            history.best_epoch = watch.memory.best_epoch;
             watch.restore(network)?;
         }
         Ok(history)

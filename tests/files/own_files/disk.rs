@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// A folder of the test's own.
-fn folder(name: &str) -> PathBuf {
+pub fn folder(name: &str) -> PathBuf {
     let folder = std::env::temp_dir().join(format!("recurrent-own-files-{name}-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("a folder");
     folder

@@ -1,5 +1,6 @@
 //! Files of our own: what was saved comes back with the same bits, whatever it is; what isn't sound is refused by name.
 
+mod checkpoints;
 pub mod contents;
 mod damage;
 mod disk;

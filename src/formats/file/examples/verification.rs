@@ -245,7 +245,8 @@ fn of_own<T: Float>(
         | Sort::Gradients
         | Sort::Optimizer
         | Sort::Plateau
-        | Sort::Seeds => Err(Problem::NoExamples { hint: "it holds nothing that gives outputs" }),
+        | Sort::Seeds
+        | Sort::Checkpoint => Err(Problem::NoExamples { hint: "it holds nothing that gives outputs" }),
     }
 }
 
