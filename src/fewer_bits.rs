@@ -33,9 +33,10 @@
 //!
 //! SimpleRNN, LSTM, GRU in both forms (with any activations) and Dense have these forms, and what is made of them:
 //! [`Stacked`](crate::Stacked), [`Bidirectional`](crate::Bidirectional), [`TimeDistributed`](crate::TimeDistributed).
-//! What hasn't is refused by name: f64, LSTMs with options that Keras doesn't have, other cells, convolutions. A model
-//! ([`Model`](crate::Model)) can't be quantized as a whole, nor can a quantized layer be saved: save the layer that it was
-//! made of, and quantize that after loading, which gives the same bits.
+//! What hasn't is refused by name: f64, LSTMs with options that Keras doesn't have, other cells, convolutions.
+//! [`Model::quantize`](crate::Model::quantize) does it to all recurrent and dense layers of a model, and leaves the others
+//! as they are. What is quantized can't be saved: save what it was made of, and quantize that after loading, which gives
+//! the same bits.
 //!
 //! # The error
 //!

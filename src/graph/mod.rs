@@ -25,6 +25,7 @@ pub(crate) mod outside;
 pub(crate) mod pass;
 mod per_step;
 mod predict_one;
+mod quantize;
 #[cfg(feature = "file")]
 pub(crate) mod read;
 pub(crate) mod rows;

@@ -25,6 +25,7 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
+use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -140,6 +141,14 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Puts weights in fewer bits in the place of those of recurrent and dense layers inside.
+    ///
+    /// # Errors
+    /// Those of [`Layer::quantize`].
+    fn quantize(&mut self, _precision: Precision) -> Result<()> {
+        Ok(())
+    }
+
     /// A stateful layer's place among the model's states.
     fn keep_state_at(&mut self, _slot: usize) {}
 
@@ -166,6 +175,8 @@ pub(crate) enum Role<'a, T: Float> {
     Recurrent { layer: &'a SharedLayer<T>, slot: Option<usize> },
     /// It is a layer over time whose steps are alone.
     Dense(&'a Dense<T>),
+    /// The same with weights in fewer bits.
+    QuantizedDense(&'a SharedLayer<T>),
     /// Another operation for each step.
     TimeDistributed(&'a dyn Operation<T>),
     /// Another operation with time as the last axis.
@@ -298,10 +309,11 @@ impl<T: Float> Op<T> {
     /// The layer over time that it is.
     pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
         match self.role() {
-            Role::Recurrent { layer, .. } => Some(&***layer),
+            Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => Some(&***layer),
             Role::Dense(layer) => Some(layer),
             Role::TimeDistributed(inner) => match inner.role() {
                 Role::Dense(layer) => Some(layer),
+                Role::QuantizedDense(layer) => Some(&***layer),
                 _ => None,
             },
             _ => None,

@@ -116,6 +116,17 @@ pub(super) fn compare<T: Float>(
         }
     }
     let (expected, given) = (outputs(layer.forward(x)?)?, outputs(other.forward(x)?)?);
+    let classes = [layer.class_name(), other.class_name()];
+    Ok(compare_outputs(classes, &expected, &given, [layer.weight_bytes(), other.weight_bytes()]))
+}
+
+/// The same of outputs that are there, both (rows, steps, outputs).
+pub(crate) fn compare_outputs<T: Float>(
+    classes: [&'static str; 2],
+    expected: &Array3<T>,
+    given: &Array3<T>,
+    bytes: [usize; 2],
+) -> Comparison {
     let (rows, steps, width) = expected.dim();
     let sum = |parts: &mut dyn Iterator<Item = (T, T)>| {
         let (mut largest, mut total, mut count) = (0.0, 0.0, 0_usize);
@@ -135,16 +146,16 @@ pub(super) fn compare<T: Float>(
     let rows_of = |array: &Array3<T>| {
         array.lanes(Axis(2)).into_iter().map(|row| place_of_largest(row.iter().copied())).collect::<Vec<_>>()
     };
-    Ok(Comparison {
-        classes: [layer.class_name(), other.class_name()],
+    Comparison {
+        classes,
         rows,
         range: [finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max)],
         all: sum(&mut expected.iter().copied().zip(given.iter().copied())),
         by_step: (0..steps).map(|step| both(1, step)).collect(),
         by_output: (0..width).map(|output| both(2, output)).collect(),
-        changed: rows_of(&expected).iter().zip(rows_of(&given)).filter(|(a, b)| **a != *b).count(),
-        bytes: [layer.weight_bytes(), other.weight_bytes()],
-    })
+        changed: rows_of(expected).iter().zip(rows_of(given)).filter(|(a, b)| **a != *b).count(),
+        bytes,
+    }
 }
 
 /// All outputs, (batch, timesteps, units), those of a backward direction that isn't merged behind the others.

@@ -453,6 +453,58 @@ fn in_a_model() {
     assert!(of_small.iter().all(|h| h.is_finite()));
 }
 
+/// All recurrent and dense layers of a model, inside, too: the bits of the layers that are quantized one by one.
+#[test]
+fn a_model_as_a_whole() {
+    let lstm = weighted(Lstm::<f32>::builder(6, 33).return_sequences(true).build().unwrap());
+    let (each, head) = (Dense::<f32>::new(33, 20), Dense::<f32>::builder(9, 2).activation(Activation::Softmax));
+    let (head, gru) = (head.build().unwrap(), weighted(Gru::<f32>::new(20, 9)));
+    let tail = Sequential::builder("tail").layer(gru.clone()).layer(head.clone()).build().unwrap();
+    let model = Sequential::builder("m")
+        .layer(recurrent::Masking::new(0.0).unwrap())
+        .layer(lstm.clone())
+        .layer(recurrent::model::AnyLayer::from(each.clone()).for_each_step())
+        .layer(tail)
+        .build()
+        .unwrap();
+    let mut x = numbers(21, (3, 7, 6));
+    x.slice_mut(s![1, 3.., ..]).fill(0.0);
+    for precision in Precision::ALL {
+        let small = model.quantize(precision).unwrap();
+        let lengths = Run::new().lengths(&[7, 3, 7]);
+        let sequence = lstm.quantize(precision).unwrap().run(&x, lengths).unwrap().into_sequence().unwrap();
+        let sequence = each.quantize(precision).unwrap().forward(&sequence).unwrap().into_sequence().unwrap();
+        let last = gru.quantize(precision).unwrap().run(&sequence, Run::new().lengths(&[7, 3, 7])).unwrap().into_last();
+        let last = last.insert_axis(Axis(1));
+        let expected = head.quantize(precision).unwrap().forward(&last).unwrap().into_last();
+        assert_eq!(small.predict_one(&x).unwrap(), expected.into_dyn(), "{precision}");
+        assert!((small.weight_bytes() as f64) < 0.6 * model.weight_bytes() as f64);
+        assert_eq!(small.count_params(), model.count_params());
+        assert!(matches!(small.weight("tail/dense/kernel"), Err(Error::QuantizedWeight { .. })));
+        assert_eq!(small.dequantized("tail/dense/kernel").unwrap().shape(), [9, 2]);
+        // Step by step, and against the model that it was made of.
+        let mut stream = small.stream(1).unwrap();
+        let mut steps = Vec::new();
+        for t in 0..7 {
+            steps = stream.step_one(x.slice(s![0, t, ..]).to_owned().as_slice().unwrap()).unwrap().to_vec();
+        }
+        assert_eq!(steps, small.predict_one(&x).unwrap().index_axis(Axis(0), 0).iter().copied().collect::<Vec<_>>());
+        let difference = &model.compare(&small, &[(&x).into()]).unwrap()[0];
+        assert!(difference.largest() > 0.0 && difference.largest() < 0.05, "{difference}");
+        assert_eq!((difference.by_step().len(), difference.by_output().len()), (1, 2));
+        let summary = small.to_string();
+        assert!(summary.contains("QuantizedLSTM") && !summary.contains(" LSTM"), "{summary}");
+        let mut tape = Tape::new();
+        assert!(matches!(small.record(&[(&x).into()], &mut tape), Err(Error::QuantizedTraining { .. })));
+    }
+    let other = Sequential::<f32>::builder("m").layer(recurrent::LayerNormLstm::new(3, 4)).build().unwrap();
+    let error = other.quantize(Precision::Int8).unwrap_err().to_string();
+    assert!(error.starts_with("can't quantize layer_norm_lstm/LayerNormLSTM: "), "{error}");
+    let double = Sequential::<f64>::builder("m").layer(Gru::new(3, 4)).build().unwrap();
+    let error = double.quantize(Precision::Bf16).unwrap_err().to_string();
+    assert!(error.starts_with("can't quantize gru/GRU: "), "{error}");
+}
+
 #[test]
 fn layers_of_other_shapes_are_not_compared() {
     let (lstm, other) = (Lstm::<f32>::new(3, 4), Lstm::<f32>::new(3, 5));

@@ -11,6 +11,7 @@ use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misf
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Shared, Tensor, Value};
+use crate::precision::Precision;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// What is inside reads (batch, timesteps, channels), and this one (batch, channels, timesteps); an output of as many
@@ -105,6 +106,10 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
 
     fn unshare(&mut self, which: Which) -> Result<()> {
         self.0.unshare(which)
+    }
+
+    fn quantize(&mut self, precision: Precision) -> Result<()> {
+        self.0.quantize(precision)
     }
 
     fn role(&self) -> Role<'_, T> {

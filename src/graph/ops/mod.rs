@@ -37,6 +37,7 @@ mod places;
 pub(crate) mod pooling;
 pub(crate) mod prelu;
 pub(crate) mod preprocessing;
+pub(crate) mod quantized_dense;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod sequence_mask;

@@ -10,6 +10,7 @@ use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A model as a layer. The slots of its stateful layers are places among the outermost model's states.
@@ -65,6 +66,10 @@ impl<T: Float> Operation<T> for Nested<T> {
 
     fn unshare(&mut self, which: Which) -> Result<()> {
         self.0.own(which)
+    }
+
+    fn quantize(&mut self, precision: Precision) -> Result<()> {
+        self.0.quantize_parts(precision)
     }
 
     fn role(&self) -> Role<'_, T> {

@@ -14,6 +14,7 @@ use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 use crate::layers::Layer;
+use crate::precision::Precision;
 use crate::runner::check::check_input;
 use crate::runner::execute::produce;
 use crate::runner::run::Run;
@@ -194,6 +195,11 @@ impl<T: Float> Operation<T> for Recurrent<T> {
 
     fn unshare(&mut self, _which: Which) -> Result<()> {
         Arc::make_mut(&mut self.layer).unshare()
+    }
+
+    fn quantize(&mut self, precision: Precision) -> Result<()> {
+        self.layer = Arc::new(self.layer.quantize(precision)?);
+        Ok(())
     }
 
     fn role(&self) -> Role<'_, T> {

@@ -13,6 +13,7 @@ use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -178,6 +179,10 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
 
     fn per_step(&self, features: usize) -> Option<Map<T>> {
         self.0.per_step(features)
+    }
+
+    fn quantize(&mut self, precision: Precision) -> Result<()> {
+        self.0.quantize(precision)
     }
 
     fn role(&self) -> Role<'_, T> {

@@ -94,6 +94,24 @@ fn steps_of_a_decoder() {
     }
 }
 
+#[test]
+fn steps_in_fewer_bits() {
+    let model = Sequential::<f32>::builder("small")
+        .layer(Lstm::builder(3, 20).return_sequences(true).build().unwrap())
+        .layer(AnyLayer::from(Dense::new(20, 8)).for_each_step())
+        .layer(Gru::new(8, 5))
+        .layer(Dense::new(5, 2))
+        .build()
+        .unwrap();
+    for precision in recurrent::Precision::ALL {
+        let mut stream = model.quantize(precision).unwrap().stream(2).unwrap();
+        let x = numbers::<f32, _>((2, 3));
+        for _ in 0..3 {
+            free("a model in fewer bits", || stream.step(&[(&x).into()]).map(|_| ())).unwrap();
+        }
+    }
+}
+
 /// Operations between layers, which files of Keras have.
 #[test]
 fn steps_between_layers() {
