@@ -42,7 +42,7 @@
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
 //!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`). **Models of ONNX files**: the module
 //!   `onnx` (feature `onnx`). What a file only names (a `Lambda`, a class of one's own): [`ops::CustomLayer`].
-//! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Layer::compare`], the page
+//! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Model::quantize`], `compare`, the page
 //!   [`fewer_bits`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
