@@ -249,6 +249,8 @@ mod formats;
 mod gradients;
 mod graph;
 mod initializers;
+#[cfg(all(feature = "__instances", debug_assertions))]
+mod instances;
 mod kernels;
 mod layers;
 mod marks;
@@ -293,6 +295,8 @@ pub use formats::pytorch;
 pub use gradients::{Gradients, OutputGradient};
 pub use graph::{Model, Sequential};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
+#[cfg(all(feature = "__instances", debug_assertions))]
+pub use instances::instances;
 #[doc(hidden)]
 pub use kernels::{limits, paths};
 pub use layers::Layer;
