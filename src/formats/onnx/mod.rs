@@ -25,11 +25,14 @@ mod node;
 mod protobuf;
 mod recurrent;
 mod tensor;
+mod write;
 
 use std::path::Path;
 
 pub use self::file::File;
-pub use super::{Difference, Limits, LoadError, Problem};
+pub use self::write::{save, to_bytes};
+pub use super::saved_model::Saved;
+pub use super::{Difference, Limits, LoadError, Problem, SaveError};
 use crate::float::Float;
 use crate::graph::Model;
 
