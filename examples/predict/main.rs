@@ -51,7 +51,9 @@ fn run() -> Outcome {
         Loaded::Single(model) => {
             predict(&model, time, &arrays, out, |array| array.mapv(|x| x as f32), |array| array.clone())
         }
-        Loaded::Double(model) => predict(&model, time, &arrays, out, |array| array.clone(), |array| array.mapv(f64::from)),
+        Loaded::Double(model) => {
+            predict(&model, time, &arrays, out, |array| array.clone(), |array| array.mapv(f64::from))
+        }
     }
 }
 

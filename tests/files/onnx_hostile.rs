@@ -151,7 +151,8 @@ fn of_one_node(operator: &str, weight: &[u8]) -> Vec<u8> {
         let tensor = field(1, &[vec![0x08, 1], field(2, &[size.clone(), size].concat())].concat());
         [field(1, name.as_bytes()), field(2, &tensor)].concat()
     };
-    let node = [field(1, b"x"), field(1, b"w"), field(2, b"y"), field(3, b"here"), field(4, operator.as_bytes())].concat();
+    let node =
+        [field(1, b"x"), field(1, b"w"), field(2, b"y"), field(3, b"here"), field(4, operator.as_bytes())].concat();
     let parts = [(1, node), (5, weight.to_vec()), (11, value("x")), (12, value("y"))];
     let graph: Vec<u8> = parts.iter().flat_map(|(number, part)| field(*number, part)).collect();
     let opset = field(8, &[0x10, 17]);

@@ -118,4 +118,4 @@
 //! **What isn't written** is an error that names layer and option ([`SaveError`](super::SaveError)): other cells (IndRNN,
 //! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, layers that merge what is
 //! masked, `sparsemax`. [`file::save`](crate::file::save) writes those that are built in. This crate reads back what it
-//! writes, but for the operators that it has no reader for: those that move masked steps, Einsum, Tile.
+//! writes, as far as its reader goes: not the operators that move masked steps, windows over rows and columns, Einsum, Tile.

@@ -2,18 +2,18 @@
 
 use ndarray::prelude::*;
 use recurrent::model::Input;
-use recurrent::{Float, Model, onnx};
+use recurrent::{Float, Model, Result, onnx};
 use serde_json::{Value, json};
 
 /// A model's file, and what it computes.
 pub struct Case {
     pub name: String,
-    pub written: Result<Vec<u8>, String>,
+    pub written: std::result::Result<Vec<u8>, String>,
     /// Names and numbers, each with its shape.
     pub inputs: Vec<(String, ArrayD<f64>)>,
     pub outputs: Vec<(String, ArrayD<f64>)>,
     /// The same by the file that is read again, or why it isn't.
-    pub again: Result<Vec<ArrayD<f64>>, String>,
+    pub again: std::result::Result<Vec<ArrayD<f64>>, String>,
 }
 
 /// The numbers of one input.
@@ -26,6 +26,11 @@ pub enum Given {
 impl Case {
     /// Writes a model, and runs both it and what is read again.
     pub fn new<T: Float>(name: &str, model: &Model<T>, inputs: &[Given]) -> Self {
+        Case::of(name, model, inputs).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// The same, or why the model can't run.
+    pub fn of<T: Float>(name: &str, model: &Model<T>, inputs: &[Given]) -> Result<Self> {
         let floats: Vec<Option<ArrayD<T>>> = inputs
             .iter()
             .map(|given| if let Given::Floats(array) = given { Some(array.mapv(T::from_f64)) } else { None })
@@ -39,7 +44,7 @@ impl Case {
                 _ => unreachable!("floats were converted"),
             })
             .collect();
-        let outputs = model.predict(&arrays).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let outputs = model.predict(&arrays)?;
         let wide = |outputs: Vec<ArrayD<T>>| outputs.iter().map(|output| output.mapv(Float::into_f64)).collect();
         let written = onnx::to_bytes(model).map_err(|error| error.to_string());
         let again = written.clone().and_then(|bytes| {
@@ -51,13 +56,13 @@ impl Case {
             Given::Floats(array) => array.clone(),
             Given::Ids(ids) => ids.mapv(|id| id as f64),
         };
-        Case {
+        Ok(Case {
             name: name.into(),
             written,
             inputs: model.inputs().zip(inputs).map(|((name, _), given)| (name.into(), numbers(given))).collect(),
             outputs: model.outputs().map(|(name, _)| name.to_string()).zip(wide(outputs)).collect(),
             again,
-        }
+        })
     }
 
     /// What goes in and comes out.

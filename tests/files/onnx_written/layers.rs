@@ -74,11 +74,7 @@ fn embedding() -> Case {
 fn tagger() -> Case {
     let both = Bidirectional::new(Lstm::<f32>::builder(3, 4).return_sequences(true)).expect("a layer");
     let softmax = Dense::<f32>::builder(8, 5).activation(Activation::Softmax).build().expect("a layer");
-    let layers = vec![
-        Embedding::<f32>::new(11, 3).into(),
-        both.into(),
-        TimeDistributed::new(softmax).into(),
-    ];
+    let layers = vec![Embedding::<f32>::new(11, 3).into(), both.into(), TimeDistributed::new(softmax).into()];
     Case::new("tagger", &sequential(layers), &[ids(&[2, 7], 10)])
 }
 
@@ -219,7 +215,7 @@ fn normalizations() -> Case {
         ops::LayerNormalization::new(6).expect("a layer").into(),
         ops::BatchNormalization::new(6).expect("a layer").into(),
         ops::RMSNormalization::new(6).expect("a layer").into(),
-        ops::GroupNormalization::new(3, 6).expect("a layer").into(),
+        ops::GroupNormalization::new(6, 3).expect("a layer").into(),
         ops::PRelu::new(Array2::from_elem((1, 6), 0.3).into_dyn()).into(),
         ops::Softmax::new(-1).into(),
         ops::Softmax::new(1).into(),

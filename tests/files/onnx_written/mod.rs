@@ -2,6 +2,8 @@
 //! computes the same.
 
 mod case;
+#[cfg(feature = "keras")]
+mod golden;
 mod layers;
 mod recurrent;
 
@@ -32,16 +34,42 @@ fn taken() -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Operators that this crate writes and doesn't read.
-const NOT_READ: [&str; 5] = ["TopK", "GatherElements", "CumSum", "Einsum", "Tile"];
+/// What the reader says of operators that are written, and that it can't read, or not in this way.
+const NOT_READ: [&str; 10] = [
+    "this operator isn't supported",
+    "whole numbers that are known before a call are read here",
+    "what is spread to a size that isn't known can't be read here",
+    "the axis of X that it takes to be the batch is another one",
+    "it is supported over one axis",
+    "its pads must be 0",
+    "it is supported over the last axis alone",
+    "aren't supported",
+    "isn't supported",
+    "it is the same whatever the inputs are",
+];
+
+/// What is refused of golden models.
+const REFUSED: [&str; 8] = [
+    "a recurrent node of ONNX's has no such activation",
+    "with stateful=true",
+    "with unroll=true",
+    "Add with mask=of one of its inputs",
+    "with mask=of",
+    "with mask=read by a layer for each step",
+    "it isn't written as ONNX",
+    "ONNX can't say it",
+];
 
 #[test]
 fn the_bytes_that_onnx_runtime_took() {
     let mut all = recurrent::all();
     all.extend(layers::all());
+    let own = all.len();
+    #[cfg(feature = "keras")]
+    all.extend(golden::all());
     let (mut failures, mut again, mut refused) = (Vec::new(), 0, 0);
     let mut written = 0;
-    for case in &all {
+    for (at, case) in all.iter().enumerate() {
         match &case.written {
             Ok(bytes) => {
                 written += 1;
@@ -52,9 +80,8 @@ fn the_bytes_that_onnx_runtime_took() {
                     failures.push(format!("{}: {error}", case.name));
                 }
             }
-            // A random activation, or a bound of one of two.
-            Err(error) if error.contains("a recurrent node of ONNX's has no such activation") => refused += 1,
-            Err(error) => failures.push(format!("{}: {error}", case.name)),
+            Err(error) if at >= own && REFUSED.iter().any(|words| error.contains(words)) => refused += 1,
+            Err(error) => failures.push(format!("{} is refused: {error}", case.name)),
         }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
@@ -67,15 +94,17 @@ fn the_bytes_that_onnx_runtime_took() {
         }
     }
     assert!(failures.is_empty(), "run tests/golden/onnx/written.py, if the new bytes of these are meant: {failures:?}");
-    assert_eq!(taken["files"].as_object().map(|files| files.len()), Some(written));
-    assert!(again > 50 && refused == 0, "{again} were read again, {refused} refused");
+    if cfg!(feature = "keras") {
+        assert_eq!(taken["files"].as_object().map(|files| files.len()), Some(written));
+        assert!(written > 450 && again > 280 && refused < 100, "{written}: {again} read again, {refused} refused");
+    }
 }
 
 /// Read again it computes the same.
 fn read_again(case: &Case, count: &mut usize) -> Result<(), String> {
     let outputs = match &case.again {
         Ok(outputs) => outputs,
-        Err(error) if NOT_READ.iter().any(|operator| error.contains(operator)) => return Ok(()),
+        Err(error) if NOT_READ.iter().any(|words| error.contains(words)) => return Ok(()),
         Err(error) => return Err(format!("isn't read again: {error}")),
     };
     *count += 1;
@@ -110,7 +139,10 @@ fn what_onnx_has_not() {
     let sum = graph.call("sum", ops::Add, &[masked[0], x]).expect("a call");
     let sum = graph.build(&sum).expect("a model");
     for (given, expected) in [
-        (told(&IndRnn::<f32>::new(3, 4)), "\"ind_rnn\": IndRNN can't be written: ONNX has RNN, LSTM and GRU nodes alone"),
+        (
+            told(&IndRnn::<f32>::new(3, 4)),
+            "\"ind_rnn\": IndRNN can't be written: ONNX has RNN, LSTM and GRU nodes alone",
+        ),
         (told(&Mgu::<f32>::new(3, 4)), "\"mgu\": MGU can't be written"),
         (told(&LayerNormLstm::<f32>::new(3, 4)), "LayerNormLSTM can't be written"),
         (

@@ -13,8 +13,8 @@ use crate::formats::disk;
 use crate::formats::hdf5::Node;
 use crate::formats::save_error::SaveError;
 pub use crate::formats::saved_model::Saved;
-use crate::graph::Model;
 use crate::formats::zip::{self, Member};
+use crate::graph::Model;
 
 /// The version whose words are written.
 const VERSION: &str = "3.15.1";

@@ -75,9 +75,6 @@ fn described(config: Result<Config, ConfigError>, path: &str) -> Result<Config, 
 /// The weights of an operation.
 fn weights_of<T: Float>(op: &dyn Operation<T>) -> words::Weights<'_, T> {
     let mut weights = Vec::new();
-    op.visit_weights(
-        Which::All,
-        &mut WeightVisitor::new(&mut |path, weight| weights.push((path.to_string(), weight))),
-    );
+    op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |path, weight| weights.push((path.to_string(), weight))));
     words::Weights::new(weights)
 }

@@ -101,8 +101,7 @@ impl<T: Float> Writer<T> {
     /// Adds an output under its name.
     fn output(&mut self, value: Held, outside: Option<&Outside>, name: &str) -> Message {
         let mut value = self.as_floats(&value);
-        let mut shape: Vec<Result<usize, Option<String>>> =
-            value.shape.iter().map(|size| size.ok_or(None)).collect();
+        let mut shape: Vec<Result<usize, Option<String>>> = value.shape.iter().map(|size| size.ok_or(None)).collect();
         if let Some(first) = shape.first_mut() {
             *first = Err(Some("batch".into()));
         }
@@ -162,9 +161,8 @@ impl<T: Float> Writer<T> {
         if is_model {
             self.attach(model, call, values)?;
         }
-        let there = |writer: &Self, values: &[Option<Held>], at: usize| {
-            values[at].clone().ok_or_else(|| writer.refuse(HINT))
-        };
+        let there =
+            |writer: &Self, values: &[Option<Held>], at: usize| values[at].clone().ok_or_else(|| writer.refuse(HINT));
         let arguments = call.inputs.iter().map(|&at| there(self, values, at)).collect::<Made<Vec<_>>>()?;
         let initial = call.initial_state.iter().map(|&at| there(self, values, at)).collect::<Made<Vec<_>>>()?;
         let (mut named, apart) = (None, op.names_masks_apart());

@@ -170,7 +170,17 @@ impl<T: Float> Writer<T> {
         let name = words.text("function");
         if let Some(operator) = name.strip_prefix("logical_") {
             let (a, b) = (self.as_flags(a), self.as_flags(b));
-            return Ok(self.two(if operator == "and" { "And" } else if operator == "or" { "Or" } else { "Xor" }, &a, &b));
+            return Ok(self.two(
+                if operator == "and" {
+                    "And"
+                } else if operator == "or" {
+                    "Or"
+                } else {
+                    "Xor"
+                },
+                &a,
+                &b,
+            ));
         }
         let both = match (a.kind, b.kind) {
             (Kind::Bool, Kind::Bool) => Kind::Int,

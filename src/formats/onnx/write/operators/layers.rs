@@ -127,16 +127,19 @@ impl<T: Float> Writer<T> {
             let target = self.concat(&[open.clone(), features], 0);
             let flat = self.reshape_to(&x, &target.name, [&[rows], rest].concat());
             let own = [&[rows], &shape[2..]].concat();
-            let inner_call =
-                Call { inputs: vec![flat], mask: None, passes: None, shapes: vec![own], ..call.clone() };
+            let inner_call = Call { inputs: vec![flat], mask: None, passes: None, shapes: vec![own], ..call.clone() };
             let output = self.operation(inner, inner_call)?.into_iter().next().unwrap_or(x);
+            let mask = output.mask.clone();
             let ends = self.slice(&all, 0, (0, 2, 1));
             let sizes = self.shape_of(&output);
             let sizes = self.slice(&sizes, 0, (1, i64::MAX, 1));
             let target = self.concat(&[ends, sizes], 0);
-            vec![self.reshape_to(&output, &target.name, shape)]
+            vec![self.reshape_to(&output, &target.name, shape).masked(mask)]
         };
-        Ok(output.into_iter().map(|output| output.masked(call.passes.clone())).collect())
+        // Of Keras 2 the mask that is made in each step goes on.
+        let made = call.keras_2 && output.iter().any(|output| output.mask.is_some());
+        let mask = if made { Some(Mask::Unwritten("made in each step")) } else { call.passes.clone() };
+        Ok(output.into_iter().map(|output| output.masked(mask.clone())).collect())
     }
 
     /// Whether an operation treats the last axis, or each element, alone, whatever comes before it.

@@ -88,7 +88,8 @@ impl<T: Float> Writer<T> {
                 self.by_class(Words(&config), &weights_of(op), &call)?
             }
         };
-        let shaped = outputs.into_iter().zip(&call.shapes).map(|(output, shape)| Held { shape: shape.clone(), ..output });
+        let shaped =
+            outputs.into_iter().zip(&call.shapes).map(|(output, shape)| Held { shape: shape.clone(), ..output });
         Ok(shaped.collect())
     }
 
@@ -116,4 +117,5 @@ impl<T: Float> Writer<T> {
     }
 }
 
-const STATEFUL: &str = "ONNX keeps no state from call to call: give and return it, by an initial state and return_state";
+const STATEFUL: &str =
+    "ONNX keeps no state from call to call: give and return it, by an initial state and return_state";

@@ -79,17 +79,12 @@ impl<T: Float> Writer<T> {
         }
         let candidate = words.activation("activation");
         let gates = words.activation("recurrent_activation");
-        let output = if words.is_null("output_activation") {
-            candidate.clone()
-        } else {
-            words.activation("output_activation")
-        };
+        let output =
+            if words.is_null("output_activation") { candidate.clone() } else { words.activation("output_activation") };
         let all: &[(&str, Activation)] = match cell {
             Cell::Rnn => &[("activation", candidate)],
             Cell::Gru => &[("recurrent_activation", gates), ("activation", candidate)],
-            Cell::Lstm => {
-                &[("recurrent_activation", gates), ("activation", candidate), ("output_activation", output)]
-            }
+            Cell::Lstm => &[("recurrent_activation", gates), ("activation", candidate), ("output_activation", output)],
         };
         let mut clip = if words.is_null("clip") { None } else { Some(words.number("clip")) };
         let mut activations = Vec::new();
@@ -125,8 +120,10 @@ impl<T: Float> Writer<T> {
     ) -> Outputs {
         let Some(first) = directions.first() else { return [(); 3].map(|()| steps.x.clone()) };
         let (cell, units, count) = (first.form.cell, first.form.units, directions.len());
-        let all: Vec<[ArrayD<T>; 4]> =
-            directions.iter().map(|direction| weights_of(&direction.form, direction.words, &direction.weights)).collect();
+        let all: Vec<[ArrayD<T>; 4]> = directions
+            .iter()
+            .map(|direction| weights_of(&direction.form, direction.words, &direction.weights))
+            .collect();
         let joined = |place: usize| {
             let each: Vec<_> = all.iter().map(|own| own[place].view().insert_axis(Axis(0))).collect();
             concatenate(Axis(0), &each).unwrap_or_else(|_| all[0][place].clone())
@@ -203,10 +200,8 @@ fn attributes<T>(directions: &[Direction<'_, '_, T>]) -> Vec<(&'static str, Attr
         (_, true) => "reverse",
         _ => "forward",
     };
-    let mut all = vec![
-        ("hidden_size", Attribute::Int(form.units as i64)),
-        ("direction", Attribute::Text(direction.into())),
-    ];
+    let mut all =
+        vec![("hidden_size", Attribute::Int(form.units as i64)), ("direction", Attribute::Text(direction.into()))];
     let named = || directions.iter().flat_map(|direction| &direction.form.activations);
     let defaults: &[&str] = match form.cell {
         Cell::Rnn => &["Tanh"],

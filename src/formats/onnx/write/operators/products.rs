@@ -30,7 +30,9 @@ impl<T: Float> Writer<T> {
                 }
                 self.plain_product(words, a, b)?
             }
-            "dot" if a.rank() <= 2 && b.rank() <= 2 && a.rank() > 0 && b.rank() > 0 => self.plain_product(words, a, b)?,
+            "dot" if a.rank() <= 2 && b.rank() <= 2 && a.rank() > 0 && b.rank() > 0 => {
+                self.plain_product(words, a, b)?
+            }
             "batch" => self.batch_product(words, call, a, b)?,
             "einsum" if words.is_null("unit") => {
                 let equation = words.text("subscripts").replace(' ', "");
