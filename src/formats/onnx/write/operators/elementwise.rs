@@ -25,6 +25,36 @@ pub(super) const CLASSES: [&str; 12] = [
 
 type Made = Result<Held, SaveError>;
 
+/// Functions of floats that ONNX has, too.
+const FUNCTIONS: [(&str, &str); 7] = [
+    ("sqrt", "Sqrt"),
+    ("reciprocal", "Reciprocal"),
+    ("log", "Log"),
+    ("erf", "Erf"),
+    ("floor", "Floor"),
+    ("ceil", "Ceil"),
+    ("round", "Round"),
+];
+
+/// The same of two flags.
+const LOGICAL: [(&str, &str); 3] = [("logical_and", "And"), ("logical_or", "Or"), ("logical_xor", "Xor")];
+
+/// The same of two numbers.
+const OF_TWO: [(&str, &str); 12] = [
+    ("add", "Add"),
+    ("subtract", "Sub"),
+    ("multiply", "Mul"),
+    ("divide", "Div"),
+    ("power", "Pow"),
+    ("maximum", "Max"),
+    ("minimum", "Min"),
+    ("equal", "Equal"),
+    ("greater", "Greater"),
+    ("greater_equal", "GreaterOrEqual"),
+    ("less", "Less"),
+    ("less_equal", "LessOrEqual"),
+];
+
 impl<T: Float> Writer<T> {
     pub(super) fn elementwise(&mut self, words: Words<'_>, call: &Call) -> Outputs {
         let x = call.x();
@@ -99,37 +129,31 @@ impl<T: Float> Writer<T> {
             _ => {}
         }
         let x = self.as_floats(x);
-        let plain = |operator: &str| Some(operator.to_string());
-        let operator = match name {
-            "sqrt" => plain("Sqrt"),
-            "reciprocal" => plain("Reciprocal"),
-            "log" => plain("Log"),
-            "erf" => plain("Erf"),
-            "floor" => plain("Floor"),
-            "ceil" => plain("Ceil"),
-            "round" => plain("Round"),
-            _ => None,
-        };
-        if let Some(operator) = operator {
-            return Ok(self.same(&operator, &x, &[]));
+        if let Some((_, operator)) = FUNCTIONS.iter().find(|(own, _)| *own == name) {
+            return Ok(self.same(operator, &x, &[]));
         }
+        self.composed_function(name, &x)
+    }
+
+    /// A function that is several of ONNX's operators.
+    fn composed_function(&mut self, name: &str, x: &Held) -> Made {
         Ok(match name {
             "rsqrt" => {
-                let root = self.same("Sqrt", &x, &[]);
+                let root = self.same("Sqrt", x, &[]);
                 self.same("Reciprocal", &root, &[])
             }
             "log1p" => {
-                let sum = self.with_number("Add", &x, 1.0);
+                let sum = self.with_number("Add", x, 1.0);
                 self.same("Log", &sum, &[])
             }
             "expm1" => {
-                let power = self.same("Exp", &x, &[]);
+                let power = self.same("Exp", x, &[]);
                 self.with_number("Sub", &power, 1.0)
             }
-            "isnan" => self.flags_by("IsNaN", &x),
-            "isinf" => self.flags_by("IsInf", &x),
+            "isnan" => self.flags_by("IsNaN", x),
+            "isinf" => self.flags_by("IsInf", x),
             "isfinite" => {
-                let (nan, infinite) = (self.flags_by("IsNaN", &x), self.flags_by("IsInf", &x));
+                let (nan, infinite) = (self.flags_by("IsNaN", x), self.flags_by("IsInf", x));
                 let either = self.two("Or", &nan, &infinite);
                 self.same("Not", &either, &[])
             }
@@ -168,71 +192,50 @@ impl<T: Float> Writer<T> {
         let all = self.operands(words, &["left", "right"], call)?;
         let [a, b] = &all[..] else { return Err(self.refuse(HINT)) };
         let name = words.text("function");
-        if let Some(operator) = name.strip_prefix("logical_") {
+        if let Some((_, operator)) = LOGICAL.iter().find(|(own, _)| *own == name) {
             let (a, b) = (self.as_flags(a), self.as_flags(b));
-            return Ok(self.two(
-                if operator == "and" {
-                    "And"
-                } else if operator == "or" {
-                    "Or"
-                } else {
-                    "Xor"
-                },
-                &a,
-                &b,
-            ));
+            return Ok(self.two(operator, &a, &b));
         }
         let both = match (a.kind, b.kind) {
-            (Kind::Bool, Kind::Bool) => Kind::Int,
             (Kind::Float, _) | (_, Kind::Float) => Kind::Float,
             _ => Kind::Int,
         };
         let floats = matches!(name, "divide" | "divide_no_nan");
         let both = if floats { Kind::Float } else { both };
         let (a, b) = (self.cast(a, both), self.cast(b, both));
-        let plain = match name {
-            "add" => "Add",
-            "subtract" => "Sub",
-            "multiply" => "Mul",
-            "divide" => "Div",
-            "power" => "Pow",
-            "maximum" => "Max",
-            "minimum" => "Min",
-            "equal" => "Equal",
-            "greater" => "Greater",
-            "greater_equal" => "GreaterOrEqual",
-            "less" => "Less",
-            "less_equal" => "LessOrEqual",
-            _ => "",
-        };
-        if !plain.is_empty() {
-            return Ok(self.two(plain, &a, &b));
+        if let Some((_, operator)) = OF_TWO.iter().find(|(own, _)| *own == name) {
+            return Ok(self.two(operator, &a, &b));
         }
+        self.composed_of_two(name, &a, &b)
+    }
+
+    /// A function of two that is several of ONNX's operators.
+    fn composed_of_two(&mut self, name: &str, a: &Held, b: &Held) -> Made {
         Ok(match name {
             "not_equal" => {
-                let same = self.two("Equal", &a, &b);
+                let same = self.two("Equal", a, b);
                 self.same("Not", &same, &[])
             }
             "squared_difference" => {
-                let difference = self.two("Sub", &a, &b);
+                let difference = self.two("Sub", a, b);
                 self.two("Mul", &difference, &difference)
             }
             "divide_no_nan" => {
-                let (quotient, zero) = (self.two("Div", &a, &b), self.number(0.0));
-                let none = self.two("Equal", &b, &zero);
+                let (quotient, zero) = (self.two("Div", a, b), self.number(0.0));
+                let none = self.two("Equal", b, &zero);
                 self.choose(&none, &zero, &quotient)
             }
-            "floor_divide" if both == Kind::Float => {
-                let quotient = self.two("Div", &a, &b);
+            "floor_divide" if a.kind == Kind::Float => {
+                let quotient = self.two("Div", a, b);
                 self.same("Floor", &quotient, &[])
             }
             // With the divisor's sign, as Python has it.
-            "mod" if both == Kind::Int => self.two("Mod", &a, &b),
+            "mod" if a.kind == Kind::Int => self.two("Mod", a, b),
             "mod" => {
-                let quotient = self.two("Div", &a, &b);
+                let quotient = self.two("Div", a, b);
                 let whole = self.same("Floor", &quotient, &[]);
-                let product = self.two("Mul", &whole, &b);
-                self.two("Sub", &a, &product)
+                let product = self.two("Mul", &whole, b);
+                self.two("Sub", a, &product)
             }
             other => return Err(self.refuse_option("function", other, HINT)),
         })

@@ -242,18 +242,15 @@ fn weights_of<T: Float>(form: &Form, words: Words<'_>, weights: &Weights<'_, T>)
             concatenate(Axis(0), &views).unwrap_or_else(|_| ArrayD::zeros(vec![2 * rows]))
         }
         Some(bias) => {
-            let bias = in_order(&bias, form.units, own, to);
-            let views = [bias.view(), ArrayD::zeros(vec![rows]).view()].map(|half| half.to_owned());
-            let views = [views[0].view(), views[1].view()];
-            concatenate(Axis(0), &views).unwrap_or(bias)
+            let (bias, zeros) = (in_order(&bias, form.units, own, to), ArrayD::zeros(vec![rows]));
+            concatenate(Axis(0), &[bias.view(), zeros.view()]).unwrap_or(bias)
         }
     };
     let peepholes = match form.peephole {
         false => ArrayD::zeros(vec![0]),
         true => {
             let own = if form.input_forget { keras::COUPLED_PEEPHOLES } else { keras::PEEPHOLES };
-            let flat = weights.get("peephole_kernel");
-            let flat = flat.flatten().into_owned().into_dyn();
+            let flat = weights.get("peephole_kernel").flatten().into_owned().into_dyn();
             in_order(&flat, form.units, own, onnx::PEEPHOLES)
         }
     };
