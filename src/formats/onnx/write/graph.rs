@@ -148,7 +148,6 @@ impl Graph {
         Message::new()
             .whole(1, IR_VERSION)
             .text(2, "recurrent")
-            .text(3, env!("CARGO_PKG_VERSION"))
             .message(7, &graph)
             .message(8, &Message::new().text(1, "").whole(2, OPSET))
             .into_bytes()
