@@ -112,8 +112,8 @@
 //! **States.** ONNX keeps nothing from call to call. A model whose states are inputs and outputs, by an initial state and
 //! `return_state`, is written with them; a `stateful` layer is refused.
 //!
-//! **f64.** A model of f64 is written as it is. ONNX Runtime's CPU kernels of RNN, LSTM, GRU and Conv are of f32 alone, and
-//! it says so; attributes (alpha, beta, `clip`, epsilon) have f32 everywhere.
+//! **f64.** A model of f64 is written as it is. ONNX Runtime's CPU kernels of RNN, LSTM, GRU, Conv and Erf (an exact `gelu`)
+//! are of f32 alone, and it says so; attributes (alpha, beta, `clip`, epsilon) have f32 everywhere.
 //!
 //! **What isn't written** is an error that names layer and option ([`SaveError`](super::SaveError)): other cells (IndRNN,
 //! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, layers that merge what is

@@ -150,7 +150,9 @@ fn activations<T: Float>(of: &str) -> Case {
     let names = "relu relu6 leaky_relu elu selu celu softplus softsign squareplus soft_shrink sparse_plus silu gelu tanh \
                  tanh_shrink sigmoid exponential hard_sigmoid hard_silu hard_tanh hard_shrink linear mish log_softmax \
                  log_sigmoid softmax sparse_sigmoid glu";
-    let named = names.split_whitespace().map(|name| name.parse::<Activation>().expect("a name"));
+    // ONNX Runtime has no Erf of f64.
+    let there = |name: &&str| *name != "gelu" || size_of::<T>() == 4;
+    let named = names.split_whitespace().filter(there).map(|name| name.parse::<Activation>().expect("a name"));
     let given = [
         Activation::LeakyRelu { negative_slope: 0.125 },
         Activation::Elu { alpha: 0.3 },

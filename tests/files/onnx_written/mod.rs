@@ -35,7 +35,7 @@ fn taken() -> Value {
 }
 
 /// What the reader says of operators that are written, and that it can't read, or not in this way.
-const NOT_READ: [&str; 10] = [
+const NOT_READ: [&str; 13] = [
     "this operator isn't supported",
     "whole numbers that are known before a call are read here",
     "what is spread to a size that isn't known can't be read here",
@@ -46,6 +46,9 @@ const NOT_READ: [&str; 10] = [
     "aren't supported",
     "isn't supported",
     "it is the same whatever the inputs are",
+    "must be 1 where strides are above 1",
+    "flags can't be spread over the batch",
+    "a product is supported of a tensor with a constant matrix, or of two tensors",
 ];
 
 /// What is refused of golden models.
