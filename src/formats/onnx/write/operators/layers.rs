@@ -160,7 +160,7 @@ impl<T: Float> Writer<T> {
         let rank = x.rank();
         let last: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
         let turned = self.transpose(&x, &last).masked(None);
-        let shapes = inner.infer(&[turned.shape.clone()]).map_err(|_| self.refuse(HINT))?;
+        let shapes = inner.infer(std::slice::from_ref(&turned.shape)).map_err(|_| self.refuse(HINT))?;
         let inner_call = Call { inputs: vec![turned], passes: None, shapes, ..call.clone() };
         let outputs = self.operation(inner, inner_call)?;
         let back = outputs.into_iter().map(|output| {

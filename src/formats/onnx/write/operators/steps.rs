@@ -43,14 +43,14 @@ impl<T: Float> Writer<T> {
             None => self.reduce("ReduceSum", &ones, &[1], false),
         };
         let moved = flags.lengths.is_none();
-        let x = if moved { self.to_the_front(&x, &ones) } else { x };
+        let x = if moved { self.live_first(&x, &ones) } else { x };
         let of_node = self.one("Cast", &[&lengths.name], &[("to", Attribute::Int(types::INT32))]);
         let mask = Masked { flags: flags.clone(), ones, lengths, moved };
         Steps { x: self.transpose(&x, &[1, 0, 2]), lengths: Some(of_node), mask: Some(mask) }
     }
 
     /// The live steps of each row first, in their order.
-    fn to_the_front(&mut self, x: &Held, ones: &Held) -> Held {
+    fn live_first(&mut self, x: &Held, ones: &Held) -> Held {
         let count = self.steps_of(ones);
         let (zero, one) = (self.integer(0), self.integer(1));
         let places = self.one("Range", &[&zero.name, &count.name, &one.name], &[]);
