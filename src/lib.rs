@@ -215,7 +215,7 @@
 //! |---|---|
 //! | `file` | `file::save` and `file::load`: layers, models, states, optimizers and dropout seeds in files of our own, with the same bits |
 //! | `keras` | `keras::load`: whole models from `.keras` and legacy `.h5` files, run at once or step by step, and trained; weights from `.weights.h5`; `keras::save`: back into one |
-//! | `onnx` | `onnx::load`: the model of an ONNX file; `onnx::File`: its recurrent nodes as layers |
+//! | `onnx` | `onnx::load`: the model of an ONNX file; `onnx::File`: its recurrent nodes as layers; `onnx::save`: back into one |
 //! | `pytorch` | `pytorch::File`: recurrent modules, and what stands around them, out of the safetensors file of a `state_dict`; `pytorch::save`: back into one |
 //! | `serde` | states, initializers, activations and dropout seeds in serde's formats |
 //! | `rayon` | calls over enough rows, and training, run on several threads, with the same bits; a stream's step stays on one, a pool's may take several |

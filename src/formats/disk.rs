@@ -1,6 +1,6 @@
 //! Bytes from a disk, within limits, and onto it.
 
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub(super) use self::whole::write;
 
 use std::fs::File;
@@ -82,7 +82,7 @@ pub(super) fn check_size(given: u64, limits: &Limits) -> Found<()> {
     if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
 }
 
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod whole {
     use std::ffi::OsString;
     use std::fs::{self, File};

@@ -5,7 +5,7 @@
 //! file (over pytorch and keras, whose files it verifies)
 //! pytorch, keras, onnx
 //! safetensors      hdf5, inflate, zip
-//! gate_order, tensors, disk, limits, load_error, save_error, error, mismatch, difference
+//! gate_order, saved_model, tensors, disk, limits, load_error, save_error, error, mismatch, difference
 //! ```
 //!
 //! A [`Tensor`](tensors::Tensor) is what each container gives: an element type, a shape, bytes, and the numbers that they
@@ -35,8 +35,10 @@ pub mod onnx;
 pub mod pytorch;
 #[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
 mod safetensors;
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod save_error;
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod saved_model;
 #[cfg_attr(not(any(feature = "keras", feature = "pytorch")), allow(dead_code, reason = "own files have one type"))]
 mod tensors;
 #[cfg(feature = "keras")]
@@ -48,7 +50,7 @@ pub use limits::Limits;
 pub use load_error::LoadError;
 #[cfg(feature = "pytorch")]
 pub use mismatch::Mismatch;
-#[cfg(any(feature = "file", feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "file", feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub use save_error::SaveError;
 #[cfg(any(feature = "keras", feature = "pytorch"))]
 pub use tensors::TensorInfo;

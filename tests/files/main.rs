@@ -23,6 +23,8 @@ mod keras_by_hand;
 mod keras_written;
 #[cfg(feature = "onnx")]
 mod onnx_hostile;
+#[cfg(feature = "onnx")]
+mod onnx_written;
 #[cfg(feature = "file")]
 mod own_files;
 #[cfg(any(feature = "file", feature = "keras"))]

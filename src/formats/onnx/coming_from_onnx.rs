@@ -1,4 +1,4 @@
-//! Coming from ONNX: what is read, gate orders, states, and what differs.
+//! Coming from ONNX, and going there: what is read and written, gate orders, states, and what differs.
 //!
 //! An ONNX file holds a graph of operators with its weights. [`load`](super::load) makes a [`Model`](crate::Model) of it,
 //! which predicts whole arrays, runs step by step, gives gradients and is saved as any other:
@@ -73,3 +73,49 @@
 //! ```
 //!
 //! A step gives the bits that the model gives of the same inputs and states.
+//!
+//! # Writing
+//!
+//! [`save`](super::save) writes a model, or a layer as a model, for whatever runs ONNX: opset 17, the batch and each size
+//! that isn't fixed dynamic (`batch`, `time`), weights inside. ONNX Runtime gives the numbers that the model gives here;
+//! how far both are apart, file by file, is in `tests/golden/onnx/written.json`.
+//!
+//! ```
+//! use recurrent::{Activation, Dense, Gru, Sequential, onnx};
+//! let model = Sequential::<f32>::builder("policy")
+//!     .layer(Gru::new(5, 16))
+//!     .layer(Dense::builder(16, 2).activation(Activation::Tanh).build()?)
+//!     .build()?;
+//! let bytes = onnx::to_bytes(&model)?; // or onnx::save("policy.onnx", &model)?
+//! # assert!(bytes.len() > 1000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | here | in ONNX |
+//! |---|---|
+//! | `SimpleRnn`, `Lstm`, `Gru`, peepholes, `input_forget`, `clip`, `reset_after` | RNN, LSTM, GRU with these attributes; a state that is given as `initial_h`, `initial_c`, states that are returned as Y_h, Y_c |
+//! | `Bidirectional` | one node of both directions, if both have the same units and options but for activations; else two |
+//! | `Stacked`, `StackedCells` | a node for each layer or cell |
+//! | an activation of a recurrent layer | its name in ONNX with alpha and beta; `linear` is `Affine`; others than those of ONNX's recurrent nodes are refused |
+//! | a mask | `sequence_lens`: see below |
+//! | a model within a model | its calls |
+//! | Dense, Embedding, convolutions, pooling, normalization, activations, merging layers, arithmetic, reductions, parts and shapes of arrays | MatMul and Add, Gather, Conv, MaxPool, AveragePool, LayerNormalization, and so on |
+//! | dropout | nothing: what is written is inference |
+//!
+//! **Masks.** ONNX's recurrent nodes know how many steps a row has, and put out zeros behind them. Masks hide any steps,
+//! and a masked step repeats the output before it, or is zero (`zero_output_for_mask`). So the live steps of each row are
+//! moved to its front, the node is told how many there are, and its outputs are moved back to where the steps were (TopK,
+//! CumSum, GatherElements): whatever is masked when the file runs, the numbers are those of this crate. Where a mask is
+//! made of lengths, as in a model that came with `sequence_lens`, these are handed on, and nothing is moved but repeated
+//! outputs.
+//!
+//! **States.** ONNX keeps nothing from call to call. A model whose states are inputs and outputs, by an initial state and
+//! `return_state`, is written with them; a `stateful` layer is refused.
+//!
+//! **f64.** A model of f64 is written as it is. ONNX Runtime's CPU kernels of RNN, LSTM, GRU, Conv and Erf (an exact `gelu`)
+//! are of f32 alone, and it says so; attributes (alpha, beta, `clip`, epsilon) have f32 everywhere.
+//!
+//! **What isn't written** is an error that names layer and option ([`SaveError`](super::SaveError)): other cells (IndRNN,
+//! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, layers that merge what is
+//! masked, `sparsemax`. [`file::save`](crate::file::save) writes those that are built in. This crate reads back what it
+//! writes, as far as its reader goes: not the operators that move masked steps, windows over rows and columns, Einsum, Tile.

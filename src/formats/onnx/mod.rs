@@ -1,4 +1,4 @@
-//! Models of ONNX files, and their recurrent nodes as layers.
+//! Models of ONNX files, and their recurrent nodes as layers; and back into files.
 //!
 //! ```no_run
 //! use recurrent::onnx;
@@ -9,8 +9,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The numbers are those of ONNX Runtime. What is read, and what is refused, is on a page of its own:
-//! [`coming_from_onnx`].
+//! The numbers are those of ONNX Runtime. [`save`] writes models and layers, built, read or trained here, as ONNX. What is
+//! read and written, and what is refused, is on a page of its own: [`coming_from_onnx`].
 //!
 //! Nothing in a file is trusted: sizes are checked before memory is taken ([`Limits`]), what is computed of constants is
 //! bounded by the file's own size, and an operator, an attribute or an option that isn't understood is an error that
@@ -25,11 +25,14 @@ mod node;
 mod protobuf;
 mod recurrent;
 mod tensor;
+mod write;
 
 use std::path::Path;
 
 pub use self::file::File;
-pub use super::{Difference, Limits, LoadError, Problem};
+pub use self::write::{save, to_bytes};
+pub use super::saved_model::Saved;
+pub use super::{Difference, Limits, LoadError, Problem, SaveError};
 use crate::float::Float;
 use crate::graph::Model;
 
