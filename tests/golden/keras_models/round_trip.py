@@ -66,6 +66,10 @@ def plain(value):
                 kwargs["initial_state"] = state[0]
             value = {"args": value["args"], "kwargs": kwargs}
         gone = {"shared_object_id", "build_config", "compile_config"}
+        if value.get("class_name") == "IntegerLookup":
+            # A vocabulary that stood beside the weights is among the options now: what is computed tells that it is the same.
+            beside = {"vocabulary": None, "idf_weights": None}
+            value = value | {"config": value["config"] | beside}
         return {key: plain(item) for key, item in value.items() if key not in gone}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ndarray::ArrayD;
-use serde_json::{Value as Text, json};
+use serde_json::json;
 
 use super::super::json::{Fields, Json};
 use super::super::vocabulary::beside;
@@ -80,6 +80,7 @@ fn discretization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     fields.only("sparse", &json!(false), "only dense outputs are supported")?;
     fields.loose(&["num_bins"], "a whole number or null", |json| json.is_null() || json.integer().is_ok())?;
     fields.loose_numbers(&["epsilon"])?;
+    fields.need("output_mode", MODES)?;
     let item = fields.need("bin_boundaries", BOUNDS)?;
     // TensorFlow has them in f32, whatever it compares with them.
     let bounds = item.list(BOUNDS)?.iter().map(|bound| Ok(bound.number()? as f32)).collect::<Found<Vec<f32>>>()?;
@@ -96,8 +97,6 @@ fn discretization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 fn of_discretization(said: &mut Said<'_>) -> Result<(), Unsaid> {
     said.same("bin_boundaries")?;
     said.same("output_mode")?;
-    said.write("num_bins", Text::Null);
-    said.write("epsilon", 0.01);
     said.write("sparse", false);
     // Its constructor doesn't take it.
     said.leave("trainable");
@@ -112,22 +111,22 @@ fn integer_lookup<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         ["int64", "int32"].iter().any(|name| json.text("int64") == Ok(name))
     })?;
     fields.loose(&["vocabulary_size"], "a whole number or null", |json| json.is_null() || json.integer().is_ok())?;
-    let number = |key: &'static str| fields.integer_if(key);
-    let oov = fields.take("num_oov_indices").map_or(Ok(1), |oov| oov.index("a whole number of at least 0"))?;
+    let given = |key: &'static str| Ok(fields.option(key, "a value or null")?.and_then(Json::given));
+    let oov = fields.option("num_oov_indices", "a whole number of at least 0")?;
+    let oov = oov.map_or(Ok(1), |oov| oov.index("a whole number of at least 0"))?;
+    // Versions before it did that alone.
     let method = fields.take("oov_method");
     if let Some(method) = method.filter(|method| oov > 1 && method.text("floormod") != Ok("floormod")) {
         return Err(method.unsupported("several places for what isn't known are chosen by floormod alone"));
     }
     fields.loose(&["salt"], "null", Json::is_null)?;
     let encoding = encoding(reading, Encoding::Int)?;
-    let max_tokens = fields.take("max_tokens").and_then(Json::given);
+    let max_tokens = given("max_tokens")?;
     let max_tokens = max_tokens.map(|most| most.size(reading.reader.options.limits.units)).transpose()?;
-    let given = fields.take("vocabulary").and_then(Json::given);
-    if given.as_ref().is_some_and(|_| encoding == Encoding::TfIdf) && fields.take("idf_weights").is_none() {
-        return Err(fields.absent("idf_weights", "a weight for each token"));
-    }
-    fields.take("idf_weights");
-    let tokens = match &given {
+    // The true ones are among the weights.
+    fields.loose(&["idf_weights"], "a list or null", |json| json.is_null() || json.is_list())?;
+    let list = given("vocabulary")?;
+    let tokens = match &list {
         Some(list) => list.list(TOKENS)?.iter().map(Json::integer).collect::<Found<Vec<i64>>>()?,
         None => {
             let lines = reading.vocabulary()?;
@@ -135,20 +134,20 @@ fn integer_lookup<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
             tokens.ok_or_else(|| fields.absent("vocabulary", TOKENS))?
         }
     };
-    let invert = fields.flag_or("invert", false)?;
+    let invert = fields.default_flag("invert", false)?;
     let vocabulary = Vocabulary {
         tokens,
-        mask_token: number("mask_token")?,
-        oov_token: number("oov_token")?.unwrap_or(-1),
+        mask_token: given("mask_token")?.map(|token| token.integer()).transpose()?,
+        oov_token: fields.option("oov_token", "a whole number")?.map_or(Ok(-1), |token| token.integer())?,
         oov,
         invert,
         max_tokens,
-        pad_to_max_tokens: fields.flag_or("pad_to_max_tokens", false)?,
+        pad_to_max_tokens: fields.default_flag("pad_to_max_tokens", false)?,
     };
     if invert && encoding != Encoding::Int {
         return Err(fields.need("output_mode", MODES)?.wrong("int, as invert is true"));
     }
-    let wrong = || match &given {
+    let wrong = || match &list {
         Some(list) => list.wrong(TOKENS),
         None => fields.absent("vocabulary", TOKENS),
     };

@@ -71,7 +71,7 @@ impl<T: Float> Convolution<T> {
     }
 
     /// The elements that a call works in, if they can be counted.
-    fn work_len(&self) -> Option<usize> {
+    pub(super) fn work_len(&self) -> Option<usize> {
         let Widths { input, first, taps, .. } = self.widths();
         let row = taps.checked_mul(if self.kind == Kind::Full { input / self.groups } else { first })?;
         row.checked_add(first)?.checked_mul(LOT)

@@ -183,6 +183,8 @@ impl<T: Float> ConvLstm<T> {
         let over = mask.map(|mask| frame.mask_over(mask.flags.shape(), [*batch, 1])).transpose()?;
         let flags = mask.map(|mask| mask.flags.as_slice().ok_or_else(misfit)).transpose()?;
         let (len, own) = (frame.state_len(), Self::work_len(&frame).ok_or_else(misfit)?);
+        // Steps that are masked don't take it, and the first ones may be.
+        take(&mut work.more, self.input.work_len().max(self.recurrent.work_len()).ok_or_else(misfit)?);
         let x = input.floats(&mut work.floats)?;
         let (own, states) = take(&mut work.most, own + 3 * len).split_at_mut(own);
         let width = kept.len().checked_div(*batch).unwrap_or(0);
