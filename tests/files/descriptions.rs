@@ -77,7 +77,6 @@ impl Golden {
             ("keras2.json", &[("keras2", "h5")]),
             ("convolutions.json", &[("convolutions", "keras")]),
             ("convolutions_keras2.json", &[("convolutions_keras2", "h5")]),
-            ("conv_lstm.json", &[("conv_lstm", "keras")]),
         ] {
             let text = std::fs::read_to_string(format!("{}/{file}", folder())).unwrap();
             let cases: Value = serde_json::from_str(&text).unwrap();
