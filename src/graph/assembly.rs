@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::operation::{Op, Role};
-use super::shape::{Misfit, Shape, display, product};
+use super::shape::{Misfit, Shape, display, fit, product};
 use super::{CallSpec, InputKind, InputSpec, Model, Part, TensorSpec};
 use crate::float::Float;
 use crate::stamp::Stamp;
@@ -125,7 +125,7 @@ impl<T: Float> Assembly<T> {
         let cost = self.model.cost.saturating_add(cost);
         self.within("calls", cost, self.limits.calls)?;
         // Keras 2 has the parts of an initial state among the inputs.
-        if matches!(op.role(), Role::Recurrent { .. }) && call.inputs.len() > 1 {
+        if matches!(op.role(), Role::Recurrent { .. } | Role::ConvLstm(_)) && call.inputs.len() > 1 {
             call.initial_state.splice(0..0, call.inputs.drain(1..));
         }
         let shapes: Vec<Shape> = call.inputs.iter().map(|&input| self.model.tensors[input].shape.clone()).collect();
@@ -150,11 +150,16 @@ impl<T: Float> Assembly<T> {
         if call.initial_state.is_empty() {
             return Ok(());
         }
-        let Role::Recurrent { layer, .. } = op.role() else {
-            return Err(Misfit { expected: "no initial state".into(), found: "one".into() });
+        let given: Vec<&Shape> = call.initial_state.iter().map(|&tensor| &self.model.tensors[tensor].shape).collect();
+        let layer = match op.role() {
+            Role::Recurrent { layer, .. } => layer,
+            Role::ConvLstm(layer) => {
+                let x = call.inputs.first().map(|&input| &self.model.tensors[input].shape);
+                return check_pictures(x.and_then(|x| layer.state_shape(x)), &given);
+            }
+            _ => return Err(Misfit { expected: "no initial state".into(), found: "one".into() }),
         };
         let layout = layer.state_layout();
-        let given: Vec<&Shape> = call.initial_state.iter().map(|&tensor| &self.model.tensors[tensor].shape).collect();
         let fits =
             |(width, shape): (usize, &&Shape)| matches!(shape[..], [_, last] if last.is_none_or(|last| last == width));
         if layout.widths().count() == given.len() && layout.widths().zip(&given).all(fits) {
@@ -195,6 +200,17 @@ impl<T: Float> Assembly<T> {
         self.model.find_drops();
         self.model
     }
+}
+
+/// Checks that an initial state is two pictures of this shape.
+fn check_pictures(shape: Option<Shape>, given: &[&Shape]) -> Result<(), Misfit> {
+    let shape = shape.unwrap_or_default();
+    let fits = |given: &&Shape| given.len() == shape.len() && given.iter().zip(&shape).all(|(&a, &b)| fit(a, b));
+    if given.len() == 2 && given.iter().all(fits) {
+        return Ok(());
+    }
+    let found: Vec<String> = given.iter().map(|shape| display(shape)).collect();
+    Err(Misfit { expected: format!("an initial state of h and c {}", display(&shape)), found: found.join(", ") })
 }
 
 impl<T: Float> Assembly<T> {

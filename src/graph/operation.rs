@@ -13,6 +13,7 @@ use ndarray::ArrayD;
 use super::Model;
 use super::chain::WHOLE;
 use super::gradients::GradientSums;
+use super::ops::spatial::conv_lstm::ConvLstm;
 use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
@@ -173,6 +174,8 @@ pub(crate) enum Role<'a, T: Float> {
     Plain,
     /// It is a layer over time with a state. `slot`: the place of a stateful layer's state among the model's.
     Recurrent { layer: &'a SharedLayer<T>, slot: Option<usize> },
+    /// It is a layer over time whose states are pictures.
+    ConvLstm(&'a ConvLstm<T>),
     /// It is a layer over time whose steps are alone.
     Dense(&'a Dense<T>),
     /// The same with weights in fewer bits.
@@ -181,6 +184,8 @@ pub(crate) enum Role<'a, T: Float> {
     TimeDistributed(&'a dyn Operation<T>),
     /// Another operation with time as the last axis.
     ChannelsFirst(&'a dyn Operation<T>),
+    /// It makes ids of numbers.
+    Ids,
     /// It reads ids.
     Embedding(&'a Embedding<T>),
     /// It hides the steps of this value.

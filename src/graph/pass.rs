@@ -162,6 +162,9 @@ pub(super) fn trains_as_in_keras<T: Float>(model: &Model<T>) -> Result<()> {
                     "more: make a Stacked of its layers",
                 );
             }
+            Role::ConvLstm(layer) if layer.has_dropout() => {
+                return refuse(&part.name, "dropout", "0 in a model that Fit trains", "more");
+            }
             Role::Recurrent { slot: Some(_), .. } => {
                 return refuse(&part.name, "stateful", "false in a model that Fit trains", "true: see record_stateful");
             }

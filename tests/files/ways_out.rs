@@ -110,7 +110,7 @@ fn operations_and_layers_that_are_not_read() -> Outcome {
     let odd = [
         (operation("TopK", "odd", on(json!([y]))), "TopK", "coming_from_keras"),
         (operation("Sin", "odd", on(json!([y]))), "Sin", "operation"),
-        (layer("ConvLSTM1D", "odd", json!({"num_heads": 2}), on(json!([y, y]))), "ConvLSTM1D", "class"),
+        (layer("Conv1DTranspose", "odd", json!({"num_heads": 2}), on(json!([y, y]))), "Conv1DTranspose", "class"),
         (layer("Hashing", "odd", json!({}), on(json!([y]))), "Hashing", "class"),
         (layer("Lambda", "odd", json!({}), on(json!([y]))), "Lambda", "Python"),
         (
@@ -234,9 +234,9 @@ fn the_line_for_a_cell() -> Outcome {
 /// Where there is nothing to take out, nobody says that there is.
 #[test]
 fn nothing_to_take_out() -> Outcome {
-    let attention = layer("ConvLSTM1D", "odd", json!({}), on(json!([tensor("x"), tensor("x")])));
+    let attention = layer("Conv1DTranspose", "odd", json!({}), on(json!([tensor("x"), tensor("x")])));
     let file = file(&functional(&[input(), attention], "odd"), &weights(false))?;
-    says(&refused(file.model::<f32>()), &["class ConvLSTM1D", "coming_from_keras"], &["keras::File::layer"]);
+    says(&refused(file.model::<f32>()), &["class Conv1DTranspose", "coming_from_keras"], &["keras::File::layer"]);
     Ok(())
 }
 

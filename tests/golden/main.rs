@@ -10,6 +10,8 @@ mod file_rules;
 #[cfg(feature = "keras")]
 mod graphs;
 mod initializers;
+#[cfg(feature = "keras")]
+mod keras_io;
 mod layer_gradients;
 mod layers;
 #[cfg(feature = "keras")]
@@ -23,6 +25,10 @@ mod own_code;
 #[cfg(feature = "pytorch")]
 mod pytorch;
 mod summaries;
+#[cfg(feature = "keras")]
+mod texts;
 mod training;
 mod updates;
 mod weight_rules;
+#[cfg(feature = "keras")]
+mod what_is_read;

@@ -16,6 +16,7 @@
 //! | `model.get_layer("lstm").trainable = False` | [`Model::set_trainable`](crate::Model::set_trainable)`("lstm", false)?` |
 //! | `keras.models.model_from_json(text)`, then `load_weights("w.weights.h5")` | [`File::open_parts`](super::File::open_parts)`("model.json", "w.weights.h5", &options)?.model()?` |
 //! | a `keras.Model` of a class of your own | [`File::tensors`](super::File::tensors), [`File::weights_below`](super::File::weights_below)`("encoder", &mut lstm)?`, [`File::tensor`](super::File::tensor) |
+//! | `model.get_layer("text_vectorization").get_vocabulary()` | [`keras::vocabulary`](super::vocabulary)`("m.keras", "text_vectorization")?` |
 //! | `model.load_weights("w.weights.h5")` | [`keras::load_weights`](super::load_weights)`("w.weights.h5", &mut stack)?` |
 //! | `model.save("m.keras")`, `model.save_weights("m.weights.h5")` | [`keras::save`](super::save)`("m.keras", &model)?`, [`keras::save_weights`](super::save_weights)`("m.weights.h5", &model)?` |
 //! | a `stateful=True` model, `model.predict(x1)`, `model.predict(x2)` | `let mut state = model.initial_state(batch);`, then [`Model::predict_stateful`](crate::Model::predict_stateful)`(&mut state, ..)` twice |
@@ -23,6 +24,8 @@
 //! | a stateful copy of the model with one time step, and its weights copied over | [`Model::stream`](crate::Model::stream), or [`Model::into_layer`](crate::Model::into_layer) and a [`Stream`](crate::Stream) |
 //!
 //! # What is read
+//!
+//! (Class by class: [`what_is_read`](super::what_is_read).)
 //!
 //! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model
 //! `.h5` files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written again by h5py,
@@ -41,6 +44,8 @@
 //!   Cropping, UpSampling (nearest); with the channels last or first, in TimeDistributed, too;
 //! - LayerNormalization, RMSNormalization (of the last axes), BatchNormalization (in inference), GroupNormalization,
 //!   SpectralNormalization (in inference);
+//! - ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, with masks of steps and of places, initial states, the channels last or first (not
+//!   stateful: it can have its states as inputs and outputs);
 //! - EinsumDense;
 //! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
 //!   in inference;
@@ -48,6 +53,9 @@
 //! - MultiHeadAttention, GroupQueryAttention along time (masks of query, value and key, of pairs of steps, causal, sliding
 //!   windows, gates, with scores); MultiHeadAttention takes the masks of what it reads away for later layers, as in Keras;
 //! - Rescaling, Normalization (its mean and variance given or adapted), UnitNormalization;
+//! - Discretization, IntegerLookup, CategoryEncoding of Keras 3 (whole numbers in, categories, flags, counts or weighed
+//!   counts out; several places for what isn't known by `floormod` alone); behind TextVectorization and StringLookup a model
+//!   can begin ([`Options::start_behind`](super::Options::start_behind));
 //! - whatever code of the program's own takes the place of;
 //! - the operations of Keras 3 between layers, `h[:, -1] * 2 + x`, with constants and numpy's broadcasting:
 //!   - of each element: Negative, Absolute, Square, Sign, Sqrt, Rsqrt, Reciprocal, Exp, Log, Log1p, Expm1, Floor, Ceil,
@@ -160,10 +168,29 @@
 //! save_with_examples.beside(model, "model.h5", x)  # model.h5.examples.safetensors
 //! ```
 //!
+//! # The examples of keras.io
+//!
+//! Those that have a recurrent layer, with random weights; a test compares them with Keras. `timeseries_traffic_forecasting`
+//! is missing: it is made of layers of its own.
+//!
+//! | example | runs | step by step | trains |
+//! |---|---|---|---|
+//! | `nlp/bidirectional_lstm_imdb` | yes | no | yes |
+//! | `nlp/addition_rnn` | yes | behind its encoder | yes |
+//! | `nlp/lstm_seq2seq` | yes | behind its encoder | yes |
+//! | `nlp/active_learning_review_classification` | yes | no | yes |
+//! | `generative/lstm_character_level_text_generation` | yes | yes | yes |
+//! | `timeseries/timeseries_weather_forecasting` | yes | yes | yes |
+//! | `vision/video_classification` | yes | yes | yes |
+//! | `vision/captcha_ocr` | yes | no | yes |
+//! | `vision/handwriting_recognition` | yes | no | yes |
+//! | `vision/conv_lstm` | yes | no | yes |
+//! | `audio/ctc_asr` | yes | no | yes |
+//!
 //! # Step by step
 //!
-//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state, a convolution with
-//! causal padding and strides of one from its last inputs, a global pooling from what it has seen, and the last of the
+//! A model that was trained on whole sequences streams: each recurrent layer goes on from its state (the pictures of a
+//! ConvLSTM2D, too), a convolution with causal padding and strides of one from its last inputs, a global pooling from what it has seen, and the last of the
 //! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
 //! time axis (Flatten, a Softmax or a mean over time, attention, another convolution, a layer that changes the number
 //! of steps), a layer whose initial state comes from the graph. For a decoder with

@@ -16,6 +16,7 @@ use crate::formats::safetensors::Safetensors;
 const CONFIG: &str = "config.json";
 const METADATA: &str = "metadata.json";
 const WEIGHTS: &str = "model.weights.h5";
+const ASSET: &str = "vocabulary.txt";
 
 const CONVERT: &str = "save the model in Python with model.save(\"model.keras\"), or as \"model.h5\" in Keras 2";
 
@@ -37,6 +38,8 @@ pub(super) struct Parts {
     /// The description, where it isn't in the HDF5 data itself.
     pub(super) config: Option<Vec<u8>>,
     pub(super) weights: Held,
+    /// Vocabularies that stand beside these, by the members' names.
+    pub(super) vocabularies: Vec<(String, Vec<u8>)>,
 }
 
 /// The weights.
@@ -67,13 +70,13 @@ impl From<Vec<u8>> for Held {
 impl Parts {
     /// A description and weights that were given apart.
     pub(super) fn new(config: Vec<u8>, weights: Vec<u8>) -> Self {
-        Parts { metadata: None, config: Some(config), weights: weights.into() }
+        Parts { metadata: None, config: Some(config), weights: weights.into(), vocabularies: vec![] }
     }
 
     /// Tells what the bytes are and takes them apart.
     pub(super) fn open(bytes: Vec<u8>, options: &Settings) -> Found<Self> {
         if Hdf5::start(&bytes).is_some() {
-            return Ok(Parts { metadata: None, config: None, weights: bytes.into() });
+            return Ok(Parts { metadata: None, config: None, weights: bytes.into(), vocabularies: vec![] });
         }
         if let Some((length, b"{")) =
             bytes.split_first_chunk::<8>().map(|(length, rest)| (length, &rest[..rest.len().min(1)]))
@@ -115,7 +118,7 @@ impl Parts {
         let (config, weights) =
             (read(&path.join(CONFIG), &options.limits)?, read(&path.join(WEIGHTS), &options.limits)?);
         check_digest(&weights, options)?;
-        Ok(Parts { metadata, config: Some(config), weights: weights.into() })
+        Ok(Parts { metadata, config: Some(config), weights: weights.into(), vocabularies: vec![] })
     }
 
     /// A model in a safetensors file: its configuration among the metadata, its tensors.
@@ -130,7 +133,8 @@ impl Parts {
         let version = serde_json::Value::from(need("keras_version")?);
         let metadata = format!("{{\"keras_version\": {version}}}");
         let config = need("config")?.into();
-        Ok(Parts { metadata: Some(metadata.into()), config: Some(config), weights: Held::Tensors(file) })
+        let weights = Held::Tensors(file);
+        Ok(Parts { metadata: Some(metadata.into()), config: Some(config), weights, vocabularies: vec![] })
     }
 }
 
@@ -142,6 +146,7 @@ enum Member {
 
 fn open_zip(bytes: Vec<u8>, options: &Settings) -> Found<Parts> {
     let (mut metadata, mut config, mut weights) = (None, None, None);
+    let (mut vocabularies, mut room) = (Vec::new(), options.limits.config_bytes);
     let archive = rawzip::ZipArchive::from_slice(&bytes[..]).map_err(damaged)?;
     let mut entries = archive.entries();
     while let Some(entry) = entries.next_entry().map_err(damaged)? {
@@ -152,31 +157,17 @@ fn open_zip(bytes: Vec<u8>, options: &Settings) -> Found<Parts> {
             b"metadata.json" => (&mut metadata, METADATA, options.limits.config_bytes),
             b"config.json" => (&mut config, CONFIG, options.limits.config_bytes),
             b"model.weights.h5" => (&mut weights, WEIGHTS, options.limits.inflated_bytes),
+            name if name.starts_with(b"assets/") && name.ends_with(b"/vocabulary.txt") => {
+                let Ok(own) = std::str::from_utf8(name) else { continue };
+                let (own, content) =
+                    (own.to_string(), text(&bytes, member(&bytes, &archive, &entry, ASSET, room)?, ASSET, room)?);
+                room -= content.len();
+                vocabularies.push((own, content));
+                continue;
+            }
             _ => continue,
         };
-        let deflated = match entry.compression_method() {
-            rawzip::CompressionMethod::STORE => false,
-            rawzip::CompressionMethod::DEFLATE => true,
-            _ => return Err(Problem::CompressedMember { member: name.into() }),
-        };
-        if entry.flags().is_encrypted() {
-            return Err(Problem::CompressedMember { member: name.into() });
-        }
-        let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
-        let (start, end) = found.compressed_data_range();
-        let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
-        let data = range.and_then(|range| Some((bytes.get(range.clone())?, range)));
-        let (data, range) = data.ok_or_else(|| Problem::Zip { reason: format!("{name} reaches beyond the end") })?;
-        let claim = found.claim_verifier();
-        let member = unpack(name, data, range, deflated, claim.uncompressed_size, limit)?;
-        let content = match &member {
-            Member::Stored(_) => data,
-            Member::Inflated(bytes) => bytes,
-        };
-        let given = crc32fast::hash(content);
-        if given != claim.crc {
-            return Err(Problem::Checksum { member: name.into(), expected: claim.crc, given });
-        }
+        let member = member(&bytes, &archive, &entry, name, limit)?;
         if slot.replace(member).is_some() {
             return Err(Problem::Zip { reason: format!("there are two members {name}") });
         }
@@ -184,21 +175,59 @@ fn open_zip(bytes: Vec<u8>, options: &Settings) -> Found<Parts> {
     let missing = |member| Problem::MissingMember { member };
     let config = config.ok_or(missing(CONFIG))?;
     let weights = weights.ok_or(missing(WEIGHTS))?;
-    let text = |member: Member, name: &'static str| match member {
-        Member::Stored(range) => {
-            within("config_bytes", range.len(), options.limits.config_bytes)?;
-            let data = bytes.get(range).ok_or(missing(name))?;
-            Ok(data.to_vec())
-        }
-        Member::Inflated(bytes) => Ok(bytes),
-    };
-    let metadata = metadata.map(|member| text(member, METADATA)).transpose()?;
-    let config = text(config, CONFIG)?;
+    let most = options.limits.config_bytes;
+    let metadata = metadata.map(|member| text(&bytes, member, METADATA, most)).transpose()?;
+    let config = text(&bytes, config, CONFIG, most)?;
     let weights = match weights {
         Member::Stored(range) => Held::Hdf5 { bytes, range },
         Member::Inflated(inflated) => inflated.into(),
     };
-    Ok(Parts { metadata, config: Some(config), weights })
+    Ok(Parts { metadata, config: Some(config), weights, vocabularies })
+}
+
+/// A member's text.
+fn text(bytes: &[u8], member: Member, name: &'static str, most: usize) -> Found<Vec<u8>> {
+    match member {
+        Member::Stored(range) => {
+            within("config_bytes", range.len(), most)?;
+            Ok(bytes.get(range).ok_or(Problem::MissingMember { member: name })?.to_vec())
+        }
+        Member::Inflated(bytes) => Ok(bytes),
+    }
+}
+
+/// A member, checked.
+fn member(
+    bytes: &[u8],
+    archive: &rawzip::ZipSliceArchive<&[u8]>,
+    entry: &rawzip::ZipFileHeaderRecord<'_>,
+    name: &'static str,
+    limit: usize,
+) -> Found<Member> {
+    let deflated = match entry.compression_method() {
+        rawzip::CompressionMethod::STORE => false,
+        rawzip::CompressionMethod::DEFLATE => true,
+        _ => return Err(Problem::CompressedMember { member: name.into() }),
+    };
+    if entry.flags().is_encrypted() {
+        return Err(Problem::CompressedMember { member: name.into() });
+    }
+    let found = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
+    let (start, end) = found.compressed_data_range();
+    let range = usize::try_from(start).ok().zip(usize::try_from(end).ok()).map(|(start, end)| start..end);
+    let data = range.and_then(|range| Some((bytes.get(range.clone())?, range)));
+    let (data, range) = data.ok_or_else(|| Problem::Zip { reason: format!("{name} reaches beyond the end") })?;
+    let claim = found.claim_verifier();
+    let member = unpack(name, data, range, deflated, claim.uncompressed_size, limit)?;
+    let content = match &member {
+        Member::Stored(_) => data,
+        Member::Inflated(bytes) => bytes,
+    };
+    let given = crc32fast::hash(content);
+    if given != claim.crc {
+        return Err(Problem::Checksum { member: name.into(), expected: claim.crc, given });
+    }
+    Ok(member)
 }
 
 fn damaged(error: rawzip::Error) -> Problem {

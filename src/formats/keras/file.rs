@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 #[cfg(doc)]
 use super::Problem;
 use super::container::{self, Parts};
+use super::options::Settings;
 use super::weights::Weights;
 use super::{Contents, LoadError, Options, hand_built};
 use crate::float::Float;
@@ -248,6 +249,14 @@ impl File {
 
     fn within<V>(&self, go: impl FnOnce(&Contents<'_>) -> Found<V>) -> Result<V, LoadError> {
         Contents::open(&self.parts, &self.options.settings)
+            .and_then(|contents| go(&contents))
+            .map_err(|problem| LoadError::new(&self.name, problem))
+    }
+
+    /// The same of the whole file, wherever the model is to begin.
+    pub(super) fn as_it_is<V>(&self, go: impl FnOnce(&Contents<'_>) -> Found<V>) -> Result<V, LoadError> {
+        let settings = Settings { behind: vec![], ..self.options.settings.clone() };
+        Contents::open(&self.parts, &settings)
             .and_then(|contents| go(&contents))
             .map_err(|problem| LoadError::new(&self.name, problem))
     }

@@ -11,11 +11,11 @@
 //! ```
 //!
 //! - What of Keras is read, and how its words translate: [`coming_from_keras`].
+//! - Every class that is read: [`what_is_read`].
 //! - What a file can do to a program, and what it can't: [`untrusted_files`].
 //! - A whole model: [`load`]; trained further: [`Fit`](crate::training::Fit), with the file's regularizers and constraints
-//!   by [`weight_rules`]; one layer of a file, whatever
-//!   the rest: [`File::layer`]; weights alone, into a layer that was built by hand: [`load_weights`].
-
+//!   by [`weight_rules`]; one layer of a file, whatever the rest: [`File::layer`]; weights alone, into a layer that was
+//!   built by hand: [`load_weights`].
 //!
 //! # Writing
 //!
@@ -51,6 +51,7 @@
 //!   it that takes its place.
 
 mod bare_words;
+mod behind;
 mod classes;
 #[cfg(doc)]
 pub mod coming_from_keras;
@@ -74,7 +75,10 @@ mod unsupported;
 pub mod untrusted_files;
 mod value;
 mod version;
+mod vocabulary;
 mod weights;
+#[cfg(doc)]
+pub mod what_is_read;
 mod words;
 mod write;
 
@@ -84,6 +88,7 @@ pub use self::file::File;
 pub use self::options::Options;
 pub use self::own_code::{LayerConfig, LayerTensors};
 pub use self::rules::weight_rules;
+pub use self::vocabulary::vocabulary;
 pub use self::write::{Saved, save, save_weights, to_bytes};
 pub use super::{Difference, Limits, LoadError, Problem, SaveError, TensorInfo};
 
@@ -120,6 +125,12 @@ pub fn load_with<T: Float>(path: impl AsRef<Path>, options: &Options<T>) -> Resu
     File::open_with(path, &options.without_code())?.model_with(options)
 }
 
+/// The names of the classes that are read, for a test of the page that lists them.
+#[doc(hidden)]
+pub fn class_names() -> Vec<&'static str> {
+    classes::names()
+}
+
 /// The name of a type of numbers.
 fn type_name<T: Float>() -> &'static str {
     if size_of::<T>() == 4 { "f32" } else { "f64" }
@@ -143,6 +154,7 @@ struct Contents<'a> {
     version: Version,
     model: Value<'a>,
     weights: Weights<'a>,
+    vocabularies: &'a [(String, Vec<u8>)],
     layout: Layout,
     legacy: bool,
     options: &'a Settings,
@@ -171,18 +183,19 @@ impl<'a> Contents<'a> {
 
     fn open(parts: &'a Parts, options: &'a Settings) -> Found<Self> {
         let weights = Weights::new(&parts.weights, options)?;
-        let file = &weights.file;
+        let (file, vocabularies) = (&weights.file, &parts.vocabularies[..]);
         if let Some(config) = &parts.config {
             let metadata = parts.metadata.as_ref();
             let metadata = metadata.map(|text| container::json(text, "metadata.json", options)).transpose()?;
             let mut model = container::json(config, "config.json", options)?;
             let version = Version::of(metadata.as_ref(), &mut model)?;
+            behind::start(&mut model, &options.behind)?;
             let root = legacy_root(file)?;
             let top = file.find(root)?.unwrap_or(file.root());
             let legacy = list(file, top, "layer_names", options.limits.tensors)?.is_some();
             let text = metadata.as_ref().and_then(|metadata| metadata.get("keras_version")).and_then(Value::as_text);
             let layout = weights.layout(text)?;
-            return Ok(Contents { version, model, weights, layout, legacy, options, code: None });
+            return Ok(Contents { version, model, weights, vocabularies, layout, legacy, options, code: None });
         }
         let text = |name: &str| Ok(file.strings(file.root(), name)?.and_then(|texts| texts.first().copied()));
         let config = text("model_config")?.ok_or(NO_CONFIG)?;
@@ -193,8 +206,10 @@ impl<'a> Contents<'a> {
                 return Err(Problem::Version { version: "unknown".into(), hint });
             }
         };
-        let model = container::json(config.as_bytes(), "model_config", options)?;
-        Ok(Contents { version, model, weights, layout: Layout::Layers, legacy: true, options, code: None })
+        let mut model = container::json(config.as_bytes(), "model_config", options)?;
+        behind::start(&mut model, &options.behind)?;
+        let layout = Layout::Layers;
+        Ok(Contents { version, model, weights, vocabularies, layout, legacy: true, options, code: None })
     }
 
     /// The description of the model, whose kind must be one that is read.
@@ -223,6 +238,7 @@ impl<'a> Contents<'a> {
         Reader {
             version: self.version,
             weights: Some(&self.weights),
+            vocabularies: self.vocabularies,
             options: self.options,
             code: self.code,
             dtypes: self.dtypes(),

@@ -55,6 +55,7 @@ pub(super) struct Settings {
     pub(super) sha256: Option<String>,
     pub(super) finite_only: bool,
     pub(super) half_as_f32: bool,
+    pub(super) behind: Vec<String>,
 }
 
 impl<T: Float> Options<T> {
@@ -89,6 +90,18 @@ impl<T: Float> Options<T> {
     /// some 1e-3 with `mixed_float16`, some 1e-2 with `mixed_bfloat16`, more where errors grow over many steps.
     pub fn half_as_f32(mut self, yes: bool) -> Self {
         self.settings.half_as_f32 = yes;
+        self
+    }
+
+    /// Begins the model behind a layer that reads its inputs: what that gave is an input, under the layer's name, in its
+    /// place. Models of text begin with a `TextVectorization` or a `StringLookup`, and no array holds texts: with this
+    /// they read ids, which the program makes with the layer's [`vocabulary`](super::vocabulary). Of several such layers
+    /// each is named.
+    ///
+    /// Functional models of Keras 3 can begin behind any such layer; a `Sequential` behind its first one, if that is one
+    /// of these two.
+    pub fn start_behind(mut self, layer: &str) -> Self {
+        self.settings.behind.push(layer.into());
         self
     }
 

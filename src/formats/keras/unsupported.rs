@@ -14,6 +14,7 @@ pub(super) const OR_CHANGE: &str = ", or change it for what the page coming_from
 pub(super) fn what_it_is(class: &str, hint: &str) -> &'static str {
     match class {
         "Lambda" => "it is Python code, which is never run: ",
+        "TextVectorization" | "StringLookup" => "it reads texts: begin behind it (keras::Options::start_behind), or ",
         _ if hint == OPERATION => "it is an operation that the page coming_from_keras doesn't list: ",
         _ if hint.starts_with("it is an operation of TensorFlow") => "it is an operation of TensorFlow: ",
         _ => "",
@@ -52,7 +53,11 @@ fn layer(class: &str) -> &'static str {
             "it is Python code, which is never run: put a layer of Keras in its place, or take layers over time out with \
              keras::File::layer"
         }
-        "TextVectorization" | "StringLookup" | "IntegerLookup" | "Hashing" | "CategoryEncoding" | "Discretization" => {
+        "TextVectorization" | "StringLookup" => {
+            "it reads texts: begin behind it with keras::Options::start_behind, and make ids of keras::vocabulary; layers \
+             over time can be taken out with keras::File::layer"
+        }
+        "Hashing" => {
             "make the ids in your program, and save the model that begins behind it; layers over time can be taken out \
              with keras::File::layer"
         }

@@ -55,7 +55,7 @@ impl<'a> Value<'a> {
     }
 
     /// The same with all texts copied.
-    fn into_owned(self) -> Value<'static> {
+    pub(super) fn into_owned(self) -> Value<'static> {
         let text = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
         match self {
             Value::Null => Value::Null,
@@ -126,6 +126,12 @@ impl<'a> Value<'a> {
             Value::List(list) => list.iter().map(Value::to_json).collect(),
             Value::Object(object) => object.iter().map(|(name, value)| (name, value.to_json())).collect(),
         }
+    }
+}
+
+impl From<u64> for Value<'_> {
+    fn from(number: u64) -> Self {
+        Value::Number(number.into())
     }
 }
 

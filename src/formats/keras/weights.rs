@@ -283,7 +283,7 @@ impl<'a> Weights<'a> {
         Ok(Weight { name, array: self.array(layer, path, object)?, tensor: path.into() })
     }
 
-    fn array<T: Float>(&self, layer: &str, path: &str, object: Object) -> Found<ArrayD<T>> {
+    pub(super) fn array<T: Float>(&self, layer: &str, path: &str, object: Object) -> Found<ArrayD<T>> {
         let tensor = self.file.tensor(path, object)?;
         let mut used = self.used.borrow_mut();
         used.insert(path.into());

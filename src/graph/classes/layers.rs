@@ -1,10 +1,13 @@
 //! Layers that are operations of a model alone, read back.
 
+use std::sync::Arc;
+
 use super::operations::integers;
 use super::{Class, LAYER, Read, array, operation, shape, sizes};
 use crate::config::{Item, Options, Tensors, activations};
 use crate::float::Float;
 use crate::graph::operation::Op;
+use crate::graph::ops::categories::{Categories, Category, Encoding, Lookup, Vocabulary};
 use crate::graph::ops::einsum_dense::{EinsumDense, Parts};
 use crate::graph::ops::group_normalization::GroupNormalization;
 use crate::graph::ops::moved_steps::MovedSteps;
@@ -12,6 +15,7 @@ use crate::graph::ops::multi_head::{Heads, Hides, MultiHead, PROJECTIONS};
 use crate::graph::ops::normalization::{Normalization, Statistics};
 use crate::graph::ops::pooling::Pool;
 use crate::graph::ops::spatial::Windows;
+use crate::graph::ops::spatial::conv_lstm::{ConvLstm, Options as ConvLstmOptions, Parts as ConvLstmParts};
 use crate::graph::ops::spatial::convolution::{Convolution, Kind, Parts as ConvolutionParts};
 use crate::graph::ops::spatial::moved::Moved;
 use crate::graph::ops::spatial::pooling::{Global, Pooling};
@@ -76,6 +80,36 @@ impl<T: Float> Class<T> {
         Class::operation("UpSampling3D", |options, _| repeated(options, 3)),
         Class::operation("DepthwiseConv2D", |options, tensors| convolution(options, tensors, Kind::Depthwise, 2)),
         Class::operation("SeparableConv2D", |options, tensors| convolution(options, tensors, Kind::Separable, 2)),
+        Class::operation("ConvLSTM1D", |options, tensors| conv_lstm(options, tensors, 1)),
+        Class::operation("ConvLSTM2D", |options, tensors| conv_lstm(options, tensors, 2)),
+        Class::operation("ConvLSTM3D", |options, tensors| conv_lstm(options, tensors, 3)),
+        Class::operation("CategoryEncoding", |options, tensors| category(options, tensors, Categories::Own)),
+        Class::operation("Discretization", |options, tensors| {
+            let item = options.need("bin_boundaries", "numbers that grow")?;
+            let list = item.list("numbers that grow")?;
+            let bounds = list.iter().map(|item| Ok(item.number()? as f32)).collect::<Read<Vec<f32>>>()?;
+            if !bounds.is_sorted() {
+                return Err(item.wrong("numbers that grow"));
+            }
+            category(options, tensors, Categories::Bins(bounds.into()))
+        }),
+        Class::operation("IntegerLookup", |options, tensors| {
+            let item = options.need("vocabulary", "tokens, each once")?;
+            let tokens = item.list("tokens, each once")?.iter().map(Item::integer).collect::<Read<Vec<_>>>()?;
+            let given = |name| options.need(name, "a whole number or null").map(Item::given);
+            let vocabulary = Vocabulary {
+                tokens,
+                mask_token: given("mask_token")?.map(|token| token.integer()).transpose()?,
+                oov_token: options.integer("oov_token")?,
+                oov: options.need("num_oov_indices", SIZES)?.index(SIZES)?,
+                invert: options.flag("invert")?,
+                max_tokens: given("max_tokens")?.map(|most| most.size()).transpose()?,
+                pad_to_max_tokens: options.flag("pad_to_max_tokens")?,
+            };
+            let lookup = Lookup::new(vocabulary, options.word("output_mode", &Encoding::NAMES)?);
+            let lookup = lookup.map_or_else(|| Err(item.wrong("tokens, each once, and few enough")), Ok)?;
+            category(options, tensors, Categories::Lookup(Arc::new(lookup)))
+        }),
         Class::operation("EinsumDense", |options, tensors| einsum_dense(options, tensors).map(Op::new)),
     ];
 }
@@ -184,6 +218,53 @@ fn convolution<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>, ki
     let activation = activations::read(&options.need("activation", "an activation")?)?;
     let parts = ConvolutionParts { windows, kind, kernel, pointwise, bias, groups, activation };
     Convolution::made(parts).map(Op::new).map_err(|error| options.refused(error))
+}
+
+/// What makes categories of numbers.
+fn category<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>, categories: Categories) -> Read<Op<T>> {
+    let encoding = options.word("output_mode", &Encoding::NAMES)?;
+    let depth = match &categories {
+        Categories::Own => options.size("num_tokens")?,
+        Categories::Bins(bounds) => bounds.len() + 1,
+        Categories::Lookup(lookup) => lookup.depth(),
+    };
+    let weighed = matches!(categories, Categories::Lookup(_));
+    if encoding == Encoding::TfIdf && !weighed || encoding == Encoding::Int && matches!(categories, Categories::Own) {
+        return Err(options.need("output_mode", "another one")?.wrong("another one"));
+    }
+    let idf = (encoding == Encoding::TfIdf).then(|| array(options, tensors, "idf_weights", &[depth])).transpose()?;
+    Ok(Op::new(Category { categories, encoding, depth, idf }))
+}
+
+/// A convolutional LSTM over `rank` dimensions of space.
+fn conv_lstm<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>, rank: usize) -> Read<Op<T>> {
+    let windows = Windows::read(options, "kernel_size", rank)?;
+    let (input, filters) = (options.size("input_size")?, options.size("filters")?);
+    let columns = filters.checked_mul(4);
+    let columns = columns.map_or_else(|| Err(options.need("filters", SIZES)?.wrong("less")), Ok)?;
+    let sizes = windows.own().iter().map(|window| window.size);
+    let own = |rows: usize| sizes.clone().chain([rows, columns]).collect::<Vec<usize>>();
+    let kernel = array(options, tensors, "kernel", &own(input))?;
+    let recurrent_kernel = array(options, tensors, "recurrent_kernel", &own(filters))?;
+    let bias = options.flag("use_bias")?.then(|| array(options, tensors, "bias", &[columns])).transpose()?;
+    let formats = [("channels_last", false), ("channels_first", true)];
+    let seed = options.need("seed", "a whole number or null")?.given().map(|seed| seed.integer()).transpose()?;
+    let options_of = ConvLstmOptions {
+        activation: activations::read(&options.need("activation", "an activation")?)?,
+        recurrent_activation: activations::read(&options.need("recurrent_activation", "an activation")?)?,
+        unit_forget_bias: options.flag("unit_forget_bias")?,
+        dropout: options.number("dropout")?,
+        recurrent_dropout: options.number("recurrent_dropout")?,
+        seed,
+        return_sequences: options.flag("return_sequences")?,
+        return_state: options.flag("return_state")?,
+        go_backwards: options.flag("go_backwards")?,
+        zero_output_for_mask: options.flag("zero_output_for_mask")?,
+        unroll: options.flag("unroll")?,
+        channels_first: options.word("data_format", &formats)?,
+    };
+    let parts = ConvLstmParts { windows, kernel, recurrent_kernel, bias, options: options_of };
+    ConvLstm::made(parts).map(Op::new).map_err(|error| options.refused(error))
 }
 
 fn global<T: Float>(options: &Options<'_>, pool: Pool, rank: usize) -> Read<Op<T>> {

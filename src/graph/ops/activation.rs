@@ -114,3 +114,13 @@ impl<T: Float> Operation<T> for Activation {
         (!self.changes_width()).then(|| Map::Activation(self.clone()))
     }
 }
+
+/// Turns the gradient by the activations of rows into that by their preactivations, in place.
+pub(super) fn through_rows<T: Float>(activation: &Activation, width: usize, z: &[T], dz: &mut [T]) {
+    let (isa, mut y) = (Isa::detect(), vec![T::zero(); width]);
+    for (z, dz) in z.chunks_exact(width.max(1)).zip(dz.chunks_exact_mut(width.max(1))) {
+        y.copy_from_slice(z);
+        activate(isa, activation, &mut y);
+        activate_backward(isa, activation, z, &y, dz);
+    }
+}

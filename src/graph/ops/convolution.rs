@@ -11,11 +11,10 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit};
+use crate::graph::ops::activation::through_rows;
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{Gives, Pace, Step};
 use crate::graph::tensor::{Tensor, in_row_order};
-use crate::kernels::activate::{activate, activate_backward};
-use crate::kernels::isa::Isa;
 use crate::layers::convolution::window::{Padding, Span, Window};
 use crate::layers::convolution::{Common, Convolve, Windows};
 use crate::memory::MemoryNeeds;
@@ -175,12 +174,7 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
         if *activation != Activation::Linear {
             let mut z = vec![T::zero(); dz.len()];
             self.layer.forward(windows, &Activation::Linear, &mut z, &mut Vec::new());
-            let mut y = vec![T::zero(); *output_size];
-            for (z, dz) in z.chunks_exact(*output_size).zip(dz.chunks_exact_mut(*output_size)) {
-                y.copy_from_slice(z);
-                activate(Isa::detect(), activation, &mut y);
-                activate_backward(Isa::detect(), activation, z, &y, dz);
-            }
+            through_rows(activation, *output_size, &z, dz);
         }
         let wanted = back.wants_input();
         let mut d_padded = vec![T::zero(); if wanted { padded.len() } else { 0 }];

@@ -12,6 +12,7 @@ pub(crate) mod activation;
 pub(crate) mod attention;
 pub(crate) mod binary;
 pub(crate) mod cast;
+pub(crate) mod categories;
 pub(crate) mod channels_first;
 pub(crate) mod concatenate;
 pub(crate) mod constant;

@@ -3,6 +3,7 @@
 //! All of them see three dimensions, of which those that aren't there have one element and a window of one. A
 //! convolution gathers its windows, each a row, and is then a dense layer over rows.
 
+pub(crate) mod conv_lstm;
 pub(crate) mod convolution;
 pub(crate) mod moved;
 pub(crate) mod pooling;

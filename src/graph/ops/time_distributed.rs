@@ -29,7 +29,7 @@ pub(crate) struct TimeDistributed<T: Float>(pub(crate) Op<T>);
 /// each step of the outer one.
 pub(in crate::graph) fn runs_anew<T: Float>(inner: &dyn Operation<T>) -> bool {
     match inner.role() {
-        Role::Recurrent { .. } => true,
+        Role::Recurrent { .. } | Role::ConvLstm(_) => true,
         Role::TimeDistributed(inner) => runs_anew(inner),
         Role::Model(model) => model.parts.iter().filter_map(|part| part.op.as_ref()).any(|op| runs_anew(&**op)),
         _ => false,

@@ -37,6 +37,14 @@ impl<T: Float> Kept<T> {
         }
     }
 
+    /// Begins with a state as a call does.
+    pub(super) fn begin_with(&mut self, new: &State<T>) -> Result<()> {
+        match self {
+            Kept::Layer(stream) => stream.begin_with(new),
+            Kept::Own(state) => state.copy_from(new),
+        }
+    }
+
     /// All rows' states, and their previous outputs if there are any.
     pub(super) fn parts_mut(&mut self) -> (&mut [T], &mut [T]) {
         match self {

@@ -37,14 +37,14 @@ use crate::stream::Stream;
 /// where a layer needs the whole sequence, [`Model::stream`] names it.
 ///
 /// The steps give what the whole run gives, bit for bit. A convolution with causal padding and strides of one keeps its
-/// last inputs, a global pooling what it has seen: their states are among those of [`state`](ModelStream::state). An
+/// last inputs, a global pooling what it has seen, a ConvLSTM2D its pictures: their states are among those of [`state`](ModelStream::state). An
 /// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run
 /// up to there would give. A **decoder** whose initial state comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
 ///
 /// Whatever a step takes is there when the stream is made: a step that succeeds allocates nothing (aside from tensors
-/// of more than four dimensions, axes that `moveaxis` moves, and what runs again in each step: a layer over time within
-/// TimeDistributed, one with channels first). For a chain of
+/// of more than four dimensions, axes that `moveaxis` moves, an EinsumDense, attention of several heads within
+/// TimeDistributed, and what runs again in each step: a layer over time there, one with channels first). For a chain of
 /// layers a [`Stream`] over [`Model::into_layer`] does the same, takes blocks on plain slices, and has its weights
 /// swapped while it runs.
 ///

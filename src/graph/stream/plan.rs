@@ -188,6 +188,9 @@ impl<T: Float> Model<T> {
     fn reads_ids_from(&self, input: usize) -> bool {
         let reads = |call: &CallSpec| match self.parts[call.part].op.as_ref().map(|op| op.role()) {
             Some(Role::Embedding(_)) => call.inputs.contains(&input),
+            Some(Role::Ids) => {
+                call.inputs.contains(&input) && call.outputs.iter().any(|&output| self.reads_ids_from(output))
+            }
             Some(Role::Model(inner)) => {
                 call.inputs.iter().enumerate().any(|(i, &tensor)| tensor == input && inner.reads_ids_from(i))
             }
@@ -310,6 +313,9 @@ fn outputs_of<T: Float>(
             })?;
             Ok(vec![if layer.returns_sequences() && sequence { Kind::Sequence } else { Kind::Steady }])
         }
+        Role::ConvLstm(_) if !sequence => Err(cannot(name, "its input belongs to the whole sequence")),
+        // Behind the first output are states.
+        Role::ConvLstm(layer) => Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }]),
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
         _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }; outputs]),
         _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant; outputs]),

@@ -154,17 +154,26 @@ impl<T: Float> Trace<T> {
     /// The stream of the next recurrent layer, which begins with tensors of the graph if there are any.
     pub(crate) fn stream(&mut self, layer: &SharedLayer<T>, initial: &[&Tensor<T>]) -> Result<&mut OwnStream<T>> {
         let stream = Stream::new(SharedLayer::clone(layer), self.batch)?;
-        let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<Vec<_>>>()?;
-        let changes = initial.iter().any(|&part| self.values_change[part]);
-        let anew = changes.then(|| stream.state().clone());
-        self.streams.push(Started { kept: Kept::Layer(Box::new(stream)), initial, anew });
+        self.start(Kept::Layer(Box::new(stream)), initial)?;
         self.streams.last_mut().ok_or_else(misfit)?.kept.layer()
     }
 
     /// What the next operation keeps, if it isn't a layer over time.
     pub(crate) fn keep(&mut self, layout: Arc<StateLayout>) -> Result<()> {
+        self.keep_from(layout, &[])
+    }
+
+    /// The same of one that begins with tensors of the graph: its first parts.
+    pub(crate) fn keep_from(&mut self, layout: Arc<StateLayout>, initial: &[&Tensor<T>]) -> Result<()> {
         let kept = Kept::own(layout, self.batch)?;
-        self.streams.push(Started { kept, initial: vec![], anew: None });
+        self.start(kept, initial)
+    }
+
+    fn start(&mut self, kept: Kept<T>, initial: &[&Tensor<T>]) -> Result<()> {
+        let initial = initial.iter().map(|part| self.number(&part.value)).collect::<Result<Vec<_>>>()?;
+        let changes = initial.iter().any(|&part| self.values_change[part]);
+        let anew = changes.then(|| kept.state().clone());
+        self.streams.push(Started { kept, initial, anew });
         Ok(())
     }
 
@@ -253,7 +262,7 @@ impl<T: Float> Started<T> {
             values[part].each_float(|at, value| all[at / own * width + start + at % own] = value);
             start += own;
         }
-        self.kept.layer()?.begin_with(state)
+        self.kept.begin_with(state)
     }
 }
 
@@ -266,17 +275,16 @@ impl<T: Float> Program<T> {
             if initial.is_empty() || anew.is_some() {
                 continue;
             }
-            let stream = kept.layer()?;
-            let mut state = stream.state().clone();
-            let names: Vec<String> = state.names().map(String::from).collect();
+            let mut state = kept.state().clone();
+            let (batch, names) = (state.batch(), state.names().map(String::from).collect::<Vec<_>>());
             for (name, &part) in names.iter().zip(&*initial) {
                 let mut floats = Vec::new();
                 let floats = self.values[part].floats(&mut floats)?;
-                let width = floats.len() / stream.batch().max(1);
-                let part = ndarray::ArrayView2::from_shape((stream.batch(), width), floats).map_err(|_| misfit())?;
+                let width = floats.len() / batch.max(1);
+                let part = ndarray::ArrayView2::from_shape((batch, width), floats).map_err(|_| misfit())?;
                 state.set(name, &part)?;
             }
-            stream.begin_with(&state)?;
+            kept.begin_with(&state)?;
         }
         Ok(())
     }

@@ -253,6 +253,17 @@ fn every_class_makes_the_round_trip() {
         let model = recurrent::keras::load::<f32>(path).expect("a model");
         classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
     }
+    for name in ["conv_lstm/conv_lstm1d", "conv_lstm/conv_lstm2d", "conv_lstm/conv_lstm3d", "categories/discretization"]
+    {
+        let path = format!("{}/tests/golden/keras_models/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let model = recurrent::keras::load::<f32>(path).expect("a model");
+        classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
+    }
+    for name in ["integer_lookup", "category_encoding"] {
+        let path = format!("{}/tests/golden/keras_models/categories/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let model = recurrent::keras::load::<f32>(path).expect("a model");
+        classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
+    }
     // A `SequenceMask` comes of ONNX's lengths alone: `tests/golden/onnx.rs` saves and loads it.
     for class in file::class_names::<f32>().into_iter().filter(|class| *class != "SequenceMask") {
         assert!(found.contains(class), "no model has a {class}");

@@ -20,6 +20,8 @@ import numpy as np
 import tensorflow as tf
 
 HERE = pathlib.Path(__file__).parent
+# Keras compiles each convolution of each step anew: their numbers are in conv_lstm.json.
+SLOW = ["conv_lstm__channels_before_sizes.keras"]
 # Of what Keras 2 computed, in other operations.
 TOLERANCE = 1e-6
 
@@ -66,6 +68,10 @@ def plain(value):
                 kwargs["initial_state"] = state[0]
             value = {"args": value["args"], "kwargs": kwargs}
         gone = {"shared_object_id", "build_config", "compile_config"}
+        if value.get("class_name") == "IntegerLookup":
+            # A vocabulary that stood beside the weights is among the options now: what is computed tells that it is the same.
+            beside = {"vocabulary": None, "idf_weights": None}
+            value = value | {"config": value["config"] | beside}
         return {key: plain(item) for key, item in value.items() if key not in gone}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
@@ -188,12 +194,15 @@ def from_a_file(path, name, cases):
                 return verdict | {"runs_here": False}
             assert verdict["difference_from_case"] < TOLERANCE, verdict
         return verdict
-    arrays = inputs_of(theirs)
-    one, other = outputs_of(ours, arrays), outputs_of(theirs, arrays)
-    verdict["difference"] = difference(one, other)
-    assert verdict["difference"] == 0, verdict
-    if isinstance(other, str):
-        verdict["both_refuse"] = other
+    if name in SLOW:
+        verdict["runs_here"] = False
+    else:
+        arrays = inputs_of(theirs)
+        one, other = outputs_of(ours, arrays), outputs_of(theirs, arrays)
+        verdict["difference"] = difference(one, other)
+        assert verdict["difference"] == 0, verdict
+        if isinstance(other, str):
+            verdict["both_refuse"] = other
     found = first_difference(config(theirs), config(ours))
     # Files of Keras 2 become Keras 3's.
     old = "keras2" in name or any(f"_2.{minor}." in name for minor in range(17)) or name.startswith("forms__windows")

@@ -112,6 +112,18 @@ fn steps_in_fewer_bits() {
     }
 }
 
+/// Pictures of one dimension, some of whose steps and places are masked.
+#[test]
+fn steps_of_pictures() {
+    let path = format!("{}/tests/golden/keras_models/conv_lstm/masked_steps.keras", env!("CARGO_MANIFEST_DIR"));
+    let mut stream = recurrent::keras::load::<f32>(path).unwrap().stream(2).unwrap();
+    let mut x = numbers::<f32, _>((2, 4, 2));
+    for step in 0..3 {
+        x.slice_mut(ndarray::s![.., step, ..]).fill(0.0);
+        free("conv_lstm", || stream.step(&[(&x).into()]).map(|_| ())).unwrap();
+    }
+}
+
 /// Operations between layers, which files of Keras have.
 #[test]
 fn steps_between_layers() {

@@ -8,11 +8,14 @@ pub(super) mod activations;
 mod arguments;
 mod attention;
 mod bidirectional;
+mod categories;
 mod cells;
+mod conv_lstm;
 mod convolution;
 mod dense;
 mod einsum_dense;
 mod embedding;
+mod holds;
 pub(super) mod initializers;
 mod masking;
 mod merging;
@@ -48,6 +51,7 @@ pub(super) use self::arguments::{Argument, Says, same};
 pub(super) use self::attention::ARGUMENTS_OF_ATTENTION;
 pub(super) use self::bidirectional::DIRECTIONS;
 pub(super) use self::cells::CellKind;
+pub(super) use self::holds::{Holds, trained};
 pub(super) use self::multi_head::{ARGUMENTS_OF_HEADS, GROUPS_OF_HEADS, TENSORS_OF_HEADS};
 pub(super) use self::operations::tensorflow::arguments as legacy_arguments;
 
@@ -70,22 +74,6 @@ pub(super) enum Written {
     Without(&'static [&'static str]),
     /// In a way of its own.
     By(fn(&mut Said<'_>) -> Result<(), Unsaid>),
-}
-
-/// The weights of a layer, as far as its options tell: what the legacy format must know before any is read.
-#[derive(Clone, Copy)]
-pub(super) enum Holds {
-    Nothing,
-    /// Weights of these names, by its options.
-    Weights(fn(&Fields<'_>) -> Found<Vec<&'static str>>),
-    /// Those of the layer in this option.
-    Layer(&'static str),
-    /// Those of the layer in this option, and behind them these.
-    LayerAnd(&'static str, &'static [&'static str]),
-    /// Those of the layers in the list in this option.
-    Layers(&'static str),
-    /// Those of both directions.
-    Directions,
 }
 
 /// How a class is read.
@@ -149,6 +137,7 @@ impl<T: Float> Class<T> {
         Self::SPATIAL,
         Self::OVER_TWO,
         Self::OVER_THREE,
+        Self::CONV_LSTM,
         Self::EMBEDDING,
         Self::MASKING,
         Self::ACTIVATIONS,
@@ -158,6 +147,7 @@ impl<T: Float> Class<T> {
         Self::ATTENTION,
         Self::MULTI_HEAD,
         Self::PREPROCESSING,
+        Self::CATEGORIES,
         Self::TRAINING_ONLY,
         Self::OPERATIONS,
         Self::ELEMENTWISE,
@@ -218,6 +208,12 @@ impl<T: Float> Class<T> {
     }
 }
 
+/// The names of all classes, each under one.
+pub(super) fn names() -> Vec<&'static str> {
+    let names = Class::<f32>::ALL.iter().copied().flatten().map(|class| class.name);
+    names.filter(|name| *name != multi_head::IN_PYTHON).collect()
+}
+
 /// Whether it is an operation that isn't a layer: those have no weights.
 pub(super) fn is_operation(layer: &Described<'_>) -> bool {
     layer.identity.code.is_none() && is_listed_operation(layer)
@@ -227,48 +223,12 @@ fn is_listed_operation(layer: &Described<'_>) -> bool {
     layer.identity.is_operation().unwrap_or_else(|| Class::<f32>::of(layer).is_ok_and(Class::is_operation))
 }
 
-/// Of each weight of a layer, in order, whether it is trained: what decides the legacy order.
-pub(super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> {
-    let own = parents && layer.is_trainable()?;
-    let each = |layers: &[Described<'_>]| -> Found<Vec<bool>> {
-        let all: Vec<_> = layers.iter().map(|layer| trained(layer, own)).collect::<Found<_>>()?;
-        Ok(all.concat())
-    };
-    if layer.is_model() {
-        return each(&layer.model()?.layers);
-    }
-    let inner = |json: Json<'_>| Described::read(&json, layer.path()).and_then(|layer| trained(&layer, own));
-    layer.config.glance("an object", |fields| match Class::<f32>::of(layer)?.holds {
-        Holds::Nothing => Ok(vec![]),
-        // Statistics of the data are kept, but never trained.
-        Holds::Weights(names) => {
-            options::merged(fields)?;
-            let fixed = |name: &str| name.starts_with("moving_") || matches!(name, "mean" | "variance" | "count");
-            Ok(names(fields)?.iter().map(|name| own && !fixed(name)).collect())
-        }
-        Holds::Layer(key) => inner(fields.need(key, "a layer")?),
-        Holds::LayerAnd(key, fixed) => {
-            let mut all = inner(fields.need(key, "a layer")?)?;
-            all.resize(all.len() + fixed.len(), false);
-            Ok(all)
-        }
-        Holds::Layers(key) => {
-            let list = fields.need(key, "a list of layers")?.list("a list of layers")?;
-            let layers = list.iter().map(|json| Described::read(json, layer.path())).collect::<Found<Vec<_>>>()?;
-            each(&layers)
-        }
-        Holds::Directions => {
-            let forward = inner(fields.need("layer", "a layer")?)?;
-            let backward = fields.take("backward_layer").map_or_else(|| Ok(forward.clone()), inner)?;
-            Ok([forward, backward].concat())
-        }
-    })
-}
-
 /// What all layers of a file share while they are built.
 pub(super) struct Reader<'r, 'a> {
     pub(super) version: Version,
     pub(super) weights: Option<&'r Weights<'a>>,
+    /// Vocabularies beside these, by the members' names.
+    pub(super) vocabularies: &'r [(String, Vec<u8>)],
     pub(super) options: &'r Settings,
     /// The program's own code, in the place of what is marked.
     pub(super) code: Option<&'r dyn AnyCode>,

@@ -47,7 +47,7 @@ impl<T: Float> Class<T> {
     ];
 }
 
-const IN_PYTHON: &str = "GroupedQueryAttention";
+pub(super) const IN_PYTHON: &str = "GroupedQueryAttention";
 
 fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
     if said.get("hides") == Some(&"less".into()) {

@@ -51,7 +51,7 @@ pub(super) struct Flags {
     pub(super) unroll: bool,
 }
 
-fn flags(reading: &Reading<'_, '_>, kind: CellKind) -> Found<Flags> {
+pub(super) fn flags(reading: &Reading<'_, '_>, kind: CellKind) -> Found<Flags> {
     let fields = reading.fields;
     let reason = "input of shape (timesteps, batch, features); use time_major=False";
     fields.only("time_major", &json!(false), reason)?;

@@ -108,7 +108,7 @@ impl Reading<'_, '_> {
     }
 
     /// The windows of a layer; without strides they move by their size.
-    fn windows(&self, size: &'static str, rank: usize, gaps: bool) -> Found<Windows> {
+    pub(super) fn windows(&self, size: &'static str, rank: usize, gaps: bool) -> Found<Windows> {
         let pools = size == "pool_size";
         let sizes = self.sizes(size, rank, pools.then_some(2))?;
         let moves = match self.fields.option("strides", "sizes or null")? {

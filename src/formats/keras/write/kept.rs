@@ -88,6 +88,12 @@ fn without_built(json: &mut Json) {
     match json {
         Json::Object(object) => {
             object.remove("shared_object_id");
+            // They stand beside the weights there, and with the options here.
+            for key in ["vocabulary", "idf_weights"] {
+                if object.get(key).is_some_and(Json::is_null) {
+                    object.remove(key);
+                }
+            }
             if object.contains_key("class_name") {
                 object.remove("build_config");
             }

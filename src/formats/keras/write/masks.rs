@@ -57,7 +57,7 @@ fn named(call: &CallSpec) -> bool {
 
 fn means_another_thing<T: Float>(op: &dyn Operation<T>, call: &CallSpec, comes: bool) -> bool {
     match op.role() {
-        Role::Recurrent { .. } => comes && !call.initial_state.is_empty(),
+        Role::Recurrent { .. } | Role::ConvLstm(_) => comes && !call.initial_state.is_empty(),
         Role::TimeDistributed(inner) => comes || makes(inner),
         _ => comes && op.describe().is_ok_and(|config| has_rule_of_keras_2(&config)),
     }
@@ -75,6 +75,7 @@ fn has_rule_of_keras_2(config: &Config) -> bool {
 fn leaves<T: Float>(op: &dyn Operation<T>, comes: bool) -> bool {
     match op.role() {
         Role::Recurrent { layer, .. } => comes && layer.returns_sequences(),
+        Role::ConvLstm(layer) => comes && layer.returns_sequences(),
         _ => comes || makes(op),
     }
 }

@@ -60,6 +60,9 @@ fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut 
         let of_the_file = |own: &str| own.is_empty() || own == prefix || prefix.starts_with(&format!("{own}/"));
         match groups.iter().position(|(own, _)| own == prefix) {
             _ if groups.iter().any(|(own, path)| path.is_empty() && of_the_file(own)) => {}
+            Some(at) if name.ends_with("idf_weights") => {
+                root.put(&format!("{}/vars/idf_weights", groups[at].1), weight)
+            }
             Some(at) => {
                 root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
                 counts[at] += 1;
@@ -93,7 +96,9 @@ fn put_normalized<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut
 fn find_groups(config: &Config, prefix: &str, path: &str, groups: &mut Vec<(String, String)>) {
     let inner = |name: &str| config.options.iter().find(|(own, _)| own == name).map(|(_, value)| value);
     match &config.class[..] {
-        "SimpleRNN" | "LSTM" | "GRU" => groups.push((prefix.into(), join(path, "cell"))),
+        "SimpleRNN" | "LSTM" | "GRU" | "ConvLSTM1D" | "ConvLSTM2D" | "ConvLSTM3D" => {
+            groups.push((prefix.into(), join(path, "cell")))
+        }
         "RNN" => {
             if let Some(Value::Config(cell)) = inner("cell") {
                 find_groups(cell, prefix, &join(path, "cell"), groups);

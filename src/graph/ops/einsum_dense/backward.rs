@@ -8,12 +8,11 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Flow, misfit};
+use crate::graph::ops::activation::through_rows;
 use crate::graph::ops::places::{Read, gathered};
 use crate::graph::ops::shapes::reshaped_gradient;
 use crate::kernels::DenseKernel;
-use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::backward::OuterSums;
-use crate::kernels::isa::Isa;
 use crate::strided::{Rows, RowsMut};
 
 /// The gradients of the input, if it was wanted, and of the weights.
@@ -86,13 +85,7 @@ impl<T: Float> EinsumDense<T> {
         let mut z = vec![T::zero(); d.len()];
         self.compute(x, &Activation::Linear, &mut z, [&mut Vec::new(), &mut Vec::new()])?;
         let last = d.shape().last().map_or(1, |&last| last.max(1));
-        let mut y = vec![T::zero(); last];
-        let dz = d.as_slice_mut().ok_or_else(misfit)?;
-        for (z, dz) in z.chunks_exact(last).zip(dz.chunks_exact_mut(last)) {
-            y.copy_from_slice(z);
-            activate(Isa::detect(), &self.activation, &mut y);
-            activate_backward(Isa::detect(), &self.activation, z, &y, dz);
-        }
+        through_rows(&self.activation, last, &z, d.as_slice_mut().ok_or_else(misfit)?);
         Ok(d)
     }
 }

@@ -25,18 +25,19 @@ use crate::memory::MemoryNeeds;
 use crate::strided::{Rows, RowsMut};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
+pub(super) use self::backward::Sums;
 pub(crate) use self::options::{Kind, Parts};
 
 /// A convolution over (batch, sizes.., channels). Masks end here.
 #[derive(Debug, Clone)]
 pub(crate) struct Convolution<T: Float> {
-    windows: Windows,
+    pub(super) windows: Windows,
     kind: Kind,
     /// (sizes.., channels / groups, filters); of channels each by itself (sizes.., channels, times).
-    kernel: ArrayD<T>,
+    pub(super) kernel: ArrayD<T>,
     /// Of what is separable, (1.., channels * times, filters).
     pointwise: Option<ArrayD<T>>,
-    bias: Option<ArrayD<T>>,
+    pub(super) bias: Option<ArrayD<T>>,
     groups: usize,
     activation: Activation,
     /// One for each group; of what is separable that of the second part.
@@ -70,7 +71,7 @@ impl<T: Float> Convolution<T> {
     }
 
     /// The elements that a call works in, if they can be counted.
-    fn work_len(&self) -> Option<usize> {
+    pub(super) fn work_len(&self) -> Option<usize> {
         let Widths { input, first, taps, .. } = self.widths();
         let row = taps.checked_mul(if self.kind == Kind::Full { input / self.groups } else { first })?;
         row.checked_add(first)?.checked_mul(LOT)

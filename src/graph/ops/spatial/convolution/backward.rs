@@ -8,16 +8,15 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Flow, misfit};
+use crate::graph::ops::activation::through_rows;
 use crate::graph::ops::spatial::Stand;
 use crate::graph::tensor::in_row_order;
 use crate::kernels::DenseKernel;
-use crate::kernels::activate::{activate, activate_backward};
 use crate::kernels::backward::OuterSums;
-use crate::kernels::isa::Isa;
 use crate::strided::{Rows, RowsMut};
 
-/// What the way back works with.
-struct Sums<T: Float> {
+/// What the way back works with, and sums up.
+pub(in crate::graph::ops::spatial) struct Sums<T: Float> {
     /// Of each group.
     outer: Vec<OuterSums<T>>,
     /// The kernels turned, of each group.
@@ -41,9 +40,7 @@ impl<T: Float> Convolution<T> {
         let to = d_x.as_slice_mut().ok_or_else(misfit)?;
         let (len, outputs) = ((stand.positions() * widths.input).max(1), (stand.count() * widths.output).max(1));
         for ((x, d_x), dz) in values.chunks_exact(len).zip(to.chunks_exact_mut(len)).zip(dz.chunks_exact(outputs)) {
-            for (lot, dz) in dz.chunks(LOT * widths.output).enumerate() {
-                self.lot_back(&stand, x, (lot * LOT, dz), &mut own, d_x);
-            }
+            self.row_back(&stand, x, dz, &mut own, d_x);
         }
         let mut sums: Vec<&mut [T]> = sums.iter_mut().filter_map(|sum| sum.as_slice_mut()).collect();
         self.flush(&own, &mut sums);
@@ -62,16 +59,25 @@ impl<T: Float> Convolution<T> {
         let width = self.widths().output;
         let mut z = vec![T::zero(); dz.len()];
         self.whole(shape, x, &Activation::Linear, &mut z, &mut Vec::new())?;
-        let mut y = vec![T::zero(); width];
-        for (z, dz) in z.chunks_exact(width).zip(dz.chunks_exact_mut(width)) {
-            y.copy_from_slice(z);
-            activate(Isa::detect(), &self.activation, &mut y);
-            activate_backward(Isa::detect(), &self.activation, z, &y, dz);
-        }
+        through_rows(&self.activation, width, &z, dz);
         Ok(())
     }
 
-    fn sums(&self) -> Sums<T> {
+    /// Of one row of the batch: `dz` are the gradients of its preactivations, that of `x` is added to `d_x`.
+    pub(in crate::graph::ops::spatial) fn row_back(
+        &self,
+        stand: &Stand,
+        x: &[T],
+        dz: &[T],
+        own: &mut Sums<T>,
+        d_x: &mut [T],
+    ) {
+        for (lot, dz) in dz.chunks(LOT * self.widths().output).enumerate() {
+            self.lot_back(stand, x, (lot * LOT, dz), own, d_x);
+        }
+    }
+
+    pub(in crate::graph::ops::spatial) fn sums(&self) -> Sums<T> {
         let Widths { input, first, output, taps } = self.widths();
         let (mut outer, mut back) = (Vec::new(), Vec::new());
         let (rows, columns, matrix) = match self.kind {
@@ -147,7 +153,7 @@ impl<T: Float> Convolution<T> {
     }
 
     /// Adds the sums to the gradients of the kernels.
-    fn flush(&self, own: &Sums<T>, sums: &mut [&mut [T]]) {
+    pub(in crate::graph::ops::spatial) fn flush(&self, own: &Sums<T>, sums: &mut [&mut [T]]) {
         let Widths { first, output, .. } = self.widths();
         let Some((kernel, rest)) = sums.split_first_mut() else { return };
         match self.kind {

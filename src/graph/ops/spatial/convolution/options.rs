@@ -102,7 +102,7 @@ impl<T: Float> Convolution<T> {
     }
 
     /// Makes the packed kernels of the weights.
-    pub(super) fn pack(&mut self) {
+    pub(in crate::graph::ops::spatial) fn pack(&mut self) {
         let widths = self.widths();
         let bias = self.bias.as_ref().and_then(|bias| bias.as_slice());
         let packed = Arc::make_mut(&mut self.packed);
