@@ -64,13 +64,15 @@ pub struct Line {
     /// Stands where the line ends. A line without a name is one more of those before it, and thin.
     pub name: String,
     pub points: Vec<(f64, f64)>,
+    /// The number of its style; its place among the names, if it isn't set.
+    pub style: Option<usize>,
 }
 
 impl Line {
     /// Of one value for each x: `first`, `first + step`, ...
     pub fn new(name: impl Into<String>, first: f64, step: f64, values: impl IntoIterator<Item = f64>) -> Self {
         let points = values.into_iter().enumerate().map(|(i, y)| (first + step * i as f64, y)).collect();
-        Line { name: name.into(), points }
+        Line { name: name.into(), points, style: None }
     }
 }
 
@@ -185,7 +187,17 @@ impl Panel {
         for (level, note) in &self.levels {
             let (left, right) = (at((x.start, *level)), at((x.end, *level)));
             draw_line(picture, &[left, right], style::DASHED)?;
-            picture.draw(&Text::new(&**note, (right.0 - 8, right.1 + 8), text(LABEL, INK, HPos::Right, VPos::Top)))?;
+            // On the side where fewer lines go through it.
+            let width = width_of(note, LABEL) as i32;
+            let lines = |first: i32| {
+                let points = self.lines.iter().flat_map(|line| &line.points).map(|point| at(*point));
+                let inside = |point: &Pixel| (first..first + width).contains(&point.0);
+                points.filter(|point| inside(point) && (left.1..left.1 + LINE_OF_TEXT).contains(&point.1)).count()
+            };
+            let at_the_left = left.0 + 20;
+            let at_the_right = right.0 - 8 - width;
+            let place = if lines(at_the_left) < lines(at_the_right) { at_the_left } else { at_the_right };
+            picture.draw(&Text::new(&**note, (place, left.1 + 8), text(LABEL, INK, HPos::Left, VPos::Top)))?;
         }
         for (moment, note) in &self.moments {
             let (top, bottom) = (at((*moment, y.end)), at((*moment, y.start)));
@@ -198,11 +210,11 @@ impl Panel {
     }
 
     fn strokes(&self) -> impl Iterator<Item = Stroke> {
-        let names = self.lines.iter().map(|line| !line.name.is_empty());
-        names.scan(0, |before, is_named| {
-            *before += usize::from(is_named);
-            let stroke = stroke(before.saturating_sub(1));
-            Some(if is_named { stroke } else { Stroke { width: 2, ..stroke } })
+        self.lines.iter().scan(0, |names, line| {
+            let is_named = !line.name.is_empty();
+            *names += usize::from(is_named);
+            let stroke = stroke(line.style.unwrap_or(names.saturating_sub(1)));
+            Some(if is_named { stroke } else { Stroke { width: 2, dash: None, ..stroke } })
         })
     }
 

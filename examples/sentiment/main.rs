@@ -1,5 +1,5 @@
 //! What a sentence says: good, bad or neither. An Embedding that masks the padding, an LSTM, and `Fit` with an accuracy
-//! and validation, on sentences that are built in other ways than those it learns from.
+//! and validation, on sentences that say of a thing what is nowhere said of it in those it learns from.
 //!
 //! ```sh
 //! cargo run --release --example sentiment [picture.svg]
@@ -43,11 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{model}\n");
     let history = Fit::new(Loss::SparseCategoricalCrossentropy { from_logits: true }, Adam::new(0.005))
         .metric(Metric::SparseCategoricalAccuracy)
-        .epochs(20)
+        .epochs(40)
         .batch_size(16)
         .shuffle_each_epoch(7)
         .validation_data(Dataset::new(&test_ids, &test_classes))
-        .early_stopping(EarlyStopping::new("val_loss").patience(5).restore_best_weights(true))
+        .early_stopping(EarlyStopping::new("val_loss").patience(8).restore_best_weights(true))
         .print_progress()
         .run(&mut model, &ids, &classes)?;
     draw(picture.as_ref(), &history)?;
@@ -76,8 +76,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn build(words: usize) -> recurrent::Result<Model<f32>> {
     let mut seeds = SeedSource::keras(7);
     Sequential::builder("sentiment")
-        .layer(Embedding::builder(words, 16).mask_zero(true).seeds(&mut seeds).build()?)
-        .layer(Lstm::builder(16, 24).seeds(&mut seeds).build()?)
+        .layer(Embedding::builder(words, 8).mask_zero(true).seeds(&mut seeds).build()?)
+        .layer(Lstm::builder(8, 24).seeds(&mut seeds).build()?)
         .layer(Dense::builder(24, CLASSES.len()).seeds(&mut seeds).build()?)
         .build()
 }
