@@ -5,9 +5,12 @@
 //! ```
 //!
 //! [`question`] is a page of plain use of the crate. [`memory`] goes further: what each initializer does to memory,
-//! with [`spectral_radius`] to say why and [`picture`] to show it.
+//! with [`spectral_radius`] to say why; [`gradient`] looks back the same way, and [`picture`] shows both.
 
+#[path = "../chart/mod.rs"]
+mod chart;
 mod documented;
+mod gradient;
 mod memory;
 mod picture;
 mod question;
@@ -19,8 +22,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("WHAT DOES recurrent_initializer DO?\n");
     question::first_experiment()?;
     question::answer()?;
-    let panels = memory::of_an_impulse()?;
-    picture::draw(picture.as_ref(), &panels)?;
+    let [linear, tanh] = memory::of_an_impulse()?;
+    let gradients = gradient::that_reaches_back(&linear)?;
+    picture::draw(picture.as_ref(), [&linear, &tanh], &gradients)?;
     println!("\n   The picture is in {}", picture.display());
     Ok(())
 }

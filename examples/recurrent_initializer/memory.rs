@@ -13,22 +13,22 @@ pub const FORGOTTEN: f64 = 0.01;
 
 /// The seed of the recurrent kernels. It is one that puts the two glorot initializers on different sides of 1; the
 /// table shows what other seeds do.
-const SEED: i64 = 3;
+pub const SEED: i64 = 3;
 /// The kernel's seed, another one: with the same, the kernel would be a row of the recurrent kernel.
 const KERNEL_SEED: i64 = 4;
-const OTHER_SEEDS: std::ops::Range<i64> = 0..20;
+pub const OTHER_SEEDS: std::ops::Range<i64> = 0..20;
 
-/// The steps whose norms the table shows.
-const SHOWN: [usize; 7] = [0, 1, 5, 10, 20, 50, 100];
+/// The steps whose norms the tables show.
+pub const SHOWN: [usize; 7] = [0, 1, 5, 10, 20, 50, 100];
 
 /// A recurrent initializer under Keras's name.
-struct Candidate {
-    name: &'static str,
+pub struct Candidate {
+    pub name: &'static str,
     make: fn(Option<i64>) -> Initializer,
     why: &'static str,
 }
 
-const CANDIDATES: [Candidate; 6] = [
+pub const CANDIDATES: [Candidate; 6] = [
     Candidate {
         name: "zeros",
         make: |_| Initializer::Zeros,
@@ -61,6 +61,18 @@ const CANDIDATES: [Candidate; 6] = [
     },
 ];
 
+impl Candidate {
+    /// The SimpleRNN whose recurrent kernel it makes: `h' = activation(x K + h R)`, in f32 as Keras computes.
+    pub fn simple_rnn(&self, seed: i64, activation: Activation) -> Result<SimpleRnn> {
+        SimpleRnn::builder(1, UNITS)
+            .kernel_initializer(Initializer::GlorotUniform { seed: Some(KERNEL_SEED) })
+            .recurrent_initializer((self.make)(Some(seed)))
+            .activation(activation)
+            .return_sequences(true)
+            .build()
+    }
+}
+
 /// What became of the impulse, with one initializer.
 pub struct Memory {
     /// The initializer.
@@ -72,20 +84,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Runs `h' = activation(x K + h R)` on a one followed by zeros, in f32 as Keras does.
+    /// Runs the layer on a one followed by zeros.
     fn measure(candidate: &Candidate, activation: Activation) -> Result<Memory> {
-        let recurrent_initializer = (candidate.make)(Some(SEED));
-        let rnn = SimpleRnn::<f32>::builder(1, UNITS)
-            .kernel_initializer(Initializer::GlorotUniform { seed: Some(KERNEL_SEED) })
-            .recurrent_initializer(recurrent_initializer.clone())
-            .activation(activation)
-            .return_sequences(true)
-            .build()?;
+        let rnn = candidate.simple_rnn(SEED, activation)?;
         let mut impulse = Array3::zeros((1, 1 + STEPS, 1));
         impulse[[0, 0, 0]] = 1.0;
         let states = rnn.forward(&impulse)?.into_sequence()?;
         let norms = states.slice(s![0, .., ..]).rows().into_iter().map(|h| norm(&h.mapv(f64::from))).collect();
-        Ok(Memory { name: candidate.name, radius: radius_of(&recurrent_initializer)?, norms })
+        Ok(Memory { name: candidate.name, radius: radius_of(&(candidate.make)(Some(SEED)))?, norms })
     }
 
     /// How many steps after the impulse there was still 1 % of it; `None` if it is still there at the end.
@@ -101,8 +107,8 @@ fn radius_of(recurrent_initializer: &Initializer) -> Result<f64> {
     Ok(spectral_radius(&Array2::from_shape_fn((UNITS, UNITS), |(i, j)| kernel[[i, j]].into())))
 }
 
-/// Prints part 3; returns what there is to draw, for each activation.
-pub fn of_an_impulse() -> Result<Vec<(&'static str, Vec<Memory>)>> {
+/// Prints part 3; returns what there is to draw: linear, then tanh.
+pub fn of_an_impulse() -> Result<[Vec<Memory>; 2]> {
     println!("3. And further: what is left of one impulse, {STEPS} steps later");
     println!(
         "
@@ -112,14 +118,11 @@ pub fn of_an_impulse() -> Result<Vec<(&'static str, Vec<Memory>)>> {
    remembered  how many steps the norm of h stays at 1 % or more of what it was after the impulse",
         OTHER_SEEDS.count()
     );
-    let mut panels = Vec::new();
-    for (activation, title) in [(Activation::Linear, "linear:  h' = h R"), (Activation::Tanh, "tanh:  h' = tanh(h R)")]
-    {
-        let memories: Result<Vec<Memory>> =
-            CANDIDATES.iter().map(|candidate| Memory::measure(candidate, activation.clone())).collect();
-        panels.push((title, memories?));
-    }
-    for (title, memories) in &panels {
+    let measure = |activation: Activation| -> Result<Vec<Memory>> {
+        CANDIDATES.iter().map(|candidate| Memory::measure(candidate, activation.clone())).collect()
+    };
+    let panels = [measure(Activation::Linear)?, measure(Activation::Tanh)?];
+    for (title, memories) in ["linear:  h' = h R", "tanh:  h' = tanh(h R)"].iter().zip(&panels) {
         println!("\n   {title:<21}   radius of R        norm of h after step");
         print!("   {:<15} {:>7} {:>12}", "", "here", "20 seeds");
         for step in SHOWN {
@@ -159,7 +162,7 @@ fn print_row(memory: &Memory, candidate: &Candidate) -> Result<()> {
 }
 
 /// Three digits in few characters: `0`, `0.0713`, `1.30`, `52.8`, `3.6e18`.
-fn short(norm: f64) -> String {
+pub fn short(norm: f64) -> String {
     match norm {
         0.0 => "0".into(),
         1000.0.. => format!("{norm:.1e}"),
