@@ -13,7 +13,7 @@ if ! "$python" -m venv "$environment"; then # Debian has venv in a package of it
     apt-get update && apt-get install -y --no-install-recommends python3 python3-venv
     "$python" -m venv "$environment"
 fi
-"$environment/bin/pip" install --quiet --disable-pip-version-check maturin==1.16.0 pytest==9.1.1 mypy==1.20.1
+"$environment/bin/pip" install --quiet --disable-pip-version-check maturin==1.16.0 pytest==9.2.0 mypy==2.4.1
 
 cargo fmt --check
 cargo clippy --locked -- -D warnings

@@ -156,7 +156,13 @@ pub fn typed<'py, A: numpy::Element>(array: Bound<'py, PyUntypedArray>) -> Outco
             copied.cast_into::<PyArrayDyn<A>>().map_err(PyErr::from)?
         }
     };
-    of_type.try_readonly().map_err(|_| Refusal::Words("the array is being written elsewhere".into()))
+    read_only(&of_type)
+}
+
+fn read_only<'py, A: numpy::Element, D: Dimension>(
+    array: &Bound<'py, numpy::PyArray<A, D>>,
+) -> Outcome<numpy::PyReadonlyArray<'py, A, D>> {
+    array.try_readonly().map_err(|_| Refusal::Words("the array is being written elsewhere".into()))
 }
 
 /// Whether a view can have the array as it is: each stride is a number of elements.
@@ -170,9 +176,8 @@ fn lies_well<A>(array: &Bound<'_, PyArrayDyn<impl numpy::Element>>) -> bool {
 pub fn floats<'py, T: Number, D: Dimension>(any: &Bound<'py, PyAny>) -> Outcome<numpy::PyReadonlyArray<'py, T, D>> {
     let array = typed::<T>(as_array(any)?)?;
     let (axes, shape) = (D::NDIM.unwrap_or(0), array.shape().to_vec());
-    let fitting = array.cast::<numpy::PyArray<T, D>>().map(Clone::clone);
-    match fitting {
-        Ok(array) => Ok(array.readonly()),
+    match array.cast::<numpy::PyArray<T, D>>() {
+        Ok(array) => read_only(array),
         Err(_) => refuse(format!("the array must have {axes} axes, got the shape {shape:?}")),
     }
 }
@@ -182,7 +187,7 @@ pub fn flags<'py>(any: &Bound<'py, PyAny>) -> Outcome<numpy::PyReadonlyArray2<'p
     let array = typed::<bool>(as_array(any)?)?;
     let shape = array.shape().to_vec();
     match array.cast::<numpy::PyArray2<bool>>() {
-        Ok(array) => Ok(array.readonly()),
+        Ok(array) => read_only(array),
         Err(_) => refuse(format!("it must be of the shape (batch, timesteps), got {shape:?}")),
     }
 }

@@ -58,6 +58,8 @@ impl From<LoadError> for Refusal {
     fn from(error: LoadError) -> Self {
         match error.problem() {
             Problem::Io { .. } => Refusal::File(error.to_string()),
+            // What to write in Rust is of no use here.
+            Problem::Kind { holds, .. } => Refusal::Words(format!("{}: it holds {holds}", error.file())),
             _ => Refusal::Words(error.to_string()),
         }
     }

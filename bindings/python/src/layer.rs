@@ -86,7 +86,6 @@ impl Layer {
     /// Runs the layer with all that one call can say: `lengths` of the rows, or a `mask` (batch, timesteps) that is true
     /// for live steps; `resets` (batch, timesteps), true where a new sequence begins; the state to begin with.
     #[pyo3(signature = (x, *, lengths=None, mask=None, resets=None, initial_state=None))]
-    #[expect(clippy::too_many_arguments, reason = "keywords")]
     fn run<'py>(
         &self,
         py: Python<'py>,

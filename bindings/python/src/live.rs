@@ -9,7 +9,7 @@ use recurrent::pool::{ByLayer, ByModel};
 
 use crate::arrays::View;
 use crate::by_type::Number;
-use crate::errors::{Outcome, refuse};
+use crate::errors::{Outcome, Refusal, refuse};
 use crate::state::Of;
 use crate::whole::{Boxed, Chain, Whole};
 
@@ -207,7 +207,7 @@ impl<T: Number> Pool<T> {
     }
 
     pub fn push(&mut self, id: StreamId, x: &[T]) -> Outcome<()> {
-        Ok(pool!(self, pool => pool.push(id, x)?))
+        pool!(self, pool => pool.push(id, x)).map_err(Refusal::from)
     }
 
     pub fn step(&mut self) -> usize {
@@ -223,11 +223,11 @@ impl<T: Number> Pool<T> {
     }
 
     pub fn set_state(&mut self, id: StreamId, state: &recurrent::State<T>) -> Outcome<()> {
-        Ok(pool!(self, pool => pool.set_state(id, state)?))
+        pool!(self, pool => pool.set_state(id, state)).map_err(Refusal::from)
     }
 
     pub fn reset(&mut self, id: StreamId) -> Outcome<()> {
-        Ok(pool!(self, pool => pool.reset(id)?))
+        pool!(self, pool => pool.reset(id)).map_err(Refusal::from)
     }
 
     pub fn remove(&mut self, id: StreamId) -> Outcome<recurrent::State<T>> {

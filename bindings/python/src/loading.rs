@@ -45,7 +45,7 @@ pub fn load(
         None => Format::of(&path)?,
     };
     detached(py, || match (format, double) {
-        (Format::Own, _) => own(&path, double),
+        (Format::Own, _) => tensors(&path, double, half_as_float32),
         (Format::Keras, Some(true)) => Ok(Loaded::Model(of_keras::<f64>(&path, half_as_float32)?.into())),
         (Format::Keras, _) => Ok(Loaded::Model(of_keras::<f32>(&path, half_as_float32)?.into())),
         (Format::Onnx, Some(true)) => Ok(Loaded::Model(onnx::load::<f64>(&path)?.into())),
@@ -94,8 +94,25 @@ fn of_keras<T: Number>(path: &Path, half: bool) -> Result<recurrent::Model<T>, L
     keras::load_with(path, &keras::Options::new().half_as_f32(half))
 }
 
-fn own(path: &Path, double: Option<bool>) -> Outcome<Loaded> {
-    Reader { double, read: By::Path(path) }.whatever_it_is()
+/// A safetensors file: one of our own, or a model of Keras's that was written with examples.
+fn tensors(path: &Path, double: Option<bool>, half: bool) -> Outcome<Loaded> {
+    match file::load::<recurrent::Model<f32>>(path) {
+        Err(error) if matches!(error.problem(), Problem::Format { .. }) => {
+            let model = match double {
+                Some(true) => of_keras::<f64>(path, half).map(Model::from),
+                _ => of_keras::<f32>(path, half).map(Model::from),
+            };
+            match model {
+                Err(error) if matches!(error.problem(), Problem::Format { .. }) => refuse(format!(
+                    "{}: it holds tensors, but no model: pytorch_file opens those of a PyTorch state_dict",
+                    path.display()
+                )),
+                other => Ok(Loaded::Model(other?)),
+            }
+        }
+        Ok(model) if double != Some(true) => Ok(Loaded::Model(model.into())),
+        _ => Reader { double, read: By::Path(path) }.whatever_it_is(),
+    }
 }
 
 enum By<'a> {
@@ -119,21 +136,23 @@ impl Reader<'_> {
     }
 
     fn whatever_it_is(&self) -> Outcome<Loaded> {
-        let refused = if self.double == Some(true) { None } else { self.in_f32()? };
-        match refused {
-            Some(Either::Loaded(loaded)) => Ok(loaded),
-            Some(Either::Other(error)) if self.double == Some(false) => Err(error.into()),
-            _ => match self.in_f64()? {
-                Either::Loaded(loaded) => Ok(loaded),
-                Either::Other(error) => Err(error.into()),
-            },
+        if self.double != Some(true) {
+            match self.in_f32()? {
+                Either::Loaded(loaded) => return Ok(loaded),
+                Either::Other(error) if self.double == Some(false) => return Err(error.into()),
+                Either::Other(_) => {}
+            }
+        }
+        match self.in_f64()? {
+            Either::Loaded(loaded) => Ok(loaded),
+            Either::Other(error) => Err(error.into()),
         }
     }
 
-    fn in_f32(&self) -> Outcome<Option<Either>> {
+    fn in_f32(&self) -> Outcome<Either> {
         let model = |model: recurrent::Model<f32>| Loaded::Model(model.into());
         let layer = |layer| Loaded::Layer(ByType::F32(Arc::new(layer)).into());
-        Ok(Some(self.model_or_layer::<f32>(model, layer)?))
+        self.model_or_layer::<f32>(model, layer)
     }
 
     fn in_f64(&self) -> Outcome<Either> {

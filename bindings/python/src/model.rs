@@ -14,6 +14,7 @@ use crate::layer::Layer;
 use crate::loading;
 use crate::pool::StreamPool;
 use crate::rows::{Given, list};
+use crate::state::{InState, Of, State};
 use crate::stream::Stream;
 use crate::whole::{Chain, Whole};
 
@@ -50,7 +51,9 @@ impl Model {
     /// Rows of different length are a list of arrays, (timesteps, features) each, or one padded array with `lengths`.
     /// Each row's result is what it has alone, bit for bit. With a list, an output that has steps is a list of arrays,
     /// one for each row; with `lengths` it is one array, with zeros beyond each row's length.
-    #[pyo3(signature = (x, batch_size=None, verbose=None, steps=None, callbacks=None, *, lengths=None))]
+    ///
+    /// Stateful layers begin with zeros in each call; or with `state`, made by `initial_state`, which is changed.
+    #[pyo3(signature = (x, batch_size=None, verbose=None, steps=None, callbacks=None, *, lengths=None, state=None))]
     #[expect(clippy::too_many_arguments, reason = "Keras's")]
     fn predict<'py>(
         &self,
@@ -61,12 +64,22 @@ impl Model {
         steps: Option<Bound<'py, PyAny>>,
         callbacks: Option<Bound<'py, PyAny>>,
         lengths: Option<&Bound<'py, PyAny>>,
+        state: Option<&Bound<'py, State>>,
     ) -> Outcome<Bound<'py, PyAny>> {
         drop((batch_size, verbose));
         if steps.is_some() || callbacks.is_some() {
             return refuse("predict takes arrays, and so neither steps nor callbacks");
         }
-        each!(&self.whole, whole => predict(py, whole, x, lengths))
+        each!(&self.whole, whole => match state {
+            None => predict(py, whole, x, lengths),
+            Some(_) if lengths.is_some() => refuse("a call goes on from a state or has lengths, not both"),
+            Some(state) => predict_stateful(py, &whole.model, x, state),
+        })
+    }
+
+    /// Zeros for the stateful layers of the model, for so many rows: for `predict(x, state=state)`.
+    fn initial_state(&self, batch: usize) -> Outcome<State> {
+        Ok(State { state: map!(&self.whole, whole => Of::Model(whole.model.try_initial_state(batch)?)) })
     }
 
     /// `predict(x, lengths=lengths)`.
@@ -273,6 +286,28 @@ fn predict<'py, T: Number>(
         outputs.into_iter().map(|output| arrays::out(py, output)).collect()
     };
     one_or_list(py, outputs)
+}
+
+/// A call that goes on from a state, which is as before if the call is refused.
+fn predict_stateful<'py, T: InState>(
+    py: Python<'py>,
+    model: &recurrent::Model<T>,
+    x: &Bound<'py, PyAny>,
+    state: &Bound<'py, State>,
+) -> Outcome<Bound<'py, PyAny>> {
+    let given = inputs(model, x)?;
+    let before = state.try_borrow().map_err(PyErr::from)?.in_type::<T>()?.clone();
+    let Of::Model(mut states) = before else { return refuse("the state is that of a layer, not of a whole model") };
+    if given.iter().any(|input| input.lengths().is_some()) {
+        return refuse("a call goes on from a state or has rows of different length, not both");
+    }
+    let views: Vec<View<'_, T>> = given.iter().map(Given::view).collect();
+    let outputs = detached(py, || {
+        let inputs: Vec<_> = views.iter().map(View::input).collect();
+        Ok(model.predict_stateful(&mut states, &inputs)?)
+    })?;
+    *state.try_borrow_mut().map_err(PyErr::from)? = State::of(Of::Model(states));
+    one_or_list(py, outputs.into_iter().map(|output| arrays::out(py, output)).collect())
 }
 
 /// One output as it is, several as a list.
