@@ -82,7 +82,7 @@ pub fn check_readable(path: &Path) -> PyResult<()> {
     let reason = words.split(" (os error").next().unwrap_or(&words).to_string();
     // OSError chooses its subclass by the number.
     Err(match error.raw_os_error() {
-        Some(number) => PyOSError::new_err((number, reason, path.to_path_buf())),
+        Some(number) => PyOSError::new_err((number, reason, path.as_os_str().to_os_string())),
         None => PyOSError::new_err(words),
     })
 }

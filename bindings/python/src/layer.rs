@@ -17,7 +17,9 @@ use crate::pool::StreamPool;
 use crate::rows::{Given, Ragged};
 use crate::state::{InState, Of, State};
 use crate::stream::Stream;
-use crate::whole::Boxed;
+use crate::whole::{Boxed, makes_a_mask};
+
+const OWN_MASK: &str = "a layer with a Masking makes its own mask, and takes no lengths: the model's predict does";
 
 /// A layer over time: (batch, timesteps, features) in, its output and state out.
 ///
@@ -266,6 +268,9 @@ fn predict<'py, T: Number>(
         return refuse(format!("x must be of the shape (batch, timesteps, features), got {shape:?}"));
     };
     let lengths = rows.or(said.as_deref());
+    if lengths.is_some() && makes_a_mask(&***layer) {
+        return refuse(OWN_MASK);
+    }
     let output = detached(py, || {
         let run = lengths.map_or(Run::new(), |lengths| Run::new().lengths(lengths));
         let output = layer.run(&view, run)?;
@@ -288,6 +293,9 @@ fn run<'py, T: InState>(
     let lengths = said.lengths.map(arrays::lengths).transpose()?;
     let (mask, resets) = (said.mask.map(arrays::flags).transpose()?, said.resets.map(arrays::flags).transpose()?);
     let initial = said.initial_state.map(|state| state.of_layer::<T>()).transpose()?;
+    if (lengths.is_some() || mask.is_some()) && makes_a_mask(&***layer) {
+        return refuse(OWN_MASK);
+    }
     let (x, mask, resets) = (x.as_array(), mask.as_ref().map(|m| m.as_array()), resets.as_ref().map(|r| r.as_array()));
     let output = detached(py, || {
         let mut run = Run::new();

@@ -45,7 +45,8 @@ pub fn load(
         None => Format::of(&path)?,
     };
     detached(py, || match (format, double) {
-        (Format::Own, _) => tensors(&path, double, half_as_float32),
+        (Format::Own, _) => Reader { double, read: By::Path(&path) }.whatever_it_is(),
+        (Format::Tensors, _) => tensors(&path, double, half_as_float32),
         (Format::Keras, Some(true)) => Ok(Loaded::Model(of_keras::<f64>(&path, half_as_float32)?.into())),
         (Format::Keras, _) => Ok(Loaded::Model(of_keras::<f32>(&path, half_as_float32)?.into())),
         (Format::Onnx, Some(true)) => Ok(Loaded::Model(onnx::load::<f64>(&path)?.into())),
@@ -68,6 +69,8 @@ enum Format {
     Keras,
     Onnx,
     Own,
+    /// Of our own, or of Keras's with examples.
+    Tensors,
 }
 
 impl Format {
@@ -80,10 +83,10 @@ impl Format {
         }
         Ok(match &first[..] {
             [b'P', b'K', 3, 4, ..] | [0x89, b'H', b'D', b'F', ..] => Format::Keras,
-            [_, _, _, _, _, _, 0, 0, b'{'] => Format::Own,
+            [_, _, _, _, _, _, 0, 0, b'{'] => Format::Tensors,
             _ => match path.extension().and_then(|suffix| suffix.to_str()) {
                 Some("keras" | "h5" | "hdf5") => Format::Keras,
-                Some("safetensors") => Format::Own,
+                Some("safetensors") => Format::Tensors,
                 _ => Format::Onnx,
             },
         })

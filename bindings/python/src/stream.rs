@@ -218,6 +218,9 @@ fn call<'py, T: Number>(
 
 fn start<T: Number>(py: Python<'_>, live: &Mutex<Live<T>>, x: &Bound<'_, PyAny>) -> Outcome<()> {
     let declared = detached(py, || Ok(owned(lock(live).start_inputs())))?;
+    if declared.is_empty() {
+        return refuse("it begins without inputs of its own");
+    }
     let declared: Vec<(&str, usize)> = declared.iter().map(|(name, axes)| (name.as_str(), *axes)).collect();
     let held = held(x, &declared, Held::of)?;
     let views: Vec<View<'_, T>> = held.iter().map(Held::view).collect();

@@ -74,6 +74,7 @@ impl<T: Number> Whole<T> {
             return Ok(None);
         }
         let output = match (self.chain(), input) {
+            (Chain::Layer(layer) | Chain::Embedded(_, layer), _) if makes_a_mask(&***layer) => return Ok(None),
             (Chain::Layer(layer), View::Float(x)) => match x.view().into_dimensionality::<Ix3>() {
                 Ok(x) => layer.run(&x, Run::new().lengths(lengths))?,
                 Err(_) => return Ok(None),
@@ -122,6 +123,11 @@ impl<T: Number> Whole<T> {
             })
             .collect()
     }
+}
+
+/// Whether a Masking is among the layers: it makes its own mask, and looks at no other one.
+pub fn makes_a_mask<T: Number>(layer: &dyn Layer<T>) -> bool {
+    layer.class_name() == "Masking" || layer.parts().into_iter().any(|(_, part)| makes_a_mask(part))
 }
 
 /// Ids of several lengths: what lies beyond one is masked as padding is.

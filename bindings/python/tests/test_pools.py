@@ -6,7 +6,7 @@ import pytest
 import recurrent_layers as rl
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm_options", "embedding_masked"])
+@pytest.mark.parametrize("name", ["gru", "rnn_of_a_cell", "embedding_masked"])
 def test_each_has_the_bits_that_it_has_alone(load, numbers, name):
     model, rng = load(name), np.random.default_rng(3)
     of_ids = len(model.inputs[0][1]) == 2

@@ -87,6 +87,13 @@ def test_layers_take_rows_too(torch_cases, numbers):
         assert all(np.array_equal(ours, layer.predict(row[None])[0]) for ours, row in zip(together, x))
 
 
+def test_a_masking_makes_its_own_mask(load, numbers):
+    layer, x = load("masking").to_layer(), numbers(2, 5, 3)
+    for call in [layer.predict, layer.run]:
+        with pytest.raises(rl.RecurrentError, match="its own mask"):
+            call(x, lengths=[5, 2])
+
+
 def test_what_is_refused(load, numbers):
     model = load("lstm_options")
     x = numbers(3, 5, 3)

@@ -9,7 +9,7 @@ import pytest
 import recurrent_layers as rl
 
 # Chains of layers, and graphs.
-SEQUENCES = ["gru", "lstm_options", "embedding_masked", "masking", "nested_in_sequential", "return_state", "residual"]
+SEQUENCES = ["gru", "rnn_of_a_cell", "embedding_masked", "masking", "nested_in_sequential", "return_state", "residual"]
 
 
 def of_steps(model, numbers, steps):
@@ -113,7 +113,7 @@ def test_what_cannot_stream_says_why(load):
     with pytest.raises(rl.RecurrentError, match="backward"):
         load("bidirectional_concat").stream()
     with pytest.raises(rl.RecurrentError, match="float64"):
-        load("lstm").stream().set_state(load("float64", dtype="float64").to_layer().initial_state(1))
+        load("lstm").stream().set_state(load("lstm", dtype="float64").to_layer().initial_state(1))
     with pytest.raises(rl.RecurrentError):
         load("lstm").stream().set_state(load("gru").stream().state())
     with pytest.raises(rl.RecurrentError, match="State or its bytes"):

@@ -101,7 +101,7 @@ def test_a_float32_model_in_float64(load, numbers):
 
 @pytest.mark.parametrize("precision", ["int8", "int8_fast", "bfloat16", "bf16"])
 def test_fewer_bits(load, numbers, precision):
-    model, x = load("dense_head"), numbers(2, 7, 3)
+    model, x = load("lstm"), numbers(2, 7, 3)
     small = model.quantize(precision)
     assert isinstance(small, rl.Layer)
     error = np.abs(small.predict(x) - model.predict(x)).max()
