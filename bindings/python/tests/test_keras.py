@@ -81,7 +81,7 @@ def test_several_inputs_by_place_and_by_name(load, numbers):
     assert np.array_equal(model.predict({second: b, first: a}), y)
     with pytest.raises(rl.RecurrentError, match="is missing"):
         model.predict({first: a})
-    with pytest.raises(rl.RecurrentError, match="there is no input "x""):
+    with pytest.raises(rl.RecurrentError, match='there is no input "x"'):
         model.predict({first: a, second: b, "x": a})
     with pytest.raises(rl.RecurrentError, match="list of as many arrays"):
         model.predict(a)
