@@ -9,8 +9,8 @@ import recurrent_layers as rl
 LENGTHS = [5, 1, 4, 2, 4]
 
 # Chains of layers, which run all rows at once; models that go backwards or are graphs, which run by equal lengths.
-MODELS = ["lstm", "gru", "simple_rnn", "lstm_options", "bidirectional_concat", "bidirectional_backward_layer", "masking"]
-OF_IDS = ["embedding_of_floats", "embedding_masked", "nested_masks", "masks_through_layers"]
+MODELS = ["lstm", "rnn_of_a_cell", "simple_rnn", "masking", "lstm_options", "bidirectional_concat", "return_state"]
+OF_IDS = ["embedding", "embedding_masked", "trained_classifier", "nested_masks", "masks_through_layers"]
 
 
 def rows_of(numbers, name):
@@ -23,15 +23,9 @@ def as_list(outputs):
     return outputs if isinstance(outputs, list) else [outputs]
 
 
-def fixed(model):
-    return any(len(shape) > 1 and shape[1] is not None for _, shape in model.inputs)
-
-
 @pytest.mark.parametrize("name", MODELS + OF_IDS)
 def test_a_row_has_what_it_has_alone(load, numbers, name):
     model = load(name)
-    if fixed(model):
-        pytest.skip("its steps are fixed")
     rows = rows_of(numbers, name)
     together = model.predict(rows)
     several = len(model.outputs) > 1
@@ -47,8 +41,6 @@ def test_a_row_has_what_it_has_alone(load, numbers, name):
 @pytest.mark.parametrize("name", MODELS + OF_IDS)
 def test_lengths_say_the_same(load, numbers, name):
     model = load(name)
-    if fixed(model):
-        pytest.skip("its steps are fixed")
     rows = rows_of(numbers, name)
     padded = np.full((len(rows), max(LENGTHS), *rows[0].shape[1:]), 2, dtype=rows[0].dtype)
     for to, row in zip(padded, rows):
@@ -109,6 +101,8 @@ def test_what_is_refused(load, numbers):
             model.predict(x, lengths=lengths)
     with pytest.raises(rl.RecurrentError, match="has its lengths"):
         model.predict([x[0], x[1, :2]], lengths=[5, 2])
+    with pytest.raises(rl.RecurrentError, match="None, 6, 3"):  # as many steps as it takes
+        load("gru").predict([numbers(6, 3), numbers(2, 3)])
     with pytest.raises(rl.RecurrentError, match="same shape behind their steps"):
         model.predict([numbers(3, 3), numbers(2, 4)])
 
