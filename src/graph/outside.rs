@@ -3,6 +3,7 @@
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
+use super::Model;
 use super::shape::Shape;
 use super::tensor::{Shared, Value};
 use crate::float::Float;
@@ -14,6 +15,21 @@ pub(crate) struct Outside {
     pub(crate) places: Vec<usize>,
     /// The sizes outside, as far as they are fixed; the number of rows may be.
     pub(crate) shape: Shape,
+}
+
+impl<T: Float> Model<T> {
+    /// Whether the batch is the first axis of all inputs and outputs: always, but for models of ONNX files that have time
+    /// or the layers of a state first, or no axis of rows.
+    ///
+    /// ```
+    /// use recurrent::{Lstm, Sequential};
+    /// assert!(Sequential::<f32>::builder("m").layer(Lstm::new(3, 4)).build()?.is_batch_first());
+    /// # Ok::<(), recurrent::Error>(())
+    /// ```
+    pub fn is_batch_first(&self) -> bool {
+        let inputs = self.inputs.iter().filter_map(|input| input.outside.as_ref());
+        inputs.chain(self.outside.iter().flatten()).all(|outside| outside.places.first() == Some(&0))
+    }
 }
 
 impl Outside {

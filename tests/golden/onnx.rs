@@ -95,6 +95,18 @@ fn models_of_both_exporters() {
 
 /// A node taken out by its name, or that of its output, gives its part of the whole.
 #[test]
+fn where_the_batch_is() {
+    let bundle = Bundle::open("exported");
+    let named = ["lstm_last", "lstm_time_major", "gru_time_major", "lstm_states", "tagger", "mlp", "lstm_cell", "residual"];
+    let first = named.map(|name| {
+        let case = bundle.case(&format!("{name}.script"));
+        model::<f32>(&bundle.file(case)).is_batch_first()
+    });
+    // States are (layers, batch, units).
+    assert_eq!(first, [true, false, false, false, true, true, true, false]);
+}
+
+#[test]
 fn nodes_one_by_one() {
     let bundle = Bundle::open("exported");
     let case = bundle.case("lstm_states.script");
