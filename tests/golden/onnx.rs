@@ -97,7 +97,8 @@ fn models_of_both_exporters() {
 #[test]
 fn where_the_batch_is() {
     let bundle = Bundle::open("exported");
-    let named = ["lstm_last", "lstm_time_major", "gru_time_major", "lstm_states", "tagger", "mlp", "lstm_cell", "residual"];
+    let named =
+        ["lstm_last", "lstm_time_major", "gru_time_major", "lstm_states", "tagger", "mlp", "lstm_cell", "residual"];
     let first = named.map(|name| {
         let case = bundle.case(&format!("{name}.script"));
         model::<f32>(&bundle.file(case)).is_batch_first()
