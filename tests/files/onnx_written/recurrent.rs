@@ -69,7 +69,7 @@ fn random(number: u64) -> Case {
         // Anywhere, and a row without any.
         for row in 0..batch {
             for step in 0..time {
-                if choices.of(5) < 2 || row == 1 && number % 4 == 0 {
+                if choices.of(5) < 2 || row == 1 && number.is_multiple_of(4) {
                     x.slice_mut(s![row, step, ..]).fill(0.25);
                 }
             }
