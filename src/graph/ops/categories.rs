@@ -181,7 +181,9 @@ impl<T: Float> Category<T> {
         match &self.categories {
             Categories::Own => Ok(integer),
             // Behind all of them that aren't above it: a NaN behind all.
-            Categories::Bins(bounds) => Ok(bounds.partition_point(|&bound| !(float < f64::from(bound))) as i64),
+            Categories::Bins(bounds) => {
+                Ok(bounds.partition_point(|&bound| float.is_nan() || float >= f64::from(bound)) as i64)
+            }
             Categories::Lookup(lookup) => lookup.of(integer),
         }
     }

@@ -23,6 +23,7 @@ pub(super) struct Frame {
 
 /// The elements of a step that aren't masked.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 pub(super) enum Live<'m> {
     All,
     None,
