@@ -48,8 +48,8 @@ pub struct Panel {
     pub y: String,
     /// Whether the axis of y has powers of ten instead of equal steps.
     pub logarithmic: bool,
-    /// What the axis of y shows; all that there is, if it isn't set. Lines leave through the top, and go along the
-    /// bottom.
+    /// What the axis of y shows; all that there is, if it isn't set. Lines go along the bottom and the top, and leave
+    /// through the top if they don't come back.
     pub range: Option<Range<f64>>,
     pub lines: Vec<Line>,
     /// Dashed lines across: a y each, and what it means.
@@ -122,7 +122,8 @@ impl Panel {
         Y: AsRangedCoord<Value = f64>,
         Y::CoordDescType: ValueFormatter<f64>,
     {
-        let beside = self.lines.iter().filter(|line| line.points.iter().all(|point| point.1 <= self.range_of_y().end));
+        let beside =
+            self.lines.iter().filter(|line| line.points.last().is_some_and(|end| end.1 <= self.range_of_y().end));
         let names = beside.map(|line| width_of(&line.name, LABEL)).fold(0.0, f64::max);
         let mut chart = ChartBuilder::on(place)
             .margin(16)
@@ -155,7 +156,7 @@ impl Panel {
         Y: Ranged<ValueType = f64>,
     {
         let (x, y) = (self.range_of_x(), self.range_of_y());
-        let at = |point: (f64, f64)| axes.translate(&(point.0, point.1.max(y.start)));
+        let at = |point: (f64, f64)| axes.translate(&(point.0, point.1.max(y.start).min(y.end)));
         let (left, top) = at((x.start, y.end));
         let title = text(CAPTION, INK, HPos::Left, VPos::Bottom);
         picture.draw(&Text::new(&*self.title, (left, top - 20), title))?;
@@ -166,7 +167,7 @@ impl Panel {
         self.draw_marks(picture, at)?;
         let mut names = Vec::new();
         for (line, stroke) in self.lines.iter().zip(self.strokes()) {
-            let inside = line.points.iter().take_while(|point| point.1 <= y.end).count();
+            let inside = line.points.iter().rposition(|point| point.1 <= y.end).map_or(0, |last| last + 1);
             let mut points: Vec<Pixel> = line.points[..inside].iter().copied().map(at).collect();
             if let Some(window) = line.points.windows(2).nth(inside.wrapping_sub(1)) {
                 let exit = at(self.leaves(window[0], window[1], y.end));

@@ -106,7 +106,7 @@ fn draw(path: &Path, history: &History) -> Result<(), Box<dyn Error>> {
         title: "share of sentences that are right".into(),
         x: "epoch".into(),
         y: "accuracy".into(),
-        range: Some(0.0..1.05),
+        range: Some(0.0..1.15),
         lines: vec![line("sparse_categorical_accuracy", "training")?, line("val_sparse_categorical_accuracy", "test")?],
         levels: vec![(1.0 / 3.0, "guessing".into())],
         moments: best,
