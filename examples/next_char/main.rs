@@ -158,7 +158,7 @@ fn draw(path: &Path, [training, validation]: &[Vec<f64>; 2]) -> Result<(), Box<d
         x: "epoch".into(),
         y: "cross-entropy of a character, in nats".into(),
         lines: vec![line("18 sonnets", training), line("2 others", validation)],
-        moments: vec![((best + 1) as f64, "from here on by heart".into())],
+        moments: vec![((best + 1) as f64, "then by heart".into())],
         ..Default::default()
     };
     let title = "A small GRU learns to write sonnets".into();
