@@ -276,7 +276,7 @@ fn callbacks_see_and_stop() {
 fn an_update_can_be_the_last() {
     let ((x, y), mut net) = (data(), net());
     let (mut first, mut second) = (0, 0);
-    let history = fit()
+    let history = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1))
         .epochs(5)
         .batch_size(2)
         .on_update(|update| {
@@ -301,7 +301,7 @@ fn rules_of_weights() {
         .constraint("1/kernel", Constraint::MaxNorm { max_value: 0.5, axis: vec![0] });
     let (mut by_fit, mut by_hand, mut without) = (net.clone(), net.clone(), net.clone());
     let history = fit().weight_rules(rules.clone()).epochs(3).run(&mut by_fit, &x, &y).unwrap();
-    let (mut tape, mut gradients, mut sgd) = (Tape::new(), Gradients::new(&by_hand), Sgd::new(0.1));
+    let (mut tape, mut gradients, mut sgd) = (Tape::new(), recurrent::Gradients::new(&by_hand), Sgd::new(0.1));
     let mut losses = Vec::new();
     for _ in 0..3 {
         let output = by_hand.run(&x, recurrent::Run::new().record(&mut tape)).unwrap();

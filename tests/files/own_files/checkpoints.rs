@@ -57,7 +57,7 @@ fn what_doesnt_fit_changes_nothing() {
     fit().epochs(1).checkpoint(&path).run(&mut begun, &x, &y).unwrap();
     let refused = |fit: Fit<'static, f32, Adam<f32>>, net: &mut Stacked<f32>| {
         let before = bits(net);
-        let error = fit.resume(&path, net).err().expect("refused").to_string();
+        let error = fit.resume(&path, net).expect_err("refused").to_string();
         assert_eq!(bits(net), before, "{error}");
         error
     };
@@ -71,7 +71,7 @@ fn what_doesnt_fit_changes_nothing() {
     let error = refused(plain, &mut net(4));
     assert!(error.contains("reduce_lr_on_plateau must be called 1 times"), "{error}");
     let sgd = Fit::<f32, _>::new(Loss::MeanSquaredError, Sgd::new(0.2)).resume(&path, &mut net(4));
-    let error = sgd.err().expect("another optimizer").to_string();
+    let error = sgd.expect_err("another optimizer").to_string();
     assert!(error.contains("Sgd") && error.contains("Adam"), "{error}");
     let error = file::load::<Adam<f32>>(&path).unwrap_err().to_string();
     assert!(error.contains("a checkpoint") && error.contains("Fit::resume"), "{error}");
