@@ -18,6 +18,9 @@ impl<T: Float> Model<T> {
     /// and takes every option of a [`Run`](crate::Run). A layer that returns only its last output may stand in it,
     /// before layers that need no sequence.
     ///
+    /// A Masking in it makes a mask of its own, from the steps' values: as in Keras, the mask or the lengths of a `Run` end
+    /// there. Pad rows with the value that it hides.
+    ///
     /// It trains as any layer does, dropout of its recurrent layers included; all its weights but moving statistics are
     /// trained then. What the file says of `trainable` is the model's: see [`record`](Model::record).
     ///
