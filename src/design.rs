@@ -28,6 +28,7 @@
 //!
 //! ```text
 //! real_time fewer_bits  pages of the documentation
+//! instances  what this crate's tests share, compiled once
 //! formats  files, our own and other frameworks': readers build what stands below, through its builders; writers take it apart
 //! ops  the public names of a graph's operations
 //! graph training  models: layers and operations called one after another; losses, optimizers and their rules

@@ -99,6 +99,11 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// Whether its weights are among those that are counted: Keras's summaries don't know of some.
+    fn weights_count(&self) -> bool {
+        true
+    }
+
     /// Makes sure that the weights belong to this model alone: streams and clones share them until they change.
     fn unshare(&mut self, _which: Which) -> Result<()> {
         Ok(())

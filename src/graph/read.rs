@@ -174,7 +174,7 @@ fn finished<T: Float>(part: ReadPart<T>) -> Part<T> {
     let op = made.map(|made| made.op);
     let count = |which| {
         let mut count = 0_usize;
-        if let Some(op) = &op {
+        if let Some(op) = op.as_ref().filter(|op| op.weights_count()) {
             op.visit_weights(which, &mut WeightVisitor::new(&mut |_, weight: ArrayViewD<'_, T>| count += weight.len()));
         }
         count

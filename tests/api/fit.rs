@@ -66,7 +66,7 @@ fn options_that_make_no_sense() {
         (fit().metric(Recall::new().class_id(2)), "class_id must be a class of the 2 that are predicted, got 2"),
         (fit().bucket_by_length(&[1; 9]), "expected one entry for each of 10 rows, got 9"),
         (fit().bucket_by_length(&[7; 10]), "row 0 is to have 7 steps, but the input has 6"),
-        (fit().loss_of("output", sparse, 1.0), "expected target of shape [10], got [10, 2]"),
+        (fit().loss_of("output", sparse, 1.0), "expected an array of shape [10] for the target, got [10, 2]"),
     ];
     for (mut fit, message) in refused {
         assert_eq!(refusal(fit.run(&mut net, &x, &y)).to_string(), message);

@@ -199,7 +199,9 @@ fn training_by_a_loop_of_ones_own() -> Outcome {
         })
         .run(&mut net, &x, &target)?;
     println!("{losses:?}");
-    assert_eq!(losses.get("loss")?.len(), 5);
+    // The weights are drawn anew in each run: some are good enough before the last epoch.
+    let losses = losses.get("loss")?;
+    assert!(losses.len() == 5 || losses[losses.len() - 1] < 1e-4, "{losses:?}");
     Ok(())
 }
 

@@ -480,7 +480,8 @@ fn a_model_as_a_whole() {
         assert_eq!(small.predict_one(&x).unwrap(), expected.into_dyn(), "{precision}");
         assert!((small.weight_bytes() as f64) < 0.6 * model.weight_bytes() as f64);
         assert_eq!(small.count_params(), model.count_params());
-        assert!(matches!(small.weight("tail/dense/kernel"), Err(Error::QuantizedWeight { .. })));
+        let refused = small.weight("tail/dense/kernel").map(|_| ());
+        assert!(matches!(refused, Err(Error::QuantizedWeight { .. })), "{refused:?}");
         assert_eq!(small.dequantized("tail/dense/kernel").unwrap().shape(), [9, 2]);
         // Step by step, and against the model that it was made of.
         let mut stream = small.stream(1).unwrap();

@@ -36,8 +36,7 @@ fn run(case: &Value) -> Outcome {
     let mut ours: Vec<(String, ArrayD<f32>)> =
         model.weights().into_iter().map(|(path, weight)| (path, weight.to_owned())).collect();
     for theirs in list(&case["trained"]) {
-        let shape: Vec<usize> = list(&theirs["shape"]).iter().map(|size| float(size) as usize).collect();
-        let theirs_data = ArrayD::from_shape_vec(shape, array::<f32>(&theirs["data"]).into_iter().collect())?;
+        let theirs_data = array::<f32>(theirs);
         let is_it = |(_, ours): &(String, ArrayD<f32>)| {
             ours.shape() == theirs_data.shape() && near("", ours.view(), &theirs_data).is_ok()
         };

@@ -41,6 +41,7 @@ mod container;
 mod examples;
 mod json;
 mod saved;
+mod sort;
 
 use std::path::Path;
 

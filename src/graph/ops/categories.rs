@@ -333,6 +333,11 @@ impl<T: Float> Operation<T> for Category<T> {
         Ok(())
     }
 
+    /// What weighs the tokens is no variable of the layer in Keras.
+    fn weights_count(&self) -> bool {
+        false
+    }
+
     /// Flags of (batch, numbers) are one row's: the numbers of a step wouldn't be.
     fn over_time(&self, ranks: &[usize]) -> OverTime {
         match self.encoding {

@@ -16,6 +16,7 @@ use super::{Fit, Validation};
 use crate::error::{Error, Result, words::number};
 use crate::float::Float;
 use crate::graph::{Input, Network};
+use crate::parameters::Parameters;
 use crate::seeds::DropoutSeeds;
 use crate::training::loss::Target;
 use crate::training::optimizers::Optimizer;
@@ -189,31 +190,26 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         batches: &mut dyn Batches<T>,
         plan: &mut Plan<'_, '_, T>,
     ) -> Result<History> {
-        let Plan { session, meters, validation, watch } = plan;
-        if let (Some(watch), Some(memory)) = (&mut *watch, self.resumed.take()) {
+        if let (Some(watch), Some(memory)) = (&mut plan.watch, self.resumed.take()) {
             watch.memory = memory;
         }
-        let seeds = self.seeds.get_or_insert_with(|| network.dropout_seeds());
+        let mut seeds = self.seeds.take().unwrap_or_else(|| network.dropout_seeds());
+        let history = self.all_epochs(network, batches, plan, &mut seeds);
+        self.seeds = Some(seeds);
+        history
+    }
+
+    fn all_epochs<N: Network<T>>(
+        &mut self,
+        network: &mut N,
+        batches: &mut dyn Batches<T>,
+        plan: &mut Plan<'_, '_, T>,
+        seeds: &mut DropoutSeeds,
+    ) -> Result<History> {
         let (clock, mut history, mut logs) = (Clock::start(), History::default(), Vec::new());
         for epoch in self.initial_epoch..self.epochs {
-            let (mut batch, mut stop) = (0, false);
-            meters.reset();
-            batches.begin(epoch);
-            session.epoch = epoch + 1;
-            while !stop && let Some(rows) = batches.next() {
-                let loss = session.train(network, &mut self.optimizer, batches, rows, seeds, meters)?;
-                batch += 1;
-                let count = batches.count();
-                let update = Update { epoch: epoch + 1, update: session.updates, batch, batches: count, loss };
-                // All hear it, whoever stops.
-                for hear in &mut self.on_update {
-                    stop |= hear(&update).is_break();
-                }
-            }
-            if batch == 0 {
-                let (expected, given) = ("at least one".into(), "none".into());
-                return Err(Error::TrainingOption { option: "the batches of an epoch".into(), expected, given });
-            }
+            let mut stop = self.train_epoch(epoch, network, batches, plan, seeds)?;
+            let Plan { session, meters, validation, watch } = plan;
             logs.clear();
             meters.log(&mut logs);
             if let Some((batches, meters)) = validation.as_mut()
@@ -236,25 +232,64 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
                 history.stopped_epoch = Some(epoch + 1);
                 stop = true;
             }
-            if let Some((copy_of, keep)) = &mut self.on_checkpoint {
-                keep(Checkpoint {
-                    weights: weights_of(network),
-                    optimizer: copy_of(&self.optimizer),
-                    seeds: seeds.clone(),
-                    epoch: epoch + 1,
-                    early_stopping: watch.as_ref().map(|watch| watch.memory.clone()),
-                    plateaus: self.plateaus.copies(),
-                })?;
-            }
+            self.keep_checkpoint(epoch, network, seeds, watch.as_ref())?;
             if stop {
                 break;
             }
         }
-        if let Some(watch) = watch {
+        if let Some(watch) = &plan.watch {
             history.best_epoch = watch.memory.best_epoch;
             watch.restore(network)?;
         }
         Ok(history)
+    }
+
+    /// The updates of one epoch; whether they were stopped.
+    fn train_epoch<N: Network<T>>(
+        &mut self,
+        epoch: usize,
+        network: &mut N,
+        batches: &mut dyn Batches<T>,
+        plan: &mut Plan<'_, '_, T>,
+        seeds: &mut DropoutSeeds,
+    ) -> Result<bool> {
+        let (Plan { session, meters, .. }, mut batch, mut stop) = (plan, 0, false);
+        meters.reset();
+        batches.begin(epoch);
+        session.epoch = epoch + 1;
+        while !stop && let Some(rows) = batches.next() {
+            let loss = session.train(network, &mut self.optimizer, batches, rows, seeds, meters)?;
+            batch += 1;
+            let count = batches.count();
+            let update = Update { epoch: epoch + 1, update: session.updates, batch, batches: count, loss };
+            // All hear it, whoever stops.
+            for hear in &mut self.on_update {
+                stop |= hear(&update).is_break();
+            }
+        }
+        if batch == 0 {
+            let (expected, given) = ("at least one".into(), "none".into());
+            return Err(Error::TrainingOption { option: "the batches of an epoch".into(), expected, given });
+        }
+        Ok(stop)
+    }
+
+    fn keep_checkpoint(
+        &mut self,
+        epoch: usize,
+        network: &dyn Parameters<T>,
+        seeds: &DropoutSeeds,
+        watch: Option<&Watch<T>>,
+    ) -> Result<()> {
+        let Some((copy_of, keep)) = &mut self.on_checkpoint else { return Ok(()) };
+        keep(Checkpoint {
+            weights: weights_of(network),
+            optimizer: copy_of(&self.optimizer),
+            seeds: seeds.clone(),
+            epoch: epoch + 1,
+            early_stopping: watch.map(|watch| watch.memory.clone()),
+            plateaus: self.plateaus.copies(),
+        })
     }
 
     /// The rows that are trained on, and those that are held out.

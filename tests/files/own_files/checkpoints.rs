@@ -34,8 +34,8 @@ fn a_run_goes_on_with_the_same_bits() {
     let mut whole = begun.clone();
     let all = fit().epochs(40).run(&mut whole, &x, &y).unwrap();
     let stopped = all.stopped_epoch().expect("the rule stops it");
-    assert!(stopped > 8, "{stopped}");
-    for pause in [1, stopped - 5, stopped - 1] {
+    assert!(stopped >= 8, "{stopped}");
+    for pause in [1, stopped / 2, stopped - 1] {
         let mut paused = begun.clone();
         fit().epochs(pause).checkpoint(&path).run(&mut paused, &x, &y).unwrap();
         let mut again = begun.clone();

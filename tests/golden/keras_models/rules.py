@@ -66,6 +66,10 @@ def around():
     return keras.Model(x, L.GRU(3, kernel_regularizer=R.L1(0.005))(y))
 
 
+def array(values):
+    return {"shape": list(values.shape), "data": values.ravel().tolist()}
+
+
 def main():
     cases = []
     (HERE / "rules").mkdir(exist_ok=True)
@@ -81,8 +85,8 @@ def main():
         model.compile(keras.optimizers.SGD(0.2), "mse")
         penalty = float(sum(model.losses))
         losses = model.fit(x, y, batch_size=7, epochs=UPDATES, shuffle=False, verbose=0).history["loss"]
-        trained = [{"path": w.path, "shape": list(w.shape), "data": w.numpy().ravel().tolist()} for w in model.trainable_weights]
-        case = {"name": make.__name__, "input": x.tolist(), "target": y.tolist(), "penalty": penalty, "losses": losses}
+        trained = [{"path": w.path} | array(w.numpy()) for w in model.trainable_weights]
+        case = {"name": make.__name__, "input": array(x), "target": array(y), "penalty": penalty, "losses": losses}
         cases.append(case | {"trained": trained})
     (HERE / "rules.json").write_text(json.dumps({"keras": keras.__version__, "cases": cases}) + "\n")
 
