@@ -480,9 +480,9 @@ fn a_model_as_a_whole() {
         assert_eq!(small.predict_one(&x).unwrap(), expected.into_dyn(), "{precision}");
         assert!((small.weight_bytes() as f64) < 0.6 * model.weight_bytes() as f64);
         assert_eq!(small.count_params(), model.count_params());
-        let refused = small.weight("tail/dense/kernel").map(|_| ());
+        let refused = small.weight("sequential/dense/kernel").map(|_| ());
         assert!(matches!(refused, Err(Error::QuantizedWeight { .. })), "{refused:?}");
-        assert_eq!(small.dequantized("tail/dense/kernel").unwrap().shape(), [9, 2]);
+        assert_eq!(small.dequantized("sequential/dense/kernel").unwrap().shape(), [9, 2]);
         // Step by step, and against the model that it was made of.
         let mut stream = small.stream(1).unwrap();
         let mut steps = Vec::new();
