@@ -6,7 +6,7 @@
 //! use ndarray::prelude::*;
 //! use recurrent::{Dense, Lstm, Stacked, training::*};
 //! let mut net = Stacked::builder().layer(Lstm::<f32>::new(3, 8)).layer(Dense::new(8, 1)).build()?;
-//! let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::ones((16, 1)));
+//! let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::from_elem((16, 1), 3.0));
 //! let history = Fit::new(Loss::MeanSquaredError, Adam::new(1e-2)).epochs(5).batch_size(4).shuffle(7).run(&mut net, &x, &target)?;
 //! assert!(history.get("loss")?[4] < history.get("loss")?[0]);
 //! # Ok::<(), recurrent::Error>(())
@@ -21,7 +21,7 @@
 //! use ndarray::prelude::*;
 //! use recurrent::{Dense, Gradients, Layer, Lstm, OutputGradient, Run, Stacked, training::*};
 //! let mut net = Stacked::builder().layer(Lstm::<f32>::new(3, 8)).layer(Dense::new(8, 1)).build()?;
-//! let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::ones((16, 1)));
+//! let (x, target) = (Array3::<f32>::ones((16, 20, 3)), Array2::<f32>::from_elem((16, 1), 3.0));
 //! let (mut tape, mut gradients, mut optimizer) = (Tape::new(), Gradients::new(&net), Adam::new(1e-2));
 //! let mut losses = Vec::new();
 //! for _ in 0..10 {

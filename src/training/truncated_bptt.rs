@@ -25,10 +25,11 @@ use crate::strided::RowsMut;
 ///
 /// ```
 /// use ndarray::prelude::*;
-/// use recurrent::{Dense, Gradients, Gru, Layer, OutputGradient, Run, Stacked, training::*};
+/// use recurrent::{Dense, Gradients, Gru, Layer, OutputGradient, Run, SeedSource, Stacked, training::*};
+/// let mut seeds = SeedSource::keras(7);
 /// let mut net = Stacked::builder()
-///     .layer(Gru::<f32>::builder(1, 8).return_sequences(true).build()?)
-///     .layer(Dense::new(8, 1))
+///     .layer(Gru::<f32>::builder(1, 8).seeds(&mut seeds).return_sequences(true).build()?)
+///     .layer(Dense::builder(8, 1).seeds(&mut seeds).build()?)
 ///     .build()?;
 /// let x = Array3::from_shape_fn((2, 100, 1), |(row, t, _)| (0.3 * t as f32 + row as f32).sin());
 /// let target = x.mapv(|x| x * x);

@@ -188,7 +188,7 @@ fn training_by_a_loop_of_ones_own() -> Outcome {
         println!("{loss} {}", gradients.get("0/recurrent_kernel")?.mapv(f32::abs).sum());
         losses.push(loss);
     }
-    assert!(losses[9] < losses[0]);
+    assert!(losses[9] < losses[0] || losses[0] < 1e-2, "{losses:?}");
     let losses = Fit::new(Loss::MeanSquaredError, optimizer)
         .epochs(5)
         .batch_size(4)

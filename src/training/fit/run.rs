@@ -82,8 +82,10 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
     ///
     /// ```
     /// use ndarray::prelude::*;
-    /// use recurrent::{Dense, Gru, Stacked, training::*};
-    /// let mut net = Stacked::builder().layer(Gru::<f32>::new(1, 4)).layer(Dense::new(4, 1)).build()?;
+    /// use recurrent::{Dense, Gru, SeedSource, Stacked, training::*};
+    /// let mut seeds = SeedSource::keras(7);
+    /// let gru = Gru::<f32>::builder(1, 4).seeds(&mut seeds).build()?;
+    /// let mut net = Stacked::builder().layer(gru).layer(Dense::builder(4, 1).seeds(&mut seeds).build()?).build()?;
     /// let wave = |epoch: usize, batch: usize| {
     ///     let x = Array3::from_shape_fn((4, 6, 1), |(row, t, _)| (0.3 * (epoch + batch + row + t) as f32).sin());
     ///     let target = Array2::from_shape_fn((4, 1), |(row, _)| (0.3 * (epoch + batch + row + 6) as f32).sin());
