@@ -100,6 +100,7 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether its weights are among those that are counted: Keras's summaries don't know of some.
+    #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files of our own are read with it"))]
     fn weights_count(&self) -> bool {
         true
     }

@@ -27,6 +27,7 @@ mod session;
 use std::fmt;
 use std::ops::ControlFlow;
 
+#[cfg(feature = "file")]
 pub(crate) use self::checkpoint::Checkpoint;
 use self::checkpoint::{CopyOf, OnCheckpoint};
 pub use self::dataset::Dataset;
