@@ -59,8 +59,9 @@ OUTER = {"avx512": 24, "avx2": 12, "baseline": 24}
 BYTES = {"avx512_vnni": ("vpdpbusd", "z", 16), "avx2": ("vpmaddwd", "y", 16)}
 # Products of 16-bit floats that are widened first: at least so many multiply-adds in the largest block.
 WIDENED = {"avx512": 24, "avx2": 8, "baseline": 8}
-# No products of their own: they call sums. Or not for speed: the specification, and a function of one number.
-NOT_LOOKED_AT = ["::Project<", "::Reference<", "dense::Forward<", "backward::Product<", "::One<", "limits::", "quantized::operand::"]
+# No products of their own: they call sums. Or not for speed: the specification, a function of one number, and products
+# of two matrices in a graph, which are compiled where they are used.
+NOT_LOOKED_AT = ["::Project<", "::Reference<", "dense::Forward<", "backward::Product<", "product::Product<", "::One<", "limits::", "quantized::operand::"]
 
 # Panics are called, and never return. Fills and copies of whole blocks are calls; not in what runs for one row.
 ALWAYS_CALLED = r"core::(panicking|slice|option|result)::"
