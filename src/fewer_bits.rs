@@ -65,8 +65,8 @@
 //!
 //! - **The same bits** within a form, whatever the batch, chunks, threads and instruction set. Products and sums of
 //!   `Int8` and `Int8Fast` are whole numbers, and all else is rounded operation by operation: machines without fused
-//!   multiply-add give the same bits, too. `Bf16` gives the bits of the f32 layer that has the rounded weights, so the same on all machines with fused
-//!   multiply-add.
+//!   multiply-add give the same bits, too. `Bf16` gives the bits of the f32 layer that has the rounded weights, so the
+//!   same on all machines with fused multiply-add.
 //! - **Any number.** A row's scale follows the largest of its numbers, so states and inputs beyond 1 (relu, an initial
 //!   state) lose nothing; by the same rule one huge number makes all others of its row small. Rows of numbers below
 //!   2^-100 count as zeros. With an infinity or a NaN in it a row is multiplied in f32 with the weights that the bytes

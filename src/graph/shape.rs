@@ -63,6 +63,16 @@ pub(super) fn only(inputs: &[Shape]) -> Result<&Shape, Misfit> {
     }
 }
 
+/// What a layer over the last axis makes of its one input.
+pub(super) fn over_last(inputs: &[Shape], input_size: usize, output_size: usize) -> Result<Vec<Shape>, Misfit> {
+    match &only(inputs)?[..] {
+        [before @ .., last] if !before.is_empty() && fit(*last, Some(input_size)) => {
+            Ok(vec![[before, &[Some(output_size)]].concat()])
+        }
+        _ => misfit(format!("(batch, .., {input_size})"), inputs),
+    }
+}
+
 /// The first input of an operation that has `least` inputs or more.
 pub(super) fn first_of(inputs: &[Shape], least: usize) -> Result<&Shape, Misfit> {
     match inputs {

@@ -329,6 +329,28 @@ fn rules_of_weights() {
     assert_eq!(untouched.forward(&x).unwrap(), before);
 }
 
+/// An accuracy that rises is no plateau, though it doesn't fall.
+#[test]
+fn a_plateau_of_what_should_rise() {
+    let mut dense = Dense::<f64>::builder(1, 1).activation(recurrent::Activation::Sigmoid).build().unwrap();
+    dense.set_weights(&[("kernel", array![[-1.0]].view().into_dyn())]).unwrap();
+    // All wrong in the first epoch, and right from its one update on.
+    let x = array![[[-2.0]], [[-1.0]], [[1.0]], [[2.0]]];
+    let y = x.mapv(|x: f64| if x > 0.0 { 1.0 } else { 0.0 });
+    let run = |plateau: ReduceLrOnPlateau| {
+        let mut net = dense.clone();
+        let mut fit = Fit::new(Loss::BinaryCrossentropy { from_logits: false }, Sgd::new(100.0))
+            .metric(Metric::BinaryAccuracy { threshold: 0.5 })
+            .epochs(3)
+            .reduce_lr_on_plateau("binary_accuracy", plateau.patience(2).factor(0.5));
+        let history = fit.run(&mut net, &x, &y).unwrap();
+        assert_eq!(history.get("binary_accuracy").unwrap(), [0.0, 1.0, 1.0]);
+        fit.optimizer().learning_rate()
+    };
+    assert_eq!(run(ReduceLrOnPlateau::new()), 100.0);
+    assert_eq!(run(ReduceLrOnPlateau::new().mode(MonitorMode::Min)), 50.0);
+}
+
 /// A run in two parts is the whole, if dropout and the optimizer go on.
 #[test]
 fn two_runs_are_one() {

@@ -41,8 +41,9 @@ impl<'a, T: Float, O: Saved<Elem = T> + Clone> Fit<'a, T, O> {
     /// A run whose checkpoint can't be written ends with [`Error::Checkpoint`].
     pub fn checkpoint(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        self.on_checkpoint(Clone::clone, move |checkpoint| {
-            super::save(&path, &checkpoint).map_err(|error| Error::Checkpoint { reason: error.to_string() })
+        self.on_checkpoint(move |checkpoint| {
+            let saved = super::save(&path, &checkpoint.into_owned());
+            saved.map_err(|error| Error::Checkpoint { reason: error.to_string() })
         })
     }
 
@@ -58,6 +59,7 @@ impl<'a, T: Float, O: Saved<Elem = T> + Clone> Fit<'a, T, O> {
         let misfit =
             |source| LoadError::new(&path.display().to_string(), Problem::Layer { layer: String::new(), source });
         let weights = std::mem::take(&mut checkpoint.weights);
+        check_best(&weights, checkpoint.early_stopping.as_ref()).map_err(misfit)?;
         let resumed = self.go_on_from(checkpoint).map_err(misfit)?;
         let (expected, given) = (network.weights().len(), weights.len());
         if expected != given {
@@ -66,6 +68,21 @@ impl<'a, T: Float, O: Saved<Elem = T> + Clone> Fit<'a, T, O> {
         let weights: Vec<_> = weights.iter().map(|(name, array)| (&name[..], array.view())).collect();
         network.set_weights(&weights).map_err(misfit)?;
         Ok(resumed)
+    }
+}
+
+/// Checks that the weights of the best epoch are like the others, if there are any.
+fn check_best<T>(weights: &[(String, ArrayD<T>)], memory: Option<&Memory<T>>) -> Result<(), Error> {
+    let best = memory.map_or(&[][..], |memory| &memory.best_weights);
+    if !best.is_empty() && best.len() != weights.len() {
+        return Err(Error::WeightCount { expected: weights.len(), given: best.len() });
+    }
+    match weights.iter().zip(best).find(|((_, weight), best)| weight.shape() != best.shape()) {
+        None => Ok(()),
+        Some(((name, weight), best)) => {
+            let (expected, given) = (weight.shape().to_vec(), best.shape().to_vec());
+            Err(Error::WeightShape { name: name.clone(), expected, given })
+        }
     }
 }
 

@@ -76,16 +76,19 @@ impl Found {
     /// What the words of a layer say, and of what is inside.
     fn of_layer(&mut self, class: &str, config: &Object, path: &str) -> Result<()> {
         let within = |key: &str| config.get(key).and_then(|layer| layer.get("config")).and_then(Json::as_object);
+        let directions = ["forward", "backward"].map(|name| join(path, name));
+        // What is inside of another layer doesn't say its class again.
+        let is_bidirectional = self.all.iter().any(|own| own.starts_with(&format!("{}/", directions[0])));
+        if is_bidirectional {
+            // Keras 2 doesn't write a copy.
+            let (forward, backward) = (within("layer"), within("backward_layer"));
+            for (config, path) in [forward, backward.or(forward)].into_iter().zip(&directions) {
+                config.map_or(Ok(()), |config| self.of_layer("", config, path))?;
+            }
+        }
         for (key, said) in config.iter().filter(|(_, said)| !said.is_null()) {
             match &key[..] {
-                "layer" if class == "Bidirectional" => {
-                    let Some(forward) = within(key) else { continue };
-                    self.of_layer("", forward, &join(path, "forward"))?;
-                    // Keras 2 doesn't write a copy.
-                    let backward = within("backward_layer").unwrap_or(forward);
-                    self.of_layer("", backward, &join(path, "backward"))?;
-                }
-                "backward_layer" => {}
+                "layer" | "backward_layer" if is_bidirectional => {}
                 "layer" | "cell" => {
                     if let Some(inner) = within(key) {
                         self.of_layer("", inner, path)?;
@@ -114,6 +117,10 @@ impl Found {
         let (regularizer, constraint) = (key.strip_suffix("_regularizer"), key.strip_suffix("_constraint"));
         let Some(weight) = regularizer.or(constraint) else { return Ok(()) };
         let paths = self.weights(class, weight, path);
+        // What a layer was told not to have has no rules in Keras.
+        if paths.is_empty() && !matches!(weight, "bias" | "gamma" | "beta") {
+            return Err(unknown(path, key, said));
+        }
         for weight in paths.iter().filter(|path| self.trained.contains(path)) {
             let rules = std::mem::take(&mut self.rules);
             let unknown = || unknown(path, key, said);

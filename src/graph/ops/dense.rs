@@ -11,7 +11,7 @@ use crate::float::Float;
 use crate::gradients::OutputGradient;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
-use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
@@ -42,12 +42,7 @@ impl<T: Float> Operation<T> for Dense<T> {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
-        match &shape::only(inputs)?[..] {
-            [before @ .., last] if !before.is_empty() && fit(*last, Some(self.layer.input_size())) => {
-                Ok(vec![[before, &[Some(self.layer.output_size())]].concat()])
-            }
-            _ => shape::misfit(format!("(batch, .., {})", self.layer.input_size()), inputs),
-        }
+        shape::over_last(inputs, self.layer.input_size(), self.layer.output_size())
     }
 
     fn run(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, misfit};
-use crate::graph::shape::{self, Misfit, Shape, fit};
+use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
@@ -48,12 +48,7 @@ impl<T: Float> Operation<T> for QuantizedDense<T> {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
-        match &shape::only(inputs)?[..] {
-            [before @ .., last] if !before.is_empty() && fit(*last, Some(self.layer.input_size())) => {
-                Ok(vec![[before, &[Some(self.layer.output_size())]].concat()])
-            }
-            _ => shape::misfit(format!("(batch, .., {})", self.layer.input_size()), inputs),
-        }
+        shape::over_last(inputs, self.layer.input_size(), self.layer.output_size())
     }
 
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {

@@ -10,10 +10,7 @@ use crate::seeds::DropoutSeeds;
 use crate::training::schedule::ReduceLrOnPlateau;
 
 /// Writes it down.
-pub(super) type OnCheckpoint<'a, T, O> = Box<dyn FnMut(Checkpoint<T, O>) -> Result<()> + 'a>;
-
-/// Makes a copy of an optimizer, which not every one can do.
-pub(super) type CopyOf<O> = fn(&O) -> O;
+pub(super) type OnCheckpoint<'a, T, O> = Box<dyn FnMut(Checkpoint<T, &O>) -> Result<()> + 'a>;
 
 /// All that a run has changed.
 #[derive(Debug)]
@@ -26,6 +23,15 @@ pub(crate) struct Checkpoint<T, O> {
     pub(crate) epoch: usize,
     pub(crate) early_stopping: Option<Memory<T>>,
     pub(crate) plateaus: Vec<ReduceLrOnPlateau>,
+}
+
+#[cfg(feature = "file")]
+impl<T, O: Clone> Checkpoint<T, &O> {
+    /// With an optimizer of its own.
+    pub(crate) fn into_owned(self) -> Checkpoint<T, O> {
+        let Checkpoint { weights, optimizer, seeds, epoch, early_stopping, plateaus } = self;
+        Checkpoint { weights, optimizer: optimizer.clone(), seeds, epoch, early_stopping, plateaus }
+    }
 }
 
 /// The weights, copied.

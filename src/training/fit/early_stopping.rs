@@ -156,7 +156,7 @@ impl<T: Float> Watch<T> {
 
     /// The best weights become those of the network, if they are to.
     pub(super) fn restore(&self, network: &mut dyn Parameters<T>) -> Result<()> {
-        if self.memory.best_weights.is_empty() {
+        if !self.rule.restore_best_weights || self.memory.best_weights.is_empty() {
             return Ok(());
         }
         network.unshare()?;

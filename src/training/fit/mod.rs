@@ -29,7 +29,7 @@ use std::ops::ControlFlow;
 
 #[cfg(feature = "file")]
 pub(crate) use self::checkpoint::Checkpoint;
-use self::checkpoint::{CopyOf, OnCheckpoint};
+use self::checkpoint::OnCheckpoint;
 pub use self::dataset::Dataset;
 pub use self::early_stopping::EarlyStopping;
 pub(crate) use self::early_stopping::Memory;
@@ -104,7 +104,7 @@ pub struct Fit<'a, T: Float, O> {
     on_epoch: Vec<OnEpoch<'a>>,
     on_update: Vec<OnUpdate<'a>>,
     plateaus: Plateaus,
-    on_checkpoint: Option<(CopyOf<O>, OnCheckpoint<'a, T, O>)>,
+    on_checkpoint: Option<OnCheckpoint<'a, T, O>>,
     /// What early stopping remembers of a run that goes on.
     resumed: Option<Memory<T>>,
 }
@@ -299,12 +299,8 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
 
     /// Calls this with all that the run goes on from, after each epoch.
     #[cfg(feature = "file")]
-    pub(crate) fn on_checkpoint(
-        mut self,
-        copy_of: CopyOf<O>,
-        keep: impl FnMut(Checkpoint<T, O>) -> crate::Result<()> + 'a,
-    ) -> Self {
-        self.on_checkpoint = Some((copy_of, Box::new(keep)));
+    pub(crate) fn on_checkpoint(mut self, keep: impl FnMut(Checkpoint<T, &O>) -> crate::Result<()> + 'a) -> Self {
+        self.on_checkpoint = Some(Box::new(keep));
         self
     }
 

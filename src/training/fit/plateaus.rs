@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::training::optimizers::Optimizer;
-use crate::training::schedule::ReduceLrOnPlateau;
+use crate::training::schedule::{MonitorMode, ReduceLrOnPlateau};
 
 /// Each with the name of its number.
 #[derive(Debug, Clone, Default)]
@@ -26,15 +26,17 @@ impl Plateaus {
         Ok(())
     }
 
-    /// After an epoch; one without validation has no numbers of it.
+    /// After an epoch; one without validation has no numbers of it. `names` say of which of them more is better.
     pub(super) fn update<T: Float, O: Optimizer<T>>(
         &mut self,
+        names: &[(String, bool)],
         logs: &[(String, f64)],
         optimizer: &mut O,
     ) -> Result<()> {
         for (monitor, plateau) in &mut self.0 {
             if let Some((_, value)) = logs.iter().find(|(name, _)| name == monitor) {
-                plateau.update(*value, optimizer)?;
+                let rises = names.iter().any(|(name, rises)| name == monitor && *rises);
+                plateau.update_by(if rises { MonitorMode::Max } else { MonitorMode::Min }, *value, optimizer)?;
             }
         }
         Ok(())

@@ -27,6 +27,8 @@ struct Plan<'d, 'a, T: Float> {
     meters: Meters<T>,
     validation: Option<(Rows<'d, 'a, T>, Meters<T>)>,
     watch: Option<Watch<T>>,
+    /// What is logged, and of which of it more is better.
+    names: Vec<(String, bool)>,
 }
 
 impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
@@ -133,7 +135,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         let mut plan = self.plan(network, Some((data, 0..rows)))?;
         let mut logs = Vec::new();
         if let Some((batches, meters)) = &mut plan.validation {
-            validate(&mut plan.session, network, batches, meters, &mut DropoutSeeds::default())?;
+            plan.session.validate_all(network, batches, meters, &mut DropoutSeeds::default())?;
             meters.log(&mut logs);
             logs.iter_mut().for_each(|(name, _)| drop(name.drain(.."val_".len())));
         }
@@ -182,7 +184,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             None => None,
         };
         self.plateaus.check(&names)?;
-        Ok(Plan { session, meters, validation, watch })
+        Ok(Plan { session, meters, validation, watch, names })
     }
 
     /// The loop: every fit is this one.
@@ -211,13 +213,13 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         let (clock, mut history, mut logs) = (Clock::start(), History::default(), Vec::new());
         for epoch in self.initial_epoch..self.epochs {
             let mut stop = self.train_epoch(epoch, network, batches, plan, seeds)?;
-            let Plan { session, meters, validation, watch } = plan;
+            let Plan { session, meters, validation, watch, names } = plan;
             logs.clear();
             meters.log(&mut logs);
             if let Some((batches, meters)) = validation.as_mut()
                 && (epoch + 1).is_multiple_of(self.validation_freq)
             {
-                validate(session, network, batches, meters, seeds)?;
+                session.validate_all(network, batches, meters, seeds)?;
                 meters.log(&mut logs);
             }
             history.push(&logs);
@@ -227,7 +229,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             for hear in &mut self.on_epoch {
                 stop |= hear(&progress) == ControlFlow::Break(());
             }
-            self.plateaus.update(&logs, &mut self.optimizer)?;
+            self.plateaus.update(names, &logs, &mut self.optimizer)?;
             if let Some(watch) = watch
                 && watch.is_over(epoch, &logs, network)
             {
@@ -283,10 +285,10 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         seeds: &DropoutSeeds,
         watch: Option<&Watch<T>>,
     ) -> Result<()> {
-        let Some((copy_of, keep)) = &mut self.on_checkpoint else { return Ok(()) };
+        let Some(keep) = &mut self.on_checkpoint else { return Ok(()) };
         keep(Checkpoint {
             weights: weights_of(network),
-            optimizer: copy_of(&self.optimizer),
+            optimizer: &self.optimizer,
             seeds: seeds.clone(),
             epoch: epoch + 1,
             early_stopping: watch.map(|watch| watch.memory.clone()),
@@ -353,23 +355,6 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         }
         Ok(metrics)
     }
-}
-
-/// An epoch over the data that is only looked at. The seeds move as those of Keras's layers do then.
-fn validate<T: Float, N: Network<T>>(
-    session: &mut Session<T>,
-    network: &N,
-    batches: &mut Rows<'_, '_, T>,
-    meters: &mut Meters<T>,
-    seeds: &mut DropoutSeeds,
-) -> Result<()> {
-    meters.reset();
-    batches.begin(0);
-    while let Some(rows) = batches.next() {
-        session.validate(network, batches, rows, meters)?;
-        seeds.skip_inference();
-    }
-    Ok(())
 }
 
 fn place_of(name: &str, outputs: &[String]) -> Result<usize> {

@@ -113,8 +113,25 @@ impl<T: Float> Session<T> {
         Ok(loss)
     }
 
+    /// An epoch over the data that is only looked at. The seeds move as those of Keras's layers do then.
+    pub(super) fn validate_all<N: Network<T>>(
+        &mut self,
+        network: &N,
+        batches: &mut dyn Batches<T>,
+        meters: &mut Meters<T>,
+        seeds: &mut DropoutSeeds,
+    ) -> Result<()> {
+        meters.reset();
+        batches.begin(0);
+        while let Some(rows) = batches.next() {
+            self.validate(network, batches, rows, meters)?;
+            seeds.skip_inference();
+        }
+        Ok(())
+    }
+
     /// The loss of the batch that is there, as in inference.
-    pub(super) fn validate<N: Network<T>>(
+    fn validate<N: Network<T>>(
         &mut self,
         network: &N,
         batches: &mut dyn Batches<T>,

@@ -41,7 +41,7 @@ pub struct ReduceLrOnPlateau {
     min_delta: f64,
     cooldown: u64,
     min_lr: f64,
-    mode: MonitorMode,
+    mode: Option<MonitorMode>,
     best: Option<f64>,
     cooldown_left: u64,
     wait: u64,
@@ -63,7 +63,7 @@ impl ReduceLrOnPlateau {
             min_delta: 1e-4,
             cooldown: 0,
             min_lr: 0.0,
-            mode: MonitorMode::Min,
+            mode: None,
             best: None,
             cooldown_left: 0,
             wait: 0,
@@ -100,9 +100,10 @@ impl ReduceLrOnPlateau {
         self
     }
 
-    /// Whether smaller or larger is better; Keras guesses it from the monitored number's name.
+    /// Whether smaller or larger is better: smaller, unless this says otherwise. A [`Fit`](crate::training::Fit) knows it
+    /// of its metrics, as Keras does.
     pub fn mode(mut self, mode: MonitorMode) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -114,6 +115,16 @@ impl ReduceLrOnPlateau {
     /// [`Error::ScheduledRate`](crate::Error::ScheduledRate) for an optimizer that follows a schedule; nothing is
     /// changed then, and the number isn't counted.
     pub fn update<T: Float, O: Optimizer<T> + ?Sized>(&mut self, monitored: f64, optimizer: &mut O) -> Result<bool> {
+        self.update_by(MonitorMode::Min, monitored, optimizer)
+    }
+
+    /// The same with the way that is better unless it was said.
+    pub(crate) fn update_by<T: Float, O: Optimizer<T> + ?Sized>(
+        &mut self,
+        mode: MonitorMode,
+        monitored: f64,
+        optimizer: &mut O,
+    ) -> Result<bool> {
         self.validate()?;
         let mut next = self.clone();
         if next.cooldown_left > 0 {
@@ -121,7 +132,7 @@ impl ReduceLrOnPlateau {
             next.wait = 0;
         }
         let mut lowered = false;
-        if self.is_improvement(monitored) {
+        if self.is_improvement(self.mode.unwrap_or(mode), monitored) {
             (next.best, next.wait) = (Some(monitored), 0);
         } else if next.cooldown_left == 0 {
             next.wait = next.wait.saturating_add(1);
@@ -135,8 +146,8 @@ impl ReduceLrOnPlateau {
         Ok(lowered)
     }
 
-    fn is_improvement(&self, monitored: f64) -> bool {
-        match (self.best, self.mode) {
+    fn is_improvement(&self, mode: MonitorMode, monitored: f64) -> bool {
+        match (self.best, mode) {
             (None, _) => !monitored.is_nan(),
             (Some(best), MonitorMode::Min) => ((monitored + self.min_delta) as f32) < best as f32,
             (Some(best), MonitorMode::Max) => ((monitored - self.min_delta) as f32) > best as f32,
@@ -172,7 +183,7 @@ impl ReduceLrOnPlateau {
             .with("min_delta", self.min_delta)
             .with("cooldown", counted(self.cooldown))
             .with("min_lr", self.min_lr)
-            .with("mode", if self.mode == MonitorMode::Min { "min" } else { "max" })
+            .with("mode", self.mode.map_or("auto", |mode| if mode == MonitorMode::Min { "min" } else { "max" }))
             .with("best", self.best)
             .with("cooldown_left", counted(self.cooldown_left))
             .with("wait", counted(self.wait))
@@ -186,7 +197,8 @@ impl ReduceLrOnPlateau {
             min_delta: options.number("min_delta")?,
             cooldown: count(options, "cooldown")?,
             min_lr: options.number("min_lr")?,
-            mode: options.word("mode", &[("min", MonitorMode::Min), ("max", MonitorMode::Max)])?,
+            mode: options
+                .word("mode", &[("auto", None), ("min", Some(MonitorMode::Min)), ("max", Some(MonitorMode::Max))])?,
             best: options.need("best", "a number or null")?.given().map(|best| best.number()).transpose()?,
             cooldown_left: count(options, "cooldown_left")?,
             wait: count(options, "wait")?,

@@ -84,6 +84,10 @@ impl<T: Float, O: Optimizer<T>> Optimizer<T> for Scheduled<O> {
         self.optimizer.validate()
     }
 
+    fn loss_scale_factor(&self) -> Option<f64> {
+        self.optimizer.loss_scale_factor()
+    }
+
     fn finalize_variable_values(&self, parts: &mut [&mut dyn Parameters<T>]) -> Result<()> {
         self.optimizer.finalize_variable_values(parts)
     }

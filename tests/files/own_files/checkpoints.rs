@@ -49,6 +49,25 @@ fn a_run_goes_on_with_the_same_bits() {
     std::fs::remove_dir_all(folder).unwrap();
 }
 
+/// What an earlier run kept of its best epoch is used by a rule that asks for it, and no other.
+#[test]
+fn the_best_weights_are_the_rules() {
+    let (folder, (x, y)) = (folder("checkpoint-best"), data());
+    let path = folder.join("run.safetensors");
+    let mut begun = net(4);
+    fit().epochs(4).checkpoint(&path).run(&mut begun, &x, &y).unwrap();
+    let plateau = ReduceLrOnPlateau::new().factor(0.5).patience(2);
+    let plain = || Fit::new(Loss::MeanSquaredError, Adam::new(0.2)).reduce_lr_on_plateau("loss", plateau.clone());
+    let rest = |fit: Fit<'static, f32, Adam<f32>>| {
+        let mut net = net(4);
+        fit.epochs(6).resume(&path, &mut net).unwrap().run(&mut net, &x, &y).unwrap();
+        bits(&net)
+    };
+    let watched = plain().early_stopping(EarlyStopping::new("loss").patience(9));
+    assert_eq!(rest(plain()), rest(watched));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
 #[test]
 fn what_doesnt_fit_changes_nothing() {
     let (folder, (x, y)) = (folder("checkpoint-misfit"), data());
@@ -62,7 +81,7 @@ fn what_doesnt_fit_changes_nothing() {
         error
     };
     let error = refused(fit(), &mut net(5));
-    assert!(error.contains("expected shape [3, 12], got [3, 15]") || error.contains("0/kernel"), "{error}");
+    assert!(error.contains("0/kernel"), "{error}");
     let lstm = Lstm::<f32>::new(3, 4);
     let mut other = Stacked::builder().layer(lstm).build().unwrap();
     let error = refused(fit(), &mut other);
