@@ -153,7 +153,11 @@ pub(super) fn trains_as_in_keras<T: Float>(model: &Model<T>) -> Result<()> {
     };
     for part in &model.parts {
         let Some(op) = &part.op else { continue };
-        match op.role() {
+        let mut role = op.role();
+        while let Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) = role {
+            role = inner.role();
+        }
+        match role {
             Role::Recurrent { layer, .. } if !layer.seeds().states.is_empty() => {
                 return refuse(
                     &part.name,

@@ -1,6 +1,6 @@
 //! A model in fewer bits.
 
-use ndarray::{Array3, ArrayD, Axis};
+use ndarray::{Array3, ArrayD};
 
 use super::operation::{Op, Operation, Role, Which};
 use super::ops::quantized_dense::QuantizedDense;
@@ -16,7 +16,8 @@ use crate::weights::WeightVisitor;
 
 impl<T: Float> Model<T> {
     /// The same model with its recurrent and dense layers in fewer bits, wherever they are: in wrappers, in models within.
-    /// Tables of embeddings, convolutions, normalizations and all other layers stay as they are. It is a model like any
+    /// Tables of embeddings, convolutions, normalizations (with what a SpectralNormalization has inside) and all other
+    /// layers stay as they are. It is a model like any
     /// other, but that it can't be trained nor saved, and that those weights are read by
     /// [`dequantized`](Model::dequantized): see the page [`fewer_bits`](crate::fewer_bits).
     ///
@@ -68,7 +69,7 @@ impl<T: Float> Model<T> {
     }
 
     /// What another form of this model, a quantized one, does differently with these inputs: one [`Comparison`] for each
-    /// output, by step where there are steps (all axes between the rows and the last one).
+    /// output, by step where there are steps (all axes between the first one, of the rows, and the last).
     ///
     /// # Errors
     /// Those of [`predict`](Model::predict); [`Error::Compared`] for models whose outputs have different shapes.
@@ -94,7 +95,8 @@ impl<T: Float> Model<T> {
 /// As (rows, steps, outputs).
 fn by_step<T: Float>(output: ArrayD<T>) -> Result<Array3<T>> {
     let shape = output.shape().to_vec();
-    let (rows, width) = (output.len_of(Axis(0)), shape.get(1..).and_then(|rest| rest.last()).copied().unwrap_or(1));
+    let rows = shape.first().copied().unwrap_or(1);
+    let width = shape.get(1..).and_then(|rest| rest.last()).copied().unwrap_or(1);
     let steps = shape.iter().skip(1).rev().skip(1).product();
     output.into_shape_with_order((rows, steps, width)).map_err(|_| Error::TensorTooLarge { shape })
 }

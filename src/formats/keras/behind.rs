@@ -31,6 +31,10 @@ fn behind(model: &mut Value<'_>, name: &str) -> Found<()> {
     if class == "InputLayer" {
         return Err(refuse("the model begins there already"));
     }
+    // Of other classes there may be several with weights, which are counted by class in the file.
+    if !matches!(class, "TextVectorization" | "StringLookup" | "Hashing") {
+        return Err(refuse("a model can begin behind a layer that reads texts"));
+    }
     let read: Vec<&str> = references(layers[at].get("inbound_nodes"));
     let is_input = |layer: &&Value<'_>| layer.get("class_name").and_then(Value::as_text) == Some("InputLayer");
     let inputs: Vec<&str> = layers.iter().filter(is_input).filter_map(name_of).collect();

@@ -27,7 +27,8 @@
 //!
 //! (Class by class: [`what_is_read`](super::what_is_read).)
 //!
-//! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped, or zipped again by other programs; whole-model
+//! `.keras` files of Keras 3 and of Keras 2.12 to 2.16, also unzipped (not with vocabularies of
+//! their own), or zipped again by other programs; whole-model
 //! `.h5` files of Keras 3 and Keras 2 (`model.save("m.h5")`); `.weights.h5` files; any of them written again by h5py,
 //! with chunks, gzip, LZF, shuffle and checksums, in its newest format (but for datasets that can grow without limit
 //! there), with other types of numbers, which are cast as Keras casts them. Datasets of which a part was never written

@@ -162,6 +162,9 @@ fn open_zip(bytes: Vec<u8>, options: &Settings) -> Found<Parts> {
                 let (own, content) =
                     (own.to_string(), text(&bytes, member(&bytes, &archive, &entry, ASSET, room)?, ASSET, room)?);
                 room -= content.len();
+                if vocabularies.iter().any(|(name, _)| *name == own) {
+                    return Err(Problem::Zip { reason: format!("there are two members {own}") });
+                }
                 vocabularies.push((own, content));
                 continue;
             }

@@ -98,8 +98,8 @@ impl<T: Float> Options<T> {
     /// they read ids, which the program makes with the layer's [`vocabulary`](super::vocabulary). Of several such layers
     /// each is named.
     ///
-    /// Functional models of Keras 3 can begin behind any such layer; a `Sequential` behind its first one, if that is one
-    /// of these two.
+    /// Functional models of Keras 3 can begin behind any of these two that reads an input, and behind a `Hashing`; a
+    /// `Sequential` behind its first layer, if that is one of the two.
     pub fn start_behind(mut self, layer: &str) -> Self {
         self.settings.behind.push(layer.into());
         self

@@ -64,17 +64,17 @@ impl Found {
             if let Some(within) = part.op.as_ref().and_then(|op| op.model()) {
                 self.of_model(within, &path)?;
             }
-            // What can't be read was checked when it was kept, or is refused when it is written.
-            let kept = part.kept.as_deref().and_then(|kept| serde_json::from_str::<Json>(kept).ok());
+            let kept = part.kept.as_deref().map(serde_json::from_str::<Json>).transpose();
+            let kept = kept.map_err(|_| unknown(&path, "what its file said", &Json::Null))?;
             if let Some(config) = kept.as_ref().and_then(|kept| kept.get("config")).and_then(Json::as_object) {
-                self.of_layer(&part.class, config, &path)?;
+                self.of_layer(config, &path)?;
             }
         }
         Ok(())
     }
 
     /// What the words of a layer say, and of what is inside.
-    fn of_layer(&mut self, class: &str, config: &Object, path: &str) -> Result<()> {
+    fn of_layer(&mut self, config: &Object, path: &str) -> Result<()> {
         let within = |key: &str| config.get(key).and_then(|layer| layer.get("config")).and_then(Json::as_object);
         let directions = ["forward", "backward"].map(|name| join(path, name));
         // What is inside of another layer doesn't say its class again.
@@ -83,7 +83,7 @@ impl Found {
             // Keras 2 doesn't write a copy.
             let (forward, backward) = (within("layer"), within("backward_layer"));
             for (config, path) in [forward, backward.or(forward)].into_iter().zip(&directions) {
-                config.map_or(Ok(()), |config| self.of_layer("", config, path))?;
+                config.map_or(Ok(()), |config| self.of_layer(config, path))?;
             }
         }
         for (key, said) in config.iter().filter(|(_, said)| !said.is_null()) {
@@ -91,32 +91,33 @@ impl Found {
                 "layer" | "backward_layer" if is_bidirectional => {}
                 "layer" | "cell" => {
                     if let Some(inner) = within(key) {
-                        self.of_layer("", inner, path)?;
+                        self.of_layer(inner, path)?;
                     }
                 }
                 "cells" => {
                     for (at, cell) in said.as_array().into_iter().flatten().enumerate() {
                         if let Some(cell) = cell.get("config").and_then(Json::as_object) {
-                            self.of_layer("", cell, &join(path, &at.to_string()))?;
+                            self.of_layer(cell, &join(path, &at.to_string()))?;
                         }
                     }
                 }
                 // Those of a model within are its own.
                 "layers" => {}
                 "activity_regularizer" => return Err(unknown(path, key, said)),
-                "l1" | "l2" if class == "ActivityRegularization" && said.as_f64() != Some(0.0) => {
+                // Of an ActivityRegularization: no other layer says so.
+                "l1" | "l2" if said.as_f64() != Some(0.0) => {
                     return Err(unknown(path, key, said));
                 }
-                _ => self.of_option(class, key, said, path)?,
+                _ => self.of_option(key, said, path)?,
             }
         }
         Ok(())
     }
 
-    fn of_option(&mut self, class: &str, key: &str, said: &Json, path: &str) -> Result<()> {
+    fn of_option(&mut self, key: &str, said: &Json, path: &str) -> Result<()> {
         let (regularizer, constraint) = (key.strip_suffix("_regularizer"), key.strip_suffix("_constraint"));
         let Some(weight) = regularizer.or(constraint) else { return Ok(()) };
-        let paths = self.weights(class, weight, path);
+        let paths = self.weights(weight, path);
         // What a layer was told not to have has no rules in Keras.
         if paths.is_empty() && !matches!(weight, "bias" | "gamma" | "beta") {
             return Err(unknown(path, key, said));
@@ -133,7 +134,7 @@ impl Found {
     }
 
     /// The weights that an option speaks of: those that there are.
-    fn weights(&self, class: &str, name: &str, path: &str) -> Vec<String> {
+    fn weights(&self, name: &str, path: &str) -> Vec<String> {
         let names: &[&str] = match name {
             "recurrent" => &["recurrent_kernel"],
             // A layer that is depthwise alone has one kernel.
@@ -141,15 +142,17 @@ impl Found {
             "pointwise" => &["pointwise_kernel"],
             name => &[name],
         };
-        if matches!(class, "MultiHeadAttention" | "GroupQueryAttention") {
-            let is_of = |own: &&String| {
-                let rest = own.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
-                rest.and_then(|rest| rest.split_once('/')).is_some_and(|(_, own)| own == name)
-            };
-            return self.all.iter().filter(is_of).cloned().collect();
+        let own: Vec<String> =
+            names.iter().map(|name| join(path, name)).filter(|path| self.all.contains(path)).collect();
+        if !own.is_empty() {
+            return own;
         }
-        let paths = names.iter().map(|name| join(path, name));
-        paths.filter(|path| self.all.contains(path)).collect()
+        // Several dense layers inside, as in attention with several heads.
+        let is_of = |own: &&String| {
+            let rest = own.strip_prefix(path).and_then(|rest| rest.strip_prefix('/'));
+            rest.and_then(|rest| rest.split_once('/')).is_some_and(|(_, own)| own == name)
+        };
+        self.all.iter().filter(is_of).cloned().collect()
     }
 }
 
@@ -157,7 +160,12 @@ impl Found {
 fn class_of(said: &Json) -> Option<(&str, &Json)> {
     match said.as_str() {
         Some(name) => Some((name, &Json::Null)),
-        None => Some((said.get("class_name")?.as_str()?, said.get("config")?)),
+        None => {
+            let word = |key: &str| said.get(key).and_then(Json::as_str);
+            let is_keras = word("module").is_none_or(|module| module.starts_with("keras"))
+                && word("registered_name").is_none_or(|name| !name.contains('>'));
+            if is_keras { Some((word("class_name")?, said.get("config")?)) } else { None }
+        }
     }
 }
 

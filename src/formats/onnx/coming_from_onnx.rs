@@ -77,7 +77,7 @@
 //! # Writing
 //!
 //! [`save`](super::save) writes a model, or a layer as a model, for whatever runs ONNX: opset 17, the batch and each size
-//! that isn't fixed dynamic (`batch`, `time`), weights inside. ONNX Runtime gives the numbers that the model gives here;
+//! that isn't fixed dynamic (`batch`, `time`; of several inputs `x_time`), weights inside, so less than 2 GiB. ONNX Runtime gives the numbers that the model gives here;
 //! how far both are apart, file by file, is in `tests/golden/onnx/written.json`.
 //!
 //! ```
@@ -110,12 +110,14 @@
 //! outputs.
 //!
 //! **States.** ONNX keeps nothing from call to call. A model whose states are inputs and outputs, by an initial state and
-//! `return_state`, is written with them; a `stateful` layer is refused.
+//! `return_state`, is written with them; a `stateful` layer is refused. Names are different in ONNX: an output that has an
+//! input's name, or another output's, gets a number behind it.
 //!
 //! **f64.** A model of f64 is written as it is. ONNX Runtime's CPU kernels of RNN, LSTM, GRU, Conv and Erf (an exact `gelu`)
 //! are of f32 alone, and it says so; attributes (alpha, beta, `clip`, epsilon) have f32 everywhere.
 //!
 //! **What isn't written** is an error that names layer and option ([`SaveError`](super::SaveError)): other cells (IndRNN,
-//! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, layers that merge what is
-//! masked, `sparsemax`. [`file::save`](crate::file::save) writes those that are built in. This crate reads back what it
+//! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, ConvLSTM, Discretization,
+//! IntegerLookup, CategoryEncoding, SpectralNormalization, layers that merge what is masked, `sparsemax`, `floor_divide` of
+//! whole numbers. [`file::save`](crate::file::save) writes those that are built in. This crate reads back what it
 //! writes, as far as its reader goes: not the operators that move masked steps, windows over rows and columns, Einsum, Tile.

@@ -15,6 +15,7 @@ use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
 use crate::memory;
+use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
 use crate::strided::{Rows, RowsMut};
 
@@ -87,6 +88,10 @@ impl<T: Float> Operation<T> for QuantizedDense<T> {
 
     fn steps_alone(&self) -> bool {
         true
+    }
+
+    fn quantize(&mut self, precision: Precision) -> Result<()> {
+        self.layer.quantize(precision).map(drop) // which refuses
     }
 
     fn role(&self) -> Role<'_, T> {

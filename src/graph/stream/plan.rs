@@ -186,17 +186,22 @@ impl<T: Float> Model<T> {
 
     /// Whether an Embedding reads this input.
     fn reads_ids_from(&self, input: usize) -> bool {
-        let reads = |call: &CallSpec| match self.parts[call.part].op.as_ref().map(|op| op.role()) {
-            Some(Role::Embedding(_)) => call.inputs.contains(&input),
-            Some(Role::Ids) => {
-                call.inputs.contains(&input) && call.outputs.iter().any(|&output| self.reads_ids_from(output))
+        let mut ids = vec![false; self.tensors.len()];
+        for call in self.calls.iter().rev() {
+            match self.parts[call.part].op.as_ref().map(|op| op.role()) {
+                Some(Role::Embedding(_)) => call.inputs.iter().for_each(|&input| ids[input] = true),
+                Some(Role::Ids) if call.outputs.iter().any(|&output| ids[output]) => {
+                    call.inputs.iter().for_each(|&input| ids[input] = true);
+                }
+                Some(Role::Model(inner)) => {
+                    for (i, &tensor) in call.inputs.iter().enumerate() {
+                        ids[tensor] |= inner.reads_ids_from(i);
+                    }
+                }
+                _ => {}
             }
-            Some(Role::Model(inner)) => {
-                call.inputs.iter().enumerate().any(|(i, &tensor)| tensor == input && inner.reads_ids_from(i))
-            }
-            _ => false,
-        };
-        self.calls.iter().any(reads)
+        }
+        ids[input]
     }
 }
 

@@ -111,6 +111,9 @@ fn read_again(case: &Case, count: &mut usize) -> Result<(), String> {
         Err(error) => return Err(format!("isn't read again: {error}")),
     };
     *count += 1;
+    if outputs.len() != case.outputs.len() {
+        return Err(format!("{} outputs, expected {}", outputs.len(), case.outputs.len()));
+    }
     for (ours, (name, expected)) in outputs.iter().zip(&case.outputs) {
         if ours.shape() != expected.shape() {
             return Err(format!("{name}: {:?}, expected {:?}", ours.shape(), expected.shape()));

@@ -103,6 +103,11 @@ impl<T: Float> Writer<T> {
             Activation::ReluWith { negative_slope, max_value, threshold } => {
                 let edge = f64::from(threshold as f32);
                 let upper = match max_value {
+                    // What is cut off below zero becomes zero.
+                    Some(most) if most < 0.0 || threshold < 0.0 => {
+                        let most = self.with_number("Min", x, f64::from(most as f32));
+                        self.with_number("Max", &most, 0.0)
+                    }
                     Some(most) => self.with_number("Min", x, f64::from(most as f32)),
                     None => x.clone(),
                 };
@@ -119,7 +124,8 @@ impl<T: Float> Writer<T> {
                 let otherwise = self.number(default_value);
                 self.above(x, threshold, x, &otherwise)
             }
-            Activation::SoftShrink { threshold } => {
+            // Below zero both of its sides would overlap.
+            Activation::SoftShrink { threshold } if threshold >= 0.0 => {
                 let sign = self.same("Sign", x, &[]);
                 let by = self.with_number("Mul", &sign, threshold);
                 let moved = self.two("Sub", x, &by);

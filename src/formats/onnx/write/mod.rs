@@ -46,7 +46,8 @@ use crate::weights::WeightVisitor;
 ///
 /// # Errors
 /// [`SaveError::Class`], [`SaveError::Option`] and [`SaveError::Custom`] for what ONNX can't say,
-/// [`SaveError::Quantized`], [`SaveError::Io`]; an old file is as it was.
+/// [`SaveError::Quantized`], [`SaveError::NoModel`] for a layer that is no model by itself, [`SaveError::Io`]; an old file is
+/// as it was.
 pub fn save<S: Saved + ?Sized>(path: impl AsRef<Path>, thing: &S) -> Result<(), SaveError> {
     let path = path.as_ref();
     let bytes = to_bytes(thing)?;

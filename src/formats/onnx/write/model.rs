@@ -32,7 +32,14 @@ pub(super) fn bytes<T: Float>(model: &Model<T>) -> Made<Vec<u8>> {
         let outside = model.outside.get(place).and_then(Option::as_ref);
         infos.push(writer.output(value, outside, &name));
     }
-    Ok(writer.graph.into_bytes(model.name(), &inputs, &infos))
+    let bytes = writer.graph.into_bytes(model.name(), &inputs, &infos);
+    match i32::try_from(bytes.len()) {
+        Ok(_) => Ok(bytes),
+        Err(_) => {
+            let (class, hint) = ("a model of 2 GiB or more".into(), "ONNX's messages are smaller");
+            Err(SaveError::Class { prefix: model.name().into(), class, hint })
+        }
+    }
 }
 
 impl<T: Float> Writer<T> {

@@ -71,8 +71,9 @@ impl<'c> Words<'c> {
         self.list(name).iter().filter_map(config).collect()
     }
 
-    pub(super) fn activation(self, name: &str) -> Activation {
-        activation(self.get(name)).unwrap_or(Activation::Linear)
+    /// `None`: it isn't known here.
+    pub(super) fn activation(self, name: &str) -> Option<Activation> {
+        if self.is_null(name) { Some(Activation::Linear) } else { activation(self.get(name)) }
     }
 }
 

@@ -5,6 +5,8 @@ use std::marker::PhantomData;
 use ndarray::ArrayD;
 
 use super::graph::{Attribute, Constant, Graph, Held, Kind, types};
+use super::words::Words;
+use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::shape::{Shape, known};
@@ -50,6 +52,12 @@ impl<T: Float> Writer<T> {
     pub(super) fn refuse_option(&self, option: &str, value: impl ToString, hint: &'static str) -> SaveError {
         let (prefix, class) = (self.path.clone(), self.class.clone());
         SaveError::Option { prefix, class, option: option.into(), value: value.to_string(), hint }
+    }
+
+    /// The activation of an option.
+    pub(super) fn activation_of(&self, words: Words<'_>, name: &str) -> Result<Activation, SaveError> {
+        let hint = "it isn't written as ONNX";
+        words.activation(name).ok_or_else(|| self.refuse_option(name, "another one", hint))
     }
 
     /// A name below the part's.

@@ -74,7 +74,12 @@ impl<T: Float> Writer<T> {
             }
             "OneHot" => self.one_hot(words, &x),
             "NotEqual" => {
-                let number = self.like(&x, words.number("number"));
+                let number = words.number("number");
+                let x = if x.kind == Kind::Bool { self.cast(&x, Kind::Int) } else { x };
+                if x.kind == Kind::Int && number.fract() != 0.0 {
+                    return Ok(vec![self.full_like(&x, 1.0, Kind::Bool)]);
+                }
+                let number = self.like(&x, number);
                 let same = self.two("Equal", &x, &number);
                 self.same("Not", &same, &[])
             }

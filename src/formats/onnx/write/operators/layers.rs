@@ -17,7 +17,10 @@ impl<T: Float> Writer<T> {
         let x = call.x();
         let output = match words.class() {
             "Dense" => self.dense(words, weights, &x)?,
-            "Activation" => self.activation(&x, &words.activation("activation"))?,
+            "Activation" => {
+                let activation = self.activation_of(words, "activation")?;
+                self.activation(&x, &activation)
+            }?,
             "PReLU" => self.prelu(weights, &x),
             "Softmax" => self.softmax(words, call)?,
             // It hands on the very tensor.
@@ -56,7 +59,7 @@ impl<T: Float> Writer<T> {
             let bias = self.array("bias", &bias);
             output = self.two("Add", &output, &bias);
         }
-        self.activation(&output, &words.activation("activation"))
+        self.activation(&output, &self.activation_of(words, "activation")?)
     }
 
     fn prelu(&mut self, weights: &Weights<'_, T>, x: &Held) -> Held {

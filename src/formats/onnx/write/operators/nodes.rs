@@ -77,10 +77,13 @@ impl<T: Float> Writer<T> {
             let value = words.integer("projection_units");
             return Err(self.refuse_option("projection_units", value, HINT));
         }
-        let candidate = words.activation("activation");
-        let gates = words.activation("recurrent_activation");
-        let output =
-            if words.is_null("output_activation") { candidate.clone() } else { words.activation("output_activation") };
+        let candidate = self.activation_of(words, "activation")?;
+        let gates = self.activation_of(words, "recurrent_activation")?;
+        let output = if words.is_null("output_activation") {
+            candidate.clone()
+        } else {
+            self.activation_of(words, "output_activation")?
+        };
         let all: &[(&str, Activation)] = match cell {
             Cell::Rnn => &[("activation", candidate)],
             Cell::Gru => &[("recurrent_activation", gates), ("activation", candidate)],

@@ -90,7 +90,7 @@ impl<T: Float> Writer<T> {
             let bias = self.array("bias", &bias);
             output = self.two("Add", &output, &bias);
         }
-        let output = self.activation(&output, &words.activation("activation"))?;
+        let output = self.activation(&output, &self.activation_of(words, "activation")?)?;
         Ok(vec![output])
     }
 }

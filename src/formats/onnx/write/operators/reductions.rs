@@ -56,18 +56,10 @@ impl<T: Float> Writer<T> {
         }])
     }
 
-    /// The place of the first of the largest or the smallest: along one axis, or in row order.
+    /// The place of the first of the largest or the smallest, along one axis.
     fn place(&mut self, words: Words<'_>, x: &Held, axes: &[usize]) -> Result<Held, SaveError> {
-        let mut x = self.as_floats(x);
-        let keeps = words.flag("keepdims");
-        let axis = match axes {
-            [axis] => *axis,
-            _ if axes.len() == x.rank() && !keeps => {
-                x = self.reshape(&x, &[-1], vec![None]);
-                0
-            }
-            _ => return Err(self.refuse_option("axis", format!("{axes:?}"), HINT)),
-        };
+        let (x, keeps) = (self.as_floats(x), words.flag("keepdims"));
+        let &[axis] = axes else { return Err(self.refuse_option("axis", format!("{axes:?}"), HINT)) };
         let operator = if words.text("function") == "argmax" { "ArgMax" } else { "ArgMin" };
         let attributes = [("axis", Attribute::Int(axis as i64)), ("keepdims", Attribute::Int(keeps.into()))];
         let mut shape = x.shape.clone();

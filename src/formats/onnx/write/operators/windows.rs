@@ -102,8 +102,11 @@ impl<T: Float> Writer<T> {
         let made = Held::new(made, Kind::Float, first.iter().map(|&axis| shape[axis]).collect());
         let last: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
         let output = self.transpose(&made, &last);
-        let output =
-            if class.contains("Conv") { self.activation(&output, &words.activation("activation"))? } else { output };
+        let output = if class.contains("Conv") {
+            self.activation(&output, &self.activation_of(words, "activation")?)?
+        } else {
+            output
+        };
         Ok(vec![output])
     }
 
