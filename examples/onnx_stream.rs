@@ -1,5 +1,9 @@
 //! A policy of ONNX's, observation by observation: `onnx_stream [POLICY.onnx]`.
 //!
+//! ```sh
+//! cargo run --release --features onnx --example onnx_stream
+//! ```
+//!
 //! Without a file it takes one that PyTorch exported, whose states are inputs and outputs, and prints the actions that
 //! ONNX Runtime gave (`tests/golden/onnx/stream.py` has written both). The states are the stream's: they are paired by
 //! their names. What a step took is printed to standard error.

@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("of the sonnets that it doesn't learn from, a character costs {best:.2} nats at best\n");
     assert!(best < 2.25);
 
-    let path = Path::new("target/next_char.safetensors");
+    let path = &Path::new(&picture).with_extension("safetensors");
     file::save(path, &model)?;
     let loaded: Model<f32> = file::load(path)?;
     let (before, after) = (write(&model, &alphabet, 400)?, write(&loaded, &alphabet, 400)?);

@@ -1,5 +1,9 @@
 //! Runs a model on arrays: `predict MODEL OUT_DIR INPUT.npy [INPUT2.npy ...]`.
 //!
+//! ```sh
+//! cargo run --release --all-features --example predict -- model.keras out input.npy
+//! ```
+//!
 //! MODEL is a `.keras` or a legacy `.h5` file, an `.onnx` file, or else one of this crate's own (`recurrent::file::save`),
 //! as far as the features are on. The inputs come in the order of the model's inputs, as float32, float64, int32, int64 or
 //! bool. A file of Keras's or of our own says in which type it computes; a model of ONNX does in float64 if an input is.

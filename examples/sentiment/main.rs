@@ -1,5 +1,5 @@
 //! What a sentence says: good, bad or neither. An Embedding that masks the padding, an LSTM, and `Fit` with an accuracy
-//! and validation, on sentences that say of a thing what is nowhere said of it in those it learns from.
+//! and validation, on sentences of which none is among those that it learns from.
 //!
 //! ```sh
 //! cargo run --release --example sentiment [picture.svg]

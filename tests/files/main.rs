@@ -34,4 +34,6 @@ mod pytorch_refusals;
 #[cfg(feature = "pytorch")]
 mod pytorch_written;
 #[cfg(feature = "keras")]
+mod rules;
+#[cfg(feature = "keras")]
 mod ways_out;

@@ -104,7 +104,7 @@ impl Layer {
     /// The layer run step by step, over `batch` rows, with a state of its own.
     #[pyo3(signature = (batch=1))]
     fn stream(&self, py: Python<'_>, batch: usize) -> Outcome<Stream> {
-        let live = detached(py, || Ok(map!(&self.layer, layer => crate::live::Live::of_layer(layer, batch)?)))?;
+        let live = detached(py, || Ok(map!(&self.layer, layer => crate::live::Live::of_layer(layer, "x", batch)?)))?;
         Ok(Stream::new(live, self.clone().into()))
     }
 
@@ -121,8 +121,8 @@ impl Layer {
     }
 
     /// The layer with its weights in fewer bits: "int8", "int8_fast" or "bfloat16" ("bf16").
-    fn quantize(&self, precision: &str) -> Outcome<Self> {
-        self.quantized(precision)
+    fn quantize(&self, py: Python<'_>, precision: &str) -> Outcome<Self> {
+        detached(py, || self.quantized(precision))
     }
 
     /// Writes it to a file: `.keras` for Keras, `.safetensors` in a format of our own.

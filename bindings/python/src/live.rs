@@ -15,7 +15,8 @@ use crate::whole::{Boxed, Chain, Whole};
 
 /// A stream.
 pub enum Live<T: Number> {
-    Layer(Box<recurrent::Stream<T, Boxed<T>>>),
+    /// With what its one input is called.
+    Layer(Box<recurrent::Stream<T, Boxed<T>>>, String),
     /// With the number of axes that each input of a step has.
     Model(Box<ModelStream<T>>, Vec<usize>, BatchFirst),
 }
@@ -24,14 +25,16 @@ pub enum Live<T: Number> {
 type BatchFirst = bool;
 
 impl<T: Number> Live<T> {
-    pub fn of_layer(layer: &Boxed<T>, batch: usize) -> Outcome<Self> {
-        Ok(Live::Layer(Box::new(recurrent::Stream::new(Arc::clone(layer), batch)?)))
+    /// `input` is what its one input is called.
+    pub fn of_layer(layer: &Boxed<T>, input: &str, batch: usize) -> Outcome<Self> {
+        Ok(Live::Layer(Box::new(recurrent::Stream::new(Arc::clone(layer), batch)?), input.into()))
     }
 
     /// A chain of layers as one layer, which is quicker.
     pub fn of_model(whole: &Whole<T>, batch: usize) -> Outcome<Self> {
         if let Chain::Layer(layer) = whole.chain() {
-            return Live::of_layer(layer, batch);
+            let input = whole.model.inputs().next().map_or("x", |(name, _)| name);
+            return Live::of_layer(layer, input, batch);
         }
         let stream = whole.model.stream(batch)?;
         let rank = |name: &str| whole.model.inputs().find(|(own, _)| *own == name).map_or(0, |(_, shape)| shape.len());
@@ -39,28 +42,28 @@ impl<T: Number> Live<T> {
         Ok(Live::Model(Box::new(stream), axes, whole.model.is_batch_first()))
     }
 
-    /// The names of a step's inputs, and the number of axes that each has; a layer's has no name.
+    /// The names of a step's inputs, and the number of axes that each has.
     pub fn inputs(&self) -> Vec<(&str, usize)> {
         match self {
-            Live::Layer(_) => vec![("x", 2)],
+            Live::Layer(_, input) => vec![(input, 2)],
             Live::Model(stream, axes, _) => stream.step_inputs().zip(axes.iter().copied()).collect(),
         }
     }
 
     pub fn is_layer(&self) -> bool {
-        matches!(self, Live::Layer(_))
+        matches!(self, Live::Layer(..))
     }
 
     pub fn start_inputs(&self) -> Vec<(&str, usize)> {
         match self {
-            Live::Layer(_) => vec![],
+            Live::Layer(..) => vec![],
             Live::Model(stream, ..) => stream.start_inputs().map(|name| (name, 0)).collect(),
         }
     }
 
     pub fn start(&mut self, inputs: &[View<'_, T>]) -> Outcome<()> {
         match self {
-            Live::Layer(_) => refuse("it begins without inputs of its own"),
+            Live::Layer(..) => refuse("it begins without inputs of its own"),
             Live::Model(stream, ..) => Ok(stream.start(&inputs.iter().map(View::input).collect::<Vec<_>>())?),
         }
     }
@@ -71,18 +74,18 @@ impl<T: Number> Live<T> {
                 let inputs: Vec<_> = inputs.iter().map(View::input).collect();
                 Ok(stream.step(&inputs)?.to_vec())
             }
-            (Live::Layer(stream), [View::Float(x)]) => match x.view().into_dimensionality::<Ix2>() {
+            (Live::Layer(stream, _), [View::Float(x)]) => match x.view().into_dimensionality::<Ix2>() {
                 Ok(x) => Ok(vec![stream.step(&x)?.to_owned().into_dyn()]),
                 Err(_) => refuse(format!("x must be of the shape (batch, features), got {:?}", x.shape())),
             },
-            (Live::Layer(_), _) => refuse("a layer's stream reads one array of floats"),
+            (Live::Layer(..), _) => refuse("a layer's stream reads one array of floats"),
         }
     }
 
     /// All steps of arrays (batch, timesteps, ..), and the outputs of each.
     pub fn process(&mut self, inputs: &[View<'_, T>]) -> Outcome<Vec<ArrayD<T>>> {
         match (self, inputs) {
-            (Live::Layer(stream), [View::Float(x)]) => {
+            (Live::Layer(stream, _), [View::Float(x)]) => {
                 let [batch, steps, _] = *x.shape() else {
                     return refuse(format!("x must be of the shape (batch, timesteps, features), got {:?}", x.shape()));
                 };
@@ -106,37 +109,41 @@ impl<T: Number> Live<T> {
                 outputs
             }
             (Live::Model(..), _) => refuse("its arrays don't have the batch first: call step for each step"),
-            (Live::Layer(_), _) => refuse("a layer's stream reads one array of floats"),
+            (Live::Layer(..), _) => refuse("a layer's stream reads one array of floats"),
         }
     }
 
     pub fn reset(&mut self) {
         match self {
-            Live::Layer(stream) => stream.reset(),
+            Live::Layer(stream, _) => stream.reset(),
             Live::Model(stream, ..) => stream.reset(),
         }
     }
 
     pub fn batch(&self) -> usize {
         match self {
-            Live::Layer(stream) => stream.batch(),
+            Live::Layer(stream, _) => stream.batch(),
             Live::Model(stream, ..) => stream.batch(),
         }
     }
 
     pub fn state(&self) -> Of<T> {
         match self {
-            Live::Layer(stream) => Of::Layer(stream.state().clone()),
+            Live::Layer(stream, _) => Of::Layer(stream.state().clone()),
             Live::Model(stream, ..) => Of::Model(stream.state()),
         }
     }
 
     pub fn set_state(&mut self, state: &Of<T>) -> Outcome<()> {
         match (self, state) {
-            (Live::Layer(stream), Of::Layer(state)) => Ok(stream.set_state(state)?),
+            (Live::Layer(stream, _), Of::Layer(state)) => Ok(stream.set_state(state)?),
             (Live::Model(stream, ..), Of::Model(state)) => Ok(stream.set_state(state)?),
-            (Live::Layer(_), Of::Model(_)) => refuse("the state is that of a whole model's stream, not of a layer"),
-            (Live::Model(..), Of::Layer(_)) => refuse("the state is that of a layer, not of a whole model's stream"),
+            (Live::Layer(..), Of::Model(_)) => refuse(
+                "the state is that of predict(x, state=..), or of a whole model's stream: this stream's is given by stream.state()",
+            ),
+            (Live::Model(..), Of::Layer(_)) => {
+                refuse("the state is that of a layer: a stream's is given by stream.state()")
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ pub enum Loaded {
 /// Loads a model: of Keras (`.keras`, `.h5`), of ONNX, or a file of our own, which may hold a layer.
 ///
 /// The file's first bytes say what it is, unless `format` does: "keras", "onnx" or "recurrent". `dtype` is what the
-/// model computes in, "float32" or "float64"; without it that is float32, or what a file of our own says.
+/// model computes in, "float32" or "float64"; without it that is float32, or what a file of our own says, which has no
+/// other type. A model of Keras that was made in float64 asks for `dtype="float64"`.
 /// `half_as_float32` lets models of Keras in half precision be read. A `state_dict` of PyTorch's is opened by
 /// `pytorch_file`.
 #[pyfunction]

@@ -39,6 +39,17 @@ impl From<recurrent::Model<f64>> for Model {
     }
 }
 
+impl Model {
+    fn as_layer(&self) -> Outcome<Layer> {
+        Ok(map!(&self.whole, whole => match whole.chain() {
+            Chain::Layer(layer) => Arc::clone(layer),
+            // The error says why.
+            _ => Arc::new(recurrent::Model::clone(&whole.model).into_layer()?),
+        })
+        .into())
+    }
+}
+
 #[pymethods]
 impl Model {
     /// The model's outputs for `x`: an array for one output, a list of arrays for several, in their order.
@@ -107,13 +118,8 @@ impl Model {
     }
 
     /// The model as one `Layer`, if it is a chain of layers over time that reads (batch, timesteps, features).
-    fn to_layer(&self) -> Outcome<Layer> {
-        Ok(map!(&self.whole, whole => match whole.chain() {
-            Chain::Layer(layer) => Arc::clone(layer),
-            // The error says why.
-            _ => Arc::new(recurrent::Model::clone(&whole.model).into_layer()?),
-        })
-        .into())
+    fn to_layer(&self, py: Python<'_>) -> Outcome<Layer> {
+        detached(py, || self.as_layer())
     }
 
     /// A layer over time by its name; one of a model within by its path, `encoder/lstm`.
@@ -124,8 +130,8 @@ impl Model {
     /// The model as a `Layer` with its weights in fewer bits: "int8", "int8_fast" or "bfloat16" ("bf16").
     ///
     /// It must be a chain of layers over time (`to_layer`), of float32.
-    fn quantize(&self, precision: &str) -> Outcome<Layer> {
-        self.to_layer()?.quantized(precision)
+    fn quantize(&self, py: Python<'_>, precision: &str) -> Outcome<Layer> {
+        detached(py, || self.as_layer()?.quantized(precision))
     }
 
     /// Writes it to a file: `.keras` for Keras, `.safetensors` in a format of our own. The file is written whole or not

@@ -74,7 +74,9 @@ impl State {
     pub fn of_layer<T: InState>(&self) -> Outcome<&recurrent::State<T>> {
         match self.in_type::<T>()? {
             Of::Layer(state) => Ok(state),
-            Of::Model(_) => refuse("the state is that of a whole model's stream, not of a layer"),
+            Of::Model(_) => {
+                refuse("the state is that of predict(x, state=..), or of a whole model's stream: not of a layer")
+            }
         }
     }
 

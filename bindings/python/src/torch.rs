@@ -28,21 +28,22 @@ pub fn pytorch_file(py: Python<'_>, path: PathBuf) -> Outcome<PytorchFile> {
 
 /// A layer by the method of this name, in the type that is asked for.
 macro_rules! layer {
-    ($file:expr, $dtype:expr, $x:ident => $made:expr) => {
-        Ok(match is_double($dtype)? {
-            Some(true) => {
-                let $x = &$file.file;
-                let layer: Box<dyn recurrent::Layer<f64>> = $made?;
-                ByType::F64(Arc::new(layer))
+    ($py:expr, $file:expr, $dtype:expr, $x:ident => $made:expr) => {{
+        let (double, $x) = (is_double($dtype)?, &$file.file);
+        detached($py, || {
+            Ok(match double {
+                Some(true) => {
+                    let layer: Box<dyn recurrent::Layer<f64>> = $made?;
+                    ByType::F64(Arc::new(layer))
+                }
+                _ => {
+                    let layer: Box<dyn recurrent::Layer<f32>> = $made?;
+                    ByType::F32(Arc::new(layer))
+                }
             }
-            _ => {
-                let $x = &$file.file;
-                let layer: Box<dyn recurrent::Layer<f32>> = $made?;
-                ByType::F32(Arc::new(layer))
-            }
-        }
-        .into())
-    };
+            .into())
+        })
+    }};
 }
 
 #[pymethods]
@@ -50,58 +51,64 @@ impl PytorchFile {
     /// An `nn.LSTM`, of any number of layers and directions. It returns sequences and states, is batch first, and its
     /// outputs at padding are zero: a packed sequence is a call with `lengths`.
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn lstm(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
-        layer!(self, dtype, file => file.lstm(prefix))
+    fn lstm(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
+        layer!(py, self, dtype, file => file.lstm(prefix))
     }
 
     /// An `nn.GRU`: see `lstm`.
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn gru(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
-        layer!(self, dtype, file => file.gru(prefix))
+    fn gru(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
+        layer!(py, self, dtype, file => file.gru(prefix))
     }
 
     /// An `nn.RNN`: see `lstm`. Its nonlinearity, "tanh" or "relu", isn't in the file.
     #[pyo3(signature = (prefix="", nonlinearity="tanh", dtype=None))]
-    fn rnn(&self, prefix: &str, nonlinearity: &str, dtype: Option<&str>) -> Outcome<Layer> {
+    fn rnn(&self, py: Python<'_>, prefix: &str, nonlinearity: &str, dtype: Option<&str>) -> Outcome<Layer> {
         let activation = nonlinearity_of(nonlinearity)?;
-        layer!(self, dtype, file => file.rnn(prefix, activation.clone()))
+        layer!(py, self, dtype, file => file.rnn(prefix, activation.clone()))
     }
 
     /// An `nn.LSTMCell`, as a layer over time: a step of its stream is a call of the cell.
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn lstm_cell(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
-        layer!(self, dtype, file => file.lstm_cell(prefix))
+    fn lstm_cell(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
+        layer!(py, self, dtype, file => file.lstm_cell(prefix))
     }
 
     /// An `nn.GRUCell`: see `lstm_cell`.
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn gru_cell(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
-        layer!(self, dtype, file => file.gru_cell(prefix))
+    fn gru_cell(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
+        layer!(py, self, dtype, file => file.gru_cell(prefix))
     }
 
     /// An `nn.RNNCell`: see `lstm_cell` and `rnn`.
     #[pyo3(signature = (prefix="", nonlinearity="tanh", dtype=None))]
-    fn rnn_cell(&self, prefix: &str, nonlinearity: &str, dtype: Option<&str>) -> Outcome<Layer> {
+    fn rnn_cell(&self, py: Python<'_>, prefix: &str, nonlinearity: &str, dtype: Option<&str>) -> Outcome<Layer> {
         let activation = nonlinearity_of(nonlinearity)?;
-        layer!(self, dtype, file => file.rnn_cell(prefix, activation.clone()))
+        layer!(py, self, dtype, file => file.rnn_cell(prefix, activation.clone()))
     }
 
     /// An `nn.Linear`, over the last axis of (batch, timesteps, features).
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn linear(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
-        Ok(match is_double(dtype)? {
-            Some(true) => ByType::F64(Arc::new(Box::new(self.file.linear::<f64>(prefix)?) as Box<_>)),
-            _ => ByType::F32(Arc::new(Box::new(self.file.linear::<f32>(prefix)?) as Box<_>)),
-        }
-        .into())
+    fn linear(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Layer> {
+        let double = is_double(dtype)?;
+        detached(py, || {
+            Ok(match double {
+                Some(true) => ByType::F64(Arc::new(Box::new(self.file.linear::<f64>(prefix)?) as Box<_>)),
+                _ => ByType::F32(Arc::new(Box::new(self.file.linear::<f32>(prefix)?) as Box<_>)),
+            }
+            .into())
+        })
     }
 
     /// An `nn.Embedding`, as a model that reads ids (batch, timesteps).
     #[pyo3(signature = (prefix="", dtype=None))]
-    fn embedding(&self, prefix: &str, dtype: Option<&str>) -> Outcome<Model> {
-        Ok(match is_double(dtype)? {
-            Some(true) => Sequential::builder(prefix).layer(self.file.embedding::<f64>(prefix)?).build()?.into(),
-            _ => Sequential::builder(prefix).layer(self.file.embedding::<f32>(prefix)?).build()?.into(),
+    fn embedding(&self, py: Python<'_>, prefix: &str, dtype: Option<&str>) -> Outcome<Model> {
+        let double = is_double(dtype)?;
+        detached(py, || {
+            Ok(match double {
+                Some(true) => Sequential::builder(prefix).layer(self.file.embedding::<f64>(prefix)?).build()?.into(),
+                _ => Sequential::builder(prefix).layer(self.file.embedding::<f32>(prefix)?).build()?.into(),
+            })
         })
     }
 

@@ -166,6 +166,9 @@ fn check_lengths<T: Number>(inputs: &[View<'_, T>], lengths: &[Option<&[usize]>]
         if let Some(length) = lengths.iter().find(|length| **length > steps) {
             return refuse(format!("a length must be at most the {steps} steps of the array, got {length}"));
         }
+        if lengths.contains(&0) {
+            return refuse("a row must have at least one step, got a length of 0");
+        }
     }
     if lengths.iter().all(Option::is_none) {
         return refuse("no input of the model has a number of steps that is open: it takes no lengths");

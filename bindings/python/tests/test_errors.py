@@ -93,8 +93,9 @@ def test_layers_and_streams(lstm, load):
 
 def test_what_was_not_requested_says_how_to_get_it(load, numbers):
     layer = load("lstm").to_layer()
-    output = layer.run(numbers(2, 5, 3))
-    assert np.array_equal(output.last, load("lstm").predict(numbers(0, 5, 3))) or output.last.shape == (2, 4)
+    x = numbers(2, 5, 3)
+    output = layer.run(x)
+    assert np.array_equal(output.last, load("lstm").predict(x))
     with pytest.raises(rl.RecurrentError, match="return_sequences"):
         output.sequence
     with pytest.raises(rl.RecurrentError, match="return_state"):

@@ -33,7 +33,7 @@ def test_a_row_has_what_it_has_alone(load, numbers, name):
         mine = together[place] if several else together
         has_steps = len(shape) > 1 and shape[1] is None
         assert isinstance(mine, list) == has_steps
-        for row, ours in zip(rows, mine):
+        for row, ours in zip(rows, mine, strict=True):
             alone = as_list(model.predict(row[None]))[place]
             assert np.array_equal(ours, alone[0])
 
