@@ -2,14 +2,16 @@
 
 use ndarray::prelude::*;
 use recurrent::training::*;
-use recurrent::{Dense, Error, Gru, Lstm, Stacked, file};
+use recurrent::{Dense, Error, Gru, Lstm, SeedSource, Stacked, file};
 
 use super::bits;
 use super::disk::folder;
 
 fn net(units: usize) -> Stacked<f32> {
-    let gru = Gru::<f32>::builder(3, units).dropout(0.3).recurrent_dropout(0.2).build().unwrap();
-    Stacked::builder().layer(gru).layer(Dense::new(units, 2)).build().unwrap()
+    let seeds = &mut SeedSource::keras(7);
+    let gru = Gru::<f32>::builder(3, units).dropout(0.3).recurrent_dropout(0.2).seeds(seeds).build().unwrap();
+    let dense = Dense::builder(units, 2).seeds(seeds).build().unwrap();
+    Stacked::builder().layer(gru).layer(dense).build().unwrap()
 }
 
 fn data() -> (Array3<f32>, Array2<f32>) {
@@ -54,12 +56,12 @@ fn a_run_goes_on_with_the_same_bits() {
 fn the_best_weights_are_the_rules() {
     let (folder, (x, y)) = (folder("checkpoint-best"), data());
     let path = folder.join("run.safetensors");
-    let mut begun = net(4);
-    fit().epochs(4).checkpoint(&path).run(&mut begun, &x, &y).unwrap();
+    let begun = net(4);
+    fit().epochs(4).checkpoint(&path).run(&mut begun.clone(), &x, &y).unwrap();
     let plateau = ReduceLrOnPlateau::new().factor(0.5).patience(2);
     let plain = || Fit::new(Loss::MeanSquaredError, Adam::new(0.2)).reduce_lr_on_plateau("loss", plateau.clone());
     let rest = |fit: Fit<'static, f32, Adam<f32>>| {
-        let mut net = net(4);
+        let mut net = begun.clone();
         fit.epochs(6).resume(&path, &mut net).unwrap().run(&mut net, &x, &y).unwrap();
         bits(&net)
     };
