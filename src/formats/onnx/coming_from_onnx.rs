@@ -51,8 +51,12 @@
 //! Expand, Flatten, Floor, Gather, Gelu, Gemm, GlobalAveragePool, GlobalMaxPool, Greater, GreaterOrEqual, HardSigmoid,
 //! HardSwish, Identity, IsInf, IsNaN, LayerNormalization, LeakyRelu, Less, LessOrEqual, Log, LogSoftmax, MatMul, Max,
 //! MaxPool, Min, Mish, Mul, Neg, Not, Or, PRelu, Pad, Pow, Range, Reciprocal, ReduceL2, ReduceLogSumExp, ReduceMax,
-//! ReduceMean, ReduceMin, ReduceProd, ReduceSum, Relu, Reshape, Round, Selu, Shape, Sigmoid, Sign, Size, Slice, Softmax,
-//! Softplus, Softsign, Split, Sqrt, Squeeze, Sub, Sum, Swish, Tanh, ThresholdedRelu, Transpose, Unsqueeze, Where, Xor.
+//! ReduceMean, ReduceMin, ReduceProd, ReduceSum, Relu, Reshape, ReverseSequence (of whole rows), Round, Selu, Shape, Sigmoid, Sign, Size, Slice, Softmax,
+//! Softplus, Softsign, Split, Sqrt, Squeeze, Sub, Sum, Swish, Tanh, ThresholdedRelu, Tile, Transpose, Unsqueeze, Where, Xor.
+//!
+//! **tf2onnx** writes Keras's LSTMs as LSTM nodes, in both directions, and what stands around them by these operators;
+//! GRU and SimpleRNN, and an LSTM with another recurrent activation, become a `Loop`, which isn't read: load Keras's own
+//! file with the module `keras`.
 //!
 //! Arithmetic with shapes (Shape, Gather, Concat, Slice, ConstantOfShape, Expand) is done when the file is loaded, with
 //! sizes that are known and those that aren't yet. The rows of a batch don't see each other: an operator that works

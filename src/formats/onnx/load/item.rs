@@ -19,6 +19,8 @@ pub(super) enum Item<T: Float> {
     Numbers(Numbers),
     /// Numbers that are there, spread along axes of one to sizes that aren't known yet: an initial state of zeros.
     Spread { of: Value<T>, shape: Vec<Size> },
+    /// One whole number, which may be a size, at each place of a shape: the lengths of rows that are as long as all are.
+    Repeated { number: Num, shape: Vec<Size> },
     /// A tensor of the model.
     Held(Held),
 }
@@ -99,7 +101,7 @@ impl<T: Float> Item<T> {
         match self {
             Item::Known(value) => value.shape().len(),
             Item::Numbers(numbers) => numbers.places.ndim(),
-            Item::Spread { shape, .. } => shape.len(),
+            Item::Spread { shape, .. } | Item::Repeated { shape, .. } => shape.len(),
             Item::Held(held) => held.axes.len(),
         }
     }
@@ -109,7 +111,7 @@ impl<T: Float> Item<T> {
         match self {
             Item::Known(value) => Some(value.shape().iter().map(|&size| Size::known(size)).collect()),
             Item::Numbers(numbers) => Some(numbers.places.shape().iter().map(|&size| Size::known(size)).collect()),
-            Item::Spread { shape, .. } => Some(shape.clone()),
+            Item::Spread { shape, .. } | Item::Repeated { shape, .. } => Some(shape.clone()),
             Item::Held(held) => (0..held.axes.len()).map(|axis| held.size(axis)).collect(),
         }
     }

@@ -112,7 +112,12 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         self.add_inputs()?;
         let opset = file.opset();
-        for proto in graph.nodes.iter().zip(&needed).filter_map(|(node, needed)| needed.then_some(node)) {
+        let of_needed = || graph.nodes.iter().zip(&needed).filter_map(|(node, needed)| needed.then_some(node));
+        // Before what only leads to it is: that would be an answer to another question.
+        if let Some(proto) = of_needed().find(|node| operators::WITH_GRAPHS.contains(&&node.operator[..])) {
+            return Err(operators::within(&Node::new(proto, opset)).into());
+        }
+        for proto in of_needed() {
             if proto.outputs.first().is_some_and(|output| self.done.contains(&output[..])) {
                 continue;
             }

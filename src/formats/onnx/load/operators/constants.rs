@@ -184,8 +184,10 @@ impl<'f, T: Float> Importer<'f, T> {
             NumberKind::Bool => (Cast::Bool, Kind::Bool),
         };
         match item {
-            Item::Numbers(numbers) if kind == Kind::Int => Ok(Item::Numbers(numbers)),
-            Item::Numbers(_) => Err(node.refuse("sizes that aren't known before a call can't be cast").into()),
+            item @ (Item::Numbers(_) | Item::Repeated { .. }) if kind == Kind::Int => Ok(item),
+            Item::Numbers(_) | Item::Repeated { .. } => {
+                Err(node.refuse("sizes that aren't known before a call can't be cast").into())
+            }
             Item::Known(value) => Ok(Item::Known(self.compute(node, cast, &[value])?)),
             Item::Spread { of, shape } => Ok(Item::Spread { of: self.compute(node, cast, &[of])?, shape }),
             Item::Held(held) if held.kind == kind => Ok(Item::Held(held)),

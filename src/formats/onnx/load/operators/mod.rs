@@ -15,11 +15,22 @@ mod windows;
 use super::item::Item;
 use super::{Importer, Made};
 use crate::float::Float;
+use crate::formats::error::Problem;
 use crate::formats::onnx::node::Node;
 use crate::formats::onnx::recurrent::Cell;
 
 /// The outputs of a node; nothing for one that isn't supported.
 pub(super) type Outputs<T> = Vec<Option<Item<T>>>;
+
+/// Operators that have a graph within.
+pub(super) const WITH_GRAPHS: [&str; 3] = ["Scan", "Loop", "If"];
+
+/// The refusal of one of them.
+pub(super) fn within(node: &Node<'_>) -> Problem {
+    let reason = "graphs within a graph aren't supported: export the model so that its recurrent layers are RNN, LSTM or GRU \
+                  nodes (tf2onnx makes loops of GRU and SimpleRNN: load Keras's own file)";
+    node.refuse(reason)
+}
 
 /// Adds what a node computes.
 pub(super) fn add<'f, T: Float>(importer: &mut Importer<'f, T>, node: &Node<'f>) -> Made<Outputs<T>> {
@@ -42,6 +53,8 @@ pub(super) fn add<'f, T: Float>(importer: &mut Importer<'f, T>, node: &Node<'f>)
         "Reshape" => one(importer.reshape(node)),
         "Flatten" => one(importer.flatten(node)),
         "Expand" => one(importer.expand(node)),
+        "Tile" => one(importer.tile(node)),
+        "ReverseSequence" => one(importer.reverse_sequence(node)),
         "Slice" => one(importer.slice(node)),
         "Split" => importer.split(node),
         "Gather" => one(importer.gather(node)),
@@ -56,10 +69,7 @@ pub(super) fn add<'f, T: Float>(importer: &mut Importer<'f, T>, node: &Node<'f>)
         "LayerNormalization" => one(importer.layer_normalization(node)),
         "Softmax" | "LogSoftmax" => one(importer.softmax(node)),
         "Where" => one(importer.choose(node)),
-        "Scan" | "Loop" | "If" => {
-            let reason = "graphs within a graph aren't supported: export the model so that its recurrent layers are RNN, LSTM or GRU nodes";
-            Err(node.refuse(reason).into())
-        }
+        operator if WITH_GRAPHS.contains(&operator) => Err(within(node).into()),
         operator => {
             if let Some(how) = reductions::reduction(operator) {
                 return one(importer.reduce(node, how));

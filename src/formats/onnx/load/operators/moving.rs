@@ -88,6 +88,7 @@ impl<'f, T: Float> Importer<'f, T> {
                         let size = match known {
                             Some(size) => Size::known(slice.count(size)),
                             None if slice.start == Some(-1) && slice.stop.is_none() && slice.step == 1 => Size::ONE,
+                            None if slice.start.is_none() && slice.stop == Some(1) && slice.step == 1 => Size::ONE,
                             None if slice.start.is_none() && slice.stop.is_none() && slice.step == -1 => {
                                 held.stored[part].size.clone()
                             }

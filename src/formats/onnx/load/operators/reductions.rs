@@ -1,7 +1,10 @@
 //! Operators that make one number of all along some axes.
 
+use ndarray::ArrayD;
+
 use crate::float::Float;
-use crate::formats::onnx::load::item::{Axis, Held, Item, Kind};
+use crate::formats::onnx::load::item::{Axis, Held, Item, Kind, Numbers};
+use crate::formats::onnx::load::size::Num;
 use crate::formats::onnx::load::{Importer, Made};
 use crate::formats::onnx::node::Node;
 use crate::graph::ops::reduce::{All, Reduce};
@@ -50,9 +53,20 @@ impl<'f, T: Float> Importer<'f, T> {
                 return Ok(Item::Known(self.compute(node, Reduce::new(how, Some(axes), keeps), &[value])?));
             }
             Item::Held(held) => held,
+            Item::Numbers(numbers) if how == All::Prod && axes.len() == numbers.places.ndim() => {
+                return self.product_of_numbers(node, &numbers, keeps);
+            }
             _ => return Err(node.refuse("it reads sizes that aren't known before a call").into()),
         };
         self.reduce_held(node, held, how, &axes, keeps)
+    }
+
+    /// The product of whole numbers, sizes among them.
+    fn product_of_numbers(&self, node: &Node<'f>, numbers: &Numbers, keeps: bool) -> Made<Item<T>> {
+        let product = numbers.iter().try_fold(Num::Known(1), |product, number| product.times(number));
+        let product = product.ok_or_else(|| node.refuse("it multiplies sizes that aren't known before a call"))?;
+        let shape = if keeps { vec![1; numbers.places.ndim()] } else { vec![] };
+        Ok(Numbers { places: ArrayD::zeros(shape), table: vec![product] }.into_item())
     }
 
     /// The same of a tensor.

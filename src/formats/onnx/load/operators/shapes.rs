@@ -2,13 +2,18 @@
 
 use crate::float::Float;
 use crate::formats::onnx::load::item::{Held, Item};
-use crate::formats::onnx::load::size::Size;
+use crate::formats::onnx::load::size::{Num, Size};
 use crate::formats::onnx::load::{Importer, Made};
 use crate::formats::onnx::messages::MOST_DIMENSIONS;
 use crate::formats::onnx::node::Node;
+use crate::graph::ops::concatenate::Concatenate;
 use crate::graph::ops::gather::{From, Gather};
-use crate::graph::ops::get_item::View;
+use crate::graph::ops::get_item::{Index, Slice, View};
+use crate::graph::ops::merge::MaskRule;
 use crate::graph::shape::axis_at;
+
+/// The most times that something is put side by side with itself.
+const MOST_TILES: usize = 1 << 10;
 
 impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn transpose(&mut self, node: &Node<'f>) -> Made<Item<T>> {
@@ -190,8 +195,78 @@ impl<'f, T: Float> Importer<'f, T> {
                 let of = self.reshaped(node, &of, &shape)?;
                 self.spread(node, of, wide)
             }
-            Item::Numbers(_) => Err(node.refuse("sizes that aren't known before a call can't be spread").into()),
+            Item::Numbers(numbers) if numbers.table.len() == 1 && numbers.places.len() == 1 => {
+                Ok(Item::Repeated { number: numbers.table[0].clone(), shape: wide })
+            }
+            Item::Numbers(_) => {
+                Err(node.refuse("several sizes that aren't known before a call can't be spread").into())
+            }
+            Item::Repeated { number, .. } => Ok(Item::Repeated { number, shape: wide }),
         }
+    }
+
+    pub(super) fn tile(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let mut item = self.need(node, 0)?;
+        let repeats = self.integers_of(node, 1)?;
+        if repeats.len() != item.rank() {
+            return Err(node.refuse(format!("its repeats must be {} numbers, one for each axis", item.rank())).into());
+        }
+        for (axis, &count) in repeats.iter().enumerate().filter(|(_, count)| **count != 1) {
+            let count = usize::try_from(count).map_err(|_| node.refuse("its repeats must not be below 0"))?;
+            item = self.tiled(node, item, axis, count)?;
+        }
+        Ok(item)
+    }
+
+    /// An axis so many times, one behind the other.
+    fn tiled(&mut self, node: &Node<'f>, item: Item<T>, axis: usize, count: usize) -> Made<Item<T>> {
+        if !(1..=MOST_TILES).contains(&count) {
+            return Err(node.refuse(format!("its repeats must be 1 to {MOST_TILES}, got {count}")).into());
+        }
+        let side_by_side = |axis: usize| Concatenate { axis: axis as i64, masks: MaskRule::None };
+        let mut held = match item {
+            Item::Held(held) => held,
+            item => {
+                let tiled = self.moved(node, side_by_side(axis), &vec![&item; count])?;
+                return Ok(tiled.ok_or_else(|| node.refuse("it repeats what is spread to a size that isn't known"))?);
+            }
+        };
+        if held.axes[axis].is_empty() {
+            return Ok(Item::Held(self.repeat(node, held, axis, count)?));
+        }
+        if held.axes[axis].contains(&0) {
+            return Err(node.refuse("the batch can't be repeated").into());
+        }
+        held = self.single(node, &held, axis)?;
+        let part = held.axes[axis][0];
+        held.tensor = self.several(node, "", side_by_side(part), &vec![held.tensor; count])?;
+        let size = held.stored[part].size.times(&Size::known(count));
+        held.stored[part] = size.ok_or_else(|| node.refuse("an axis is too long"))?.into();
+        Ok(Item::Held(held))
+    }
+
+    /// Each row backwards, if all rows are as long as the axis is: what tf2onnx writes for a direction.
+    pub(super) fn reverse_sequence(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        let item = self.need(node, 0)?;
+        let (batch, time) = (node.int("batch_axis", 1)?, node.int("time_axis", 0)?);
+        let axis = axis_at(time, item.rank()).filter(|_| batch != time && axis_at(batch, item.rank()).is_some());
+        let axis = axis.ok_or_else(|| node.refuse("its batch_axis and time_axis must be two of its input's axes"))?;
+        let length = match self.need(node, 1)? {
+            Item::Repeated { number, .. } => Some(number),
+            Item::Known(value) => {
+                let lengths = value.integers();
+                lengths
+                    .first()
+                    .filter(|first| lengths.iter().all(|length| length == *first))
+                    .map(|&first| Num::Known(first))
+            }
+            _ => None,
+        };
+        let shape = item.shape().ok_or_else(|| node.refuse("a shape is too large"))?;
+        if length.is_none_or(|length| length != Num::from(shape[axis].clone())) {
+            return Err(node.refuse("rows of which only a part is turned around aren't supported").into());
+        }
+        self.take(node, item, axis, Index::Slice(Slice { start: None, stop: None, step: -1 }))
     }
 
     /// An axis of one so many times.

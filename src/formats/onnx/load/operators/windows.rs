@@ -27,15 +27,33 @@ struct Window {
     same: bool,
 }
 
+/// A sequence that a window slides over.
+#[derive(Debug)]
+struct Steps {
+    /// (batch, timesteps, channels)
+    held: Held,
+    /// The value's axis of time.
+    axis: usize,
+    /// The axes behind the channels; all but that of time are of one.
+    count: usize,
+}
+
 impl<'f, T: Float> Importer<'f, T> {
-    /// The first input as (batch, timesteps, channels); the value's axes stay (batch, channels, timesteps).
-    fn steps(&mut self, node: &Node<'f>) -> Made<Held> {
-        let held = self.floats_held(node)?;
-        if held.axes.len() != 3 {
-            return Err(node
-                .refuse("its input must be (batch, channels, timesteps): it is supported over one axis")
-                .into());
+    /// The first input as (batch, timesteps, channels); the value's axes stay (batch, channels, timesteps). Axes of one
+    /// beside time, as tf2onnx writes them, are seen through.
+    fn steps(&mut self, node: &Node<'f>) -> Made<Steps> {
+        let mut held = self.floats_held(node)?;
+        let rank = held.axes.len();
+        if rank < 3 {
+            return Err(node.refuse("its input must be (batch, channels, timesteps)").into());
         }
+        let long: Vec<usize> = (2..rank).filter(|&axis| held.size(axis).is_none_or(|size| !size.is_one())).collect();
+        let axis = match long[..] {
+            _ if rank == 3 => 2,
+            [] => rank - 1,
+            [axis] => axis,
+            _ => return Err(node.refuse("it goes over several axes: one that is longer than 1 is supported").into()),
+        };
         if held.batch_axis() != Some(0) {
             return Err(match held.axes[0][..] {
                 [part] if held.batch_axis().is_some() => match held.stored[part].origin {
@@ -45,44 +63,56 @@ impl<'f, T: Float> Importer<'f, T> {
                 _ => node.refuse("its first axis isn't the batch").into(),
             });
         }
-        if let [part] = held.axes[2][..]
+        if let [part] = held.axes[axis][..]
             && part != 1
             && let Some((input, axis)) = held.stored[part].origin
             && self.assume.input(input).time.is_none()
         {
             return Err(Stop::Again(Again::Time(input, axis)));
         }
-        self.arrange(node, &held, &[2, 1])
+        // Axes of one that the tensor has go into that of the channels.
+        for other in (2..rank).filter(|&other| other != axis) {
+            let ones = std::mem::take(&mut held.axes[other]);
+            held.axes[1].splice(0..0, ones);
+        }
+        Ok(Steps { held: self.arrange(node, &held, &[axis, 1])?, axis, count: rank - 2 })
     }
 
-    /// What the attributes say. `size`: that of the kernel, if it has one.
-    fn window(&self, node: &Node<'f>, size: Option<usize>) -> Made<Window> {
-        let one = |name: &'static str, otherwise: usize| -> Made<usize> {
-            match node.ints(name)? {
-                None => Ok(otherwise),
-                Some([value]) => {
-                    usize::try_from(*value).map_err(|_| node.refuse(format!("its {name} must be above 0")).into())
-                }
-                Some(_) => Err(node.refuse(format!("its {name} must be one number: one axis is supported")).into()),
+    /// What the attributes say. `sizes`: those of the kernel, if it has one.
+    fn window(&self, node: &Node<'f>, steps: &Steps, sizes: Option<&[usize]>) -> Made<Window> {
+        let Steps { axis, count, .. } = *steps;
+        let at = axis - 2;
+        let own = |name: &'static str| -> Made<Option<Vec<usize>>> {
+            let Some(numbers) = node.ints(name)? else { return Ok(None) };
+            let numbers: Option<Vec<usize>> = numbers.iter().map(|&number| usize::try_from(number).ok()).collect();
+            let numbers = numbers.ok_or_else(|| node.refuse(format!("its {name} must be above 0")))?;
+            if numbers.len() != count {
+                return Err(node.refuse(format!("its {name} must be {count} numbers, one for each axis")).into());
             }
+            Ok(Some(numbers))
         };
-        let shape = one("kernel_shape", size.unwrap_or(0))?;
-        let size = size.unwrap_or(shape);
-        if size == 0 || shape != size {
+        let shape = own("kernel_shape")?.or_else(|| sizes.map(<[usize]>::to_vec)).unwrap_or_default();
+        if shape.len() != count || shape.contains(&0) || sizes.is_some_and(|sizes| sizes != shape) {
             return Err(node.refuse("its kernel_shape isn't that of its kernel").into());
         }
-        let (stride, dilation) = (one("strides", 1)?, one("dilations", 1)?);
+        let (stride, dilation) = (own("strides")?.map_or(1, |all| all[at]), own("dilations")?.map_or(1, |all| all[at]));
         let pads = match node.ints("pads")? {
-            None => [0, 0],
-            Some(&[before, after]) if before >= 0 && after >= 0 => [before as usize, after as usize],
-            Some(_) => return Err(node.refuse("its pads must be two numbers of 0 and more").into()),
+            None => vec![0; 2 * count],
+            Some(pads) => pads.iter().map(|&pad| usize::try_from(pad).unwrap_or(usize::MAX)).collect(),
         };
+        if pads.len() != 2 * count || pads.contains(&usize::MAX) {
+            return Err(node.refuse("its pads must be two numbers of 0 and more for each axis").into());
+        }
+        // Over an axis of one that is padded a wider kernel would read zeros.
+        if (0..count).any(|other| other != at && (shape[other], pads[other], pads[count + other]) != (1, 0, 0)) {
+            return Err(node.refuse("over axes of one its kernel must be one, too, and its pads 0").into());
+        }
         let same = match node.text("auto_pad")? {
             None | Some("NOTSET" | "VALID") => false,
             Some("SAME_UPPER") => true,
             Some(other) => return Err(node.refuse(format!("its auto_pad {other} isn't supported")).into()),
         };
-        Ok(Window { size, stride, dilation, before: pads[0], after: pads[1], same })
+        Ok(Window { size: shape[at], stride, dilation, before: pads[at], after: pads[count + at], same })
     }
 
     /// With these steps.
@@ -112,11 +142,13 @@ impl<'f, T: Float> Importer<'f, T> {
         let Value::Float(weights) = self.known(node, 1, "W")? else {
             return Err(node.refuse("its W must be floats").into());
         };
-        let [filters, channels, size] = *weights.shape() else {
-            return Err(node.refuse("its W must have three dimensions: it is supported over one axis").into());
+        let steps = self.steps(node)?;
+        let [filters, channels, sizes @ ..] = weights.shape() else {
+            return Err(node.refuse("its W must be (filters, channels, size)").into());
         };
-        let held = self.steps(node)?;
-        let window = self.window(node, Some(size))?;
+        let (filters, channels) = (*filters, *channels);
+        let window = self.window(node, &steps, Some(sizes))?;
+        let (size, held) = (window.size, steps.held);
         let groups = usize::try_from(node.int("group", 1)?).unwrap_or(0);
         let total = channels
             .checked_mul(groups)
@@ -138,7 +170,8 @@ impl<'f, T: Float> Importer<'f, T> {
             .use_bias(bias.is_some())
             .kernel_initializer(Initializer::Zeros);
         let mut layer = builder.build().map_err(|error| node.built(&error))?;
-        let kernel = in_row_order(&weights).reversed_axes();
+        let kernel = self.reshaped(node, &Value::Float(weights), &[filters, channels, size])?;
+        let kernel = in_row_order(&kernel.floats()).reversed_axes();
         let mut new = vec![("kernel", kernel.view())];
         new.extend(bias.as_ref().map(|bias| ("bias", bias.view())));
         layer.set_weights(&new).map_err(|error| node.built(&error))?;
@@ -152,8 +185,9 @@ impl<'f, T: Float> Importer<'f, T> {
     }
 
     pub(super) fn pool(&mut self, node: &Node<'f>) -> Made<Item<T>> {
-        let held = self.steps(node)?;
-        let window = self.window(node, None)?;
+        let steps = self.steps(node)?;
+        let window = self.window(node, &steps, None)?;
+        let held = steps.held;
         node.ignore("storage_order"); // of places, which aren't given
         if node.flag("count_include_pad", false)? && window.same {
             return Err(node.refuse("its count_include_pad must be 0 where it pads").into());
@@ -184,8 +218,8 @@ impl<'f, T: Float> Importer<'f, T> {
     }
 
     pub(super) fn global_pool(&mut self, node: &Node<'f>) -> Made<Item<T>> {
-        let held = self.steps(node)?;
+        let Steps { held, axis, .. } = self.steps(node)?;
         let how = if node.operator() == "GlobalMaxPool" { All::Max } else { All::Mean };
-        self.reduce_held(node, held, how, &[2], true)
+        self.reduce_held(node, held, how, &[axis], true)
     }
 }
