@@ -27,7 +27,7 @@
 //! a new folder needs a line here.
 //!
 //! ```text
-//! real_time fewer_bits  pages of the documentation
+//! common_errors real_time fewer_bits parity which_crate  pages of the documentation
 //! instances  what this crate's tests share, compiled once
 //! formats  files, our own and other frameworks': readers build what stands below, through its builders; writers take it apart
 //! ops  the public names of a graph's operations
@@ -37,6 +37,7 @@
 //! runner  time: direction, mask, lengths, resets, outputs, the backward pass; knows any cell, and of a layer its core
 //! seeds  the random state of dropout
 //! cells initializers  one step forward and the same step backward, one file each; how new weights are filled
+//! padding  rows of different length, made one batch
 //! gradients output  what a call and its backward pass return
 //! parameters math  what has weights, and the trait for it; elementary functions for cells of a user's own
 //! state  a (batch, width) array whose columns have names

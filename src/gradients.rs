@@ -226,6 +226,20 @@ impl<T: Float> Gradients<T> {
 }
 
 /// The gradients that flow into a call's results: what a loss says about them. What isn't given is zero.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::training::Tape;
+/// use recurrent::{Gradients, Layer, Lstm, OutputGradient, Run};
+///
+/// let (lstm, x) = (Lstm::<f32>::new(3, 4), Array3::ones((2, 5, 3)));
+/// let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&lstm));
+/// let output = lstm.run(&x, Run::new().record(&mut tape))?;
+/// // Of the loss sum(last²) / 2 the gradient is the output itself.
+/// lstm.backward(&mut tape, OutputGradient::new().last(&output.last()), &mut gradients)?;
+/// assert_eq!(gradients.get("kernel")?.shape(), [3, 16]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[must_use = "options do nothing until a call gets them"]
 pub struct OutputGradient<'a, T> {

@@ -25,7 +25,8 @@
 //!
 //! - **A layer**: [`SimpleRnn`], [`Lstm`], [`Gru`], and of other frameworks [`IndRnn`], [`Mgu`], [`LayerNormLstm`]; all
 //!   that can be done with one is in the trait [`Layer`], and what has weights, by name, in [`Parameters`].
-//! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`].
+//! - **One call and its options** (masks, lengths, resets, an initial state, dropout): [`Run`]; its result: [`Output`]. Rows
+//!   of different length: [`pad_sequences`], [`pad_ids`].
 //! - **State**, by name, in and out: [`State`]. **Step by step**, without allocation: [`Stream`]; many that
 //!   come and go: [`StreamPool`]; the last n steps alone: [`Window`]; another model while it is heard: [`LiveStream`].
 //! - **Both directions, stacks**: [`Bidirectional`], [`Stacked`], [`StackedCells`].
@@ -44,8 +45,10 @@
 //!   `onnx` (feature `onnx`). What a file only names (a `Lambda`, a class of one's own): [`ops::CustomLayer`].
 //! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Model::quantize`], `compare`, the page
 //!   [`fewer_bits`].
+//! - **An error that you don't understand**: the page [`common_errors`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
-//! - **Audio, control, other real time**: the page [`real_time`]. **Why it is built as it is**: the page [`design`].
+//! - **Audio, control, other real time**: the page [`real_time`]. **How near to the frameworks**, layer by layer: the page
+//!   [`parity`]. **Why it is built as it is**: the page [`design`].
 //!
 //! ## Masks, lengths, state
 //!
@@ -108,6 +111,7 @@
 //! | `layer(x, training=True)` | `layer.run(&x, Run::new().training(&mut seeds))?` with `let mut seeds = layer.seeds()` |
 //! | `Masking(0.)`, `Embedding(10, 3, mask_zero=True)` | [`Masking`], [`Embedding`]: they return the input and the mask |
 //! | `Bidirectional(LSTM(4), merge_mode="sum")` | `Bidirectional::new(Lstm::builder(3, 4))?.merge_mode(Merge::Sum)` |
+//! | `keras.utils.pad_sequences(rows, padding="post")` | [`pad_sequences`]`(&rows)?`, ids [`pad_ids`]`(&rows)?`: with the lengths |
 //! | `Sequential([LSTM(8, return_sequences=True), LSTM(4)])` | `Stacked::builder().layer(..).layer(..).build()?` |
 //! | `Sequential([Embedding(10, 3, mask_zero=True), LSTM(4)])` | `Sequential::<f32>::builder("m").layer(..).layer(..).build()?`, a [`Model`] |
 //! | `x = Input((None, 3)); y = LSTM(4)(x); Model(x, y)` | `let x = graph.input("x", [None, Some(3)])?; let y = graph.call("lstm", Lstm::new(3, 4), &[x])?; graph.build(&y)?` with `let mut graph = Model::<f32>::builder("m")` |
@@ -207,6 +211,7 @@
 //! - For models whose work isn't in recurrent layers (images, transformers): their layers are read where they stand beside
 //!   recurrent ones, but a general framework or runtime is built for them.
 //! - On a GPU: it has none. (Weights can be in [16 or 8 bits](fewer_bits); sums of gates and states stay f32.)
+//! - If another crate does it better: the page [`which_crate`] compares.
 //! - If you need the last bit of Keras's results: those depend on Keras's machine. Ours don't on yours.
 //!
 //! # Features
@@ -231,11 +236,15 @@
 //! ["wasm_js"] }` to its dependencies; elsewhere, write a [backend](https://docs.rs/getrandom/0.4/#custom-backend).
 
 #![deny(missing_docs)]
+// Which feature an item needs, on docs.rs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod activation;
 mod aligned;
 mod buffers;
 mod cells;
+#[cfg(doc)]
+pub mod common_errors;
 #[cfg_attr(not(feature = "file"), allow(dead_code, reason = "files read descriptions"))]
 mod config;
 #[cfg(doc)]
@@ -249,7 +258,7 @@ mod formats;
 mod gradients;
 mod graph;
 mod initializers;
-#[cfg(all(feature = "__instances", debug_assertions))]
+#[cfg(all(feature = "__instances", debug_assertions, not(test)))]
 mod instances;
 mod kernels;
 mod layers;
@@ -259,7 +268,10 @@ pub mod math;
 mod memory;
 pub mod ops;
 mod output;
+mod padding;
 mod parameters;
+#[cfg(doc)]
+pub mod parity;
 mod precision;
 mod random;
 #[cfg(doc)]
@@ -274,6 +286,8 @@ mod structure;
 pub mod training;
 mod weight_rules;
 mod weights;
+#[cfg(doc)]
+pub mod which_crate;
 
 pub use activation::{Activation, CustomActivation};
 #[doc(hidden)]
@@ -295,7 +309,7 @@ pub use formats::pytorch;
 pub use gradients::{Gradients, OutputGradient};
 pub use graph::{Model, Sequential};
 pub use initializers::{CustomInitializer, FanMode, Initializer, ScalingDistribution};
-#[cfg(all(feature = "__instances", debug_assertions))]
+#[cfg(all(feature = "__instances", debug_assertions, not(test)))]
 pub use instances::instances;
 #[doc(hidden)]
 pub use kernels::{limits, paths};
@@ -316,6 +330,7 @@ pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;
 pub use layers::time_distributed::TimeDistributed;
 pub use output::Output;
+pub use padding::{pad_ids, pad_sequences};
 pub use parameters::Parameters;
 pub use precision::Precision;
 pub use random::{KerasRng, SeedSource};
@@ -367,7 +382,7 @@ pub mod prelude {
     };
     pub use crate::{
         Output, OutputGradient, Parameters, Recurrent, Run, SeedSource, Stacked, State, Stream, StreamPool,
-        TimeDistributed,
+        TimeDistributed, pad_ids, pad_sequences,
     };
 }
 

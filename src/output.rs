@@ -6,6 +6,17 @@ use crate::error::{Error, Result};
 use crate::state::State;
 
 /// The result of a call: the last output always, the sequence and the state if the layer was built to return them.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Gru, Layer};
+///
+/// let gru = Gru::<f32>::builder(3, 4).return_sequences(true).build()?;
+/// let output = gru.forward(&Array3::ones((2, 5, 3)))?;
+/// assert_eq!(output.last(), output.sequence()?.index_axis(Axis(1), 4));
+/// assert!(output.state().is_err());                           // it wasn't built with return_state(true)
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output<T> {
     pub(crate) last: Array2<T>,

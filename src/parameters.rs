@@ -22,6 +22,20 @@ impl<P: Sealed + ?Sized> Sealed for Box<P> {}
 /// Sealed. It is what [`Gradients::new`](crate::Gradients::new) and
 /// [`Optimizer::step`](crate::training::Optimizer::step) take. Each type has the methods for names and arrays as its
 /// own, too: they need no `use`.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Dense, Parameters};
+///
+/// fn norm(parts: &dyn Parameters<f32>) -> f32 {
+///     parts.weights().iter().flat_map(|(_, weight)| weight.iter()).map(|w| w * w).sum::<f32>().sqrt()
+/// }
+///
+/// let mut dense = Dense::<f32>::new(3, 2);
+/// dense.set_weights(&[("kernel", Array2::from_elem((3, 2), 2.0).view().into_dyn())])?;
+/// assert_eq!(norm(&dense), 24f32.sqrt());
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 pub trait Parameters<T: Float>: Sealed {
     /// Shows each weight and its path to the visitor, in Keras's order.
     fn visit_weights<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>);

@@ -7,6 +7,16 @@ use crate::error::{Error, Result};
 
 /// In how many bits a quantized layer keeps its weights, and multiplies them: see
 /// [`Layer::quantize`](crate::Layer::quantize). Whatever it is, sums of gates and states stay f32.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Gru, Layer, Precision};
+///
+/// let gru = Gru::<f32>::new(64, 128);
+/// let small = gru.quantize(Precision::Int8)?;
+/// println!("{}", gru.compare(&*small, &Array3::ones((1, 20, 64)))?); // what it changes, on your own data
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Precision {

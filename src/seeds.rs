@@ -100,6 +100,18 @@ impl DropoutGenerator {
 /// **A port's trap:** in Keras the generators of recurrent layers also move in inference (`predict`, `evaluate`,
 /// `layer(x)`), once per call, although nothing is dropped; here inference touches no seeds. To follow a Keras script
 /// that mixes the two, say [`skip_inference`](DropoutSeeds::skip_inference) for each such call.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm, Run};
+///
+/// let lstm = Lstm::<f32>::builder(3, 4).dropout(0.5).seed(7).build()?;
+/// let (x, mut seeds) = (Array3::ones((2, 5, 3)), lstm.seeds());
+/// let (before, first) = (seeds.clone(), lstm.run(&x, Run::new().training(&mut seeds))?);
+/// assert_ne!(lstm.run(&x, Run::new().training(&mut seeds))?, first);           // other masks
+/// assert_eq!(lstm.run(&x, Run::new().training(&mut before.clone()))?, first);  // the same again
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DropoutSeeds {
     pub(crate) states: Vec<DropoutGenerator>,

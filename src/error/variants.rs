@@ -1,12 +1,24 @@
 //! The variants, one for each way in which a call can be refused.
 
-use super::words::{ids, names, number, option_value};
+use super::words::{ids, meant_here, names, number, option_value, swapped, transposed};
 
 /// Why a call was refused. Whatever was refused left the layer, the state and the caller's arrays as they were.
 ///
 /// A message says all there is to say. An error within another ([`InLayer`](Error::InLayer)) is part of the outer one's
 /// message, so it isn't its [`source`](std::error::Error::source) as well: a printer of the chain of sources prints
 /// each thing once.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Error, Layer, Lstm};
+///
+/// let error = Lstm::<f32>::new(3, 4).forward(&Array3::zeros((8, 7, 5))).unwrap_err();
+/// assert_eq!(error, Error::InputFeatures { expected: 3, given: [8, 7, 5] });
+/// assert_eq!(
+///     error.to_string(),
+///     "expected an input of shape (batch, timesteps, 3), got [8, 7, 5]: the kernel has 3 rows"
+/// );
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -38,12 +50,26 @@ pub enum Error {
     },
 
     /// An input that doesn't have the layer's number of features.
-    #[error("expected an input of shape (batch, timesteps, {expected}), got {given:?}: the kernel has {expected} rows")]
+    #[error(
+        "expected an input of shape (batch, timesteps, {expected}), got {given:?}: the kernel has {expected} rows{}",
+        swapped(*expected, *given)
+    )]
     InputFeatures {
         /// The layer's input size.
         expected: usize,
         /// The input's shape.
         given: [usize; 3],
+    },
+
+    /// A row of a batch that is to be padded has other features than the first one.
+    #[error("row {row} has {given} features, row 0 has {expected}")]
+    RowFeatures {
+        /// The row.
+        row: usize,
+        /// The features of the first row.
+        expected: usize,
+        /// Those of this one.
+        given: usize,
     },
 
     /// An input without a time step, or a chunk without one that is to be recorded.
@@ -326,7 +352,7 @@ pub enum Error {
     },
 
     /// A name that isn't there.
-    #[error("there is no {what} {name:?}: {}", names(known))]
+    #[error("there is no {what} {name:?}{}: {}", meant_here(name, known.iter().map(String::as_str)), names(known))]
     UnknownName {
         /// `"weight"`, `"state part"`, ...
         what: &'static str,
@@ -355,7 +381,7 @@ pub enum Error {
     },
 
     /// A weight of the wrong shape.
-    #[error("weight {name:?} has the shape {expected:?}, got {given:?}")]
+    #[error("weight {name:?} has the shape {expected:?}, got {given:?}{}", transposed(expected, given))]
     WeightShape {
         /// The weight's name.
         name: String,
@@ -380,7 +406,7 @@ pub enum Error {
     },
 
     /// An activation name that Keras doesn't know.
-    #[error("unknown activation {name:?}: the names are {known}")]
+    #[error("unknown activation {name:?}{}: the names are {known}", meant_here(name, known.split(", ")))]
     UnknownActivation {
         /// The name that was given.
         name: String,
@@ -427,7 +453,7 @@ pub enum Error {
     },
 
     /// An initializer name that Keras doesn't know, or one that this crate doesn't have (`stft`).
-    #[error("unknown initializer {name:?}: the names are {known}")]
+    #[error("unknown initializer {name:?}{}: the names are {known}", meant_here(name, known.split(", ")))]
     UnknownInitializer {
         /// The name that was given.
         name: String,
@@ -558,7 +584,9 @@ pub enum Error {
     EmptyStack,
 
     /// A layer or cell that doesn't read what the one before it outputs.
-    #[error("number {index} of the stack reads {expected} features, but the one before it outputs {given}")]
+    #[error(
+        "layer {index} of the stack (counted from 0) reads {expected} features, but the one before it outputs {given}"
+    )]
     StackWidth {
         /// Its place in the stack, from 0.
         index: usize,
@@ -570,7 +598,7 @@ pub enum Error {
 
     /// A layer over time behind one that returns only its last output.
     #[error(
-        "{layer} (number {index} of the stack) needs a sequence: give the {} before it return_sequences(true)",
+        "layer {index} of the stack ({layer}; counted from 0) needs a sequence: give the {} before it return_sequences(true)",
         if *index > 1 { "recurrent layer" } else { "layer" } // a Dense in between has no such option
     )]
     StackNeedsSequence {
@@ -581,7 +609,9 @@ pub enum Error {
     },
 
     /// Directions that aren't merged, in the middle of a stack.
-    #[error("number {index} of the stack outputs two directions that aren't merged: give it another merge mode")]
+    #[error(
+        "layer {index} of the stack (counted from 0) outputs two directions that aren't merged: give it another merge mode"
+    )]
     StackUnmerged {
         /// Its place in the stack, from 0.
         index: usize,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::difference::Difference;
 use super::mismatch::Mismatch;
 use crate::error::Error;
-use crate::error::words::names;
+use crate::error::words::{meant, names};
 
 /// What can be wrong with a file: a variant for each kind of refusal.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -161,7 +161,7 @@ pub enum Problem {
     },
 
     /// A node asked for that isn't there.
-    #[error("there is no {operator} node {name:?}: {}", names(known))]
+    #[error("there is no {operator} node {name:?}{}: {}", meant(name, known.iter().map(String::as_str)), names(known))]
     UnknownNode {
         /// The operator that was asked for.
         operator: &'static str,
@@ -421,7 +421,7 @@ pub enum Problem {
     },
 
     /// A layer asked for that isn't there.
-    #[error("there is no layer {name:?}: {}", names(known))]
+    #[error("there is no layer {name:?}{}: {}", meant(name, known.iter().map(String::as_str)), names(known))]
     UnknownLayer {
         /// What was asked for.
         name: String,
@@ -430,7 +430,7 @@ pub enum Problem {
     },
 
     /// A tensor asked for that isn't there.
-    #[error("there is no tensor {name:?}: {}", names(known))]
+    #[error("there is no tensor {name:?}{}: {}", meant(name, known.iter().map(String::as_str)), names(known))]
     UnknownTensor {
         /// What was asked for.
         name: String,

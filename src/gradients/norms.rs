@@ -9,6 +9,13 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 
 /// The Euclidean norm of each weight's gradient, in the weights' order; [`Display`](fmt::Display) writes a table.
+///
+/// ```
+/// use recurrent::{Gradients, Gru};
+///
+/// let gru = Gru::<f32>::new(3, 4);
+/// println!("{}", Gradients::new(&gru).norms());
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct GradientNorms {
     norms: Vec<(String, f64)>,

@@ -14,6 +14,18 @@ use crate::layers::summary::snake_case;
 /// Models of one layer after another: [`Sequential::builder`] builds a [`Model`], the type that a file gives.
 ///
 /// A [`Stacked`](crate::Stacked) is what must be one [`Layer`](crate::Layer).
+///
+/// ```
+/// use recurrent::{Dense, Embedding, Gru, Sequential};
+///
+/// let model = Sequential::<f32>::builder("classifier")
+///     .layer(Embedding::builder(500, 16).mask_zero(true).build()?)
+///     .layer(Gru::new(16, 32))
+///     .layer(Dense::new(32, 3))
+///     .build()?;
+/// assert_eq!(model.predict_one(&ndarray::array![[4, 17, 0], [8, 1, 2]])?.shape(), [2, 3]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Sequential<T>(PhantomData<T>);
 

@@ -46,6 +46,23 @@ use crate::state::{State, StateLayout};
 /// [`Recurrent::from_cell`](crate::Recurrent::from_cell). It is object-safe, and `forward` takes `&self`: one layer
 /// serves many threads and streams. Weights are read and set by [`Parameters`](crate::Parameters), whose methods every
 /// layer has.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm, Run, Stream};
+///
+/// let lstm = Lstm::<f32>::builder(3, 4).return_sequences(true).return_state(true).build()?;
+/// let x = Array3::ones((2, 5, 3));
+/// let output = lstm.forward(&x)?;                             // a whole batch
+/// assert_eq!(output.sequence()?.dim(), (2, 5, 4));
+/// let go_on = Run::new().initial_state(output.state()?).lengths(&[5, 3]);
+/// let later = lstm.run(&x, go_on)?;                           // with more said
+/// assert_eq!(later.last().dim(), (2, 4));
+/// assert_eq!(lstm.weight("recurrent_kernel")?.shape(), [4, 16]);
+/// let mut stream = Stream::new(&lstm, 1)?;                    // step by step
+/// stream.step_one(&[1.0, 1.0, 1.0])?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 pub trait Layer<T: Float>: LayerCore<T> {
     /// The same layer in a box of its own.
     fn boxed_clone(&self) -> Box<dyn Layer<T>>;

@@ -5,6 +5,20 @@ use ndarray::{ArrayRef2, ArrayRef3};
 use crate::state::State;
 
 /// Arrays of the caller's that a call writes its results into: what is given is written, whatever the layer's flags.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Layer, Lstm, OutputMut, Run, Scratch};
+///
+/// let lstm = Lstm::<f32>::new(3, 4);
+/// let (x, mut sequence) = (Array3::ones((2, 5, 3)), Array3::zeros((2, 5, 4)));
+/// let mut scratch = Scratch::new();
+/// for _ in 0..3 {
+///     // From the second call on nothing is allocated.
+///     lstm.run_into(&x, Run::new(), OutputMut::new().sequence(&mut sequence), &mut scratch)?;
+/// }
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "options do nothing until a call gets them"]
 pub struct OutputMut<'a, T> {

@@ -22,6 +22,21 @@ use crate::parameters::Parameters;
 /// [`Layer::backward`](crate::Layer::backward) takes it by the same layer, or by an equal clone, as long as nothing of
 /// that has changed; the errors [`TapeLayer`](Error::TapeLayer), [`TapeOptions`](Error::TapeOptions) and
 /// [`TapeStale`](Error::TapeStale) say what has.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::training::Tape;
+/// use recurrent::{Gradients, Gru, Layer, OutputGradient, Run};
+///
+/// let (gru, x, upstream) = (Gru::<f32>::new(3, 4), Array3::ones((2, 5, 3)), Array2::ones((2, 4)));
+/// let (mut tape, mut gradients) = (Tape::new(), Gradients::new(&gru));
+/// for _ in 0..3 {
+///     gru.run(&x, Run::new().record(&mut tape))?;
+///     gradients.clear();
+///     gru.backward(&mut tape, OutputGradient::new().last(&upstream), &mut gradients)?;
+/// }
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 pub struct Tape<T> {
     status: Status,
     /// Whose run is recorded.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::check::data::{Element, Outcome, array, close, every, list, text_of};
+use crate::check::data::{Element, Outcome, array, close, every_of, list, text_of};
 use ndarray::prelude::*;
 use recurrent::{Error, Gru, Layer, Model, State, Stream, keras, model::Input};
 use serde_json::Value;
@@ -96,7 +96,7 @@ fn is_double(case: &Value) -> bool {
 #[test]
 fn keras_files() {
     assert_eq!(cases("cases.json").len(), 57);
-    every(&cases("cases.json"), |case, name| {
+    every_of("keras_models/cases", &cases("cases.json"), |case, name| {
         let path = format!("{}/models/{name}.keras", folder());
         // Keras's summary shows the width before glu.
         let summary = name != "glu";
@@ -106,7 +106,7 @@ fn keras_files() {
 
 #[test]
 fn legacy_files() {
-    every(&cases("cases.json"), |case, name| {
+    every_of("keras_models/cases", &cases("cases.json"), |case, name| {
         let path = format!("{}/models/{name}.h5", folder());
         if is_double(case) { check_file::<f64>(&path, case, false) } else { check_file::<f32>(&path, case, false) }
     });
@@ -116,7 +116,7 @@ fn legacy_files() {
 #[test]
 fn keras_2_files() {
     assert_eq!(cases("keras2.json").len(), 11);
-    every(&cases("keras2.json"), |case, name| {
+    every_of("keras_models/keras2", &cases("keras2.json"), |case, name| {
         check_file::<f32>(&format!("{}/keras2/{name}.h5", folder()), case, false)
     });
 }
@@ -126,7 +126,7 @@ fn keras_2_files() {
 fn step_by_step() {
     let streamed = std::cell::RefCell::new(Vec::new());
     let refused = std::cell::RefCell::new(BTreeMap::new());
-    every(&cases("cases.json"), |case, name| {
+    every_of("keras_models/cases", &cases("cases.json"), |case, name| {
         if is_double(case) || case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
             return Ok(());
         }
@@ -240,7 +240,7 @@ fn gradients() {
     }
 
     let trained = std::cell::RefCell::new((0, 0));
-    every(&cases("cases.json"), |case, name| {
+    every_of("keras_models/cases", &cases("cases.json"), |case, name| {
         if case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
             return Ok(());
         }
@@ -297,7 +297,7 @@ fn gradients() {
 #[test]
 fn as_a_layer() {
     let chains = std::cell::RefCell::new(Vec::new());
-    every(&cases("cases.json"), |case, name| {
+    every_of("keras_models/cases", &cases("cases.json"), |case, name| {
         if is_double(case) || case["calls"].as_array().is_some_and(|calls| calls.len() > 1) {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 //! State dicts that PyTorch wrote: what its modules computed, forward, back, and step by step.
-use crate::check::data::{Element, Outcome, close, flag, list, size, text_of};
+use crate::check::data::{Element, Outcome, close, every_of, flag, list, size, text_of};
 use ndarray::prelude::*;
 use recurrent::builder::ConvolutionBuilder;
 use recurrent::model::AnyLayer;
@@ -147,16 +147,13 @@ impl Case<'_> {
 #[test]
 fn recurrent_modules() {
     let (file, cases) = (file(), cases());
-    let mut failures = Vec::new();
-    for case in &cases {
-        let own = Case { file: &file, case, name: text_of(&case["name"]) };
-        let outcome = match text_of(&case["dtype"]) {
+    every_of("pytorch/cases", &cases, |case, name| {
+        let own = Case { file: &file, case, name };
+        match text_of(&case["dtype"]) {
             "float32" => own.check::<f32>(),
             _ => own.check::<f64>(),
-        };
-        failures.extend(outcome.err().map(|error| error.to_string()));
-    }
-    assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+        }
+    });
     assert_eq!(cases.len(), 23);
 }
 

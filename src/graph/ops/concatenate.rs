@@ -14,6 +14,18 @@ use crate::graph::stream::{Buffer, MaskBuffer, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 
 /// Inputs side by side along an axis: Keras's `Concatenate`.
+///
+/// ```
+/// use recurrent::{Dense, Gru, Lstm, Model, ops};
+///
+/// let mut graph = Model::<f32>::builder("two");
+/// let x = graph.input("x", [None, Some(3)])?;
+/// let (a, b) = (graph.call("lstm", Lstm::new(3, 4), &[x])?, graph.call("gru", Gru::new(3, 2), &[x])?);
+/// let both = graph.call("both", ops::Concatenate::new(-1), &[a[0], b[0]])?;
+/// let y = graph.call("dense", Dense::new(6, 1), &both)?;
+/// let model = graph.build(&y)?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Concatenate {
     pub(crate) axis: i64,

@@ -34,6 +34,14 @@ pub(crate) struct Normalization<T> {
 
 /// Each step's features, normalized: Keras's `LayerNormalization` over the last axis. Its weights, `gamma` of ones and
 /// `beta` of zeros, are the model's.
+///
+/// ```
+/// use recurrent::{Lstm, Sequential, ops};
+///
+/// let model = Sequential::<f32>::builder("m").layer(ops::LayerNormalization::new(3)?).layer(Lstm::new(3, 4)).build()?;
+/// assert_eq!(model.weight("layer_normalization/gamma")?.shape(), [3]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct LayerNormalization<T>(pub(crate) Normalization<T>);
 

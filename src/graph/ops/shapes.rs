@@ -12,6 +12,17 @@ use crate::graph::stream::{Buffer, Step, permuted};
 use crate::graph::tensor::{Shared, Tensor, Value};
 
 /// All dimensions behind the batch as one: Keras's `Flatten`.
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Dense, Lstm, Sequential, ops};
+///
+/// let lstm = Lstm::<f32>::builder(3, 4).return_sequences(true).build()?;
+/// let head = Dense::new(5 * 4, 2); // of five steps
+/// let model = Sequential::<f32>::builder("m").input_shape([Some(5), Some(3)]).layer(lstm).layer(ops::Flatten).layer(head).build()?;
+/// assert_eq!(model.predict_one(&Array3::<f32>::ones((2, 5, 3)))?.shape(), [2, 2]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Flatten;
 

@@ -8,6 +8,14 @@ use crate::float::Float;
 use crate::strided::RowsMut;
 
 /// How the outputs of the two directions become one.
+///
+/// ```
+/// use recurrent::{Bidirectional, Layer, Lstm, Merge};
+///
+/// let sum = Bidirectional::new(Lstm::<f32>::builder(3, 4))?.merge_mode(Merge::Sum);
+/// assert_eq!(sum.output_size(), 4); // Merge::Concat, the default, has 8
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Merge {

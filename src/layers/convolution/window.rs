@@ -15,6 +15,17 @@ use crate::error::{Error, Result};
 /// | `Valid` | floor((n - (k - 1) d - 1) / s) + 1 | none |
 /// | `Same` | ceil(n / s) | half of those that are needed, rounded down; the others stand behind |
 /// | `Causal` | ceil(n / s) | (k - 1) d: no output sees a later step |
+///
+/// ```
+/// use ndarray::prelude::*;
+/// use recurrent::{Conv1D, Lstm, Padding, Sequential};
+///
+/// let conv = Conv1D::<f32>::builder(3, 8, 5).padding(Padding::Causal).build()?;
+/// let model = Sequential::<f32>::builder("m").layer(conv).layer(Lstm::new(8, 4)).build()?;
+/// let mut stream = model.stream(1)?; // causal: it runs step by step
+/// stream.step_one(&[1.0, 0.5, 0.0])?;
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Padding {
     /// Nothing: the window stands where it fits.

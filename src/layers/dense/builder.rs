@@ -13,6 +13,15 @@ use crate::layers::builder;
 use crate::random::SeedSource;
 
 /// Takes the options of a [`Dense`] under Keras's names.
+///
+/// ```
+/// use recurrent::{Activation, Dense, SeedSource};
+///
+/// let mut seeds = SeedSource::keras(7);
+/// let head = Dense::<f32>::builder(16, 3).activation(Activation::Softmax).seeds(&mut seeds).build()?;
+/// assert_eq!(head.weight("kernel")?.shape(), [16, 3]);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder makes nothing until `build`"]
 pub struct DenseBuilder<'s, T: Float> {

@@ -12,6 +12,15 @@ use crate::state::StateLayout;
 use crate::weights::WeightVisitor;
 
 /// Takes the layers of a [`Stacked`], the first one first.
+///
+/// ```
+/// use recurrent::{Dense, Layer, Lstm, Stacked};
+///
+/// let lower = Lstm::<f32>::builder(3, 8).return_sequences(true).build()?;
+/// let stack = Stacked::builder().layer(lower).layer(Lstm::new(8, 4)).layer(Dense::new(4, 1)).build()?;
+/// assert_eq!((stack.input_size(), stack.output_size()), (3, 1));
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder makes nothing until `build`"]
 pub struct StackedBuilder<T: Float> {

@@ -9,6 +9,13 @@ use crate::training::schedule::MonitorMode;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Keras's `EarlyStopping`: ends a run when a number hasn't become better for some epochs.
+///
+/// ```
+/// use recurrent::training::{Adam, EarlyStopping, Fit, Loss};
+///
+/// let rule = EarlyStopping::new("val_loss").patience(3).restore_best_weights(true);
+/// let fit: Fit<'_, f32, _> = Fit::new(Loss::MeanSquaredError, Adam::new(0.01)).validation_split(0.2).early_stopping(rule);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "setters return it"]
 pub struct EarlyStopping {

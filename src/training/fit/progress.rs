@@ -7,6 +7,16 @@ use crate::error::{Error, Result};
 
 /// An epoch that is over, for [`Fit::on_epoch`](super::Fit::on_epoch). Its `Display` is the line that
 /// [`Fit::print_progress`](super::Fit::print_progress) prints.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use recurrent::training::{Adam, Fit, Loss};
+///
+/// let fit: Fit<'_, f32, _> = Fit::new(Loss::MeanSquaredError, Adam::new(0.01)).on_epoch(|progress| {
+///     println!("{progress}");
+///     ControlFlow::Continue(())
+/// });
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Progress<'a> {

@@ -15,6 +15,18 @@ use crate::parameters::Parameters;
 /// the weights become so, as in Keras ([`Gradients::check_finite`] finds them).
 ///
 /// The trait is object-safe, and a `Box<dyn Optimizer<T>>` is an optimizer itself.
+///
+/// ```
+/// use recurrent::training::{Adam, Optimizer, Sgd};
+/// use recurrent::{Dense, Gradients};
+///
+/// let mut dense = Dense::<f32>::new(3, 2);
+/// let gradients = Gradients::new(&dense); // zeros, until a backward pass
+/// let mut chosen: Vec<Box<dyn Optimizer<f32>>> = vec![Box::new(Sgd::new(0.1)), Box::new(Adam::new(0.01))];
+/// chosen[1].step(&mut dense, &gradients)?;
+/// assert_eq!(chosen[1].iterations(), 1);
+/// # Ok::<(), recurrent::Error>(())
+/// ```
 pub trait Optimizer<T: Float> {
     /// One update of a layer (or an embedding, or a model).
     ///

@@ -12,6 +12,13 @@ use crate::error::Result;
 use crate::float::Float;
 
 /// Keras's `SGD`: `w -= learning_rate * g`, or with momentum `v = momentum * v - learning_rate * g; w += v`.
+///
+/// ```
+/// use recurrent::training::{Optimizer, Sgd};
+///
+/// let sgd = Sgd::<f32>::new(0.1).momentum(0.9).nesterov(true);
+/// assert_eq!(sgd.learning_rate(), 0.1);
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "setters return the optimizer"]
 pub struct Sgd<T> {

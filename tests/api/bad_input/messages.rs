@@ -1,7 +1,10 @@
 //! Messages name the thing, what was expected, what was given, and where it helps what to do.
 
 use ndarray::prelude::*;
-use recurrent::{Bidirectional, Dense, Embedding, Error, Gru, Initializer, Layer, Lstm, Masking, Run, Stacked, Stream};
+use recurrent::{
+    Activation, Bidirectional, Dense, Embedding, Error, Gru, Initializer, Layer, Lstm, Masking, Run, Stacked, Stream,
+    pad_sequences,
+};
 
 use super::refusal;
 
@@ -41,12 +44,12 @@ expected mask of shape (8, 7), (batch, timesteps), got (8, 6)
 row 2 is to have 9 steps, but the input has 7
 expected a state with the parts h (4), c (4), got one with h (4)
 there is no weight \"recurrent\": the names are kernel, recurrent_kernel, bias
-weight \"kernel\" has the shape [3, 16], got [16, 3]
+weight \"kernel\" has the shape [3, 16], got [16, 3]: transposed? PyTorch and ONNX keep (gates * units, features)
 the state was not requested: build the layer with return_state(true)
 units must be at least 1, got 0
 kernel of 3 x 1 * 18446744073709551615 elements can't be addressed on this machine
 can't run step by step: Bidirectional: its backward direction needs the whole sequence
-GRU (number 1 of the stack) needs a sequence: give the layer before it return_sequences(true)
+layer 1 of the stack (GRU; counted from 0) needs a sequence: give the layer before it return_sequences(true)
 id -2 at row 0, step 1: the embedding has the ids 0 to 4
 a mask value of NaN would mask nothing, because NaN equals nothing
 RandomNormal: stddev must be finite and not negative, got -1";
@@ -55,6 +58,35 @@ RandomNormal: stddev must be finite and not negative, got -1";
     for message in messages {
         assert!(!message.ends_with('.') && message.len() < 200, "{message}");
     }
+}
+
+/// A name that is nearly one of those that there are, or another framework's; a shape the other way round.
+#[test]
+fn what_may_have_been_meant() {
+    let lstm = Lstm::<f32>::new(3, 4);
+    let meant = [
+        (refusal(lstm.weight("kernal").map(|_| ())), "\"kernal\" (did you mean \"kernel\"?): the names"),
+        (refusal(lstm.weight("RecurrentKernel").map(|_| ())), "(did you mean \"recurrent_kernel\"?)"),
+        (
+            refusal(lstm.weight("weight_ih_l0").map(|_| ())),
+            "(PyTorch's name: ours are on the page pytorch::coming_from_pytorch)",
+        ),
+        (refusal("sigmod".parse::<Activation>()), "\"sigmod\" (did you mean \"sigmoid\"?): the names"),
+        (refusal("Tanh".parse::<Activation>()), "(did you mean \"tanh\"?)"),
+        (refusal("xavier_uniform".parse::<Initializer>()), "(PyTorch's name for glorot)"),
+        (
+            refusal(lstm.forward(&Array3::zeros((1, 3, 50)))),
+            "the kernel has 3 rows; are timesteps and features swapped?",
+        ),
+    ];
+    let rows = [Array2::<f32>::zeros((2, 3)), Array2::zeros((4, 2))];
+    assert_eq!(refusal(pad_sequences(&rows)).to_string(), "row 1 has 2 features, row 0 has 3");
+    for (error, part) in meant {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let far = [refusal(lstm.weight("").map(|_| ())), refusal(lstm.weight(&"k".repeat(70)).map(|_| ()))];
+    assert!(far.iter().all(|error| !error.to_string().contains("mean")), "{far:?}");
+    assert!(!refusal("gaussian".parse::<Activation>()).to_string().contains("mean"));
 }
 
 #[test]

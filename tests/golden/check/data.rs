@@ -4,6 +4,8 @@ use ndarray::{Array2, Array3, ArrayD, ArrayView, Dimension, IxDyn};
 use recurrent::Float;
 use serde_json::Value;
 
+use super::parity;
+
 /// What went wrong in a case.
 pub type Outcome<R = ()> = Result<R, Box<dyn std::error::Error>>;
 
@@ -34,6 +36,7 @@ pub fn every_case(topic: &str, expected: usize, check: impl Fn(&Value) -> Outcom
     let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
     let (mut run, mut failures) = (0, Vec::new());
     for case in list(&file["cases"]) {
+        parity::begin(topic, case);
         if let Err(error) = check(case) {
             failures.push(format!("{topic}.json, {}: {error}", text_of(&case["name"])));
         }
@@ -42,6 +45,7 @@ pub fn every_case(topic: &str, expected: usize, check: impl Fn(&Value) -> Outcom
     let first: Vec<_> = failures.iter().take(20).map(String::as_str).collect();
     assert!(failures.is_empty(), "{} of {run} cases failed:\n{}", failures.len(), first.join("\n"));
     assert_eq!(run, expected, "the number of cases in {topic}.json");
+    parity::end(topic);
     println!("{topic}.json: {run} cases");
 }
 
@@ -123,6 +127,7 @@ pub fn within<T: Element, D: Dimension>(
     }
     let ours = ours.into_dyn();
     for (at, (a, b)) in keras.indexed_iter().map(|(at, b)| (at.clone(), (ours[at].into_f64(), b.into_f64()))) {
+        parity::saw(T::DTYPE, a, b);
         let same = if a.is_finite() && b.is_finite() { close(a, b) } else { a == b || a.is_nan() && b.is_nan() };
         if !same {
             let at: IxDyn = at;
@@ -142,4 +147,13 @@ pub fn every(cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
         }
     }
     assert!(failures.is_empty(), "{} of {} failed:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+/// [`every`] of a topic whose numbers belong on the page of parity.
+pub fn every_of(topic: &str, cases: &[Value], check: impl Fn(&Value, &str) -> Outcome) {
+    every(cases, |case, name| {
+        parity::begin(topic, case);
+        check(case, name)
+    });
+    parity::end(topic);
 }

@@ -5,6 +5,7 @@
 pub mod data;
 pub mod build;
 pub mod optimizers;
+pub mod parity;
 pub mod run;
 #[cfg(feature = "keras")]
 pub mod write_keras;
