@@ -2,7 +2,7 @@
 //!
 //! What is said of the others was read in their documentation and sources, and tried with the versions named here, in
 //! November 2026; if it is out of date or unfair, please say so. Times, and how they were taken, are in
-//! [`benches/peers`](https://docs.rs/crate/recurrent/latest/source/benches/): this page names only what decides.
+//! `benches/peers` of the repository: this page names only what decides.
 //!
 //! | you want | take |
 //! |---|---|

@@ -40,7 +40,7 @@ const NOT_READ: [&str; 13] = [
     "whole numbers that are known before a call are read here",
     "what is spread to a size that isn't known can't be read here",
     "the axis of X that it takes to be the batch is another one",
-    "it is supported over one axis",
+    "one that is longer than 1 is supported",
     "its pads must be 0",
     "it is supported over the last axis alone",
     "aren't supported",
