@@ -43,6 +43,11 @@ impl<T: Float> Model<T> {
             link(rest, Some(table.embeddings().ncols()), table.masks_zero())?;
             return Err(cannot(first.name, "it reads ids: use into_embedding_and_layer, or Model::stream"));
         }
+        if let Some(first) = chain.first()
+            && let Role::QuantizedEmbedding(_) = first.op.role()
+        {
+            return Err(cannot(first.name, "it reads ids, of a table in fewer bits: use Model::stream"));
+        }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
         link(&chain, features, false)
     }
@@ -122,6 +127,7 @@ impl<T: Float> Model<T> {
             match op.role() {
                 Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{name}/"))?),
                 Role::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
+                Role::QuantizedEmbedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
                 Role::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
                 _ => {}
             }

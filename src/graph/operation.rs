@@ -4,6 +4,7 @@
 //! and what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a
 //! graph must know of some of them.
 
+use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -26,10 +27,11 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A gradient, if anything has come.
 pub(crate) type Flow<T> = Option<ArrayD<T>>;
@@ -156,6 +158,14 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// What takes its place in fewer bits, if that is another operation.
+    fn quantized(&self, _precision: Precision) -> Result<Option<Op<T>>> {
+        Ok(None)
+    }
+
+    /// Shows its weights in fewer bits, if it is no layer over time.
+    fn visit_quantized(&self, _visitor: &mut QuantizedVisitor<'_>) {}
+
     /// A stateful layer's place among the model's states.
     fn keep_state_at(&mut self, _slot: usize) {}
 
@@ -186,6 +196,8 @@ pub(crate) enum Role<'a, T: Float> {
     Dense(&'a Dense<T>),
     /// The same with weights in fewer bits.
     QuantizedDense(&'a SharedLayer<T>),
+    /// Another layer whose weights are in fewer bits, by its class.
+    InFewerBits(&'static str),
     /// Another operation for each step.
     TimeDistributed(&'a dyn Operation<T>),
     /// Another operation with time as the last axis.
@@ -194,6 +206,8 @@ pub(crate) enum Role<'a, T: Float> {
     Ids,
     /// It reads ids.
     Embedding(&'a Embedding<T>),
+    /// The same with weights in fewer bits.
+    QuantizedEmbedding(&'a QuantizedEmbedding),
     /// It hides the steps of this value.
     Masking(T),
     /// It hands on what it is given; the mask, too, if it is kept.
@@ -283,6 +297,13 @@ pub(crate) struct Op<T: Float>(Box<dyn Operation<T>>);
 impl<T: Float> Op<T> {
     pub(crate) fn new(operation: impl Operation<T>) -> Self {
         Op(Box::new(operation))
+    }
+
+    /// An operation of f32 in a model of `T`, which can only be of that.
+    pub(crate) fn of_f32(class: &str, op: Op<f32>) -> Result<Self> {
+        let op: Box<dyn Any> = Box::new(op);
+        let refused = || Error::CannotQuantize { layer: class.into(), reason: "it is of f64" };
+        op.downcast().map(|op| *op).map_err(|_| refused())
     }
 
     /// A copy of an operation.
