@@ -173,7 +173,7 @@
 //! **A quantized cell is a cell** ([`QuantizedCell`](crate::cell::QuantizedCell)): one type for all kinds, so that runner,
 //! masks, streams and wrappers serve it unchanged. It is always of f32; wrappers of any element type quantize what is
 //! inside by a hook of [`Layer`](crate::Layer), which f64 refuses. Its weights are shown to nobody as arrays, only to a
-//! visitor of their own (`visit_quantized`), from which `dequantized`, counts and summaries follow. All kinds share one
+//! visitor of their own (`visit_quantized`), from which `dequantized`, counts, summaries and files follow. All kinds share one
 //! loop for each format of weights (`kernels/quantized`), and the f32 layers' formulas.
 //!
 //! # Time, masks and state: the rules

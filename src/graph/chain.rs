@@ -13,6 +13,22 @@ use crate::layers::embedding::Embedding;
 use crate::layers::stacked::Stacked;
 use crate::memory::MOST_NESTED;
 
+impl<T: Float> Op<T> {
+    /// The layer over time that it is.
+    pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
+        match self.role() {
+            Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => Some(&***layer),
+            Role::Dense(layer) => Some(layer),
+            Role::TimeDistributed(inner) => match inner.role() {
+                Role::Dense(layer) => Some(layer),
+                Role::QuantizedDense(layer) => Some(&***layer),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 impl<T: Float> Model<T> {
     /// The model as one layer, if it is a chain of layers over time that reads (batch, timesteps, features): it streams
     /// and takes every option of a [`Run`](crate::Run). A layer that returns only its last output may stand in it,

@@ -4,7 +4,6 @@
 //! and what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a
 //! graph must know of some of them.
 
-use std::any::Any;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -150,7 +149,7 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Puts weights in fewer bits in the place of those of recurrent and dense layers inside.
+    /// Puts weights in fewer bits in the place of those of layers inside that have such a form.
     ///
     /// # Errors
     /// Those of [`Layer::quantize`].
@@ -158,7 +157,7 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// What takes its place in fewer bits, if that is another operation.
+    /// The same as another operation that takes its place.
     fn quantized(&self, _precision: Precision) -> Result<Option<Op<T>>> {
         Ok(None)
     }
@@ -299,13 +298,6 @@ impl<T: Float> Op<T> {
         Op(Box::new(operation))
     }
 
-    /// An operation of f32 in a model of `T`, which can only be of that.
-    pub(crate) fn of_f32(class: &str, op: Op<f32>) -> Result<Self> {
-        let op: Box<dyn Any> = Box::new(op);
-        let refused = || Error::CannotQuantize { layer: class.into(), reason: "it is of f64" };
-        op.downcast().map(|op| *op).map_err(|_| refused())
-    }
-
     /// A copy of an operation.
     pub(super) fn of(operation: &dyn Operation<T>) -> Self {
         Op(operation.boxed_clone())
@@ -336,20 +328,6 @@ impl<T: Float> Op<T> {
             }
         }
         Ok(outputs)
-    }
-
-    /// The layer over time that it is.
-    pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
-        match self.role() {
-            Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => Some(&***layer),
-            Role::Dense(layer) => Some(layer),
-            Role::TimeDistributed(inner) => match inner.role() {
-                Role::Dense(layer) => Some(layer),
-                Role::QuantizedDense(layer) => Some(&***layer),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     /// The model that it is, or has inside.

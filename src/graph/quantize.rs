@@ -1,5 +1,7 @@
 //! A model in fewer bits.
 
+use std::any::Any;
+
 use ndarray::{Array3, ArrayD};
 
 use super::operation::{Op, Operation, Role, Which};
@@ -103,6 +105,13 @@ fn by_step<T: Float>(output: ArrayD<T>) -> Result<Array3<T>> {
 }
 
 impl<T: Float> Op<T> {
+    /// An operation of f32 in a model of `T`, which can only be of that.
+    pub(crate) fn of_f32(class: &str, op: Op<f32>) -> Result<Self> {
+        let op: Box<dyn Any> = Box::new(op);
+        let refused = |_| Error::CannotQuantize { layer: class.into(), reason: "it is of f64" };
+        op.downcast().map(|op| *op).map_err(refused)
+    }
+
     /// Puts what is in fewer bits in the place of what has such a form, inside, too.
     pub(super) fn quantize(&mut self, precision: Precision) -> Result<()> {
         match Operation::quantized(&**self, precision)? {

@@ -84,9 +84,9 @@ impl QuantizedDense {
         let (precision, use_bias) = (quantized::read::precision(options)?, options.flag("use_bias")?);
         let activation = activations::read(&options.need("activation", "an activation")?)?;
         check_activation(&activation).map_err(|error| options.refused(error))?;
-        quantized::read::check_memory(options, precision, rows, units)?;
         let kernel = tensors.take_packed("kernel", &[rows, units], (precision != Precision::Bf16, units))?;
         let bias = use_bias.then(|| tensors.take_singles("bias", &[units])).transpose()?;
+        quantized::read::check_memory(options, precision, rows, units)?;
         Ok(Self::of_packed(precision, (rows, units), (&kernel, bias), activation))
     }
 

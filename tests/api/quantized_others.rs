@@ -55,7 +55,7 @@ fn rows_of_tables_are_the_nearest_multiples() {
         // What is looked up is what the numbers mean, and the mask is the table's.
         let (found, mask) = small.forward(&ids).unwrap();
         for ((row, time), &id) in ids.indexed_iter() {
-            assert_eq!(found.slice(s![row, time, ..]), given.index_axis(Axis(0), usize::from(id)));
+            assert_eq!(found.slice(s![row, time, ..]).into_dyn(), given.index_axis(Axis(0), usize::from(id)));
         }
         assert_eq!(mask, Some(array![[false, true, true], [true, true, true]]));
         assert!(matches!(small.forward(&array![[9]]), Err(Error::EmbeddingId { vocabulary: 9, .. })));
@@ -279,7 +279,7 @@ fn in_models() {
     for precision in Precision::ALL {
         let small = model.quantize(precision).unwrap();
         let summary = small.to_string();
-        for class in ["QuantizedEmbedding", "QuantizedConv1D", "QuantizedLSTM"] {
+        for class in ["QuantizedEmb", "QuantizedConv1D", "QuantizedLSTM", "QuantizedDense"] {
             assert!(summary.contains(class), "{summary}");
         }
         assert_eq!(small.count_params(), model.count_params());
@@ -331,4 +331,26 @@ fn in_models() {
     let double = Sequential::<f64>::builder("m").layer(Embedding::new(3, 4)).build().unwrap();
     let refused = double.quantize(Precision::Int8).map(|_| ()).unwrap_err().to_string();
     assert!(refused.starts_with("can't quantize embedding/Embedding: it is of f64"), "{refused}");
+}
+
+/// The program of the page `fewer_bits`.
+#[cfg(feature = "file")]
+#[test]
+fn shipping_a_model() -> Result<(), Box<dyn std::error::Error>> {
+    use recurrent::file;
+    let model = Sequential::<f32>::builder("detector")
+        .layer(Conv1D::builder(16, 64, 5).padding(Padding::Causal).build()?)
+        .layer(Gru::builder(64, 96).return_sequences(true).build()?)
+        .layer(Dense::new(96, 4))
+        .build()?;
+    let small = model.quantize(Precision::Int8)?;
+    let x = Array3::<f32>::ones((4, 50, 16));
+    let difference = &model.compare(&small, &[(&x).into()])?[0];
+    assert!(difference.largest() < 0.05, "{difference}");
+    let bytes = file::to_bytes(&small)?;
+    assert!(bytes.len() * 3 < file::to_bytes(&model)?.len());
+    let loaded: Model<f32> = file::from_bytes(&bytes)?;
+    let mut stream = loaded.stream(1)?;
+    assert_eq!(stream.step_one(&[0.5; 16])?.len(), 4);
+    Ok(())
 }

@@ -26,9 +26,9 @@ pub(crate) fn precision(options: &Options<'_>) -> Read<Precision> {
     options.word("precision", &Precision::ALL.map(|precision| (precision.name(), precision)))
 }
 
-/// Checks that there is memory for a matrix of these sizes, as it is read and as it is packed.
+/// Checks that there is memory for a matrix of these sizes, as it is packed.
 pub(crate) fn check_memory(options: &Options<'_>, precision: Precision, rows: usize, columns: usize) -> Read<()> {
-    let bytes = if precision == Precision::Bf16 { 4 } else { 2 };
+    let bytes = if precision == Precision::Bf16 { 2 } else { 1 };
     let padded = rows.checked_add(3).zip(columns.checked_add(31)).and_then(|(rows, columns)| rows.checked_mul(columns));
     memory::check::<u8>(padded.and_then(|elements| elements.checked_mul(bytes)), &[rows, columns])
         .map_err(|error| options.refused(error))
@@ -57,13 +57,13 @@ pub(crate) fn read<T>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Re
         Form::GruAfter => vec![2, columns],
         _ => vec![columns],
     };
-    check_memory(options, precision, input_size, columns)?;
-    check_memory(options, precision, units, columns)?;
     let shapes = [vec![input_size, columns], vec![units, columns], bias_shape];
     let form_of_packed = (precision != Precision::Bf16, columns);
     let kernel = tensors.take_packed("kernel", &shapes[0], form_of_packed)?;
     let recurrent_kernel = tensors.take_packed("recurrent_kernel", &shapes[1], form_of_packed)?;
     let bias = use_bias.then(|| tensors.take_singles("bias", &shapes[2])).transpose()?;
+    check_memory(options, precision, input_size, columns)?;
+    check_memory(options, precision, units, columns)?;
     let weights = (&kernel, &recurrent_kernel, bias);
     Ok(QuantizedCell {
         class: class_name(form),

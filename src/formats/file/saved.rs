@@ -41,7 +41,7 @@ type ShowIntegers<S> = fn(&S, &mut dyn FnMut(String, ArrayD<i64>));
 
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
 /// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], the same in
-/// [fewer bits](crate::fewer_bits), and whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
+/// [fewer bits](crate::fewer_bits), and whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`QuantizedEmbedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
 /// goes on with training: [`Gradients`] that add up over calls, the optimizers and [`Scheduled`],
 /// [`ReduceLrOnPlateau`], [`DropoutSeeds`].
 ///

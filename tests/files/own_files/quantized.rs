@@ -55,7 +55,8 @@ fn each_form_of_each_layer() {
             check(&weighted(dense.build().expect("a layer")).quantize(precision).expect("a layer"));
         }
         // What they are within.
-        let both = Bidirectional::new(lstm()).expect("a layer").merge_mode(Merge::Average);
+        let both =
+            Bidirectional::new(Lstm::builder(5, 9).return_sequences(true)).expect("a layer").merge_mode(Merge::Sum);
         let stack = Stacked::builder().layer(weighted(both)).layer(weighted(TimeDistributed::new(Dense::new(9, 4))));
         check(&stack.build().expect("a stack").quantize(precision).expect("a layer"));
         let cells = StackedCells::builder()
