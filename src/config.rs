@@ -22,9 +22,9 @@ pub(crate) use self::options::Bounds;
 pub use self::options::Described;
 pub(crate) use self::options::Item;
 pub use self::options::Options;
-#[cfg(feature = "file")]
-pub(crate) use self::tensors::TensorSource;
 pub use self::tensors::Tensors;
+#[cfg(feature = "file")]
+pub(crate) use self::tensors::{SCALE, TensorSource};
 
 /// A class and its options, in order.
 #[doc(hidden)]
@@ -34,6 +34,11 @@ pub struct Config {
     pub(crate) class: String,
     pub(crate) options: Vec<(String, Value)>,
 }
+
+/// The classes whose weights are kept in fewer bits.
+#[cfg(any(feature = "keras", feature = "onnx"))]
+const IN_FEWER_BITS: [&str; 6] =
+    ["QuantizedSimpleRNN", "QuantizedLSTM", "QuantizedGRU", "QuantizedDense", "QuantizedEmbedding", "QuantizedConv1D"];
 
 /// The value of an option.
 #[doc(hidden)]
@@ -80,6 +85,20 @@ impl Config {
     pub(crate) fn and(mut self, other: Config) -> Self {
         self.options.extend(other.options);
         self
+    }
+
+    /// The first class of a quantized layer here or inside: most formats have none.
+    #[cfg(any(feature = "keras", feature = "onnx"))]
+    pub(crate) fn in_fewer_bits(&self) -> Option<&'static str> {
+        fn within(value: &Value) -> Option<&'static str> {
+            match value {
+                Value::Config(config) => config.in_fewer_bits(),
+                Value::List(list) => list.iter().find_map(within),
+                _ => None,
+            }
+        }
+        let own = IN_FEWER_BITS.iter().find(|class| self.class.strip_suffix("Cell").unwrap_or(&self.class) == **class);
+        own.copied().or_else(|| self.options.iter().find_map(|(_, value)| within(value)))
     }
 
     /// How many stand within each other, this one included.

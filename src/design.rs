@@ -95,7 +95,8 @@
 //! | an option of `fit` | the setter in `training/fit/mod.rs`; the loop is `training/fit/run.rs`, one batch of it `training/fit/session.rs`, over `Network` (`graph/network.rs`, its `pass` in `graph/pass.rs`) | the table in `training/mod.rs` |
 //! | an optimizer | `training/optimizers/NAME.rs`: a `Rule` over what all do (`rules.rs` there), with its options and what it remembers for files | `training/optimizers/mod.rs`, `optimizers!` in `formats/file/saved.rs`; `tests/golden/gradients/updates.py` |
 //! | a schedule of the learning rate | `training/schedule/NAME.rs`: a `Course` | `schedules!` in `training/schedule/mod.rs` |
-//! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs` | `cells/quantized.rs` (`format`) |
+//! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs`; what a file keeps of it: `Packed` in `weights.rs` | `cells/quantized.rs` (`format`), `Tensors::take_packed` |
+//! | a quantized form of another layer | `layers/quantized_NAME.rs`: `visit_quantized`, `describe`, `read`; of an operation `Operation::quantized` | `IN_FEWER_BITS` in `config.rs`, `graph/classes.rs`, `formats/file/{saved,sort}.rs` |
 //! | a quantized form of a cell | `quantized_form` in its file, its formulas in `kernels/quantized/formulas.rs` | `kernels/quantized/cell.rs` |
 //!
 //! # Decisions
@@ -174,7 +175,7 @@
 //! **A quantized cell is a cell** ([`QuantizedCell`](crate::cell::QuantizedCell)): one type for all kinds, so that runner,
 //! masks, streams and wrappers serve it unchanged. It is always of f32; wrappers of any element type quantize what is
 //! inside by a hook of [`Layer`](crate::Layer), which f64 refuses. Its weights are shown to nobody as arrays, only to a
-//! visitor of their own (`visit_quantized`), from which `dequantized`, counts and summaries follow. All kinds share one
+//! visitor of their own (`visit_quantized`), from which `dequantized`, counts, summaries and files follow. All kinds share one
 //! loop for each format of weights (`kernels/quantized`), and the f32 layers' formulas.
 //!
 //! # Time, masks and state: the rules

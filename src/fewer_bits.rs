@@ -33,10 +33,44 @@
 //!
 //! SimpleRNN, LSTM, GRU in both forms (with any activations) and Dense have these forms, and what is made of them:
 //! [`Stacked`](crate::Stacked), [`Bidirectional`](crate::Bidirectional), [`TimeDistributed`](crate::TimeDistributed).
-//! What hasn't is refused by name: f64, LSTMs with options that Keras doesn't have, other cells, convolutions.
-//! [`Model::quantize`](crate::Model::quantize) does it to all recurrent and dense layers of a model, and leaves the others
-//! as they are. What is quantized can't be saved: save what it was made of, and quantize that after loading, which gives
-//! the same bits.
+//! What hasn't is refused by name: f64, LSTMs with options that Keras doesn't have, other cells.
+//! [`Embedding::quantize`](crate::Embedding::quantize) keeps a scale for each row of the table, and
+//! [`Conv1D::quantize`](crate::Conv1D::quantize) one for each filter; what a window reads is a row.
+//! [`Model::quantize`](crate::Model::quantize) does it to all of these layers of a model, and leaves the others (other
+//! convolutions among them) as they are.
+//!
+//! # Shipping a model
+//!
+//! Quantize what was trained, compare on data of yours, save, and load where it runs: the file holds the bytes and
+//! scales (or the 16-bit floats), not an f32 copy, and what is loaded gives the same bits.
+//!
+//! ```
+//! # #[cfg(feature = "file")] {
+//! use ndarray::prelude::*;
+//! use recurrent::{Conv1D, Dense, Gru, Model, Padding, Precision, Sequential, file};
+//!
+//! let model = Sequential::<f32>::builder("detector")                    // or keras::load, onnx::load, file::load
+//!     .layer(Conv1D::builder(16, 64, 5).padding(Padding::Causal).build()?)
+//!     .layer(Gru::builder(64, 96).return_sequences(true).build()?)
+//!     .layer(Dense::new(96, 4))
+//!     .build()?;
+//! let small = model.quantize(Precision::Int8)?;
+//! let x = Array3::<f32>::ones((4, 50, 16));                             // your data
+//! let difference = &model.compare(&small, &[(&x).into()])?[0];
+//! assert!(difference.largest() < 0.05, "{difference}");
+//! let bytes = file::to_bytes(&small)?;                                  // or file::save("detector.safetensors", &small)?
+//! assert!(bytes.len() * 3 < file::to_bytes(&model)?.len());
+//!
+//! let loaded: Model<f32> = file::from_bytes(&bytes)?;                   // or file::load
+//! let mut stream = loaded.stream(1)?;
+//! assert_eq!(stream.step_one(&[0.5; 16])?.len(), 4);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Keras's files and ONNX's have no such layers: write the model that was quantized. In a file of ours a matrix is a tensor
+//! of `int8` in Keras's shape (-127 to 127) beside a `float32` one of its scales, `kernel` and `kernel_scale`, or it is
+//! one of `bfloat16`; a bias is `float32`. Readers from before there were such files refuse them by their version.
 //!
 //! # The error
 //!

@@ -43,9 +43,9 @@
 //! - **Models of Keras**, from their files: the module `keras` (feature `keras`). **Layers of PyTorch**, from the
 //!   safetensors file of a `state_dict`: the module `pytorch` (feature `pytorch`). **Models of ONNX files**: the module
 //!   `onnx` (feature `onnx`). What a file only names (a `Lambda`, a class of one's own): [`ops::CustomLayer`].
-//! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Model::quantize`], `compare`, the page
-//!   [`fewer_bits`].
-//! - **An error that you don't understand**: the page [`common_errors`].
+//! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Model::quantize`], `compare`, files of
+//!   them: the page [`fewer_bits`].
+//! - **An error that you don\'t understand**: the page [`common_errors`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **How near to the frameworks**, layer by layer: the page
 //!   [`parity`]. **Why it is built as it is**: the page [`design`].
@@ -142,7 +142,7 @@
 //! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
 //! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | makes no difference | none | yes | none | yes | yes |
-//! | quantized SimpleRNN, LSTM, GRU, Dense, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
+//! | quantized SimpleRNN, LSTM, GRU, Dense, Embedding, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
 //! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
@@ -318,6 +318,7 @@ pub use layers::bidirectional::{Bidirectional, Merge};
 pub use layers::compare::{Comparison, Deviation};
 pub use layers::convolution::conv1d::Conv1D;
 pub use layers::convolution::depthwise::DepthwiseConv1D;
+pub use layers::convolution::quantized::QuantizedConv1D;
 pub use layers::convolution::separable::SeparableConv1D;
 pub use layers::convolution::window::Padding;
 pub use layers::dense::Dense;
@@ -325,6 +326,7 @@ pub use layers::embedding::Embedding;
 pub use layers::masking::Masking;
 pub use layers::names::*;
 pub use layers::quantized_dense::QuantizedDense;
+pub use layers::quantized_embedding::QuantizedEmbedding;
 pub use layers::recurrent::Recurrent;
 pub use layers::stacked::Stacked;
 pub use layers::stateful::Stateful;

@@ -119,7 +119,7 @@ pub trait Parameters<T: Float>: Sealed {
         let mut found = None;
         self.visit_quantized(&mut QuantizedVisitor::new(&mut |path, weight| {
             if path.matches(name) {
-                let values = (weight.values)().into_iter().map(|value| T::from_f64(value.into())).collect();
+                let values = (weight.kept)().values().into_iter().map(|value| T::from_f64(value.into())).collect();
                 found = ArrayD::from_shape_vec(weight.shape, values).ok();
             }
         }));

@@ -70,6 +70,64 @@ impl<T> fmt::Debug for WeightVisitor<'_, '_, T> {
     }
 }
 
+/// A matrix in fewer bits, in row order: what a file keeps of it.
+#[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
+pub enum Packed {
+    /// Whole numbers from -127 to 127, each to be multiplied by the scale of its column.
+    Int8 { weights: Vec<i8>, scales: Vec<f32> },
+    /// The same with a scale for each row.
+    Int8Rows { weights: Vec<i8>, scales: Vec<f32> },
+    /// The upper halves of f32.
+    Bf16(Vec<u16>),
+}
+
+impl Packed {
+    /// The bytes that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Packed::Int8 { weights, scales } | Packed::Int8Rows { weights, scales } => {
+                weights.len() + size_of_val(&scales[..])
+            }
+            Packed::Bf16(words) => size_of_val(&words[..]),
+        }
+    }
+
+    /// What the numbers mean.
+    fn values(&self) -> Vec<f32> {
+        match self {
+            Packed::Int8 { weights, scales } => {
+                weights.iter().zip(scales.iter().cycle()).map(|(&weight, scale)| f32::from(weight) * scale).collect()
+            }
+            Packed::Int8Rows { weights, scales } => {
+                let rows = weights.chunks_exact((weights.len() / scales.len().max(1)).max(1)).zip(scales);
+                rows.flat_map(|(row, scale)| row.iter().map(move |&weight| f32::from(weight) * scale)).collect()
+            }
+            Packed::Bf16(words) => words.iter().map(|&word| f32::from_bits(u32::from(word) << 16)).collect(),
+        }
+    }
+}
+
+/// What a quantized layer keeps of a weight.
+#[derive(Debug, Clone, PartialEq)]
+#[doc(hidden)]
+pub enum Kept {
+    /// A matrix.
+    Packed(Packed),
+    /// A bias, as it was.
+    Floats(Vec<f32>),
+}
+
+impl Kept {
+    /// What its numbers mean, in row order.
+    pub(crate) fn values(self) -> Vec<f32> {
+        match self {
+            Kept::Packed(packed) => packed.values(),
+            Kept::Floats(values) => values,
+        }
+    }
+}
+
 /// A weight that is kept in fewer bits.
 #[doc(hidden)]
 #[derive(Clone, Copy)]
@@ -77,8 +135,8 @@ pub struct QuantizedWeight<'a> {
     pub(crate) shape: &'a [usize],
     /// What it takes.
     pub(crate) bytes: usize,
-    /// What its numbers mean, in row order.
-    pub(crate) values: &'a dyn Fn() -> Vec<f32>,
+    /// Its numbers, in row order.
+    pub(crate) kept: &'a dyn Fn() -> Kept,
 }
 
 impl QuantizedWeight<'_> {

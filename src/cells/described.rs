@@ -26,8 +26,8 @@ pub struct Told {
 /// A cell that can be made of a description: the built-in ones, and stacks of cells. Sealed by what it asks for.
 #[doc(hidden)]
 pub trait DescribedCell: Cell + Sized {
-    /// The class of the layer of this cell.
-    const LAYER: &'static str;
+    /// The classes of the layers of this cell.
+    const LAYERS: &'static [&'static str];
 
     /// The cell, of the options of its layer.
     ///
@@ -37,7 +37,7 @@ pub trait DescribedCell: Cell + Sized {
 }
 
 impl<C: Listed> DescribedCell for C {
-    const LAYER: &'static str = C::CLASS_NAME;
+    const LAYERS: &'static [&'static str] = &[C::CLASS_NAME];
 
     fn read_in_layer(options: &Options<'_>, tensors: &mut Tensors<'_, C::Elem>) -> Result<Self, ConfigError> {
         read(options, tensors)
@@ -46,7 +46,7 @@ impl<C: Listed> DescribedCell for C {
 
 #[cfg(feature = "file")]
 impl<T: Float> DescribedCell for StackedCells<T> {
-    const LAYER: &'static str = "RNN";
+    const LAYERS: &'static [&'static str] = &["RNN"];
 
     fn read_in_layer(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
         StackedCells::read(&options.config("cell", "a stack of cells")?, tensors)

@@ -1,5 +1,8 @@
 //! A cell whose weights are kept in fewer bits: one type for all cells that have such a form.
 
+#[cfg(feature = "file")]
+pub(crate) mod read;
+
 use std::any::TypeId;
 use std::fmt;
 
@@ -8,7 +11,7 @@ use super::fused::{BackwardPlan, BackwardRows, FusedCell, StepRows};
 use super::weights::{BIAS, KERNEL, RECURRENT_KERNEL};
 use super::{Cell, CellParts, Step};
 use crate::activation::Activation;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, activations};
 use crate::error::{Error, Result};
 use crate::gradients::WeightGradients;
 use crate::kernels::backward::Form;
@@ -17,7 +20,7 @@ use crate::precision::Precision;
 use crate::state::StateLayout;
 use crate::strided::{Input, RowInput, RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
+use crate::weights::{Kept, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
 /// One step of a SimpleRNN, LSTM or GRU whose weights are kept in fewer bits. The state, and all that isn't a product
 /// with the weights, is f32 and the same as in the cell that it was made of:
@@ -53,13 +56,15 @@ pub(super) fn of_built_in<C: Listed>(cell: &C, precision: Precision) -> Result<Q
     for (name, values) in [("kernel", kernel), ("recurrent_kernel", recurrent_kernel)] {
         check(format, name, values)?;
     }
+    let columns = weights.shape(KERNEL).last().copied().unwrap_or(0);
+    let (kernel, recurrent_kernel) = (format.pack(kernel, columns), format.pack(recurrent_kernel, columns));
     let sizes = (spec.input_size, *units);
     Ok(QuantizedCell {
         class,
         precision,
         state: spec.state.clone(),
         input_size: spec.input_size,
-        kernel: QuantizedKernel::new(format, form, sizes, (kernel, recurrent_kernel, bias)),
+        kernel: QuantizedKernel::new(format, form, sizes, (&kernel, &recurrent_kernel, bias.map(<[f32]>::to_vec))),
         shapes: [KERNEL, RECURRENT_KERNEL, BIAS].map(|place| weights.shape(place).to_vec()),
         activation: activation.clone(),
         recurrent_activation: options.recurrent_activation().unwrap_or(activation).clone(),
@@ -148,19 +153,29 @@ impl Cell for QuantizedCell {
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
-        Err(ConfigError::Quantized { layer: String::new(), class: self.class })
+        let form = self.kernel.form();
+        let of_gates = (form != Form::SimpleRnn).then_some(&self.recurrent_activation);
+        let of_gru = matches!(form, Form::GruAfter | Form::GruBefore).then_some(form == Form::GruAfter);
+        Ok(Config::new(&format!("{}Cell", self.class))
+            .with("input_size", self.input_size)
+            .with("units", self.shapes[RECURRENT_KERNEL][0])
+            .with("activation", activations::describe(&self.activation)?)
+            .with("use_bias", self.kernel.bias().is_some())
+            .with_if("recurrent_activation", of_gates.map(activations::describe).transpose()?)
+            .with_if("reset_after", of_gru)
+            .with("precision", self.precision.name()))
     }
 
     fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
         let [kernel, recurrent_kernel] = self.kernel.bytes();
         let [kernel_shape, recurrent_shape, bias_shape] = &self.shapes;
-        let values = &|| self.kernel.kernel();
-        visitor.weight("kernel", QuantizedWeight { shape: kernel_shape, bytes: kernel, values });
-        let values = &|| self.kernel.recurrent_kernel();
-        visitor.weight("recurrent_kernel", QuantizedWeight { shape: recurrent_shape, bytes: recurrent_kernel, values });
+        let kept = &|| Kept::Packed(self.kernel.kernel());
+        visitor.weight("kernel", QuantizedWeight { shape: kernel_shape, bytes: kernel, kept });
+        let kept = &|| Kept::Packed(self.kernel.recurrent_kernel());
+        visitor.weight("recurrent_kernel", QuantizedWeight { shape: recurrent_shape, bytes: recurrent_kernel, kept });
         if let Some(bias) = self.kernel.bias() {
-            let values = &|| bias.to_vec();
-            visitor.weight("bias", QuantizedWeight { shape: bias_shape, bytes: size_of_val(bias), values });
+            let kept = &|| Kept::Floats(bias.to_vec());
+            visitor.weight("bias", QuantizedWeight { shape: bias_shape, bytes: size_of_val(bias), kept });
         }
     }
 

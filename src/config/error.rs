@@ -8,8 +8,6 @@ use crate::error::Error;
 pub enum ConfigError {
     /// Something of the user's own, which no words describe.
     Custom { layer: String, what: &'static str, name: String },
-    /// A layer whose weights are in fewer bits.
-    Quantized { layer: String, class: &'static str },
     /// An option that is missing or of another kind.
     Option { layer: String, option: String, expected: String, found: String },
     /// An option that isn't known.
@@ -24,6 +22,8 @@ pub enum ConfigError {
     TensorShape { layer: String, weight: String, tensor: String, expected: Vec<usize>, found: Vec<usize> },
     /// A weight of other numbers.
     TensorType { tensor: String, expected: String, found: String },
+    /// A number that a weight can't have.
+    TensorValue { tensor: String, expected: &'static str, index: usize, found: f64 },
     /// A weight that the operating system doesn't give.
     Unread { reason: String },
     /// What is described can't be made.
@@ -40,14 +40,13 @@ impl ConfigError {
         use ConfigError::*;
         match &mut self {
             Custom { layer, .. }
-            | Quantized { layer, .. }
             | Option { layer, .. }
             | UnknownOption { layer, .. }
             | Class { layer, .. }
             | MissingTensor { layer, .. }
             | TensorShape { layer, .. }
             | Built { layer, .. } => *layer = join(outer, layer),
-            Limit { .. } | TensorType { .. } | Unread { .. } => {}
+            Limit { .. } | TensorType { .. } | TensorValue { .. } | Unread { .. } => {}
         }
         self
     }
@@ -68,7 +67,6 @@ impl std::fmt::Display for ConfigError {
             ConfigError::Custom { what, name, .. } => {
                 write!(f, "{what} {name} is the program's own, which can't be written")
             }
-            ConfigError::Quantized { class, .. } => write!(f, "a {class} can't be written"),
             ConfigError::Option { option, expected, found, .. } => {
                 write!(f, "{option} must be {expected}, found {found}")
             }
@@ -81,6 +79,7 @@ impl std::fmt::Display for ConfigError {
             ConfigError::Unread { reason } => f.write_str(reason),
             ConfigError::MissingTensor { tensor, .. }
             | ConfigError::TensorShape { tensor, .. }
+            | ConfigError::TensorValue { tensor, .. }
             | ConfigError::TensorType { tensor, .. } => write!(f, "tensor {tensor:?} isn't the one that is described"),
         }
     }

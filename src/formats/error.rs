@@ -362,6 +362,19 @@ pub enum Problem {
         found: String,
     },
 
+    /// A number that a weight in fewer bits, or its scale, can't have.
+    #[error("tensor {tensor:?} must hold {expected}, found {found} at {index}")]
+    TensorValue {
+        /// Where it is in the file.
+        tensor: String,
+        /// What its numbers must be.
+        expected: &'static str,
+        /// The place in the tensor, row by row.
+        index: usize,
+        /// The number there.
+        found: f64,
+    },
+
     /// Tensors that are there, but not those of the layer.
     #[error("{} has the tensors {found:?}, expected {expected:?}", at(layer))]
     TensorNames {

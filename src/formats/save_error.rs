@@ -67,8 +67,11 @@ pub enum SaveError {
         name: String,
     },
 
-    /// A layer whose weights are in fewer bits.
-    #[error("{}a {class} can't be saved: save the layer it was made of, and quantize it after loading", at(layer))]
+    /// A layer whose weights are in fewer bits, in a format that doesn't have it.
+    #[error(
+        "{}a {class} can't be written here: recurrent::file::save writes it, or write the layer it was made of",
+        at(layer)
+    )]
     Quantized {
         /// The layer of a model, by its path; empty for the whole.
         layer: String,

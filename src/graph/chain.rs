@@ -13,6 +13,22 @@ use crate::layers::embedding::Embedding;
 use crate::layers::stacked::Stacked;
 use crate::memory::MOST_NESTED;
 
+impl<T: Float> Op<T> {
+    /// The layer over time that it is.
+    pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
+        match self.role() {
+            Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => Some(&***layer),
+            Role::Dense(layer) => Some(layer),
+            Role::TimeDistributed(inner) => match inner.role() {
+                Role::Dense(layer) => Some(layer),
+                Role::QuantizedDense(layer) => Some(&***layer),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+}
+
 impl<T: Float> Model<T> {
     /// The model as one layer, if it is a chain of layers over time that reads (batch, timesteps, features): it streams
     /// and takes every option of a [`Run`](crate::Run). A layer that returns only its last output may stand in it,
@@ -42,6 +58,11 @@ impl<T: Float> Model<T> {
             // What is behind it may be what can't be done.
             link(rest, Some(table.embeddings().ncols()), table.masks_zero())?;
             return Err(cannot(first.name, "it reads ids: use into_embedding_and_layer, or Model::stream"));
+        }
+        if let Some(first) = chain.first()
+            && let Role::QuantizedEmbedding(_) = first.op.role()
+        {
+            return Err(cannot(first.name, "it reads ids, of a table in fewer bits: use Model::stream"));
         }
         let features = self.inputs.first().and_then(|input| input.shape.last().copied().flatten());
         link(&chain, features, false)
@@ -122,6 +143,7 @@ impl<T: Float> Model<T> {
             match op.role() {
                 Role::Model(inner) => chain.extend(inner.chain(mask, &format!("{path}{name}/"))?),
                 Role::Embedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
+                Role::QuantizedEmbedding(table) => *mask = table.masks_zero().then(|| named(tensor, 0.0)),
                 Role::Masking(value) => *mask = Some(format!("any {}", named(tensor, value.into_f64()))),
                 _ => {}
             }

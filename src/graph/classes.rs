@@ -27,11 +27,14 @@ use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
 use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::quantized::QuantizedConv1D;
 use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::dense::Dense;
 use crate::layers::described::{ReadLayer, recurrent_class};
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
+use crate::layers::quantized_dense::QuantizedDense;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
 use crate::memory;
@@ -75,6 +78,12 @@ impl<T: Float> Class<T> {
             })
         },
         Class {
+            layer: Some(QuantizedDense::read_boxed),
+            ..Class::operation("QuantizedDense", |options, tensors| {
+                Ok(Op::new(ops::quantized_dense::QuantizedDense::new(QuantizedDense::read_boxed(options, tensors)?)))
+            })
+        },
+        Class {
             layer: Some(|options, tensors| Ok(Box::new(time_distributed(options, tensors)?))),
             ..Class::operation("TimeDistributed", |options, tensors| {
                 let item = options.need("layer", LAYER)?;
@@ -90,6 +99,15 @@ impl<T: Float> Class<T> {
         }),
         Class::operation("Embedding", |options, tensors| {
             Ok(Op::new(ops::embedding::Embedding::new(Embedding::read(options, tensors)?)))
+        }),
+        Class::operation("QuantizedEmbedding", |options, tensors| {
+            let table = QuantizedEmbedding::read(options, tensors)?;
+            let op = Op::new(ops::quantized_embedding::QuantizedEmbedding::new(table));
+            Op::of_f32("QuantizedEmbedding", op).map_err(|error| options.refused(error))
+        }),
+        Class::operation("QuantizedConv1D", |options, tensors| {
+            let op = Op::new(ops::convolution::Convolution::new(QuantizedConv1D::read(options, tensors)?));
+            Op::of_f32("QuantizedConv1D", op).map_err(|error| options.refused(error))
         }),
         Class::operation("Conv1D", |options, tensors| {
             Ok(Op::new(ops::convolution::Convolution::new(Conv1D::read(options, tensors)?)))

@@ -14,10 +14,12 @@ use crate::layers::bidirectional::Bidirectional;
 use crate::layers::convolution::Convolve;
 use crate::layers::convolution::conv1d::Conv1D;
 use crate::layers::convolution::depthwise::DepthwiseConv1D;
+use crate::layers::convolution::quantized::QuantizedConv1D;
 use crate::layers::convolution::separable::SeparableConv1D;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
@@ -176,6 +178,20 @@ impl<T: Float> From<TimeDistributed<T>> for AnyLayer<T> {
 impl<T: Float> From<Embedding<T>> for AnyLayer<T> {
     fn from(table: Embedding<T>) -> Self {
         AnyLayer::new("Embedding", ops::embedding::Embedding::new(table), Reads::Ids)
+    }
+}
+
+impl From<QuantizedEmbedding> for AnyLayer<f32> {
+    fn from(table: QuantizedEmbedding) -> Self {
+        let op = ops::quantized_embedding::QuantizedEmbedding::new(table);
+        AnyLayer::new("QuantizedEmbedding", op, Reads::Ids)
+    }
+}
+
+impl From<QuantizedConv1D> for AnyLayer<f32> {
+    fn from(layer: QuantizedConv1D) -> Self {
+        let features = layer.common().input_size;
+        AnyLayer::new("QuantizedConv1D", ops::convolution::Convolution::new(layer), Reads::Features(features))
     }
 }
 

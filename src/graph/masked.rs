@@ -11,6 +11,7 @@ use crate::layers::{Layer, summary};
 use crate::mask::TimeMask;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed};
+use crate::precision::Precision;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -245,6 +246,10 @@ impl<T: Float> Layer<T> for Masked<T> {
 
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    fn quantize(&self, precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        Ok(Box::new(Masked::new(self.mask_value, self.layer.quantize(precision)?)))
     }
 }
 

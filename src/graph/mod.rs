@@ -249,13 +249,14 @@ impl<T: Float> Model<T> {
     /// An Embedding by its name; one of a model within by its path.
     ///
     /// # Errors
-    /// [`Error::UnknownName`] lists the names there are.
+    /// [`Error::UnknownName`] lists the names there are, [`Error::QuantizedWeight`] for one in fewer bits.
     pub fn embedding(&self, name: &str) -> Result<&Embedding<T>> {
         fn find<'m, T: Float>(
             model: &'m Model<T>,
             prefix: &str,
             name: &str,
             known: &mut Vec<String>,
+            quantized: &mut bool,
         ) -> Option<&'m Embedding<T>> {
             for part in &model.parts {
                 let path = format!("{prefix}{}", part.name);
@@ -263,8 +264,12 @@ impl<T: Float> Model<T> {
                 match op.role() {
                     Role::Embedding(table) if path == name => return Some(table),
                     Role::Embedding(_) => known.push(path),
+                    Role::QuantizedEmbedding(_) if path == name => {
+                        *quantized = true;
+                        return None;
+                    }
                     Role::Model(inner) => {
-                        if let Some(found) = find(inner, &format!("{path}/"), name, known) {
+                        if let Some(found) = find(inner, &format!("{path}/"), name, known, quantized) {
                             return Some(found);
                         }
                     }
@@ -273,8 +278,11 @@ impl<T: Float> Model<T> {
             }
             None
         }
-        let mut known = Vec::new();
-        find(self, "", name, &mut known).ok_or_else(|| Error::unknown_name("embedding", name, known.into_iter()))
+        let (mut known, mut quantized) = (Vec::new(), false);
+        find(self, "", name, &mut known, &mut quantized).ok_or_else(|| match quantized {
+            true => Error::QuantizedWeight { name: format!("{name}/embeddings") },
+            false => Error::unknown_name("embedding", name, known.into_iter()),
+        })
     }
 
     /// Runs the model on arrays, in the order of its inputs, and returns an array for each output, in their order.

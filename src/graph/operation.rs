@@ -26,10 +26,11 @@ use crate::float::Float;
 use crate::layers::Layer;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
 use crate::state::State;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A gradient, if anything has come.
 pub(crate) type Flow<T> = Option<ArrayD<T>>;
@@ -148,13 +149,21 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         None
     }
 
-    /// Puts weights in fewer bits in the place of those of recurrent and dense layers inside.
+    /// Puts weights in fewer bits in the place of those of layers inside that have such a form.
     ///
     /// # Errors
     /// Those of [`Layer::quantize`].
     fn quantize(&mut self, _precision: Precision) -> Result<()> {
         Ok(())
     }
+
+    /// The same as another operation that takes its place.
+    fn quantized(&self, _precision: Precision) -> Result<Option<Op<T>>> {
+        Ok(None)
+    }
+
+    /// Shows its weights in fewer bits, if it is no layer over time.
+    fn visit_quantized(&self, _visitor: &mut QuantizedVisitor<'_>) {}
 
     /// A stateful layer's place among the model's states.
     fn keep_state_at(&mut self, _slot: usize) {}
@@ -186,6 +195,8 @@ pub(crate) enum Role<'a, T: Float> {
     Dense(&'a Dense<T>),
     /// The same with weights in fewer bits.
     QuantizedDense(&'a SharedLayer<T>),
+    /// Another layer whose weights are in fewer bits, by its class.
+    InFewerBits(&'static str),
     /// Another operation for each step.
     TimeDistributed(&'a dyn Operation<T>),
     /// Another operation with time as the last axis.
@@ -194,6 +205,8 @@ pub(crate) enum Role<'a, T: Float> {
     Ids,
     /// It reads ids.
     Embedding(&'a Embedding<T>),
+    /// The same with weights in fewer bits.
+    QuantizedEmbedding(&'a QuantizedEmbedding),
     /// It hides the steps of this value.
     Masking(T),
     /// It hands on what it is given; the mask, too, if it is kept.
@@ -315,20 +328,6 @@ impl<T: Float> Op<T> {
             }
         }
         Ok(outputs)
-    }
-
-    /// The layer over time that it is.
-    pub(super) fn as_layer(&self) -> Option<&dyn Layer<T>> {
-        match self.role() {
-            Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => Some(&***layer),
-            Role::Dense(layer) => Some(layer),
-            Role::TimeDistributed(inner) => match inner.role() {
-                Role::Dense(layer) => Some(layer),
-                Role::QuantizedDense(layer) => Some(&***layer),
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     /// The model that it is, or has inside.

@@ -19,6 +19,7 @@ use crate::kernels::isa::Isa;
 use crate::layers::{Layer, summary};
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed};
+use crate::precision::Precision;
 use crate::runner::backward::add;
 use crate::runner::layer::{LayerCore, LayerSpec};
 use crate::runner::memory::{Call, CallBack, Held};
@@ -268,6 +269,11 @@ impl<T: Float> LayerCore<T> for PerStep<T> {
 impl<T: Float> Layer<T> for PerStep<T> {
     fn boxed_clone(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+
+    /// It stays as it is, as in a model.
+    fn quantize(&self, _precision: Precision) -> Result<Box<dyn Layer<T>>> {
+        Ok(self.boxed_clone())
     }
 
     fn parts(&self) -> Vec<(&str, &dyn Layer<T>)> {

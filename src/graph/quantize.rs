@@ -1,13 +1,13 @@
 //! A model in fewer bits.
 
+use std::any::Any;
+
 use ndarray::{Array3, ArrayD};
 
 use super::operation::{Op, Operation, Role, Which};
-use super::ops::quantized_dense::QuantizedDense;
 use super::{Input, Model, Part};
 use crate::error::{Error, Result};
 use crate::float::Float;
-use crate::layers::Layer;
 use crate::layers::compare::{Comparison, compare_outputs};
 use crate::parameters::Parameters;
 use crate::precision::Precision;
@@ -15,11 +15,11 @@ use crate::stamp::Stamp;
 use crate::weights::WeightVisitor;
 
 impl<T: Float> Model<T> {
-    /// The same model with its recurrent and dense layers in fewer bits, wherever they are: in wrappers, in models within.
-    /// Tables of embeddings, convolutions, normalizations (with what a SpectralNormalization has inside) and all other
-    /// layers stay as they are. It is a model like any
-    /// other, but that it can't be trained nor saved, and that those weights are read by
-    /// [`dequantized`](Model::dequantized): see the page [`fewer_bits`](crate::fewer_bits).
+    /// The same model with its recurrent and dense layers, its `Conv1D` and the tables of its embeddings in fewer bits,
+    /// wherever they are: in wrappers, in models within. Other convolutions, normalizations (with what a
+    /// SpectralNormalization has inside) and all other layers stay as they are. It is a model like any other, is saved as
+    /// such, and can't be trained; those weights are read by [`dequantized`](Model::dequantized): see the page
+    /// [`fewer_bits`](crate::fewer_bits).
     ///
     /// ```
     /// use ndarray::prelude::*;
@@ -60,8 +60,11 @@ impl<T: Float> Model<T> {
                 }
                 other => other,
             })?;
-            if let Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) = op.role() {
-                part.class = layer.class_name().into();
+            match op.role() {
+                Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => part.class = layer.class_name().into(),
+                Role::QuantizedEmbedding(_) => part.class = "QuantizedEmbedding".into(),
+                Role::InFewerBits(class) => part.class = class.into(),
+                _ => {}
             }
             part.count_again();
         }
@@ -102,14 +105,17 @@ fn by_step<T: Float>(output: ArrayD<T>) -> Result<Array3<T>> {
 }
 
 impl<T: Float> Op<T> {
-    /// Puts what is in fewer bits in the place of recurrent and dense layers, inside, too.
+    /// An operation of f32 in a model of `T`, which can only be of that.
+    pub(crate) fn of_f32(class: &str, op: Op<f32>) -> Result<Self> {
+        let op: Box<dyn Any> = Box::new(op);
+        let refused = |_| Error::CannotQuantize { layer: class.into(), reason: "it is of f64" };
+        op.downcast().map(|op| *op).map_err(refused)
+    }
+
+    /// Puts what is in fewer bits in the place of what has such a form, inside, too.
     pub(super) fn quantize(&mut self, precision: Precision) -> Result<()> {
-        let dense = match self.role() {
-            Role::Dense(layer) => Some(QuantizedDense::new(Layer::quantize(layer, precision)?)),
-            _ => None,
-        };
-        match dense {
-            Some(dense) => *self = Op::new(dense),
+        match Operation::quantized(&**self, precision)? {
+            Some(other) => *self = other,
             None => Operation::quantize(&mut **self, precision)?,
         }
         Ok(())

@@ -8,11 +8,12 @@ use ndarray::ArrayViewD;
 use super::assembly::{Assembly, Refusal};
 use super::operation::{Op, Role, Which};
 use super::outside::Outside;
+use super::weights::show_quantized;
 use super::{CallSpec, InputKind, Kept, Model, Part, classes};
 use crate::config::{ConfigError, Item, Options, Tensors};
 use crate::float::Float;
 use crate::state::StateLayout;
-use crate::weights::WeightVisitor;
+use crate::weights::{QuantizedVisitor, QuantizedWeight, WeightPath, WeightVisitor};
 
 type Read<V> = Result<V, ConfigError>;
 
@@ -179,7 +180,11 @@ fn finished<T: Float>(part: ReadPart<T>) -> Part<T> {
         }
         count
     };
-    let all = count(Which::All);
+    let mut all = count(Which::All);
+    if let Some(op) = op.as_ref().filter(|op| op.weights_count()) {
+        let each = &mut |_: &WeightPath<'_>, weight: QuantizedWeight<'_>| all += weight.len();
+        show_quantized(&**op, &mut QuantizedVisitor::new(each));
+    }
     let trained = match (op.as_ref().and_then(Op::model), trainable) {
         (Some(model), _) => model.counts().0,
         (None, Some(true)) => count(Which::Trained),

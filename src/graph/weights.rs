@@ -161,13 +161,13 @@ impl<T: Float> Part<T> {
     }
 }
 
-/// Shows the weights of a layer that are kept in fewer bits: only those over time have such.
+/// Shows the weights of a layer that are kept in fewer bits.
 pub(super) fn show_quantized<T: Float>(op: &dyn Operation<T>, visitor: &mut QuantizedVisitor<'_>) {
     match op.role() {
         Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => layer.visit_quantized(visitor),
         Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => show_quantized(inner, visitor),
         Role::Model(model) => model.visit_quantized(visitor),
-        _ => {}
+        _ => op.visit_quantized(visitor),
     }
 }
 

@@ -139,7 +139,7 @@ impl<T: Float> Dense<T> {
         }
         let kernel: Vec<f32> = self.kernel.iter().map(|weight| weight.into_f64() as f32).collect();
         let bias = self.bias.as_ref().map(|bias| bias.iter().map(|b| b.into_f64() as f32).collect::<Vec<f32>>());
-        QuantizedDense::new(precision, self.kernel.dim(), (&kernel, bias.as_deref()), self.activation.clone())
+        QuantizedDense::new(precision, self.kernel.dim(), (&kernel, bias), self.activation.clone())
     }
 
     /// Both arrays in standard layout.

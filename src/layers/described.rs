@@ -31,15 +31,27 @@ pub(super) fn recurrent(run: RecurrentOptions, cell: Config) -> Config {
 impl<C: DescribedCell> Recurrent<C> {
     /// The layer of these options, with these weights.
     pub(crate) fn read(options: &Options<'_>, tensors: &mut Tensors<'_, C::Elem>) -> Result<Self, ConfigError> {
-        let run = RecurrentOptions {
-            return_sequences: options.flag("return_sequences")?,
-            return_state: options.flag("return_state")?,
-            go_backwards: options.flag("go_backwards")?,
-            zero_output_for_mask: options.flag("zero_output_for_mask")?,
-            unroll: options.flag("unroll")?,
-        };
+        let run = run_options(options)?;
         Ok(Recurrent::with_options(C::read_in_layer(options, tensors)?, run))
     }
+}
+
+#[cfg(feature = "file")]
+fn run_options(options: &Options<'_>) -> Result<RecurrentOptions, ConfigError> {
+    Ok(RecurrentOptions {
+        return_sequences: options.flag("return_sequences")?,
+        return_state: options.flag("return_state")?,
+        go_backwards: options.flag("go_backwards")?,
+        zero_output_for_mask: options.flag("zero_output_for_mask")?,
+        unroll: options.flag("unroll")?,
+    })
+}
+
+/// A layer of a cell in fewer bits, which is one of `T` if that is f32.
+#[cfg(feature = "file")]
+fn quantized<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Box<dyn Layer<T>>, ConfigError> {
+    let (cell, run) = (crate::cells::quantized::read::read(options, tensors)?, run_options(options)?);
+    super::quantize::boxed(Recurrent::with_options(cell, run)).map_err(|error| options.refused(error))
 }
 
 /// How a layer is made of its options and weights.
@@ -59,6 +71,7 @@ macro_rules! list_readers {
                 "RNN" => Some(|options, tensors| {
                     Ok(Box::new(Recurrent::<crate::cells::stacked::StackedCells<T>>::read(options, tensors)?))
                 }),
+                class if crate::cells::QuantizedCell::LAYERS.contains(&class) => Some(quantized),
                 _ => None,
             }
         }

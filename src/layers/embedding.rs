@@ -1,11 +1,13 @@
 //! Ids to vectors.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView1, ArrayView2, ArrayViewD, Axis};
+use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut1, Axis};
 
 use super::builder;
+use super::quantized_embedding::QuantizedEmbedding;
 use crate::config::{Config, ConfigError};
 #[cfg(feature = "file")]
 use crate::config::{Options, Tensors};
@@ -15,6 +17,7 @@ use crate::gradients::Gradients;
 use crate::initializers::Initializer;
 use crate::memory::{self, MemoryNeeds};
 use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
+use crate::precision::Precision;
 use crate::random::SeedSource;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
@@ -89,24 +92,9 @@ impl<T: Float> Embedding<T> {
     where
         I: Copy + fmt::Display + TryInto<usize>,
     {
-        let (batch, timesteps) = ids.dim();
-        let features = self.embeddings.ncols();
-        let shape = [batch, timesteps, features];
-        memory::check_shape(&shape)?;
-        let mut needs = MemoryNeeds::default();
-        needs.array::<T>(&shape);
-        needs.array::<bool>(&[batch, if self.mask_zero { timesteps } else { 0 }]);
-        needs.check(&shape)?;
-        let mut x = Array3::zeros((batch, timesteps, features));
-        let mut mask = self.mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
-        for ((row, time), &id) in ids.indexed_iter() {
-            let index = self.index(row, time, id)?;
-            x.slice_mut(ndarray::s![row, time, ..]).assign(&self.embeddings.row(index));
-            if let Some(mask) = &mut mask {
-                mask[[row, time]] = index != 0;
-            }
-        }
-        Ok((x, mask))
+        look_up(ids, self.embeddings.dim(), self.mask_zero, |index, mut vector| {
+            vector.assign(&self.embeddings.row(index));
+        })
     }
 
     /// The backward pass: adds the gradient of the vectors, (batch, timesteps, output_dim), to that of the table, which
@@ -183,9 +171,7 @@ impl<T: Float> Embedding<T> {
     where
         I: Copy + fmt::Display + TryInto<usize>,
     {
-        let vocabulary = self.embeddings.nrows();
-        let index = id.try_into().ok().filter(|&index| index < vocabulary);
-        index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })
+        index_of(self.embeddings.nrows(), (row, time), id)
     }
 
     /// The vector of the id at this place of a row of ids.
@@ -224,6 +210,19 @@ impl<T: Float> Embedding<T> {
         Ok(Embedding { embeddings, mask_zero, stamp: Stamp::new(), embeddings_initializer: initializer })
     }
 
+    /// The same table in fewer bits, bytes with a scale for each row: see the page
+    /// [`fewer_bits`](crate::fewer_bits). `Int8Fast` is the same as `Int8` here: nothing is multiplied.
+    ///
+    /// # Errors
+    /// [`Error::CannotQuantize`] for a table of f64, [`Error::QuantizedValue`] for a weight that isn't finite.
+    pub fn quantize(&self, precision: Precision) -> Result<QuantizedEmbedding> {
+        if TypeId::of::<T>() != TypeId::of::<f32>() {
+            return Err(Error::CannotQuantize { layer: "Embedding".into(), reason: "it is of f64" });
+        }
+        let table: Vec<f32> = self.embeddings.iter().map(|weight| weight.into_f64() as f32).collect();
+        QuantizedEmbedding::new(precision, self.embeddings.dim(), &table, self.mask_zero)
+    }
+
     /// Replaces the table.
     ///
     /// # Errors
@@ -239,6 +238,44 @@ impl<T: Float> Embedding<T> {
         self.table_mut().iter_mut().zip(embeddings).for_each(|(to, from)| *to = *from);
         Ok(())
     }
+}
+
+/// The row of a table of so many that an id stands for, at a place (row, time) of ids.
+pub(super) fn index_of<I>(vocabulary: usize, (row, time): (usize, usize), id: I) -> Result<usize>
+where
+    I: Copy + fmt::Display + TryInto<usize>,
+{
+    let index = id.try_into().ok().filter(|&index| index < vocabulary);
+    index.ok_or_else(|| Error::EmbeddingId { row, time, id: id.to_string(), vocabulary })
+}
+
+/// The vectors of ids, which `write` writes, and with `mask_zero` their mask.
+pub(super) fn look_up<T: Float, I>(
+    ids: &ArrayRef2<I>,
+    (vocabulary, features): (usize, usize),
+    mask_zero: bool,
+    mut write: impl FnMut(usize, ArrayViewMut1<'_, T>),
+) -> Result<(Array3<T>, Option<Array2<bool>>)>
+where
+    I: Copy + fmt::Display + TryInto<usize>,
+{
+    let (batch, timesteps) = ids.dim();
+    let shape = [batch, timesteps, features];
+    memory::check_shape(&shape)?;
+    let mut needs = MemoryNeeds::default();
+    needs.array::<T>(&shape);
+    needs.array::<bool>(&[batch, if mask_zero { timesteps } else { 0 }]);
+    needs.check(&shape)?;
+    let mut x = Array3::zeros((batch, timesteps, features));
+    let mut mask = mask_zero.then(|| Array2::from_elem((batch, timesteps), true));
+    for ((row, time), &id) in ids.indexed_iter() {
+        let index = index_of(vocabulary, (row, time), id)?;
+        write(index, x.slice_mut(ndarray::s![row, time, ..]));
+        if let Some(mask) = &mut mask {
+            mask[[row, time]] = index != 0;
+        }
+    }
+    Ok((x, mask))
 }
 
 impl<T: Float> EmbeddingBuilder<'_, T> {

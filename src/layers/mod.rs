@@ -12,6 +12,7 @@ pub(crate) mod masking;
 pub(crate) mod names;
 mod quantize;
 pub(crate) mod quantized_dense;
+pub(crate) mod quantized_embedding;
 pub(crate) mod recurrent;
 pub(crate) mod stacked;
 pub(crate) mod stateful;

@@ -4,11 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{Layer, summary};
+#[cfg(feature = "file")]
+use super::{builder::check_activation, quantize};
 use crate::activation::Activation;
 use crate::buffers::take;
+#[cfg(feature = "file")]
+use crate::cells::quantized;
 use crate::cells::quantized::{check, format};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, activations};
+#[cfg(feature = "file")]
+use crate::config::{Options, Tensors};
 use crate::error::{Error, Result};
+#[cfg(feature = "file")]
+use crate::float::Float;
 use crate::kernels::QuantizedDenseKernel;
 use crate::memory::MemoryNeeds;
 use crate::parameters::{Parameters, Sealed, own_parameters};
@@ -23,7 +31,7 @@ use crate::stamp::Stamp;
 use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
-use crate::weights::{QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
+use crate::weights::{Kept, Packed, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
 /// A [`Dense`](crate::Dense) whose weights are kept in fewer bits: made by [`Dense::quantize`](crate::Dense::quantize).
 ///
@@ -50,14 +58,45 @@ impl QuantizedDense {
     /// Of a kernel, (input_size, units), and a bias.
     pub(super) fn new(
         precision: Precision,
-        (input_size, units): (usize, usize),
-        (kernel, bias): (&[f32], Option<&[f32]>),
+        sizes: (usize, usize),
+        (kernel, bias): (&[f32], Option<Vec<f32>>),
         activation: Activation,
     ) -> Result<Self> {
         let format = format(precision);
         check(format, "kernel", kernel)?;
-        let kernel = QuantizedDenseKernel::new(format, (input_size, units), (kernel, bias));
-        Ok(QuantizedDense { kernel, precision, activation, layout: Arc::default(), stamp: Stamp::new() })
+        Ok(Self::of_packed(precision, sizes, (&format.pack(kernel, sizes.1), bias), activation))
+    }
+
+    fn of_packed(
+        precision: Precision,
+        sizes: (usize, usize),
+        weights: (&Packed, Option<Vec<f32>>),
+        activation: Activation,
+    ) -> Self {
+        let kernel = QuantizedDenseKernel::new(format(precision), sizes, weights);
+        QuantizedDense { kernel, precision, activation, layout: Arc::default(), stamp: Stamp::new() }
+    }
+
+    /// The layer of these options, with these weights. Whatever the others' numbers are, its own are of f32.
+    #[cfg(feature = "file")]
+    pub(crate) fn read<T>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
+        let (rows, units) = (options.size("input_size")?, options.size("units")?);
+        let (precision, use_bias) = (quantized::read::precision(options)?, options.flag("use_bias")?);
+        let activation = activations::read(&options.need("activation", "an activation")?)?;
+        check_activation(&activation).map_err(|error| options.refused(error))?;
+        let kernel = tensors.take_packed("kernel", &[rows, units], (precision != Precision::Bf16, units))?;
+        let bias = use_bias.then(|| tensors.take_singles("bias", &[units])).transpose()?;
+        quantized::read::check_memory(options, precision, rows, units)?;
+        Ok(Self::of_packed(precision, (rows, units), (&kernel, bias), activation))
+    }
+
+    /// The same as a layer of `T`, which it is if that is f32.
+    #[cfg(feature = "file")]
+    pub(crate) fn read_boxed<T: Float>(
+        options: &Options<'_>,
+        tensors: &mut Tensors<'_, T>,
+    ) -> Result<Box<dyn Layer<T>>, ConfigError> {
+        quantize::boxed(Self::read(options, tensors)?).map_err(|error| options.refused(error))
     }
 
     /// In how many bits the weights are kept.
@@ -86,16 +125,21 @@ impl Parameters<f32> for QuantizedDense {
 
     fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
         let sizes = [self.kernel.input_size(), self.kernel.units()];
-        let values = &|| self.kernel.kernel();
-        visitor.weight("kernel", QuantizedWeight { shape: &sizes, bytes: self.kernel.bytes(), values });
+        let kept = &|| Kept::Packed(self.kernel.kernel());
+        visitor.weight("kernel", QuantizedWeight { shape: &sizes, bytes: self.kernel.bytes(), kept });
         if let Some(bias) = self.kernel.bias() {
-            let values = &|| bias.to_vec();
-            visitor.weight("bias", QuantizedWeight { shape: &sizes[1..], bytes: size_of_val(bias), values });
+            let kept = &|| Kept::Floats(bias.to_vec());
+            visitor.weight("bias", QuantizedWeight { shape: &sizes[1..], bytes: size_of_val(bias), kept });
         }
     }
 
     fn describe(&self) -> Result<Config, ConfigError> {
-        Err(ConfigError::Quantized { layer: String::new(), class: "QuantizedDense" })
+        Ok(Config::new("QuantizedDense")
+            .with("input_size", self.kernel.input_size())
+            .with("units", self.kernel.units())
+            .with("activation", activations::describe(&self.activation)?)
+            .with("use_bias", self.kernel.bias().is_some())
+            .with("precision", self.precision.name()))
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

@@ -10,6 +10,7 @@ mod layers;
 mod models_by_hand;
 mod programs;
 mod quantized;
+mod quantized_others;
 mod question;
 mod random;
 #[cfg(feature = "serde")]

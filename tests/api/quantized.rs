@@ -390,18 +390,6 @@ fn training_is_refused() {
     assert_eq!(refused, Err(Error::QuantizedTraining { layer: "QuantizedDense" }));
 }
 
-#[cfg(feature = "file")]
-#[test]
-fn files_refuse_them_by_name() {
-    let small = Lstm::<f32>::new(3, 4).quantize(Precision::Int8).unwrap();
-    let small =
-        Stacked::builder().layer(Lstm::<f32>::builder(3, 3).return_sequences(true).build().unwrap()).layer(small);
-    let path = std::env::temp_dir().join(format!("recurrent-quantized-{}", std::process::id()));
-    let refused = recurrent::file::save(&path, &small.build().unwrap()).unwrap_err().to_string();
-    assert!(refused.contains("a QuantizedLSTM can't be saved"), "{refused}");
-    assert!(!path.exists());
-}
-
 /// A stack of both directions and a head, as one; and step by step.
 #[test]
 fn wrappers() {

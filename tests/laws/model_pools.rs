@@ -3,8 +3,8 @@
 use ndarray::{Array1, ArrayD, array};
 use recurrent::model::{Input, ModelStream};
 use recurrent::{
-    Conv1D, Dense, Embedding, Error, Float, Gru, Lstm, Masking, Model, Padding, Result, Sequential, StreamId,
-    StreamPool, ops,
+    Conv1D, Dense, Embedding, Error, Float, Gru, Lstm, Masking, Model, Padding, Precision, Result, Sequential,
+    StreamId, StreamPool, ops,
 };
 
 use super::compare::same_bits;
@@ -96,21 +96,25 @@ fn law<T: Float>(model: &Model<T>, step: Step<T>, sample: impl Fn(&mut Numbers) 
 
 #[test]
 fn a_pool_of_a_graph_is_its_streams() {
-    fn check<T: Float>() {
+    fn check<T: Float>(model: &Model<T>) {
         let step: Step<T> = |stream, x| {
             let (floats, id) = (Array1::from(x[..3].to_vec()), array![x[3].into_f64() as i64]);
             let floats = floats.into_shape_with_order((1, 3)).unwrap();
             stream.step(&[Input::from(&floats), Input::from(&id)]).map(flat)
         };
-        law(&graph::<T>().unwrap(), step, |numbers| {
+        law(model, step, |numbers| {
             let mut x: Vec<T> = numbers.array(1.0, 3).to_vec();
             // Now and then one that the table hasn't got.
             x.push(T::from_f64(numbers.below(if numbers.clone().chance(10) { 9 } else { 7 }) as f64));
             x
         });
     }
-    check::<f32>();
-    check::<f64>();
+    let model = graph::<f32>().unwrap();
+    check(&model);
+    check(&graph::<f64>().unwrap());
+    for precision in Precision::ALL {
+        check(&model.quantize(precision).unwrap());
+    }
 }
 
 #[test]

@@ -91,7 +91,8 @@ fn the_bits_are_those_of_one_thread() {
     let lengths: Vec<usize> = (0..batch).map(|b| (b * 3) % (timesteps + 1)).collect();
     // Nearly all the work is in a few rows: the parts are of very different numbers of rows.
     let uneven: Vec<usize> = (0..batch).map(|b| if b < 9 { b % 2 } else { timesteps }).collect();
-    let layers: [&dyn Layer<f32>; 2] = [&gru, &stack];
+    let small = Layer::quantize(&stack, recurrent::Precision::Int8).unwrap();
+    let layers: [&dyn Layer<f32>; 3] = [&gru, &stack, &*small];
     for layer in layers {
         let state = {
             let mut state = layer.initial_state(batch);

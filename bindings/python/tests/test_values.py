@@ -100,7 +100,7 @@ def test_a_float32_model_in_float64(load, numbers):
 
 
 @pytest.mark.parametrize("precision", ["int8", "int8_fast", "bfloat16", "bf16"])
-def test_fewer_bits(load, numbers, precision):
+def test_fewer_bits(load, numbers, precision, tmp_path):
     model, x = load("lstm"), numbers(2, 7, 3)
     small = model.quantize(precision)
     assert isinstance(small, rl.Layer)
@@ -108,8 +108,15 @@ def test_fewer_bits(load, numbers, precision):
     assert 0 < error < 0.1
     stream = small.stream(2)
     stream.process(x)
-    with pytest.raises(rl.RecurrentError, match="quantize it after loading"):
-        small.to_bytes()
+    data = small.to_bytes()
+    assert len(data) < len(model.to_bytes())
+    again = rl.Layer.from_bytes(data)
+    assert (again.predict(x) == small.predict(x)).all()
+    small.save(tmp_path / "small.safetensors")
+    loaded = rl.load(tmp_path / "small.safetensors")
+    assert isinstance(loaded, rl.Layer) and (loaded.predict(x) == small.predict(x)).all()
+    with pytest.raises(rl.RecurrentError, match="recurrent::file::save writes it"):
+        small.save(tmp_path / "small.keras")
 
 
 def test_what_has_no_fewer_bits(load):

@@ -6,23 +6,28 @@ use std::io::{self, Write};
 use super::examples::{self, Examples};
 use super::json;
 use super::saved::{Saved, Sort};
-use crate::config::{Bounds, Config, ConfigError, Described, TensorSource, Tensors};
+use crate::config::{Bounds, Config, ConfigError, Described, SCALE, TensorSource, Tensors};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::formats::limits::Limits;
-use crate::formats::safetensors::{self, Entry, Safetensors, Values, element_of};
+use crate::formats::safetensors::{self, Elements, Entry, Safetensors, Values, element_of};
 use crate::formats::save_error::SaveError;
 use crate::formats::tensors::Element;
+use crate::weights::{Kept, Packed};
 
 /// What `format` says.
 pub(super) const FORMAT: &str = "recurrent";
 
-/// The newest version of the format.
-const VERSION: u64 = 1;
+/// The newest version of the format. What one needs is what is written, so that older readers take all that they can:
+///
+/// - 1: all but the following;
+/// - 2: weights in fewer bits.
+const VERSION: u64 = 2;
 
 /// What is written.
 pub(super) struct Content<T> {
     sort: Sort,
+    version: u64,
     config: Config,
     /// What is said of the examples.
     examples: Option<String>,
@@ -33,7 +38,6 @@ impl<T: Float> Content<T> {
     pub(super) fn of<S: Saved<Elem = T>>(thing: &S, examples: Option<&Examples<T>>) -> Result<Self, SaveError> {
         let config = thing.describe_whole().map_err(|error| match error {
             ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
-            ConfigError::Quantized { layer, class } => SaveError::Quantized { layer, class },
             // Nothing else is said of what is there.
             other => SaveError::Custom { layer: String::new(), what: "description", name: format!("{other:?}") },
         })?;
@@ -43,19 +47,28 @@ impl<T: Float> Content<T> {
         }
         let (examples, of_examples) = examples.map(Examples::stored).unzip();
         let mut tensors: Vec<Entry<T>> = of_examples.unwrap_or_default();
-        thing.visit_arrays(&mut |name, array| tensors.push(Entry { name, values: Values::Floats(array.to_owned()) }));
-        thing.visit_integers(&mut |name, integers| tensors.push(Entry { name, values: Values::Integers(integers) }));
+        thing.visit_arrays(&mut |name, array| {
+            tensors.push(Entry { name, elements: Values::Floats(array.to_owned()).into() })
+        });
+        let mut version = 1;
+        thing.visit_kept(&mut |name, shape, kept| {
+            version = 2;
+            tensors.extend(of_kept(name, shape, kept));
+        });
+        thing.visit_integers(&mut |name, integers| {
+            tensors.push(Entry { name, elements: Values::Integers(integers).into() })
+        });
         tensors.sort_by(|a, b| a.name.cmp(&b.name));
         match tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
             Some(pair) => Err(SaveError::Twice { tensor: pair[0].name.clone() }),
-            None => Ok(Content { sort: S::SORT, config, examples, tensors }),
+            None => Ok(Content { sort: S::SORT, version, config, examples, tensors }),
         }
     }
 
     pub(super) fn write(&mut self, out: &mut dyn Write) -> io::Result<()> {
         let mut metadata = vec![
             ("format", FORMAT.into()),
-            ("version", VERSION.to_string()),
+            ("version", self.version.to_string()),
             ("crate", env!("CARGO_PKG_VERSION").into()),
             ("kind", self.sort.name().into()),
             ("element", element_of::<T>().name()),
@@ -63,6 +76,19 @@ impl<T: Float> Content<T> {
         ];
         metadata.extend(self.examples.clone().map(|examples| (examples::METADATA, examples)));
         safetensors::write(out, &metadata, &mut self.tensors)
+    }
+}
+
+/// The tensors of a weight of a quantized layer: its numbers in the weight's shape, and the scales of bytes.
+fn of_kept<T>(name: String, shape: &[usize], kept: Kept) -> Vec<Entry<T>> {
+    let scale = format!("{name}{SCALE}");
+    match kept {
+        Kept::Floats(values) => vec![Entry { name, elements: Elements::Singles(shape.to_vec(), values) }],
+        Kept::Packed(Packed::Bf16(words)) => vec![Entry { name, elements: Elements::Halves(shape.to_vec(), words) }],
+        Kept::Packed(Packed::Int8 { weights, scales } | Packed::Int8Rows { weights, scales }) => vec![
+            Entry { name, elements: Elements::Bytes(shape.to_vec(), weights) },
+            Entry { name: scale, elements: Elements::Singles(vec![scales.len()], scales) },
+        ],
     }
 }
 
@@ -83,7 +109,7 @@ impl<'f> Metadata<'f> {
         let need = |key: &'static str, expected: &str| get(key).ok_or_else(|| wrong(key, expected, "nothing"));
         let version = need("version", "a version of the format")?;
         match version.parse::<u64>() {
-            Ok(VERSION) => {}
+            Ok(1..=VERSION) => {}
             Ok(newer) if newer > VERSION => {
                 let by = get("crate").unwrap_or("?").chars().take(40).collect();
                 return Err(Problem::FileVersion { version: newer, newest: VERSION, by });
@@ -128,7 +154,7 @@ pub(super) fn kind(file: &Safetensors) -> Found<(Sort, String, bool)> {
 pub(super) fn read<S: Saved>(file: &Safetensors, limits: &Limits) -> Found<S> {
     let (sort, config, double) = opened(file)?;
     let same_element = (size_of::<S::Elem>() == 8) == double;
-    if sort != S::SORT || S::CLASS.is_some_and(|class| class != config.class) || !same_element {
+    if sort != S::SORT || !S::is_of(&config.class) || !same_element {
         let (name, element) = if double { ("float64", "f64") } else { ("float32", "f32") };
         let holds = format!("{} of {name}", sort.holds(&config.class));
         return Err(Problem::Kind { holds, ask: sort.ask(&config.class, element) });
@@ -204,7 +230,25 @@ impl<T: Float> TensorSource<T> for Source<'_> {
     fn take_integers(&mut self, path: &str, shape: &[usize]) -> Result<Vec<i64>, ConfigError> {
         self.find(path, Element::Integer { size: 8, signed: true }, shape)?;
         self.used(path)?;
-        self.file.integers(path).map_err(unread)
+        self.file.each(path, i64::from_le_bytes).map_err(unread)
+    }
+
+    fn take_bytes(&mut self, path: &str, shape: &[usize]) -> Result<Vec<i8>, ConfigError> {
+        self.find(path, Element::Integer { size: 1, signed: true }, shape)?;
+        self.used(path)?;
+        self.file.each(path, i8::from_le_bytes).map_err(unread)
+    }
+
+    fn take_halves(&mut self, path: &str, shape: &[usize]) -> Result<Vec<u16>, ConfigError> {
+        self.find(path, Element::BF16, shape)?;
+        self.used(path)?;
+        self.file.each(path, u16::from_le_bytes).map_err(unread)
+    }
+
+    fn take_singles(&mut self, path: &str, shape: &[usize]) -> Result<Vec<f32>, ConfigError> {
+        self.find(path, Element::F32, shape)?;
+        self.used(path)?;
+        self.file.numbers(path).map_err(unread)
     }
 
     fn check(&self, path: &str, shape: &[usize]) -> Result<(), ConfigError> {
@@ -218,13 +262,6 @@ pub(super) fn problem(error: ConfigError) -> Problem {
         ConfigError::Custom { layer, what, name } => {
             Problem::Config { layer, option: what.into(), expected: "one of this crate's".into(), found: name }
         }
-        // Nothing that is read is.
-        ConfigError::Quantized { layer, class } => Problem::Config {
-            layer,
-            option: "class_name".into(),
-            expected: "one that is saved".into(),
-            found: class.into(),
-        },
         ConfigError::Option { layer, option, expected, found } => Problem::Config { layer, option, expected, found },
         ConfigError::UnknownOption { layer, class, option } => Problem::UnknownOption { layer, class, option },
         ConfigError::Class { layer, class, expected } => {
@@ -236,8 +273,14 @@ pub(super) fn problem(error: ConfigError) -> Problem {
             Problem::TensorShape { layer, weight, tensor, expected: format!("{expected:?}"), found }
         }
         ConfigError::TensorType { tensor, expected, found } => {
-            let expected = ["float32", "int64"].into_iter().find(|name| *name == expected).unwrap_or("float64");
+            let expected = ["float32", "int64", "int8", "bfloat16"]
+                .into_iter()
+                .find(|name| *name == expected)
+                .unwrap_or("float64");
             Problem::TensorType { tensor, expected, found }
+        }
+        ConfigError::TensorValue { tensor, expected, index, found } => {
+            Problem::TensorValue { tensor, expected, index, found }
         }
         ConfigError::Unread { reason } => Problem::Io { reason },
         ConfigError::Built { layer, error } => Problem::Layer { layer, source: error },

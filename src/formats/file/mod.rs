@@ -15,14 +15,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What can be saved is [`Saved`]: every layer and wrapper, boxed layers, embeddings, whole models, states, and what
-//! training remembers. What is the user's own (a cell, an activation, an initializer) is refused by name.
+//! What can be saved is [`Saved`]: every layer and wrapper, boxed layers, embeddings, whole models, all of these in
+//! [fewer bits](crate::fewer_bits), states, and what training remembers. What is the user's own (a cell, an activation, an initializer) is refused by name.
 //!
 //! A file is in the format [safetensors](https://github.com/huggingface/safetensors), which other programs read:
 //!
 //! - its tensors are named as [`Parameters::weights`](crate::Parameters::weights) names them, and are float32 or float64
-//!   as they were, bit for bit;
-//! - its metadata are `format` (`recurrent`), `version` (of the format), `crate` (the version that wrote it), `kind`
+//!   as they were, bit for bit. Of a weight in fewer bits it is int8 with its scales beside it (`kernel`,
+//!   `kernel_scale`), or bfloat16;
+//! - its metadata are `format` (`recurrent`), `version` (of the format: 2 with weights in fewer bits, else 1), `crate` (the version that wrote it), `kind`
 //!   (`layer`, `model`, ..), `element` (`float32`) and `config`: the options as JSON, in the words of Keras's
 //!   `get_config` where Keras has them, the initializers with their seeds among them.
 //!

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use super::examples::{Example, of_embedding, of_layer, of_model};
+use super::examples::{Example, of_embedding, of_layer, of_model, of_quantized_embedding};
 pub use super::sort::Sort;
 
 use crate::cells::described::DescribedCell;
@@ -16,6 +16,8 @@ use crate::layers::bidirectional::Bidirectional;
 use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::masking::Masking;
+use crate::layers::quantized_dense::QuantizedDense;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
@@ -25,17 +27,21 @@ use crate::state::State;
 use crate::training::{
     Adagrad, Adam, AdamW, Adamax, Lion, Nadam, ReduceLrOnPlateau, RmsProp, Schedule, Scheduled, Sgd,
 };
-use crate::weights::WeightVisitor;
+use crate::weights::{Kept, QuantizedVisitor, WeightVisitor};
 
 /// Receives arrays by their names.
 pub(super) type Show<'s, T> = dyn FnMut(String, ArrayViewD<'_, T>) + 's;
+
+/// Receives weights in fewer bits by their names, with their shapes.
+#[doc(hidden)]
+pub type ShowKept<'s> = dyn FnMut(String, &[usize], Kept) + 's;
 
 /// Shows arrays of whole numbers of a thing.
 type ShowIntegers<S> = fn(&S, &mut dyn FnMut(String, ArrayD<i64>));
 
 /// What [`save`](super::save) takes and [`load`](super::load) gives: every layer ([`Recurrent`] of each built-in cell and
-/// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], and
-/// whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
+/// of [`StackedCells`](crate::StackedCells), [`Bidirectional`], [`Stacked`], [`Dense`], [`TimeDistributed`], the same in
+/// [fewer bits](crate::fewer_bits), and whichever it is as a `Box<dyn Layer<T>>`), [`Embedding`], [`QuantizedEmbedding`], [`Masking`], [`Model`], [`State`], [`ModelState`], and what
 /// goes on with training: [`Gradients`] that add up over calls, the optimizers and [`Scheduled`],
 /// [`ReduceLrOnPlateau`], [`DropoutSeeds`].
 ///
@@ -61,7 +67,13 @@ pub trait Saved: sealed::Sealed + Sized {
 
     /// The class of its description, if it is always the same.
     #[doc(hidden)]
-    const CLASS: Option<&'static str>;
+    const CLASS: Option<&'static str> = None;
+
+    /// Whether a description of this class is one of it.
+    #[doc(hidden)]
+    fn is_of(class: &str) -> bool {
+        Self::CLASS.is_none_or(|own| own == class)
+    }
 
     /// All but the arrays.
     #[doc(hidden)]
@@ -70,6 +82,10 @@ pub trait Saved: sealed::Sealed + Sized {
     /// All arrays.
     #[doc(hidden)]
     fn visit_arrays(&self, show: &mut Show<'_, Self::Elem>);
+
+    /// All weights in fewer bits, with their shapes.
+    #[doc(hidden)]
+    fn visit_kept(&self, _show: &mut ShowKept<'_>) {}
 
     /// All arrays of whole numbers.
     #[doc(hidden)]
@@ -102,7 +118,11 @@ macro_rules! parameters {
         impl<$($generics)*> Saved for $type {
             type Elem = $elem;
             const SORT: Sort = Sort::$sort;
-            const CLASS: Option<&'static str> = $class;
+
+            fn is_of(class: &str) -> bool {
+                let own: Option<&[&str]> = $class;
+                own.is_none_or(|own| own.contains(&class))
+            }
 
             fn describe_whole(&self) -> Result<Config, ConfigError> {
                 self.describe()?.without_entries()
@@ -110,6 +130,12 @@ macro_rules! parameters {
 
             fn visit_arrays(&self, show: &mut Show<'_, $elem>) {
                 self.visit_stored(&mut WeightVisitor::new(&mut |path, array| show(path.to_string(), array)));
+            }
+
+            fn visit_kept(&self, show: &mut ShowKept<'_>) {
+                self.visit_quantized(&mut QuantizedVisitor::new(&mut |path, weight| {
+                    show(path.to_string(), weight.shape, (weight.kept)());
+                }));
             }
 
             fn read_whole(described: &Described<'_>, tensors: &mut Tensors<'_, $elem>) -> Result<Self, ConfigError> {
@@ -130,24 +156,30 @@ macro_rules! parameters {
 }
 
 parameters! {
-    [C: DescribedCell] Recurrent<C>, C::Elem, Layer, Some(C::LAYER), |layer, example, _| of_layer(layer, example), |described, tensors| {
+    [C: DescribedCell] Recurrent<C>, C::Elem, Layer, Some(C::LAYERS), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Recurrent::read(options, tensors))
     };
-    [T: Float] Bidirectional<T>, T, Layer, Some("Bidirectional"), |layer, example, _| of_layer(layer, example), |described, tensors| {
+    [T: Float] Bidirectional<T>, T, Layer, Some(&["Bidirectional"]), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Bidirectional::read(options, tensors))
     };
-    [T: Float] Stacked<T>, T, Layer, Some("Stacked"), |layer, example, _| of_layer(layer, example), |described, tensors| {
+    [T: Float] Stacked<T>, T, Layer, Some(&["Stacked"]), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| classes::stacked(options, tensors))
     };
-    [T: Float] Dense<T>, T, Layer, Some("Dense"), |layer, example, _| of_layer(layer, example), |described, tensors| {
+    [T: Float] Dense<T>, T, Layer, Some(&["Dense"]), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| Dense::read(options, tensors))
     };
-    [T: Float] TimeDistributed<T>, T, Layer, Some("TimeDistributed"), |layer, example, _| of_layer(layer, example), |described, tensors| {
+    [] QuantizedDense, f32, Layer, Some(&["QuantizedDense"]), |layer, example, _| of_layer(layer, example), |described, tensors| {
+        described.read(|options| QuantizedDense::read(options, tensors))
+    };
+    [T: Float] TimeDistributed<T>, T, Layer, Some(&["TimeDistributed"]), |layer, example, _| of_layer(layer, example), |described, tensors| {
         described.read(|options| classes::time_distributed(options, tensors))
     };
     [T: Float] Box<dyn Layer<T>>, T, Layer, None, |layer, example, _| of_layer(&**layer, example), classes::layer;
-    [T: Float] Embedding<T>, T, Embedding, Some("Embedding"), |table, example, _| of_embedding(table, example), |described, tensors| {
+    [T: Float] Embedding<T>, T, Embedding, Some(&["Embedding"]), |table, example, _| of_embedding(table, example), |described, tensors| {
         described.read(|options| Embedding::read(options, tensors))
+    };
+    [] QuantizedEmbedding, f32, Embedding, Some(&["QuantizedEmbedding"]), |table, example, _| of_quantized_embedding(table, example), |described, tensors| {
+        described.read(|options| QuantizedEmbedding::read(options, tensors))
     };
     [T: Float] Model<T>, T, Model, None, of_model, |described, tensors| {
         if !matches!(described.class(), "Functional" | "Sequential") {

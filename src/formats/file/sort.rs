@@ -51,6 +51,7 @@ impl Sort {
                 let vowel = class.starts_with(['L', 'R', 'I', 'M']) && class.chars().take(2).all(char::is_uppercase);
                 format!("{} {}", if vowel { "an" } else { "a" }, class.chars().take(40).collect::<String>())
             }
+            Sort::Embedding if class == "QuantizedEmbedding" => "a QuantizedEmbedding".into(),
             Sort::Embedding => "an Embedding".into(),
             Sort::Masking => "a Masking".into(),
             Sort::Model => "a Model".into(),
@@ -69,12 +70,15 @@ impl Sort {
         let name = match self {
             Sort::Layer => match class {
                 "RNN" => return format!("Recurrent<StackedCells<{element}>>"),
+                "QuantizedSimpleRNN" | "QuantizedLSTM" | "QuantizedGRU" => return "Recurrent<QuantizedCell>".into(),
+                "QuantizedDense" => return class.into(),
                 "Bidirectional" | "Stacked" | "Dense" | "TimeDistributed" => class,
                 _ => match cell_layer(class) {
                     Some(layer) => layer,
                     None => return format!("Box<dyn Layer<{element}>>"),
                 },
             },
+            Sort::Embedding if class == "QuantizedEmbedding" => return class.into(),
             Sort::Embedding => "Embedding",
             Sort::Masking => "Masking",
             Sort::Model => "Model",

@@ -50,7 +50,8 @@ pub fn save<T: Float>(path: impl AsRef<Path>, modules: &[(&str, &dyn Module<T>)]
         let Written { python, tensors: own } = module.written(prefix)?;
         made.push(format!("{} = {python}", if prefix.is_empty() { "model" } else { prefix }));
         tensors.extend(
-            own.into_iter().map(|(name, array)| Entry { name: join(prefix, &name), values: Values::Floats(array) }),
+            own.into_iter()
+                .map(|(name, array)| Entry { name: join(prefix, &name), elements: Values::Floats(array).into() }),
         );
     }
     tensors.sort_by(|a, b| a.name.cmp(&b.name));

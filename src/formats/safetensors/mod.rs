@@ -15,6 +15,8 @@ mod write;
 pub(crate) use self::read::Safetensors;
 #[cfg(feature = "file")]
 pub(crate) use self::read::of as element_of;
+#[cfg(feature = "file")]
+pub(crate) use self::write::Elements;
 #[cfg(any(feature = "file", feature = "pytorch"))]
 pub(crate) use self::write::{Entry, Values, write};
 

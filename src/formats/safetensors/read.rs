@@ -186,12 +186,16 @@ impl Safetensors {
         Ok(Some(Tensor { element: *element, shape: shape.clone(), data, big_endian: false }))
     }
 
-    /// The whole numbers of a tensor of int64, in row order.
+    /// The elements of a tensor, each of so many bytes, in row order.
     #[cfg(feature = "file")]
-    pub(crate) fn integers(&self, name: &str) -> Found<Vec<i64>> {
+    pub(crate) fn each<const N: usize, V>(&self, name: &str, of_bytes: fn([u8; N]) -> V) -> Found<Vec<V>> {
         let absent = || damaged(format!("there is no tensor {name:?} of whole numbers"));
-        let tensor = self.tensor(name)?.filter(|tensor| tensor.element == Element::Integer { size: 8, signed: true });
-        Ok(tensor.ok_or_else(absent)?.data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes)).collect())
+        let tensor = self.tensor(name)?.ok_or_else(absent)?;
+        let (elements, _) = tensor.data.as_chunks();
+        let mut values = Vec::new();
+        values.try_reserve_exact(elements.len()).map_err(|_| no_memory())?;
+        values.extend(elements.iter().map(|&bytes| of_bytes(bytes)));
+        Ok(values)
     }
 
     /// The numbers of a tensor that holds a `T` for each element, in row order.

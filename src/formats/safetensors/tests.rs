@@ -43,7 +43,7 @@ fn numbers_of_each_type() {
 
 #[test]
 fn what_is_written_is_read() {
-    let entry = |name: &str, array| Entry { name: name.into(), values: Values::Floats(array) };
+    let entry = |name: &str, array| Entry { name: name.into(), elements: Values::Floats(array).into() };
     let (b, a) = (array![[1.5_f32, -0.0], [f32::MIN_POSITIVE, 3.0]].into_dyn(), arr0(7.0).into_dyn());
     let mut tensors = [entry("b \"é\"", b.clone()), entry("a", a.clone())];
     let mut bytes = Vec::new();

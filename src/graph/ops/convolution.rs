@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
-use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit};
+use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::ops::activation::through_rows;
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{Gives, Pace, Step};
@@ -18,8 +18,9 @@ use crate::graph::tensor::{Tensor, in_row_order};
 use crate::layers::convolution::window::{Padding, Span, Window};
 use crate::layers::convolution::{Common, Convolve, Windows};
 use crate::memory::MemoryNeeds;
+use crate::precision::Precision;
 use crate::state::StateLayout;
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A convolution over (batch, timesteps, channels). Masks end here.
 #[derive(Debug, Clone)]
@@ -31,6 +32,11 @@ pub(crate) struct Convolution<L> {
 impl<L> Convolution<L> {
     pub(crate) fn new(layer: L) -> Self {
         Convolution { layer: Arc::new(layer), pace: Pace::Unknown }
+    }
+
+    /// The same at the pace of another one.
+    fn at(self, pace: Pace) -> Self {
+        Convolution { pace, ..self }
     }
 
     /// The outputs of all sequences: `x` is (batch, timesteps, channels), `out` (batch, steps, filters).
@@ -235,8 +241,21 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
         Ok(Gives::EachStep)
     }
 
+    fn quantized(&self, precision: Precision) -> Result<Option<Op<T>>> {
+        let quantized = self.layer.quantized(precision)?;
+        quantized.map(|layer| Op::of_f32("Conv1D", Op::new(Convolution::new(layer).at(self.pace)))).transpose()
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        self.layer.visit_quantized(visitor);
+    }
+
+    fn role(&self) -> Role<'_, T> {
+        self.layer.class_in_fewer_bits().map_or(Role::Plain, Role::InFewerBits)
+    }
+
     fn can_train(&self) -> Result<()> {
-        self.layer.common().activation.check_derivative()
+        self.layer.can_train()
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

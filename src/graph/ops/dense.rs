@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use ndarray::{Ix2, IxDyn};
 
+use super::quantized_dense::QuantizedDense;
 use super::shapes;
 use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::gradients::OutputGradient;
 use crate::graph::gradients::GradientSums;
-use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
+use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
 use crate::layers::Layer;
 use crate::layers::dense::Dense as Layers;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::runner::layer::LayerCore;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -93,6 +95,10 @@ impl<T: Float> Operation<T> for Dense<T> {
 
     fn steps_alone(&self) -> bool {
         true
+    }
+
+    fn quantized(&self, precision: Precision) -> Result<Option<Op<T>>> {
+        Ok(Some(Op::new(QuantizedDense::new(Layer::quantize(&*self.layer, precision)?))))
     }
 
     fn role(&self) -> Role<'_, T> {

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Axis, Ix3, IxDyn};
 
+use super::quantized_embedding::QuantizedEmbedding;
 use super::shapes;
 use crate::config::{Config, ConfigError};
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
-use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
+use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::{Mask, Tensor, Value, in_row_order};
 use crate::layers::embedding::Embedding as Table;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A table of vectors, over ids of any shape.
@@ -93,6 +95,11 @@ impl<T: Float> Operation<T> for Embedding<T> {
 
     fn steps_alone(&self) -> bool {
         true
+    }
+
+    fn quantized(&self, precision: Precision) -> Result<Option<Op<T>>> {
+        let table = QuantizedEmbedding::new(self.table.quantize(precision)?);
+        Op::of_f32("Embedding", Op::new(table)).map(Some)
     }
 
     fn role(&self) -> Role<'_, T> {

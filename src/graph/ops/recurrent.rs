@@ -48,7 +48,7 @@ impl<T: Float> Operation<T> for Recurrent<T> {
     fn describe(&self) -> std::result::Result<Config, ConfigError> {
         let layer = self.layer.describe()?;
         // As operations these are something else.
-        let wrapped = matches!(&layer.class[..], "Dense" | "TimeDistributed");
+        let wrapped = matches!(&layer.class[..], "Dense" | "QuantizedDense" | "TimeDistributed");
         Ok(if wrapped { Config::new("Layer").with("layer", layer) } else { layer })
     }
 

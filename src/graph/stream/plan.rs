@@ -189,7 +189,9 @@ impl<T: Float> Model<T> {
         let mut ids = vec![false; self.tensors.len()];
         for call in self.calls.iter().rev() {
             match self.parts[call.part].op.as_ref().map(|op| op.role()) {
-                Some(Role::Embedding(_)) => call.inputs.iter().for_each(|&input| ids[input] = true),
+                Some(Role::Embedding(_) | Role::QuantizedEmbedding(_)) => {
+                    call.inputs.iter().for_each(|&input| ids[input] = true)
+                }
                 Some(Role::Ids) if call.outputs.iter().any(|&output| ids[output]) => {
                     call.inputs.iter().for_each(|&input| ids[input] = true);
                 }

@@ -22,20 +22,20 @@ pub(super) struct Bf16Matrix {
 }
 
 /// The nearest 16-bit float, ties to even, as the upper half of an f32's bits: infinite if that is too large.
-pub(super) fn rounded(weight: f32) -> u32 {
+pub(super) fn rounded(weight: f32) -> u16 {
     let bits = weight.to_bits();
-    (bits + 0x7fff + (bits >> 16 & 1)) >> 16
+    ((bits + 0x7fff + (bits >> 16 & 1)) >> 16) as u16
 }
 
 impl Bf16Matrix {
     /// Of (rows, `all` columns) the columns from `first` on.
-    pub(super) fn new(matrix: &[f32], rows: usize, all: usize, first: usize, columns: usize) -> Self {
+    pub(super) fn new(matrix: &[u16], rows: usize, all: usize, first: usize, columns: usize) -> Self {
         let words = Aligned::zeros(rows * pairs(columns) * LINE);
         let mut packed = Bf16Matrix { rows, columns, words };
         for (row, weights) in matrix.chunks_exact(all).take(rows).enumerate() {
             for (column, &weight) in weights[first..][..columns].iter().enumerate() {
                 let (place, shift) = packed.place(row, column);
-                packed.words[place] |= rounded(weight) << shift;
+                packed.words[place] |= u32::from(weight) << shift;
             }
         }
         packed
@@ -51,11 +51,14 @@ impl Bf16Matrix {
         (group + (row * in_group + pair - first) * LINE + column % LINE, shift)
     }
 
-    /// What a weight means.
-    #[inline]
-    pub(super) fn weight(&self, row: usize, column: usize) -> f32 {
-        let (place, shift) = self.place(row, column);
-        f32::from_bits(self.words[place] >> shift << 16)
+    /// The words of some columns, into a matrix of so many.
+    pub(super) fn unpack(&self, matrix: &mut [u16], all: usize, first: usize) {
+        for (row, weights) in matrix.chunks_exact_mut(all).enumerate() {
+            for (column, weight) in weights[first..][..self.columns].iter_mut().enumerate() {
+                let (place, shift) = self.place(row, column);
+                *weight = (self.words[place] >> shift) as u16;
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {

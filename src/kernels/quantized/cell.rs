@@ -11,6 +11,7 @@ use super::formulas::{Formulas, Part, sums_len};
 use super::matrix::{Format, Matrix, Sets};
 use super::work::{Values, Work};
 use crate::strided::{Input, Rows, RowsMut};
+use crate::weights::Packed;
 
 /// A cell's weights in fewer bits and what can be computed with them. There is no f32 copy but of the bias.
 #[derive(Clone)]
@@ -28,47 +29,27 @@ pub(crate) struct QuantizedKernel {
     bias: Option<Vec<f32>>,
 }
 
-/// A cell's gates.
-fn gates(form: Form) -> usize {
-    match form {
-        Form::SimpleRnn => 1,
-        Form::Lstm => 4,
-        Form::GruAfter | Form::GruBefore => 3,
-    }
-}
-
 impl QuantizedKernel {
-    /// Of Keras's weights, all of which must fit the format ([`Format::check`]).
+    /// Of weights in Keras's shapes, packed in this format.
     pub(crate) fn new(
         format: Format,
         form: Form,
         (input_size, units): (usize, usize),
-        (kernel, recurrent, bias): (&[f32], &[f32], Option<&[f32]>),
+        (kernel, recurrent, bias): (&Packed, &Packed, Option<Vec<f32>>),
     ) -> Self {
-        Self::for_isa(Isa::detect(), format, form, (input_size, units), (kernel, recurrent, bias))
-    }
-
-    /// The same on a given instruction set.
-    pub(crate) fn for_isa(
-        isa: Isa,
-        format: Format,
-        form: Form,
-        (input_size, units): (usize, usize),
-        (kernel, recurrent, bias): (&[f32], &[f32], Option<&[f32]>),
-    ) -> Self {
-        let columns = gates(form) * units;
+        let columns = form.gates() * units;
         let at_once = if form == Form::GruBefore { 2 * units } else { columns };
         QuantizedKernel {
-            sets: Sets::of(isa),
+            sets: Sets::of(Isa::detect()),
             form,
             format,
             input_size,
             units,
-            kernel: Matrix::new(format, kernel, input_size, columns, 0, columns),
-            recurrent: Matrix::new(format, recurrent, units, columns, 0, at_once),
+            kernel: Matrix::new(format, kernel, (input_size, columns), 0, columns),
+            recurrent: Matrix::new(format, recurrent, (units, columns), 0, at_once),
             candidate: (at_once < columns)
-                .then(|| Matrix::new(format, recurrent, units, columns, at_once, columns - at_once)),
-            bias: bias.map(<[f32]>::to_vec),
+                .then(|| Matrix::new(format, recurrent, (units, columns), at_once, columns - at_once)),
+            bias,
         }
     }
 
@@ -77,20 +58,17 @@ impl QuantizedKernel {
         self.form
     }
 
-    /// What the weights of the kernel mean, in Keras's shape.
-    pub(crate) fn kernel(&self) -> Vec<f32> {
-        let (rows, columns) = (self.input_size, self.kernel.columns());
-        (0..rows * columns).map(|i| self.kernel.weight(i / columns, i % columns)).collect()
+    /// The weights of the kernel, in Keras's shape.
+    pub(crate) fn kernel(&self) -> Packed {
+        Matrix::unpack(&[&self.kernel])
     }
 
     /// Those of the recurrent kernel.
-    pub(crate) fn recurrent_kernel(&self) -> Vec<f32> {
-        let (columns, at_once) = (self.kernel.columns(), self.recurrent.columns());
-        let weight = |i: usize| match (i / columns, i % columns, &self.candidate) {
-            (row, column, Some(candidate)) if column >= at_once => candidate.weight(row, column - at_once),
-            (row, column, _) => self.recurrent.weight(row, column),
-        };
-        (0..self.units * columns).map(weight).collect()
+    pub(crate) fn recurrent_kernel(&self) -> Packed {
+        match &self.candidate {
+            Some(candidate) => Matrix::unpack(&[&self.recurrent, candidate]),
+            None => Matrix::unpack(&[&self.recurrent]),
+        }
     }
 
     /// The bias.

@@ -1,6 +1,7 @@
 //! A dense layer in fewer bits: one product, then an activation.
 
 use std::fmt;
+use std::ops::Range;
 
 use super::super::activate::{activate, rounding_twice};
 use super::super::isa::Isa;
@@ -8,6 +9,7 @@ use super::matrix::{Format, Matrix, Sets};
 use super::work::{Values, Work};
 use crate::activation::Activation;
 use crate::strided::{Rows, RowsMut};
+use crate::weights::Packed;
 
 /// A dense layer's weights in fewer bits and what can be computed with them.
 #[derive(Clone)]
@@ -20,18 +22,28 @@ pub(crate) struct QuantizedDenseKernel {
 }
 
 impl QuantizedDenseKernel {
-    /// Of Keras's weights, all of which must fit the format ([`Format::check`]).
+    /// Of weights in Keras's shapes, packed in this format.
     pub(crate) fn new(
         format: Format,
         (input_size, units): (usize, usize),
-        (kernel, bias): (&[f32], Option<&[f32]>),
+        (kernel, bias): (&Packed, Option<Vec<f32>>),
+    ) -> Self {
+        Self::of_columns(format, (input_size, units), 0..units, (kernel, bias))
+    }
+
+    /// The same of some columns of a kernel, which has `all` of them.
+    pub(crate) fn of_columns(
+        format: Format,
+        (input_size, all): (usize, usize),
+        columns: Range<usize>,
+        (kernel, bias): (&Packed, Option<Vec<f32>>),
     ) -> Self {
         QuantizedDenseKernel {
             sets: Sets::of(Isa::detect()),
             format,
             input_size,
-            kernel: Matrix::new(format, kernel, input_size, units, 0, units),
-            bias: bias.map(<[f32]>::to_vec),
+            kernel: Matrix::new(format, kernel, (input_size, all), columns.start, columns.len()),
+            bias,
         }
     }
 
@@ -43,10 +55,14 @@ impl QuantizedDenseKernel {
         self.kernel.columns()
     }
 
-    /// What the weights mean, in Keras's shape.
-    pub(crate) fn kernel(&self) -> Vec<f32> {
-        let columns = self.units();
-        (0..self.input_size * columns).map(|i| self.kernel.weight(i / columns, i % columns)).collect()
+    /// The weights, in Keras's shape.
+    pub(crate) fn kernel(&self) -> Packed {
+        Matrix::unpack(&[&self.kernel])
+    }
+
+    /// The weights of several whose columns stand side by side.
+    pub(crate) fn side_by_side(all: &[Self]) -> Packed {
+        Matrix::unpack(&all.iter().map(|one| &one.kernel).collect::<Vec<_>>())
     }
 
     pub(crate) fn bias(&self) -> Option<&[f32]> {
@@ -83,11 +99,16 @@ impl QuantizedDenseKernel {
             self.kernel.add(self.sets, &Values::Rows { rows: &[row], values: x }, work, false);
             let out = out.row_mut(row);
             out.copy_from_slice(&scratch[..units]);
-            if self.format == Format::Bf16 {
-                activate(self.sets.isa, activation, out);
-            } else {
-                rounding_twice(activation, out);
-            }
+            self.activate(activation, out);
+        }
+    }
+
+    /// An activation of a row.
+    pub(crate) fn activate(&self, activation: &Activation, row: &mut [f32]) {
+        if self.format == Format::Bf16 {
+            activate(self.sets.isa, activation, row);
+        } else {
+            rounding_twice(activation, row);
         }
     }
 }

@@ -14,11 +14,22 @@ pub(super) const BLOCK: usize = 2048;
 /// The most lines in a group.
 const GROUP: usize = 8;
 
-/// The largest weight of a column.
-const LIMIT: f64 = 127.0;
-
 /// Zero, as a byte.
 const ZERO: u8 = 128;
+
+/// Numbers as bytes from -127 to 127, the largest of which is the largest of them, and what a byte stands for.
+pub(super) fn whole_numbers<'m, I: Iterator<Item = &'m f32>>(numbers: impl Fn() -> I) -> (impl Fn(f32) -> i8, f32) {
+    let largest = numbers().fold(0.0_f32, |largest, number| largest.max(number.abs()));
+    let scale = (f64::from(largest) / LIMIT) as f32;
+    let whole = move |number: f32| match scale > 0.0 {
+        true => (f64::from(number) * LIMIT / f64::from(largest)).round_ties_even() as i8,
+        false => 0,
+    };
+    (whole, scale)
+}
+
+/// The largest weight of a column.
+const LIMIT: f64 = 127.0;
 
 /// Columns in lines of 16, of four rows each, 64 bytes; lines in groups of up to eight:
 ///
@@ -37,24 +48,30 @@ pub(super) struct Int8Matrix {
 }
 
 impl Int8Matrix {
-    /// Of (rows, `all` columns) the columns from `first` on.
-    pub(super) fn new(matrix: &[f32], rows: usize, all: usize, first: usize, columns: usize) -> Self {
+    /// Of (rows, all columns) and a scale for each the columns from `first` on.
+    pub(super) fn new(matrix: &[i8], of_columns: &[f32], rows: usize, first: usize, columns: usize) -> Self {
         let lines = columns.div_ceil(LINE);
         let (mut weights, mut scales) = (Aligned::zeros(rows.div_ceil(4) * lines * 64), Aligned::zeros(lines * LINE));
         weights.fill(ZERO);
-        let mut packed = Int8Matrix { rows, columns, weights, scales: Aligned::default() };
-        for column in 0..columns {
-            let of_column = || matrix[first + column..].iter().step_by(all).take(rows);
-            let largest = of_column().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-            scales[column] = (f64::from(largest) / LIMIT) as f32;
-            for (row, &weight) in of_column().enumerate().filter(|_| scales[column] > 0.0) {
-                let q = (f64::from(weight) * LIMIT / f64::from(largest)).round_ties_even();
+        scales[..columns].copy_from_slice(&of_columns[first..][..columns]);
+        let mut packed = Int8Matrix { rows, columns, weights, scales };
+        for (row, weights) in matrix.chunks_exact(of_columns.len()).take(rows).enumerate() {
+            for (column, &weight) in weights[first..][..columns].iter().enumerate() {
                 let place = packed.place(row, column);
-                packed.weights[place] = (q as i32 + i32::from(ZERO)) as u8;
+                packed.weights[place] = (i16::from(weight) + i16::from(ZERO)) as u8;
             }
         }
-        packed.scales = scales;
         packed
+    }
+
+    /// The bytes of some columns, and their scales, into a matrix of all of them.
+    pub(super) fn unpack(&self, matrix: &mut [i8], of_columns: &mut [f32], first: usize) {
+        of_columns[first..][..self.columns].copy_from_slice(&self.scales[..self.columns]);
+        for (row, weights) in matrix.chunks_exact_mut(of_columns.len()).enumerate() {
+            for (column, weight) in weights[first..][..self.columns].iter_mut().enumerate() {
+                *weight = self.whole(row, column);
+            }
+        }
     }
 
     fn place(&self, row: usize, column: usize) -> usize {
@@ -65,10 +82,16 @@ impl Int8Matrix {
         group + (row / 4 * in_group + line - first) * 64 + column % LINE * 4 + row % 4
     }
 
+    /// A weight as a whole number.
+    #[inline]
+    fn whole(&self, row: usize, column: usize) -> i8 {
+        (i16::from(self.weights[self.place(row, column)]) - i16::from(ZERO)) as i8
+    }
+
     /// What a weight means.
     #[inline]
     pub(super) fn weight(&self, row: usize, column: usize) -> f32 {
-        f32::from(i16::from(self.weights[self.place(row, column)]) - i16::from(ZERO)) * self.scales[column]
+        f32::from(self.whole(row, column)) * self.scales[column]
     }
 
     pub(super) fn bytes(&self) -> usize {

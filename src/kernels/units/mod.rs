@@ -27,6 +27,15 @@ macro_rules! forms {
         }
 
         impl Form {
+            /// The gates of a unit.
+            pub(crate) fn gates(self) -> usize {
+                match self {
+                    Form::SimpleRnn => 1,
+                    Form::Lstm => 4,
+                    Form::GruAfter | Form::GruBefore => 3,
+                }
+            }
+
             #[cfg(all(test, feature = "rayon"))]
             pub(super) const ALL: &[Form] = &[$(Form::$form),*];
 

@@ -1,11 +1,13 @@
 //! A convolution over time.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array1, Array3, Ix3};
 
 use super::builder::ConvolutionBuilder;
+use super::quantized::QuantizedConv1D;
 use super::{Common, Convolve, Windows};
 use crate::activation::Activation;
 use crate::buffers::take;
@@ -19,6 +21,7 @@ use crate::kernels::backward::OuterSums;
 use crate::kernels::isa::Isa;
 use crate::layers::builder::check_sizes;
 use crate::parameters::{Parameters, Sealed, own_parameters, stateless};
+use crate::precision::Precision;
 use crate::stamp::Stamp;
 use crate::state::StateLayout;
 use crate::strided::{Rows, RowsMut};
@@ -143,6 +146,20 @@ impl<T: Float> Conv1D<T> {
         }
     }
 
+    /// The same layer with its weights in fewer bits: see the page [`fewer_bits`](crate::fewer_bits).
+    ///
+    /// # Errors
+    /// [`Error::CannotQuantize`] for one of f64, [`Error::QuantizedValue`] for a weight that isn't finite.
+    pub fn quantize(&self, precision: Precision) -> Result<QuantizedConv1D> {
+        if TypeId::of::<T>() != TypeId::of::<f32>() {
+            return Err(Error::CannotQuantize { layer: "Conv1D".into(), reason: "it is of f64" });
+        }
+        let singles = |weight: &T| weight.into_f64() as f32;
+        let kernel: Vec<f32> = self.kernel.iter().map(singles).collect();
+        let bias: Option<Vec<f32>> = self.bias.as_ref().map(|bias| bias.iter().map(singles).collect());
+        QuantizedConv1D::new(precision, self.kernel.dim().into(), (&kernel, bias.as_deref()), self.common.clone())
+    }
+
     /// Parts of the channels, and of the filters, that have nothing to do with one another.
     #[cfg(feature = "pytorch")]
     pub(crate) fn groups(&self) -> usize {
@@ -222,6 +239,10 @@ impl<T: Float> Convolve<T> for Conv1D<T> {
     #[cfg(feature = "keras")]
     fn tell(&mut self, initializers: Vec<Initializer>) {
         self.common.initializers = initializers;
+    }
+
+    fn quantized(&self, precision: Precision) -> Result<Option<QuantizedConv1D>> {
+        self.quantize(precision).map(Some)
     }
 
     fn work_len(&self, positions: usize, _count: usize) -> Option<usize> {

@@ -5,12 +5,15 @@ use ndarray::{Array1, Array3};
 use super::builder::ConvolutionBuilder;
 use super::conv1d::Conv1D;
 use super::depthwise::DepthwiseConv1D;
+use super::quantized::QuantizedConv1D;
 use super::separable::SeparableConv1D;
 use super::window::Window;
+use crate::cells::quantized::read;
 use crate::config::{ConfigError, Options, Tensors, activations};
 use crate::error::Error;
 use crate::float::Float;
 use crate::initializers::Initializer;
+use crate::precision::Precision;
 
 type Read<V> = Result<V, ConfigError>;
 
@@ -53,6 +56,22 @@ impl<T: Float> Conv1D<T> {
         let filters = builder.filters;
         let common = builder.told(filters);
         Ok(Conv1D::from_weights(kernel, bias, common))
+    }
+}
+
+impl QuantizedConv1D {
+    /// The layer of these options, with these weights. Whatever the others' numbers are, its own are of f32.
+    pub(crate) fn read<T>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Self> {
+        let (input_size, filters) = (options.size("input_size")?, options.size("filters")?);
+        let (precision, use_bias) = (read::precision(options)?, options.flag("use_bias")?);
+        let mut builder = Conv1D::<f32>::builder(input_size, filters, 1)
+            .groups(options.size("groups")?)
+            .activation(activations::read(&options.need("activation", "an activation")?)?);
+        builder.window = Window::read(options, "kernel_size")?;
+        let shape = builder.kernel_shape().map_err(|error| options.refused(error))?;
+        let kernel = tensors.take_packed("kernel", &shape, (precision != Precision::Bf16, filters))?;
+        let bias = use_bias.then(|| tensors.take_singles("bias", &[filters])).transpose()?;
+        Ok(QuantizedConv1D::of_packed(precision, shape, (&kernel, bias.as_deref()), builder.told(filters)))
     }
 }
 

@@ -10,16 +10,20 @@ pub(crate) mod conv1d;
 pub(crate) mod depthwise;
 #[cfg(feature = "file")]
 mod described;
+pub(crate) mod quantized;
 pub(crate) mod separable;
 pub(crate) mod window;
 
 use std::fmt::{self, Debug};
 
+use self::quantized::QuantizedConv1D;
 use self::window::Window;
 use crate::activation::Activation;
+use crate::error::Result;
 use crate::float::Float;
 use crate::initializers::Initializer;
 use crate::parameters::Parameters;
+use crate::precision::Precision;
 
 pub use self::builder::ConvolutionBuilder;
 
@@ -74,6 +78,21 @@ pub(crate) trait Convolve<T: Float>: Parameters<T> + Clone + Debug + Send + Sync
     /// From the gradient of the preactivations, (batch, count, output_size), to that of the positions, which is added
     /// to `d_x`, and those of the weights, which are added to `sums`, in order; none if they aren't trained.
     fn backward(&self, windows: Windows<'_, T>, dz: &[T], d_x: Option<&mut [T]>, sums: &mut [&mut [T]]);
+
+    /// Whether it can be trained.
+    fn can_train(&self) -> Result<()> {
+        self.common().activation.check_derivative()
+    }
+
+    /// Its class, if its weights are kept in fewer bits.
+    fn class_in_fewer_bits(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The same with weights in fewer bits, if there is such a form.
+    fn quantized(&self, _precision: Precision) -> Result<Option<QuantizedConv1D>> {
+        Ok(None)
+    }
 }
 
 /// Adds rows to one, in their order.

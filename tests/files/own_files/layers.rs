@@ -6,7 +6,7 @@ use recurrent::cell::{BuiltInCell, MguForm};
 use recurrent::*;
 
 /// Some numbers, all distinct.
-fn input<T: Float>(shape: (usize, usize, usize)) -> Array3<T> {
+pub fn input<T: Float>(shape: (usize, usize, usize)) -> Array3<T> {
     let mut next = 0.0;
     Array3::from_shape_simple_fn(shape, || {
         next += 0.37;

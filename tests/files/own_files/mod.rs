@@ -8,6 +8,7 @@ mod disk;
 mod keras_models;
 mod layers;
 mod models;
+mod quantized;
 mod refusals;
 mod states;
 mod training;

@@ -21,6 +21,12 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     ];
     let mut files: Vec<_> = models.iter().map(|(name, model)| (*name, file::to_bytes(model).expect("saved"))).collect();
     files.push(("layer", file::to_bytes(&as_layer()).expect("saved")));
+    for (name, precision) in [("quantized", Precision::Int8), ("halves", Precision::Bf16)] {
+        files.push((name, file::to_bytes(&super::quantized::model(precision)).expect("saved")));
+        files.push((name, file::to_bytes(&super::quantized::words(precision)).expect("saved")));
+    }
+    let quantized = as_layer().quantize(Precision::Int8).expect("a layer");
+    files.push(("layer", file::to_bytes(&quantized).expect("saved")));
     files
 }
 

@@ -54,9 +54,9 @@ fn another_kind_or_type() {
 #[test]
 fn versions_and_metadata() {
     let contents = Contents::of(&gru());
-    let newer = refusal::<Gru<f32>>(&contents.with("version", Some("2")));
+    let newer = refusal::<Gru<f32>>(&contents.with("version", Some("3")));
     assert!(
-        newer.contains("its format is version 2, written by recurrent 0.1.0, and this one reads up to 1"),
+        newer.contains("its format is version 3, written by recurrent 0.1.0, and this one reads up to 2"),
         "{newer}"
     );
     for version in ["0", "", "-1", "one", "1.0", "99999999999999999999999"] {

@@ -110,6 +110,20 @@ fn steps_in_fewer_bits() {
             free("a model in fewer bits", || stream.step(&[(&x).into()]).map(|_| ())).unwrap();
         }
     }
+    let conv = |input| Conv1D::builder(input, 8, 3).padding(Padding::Causal);
+    let words = Sequential::<f32>::builder("words")
+        .layer(Embedding::builder(9, 6).mask_zero(true).build().unwrap())
+        .layer(conv(6).groups(2).build().unwrap())
+        .layer(conv(8).dilation_rate(2).build().unwrap())
+        .layer(Gru::new(8, 5))
+        .build()
+        .unwrap();
+    for precision in recurrent::Precision::ALL {
+        let mut stream = words.quantize(precision).unwrap().stream(2).unwrap();
+        for ids in [array![3_u8, 8], array![0, 1], array![4, 4]] {
+            free("ids and windows in fewer bits", || stream.step(&[(&ids).into()]).map(|_| ())).unwrap();
+        }
+    }
 }
 
 /// Pictures of one dimension, some of whose steps and places are masked.

@@ -1,7 +1,7 @@
 //! Layers in fewer bits. Those of bytes give the same bits on all machines.
 
 use ndarray::prelude::*;
-use recurrent::{Activation, Dense, Layer, Precision, Run, Stream};
+use recurrent::{Activation, Conv1D, Dense, Embedding, Layer, Padding, Precision, Run, Sequential, Stream};
 
 use recurrent::limits::instruction_sets;
 
@@ -45,7 +45,30 @@ fn numbers_of_one_set() {
         }
         let dense = Dense::<f32>::builder(40, 33).activation(Activation::Softmax).build().expect("sound sizes");
         one(&format!("Dense of {precision}"), precision, &*weighted(Box::new(dense)), 40);
+        for (groups, dilation) in [(1, 1), (2, 1), (1, 3)] {
+            convolution(precision, groups, dilation);
+        }
     }
+}
+
+/// Ids to vectors to windows.
+fn convolution(precision: Precision, groups: usize, dilation: usize) {
+    let name = format!("Embedding and Conv1D of {precision}, {groups} groups, dilation {dilation}");
+    let mut numbers = Numbers::new(1, &name);
+    let mut table = Embedding::<f32>::new(9, 14);
+    table.set_weights(&[("embeddings", numbers.array(1.0, (9, 14)).into_dyn().view())]).expect("a table");
+    let conv = Conv1D::<f32>::builder(14, 34, 3).groups(groups).dilation_rate(dilation).padding(Padding::Causal);
+    let mut conv = conv.activation(Activation::Gelu { approximate: true }).build().expect("sound sizes");
+    let kernel = numbers.array(0.5, (3, 14 / groups, 34)).into_dyn();
+    conv.set_weights(&[("kernel", kernel.view()), ("bias", numbers.array(0.5, 34).into_dyn().view())])
+        .expect("weights");
+    let model = Sequential::<f32>::builder("m").layer(table).layer(conv).build().expect("a model");
+    let model = model.quantize(precision).expect("a model");
+    let ids = Array2::from_shape_fn((4, 9), |(row, time)| ((row * 5 + time * 7) % 9) as i64);
+    let output = model.predict_one(&ids).expect("ids that fit");
+    let case = Case::new(42, 1);
+    let case = if precision == Precision::Bf16 { case } else { case.same_everywhere() };
+    case.array(&output).print(&name);
 }
 
 fn one(name: &str, precision: Precision, layer: &dyn Layer<f32>, products: usize) {

@@ -67,7 +67,7 @@ class Model:
     def layer(self, name: str) -> Layer:
         """A layer over time by its name; one of a model within by its path, `encoder/lstm`."""
     def quantize(self, precision: _Precision) -> Layer:
-        """The model as a layer with its weights in fewer bits."""
+        """The model as a layer with its weights in fewer bits, which `save` writes as `.safetensors`."""
     def save(self, path: _Path) -> None:
         """Writes it to a file: `.keras` for Keras, `.safetensors` in a format of our own."""
     def to_bytes(self) -> bytes: ...

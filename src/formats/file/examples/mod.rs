@@ -10,7 +10,7 @@ mod verification;
 
 use ndarray::{Array1, Array2, ArrayD};
 
-pub(super) use self::outputs::{of_embedding, of_layer, of_model};
+pub(super) use self::outputs::{of_embedding, of_layer, of_model, of_quantized_embedding};
 pub(super) use self::stored::{Described, METADATA};
 pub(super) use self::verification::of_loaded;
 pub use self::verification::{Verification, VerifiedPart, verify, verify_with};

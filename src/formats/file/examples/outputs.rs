@@ -1,6 +1,6 @@
 //! What a layer or a model gives here for an example.
 
-use ndarray::{Array3, ArrayD, ArrayView2};
+use ndarray::{Array2, Array3, ArrayD};
 
 use super::{Example, floats, initial};
 use crate::error::{Error, Result};
@@ -9,6 +9,7 @@ use crate::formats::safetensors::Values;
 use crate::graph::{Input, Model, Watch};
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::output::Output;
 use crate::runner::run::Run;
 
@@ -64,14 +65,23 @@ fn push<T: Float>(output: &Output<T>, outputs: &mut Vec<ArrayD<T>>) {
 
 /// An embedding's vectors.
 pub(crate) fn of_embedding<T: Float>(table: &Embedding<T>, example: &Example<T>) -> Result<Vec<ArrayD<T>>> {
+    Ok(vec![table.forward(&ids(example)?)?.0.into_dyn()])
+}
+
+/// The same of a table in fewer bits.
+pub(crate) fn of_quantized_embedding(table: &QuantizedEmbedding, example: &Example<f32>) -> Result<Vec<ArrayD<f32>>> {
+    Ok(vec![table.forward(&ids(example)?)?.0.into_dyn()])
+}
+
+fn ids<T: Float>(example: &Example<T>) -> Result<Array2<i64>> {
     without_a_state(example)?;
     let ids = match &example.inputs[..] {
         [Values::Integers(ids)] => ids.clone(),
         [other] => floats(other.clone()).mapv(|id| id.into_f64() as i64),
         inputs => return Err(Error::ModelInputs { expected: 1, given: inputs.len() }),
     };
-    let ids: ArrayView2<'_, i64> = ids.view().into_dimensionality().map_err(|_| rank("(batch, timesteps)", &ids))?;
-    Ok(vec![table.forward(&ids)?.0.into_dyn()])
+    let refused = rank("(batch, timesteps)", &ids);
+    ids.into_dimensionality().map_err(|_| refused)
 }
 
 /// A model's outputs.

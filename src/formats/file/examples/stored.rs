@@ -89,8 +89,8 @@ impl<T: Float> Examples<T> {
                 .with("initial", example.initial.len())
                 .with("layers", layers);
             calls.push(call);
-            let mut push = |what: String, values| {
-                tensors.push(Entry { name: format!("{METADATA}/0/{number}/{what}"), values });
+            let mut push = |what: String, values: Values<T>| {
+                tensors.push(Entry { name: format!("{METADATA}/0/{number}/{what}"), elements: values.into() });
             };
             let floats = |array: &ArrayD<T>| Values::Floats(array.clone());
             example.inputs.iter().enumerate().for_each(|(i, input)| push(format!("inputs/{i}"), input.clone()));

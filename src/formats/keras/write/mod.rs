@@ -63,7 +63,6 @@ const OLD: &str =
 fn of_config(error: ConfigError, path: &str) -> SaveError {
     match error.within(path) {
         ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
-        ConfigError::Quantized { layer, class } => SaveError::Quantized { layer, class },
         // Nothing else is said of what is there.
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
     }

@@ -267,6 +267,9 @@ fn inner_model<T: Float>(operation: &dyn crate::graph::operation::Operation<T>) 
 }
 
 fn described(config: &Config, around: &Around<'_>, path: &str) -> Result<Json, SaveError> {
+    if let Some(class) = config.in_fewer_bits() {
+        return Err(SaveError::Quantized { layer: path.into(), class });
+    }
     // A stack isn't what it is written as.
     let class = if config.class == "Stacked" { "Stacked" } else { around.class };
     layer(config, around).map_err(|unwritten: Unwritten| unwritten.of(path, class))

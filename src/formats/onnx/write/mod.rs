@@ -66,11 +66,14 @@ pub fn to_bytes<S: Saved + ?Sized>(thing: &S) -> Result<Vec<u8>, SaveError> {
 
 /// A description, or why there is none.
 fn described(config: Result<Config, ConfigError>, path: &str) -> Result<Config, SaveError> {
-    config.map_err(|error| match error.within(path) {
+    let config = config.map_err(|error| match error.within(path) {
         ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
-        ConfigError::Quantized { layer, class } => SaveError::Quantized { layer, class },
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
-    })
+    })?;
+    match config.in_fewer_bits() {
+        Some(class) => Err(SaveError::Quantized { layer: path.into(), class }),
+        None => Ok(config),
+    }
 }
 
 /// The weights of an operation.
