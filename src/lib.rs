@@ -45,7 +45,7 @@
 //!   `onnx` (feature `onnx`). What a file only names (a `Lambda`, a class of one's own): [`ops::CustomLayer`].
 //! - **Weights in 8 or 16 bits**, for less memory and time: [`Layer::quantize`], [`Model::quantize`], `compare`, files of
 //!   them: the page [`fewer_bits`].
-//! - **An error that you don\'t understand**: the page [`common_errors`].
+//! - **An error that you don't understand**: the page [`common_errors`].
 //! - **A cell of your own**: [`Cell`] and [`Recurrent::from_cell`].
 //! - **Audio, control, other real time**: the page [`real_time`]. **How near to the frameworks**, layer by layer: the page
 //!   [`parity`]. **Why it is built as it is**: the page [`design`].
