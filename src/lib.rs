@@ -340,6 +340,7 @@ pub mod cell {
 pub mod builder {
     pub use crate::cells::builder::Builder;
     pub use crate::cells::stacked::StackedCellsBuilder;
+    pub use crate::graph::ops::noise::DropoutBuilder;
     pub use crate::graph::{ModelBuilder, SequentialBuilder};
     pub use crate::layers::convolution::ConvolutionBuilder;
     pub use crate::layers::dense::DenseBuilder;

@@ -200,6 +200,12 @@ impl<T: Float> From<Model<T>> for AnyLayer<T> {
     }
 }
 
+impl<T: Float> From<ops::noise::Dropout> for AnyLayer<T> {
+    fn from(layer: ops::noise::Dropout) -> Self {
+        AnyLayer::new(layer.class(), layer, Reads::AsTheNext)
+    }
+}
+
 /// A `From` for each operation that has its own type, under Keras's name of the class.
 macro_rules! operations {
     ($($operation:ty, $class:literal, $reads:ident;)*) => {$(
