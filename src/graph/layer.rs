@@ -293,7 +293,7 @@ impl<T: Float> From<ops::einsum_dense::EinsumDense<T>> for AnyLayer<T> {
 
 impl<T: Float> From<ops::normalization::BatchNormalization<T>> for AnyLayer<T> {
     fn from(layer: ops::normalization::BatchNormalization<T>) -> Self {
-        let reads = Reads::Features(layer.0.shape[0]);
+        let reads = if layer.0.axes == [-1] { Reads::Features(layer.0.shape[0]) } else { Reads::Unknown };
         AnyLayer::new("BatchNormalization", layer.0, reads)
     }
 }

@@ -108,8 +108,7 @@ impl<T: Float> Model<T> {
             None => input.shape().to_vec(),
         };
         let shapes: Vec<Vec<usize>> = inputs.iter().enumerate().map(given).collect();
-        let shapes = shapes.into_iter();
-        let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
+        let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes.into_iter()));
         let outputs = with_own_scratch(|scratch| {
             let watch = watch.as_mut().map(|watch| watch as Watch<'_, T>);
             let context = Context { states: &mut next, scratch, trace: None, frame, watch, training };
@@ -238,14 +237,9 @@ impl<T: Float> Model<T> {
             if let Some(Some(mask)) = call.masks.first().filter(|_| !apart) {
                 named = Some(name(&at(mask)?.value, trace.as_deref_mut())?);
             }
-            // One mask for each input, in the place of those that are attached.
             let mut replaced = Vec::new();
             if (call.masks.len() > 1 || apart) && !matches!(op.role(), Role::Model(_)) {
-                for (&input, mask) in arguments.iter().zip(&call.masks) {
-                    let mask = mask.as_ref().map(|mask| name(&at(mask)?.value, trace.as_deref_mut())).transpose()?;
-                    let mask = mask.or_else(|| input.mask.clone().filter(|_| apart));
-                    replaced.push(Tensor { value: input.value.clone(), mask });
-                }
+                replaced = remasked(&arguments, &call.masks, tensors, apart, trace.as_deref_mut())?;
             }
             let arguments = if replaced.is_empty() { arguments } else { replaced.iter().collect() };
             let attached = if apart { first } else { arguments.first().and_then(|first| first.mask.clone()) };
@@ -304,6 +298,23 @@ impl<T: Float> Model<T> {
         }
         Ok(())
     }
+}
+
+/// One mask for each input, in the place of those that are attached.
+fn remasked<T: Float>(
+    inputs: &[&Tensor<T>],
+    masks: &[Option<usize>],
+    tensors: &[Option<Tensor<T>>],
+    apart: bool,
+    mut trace: Option<&mut Trace<T>>,
+) -> Result<Vec<Tensor<T>>> {
+    let mut replaced = Vec::new();
+    for (&input, mask) in inputs.iter().zip(masks) {
+        let named = mask.map(|mask| name(&there(tensors, mask)?.value, trace.as_deref_mut())).transpose()?;
+        let mask = named.or_else(|| input.mask.clone().filter(|_| apart));
+        replaced.push(Tensor { value: input.value.clone(), mask });
+    }
+    Ok(replaced)
 }
 
 /// Takes the masks of tensors, for all that read them later: layers that hand on what they get hand on the same tensor.

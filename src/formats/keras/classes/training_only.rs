@@ -88,7 +88,9 @@ fn spatial<T: Float>(reading: &Reading<'_, '_>, rank: usize) -> Found<Built<T>> 
         Some("channels_first") => true,
         None | Some("channels_last") => false,
         Some(_) => {
-            return Err(format.map_or_else(|| reading.fields.absent("data_format", formats), |json| json.wrong(formats)));
+            return Err(
+                format.map_or_else(|| reading.fields.absent("data_format", formats), |json| json.wrong(formats))
+            );
         }
     };
     noise(reading, Noise::Spatial { rank, channels_first: channels_first && rank > 1 })

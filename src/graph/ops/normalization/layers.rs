@@ -68,6 +68,29 @@ impl<T: Float> BatchNormalization<T> {
         }
         self
     }
+
+    /// The axis along which the features lie; the last one unless it is set.
+    #[must_use]
+    pub fn axis(mut self, axis: i64) -> Self {
+        self.0.axes = vec![axis];
+        self
+    }
+
+    /// Whether there is `gamma`.
+    #[must_use]
+    pub fn scale(mut self, yes: bool) -> Self {
+        self.0.gamma = yes.then(|| ArrayD::ones(self.0.shape.clone()));
+        self.0.fold();
+        self
+    }
+
+    /// Whether there is `beta`.
+    #[must_use]
+    pub fn center(mut self, yes: bool) -> Self {
+        self.0.beta = yes.then(|| ArrayD::zeros(self.0.shape.clone()));
+        self.0.fold();
+        self
+    }
 }
 
 /// Each step's features, divided by the root of their mean square: Keras's `RMSNormalization` over the last axis. Its
