@@ -129,7 +129,7 @@ fn a_layer_that_is_not_trained_keeps_its_statistics() {
     let trained = model.record_training(&[(&x).into()], &mut tape, &mut seeds).unwrap();
     assert_eq!(trained, model.predict(&[(&x).into()]).unwrap());
     fit().run(&mut model, &x, &y).unwrap();
-    assert_eq!(model.weight("norm/moving_mean").unwrap(), Array1::zeros(3).into_dyn());
+    assert!(model.weight("norm/moving_mean").unwrap().iter().all(|mean| *mean == 0.0));
 }
 
 /// Finite differences, with masked steps and without.

@@ -25,6 +25,7 @@ def padded(rows=runs.ROWS):
 
 
 def text(seed=None):
+    # Made in this order, in which they take their seeds.
     lstm = K.LSTM(5, dropout=0.2, recurrent_dropout=0.1, seed=seed)
     drop = K.Dropout(0.3, seed=seed and seed + 1)
     return runs.sequential(K.Embedding(10, 4, mask_zero=True), lstm, drop, K.Dense(2))
@@ -72,7 +73,7 @@ def within():
 
 RUNS = {
     "text": (text, runs.ids, {"validation_split": 0.2}),
-    "pictures": (pictures, runs.features, {"validation_split": 0.2, "shuffle": True}),
+    "pictures": (pictures, runs.features, {"validation_split": 0.2, "shuffle": True, "rate": 1 / 128}),
     "masked": (masked, padded, {"validation_split": 0.2}),
     "within": (within, runs.features, {"validation_split": 0.2, "shuffle": True}),
 }
@@ -82,10 +83,11 @@ def case(name, dtype, file=False):
     keras.backend.set_floatx(dtype)
     keras.backend.clear_session()
     make, x, options = RUNS[name]
+    options = dict(options)
     keras.utils.set_random_seed(7)
     model = make(seed=11) if file else make()
     # Numbers that are exact in f32, as Keras keeps some of them.
-    model.compile(keras.optimizers.SGD(0.125, momentum=0.5), runs.MSE(dtype=dtype), jit_compile=False)
+    model.compile(keras.optimizers.SGD(options.pop("rate", 0.125), momentum=0.5), runs.MSE(dtype=dtype), jit_compile=False)
     given = x()
     given = given.astype(dtype) if given.dtype.kind == "f" else given.astype("int32")
     if file:
@@ -137,7 +139,8 @@ def noise(name, dtype):
     return {
         "name": f"{name}-{dtype}", "dtype": dtype, "layer": name.split(" ")[0],
         "rate": options.pop("rate", options.pop("stddev", 0)), "noise_shape": options.get("noise_shape"),
-        "first": np.asarray(first), "second": np.asarray(second), "d": np.asarray(d).astype(dtype),
+        "first": np.asarray(first), "second": np.asarray(second),
+        "d": np.zeros(x.shape, dtype) if d is None else np.asarray(d).astype(dtype),
     }  # fmt: skip
 
 
