@@ -203,6 +203,12 @@ fn what_would_train_otherwise_is_refused() {
     let stateful = recurrent::model::AnyLayer::from(Gru::<f32>::builder(4, 4).return_sequences(true).build().unwrap());
     let error = of(stateful.stateful());
     assert_eq!(error, "stateful of odd must be false in a model that is trained, got true: see record_stateful");
+    let lstm = Lstm::<f32>::builder(2, 4).dropout(0.5).build().unwrap();
+    let mut graph = Model::builder("m");
+    let frames = graph.input("x", [Some(6), Some(3), Some(2)]).unwrap();
+    let odd = graph.call("odd", recurrent::model::AnyLayer::from(lstm).for_each_step(), &[frames]).unwrap();
+    let error = refusal(fit().run(&mut graph.build(&odd).unwrap(), &x, &y)).to_string();
+    assert!(error.starts_with("dropout of odd must be 0 in a recurrent layer inside a TimeDistributed"), "{error}");
     // The seeds of another model.
     let (model, mut seeds) = (model(), DropoutSeeds::default());
     let input = [(&x).into()];

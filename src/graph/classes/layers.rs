@@ -39,8 +39,8 @@ impl<T: Float> Class<T> {
         Class::operation("SpatialDropout1D", |options, _| spatial(options, 1)),
         Class::operation("SpatialDropout2D", |options, _| spatial(options, 2)),
         Class::operation("SpatialDropout3D", |options, _| spatial(options, 3)),
-        Class::operation("GaussianDropout", |options, _| noise(options, Noise::GaussianDropout)),
-        Class::operation("GaussianNoise", |options, _| noise(options, Noise::GaussianNoise)),
+        Class::operation("GaussianDropout", |options, _| noise(options, Noise::Factors)),
+        Class::operation("GaussianNoise", |options, _| noise(options, Noise::Summands)),
         Class::operation("AlphaDropout", |options, _| noise(options, Noise::Alpha { shape: noise_shape(options)? })),
         Class::operation("GroupNormalization", |options, tensors| {
             let item = options.need("groups", "a whole number above 0, or -1")?;
@@ -305,7 +305,7 @@ fn repeated<T: Float>(options: &Options<'_>, rank: usize) -> Read<Op<T>> {
 
 /// Dropout and its kin.
 fn noise<T: Float>(options: &Options<'_>, noise: Noise) -> Read<Op<T>> {
-    let (size, most) = if noise == Noise::GaussianNoise { ("stddev", f64::MAX) } else { ("rate", 1.0) };
+    let (size, most) = if noise == Noise::Summands { ("stddev", f64::MAX) } else { ("rate", 1.0) };
     let item = options.need(size, RATE)?;
     let rate = item.number()?;
     if !(0.0..=most).contains(&rate) {

@@ -63,19 +63,15 @@ pub struct Dropout {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Noise {
     /// A factor for each element of this shape, which is spread over the input; `None`: the input's size.
-    Mask {
-        shape: Option<Shape>,
-    },
+    Mask { shape: Option<Shape> },
     /// A factor for each row and channel, of this many dimensions between.
-    Spatial {
-        rank: usize,
-        channels_first: bool,
-    },
-    GaussianDropout,
-    GaussianNoise,
-    Alpha {
-        shape: Option<Shape>,
-    },
+    Spatial { rank: usize, channels_first: bool },
+    /// Of GaussianDropout: a normal factor for each element.
+    Factors,
+    /// Of GaussianNoise: a normal summand for each element.
+    Summands,
+    /// As `Mask`, of AlphaDropout.
+    Alpha { shape: Option<Shape> },
 }
 
 /// Of AlphaDropout: what the dropped elements are, -alpha scale.
@@ -89,8 +85,8 @@ impl Dropout {
             Noise::Spatial { rank: 1, .. } => "SpatialDropout1D",
             Noise::Spatial { rank: 2, .. } => "SpatialDropout2D",
             Noise::Spatial { .. } => "SpatialDropout3D",
-            Noise::GaussianDropout => "GaussianDropout",
-            Noise::GaussianNoise => "GaussianNoise",
+            Noise::Factors => "GaussianDropout",
+            Noise::Summands => "GaussianNoise",
             Noise::Alpha { .. } => "AlphaDropout",
         }
     }
@@ -150,10 +146,10 @@ impl Dropout {
                 dropout_mask(seed, n, self.rate, drawn);
                 drawn.iter_mut().for_each(|kept| *kept = if *kept == zero { zero } else { one });
             }
-            Noise::GaussianDropout => {
+            Noise::Factors => {
                 normal((seed, n), one, T::from_f64((self.rate / (1.0 - self.rate)).sqrt()), drawn);
             }
-            Noise::GaussianNoise => normal((seed, n), zero, T::from_f64(self.rate), drawn),
+            Noise::Summands => normal((seed, n), zero, T::from_f64(self.rate), drawn),
         }
     }
 
@@ -183,17 +179,17 @@ impl Dropout {
     fn apply_backward<T: Float>(&self) -> impl Fn(&mut T, &T) {
         let (scale, kind) = (T::from_f64(self.scale_and_shift().0), self.kind());
         move |d: &mut T, &drawn: &T| match kind {
-            Kind::Factor | Kind::Gaussian => *d = *d * drawn,
+            Kind::Factor | Kind::Gaussian => *d *= drawn,
             Kind::Summand => {}
-            Kind::Alpha => *d = *d * scale * drawn,
+            Kind::Alpha => *d *= scale * drawn,
         }
     }
 
     fn kind(&self) -> Kind {
         match &self.noise {
             Noise::Mask { .. } | Noise::Spatial { .. } => Kind::Factor,
-            Noise::GaussianDropout => Kind::Gaussian,
-            Noise::GaussianNoise => Kind::Summand,
+            Noise::Factors => Kind::Gaussian,
+            Noise::Summands => Kind::Summand,
             Noise::Alpha { .. } => Kind::Alpha,
         }
     }
@@ -244,7 +240,7 @@ impl<T: Float> Operation<T> for Dropout {
     }
 
     fn describe(&self) -> std::result::Result<Config, ConfigError> {
-        let size = if self.noise == Noise::GaussianNoise { "stddev" } else { "rate" };
+        let size = if self.noise == Noise::Summands { "stddev" } else { "rate" };
         let config = Config::new(self.class()).with(size, self.rate).with("seed", self.seed);
         Ok(match &self.noise {
             Noise::Mask { shape } | Noise::Alpha { shape } => config.with("noise_shape", shape.clone()),
@@ -289,7 +285,7 @@ impl<T: Float> Operation<T> for Dropout {
     }
 
     fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
-        let fails = matches!(self.noise, Noise::GaussianDropout | Noise::Alpha { .. }) && self.rate >= 1.0;
+        let fails = matches!(self.noise, Noise::Factors | Noise::Alpha { .. }) && self.rate >= 1.0;
         if fails {
             return Some(Differs { what: "rate", expected: "below 1", given: "1, with which Keras fails" });
         }

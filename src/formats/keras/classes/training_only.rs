@@ -22,12 +22,8 @@ impl<T: Float> Class<T> {
             .by(of_spatial),
         Class::layer("SpatialDropout3D", INPUTS_AND_TRAINING, Holds::Nothing, |reading| spatial(reading, 3))
             .by(of_spatial),
-        Class::layer("GaussianDropout", INPUTS_AND_TRAINING, Holds::Nothing, |reading| {
-            noise(reading, Noise::GaussianDropout)
-        }),
-        Class::layer("GaussianNoise", INPUTS_AND_TRAINING, Holds::Nothing, |reading| {
-            noise(reading, Noise::GaussianNoise)
-        }),
+        Class::layer("GaussianDropout", INPUTS_AND_TRAINING, Holds::Nothing, |reading| noise(reading, Noise::Factors)),
+        Class::layer("GaussianNoise", INPUTS_AND_TRAINING, Holds::Nothing, |reading| noise(reading, Noise::Summands)),
         Class::layer("AlphaDropout", INPUTS_AND_TRAINING, Holds::Nothing, |reading| {
             let shape = shape(reading)?;
             noise(reading, Noise::Alpha { shape })
@@ -58,7 +54,7 @@ fn noise<T: Float>(reading: &Reading<'_, '_>, noise: Noise) -> Found<Built<T>> {
     let fields = reading.fields;
     let (size, expected) = match noise {
         // Keras 2 lets it be more than one.
-        Noise::GaussianNoise => ("stddev", "a number of at least 0"),
+        Noise::Summands => ("stddev", "a number of at least 0"),
         _ => ("rate", "a number from 0 to 1"),
     };
     let json = fields.need(size, expected)?;

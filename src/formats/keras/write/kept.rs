@@ -198,7 +198,7 @@ pub(super) fn merge_rest(plain: &mut Json, kept: Option<Json>, path: &str) -> Re
     Ok(())
 }
 
-/// Options of Keras 2 that have no effect here and mean the same in Keras 3.
+/// Options of Keras 2 that mean the same in Keras 3.
 const SAME: [&str; 11] =
     ["trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll", "dropout"];
 

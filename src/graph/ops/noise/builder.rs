@@ -25,12 +25,12 @@ impl Dropout {
 
     /// Keras's `GaussianDropout`: elements times numbers of mean 1 and standard deviation `sqrt(rate / (1 - rate))`.
     pub fn gaussian(rate: f64) -> DropoutBuilder<'static> {
-        DropoutBuilder::new(Noise::GaussianDropout, rate)
+        DropoutBuilder::new(Noise::Factors, rate)
     }
 
     /// Keras's `GaussianNoise`: elements and numbers of mean 0 and this standard deviation.
     pub fn gaussian_noise(stddev: f64) -> DropoutBuilder<'static> {
-        DropoutBuilder::new(Noise::GaussianNoise, stddev)
+        DropoutBuilder::new(Noise::Summands, stddev)
     }
 
     /// Keras's `AlphaDropout`, which keeps mean and variance of what a layer with SELU gives.
@@ -74,7 +74,7 @@ impl<'s> DropoutBuilder<'s> {
     /// has a shape of its own, or with a size of 0; [`Error::NoRandomness`] if the operating system gives no seed.
     pub fn build(mut self) -> Result<Dropout> {
         let layer = &mut self.layer;
-        check_rate(if layer.noise == Noise::GaussianNoise { "stddev" } else { "rate" }, layer.rate)?;
+        check_rate(if layer.noise == Noise::Summands { "stddev" } else { "rate" }, layer.rate)?;
         match &layer.noise {
             Noise::Spatial { rank: 0, .. } => {
                 return Err(Error::NoiseShape { given: "one of a layer that has a shape of its own".into() });
