@@ -110,12 +110,12 @@ fn check_model<T: Element>(case: &Value) -> Outcome {
     let head = s![..3, .., ..];
     let ran = match name {
         "text" => run_all(&mut model, fit, &Dataset::new(&ids, &y), |model| {
-            model.predict_one(&ids.slice(s![..3, ..])).unwrap()
+            model.predict_one(ids.slice(s![..3, ..])).unwrap()
         }),
-        "masked" => run_all(&mut model, fit, &Dataset::new(&padded, &y), |model| {
-            model.predict_one(&padded.slice(head)).unwrap()
-        }),
-        _ => run_all(&mut model, fit, &Dataset::new(&x, &y), |model| model.predict_one(&x.slice(head)).unwrap()),
+        "masked" => {
+            run_all(&mut model, fit, &Dataset::new(&padded, &y), |model| model.predict_one(padded.slice(head)).unwrap())
+        }
+        _ => run_all(&mut model, fit, &Dataset::new(&x, &y), |model| model.predict_one(x.slice(head)).unwrap()),
     }?;
     compare(case, &ran, if T::DTYPE == "float64" { 1e-8 } else { 1e-4 })
 }
