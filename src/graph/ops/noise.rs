@@ -43,7 +43,7 @@ use crate::seeds::DropoutGenerator;
 ///     .layer(Dropout::builder(0.5).seeds(&mut seeds).build()?)
 ///     .layer(Dense::builder(4, 1).seeds(&mut seeds).build()?)
 ///     .build()?;
-/// let x = Array3::ones((2, 5, 3));
+/// let x = Array3::<f32>::ones((2, 5, 3));
 /// let (mut masks, mut tape) = (model.seeds(), Tape::new());
 /// let first = model.record_training(&[(&x).into()], &mut tape, &mut masks)?;
 /// let second = model.record_training(&[(&x).into()], &mut tape, &mut masks)?;
