@@ -4,8 +4,9 @@
 //!
 //! 1. **Exact.** Keras 3 with the TensorFlow backend is the reference for every option and every seed. Where Keras
 //!    contradicts its own documentation, or one backend another, we follow the TensorFlow backend and say so.
-//! 2. **The same bits, always.** In inference, and in training without dropout, a row's result doesn't depend on the
-//!    batch it stands in, on the chunks of a stream, on the number of threads, or on the vector width of the machine.
+//! 2. **The same bits, always.** In inference, and in training without dropout and batch normalization, a row's result
+//!    doesn't depend on the batch it stands in, on the chunks of a stream, on the number of threads, or on the vector
+//!    width of the machine.
 //!    Every element of an output sums its products in one fixed order with fused multiply-add, each activation is one
 //!    sequence of operations, and no path calls the standard library's or ndarray's `exp`, `tanh` or matrix product.
 //!    Machines without fused multiply-add multiply, then add: the same bits among themselves. (NaN counts as equal to

@@ -121,6 +121,7 @@
 //! | `tape.gradient(loss, weights)`, `optimizer.apply(..)` | `layer.backward(..)?`, `optimizer.step(..)?`: see [`training`] |
 //! | `keras.models.load_model("m.keras")`, `model.predict(x)` | `keras::load::<f32>("m.keras")?`, `model.predict_one(&x)?`, or `model.predict(&[(&a).into(), (&b).into()])?` |
 //! | the same model under a `tf.GradientTape` | `model.record(&[(&x).into()], &mut tape)?`, `model.backward(..)?`, `optimizer.step(&mut model, &gradients)?` |
+//! | `model(x, training=True)` under it | `model.record_training(&[(&x).into()], &mut tape, &mut seeds)?` with `let mut seeds = model.seeds();`, and last `model.update_statistics(&mut tape)?` |
 //! | `stateful=True`, `reset_state()` | [`Stateful`]; for new code [`Stream`] |
 //! | `get_weights()`, `set_weights([..])` | `weights()`, `weight("recurrent_kernel")?`, `set_weights(&[("kernel", kernel.view().into_dyn())])?` |
 //! | `summary()` | `println!("{layer}")` |
@@ -145,7 +146,7 @@
 //! | quantized SimpleRNN, LSTM, GRU, Dense, Embedding, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
 //! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
-//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | none | each layer's own | yes |
+//! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | each layer's own, [`ops::Dropout`] | each layer's own | yes |
 //!
 //! What a [`Stream`] can run, a [`StreamPool`] can, a [`Window`] and a [`LiveStream`]; the pool any [`Model`] that a
 //! [`ModelStream`](model::ModelStream) can, too, unless it begins with inputs of its own.
@@ -357,6 +358,7 @@ pub mod cell {
 pub mod builder {
     pub use crate::cells::builder::Builder;
     pub use crate::cells::stacked::StackedCellsBuilder;
+    pub use crate::graph::ops::noise::DropoutBuilder;
     pub use crate::graph::{ModelBuilder, SequentialBuilder};
     pub use crate::layers::convolution::ConvolutionBuilder;
     pub use crate::layers::dense::DenseBuilder;

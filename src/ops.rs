@@ -27,6 +27,7 @@ pub use crate::graph::ops::group_normalization::GroupNormalization;
 pub use crate::graph::ops::identity::Identity;
 pub use crate::graph::ops::merge::{Add, Average, Maximum, Minimum, Multiply, Subtract};
 pub use crate::graph::ops::moved_steps::{Cropping1D, UpSampling1D, ZeroPadding1D};
+pub use crate::graph::ops::noise::Dropout;
 pub use crate::graph::ops::normalization::{BatchNormalization, LayerNormalization, RMSNormalization};
 pub use crate::graph::ops::pooling::{AveragePooling1D, MaxPooling1D};
 pub use crate::graph::ops::prelu::PRelu;

@@ -3,6 +3,7 @@
 use crate::cells::CellDropout;
 #[cfg(any(feature = "file", feature = "serde"))]
 use crate::config::{Config, ConfigError, Item, Options};
+use crate::error::{Error, Result};
 
 /// One dropout generator: Keras's `SeedGenerator`, whose state is the pair (seed, n).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,24 @@ impl DropoutGenerator {
         DropoutGenerator { seed: dropout.seed, n: 0, per_inference: dropout.draws(), kind }
     }
 
+    /// The generator of a layer that drops a part of what it reads, as new: it has one mask a call, of whatever size,
+    /// and none in inference.
+    pub(crate) fn of_noise(rate: f64, seed: i64) -> Self {
+        let kind = Kind { rates: [rate.to_bits(), 0f64.to_bits()], counts: [1, 0], widths: [0, 0] };
+        DropoutGenerator { seed, n: 0, per_inference: 0, kind }
+    }
+
+    /// The same of a layer that is called so many times in one run.
+    pub(crate) fn called(mut self, times: u64) -> Self {
+        self.per_inference = self.per_inference.saturating_mul(times);
+        self
+    }
+
+    /// Whether Keras's moves in inference.
+    pub(crate) fn moves_in_inference(&self) -> bool {
+        self.per_inference > 0
+    }
+
     /// All that it is, for files.
     #[cfg(any(feature = "file", feature = "serde"))]
     pub(crate) fn description(&self) -> Config {
@@ -56,7 +75,7 @@ impl DropoutGenerator {
 
     /// What [`description`](Self::description) says.
     #[cfg(any(feature = "file", feature = "serde"))]
-    pub(crate) fn read(options: &Options<'_>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(options: &Options<'_>) -> std::result::Result<Self, ConfigError> {
         let expected = "a whole number of at least 0";
         let size = |name| options.need(name, expected)?.index(expected);
         let kind = Kind {
@@ -77,6 +96,10 @@ impl DropoutGenerator {
     pub(crate) fn describe(&self) -> String {
         let Kind { rates, counts: [masks, recurrent_masks], widths: [inputs, units] } = self.kind;
         let [rate, recurrent_rate] = rates.map(f64::from_bits);
+        // No cell is that small.
+        if units == 0 {
+            return format!("seed {}, rate {rate} of a layer such as Dropout", self.seed);
+        }
         let recurrent = format!("recurrent_dropout {recurrent_rate} ({recurrent_masks} masks of {units})");
         format!("seed {}, dropout {rate} ({masks} masks of {inputs}), {recurrent}", self.seed)
     }
@@ -88,9 +111,29 @@ impl DropoutGenerator {
     }
 }
 
-/// The dropout generators of a layer and the layers inside, for calls in training mode.
+/// Checks that generators are those that `visit` shows: as many, each of the same seed, rates and sizes.
+pub(crate) fn check_generators(
+    given: &[DropoutGenerator],
+    visit: impl FnOnce(&mut dyn FnMut(DropoutGenerator)),
+) -> Result<()> {
+    let (mut expected, mut odd) = (0, None);
+    visit(&mut |own| {
+        if let Some(given) = given.get(expected).filter(|given| odd.is_none() && !given.is(&own)) {
+            odd = Some((expected, own.describe(), given.describe()));
+        }
+        expected += 1;
+    });
+    match odd {
+        _ if expected != given.len() => Err(Error::SeedsCount { expected, given: given.len() }),
+        Some((generator, expected, given)) => Err(Error::SeedsLayer { generator, expected, given }),
+        None => Ok(()),
+    }
+}
+
+/// The dropout generators of a layer and the layers inside, or of a model, for calls in training mode.
 ///
-/// Get them from [`Layer::seeds`](crate::Layer::seeds), hand them to [`Run::training`](crate::Run::training); each
+/// Get them from [`Layer::seeds`](crate::Layer::seeds), hand them to [`Run::training`](crate::Run::training); those of a
+/// model from [`Model::seeds`](crate::Model::seeds), for [`Model::record_training`](crate::Model::record_training). Each
 /// call draws Keras's masks and moves them on. Clone them to repeat a call. They start where a new Keras layer
 /// starts; Keras doesn't save them, so a loaded model starts there too.
 ///
@@ -98,7 +141,7 @@ impl DropoutGenerator {
 /// (a clone's are, and those of the layer that [`cast`](crate::Lstm::cast) makes). A run refuses all others.
 ///
 /// **A port's trap:** in Keras the generators of recurrent layers also move in inference (`predict`, `evaluate`,
-/// `layer(x)`), once per call, although nothing is dropped; here inference touches no seeds. To follow a Keras script
+/// `layer(x)`), once per call, although nothing is dropped (those of Dropout and its kin don't); here inference touches no seeds. To follow a Keras script
 /// that mixes the two, say [`skip_inference`](DropoutSeeds::skip_inference) for each such call.
 ///
 /// ```
@@ -125,7 +168,7 @@ impl DropoutSeeds {
     }
 
     /// What [`description`](Self::description) says.
-    pub(crate) fn read(generators: &[Item<'_>]) -> Result<Self, ConfigError> {
+    pub(crate) fn read(generators: &[Item<'_>]) -> std::result::Result<Self, ConfigError> {
         let generator = |item: &Item<'_>| {
             let generator = item.config("a generator")?;
             match generator.class() {
@@ -133,7 +176,7 @@ impl DropoutSeeds {
                 _ => Err(generator.wrong_class("Generator")),
             }
         };
-        Ok(DropoutSeeds { states: generators.iter().map(generator).collect::<Result<_, _>>()? })
+        Ok(DropoutSeeds { states: generators.iter().map(generator).collect::<std::result::Result<_, _>>()? })
     }
 }
 

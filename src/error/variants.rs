@@ -257,13 +257,20 @@ pub enum Error {
         given: String,
     },
 
-    /// A dropout rate that isn't a number.
-    #[error("{option} must be a number, got {}", number(*given))]
+    /// A dropout rate that isn't a number from 0 to 1. (Recurrent layers bring one outside to the nearer end.)
+    #[error("{option} must be a number from 0 to 1, got {}", number(*given))]
     DropoutRate {
-        /// `"dropout"` or `"recurrent_dropout"`.
+        /// `"dropout"` or `"recurrent_dropout"`; of a layer of noise `"rate"` or `"stddev"`.
         option: &'static str,
         /// What was given.
         given: f64,
+    },
+
+    /// A `noise_shape` that a layer of noise can't have.
+    #[error("noise_shape must be sizes above 0, of Dropout or AlphaDropout, got {given}")]
+    NoiseShape {
+        /// What was given.
+        given: String,
     },
 
     /// A number among a cell's options that it can't have.

@@ -26,9 +26,9 @@ use crate::runner::tape::Tape;
 impl<T: Float> Model<T> {
     /// [`predict`](Model::predict), recorded for [`backward`](Model::backward). What the tape held before is forgotten.
     ///
-    /// The model runs as in inference, whatever it is recorded for: a layer's dropout is off, and BatchNormalization
-    /// takes its moving statistics and leaves them (Keras's `model(x, training=False)` under a `tf.GradientTape`). Only
-    /// the layers that [`into_layer`](Model::into_layer) makes, and those built here, train with dropout.
+    /// The model runs as in inference: dropout is off, and BatchNormalization takes its moving statistics and leaves them
+    /// (Keras's `model(x, training=False)` under a `tf.GradientTape`). [`record_training`](Model::record_training) runs
+    /// it as in training.
     ///
     /// ```
     /// use ndarray::prelude::*;
@@ -96,7 +96,7 @@ impl<T: Float> Model<T> {
         if !gradients.fit(self) {
             return Err(Error::GradientsLayer);
         }
-        let Recording { frame, outputs, sums } = Recording::on(tape);
+        let Recording { frame, outputs, sums, .. } = Recording::on(tape);
         if upstream.len() != outputs.len() {
             return Err(Error::ModelOutputs { expected: outputs.len(), given: upstream.len() });
         }

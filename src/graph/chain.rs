@@ -38,7 +38,10 @@ impl<T: Float> Model<T> {
     /// there. Pad rows with the value that it hides.
     ///
     /// It trains as any layer does, dropout of its recurrent layers included; all its weights but moving statistics are
-    /// trained then. What the file says of `trainable` is the model's: see [`record`](Model::record).
+    /// trained then. What the file says of `trainable` is the model's: see [`record`](Model::record). What
+    /// [`ops::Dropout`](crate::ops::Dropout) was in the model hands on here what it is given, and BatchNormalization has
+    /// the moving statistics: [`Fit`](crate::training::Fit) refuses a layer made of such a model. Train the model, then
+    /// make the layer.
     ///
     /// A model that begins with an Embedding reads ids: see
     /// [`into_embedding_and_layer`](Model::into_embedding_and_layer), or stream it as a
@@ -192,7 +195,10 @@ fn link<T: Float>(chain: &[Link<'_, T>], features: Option<usize>, masked: bool) 
             _ if masked && op.reads_or_loses_mask() => {
                 return Err(cannot(name, "it does something else with the mask: use Model::stream"));
             }
-            Role::Same { .. } if !(empty && at + 1 == chain.len()) => continue,
+            Role::Same { .. } if !(empty && at + 1 == chain.len()) => {
+                stack = stack.without(op.trains_by_batch().then_some(*name));
+                continue;
+            }
             _ => match op.as_layer() {
                 Some(layer) => layer.boxed_clone(),
                 None => Box::new(PerStep::new(&***op, known()?).ok_or_else(|| cannot(name, WHOLE))?),

@@ -146,7 +146,9 @@ impl<T: Float> Class<T> {
                     array(options, tensors, "moving_mean", shape)?,
                     array(options, tensors, "moving_variance", shape)?,
                 );
-                Ok(Statistics::moving(mean, variance, T::from_f64(options.number("epsilon")?)))
+                // Files of before it was known don't say it.
+                let momentum = options.said("momentum").map(|momentum| momentum.number()).transpose()?;
+                Ok(Statistics::moving(mean, variance, T::from_f64(options.number("epsilon")?), momentum))
             })
         }),
         Class::operation("Identity", |options, _| {
@@ -235,7 +237,8 @@ pub(super) fn most(options: &Options<'_>) -> Most {
 }
 
 pub(crate) fn stacked<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<Stacked<T>> {
-    let mut stack = Stacked::builder().return_state(options.flag("return_state")?);
+    let left_out = options.said("left_out").map(|name| name.text("a name")).transpose()?;
+    let mut stack = Stacked::builder().return_state(options.flag("return_state")?).without(left_out);
     for (i, item) in options.list("layers", "a list of layers")?.iter().enumerate() {
         stack = stack.boxed(layer(&item.config(LAYER)?, &mut tensors.nested(&i.to_string()))?);
     }

@@ -216,6 +216,12 @@ impl<T: Float> From<Model<T>> for AnyLayer<T> {
     }
 }
 
+impl<T: Float> From<ops::noise::Dropout> for AnyLayer<T> {
+    fn from(layer: ops::noise::Dropout) -> Self {
+        AnyLayer::new(layer.class(), layer, Reads::AsTheNext)
+    }
+}
+
 /// A `From` for each operation that has its own type, under Keras's name of the class.
 macro_rules! operations {
     ($($operation:ty, $class:literal, $reads:ident;)*) => {$(
@@ -303,7 +309,7 @@ impl<T: Float> From<ops::einsum_dense::EinsumDense<T>> for AnyLayer<T> {
 
 impl<T: Float> From<ops::normalization::BatchNormalization<T>> for AnyLayer<T> {
     fn from(layer: ops::normalization::BatchNormalization<T>) -> Self {
-        let reads = Reads::Features(layer.0.shape[0]);
+        let reads = if layer.0.axes == [-1] { Reads::Features(layer.0.shape[0]) } else { Reads::Unknown };
         AnyLayer::new("BatchNormalization", layer.0, reads)
     }
 }

@@ -211,6 +211,10 @@ impl<T: Float> LayerCore<T> for Masked<T> {
         scratch.outputs = step;
     }
 
+    fn trains_as_in_keras(&self) -> Result<()> {
+        self.layer.trains_as_in_keras()
+    }
+
     fn can_train(&self) -> Result<()> {
         self.layer.can_train()
     }

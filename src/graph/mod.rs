@@ -34,8 +34,9 @@ mod sequential;
 pub(crate) mod shape;
 mod stream;
 mod summary;
-mod tape;
+pub(crate) mod tape;
 pub(crate) mod tensor;
+pub(crate) mod training;
 mod weights;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayD, ArrayRefD, Ix2, Ix3};
 
-use super::pass::{BatchOutputs, Pass, layer_input, through_layer, through_model, trains_as_in_keras};
+use super::pass::{BatchOutputs, Pass, layer_input, through_layer, through_model};
 use super::{Input, Model};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
@@ -15,6 +15,7 @@ use crate::layers::recurrent::Recurrent;
 use crate::layers::stacked::Stacked;
 use crate::layers::time_distributed::TimeDistributed;
 use crate::parameters::Parameters;
+use crate::runner::layer::LayerCore;
 use crate::runner::run::Run;
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutSeeds;
@@ -37,6 +38,7 @@ use crate::seeds::DropoutSeeds;
 ///         gradients.clear();
 ///         network.backpropagate(&mut tape, &[&d_output], &mut gradients)?;
 ///         optimizer.step(network, &gradients)?;
+///         network.update_statistics(&mut tape)?;
 ///         losses.push(loss);
 ///     }
 ///     Ok(losses)
@@ -50,10 +52,10 @@ use crate::seeds::DropoutSeeds;
 /// ```
 pub trait Network<T: Float>: Parameters<T> {
     /// Runs on arrays, in the order of the inputs, and records; returns an array for each output. With `seeds` it runs
-    /// as in training: dropout is on. (A model's layers have none: see [`Model::record`].)
+    /// as in training: dropout is on, and a model's BatchNormalization looks at the batch. Without, it runs as in inference.
     ///
     /// # Errors
-    /// Those of [`Layer::run`] or [`Model::record`], [`Error::ModelInputs`] for another number of inputs,
+    /// Those of [`Layer::run`] or [`Model::record_training`], [`Error::ModelInputs`] for another number of inputs,
     /// [`Error::ModelInput`] for one that a layer can't read.
     fn record(
         &self,
@@ -72,6 +74,14 @@ pub trait Network<T: Float>: Parameters<T> {
     /// The dropout generators, as new.
     fn dropout_seeds(&self) -> DropoutSeeds;
 
+    /// Moves the statistics of a model's BatchNormalization by a run in training: once after each. Layers have none.
+    ///
+    /// # Errors
+    /// Those of [`Model::update_statistics`].
+    fn update_statistics(&mut self, _tape: &mut Tape<T>) -> Result<()> {
+        Ok(())
+    }
+
     /// Runs a batch into memory that is reused, and says which steps of the outputs are masked.
     #[doc(hidden)]
     fn pass(&self, pass: Pass<'_, '_, T>, outputs: &mut BatchOutputs<T>) -> Result<()>;
@@ -84,9 +94,7 @@ pub trait Network<T: Float>: Parameters<T> {
 
     /// Checks that training does with all layers what Keras does.
     #[doc(hidden)]
-    fn trains_as_in_keras(&self) -> Result<()> {
-        Ok(())
-    }
+    fn trains_as_in_keras(&self) -> Result<()>;
 }
 
 /// [`Network`] of each layer. (One for all that is a [`Layer`] could not stand beside that of models.)
@@ -117,6 +125,10 @@ macro_rules! layers {
 
             fn pass(&self, pass: Pass<'_, '_, $elem>, outputs: &mut BatchOutputs<$elem>) -> Result<()> {
                 through_layer(self, pass, outputs)
+            }
+
+            fn trains_as_in_keras(&self) -> Result<()> {
+                LayerCore::trains_as_in_keras(self)
             }
         }
     )*};
@@ -177,8 +189,10 @@ impl<T: Float> Network<T> for Model<T> {
         tape: &mut Tape<T>,
         seeds: Option<&mut DropoutSeeds>,
     ) -> Result<Vec<ArrayD<T>>> {
-        seeds.map_or(Ok(()), |seeds| check_no_seeds(seeds))?;
-        Model::record(self, inputs, tape)
+        match seeds {
+            Some(seeds) => self.record_training(inputs, tape, seeds),
+            None => Model::record(self, inputs, tape),
+        }
     }
 
     fn backpropagate(
@@ -191,7 +205,11 @@ impl<T: Float> Network<T> for Model<T> {
     }
 
     fn dropout_seeds(&self) -> DropoutSeeds {
-        DropoutSeeds { states: Vec::new() }
+        self.seeds()
+    }
+
+    fn update_statistics(&mut self, tape: &mut Tape<T>) -> Result<()> {
+        Model::update_statistics(self, tape)
     }
 
     fn pass(&self, pass: Pass<'_, '_, T>, outputs: &mut BatchOutputs<T>) -> Result<()> {
@@ -203,14 +221,6 @@ impl<T: Float> Network<T> for Model<T> {
     }
 
     fn trains_as_in_keras(&self) -> Result<()> {
-        trains_as_in_keras(self)
-    }
-}
-
-/// A model's layers have no dropout in training.
-pub(super) fn check_no_seeds(seeds: &DropoutSeeds) -> Result<()> {
-    match seeds.states.len() {
-        0 => Ok(()),
-        given => Err(Error::SeedsCount { expected: 0, given }),
+        Model::trains_as_in_keras(self)
     }
 }

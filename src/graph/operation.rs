@@ -4,12 +4,15 @@
 //! and what it does while steps are taken. A graph is walked by this contract alone; [`Role`] says the little that a
 //! graph must know of some of them.
 
+mod call;
+
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+pub(crate) use self::call::{Back, Call, Training};
 use super::Model;
 use super::chain::WHOLE;
 use super::gradients::GradientSums;
@@ -19,7 +22,8 @@ use super::per_step::Map;
 use super::shape::{Misfit, Shape};
 use super::stream::{Gives, Step, Trace};
 use super::tape::Record;
-use super::tensor::{Mask, Tensor, Value};
+use super::tensor::Tensor;
+use super::training::Differs;
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -28,8 +32,7 @@ use crate::layers::dense::Dense;
 use crate::layers::embedding::Embedding;
 use crate::layers::quantized_embedding::QuantizedEmbedding;
 use crate::precision::Precision;
-use crate::runner::scratch::Scratch;
-use crate::state::State;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A gradient, if anything has come.
@@ -91,6 +94,22 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     fn can_train(&self) -> Result<()> {
         Ok(())
     }
+
+    /// What of it isn't in training what it is in Keras's, if anything, in a layer that is trained or isn't.
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        None
+    }
+
+    /// Shows each generator of its dropout, as new, in order. A run in training hands them on in the same order.
+    fn visit_generators(&self, _show: &mut dyn FnMut(DropoutGenerator)) {}
+
+    /// Whether it does something else with time as more rows of the batch than step by step, when it is trained.
+    fn trains_by_batch(&self) -> bool {
+        false
+    }
+
+    /// Moves what a run in training has seen into statistics that are kept.
+    fn move_statistics(&mut self, _record: &Record<T>) {}
 
     /// Shows each weight, in order.
     fn visit_weights<'a>(&'a self, _which: Which, _visitor: &mut WeightVisitor<'_, 'a, T>) {}
@@ -231,65 +250,6 @@ pub(crate) enum Which {
     Trained,
 }
 
-/// What a call hands to an operation besides its inputs.
-#[derive(Debug)]
-pub(crate) struct Call<'a, T: Float> {
-    /// The mask that the operation reads: the one that the call names, or the input's.
-    pub(crate) mask: Option<Mask>,
-    /// The mask that goes on with the outputs, where the layer lets it.
-    pub(crate) passes: Option<Mask>,
-    /// The parts of an initial state.
-    pub(crate) initial: Vec<&'a Tensor<T>>,
-    /// The states of the model's stateful layers.
-    pub(crate) states: &'a mut [State<T>],
-    pub(crate) scratch: &'a mut Scratch<T>,
-    /// Where a step is tried instead of a whole run.
-    pub(crate) trace: Option<&'a mut Trace<T>>,
-    /// Whether the call means what it means in Keras 2: see [`run`](super::run).
-    pub(crate) keras_2: bool,
-    /// What the backward pass is to read.
-    pub(crate) record: Option<&'a mut Record<T>>,
-}
-
-impl<T: Float> Call<'_, T> {
-    /// One output, with the mask that goes on.
-    pub(crate) fn passing(self, value: Value<T>) -> Result<Vec<Tensor<T>>> {
-        Ok(vec![Tensor { value, mask: self.passes }])
-    }
-}
-
-/// What the backward pass through one call reads.
-pub(crate) struct Back<'a, T> {
-    pub(crate) record: &'a mut Record<T>,
-    /// The gradients of the outputs.
-    pub(crate) upstream: Vec<Flow<T>>,
-    /// Of the inputs, then of the initial state, which gradients are asked for.
-    pub(crate) wanted: &'a [bool],
-}
-
-impl<T: Float> Back<'_, T> {
-    /// The gradient of the one output, in row order.
-    pub(crate) fn of_output(&mut self) -> Result<ArrayD<T>> {
-        let d = self.upstream.first_mut().and_then(Option::take).ok_or_else(misfit)?;
-        Ok(if d.is_standard_layout() { d } else { d.as_standard_layout().into_owned() })
-    }
-
-    /// What the call read as its first input.
-    pub(crate) fn input(&self) -> Result<Value<T>> {
-        self.record.inputs.first().cloned().ok_or_else(misfit)
-    }
-
-    /// What the call gave as its first output.
-    pub(crate) fn output(&self) -> Result<Value<T>> {
-        self.record.outputs.first().cloned().ok_or_else(misfit)
-    }
-
-    /// Whether the gradient of the first input is asked for.
-    pub(crate) fn wants_input(&self) -> bool {
-        self.wanted.first().is_some_and(|&wanted| wanted)
-    }
-}
-
 /// An operation of a model.
 pub(crate) struct Op<T: Float>(Box<dyn Operation<T>>);
 
@@ -309,6 +269,7 @@ impl<T: Float> Op<T> {
         let mask = call.mask.clone();
         if let Some(record) = &mut record {
             record.keep_inputs(inputs, call.initial.len());
+            record.trained = call.training.is_some();
         }
         let before = trace.as_deref().map_or(0, Trace::kept);
         let (of_run, trace_of_run) = (record.as_deref_mut(), trace.as_deref_mut());

@@ -5,7 +5,7 @@ use std::fmt;
 use ndarray::{ArrayD, ArrayRef2, ArrayView3, Ix2, Ix3, IxDyn};
 
 use super::Model;
-use super::operation::{Role, misfit};
+use super::operation::misfit;
 use super::rows::resize;
 use super::tensor::{Given, Input, in_row_order};
 use crate::error::{Error, Result};
@@ -128,55 +128,14 @@ pub(super) fn through_model<T: Float>(
     }
     let tensors = match pass.training {
         Some((tape, seeds)) => {
-            super::network::check_no_seeds(seeds)?;
             tape.begin();
-            model.can_train()?;
-            model.run_tensors(None, pass.inputs, Some(tape), None)?
+            model.run_training(pass.inputs, tape, seeds)?
         }
-        None => model.run_tensors(None, pass.inputs, None, None)?,
+        None => model.run_tensors(None, pass.inputs, (None, None), None)?,
     };
     outputs.arrays.clear();
     outputs.arrays.extend(tensors.iter().enumerate().map(|(place, tensor)| model.outward(place, &tensor.value)));
     outputs.masks.clear();
     outputs.masks.extend(tensors.iter().map(|tensor| tensor.mask.as_ref().map(|mask| in_row_order(mask.flags()))));
-    Ok(())
-}
-
-/// Checks that a model does the same in training as in Keras.
-pub(super) fn trains_as_in_keras<T: Float>(model: &Model<T>) -> Result<()> {
-    let refuse = |part: &str, what: &str, expected: &str, given: &str| {
-        Err(Error::TrainingOption {
-            option: format!("{what} of {part}"),
-            expected: expected.into(),
-            given: given.into(),
-        })
-    };
-    for part in &model.parts {
-        let Some(op) = &part.op else { continue };
-        let mut role = op.role();
-        while let Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) = role {
-            role = inner.role();
-        }
-        match role {
-            Role::Recurrent { layer, .. } if !layer.seeds().states.is_empty() => {
-                return refuse(
-                    &part.name,
-                    "dropout",
-                    "0 in a model that Fit trains",
-                    "more: make a Stacked of its layers",
-                );
-            }
-            Role::ConvLstm(layer) if layer.has_dropout() => {
-                return refuse(&part.name, "dropout", "0 in a model that Fit trains", "more");
-            }
-            Role::Recurrent { slot: Some(_), .. } => {
-                return refuse(&part.name, "stateful", "false in a model that Fit trains", "true: see record_stateful");
-            }
-            _ => {}
-        }
-        if let Some(inner) = op.model() {
-            trains_as_in_keras(inner).map_err(|error| error.in_layer(&part.name))?;
-        }
-    }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::ops::prelu::{self, PRelu};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::WeightGradients;
 use crate::kernels::activate::{activate, activate_backward};
@@ -233,6 +233,17 @@ impl<T: Float> LayerCore<T> for PerStep<T> {
         _scratch: &mut Scratch<T>,
     ) {
         self.rows(batch, x, carry);
+    }
+
+    fn trains_as_in_keras(&self) -> Result<()> {
+        match &self.map {
+            Map::Normalize(normalization) if normalization.is_batch() => Err(Error::TrainingOption {
+                option: "BatchNormalization".into(),
+                expected: "a layer of the model that is trained: train that, not the layer made of it".into(),
+                given: "a part of what into_layer made".into(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     fn can_train(&self) -> Result<()> {

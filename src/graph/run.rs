@@ -19,7 +19,7 @@
 use ndarray::ArrayD;
 
 use super::model_state::ModelState;
-use super::operation::{Call, Op, Role, misfit};
+use super::operation::{Call, Op, Role, Training, Which, misfit};
 use super::shape::{Shape, display};
 use super::stream::Trace;
 use super::tape::{Frame, Recording};
@@ -30,6 +30,7 @@ use crate::float::Float;
 use crate::memory;
 use crate::runner::scratch::{Scratch, with_own_scratch};
 use crate::runner::tape::Tape;
+use crate::seeds::DropoutGenerator;
 use crate::state::State;
 
 /// What calls are run with, besides tensors.
@@ -43,6 +44,8 @@ pub(super) struct Context<'a, T: Float> {
     pub(super) frame: Option<&'a mut Frame<T>>,
     /// Who hears what each call gives first.
     pub(super) watch: Option<Watch<'a, T>>,
+    /// Set in training: the generators of the model's dropout.
+    pub(super) training: Option<&'a mut [DropoutGenerator]>,
 }
 
 /// Hears what layers give, by their names.
@@ -51,7 +54,7 @@ pub type Watch<'a, T> = &'a mut dyn FnMut(&str, &ArrayD<T>);
 
 impl<'a, T: Float> Context<'a, T> {
     pub(super) fn new(states: &'a mut [State<T>], scratch: &'a mut Scratch<T>) -> Self {
-        Context { states, scratch, trace: None, frame: None, watch: None }
+        Context { states, scratch, trace: None, frame: None, watch: None, training: None }
     }
 }
 
@@ -63,7 +66,7 @@ impl<T: Float> Model<T> {
         tape: Option<&mut Tape<T>>,
         watch: Option<Watch<'_, T>>,
     ) -> Result<Vec<ArrayD<T>>> {
-        let outputs = self.run_tensors(state, inputs, tape, watch)?;
+        let outputs = self.run_tensors(state, inputs, (tape, None), watch)?;
         Ok(outputs.iter().enumerate().map(|(place, output)| self.outward(place, &output.value)).collect())
     }
 
@@ -72,7 +75,7 @@ impl<T: Float> Model<T> {
         &self,
         state: Option<&mut ModelState<T>>,
         inputs: &[Input<'_, T>],
-        tape: Option<&mut Tape<T>>,
+        (tape, training): (Option<&mut Tape<T>>, Option<&mut [DropoutGenerator]>),
         watch: Option<Watch<'_, T>>,
     ) -> Result<Vec<Tensor<T>>> {
         let tensors = self.accept(inputs)?;
@@ -96,7 +99,7 @@ impl<T: Float> Model<T> {
         }
         // A call that fails in the middle leaves the caller's states as they were.
         let mut next = states.states.clone();
-        let mut tape = tape;
+        let (mut tape, trains) = (tape, training.is_some());
         // Of this call's own lifetime.
         let mut watch = watch.map(|watch| move |layer: &str, output: &ArrayD<T>| watch(layer, output));
         // Those of arrays that are others outside are those inside.
@@ -105,14 +108,14 @@ impl<T: Float> Model<T> {
             None => input.shape().to_vec(),
         };
         let shapes: Vec<Vec<usize>> = inputs.iter().enumerate().map(given).collect();
-        let shapes = shapes.into_iter();
-        let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes));
+        let frame = tape.as_deref_mut().map(|tape| Recording::begin(tape, shapes.into_iter()));
         let outputs = with_own_scratch(|scratch| {
             let watch = watch.as_mut().map(|watch| watch as Watch<'_, T>);
-            self.execute(tensors, Context { frame, watch, ..Context::new(&mut next, scratch) })
+            let context = Context { states: &mut next, scratch, trace: None, frame, watch, training };
+            self.execute(tensors, context)
         })?;
         if let Some(tape) = tape {
-            Recording::recorded(tape, self, &outputs);
+            Recording::recorded(tape, self, &outputs, trains);
         }
         states.states = next;
         Ok(outputs)
@@ -192,7 +195,14 @@ impl<T: Float> Model<T> {
         }
         self.execute(
             tensors,
-            Context { states: call.states, scratch: call.scratch, trace: call.trace, frame, watch: None },
+            Context {
+                states: call.states,
+                scratch: call.scratch,
+                trace: call.trace,
+                frame,
+                watch: None,
+                training: call.training.map(|training| training.generators),
+            },
         )
     }
 
@@ -214,7 +224,8 @@ impl<T: Float> Model<T> {
         tensors: &mut [Option<Tensor<T>>],
         context: Context<'_, T>,
     ) -> Result<()> {
-        let Context { states, scratch, mut trace, mut frame, mut watch } = context;
+        let Context { states, scratch, mut trace, mut frame, mut watch, mut training } = context;
+        let generators = if training.is_some() { self.places_of_generators() } else { Vec::new() };
         for (place, call) in calls.iter().enumerate() {
             self.attach(call, tensors, trace.as_deref_mut())?;
             let (layer, op) = self.called(call)?;
@@ -226,14 +237,9 @@ impl<T: Float> Model<T> {
             if let Some(Some(mask)) = call.masks.first().filter(|_| !apart) {
                 named = Some(name(&at(mask)?.value, trace.as_deref_mut())?);
             }
-            // One mask for each input, in the place of those that are attached.
             let mut replaced = Vec::new();
             if (call.masks.len() > 1 || apart) && !matches!(op.role(), Role::Model(_)) {
-                for (&input, mask) in arguments.iter().zip(&call.masks) {
-                    let mask = mask.as_ref().map(|mask| name(&at(mask)?.value, trace.as_deref_mut())).transpose()?;
-                    let mask = mask.or_else(|| input.mask.clone().filter(|_| apart));
-                    replaced.push(Tensor { value: input.value.clone(), mask });
-                }
+                replaced = remasked(&arguments, &call.masks, tensors, apart, trace.as_deref_mut())?;
             }
             let arguments = if replaced.is_empty() { arguments } else { replaced.iter().collect() };
             let attached = if apart { first } else { arguments.first().and_then(|first| first.mask.clone()) };
@@ -250,6 +256,10 @@ impl<T: Float> Model<T> {
                 trace: trace.as_deref_mut(),
                 keras_2: self.keras_2,
                 record: frame.as_deref_mut().map(|frame| &mut frame.records[place]),
+                training: training.as_deref_mut().map(|all| Training {
+                    generators: &mut all[generators[call.part].clone()],
+                    trainable: self.parts[call.part].is_among(Which::Trained),
+                }),
             };
             let outputs = op.apply(&arguments, context).map_err(|error| error.in_layer(layer))?;
             if let (Some(watch), Some(first)) = (&mut watch, outputs.first()) {
@@ -288,6 +298,23 @@ impl<T: Float> Model<T> {
         }
         Ok(())
     }
+}
+
+/// One mask for each input, in the place of those that are attached.
+fn remasked<T: Float>(
+    inputs: &[&Tensor<T>],
+    masks: &[Option<usize>],
+    tensors: &[Option<Tensor<T>>],
+    apart: bool,
+    mut trace: Option<&mut Trace<T>>,
+) -> Result<Vec<Tensor<T>>> {
+    let mut replaced = Vec::new();
+    for (&input, mask) in inputs.iter().zip(masks) {
+        let named = mask.map(|mask| name(&there(tensors, mask)?.value, trace.as_deref_mut())).transpose()?;
+        let mask = named.or_else(|| input.mask.clone().filter(|_| apart));
+        replaced.push(Tensor { value: input.value.clone(), mask });
+    }
+    Ok(replaced)
 }
 
 /// Takes the masks of tensors, for all that read them later: layers that hand on what they get hand on the same tensor.

@@ -16,6 +16,8 @@ pub(super) struct Recording<T> {
     pub(super) frame: Frame<T>,
     /// The shapes of the outputs.
     pub(super) outputs: Vec<Vec<usize>>,
+    /// Whether it was a run in training, whose statistics of batches haven't moved those of the model.
+    pub(super) moves: bool,
     /// Where the weights' gradients add up until the backward pass is over.
     pub(super) sums: Option<Gradients<T>>,
 }
@@ -36,6 +38,10 @@ pub(crate) struct Record<T> {
     pub(super) masks: Vec<Option<Mask>>,
     /// Of the parts of the initial state that the call was given, which it read.
     pub(super) initial: Vec<bool>,
+    /// Whether it was a call of training.
+    pub(crate) trained: bool,
+    /// What such a call has drawn, or the statistics of the batch.
+    pub(crate) kept: Vec<T>,
     /// The run of a layer that has a backward pass of its own.
     pub(crate) tape: Tape<T>,
     /// The calls of a model within; the one call of the layer inside TimeDistributed.
@@ -46,7 +52,8 @@ impl<T: Float> Recording<T> {
     /// What is on a tape; nothing has been recorded on a new one.
     pub(super) fn on(tape: &mut Tape<T>) -> &mut Self {
         if !tape.graph.as_ref().is_some_and(|graph| graph.is::<Self>()) {
-            tape.graph = Some(Box::new(Recording::<T> { frame: Frame::default(), outputs: vec![], sums: None }));
+            tape.graph =
+                Some(Box::new(Recording::<T> { frame: Frame::default(), outputs: vec![], moves: false, sums: None }));
         }
         let graph = tape.graph.as_mut().and_then(|graph| graph.downcast_mut());
         graph.expect("a recording was put there just now")
@@ -56,14 +63,17 @@ impl<T: Float> Recording<T> {
     pub(super) fn begin(tape: &mut Tape<T>, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
         tape.begin();
         let recording = Self::on(tape);
+        recording.moves = false;
         recording.frame.inputs = inputs.collect();
         &mut recording.frame
     }
 
     /// Marks the run of a model as recorded.
-    pub(super) fn recorded(tape: &mut Tape<T>, model: &Model<T>, outputs: &[Tensor<T>]) {
+    pub(super) fn recorded(tape: &mut Tape<T>, model: &Model<T>, outputs: &[Tensor<T>], training: bool) {
         tape.recorded(model);
-        Self::on(tape).outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
+        let recording = Self::on(tape);
+        recording.moves = training;
+        recording.outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
     }
 }
 
@@ -94,6 +104,7 @@ impl<T: Float> Record<T> {
         self.inputs = inputs.iter().map(|input| input.value.clone()).collect();
         self.masks = inputs.iter().map(|input| input.mask.clone()).collect();
         self.initial = vec![true; initial];
+        self.kept.clear();
     }
 
     pub(crate) fn keep_outputs(&mut self, outputs: &[Tensor<T>]) {
@@ -114,6 +125,8 @@ impl<T> Default for Record<T> {
             outputs: vec![],
             masks: vec![],
             initial: vec![],
+            trained: false,
+            kept: vec![],
             tape: Tape::new(),
             inner: Frame::default(),
         }

@@ -127,7 +127,7 @@ impl<T: Float> Model<T> {
 }
 
 impl<T: Float> Part<T> {
-    fn is_among(&self, which: Which) -> bool {
+    pub(super) fn is_among(&self, which: Which) -> bool {
         which == Which::All || self.trainable > 0
     }
 

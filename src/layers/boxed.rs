@@ -170,6 +170,10 @@ impl<T: Float, L: LayerCore<T> + ?Sized> LayerCore<T> for Box<L> {
         (**self).step_shared(batch, x, prev, next, carry, scratch);
     }
 
+    fn trains_as_in_keras(&self) -> Result<()> {
+        (**self).trains_as_in_keras()
+    }
+
     fn can_train(&self) -> Result<()> {
         (**self).can_train()
     }

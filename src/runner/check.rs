@@ -11,7 +11,7 @@ use super::threads;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
-use crate::seeds::DropoutSeeds;
+use crate::seeds::check_generators;
 use crate::state::State;
 
 const NO_INNER_SEQUENCE: Error = Error::NotRequested {
@@ -100,7 +100,7 @@ fn check_options<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>
         state.check(layer.layout(), batch)?;
     }
     if let Some(seeds) = &run.seeds {
-        check_seeds(layer, seeds)?;
+        check_generators(seeds, |show| layer.visit_generators(show))?;
     }
     match run.tape {
         // What would the backward pass go through?
@@ -108,22 +108,6 @@ fn check_options<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, x: &ArrayRef3<T>
         Some(_) => layer.can_train(),
         None => Ok(()),
     }
-}
-
-/// Checks that seeds are those of this layer's generators.
-fn check_seeds<T: Float, L: LayerCore<T> + ?Sized>(layer: &L, seeds: &DropoutSeeds) -> Result<()> {
-    let (expected, given) = (layer.spec().generators, seeds.states.len());
-    if expected != given {
-        return Err(Error::SeedsCount { expected, given });
-    }
-    let (mut states, mut result) = (seeds.states.iter().enumerate(), Ok(()));
-    layer.visit_generators(&mut |own| {
-        if let Some((generator, given)) = states.next().filter(|(_, given)| !given.is(&own) && result.is_ok()) {
-            let (expected, given) = (own.describe(), given.describe());
-            result = Err(Error::SeedsLayer { generator, expected, given });
-        }
-    });
-    result
 }
 
 /// Checks that the options of a call fit it, and that there is memory for all that it takes beyond `own`, which the

@@ -108,7 +108,7 @@ fn execute_checked<T: Float, L: LayerCore<T> + ?Sized>(
             sequence: out.sequence.map(|slice| SequenceMut::packed(slice, timesteps, outputs)),
             masked_output: None,
             tape: run.tape.as_deref_mut().map(Tape::begin),
-            dropout: run.seeds.map(|seeds| &mut seeds.states[..]),
+            dropout: run.seeds,
         },
         scratch,
     );

@@ -149,6 +149,11 @@ pub trait LayerCore<T: Float>: Parameters<T> + Debug + Display + Send + Sync + '
     /// Whether the layer can be trained: asked before a run records.
     fn can_train(&self) -> Result<()>;
 
+    /// Checks that training does with it, and with what it was made of, what Keras does.
+    fn trains_as_in_keras(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The core of the backward pass through a recorded call, shapes checked.
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()>;
 }

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayRef2};
 
 use super::tape::Tape;
-use crate::seeds::DropoutSeeds;
+use crate::seeds::{DropoutGenerator, DropoutSeeds};
 use crate::state::State;
 
 /// The options of one call: what differs between two calls belongs to the call, not to the layer.
@@ -25,7 +25,7 @@ pub struct Run<'a, T> {
     pub(super) lengths: Option<&'a [usize]>,
     pub(super) resets: Option<&'a ArrayRef2<bool>>,
     pub(super) initial_state: Option<&'a State<T>>,
-    pub(super) seeds: Option<&'a mut DropoutSeeds>,
+    pub(super) seeds: Option<&'a mut [DropoutGenerator]>,
     pub(super) tape: Option<&'a mut Tape<T>>,
 }
 
@@ -76,8 +76,13 @@ impl<'a, T> Run<'a, T> {
     }
 
     /// Training mode: dropout is active, with masks drawn from these [`Layer::seeds`](crate::Layer::seeds).
-    pub fn training(mut self, seeds: &'a mut DropoutSeeds) -> Self {
-        self.seeds = Some(seeds);
+    pub fn training(self, seeds: &'a mut DropoutSeeds) -> Self {
+        self.drawing_from(&mut seeds.states)
+    }
+
+    /// [`training`](Run::training) with generators that stand among others.
+    pub(crate) fn drawing_from(mut self, generators: &'a mut [DropoutGenerator]) -> Self {
+        self.seeds = Some(generators);
         self
     }
 

@@ -132,6 +132,20 @@ impl<T> Tape<T> {
         }
     }
 
+    /// Checks that a run was recorded, whether a backward pass has been through it or not: of this layer, with the
+    /// options of now and any weights.
+    pub(crate) fn check_whose(&self, layer: &(impl Parameters<T> + ?Sized)) -> Result<()>
+    where
+        T: Float,
+    {
+        match self.marks.compare(|visitor| layer.visit_structure(visitor)) {
+            _ if matches!(self.status, Status::Empty) => Err(Error::TapeEmpty),
+            Difference::None | Difference::Weights => Ok(()),
+            Difference::Options => Err(Error::TapeOptions),
+            Difference::Layer => Err(Error::TapeLayer),
+        }
+    }
+
     /// The backward pass overwrites what was recorded.
     pub(crate) fn spend(&mut self) {
         self.status = Status::Spent;

@@ -55,7 +55,7 @@
 //!   ([`Error::GradientsLayer`]).
 //! - An **optimizer** belongs to the layer, or the parts in their order, of its first step, and to clones of them
 //!   ([`Error::GradientsLayer`]); [`TruncatedBptt`] to the layer that it was made for ([`Error::ChunkLayer`]).
-//! - **DropoutSeeds** belong to layers with the same dropout generators ([`Error::SeedsCount`], [`Error::SeedsLayer`]).
+//! - **DropoutSeeds** belong to layers and models with the same dropout generators ([`Error::SeedsCount`], [`Error::SeedsLayer`]).
 //!
 //! # Where else to look
 //!
@@ -65,7 +65,8 @@
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
 //! - **Gradients that are watched**: [`Gradients::norms`](crate::Gradients::norms),
 //!   [`Gradients::check_finite`](crate::Gradients::check_finite), and how far back they reach: [`Reach`].
-//! - **Dropout**: [`Run::training`](crate::Run::training).
+//! - **Dropout**: [`Run::training`](crate::Run::training); of models, with BatchNormalization,
+//!   [`Model::record_training`](crate::Model::record_training).
 //! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients
 //!   and optimizers. A loop for layers and models alike is written for a [`Network`].
 //!
@@ -123,7 +124,8 @@
 //! | `ModelCheckpoint(save_best_only=True)` | [`EarlyStopping::restore_best_weights`], then `file::save` |
 //! | `ReduceLROnPlateau(monitor="val_loss")` | [`reduce_lr_on_plateau`](Fit::reduce_lr_on_plateau)`("val_loss", ReduceLrOnPlateau::new())` |
 //! | `kernel_regularizer`, `recurrent_constraint`, .. | [`weight_rules`](Fit::weight_rules); those of a Keras file: `keras::weight_rules(&model)?` |
-//! | dropout, BatchNormalization within a model | not in training mode yet: build a [`Stacked`](crate::Stacked) for dropout |
+//! | `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `BatchNormalization`, .. | [`ops::Dropout`](crate::ops::Dropout), [`ops::BatchNormalization`](crate::ops::BatchNormalization) in a [`Model`](crate::Model), built or loaded |
+//! | `model(x, training=True)` | [`Model::record_training`](crate::Model::record_training), then [`update_statistics`](crate::Model::update_statistics) |
 
 mod fit;
 mod loss;

@@ -7,6 +7,7 @@ mod custom_layers;
 mod documented_panics;
 mod fit;
 mod layers;
+mod model_training;
 mod models_by_hand;
 mod programs;
 mod quantized;

@@ -43,13 +43,13 @@
 //!   GlobalAveragePooling1D; ZeroPadding1D, Cropping1D, UpSampling1D; with the channels last or first;
 //! - Conv2D, Conv3D (of groups, too), DepthwiseConv2D, SeparableConv2D; of 2D and 3D the same pooling, ZeroPadding,
 //!   Cropping, UpSampling (nearest); with the channels last or first, in TimeDistributed, too;
-//! - LayerNormalization, RMSNormalization (of the last axes), BatchNormalization (in inference), GroupNormalization,
+//! - LayerNormalization, RMSNormalization (of the last axes), BatchNormalization, GroupNormalization,
 //!   SpectralNormalization (in inference);
 //! - ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, with masks of steps and of places, initial states, the channels last or first (not
 //!   stateful: it can have its states as inputs and outputs);
 //! - EinsumDense;
-//! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout, ActivityRegularization, Identity: nothing
-//!   in inference;
+//! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout: nothing in inference, Keras's noise in
+//!   training; Identity; ActivityRegularization (in inference);
 //! - Attention, AdditiveAttention (masks, named or attached, causal, with scores), Dot;
 //! - MultiHeadAttention, GroupQueryAttention along time (masks of query, value and key, of pairs of steps, causal, sliding
 //!   windows, gates, with scores); MultiHeadAttention takes the masks of what it reads away for later layers, as in Keras;
@@ -105,22 +105,24 @@
 //!
 //! Every layer that is read has its backward pass, and so has every graph of them: shared layers, initial states from
 //! other layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the
-//! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. The model runs as in inference: Dropout and a
-//! recurrent layer's `dropout` are off, BatchNormalization reads its moving statistics and doesn't change them (its
-//! gamma and beta are trained). A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
+//! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. In training ([`Fit`](crate::training::Fit),
+//! [`Model::record_training`](crate::Model::record_training)) Dropout and its kin, a recurrent layer's `dropout` and
+//! BatchNormalization do what they do in Keras's `fit`; [`Model::record`](crate::Model::record) runs the model as in
+//! inference. What would train in another way is refused by name: stateful layers, dropout in attention and in ConvLSTM,
+//! SpectralNormalization, activity regularizers. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
 //! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's
 //! optimizer isn't read.
 //!
-//! A chain of layers can also be trained as a [`Layer`](crate::Layer): see
+//! A chain of layers without Dropout and BatchNormalization can also be trained as a [`Layer`](crate::Layer): see
 //! [`Model::into_layer`](crate::Model::into_layer).
 //!
 //! # Back to Keras
 //!
 //! [`keras::save`](super::save) writes a model or a layer that was read, built or trained here, and
-//! `keras.models.load_model` takes it: see [writing](super#writing). Regularizers, constraints, initializers, rates and
-//! seeds of dropout, names and types of what is inside come out as the file had them, though nothing here reads them, so
-//! that training goes on in Keras as it was meant to. A model isn't compiled there: compile it. Models of Keras 2 come
+//! `keras.models.load_model` takes it: see [writing](super#writing). Regularizers, constraints, initializers, names and
+//! types of what is inside come out as the file had them, though nothing here reads them, so that training goes on in
+//! Keras as it was meant to; rates, seeds and momentum, too. A model isn't compiled there: compile it. Models of Keras 2 come
 //! out as Keras 3's, if Keras 3 can say them: its `hard_sigmoid` is another function, `ThresholdedReLU` is gone, and
 //! where masks come to layers that do other things with them (merging layers, Softmax, TimeDistributed, initial states)
 //! the model is refused by name; [`file::save`](crate::file::save) keeps it as it is. A slash in the name of a layer,

@@ -28,6 +28,9 @@ pub(super) type Read<'r, T> = &'r dyn Fn(&str) -> Found<ArrayD<T>>;
 /// PyTorch's default `eps` of what normalizes.
 pub(super) const EPSILON: f64 = 1e-5;
 
+/// PyTorch's `momentum` of 0.1, which a `state_dict` doesn't say, counted as Keras does.
+const MOMENTUM: f64 = 0.9;
+
 /// Checks that an `nn.RNN` can have this nonlinearity.
 pub(super) fn check_nonlinearity(prefix: &str, class: &str, activation: &Activation) -> Found<()> {
     match activation {
@@ -182,7 +185,7 @@ pub(super) fn layer_norm<T: Float>(prefix: &str, module: Norm, read: Read<'_, T>
 
 pub(super) fn batch_norm<T: Float>(prefix: &str, module: Norm, read: Read<'_, T>) -> Found<BatchNormalization<T>> {
     let (mean, variance) = (read("running_mean")?, read("running_var")?);
-    let statistics = Statistics::moving(mean, variance, T::from_f64(EPSILON));
+    let statistics = Statistics::moving(mean, variance, T::from_f64(EPSILON), Some(MOMENTUM));
     normalization(prefix, module, read, statistics).map(BatchNormalization)
 }
 

@@ -46,7 +46,7 @@
 //! | `nn.Conv1d(3, 8, 5)` | [`conv1d`](super::File::conv1d): a [`Conv1D`](crate::Conv1D) over (batch, timesteps, channels), whose groups, stride, padding and dilation aren't in the file |
 //! | `nn.Embedding(10, 3)` | [`embedding`](super::File::embedding): an [`Embedding`](crate::Embedding). `padding_idx` masks nothing, as in PyTorch |
 //! | `nn.LayerNorm(4)` | [`layer_norm`](super::File::layer_norm), with `eps` 1e-5 unless [`epsilon`](crate::ops::LayerNormalization::epsilon) says otherwise |
-//! | `nn.BatchNorm1d(4)` after `model.eval()` | [`batch_norm`](super::File::batch_norm), over the last axis: PyTorch's is the second one, (batch, features, timesteps) |
+//! | `nn.BatchNorm1d(4)` after `model.eval()` | [`batch_norm`](super::File::batch_norm), over the last axis: PyTorch's is the second one, (batch, features, timesteps). Training here moves its statistics as Keras does: by the biased variance, with PyTorch's default momentum |
 //! | `torch.relu`, `nn.Sigmoid()`, .. | an [`Activation`](crate::Activation) |
 //! | `dropout=0.2`, `nn.Dropout` | nothing: it acts in training only. (A recurrent module's acts between its layers) |
 //!

@@ -12,6 +12,7 @@ use crate::graph::ops::einsum_dense::{EinsumDense, Parts};
 use crate::graph::ops::group_normalization::GroupNormalization;
 use crate::graph::ops::moved_steps::MovedSteps;
 use crate::graph::ops::multi_head::{Heads, Hides, MultiHead, PROJECTIONS};
+use crate::graph::ops::noise::{Dropout, Noise};
 use crate::graph::ops::normalization::{Normalization, Statistics};
 use crate::graph::ops::pooling::Pool;
 use crate::graph::ops::spatial::Windows;
@@ -21,6 +22,7 @@ use crate::graph::ops::spatial::moved::Moved;
 use crate::graph::ops::spatial::pooling::{Global, Pooling};
 use crate::graph::ops::spectral_normalization::{NORMALIZED, SpectralNormalization};
 use crate::graph::read::Made;
+use crate::graph::shape::Shape;
 
 impl<T: Float> Class<T> {
     pub(super) const LAYERS: &'static [Self] = &[
@@ -33,6 +35,13 @@ impl<T: Float> Class<T> {
             let statistics = Statistics::Square { epsilon: options.number("epsilon")? };
             Ok(Op::new(Normalization { axes, shape, gamma, beta: None, statistics }))
         }),
+        Class::operation("Dropout", |options, _| noise(options, Noise::Mask { shape: noise_shape(options)? })),
+        Class::operation("SpatialDropout1D", |options, _| spatial(options, 1)),
+        Class::operation("SpatialDropout2D", |options, _| spatial(options, 2)),
+        Class::operation("SpatialDropout3D", |options, _| spatial(options, 3)),
+        Class::operation("GaussianDropout", |options, _| noise(options, Noise::Factors)),
+        Class::operation("GaussianNoise", |options, _| noise(options, Noise::Summands)),
+        Class::operation("AlphaDropout", |options, _| noise(options, Noise::Alpha { shape: noise_shape(options)? })),
         Class::operation("GroupNormalization", |options, tensors| {
             let item = options.need("groups", "a whole number above 0, or -1")?;
             let groups = if item.integer() == Ok(-1) { None } else { Some(item.size()?) };
@@ -167,6 +176,7 @@ fn multi_head<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> 
         reads_mask: options.flag("reads_mask")?,
         grouped,
         hides: options.word("hides", &Hides::NAMES)?,
+        dropout: options.said("dropout").map_or(Ok(0.0), |rate| rate.number())?,
     };
     let [query, key, value] = sizes(options, "features")?[..] else {
         return Err(options.need("features", SIZES)?.wrong("the features of query, key and value"));
@@ -291,4 +301,30 @@ fn repeated<T: Float>(options: &Options<'_>, rank: usize) -> Read<Op<T>> {
     let item = options.need("size", SIZES)?;
     let each = item.list(SIZES)?.iter().map(|size| size.size().map(MovedSteps::Repeated)).collect::<Read<Vec<_>>>()?;
     if each.len() == rank { Ok(Op::new(Moved::new(&each))) } else { Err(item.wrong("a size for each dimension")) }
+}
+
+/// Dropout and its kin.
+fn noise<T: Float>(options: &Options<'_>, noise: Noise) -> Read<Op<T>> {
+    let (size, most) = if noise == Noise::Summands { ("stddev", f64::MAX) } else { ("rate", 1.0) };
+    let item = options.need(size, RATE)?;
+    let rate = item.number()?;
+    if !(0.0..=most).contains(&rate) {
+        return Err(item.wrong(RATE));
+    }
+    let seed = options.need("seed", "a whole number or null")?.given().map(|seed| seed.integer()).transpose()?;
+    Ok(Op::new(Dropout { noise, rate, seed }))
+}
+
+const RATE: &str = "a number from 0 to 1";
+
+fn noise_shape(options: &Options<'_>) -> Read<Option<Shape>> {
+    let item = options.need("noise_shape", "sizes and nulls, or null")?;
+    let own = item.clone().given().map(|_| shape(options, "noise_shape")).transpose()?;
+    if own.as_ref().is_some_and(|shape| shape.contains(&Some(0))) { Err(item.wrong("sizes above 0")) } else { Ok(own) }
+}
+
+fn spatial<T: Float>(options: &Options<'_>, rank: usize) -> Read<Op<T>> {
+    let formats = [("channels_last", false), ("channels_first", true)];
+    let channels_first = if rank > 1 { options.word("data_format", &formats)? } else { false };
+    noise(options, Noise::Spatial { rank, channels_first })
 }

@@ -10,8 +10,11 @@ use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
+use crate::graph::tape::Record;
 use crate::graph::tensor::{Shared, Tensor, Value};
+use crate::graph::training::Differs;
 use crate::precision::Precision;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// What is inside reads (batch, timesteps, channels), and this one (batch, channels, timesteps); an output of as many
@@ -87,9 +90,26 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
             trace: None,
             keras_2: false,
             record: None,
+            training: None,
         };
         let outputs = self.run(&[&x], call)?;
         step.output().set(&outputs.first().ok_or_else(misfit)?.value)
+    }
+
+    fn differs_in_training(&self, trainable: bool) -> Option<Differs> {
+        self.0.differs_in_training(trainable)
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.0.visit_generators(show);
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.0.trains_by_batch()
+    }
+
+    fn move_statistics(&mut self, record: &Record<T>) {
+        record.inner.records.iter().for_each(|record| self.0.move_statistics(record));
     }
 
     fn can_train(&self) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What hands on what it is given: in inference that is Dropout and its kin.
+//! What hands on what it is given.
 
 use crate::config::{Config, ConfigError};
 use crate::error::Result;
@@ -10,7 +10,7 @@ use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
 use crate::graph::tensor::Tensor;
 
-/// The same out as in, the mask with it: Keras's `Identity`, and what Dropout is in inference.
+/// The same out as in, the mask with it: Keras's `Identity`.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity {
     /// Not in Keras 2.

@@ -33,6 +33,7 @@ pub(crate) mod merge;
 pub(crate) mod moved_steps;
 pub(crate) mod multi_head;
 pub(crate) mod nested;
+pub(crate) mod noise;
 pub(crate) mod normalization;
 mod places;
 pub(crate) mod pooling;

@@ -29,6 +29,8 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismat
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, Step, Work};
 use crate::graph::tensor::{Tensor, Value};
+use crate::graph::training::Differs;
+use crate::graph::training::kept::NO_DROPOUT;
 use crate::memory::MemoryNeeds;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -226,6 +228,10 @@ impl<T: Float> Operation<T> for MultiHead<T> {
             [result] => self.whole(&given, result.as_floats()?, &mut [], [floats, more, most]),
             _ => Err(misfit()),
         }
+    }
+
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        (self.heads.dropout > 0.0).then_some(NO_DROPOUT)
     }
 
     fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

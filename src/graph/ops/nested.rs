@@ -8,9 +8,11 @@ use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which, misfit};
 use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::Step;
+use crate::graph::tape::Record;
 use crate::graph::tensor::Tensor;
 use crate::parameters::Parameters;
 use crate::precision::Precision;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A model as a layer. The slots of its stateful layers are places among the outermost model's states.
@@ -50,6 +52,18 @@ impl<T: Float> Operation<T> for Nested<T> {
     fn step(&self, _step: Step<'_, T>) -> Result<()> {
         debug_assert!(false, "what is inside takes steps by itself");
         Err(misfit())
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.0.visit_generators(show);
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.0.parts.iter().filter_map(|part| part.op.as_ref()).any(|op| op.trains_by_batch())
+    }
+
+    fn move_statistics(&mut self, record: &Record<T>) {
+        self.0.move_by(&record.inner);
     }
 
     fn can_train(&self) -> Result<()> {

@@ -1,10 +1,13 @@
-//! Layer, root mean square and batch normalization, in inference, and the backward pass through them.
+//! Layer, root mean square and batch normalization, and the backward pass through them.
 
+mod batch;
 mod described;
+mod layers;
 mod rows;
 
 use ndarray::{ArrayD, ArrayView, IxDyn};
 
+pub use self::layers::{BatchNormalization, LayerNormalization, RMSNormalization};
 use self::rows::at;
 use super::shapes::inverse;
 use crate::buffers::take;
@@ -16,7 +19,9 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismat
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape, axis_at, fit, is_beyond_time};
 use crate::graph::stream::{Buffer, Step, Work, permuted, permuted_mut};
+use crate::graph::tape::Record;
 use crate::graph::tensor::{Tensor, Value, in_row_order};
+use crate::graph::training::Differs;
 use crate::memory;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -32,91 +37,11 @@ pub(crate) struct Normalization<T> {
     pub(crate) statistics: Statistics<T>,
 }
 
-/// Each step's features, normalized: Keras's `LayerNormalization` over the last axis. Its weights, `gamma` of ones and
-/// `beta` of zeros, are the model's.
-///
-/// ```
-/// use recurrent::{Lstm, Sequential, ops};
-///
-/// let model = Sequential::<f32>::builder("m").layer(ops::LayerNormalization::new(3)?).layer(Lstm::new(3, 4)).build()?;
-/// assert_eq!(model.weight("layer_normalization/gamma")?.shape(), [3]);
-/// # Ok::<(), recurrent::Error>(())
-/// ```
-#[derive(Debug, Clone)]
-pub struct LayerNormalization<T>(pub(crate) Normalization<T>);
-
-/// Each feature, normalized by the mean and the variance that training elsewhere has left: Keras's `BatchNormalization`
-/// over the last axis. Its weights, `gamma`, `beta`, `moving_mean` and `moving_variance`, are the model's.
-#[derive(Debug, Clone)]
-pub struct BatchNormalization<T>(pub(crate) Normalization<T>);
-
-impl<T: Float> LayerNormalization<T> {
-    /// Of so many features, with Keras's epsilon of 0.001.
-    ///
-    /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
-    pub fn new(features: usize) -> Result<Self> {
-        Normalization::over_features(features, Statistics::Own { epsilon: EPSILON }).map(LayerNormalization)
-    }
-
-    /// The number that is added to the variance.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.0.statistics = Statistics::Own { epsilon };
-        self
-    }
-}
-
-impl<T: Float> BatchNormalization<T> {
-    /// Of so many features, with Keras's epsilon of 0.001, a mean of zero and a variance of one.
-    ///
-    /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
-    pub fn new(features: usize) -> Result<Self> {
-        check_features::<T>(features)?;
-        let (mean, variance) = (ArrayD::zeros(vec![features]), ArrayD::ones(vec![features]));
-        let statistics = Statistics::moving(mean, variance, T::from_f64(EPSILON));
-        Normalization::over_features(features, statistics).map(BatchNormalization)
-    }
-
-    /// The number that is added to the variance.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        if let Statistics::Moving(moving) = &mut self.0.statistics {
-            moving.epsilon = T::from_f64(epsilon);
-        }
-        self.0.fold();
-        self
-    }
-}
-
-/// Each step's features, divided by the root of their mean square: Keras's `RMSNormalization` over the last axis. Its
-/// weight, `scale` of ones, is the model's. Masks end here, as in Keras.
-///
-/// Zhang and Sennrich, *Root Mean Square Layer Normalization* (2019).
-#[derive(Debug, Clone)]
-pub struct RMSNormalization<T>(pub(crate) Normalization<T>);
-
-impl<T: Float> RMSNormalization<T> {
-    /// Of so many features, with Keras's epsilon of 10^-6.
-    ///
-    /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
-    pub fn new(features: usize) -> Result<Self> {
-        let normalization = Normalization::over_features(features, Statistics::Square { epsilon: 1e-6 })?;
-        Ok(RMSNormalization(Normalization { beta: None, ..normalization }))
-    }
-
-    /// The number that is added to the mean square.
-    #[must_use]
-    pub fn epsilon(mut self, epsilon: f64) -> Self {
-        self.0.statistics = Statistics::Square { epsilon };
-        self
-    }
-}
-
 /// Keras's.
 const EPSILON: f64 = 1e-3;
+
+/// Keras's, of BatchNormalization.
+pub(crate) const MOMENTUM: f64 = 0.99;
 
 fn check_features<T>(features: usize) -> Result<()> {
     match features {
@@ -141,6 +66,8 @@ pub(crate) struct Moving<T> {
     pub(crate) mean: ArrayD<T>,
     pub(crate) variance: ArrayD<T>,
     pub(crate) epsilon: T,
+    /// What they keep of themselves in an update; not known of layers from where it isn't said.
+    pub(crate) momentum: Option<f64>,
     /// With the weights, as `x scale + shift`.
     scale: Vec<T>,
     shift: Vec<T>,
@@ -195,14 +122,29 @@ impl<T: Float> Operation<T> for Normalization<T> {
         self.loses_mask()
     }
 
-    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn run(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let (x, rank) = (&inputs[0].value, inputs[0].shape().len());
         if let Some(mask) = call.mask.as_ref().filter(|_| self.is_batch())
             && mask.ndim() + 1 != rank
         {
             return Err(mismatch(format!("a mask of {} dimensions", rank - 1), mask.shape()));
         }
-        let normalized = self.apply(in_row_order(&x.floats()));
+        let by_batch = self.is_batch() && call.training.as_ref().is_some_and(|training| training.trainable);
+        let x = in_row_order(&x.floats());
+        let normalized = if by_batch {
+            let mut own = Vec::new();
+            let kept = match call.record.take() {
+                Some(record) => {
+                    // The one that is read, which a call may name.
+                    record.masks = vec![call.mask.clone()];
+                    &mut record.kept
+                }
+                None => &mut own,
+            };
+            self.apply_by_batch(x, call.mask.as_ref(), kept)?
+        } else {
+            self.apply(x)
+        };
         if self.loses_mask() {
             return Ok(vec![Tensor::unmasked(Value::Float(normalized.into_shared()))]);
         }
@@ -212,6 +154,9 @@ impl<T: Float> Operation<T> for Normalization<T> {
     fn backward(&self, mut back: Back<'_, T>, mut sums: gradients::GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let sums = sums.iter_mut().filter_map(|sum| sum.as_slice_mut());
+        if self.is_batch() && !back.record.kept.is_empty() {
+            return Ok(vec![Some(self.backward_by_batch(&back, d, NormalizationSums::new(self, sums))?)]);
+        }
         Ok(vec![Some(self.apply_backward(in_row_order(&x.floats()), d, NormalizationSums::new(self, sums)))])
     }
 
@@ -237,6 +182,25 @@ impl<T: Float> Operation<T> for Normalization<T> {
         let mut back = permuted_mut(output.view_mut(), order());
         back.iter_mut().zip(&step.work.more).for_each(|(to, &from)| *to = from);
         Ok(())
+    }
+
+    fn differs_in_training(&self, trainable: bool) -> Option<Differs> {
+        let Statistics::Moving(moving) = &self.statistics else { return None };
+        if self.gamma.is_none() && self.beta.is_none() {
+            // Whether Keras's is trainable isn't known of a layer without weights.
+            let what = "scale and center";
+            return Some(Differs { what, expected: "one of them true in a model that is trained", given: "false" });
+        }
+        let unknown = trainable && moving.momentum.is_none();
+        unknown.then_some(Differs { what: "momentum", expected: "known", given: "unknown: save the model anew" })
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.is_batch()
+    }
+
+    fn move_statistics(&mut self, record: &Record<T>) {
+        self.move_by(record);
     }
 
     fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -268,8 +232,9 @@ impl<T: Float> Operation<T> for Normalization<T> {
 }
 
 impl<T: Float> Statistics<T> {
-    pub(crate) fn moving(mean: ArrayD<T>, variance: ArrayD<T>, epsilon: T) -> Self {
-        Statistics::Moving(Box::new(Moving { mean, variance, epsilon, scale: Vec::new(), shift: Vec::new() }))
+    pub(crate) fn moving(mean: ArrayD<T>, variance: ArrayD<T>, epsilon: T, momentum: Option<f64>) -> Self {
+        let (scale, shift) = (Vec::new(), Vec::new());
+        Statistics::Moving(Box::new(Moving { mean, variance, epsilon, momentum, scale, shift }))
     }
 }
 
@@ -291,13 +256,17 @@ impl<T: Float> Normalization<T> {
     /// Makes the scale and the shift of the weights and moving statistics: to be called when these are new.
     pub(crate) fn fold(&mut self) {
         let Statistics::Moving(moving) = &mut self.statistics else { return };
-        let variances = moving.variance.iter().enumerate();
+        // Into the memory that is there.
+        let (mut scale, mut shift) = (std::mem::take(&mut moving.scale), std::mem::take(&mut moving.shift));
         let scaled = |(i, &variance)| moving.inverse_deviation(variance) * at(&self.gamma, i).unwrap_or(T::one());
-        let scale: Vec<T> = variances.map(scaled).collect();
+        let variances = moving.variance.iter().enumerate();
+        scale.clear();
+        scale.extend(variances.map(scaled));
         let means = moving.mean.iter().zip(&scale).enumerate();
         let shifted = |(i, (&mean, &scale))| at(&self.beta, i).unwrap_or(T::zero()) - mean * scale;
-        moving.shift = means.map(shifted).collect();
-        moving.scale = scale;
+        shift.clear();
+        shift.extend(means.map(shifted));
+        (moving.scale, moving.shift) = (scale, shift);
     }
 
     /// What is learned; not the moving statistics.

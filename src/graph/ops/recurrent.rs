@@ -13,11 +13,13 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, Wh
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
+use crate::graph::training::Differs;
 use crate::layers::Layer;
 use crate::precision::Precision;
 use crate::runner::check::check_input;
 use crate::runner::execute::produce;
 use crate::runner::run::Run;
+use crate::seeds::DropoutGenerator;
 use crate::state::State;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
@@ -107,6 +109,9 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         if let Some(record) = call.record {
             run = run.record(&mut record.tape);
         }
+        if let Some(training) = call.training {
+            run = run.drawing_from(training.generators);
+        }
         let output = produce(layer, &x, run, kept, None, call.scratch)?;
         let states = output.state.clone();
         let backward = output.backward.as_ref().map(|backward| (**backward).clone());
@@ -179,6 +184,15 @@ impl<T: Float> Operation<T> for Recurrent<T> {
             }
         }
         Ok(())
+    }
+
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        let (what, expected) = ("stateful", "false in a model that is trained");
+        self.slot.map(|_| Differs { what, expected, given: "true: see record_stateful" })
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.layer.visit_generators(show);
     }
 
     fn can_train(&self) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::graph::operation::{Back, Call, Flow, Op, Operation, OverTime, Which};
 use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::{Gives, Step};
 use crate::graph::tensor::Tensor;
+use crate::graph::training::Differs;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A layer with a kernel, which Keras divides by its largest singular value before each step of training. In inference,
@@ -58,6 +59,11 @@ impl<T: Float> Operation<T> for SpectralNormalization<T> {
 
     fn step(&self, step: Step<'_, T>) -> Result<()> {
         self.layer.step(step)
+    }
+
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        let (what, expected) = ("SpectralNormalization", "taken off in a model that is trained");
+        Some(Differs { what, expected, given: "one, whose kernel Keras normalizes in each update" })
     }
 
     fn can_train(&self) -> Result<()> {

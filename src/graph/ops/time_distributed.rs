@@ -8,13 +8,16 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
 use crate::graph::gradients::GradientSums;
-use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit, mismatch};
+use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Training, Which, misfit, mismatch};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{self, Misfit, Shape};
 use crate::graph::stream::Step;
+use crate::graph::tape::Record;
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::graph::training::Differs;
 use crate::precision::Precision;
 use crate::runner::scratch::Scratch;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// The inner operation with time as more rows of the batch.
@@ -78,8 +81,16 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         if traced && inner.is_some() && self.0.takes_mask() {
             return Err(cannot_stream("it reads a mask in each of its steps"));
         }
+        if call.training.is_some() && self.0.trains_by_batch() {
+            // Each step is a batch of its own in Keras's training.
+            if call.keras_2 && mask.is_some() {
+                let (expected, given) = ("none where Keras 3 trains it step by step".into(), "one".into());
+                return Err(Error::TrainingOption { option: "the mask".into(), expected, given });
+            }
+            return self.run_by_step(x, mask.as_ref(), call);
+        }
         if let Some(mask) = mask.filter(|_| !call.keras_2 && *timesteps > 1 && self.0.spreads_mask()) {
-            return self.run_by_step(x, &mask, call);
+            return self.run_by_step(x, Some(&mask), call);
         }
         let rows = reshaped(x, &[&[batch * timesteps], rest].concat())?;
         let record = call.record.map(|record| record.inner.only());
@@ -152,9 +163,31 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
             trace: None,
             keras_2: false,
             record: None,
+            training: None,
         };
         let outputs = self.run(&[&x], call)?;
         step.output().set(&outputs.first().ok_or_else(misfit)?.value)
+    }
+
+    fn differs_in_training(&self, trainable: bool) -> Option<Differs> {
+        // How often these would move in inference isn't known without the number of steps.
+        let mut drops = false;
+        self.0.visit_generators(&mut |generator| drops |= generator.moves_in_inference());
+        let (what, expected) = ("dropout", "0 in a recurrent layer inside a TimeDistributed that is trained");
+        let drops = drops.then_some(Differs { what, expected, given: "more" });
+        drops.or_else(|| self.0.differs_in_training(trainable))
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.0.visit_generators(show);
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.0.trains_by_batch()
+    }
+
+    fn move_statistics(&mut self, record: &Record<T>) {
+        record.inner.records.iter().for_each(|record| self.0.move_statistics(record));
     }
 
     fn can_train(&self) -> Result<()> {
@@ -201,15 +234,15 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
 impl<T: Float> TimeDistributed<T> {
     /// Step by step, as Keras 3 does it: so that a mask spreads over its own step, its first axis, the batch, over any
     /// other.
-    fn run_by_step(&self, x: &Value<T>, mask: &Mask, call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn run_by_step(&self, x: &Value<T>, mask: Option<&Mask>, call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let timesteps = x.shape().get(1).copied().unwrap_or(0);
-        let Call { states, scratch, mut record, passes, .. } = call;
+        let Call { states, scratch, mut record, passes, mut training, .. } = call;
         if let Some(record) = record.as_deref_mut() {
             record.inner.make_room(timesteps);
         }
         let mut outputs = Vec::new();
         for time in 0..timesteps {
-            let mask = Some(Mask::of(mask.index_axis(Axis(1), time).to_owned().into_shared()));
+            let mask = mask.map(|mask| Mask::of(mask.index_axis(Axis(1), time).to_owned().into_shared()));
             let step = Tensor { value: x.step(time), mask: mask.clone() };
             let call = Call {
                 mask: mask.filter(|_| self.0.takes_mask()),
@@ -220,6 +253,7 @@ impl<T: Float> TimeDistributed<T> {
                 trace: None,
                 keras_2: false,
                 record: record.as_deref_mut().and_then(|record| record.inner.records.get_mut(time)),
+                training: training.as_mut().map(Training::again),
             };
             outputs.push(self.0.apply(&[&step], call)?.into_iter().next().ok_or_else(misfit)?.value.floats());
         }

@@ -8,7 +8,10 @@ use crate::graph::operation::{Back, Call, Flow, Op, Operation, OverTime};
 use crate::graph::per_step::Map;
 use crate::graph::shape::{Misfit, Shape};
 use crate::graph::stream::Step;
+use crate::graph::tape::Record;
 use crate::graph::tensor::Tensor;
+use crate::graph::training::Differs;
+use crate::seeds::DropoutGenerator;
 
 /// What is inside, without a mask.
 #[derive(Debug, Clone)]
@@ -38,6 +41,22 @@ impl<T: Float> Operation<T> for Unmasked<T> {
 
     fn step(&self, step: Step<'_, T>) -> Result<()> {
         self.0.step(step)
+    }
+
+    fn differs_in_training(&self, trainable: bool) -> Option<Differs> {
+        self.0.differs_in_training(trainable)
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.0.visit_generators(show);
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.0.trains_by_batch()
+    }
+
+    fn move_statistics(&mut self, record: &Record<T>) {
+        self.0.move_statistics(record);
     }
 
     fn can_train(&self) -> Result<()> {

@@ -291,6 +291,11 @@ impl<T: Float> LayerCore<T> for Bidirectional<T> {
         debug_assert!(false, "`streams` refuses");
     }
 
+    fn trains_as_in_keras(&self) -> Result<()> {
+        self.forward.trains_as_in_keras()?;
+        self.backward.trains_as_in_keras()
+    }
+
     fn can_train(&self) -> Result<()> {
         self.forward.can_train()?;
         self.backward.can_train()

@@ -26,11 +26,12 @@ use crate::weights::WeightVisitor;
 pub struct StackedBuilder<T: Float> {
     layers: Vec<Box<dyn Layer<T>>>,
     return_state: bool,
+    left_out: Option<Arc<str>>,
 }
 
 impl<T: Float> StackedBuilder<T> {
     pub(super) fn new() -> Self {
-        StackedBuilder { layers: Vec::new(), return_state: false }
+        StackedBuilder { layers: Vec::new(), return_state: false, left_out: None }
     }
 
     /// Adds a layer behind the others.
@@ -42,6 +43,12 @@ impl<T: Float> StackedBuilder<T> {
     /// [`layer`](Self::layer) of one that has its box.
     pub(crate) fn boxed(mut self, layer: Box<dyn Layer<T>>) -> Self {
         self.layers.push(layer);
+        self
+    }
+
+    /// Says that a layer of this name isn't in it, which does something in training only.
+    pub(crate) fn without(mut self, name: Option<&str>) -> Self {
+        self.left_out = self.left_out.or(name.map(Arc::from));
         self
     }
 
@@ -103,7 +110,7 @@ impl<T: Float> StackedBuilder<T> {
             });
         }
         let spec = LayerSpec { returns_state: self.return_state, carry_width: carry, depth, ..joined(&parts) };
-        Ok(Stacked { parts, layout, spec })
+        Ok(Stacked { parts, layout, spec, left_out: self.left_out })
     }
 }
 

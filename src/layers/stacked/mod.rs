@@ -55,6 +55,8 @@ pub struct Stacked<T: Float = f32> {
     parts: Vec<Part<T>>,
     layout: Arc<StateLayout>,
     spec: LayerSpec,
+    /// A layer of the model that it was made of, which does something in training only.
+    left_out: Option<Arc<str>>,
 }
 
 /// A layer of the stack and where its things are.
@@ -144,7 +146,8 @@ impl<T: Float> Parameters<T> for Stacked<T> {
 
     fn describe(&self) -> Result<Config, ConfigError> {
         let layers = self.parts.iter().map(|part| part.layer.describe()).collect::<Result<Vec<_>, _>>()?;
-        Ok(Config::new("Stacked").with("return_state", self.spec.returns_state).with("layers", layers))
+        let config = Config::new("Stacked").with("return_state", self.spec.returns_state);
+        Ok(config.with_if("left_out", self.left_out.as_deref()).with("layers", layers))
     }
 
     fn visit_stored<'a>(&'a self, visitor: &mut WeightVisitor<'_, 'a, T>) {
@@ -266,6 +269,17 @@ impl<T: Float> LayerCore<T> for Stacked<T> {
 
     fn can_train(&self) -> Result<()> {
         self.parts.iter().try_for_each(|part| part.layer.can_train())
+    }
+
+    fn trains_as_in_keras(&self) -> Result<()> {
+        match &self.left_out {
+            None => self.parts.iter().try_for_each(|part| part.layer.trains_as_in_keras()),
+            Some(name) => Err(Error::TrainingOption {
+                option: format!("the layer {name}"),
+                expected: "in the network that is trained: train the model, not the layer made of it".into(),
+                given: "left out by into_layer".into(),
+            }),
+        }
     }
 
     fn backward_into(&self, node: &mut Node<T>, pass: BackwardPass<'_, T>, scratch: &mut Scratch<T>) -> Result<()> {

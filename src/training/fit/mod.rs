@@ -7,6 +7,7 @@
 //!         loss, d_outputs = loss.with_gradient(outputs, targets), weighted by masks, samples, classes
 //!         gradients = network.backpropagate(d_outputs)
 //!         optimizer.step(network, gradients)
+//!         network.update_statistics()                                 of BatchNormalization
 //!     log losses and metrics, validate                                meters.rs
 //!     callbacks; stop early                                           progress.rs, early_stopping.rs
 //! ```
@@ -77,9 +78,10 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 /// sample weights, several inputs and outputs), [`run_batches`](Fit::run_batches) batches of one's own. A second run
 /// goes on where the first has ended, with the same optimizer and dropout, as a second `fit` does in Keras.
 ///
-/// Batches are run as in training: dropout is on, with the network's seeds. What of a model doesn't train as in Keras
-/// (dropout within recurrent layers of a [`Model`](crate::Model), stateful layers) is an error; the Dropout and
-/// BatchNormalization of a model from a file are as in inference: see [`Model::record`](crate::Model::record).
+/// Batches are run as in training: dropout is on, with the network's seeds, and BatchNormalization of a
+/// [`Model`](crate::Model) takes the mean and the variance of the batch, and moves those of inference in each update: see
+/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (stateful
+/// layers, dropout in attention and in ConvLSTM, activity regularizers) is an error that names the layer.
 ///
 /// After the first updates those of a layer allocate nothing while batches have as many rows; a model's outputs are new in each.
 #[must_use = "it does nothing until it runs"]

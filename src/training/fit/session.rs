@@ -109,6 +109,7 @@ impl<T: Float> Session<T> {
         if !self.rules.is_empty() {
             self.rules.constrain(network)?;
         }
+        network.update_statistics(&mut self.tape)?;
         self.updates += 1;
         Ok(loss)
     }

@@ -253,8 +253,14 @@ fn every_class_makes_the_round_trip() {
         let model = recurrent::keras::load::<f32>(path).expect("a model");
         classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);
     }
-    for name in ["conv_lstm/conv_lstm1d", "conv_lstm/conv_lstm2d", "conv_lstm/conv_lstm3d", "categories/discretization"]
-    {
+    for name in [
+        "conv_lstm/conv_lstm1d",
+        "conv_lstm/conv_lstm2d",
+        "conv_lstm/conv_lstm3d",
+        "categories/discretization",
+        "models/dropouts",
+        "rare_classes/rare_classes",
+    ] {
         let path = format!("{}/tests/golden/keras_models/{name}.keras", env!("CARGO_MANIFEST_DIR"));
         let model = recurrent::keras::load::<f32>(path).expect("a model");
         classes(&Contents::of(&file::to_bytes(&model).expect("saved")).config(), &mut found);

@@ -1,4 +1,5 @@
-"""Losses, metrics and training runs by Keras: writes losses.json, metrics.json and runs.json beside this file."""
+"""Losses, metrics and training runs by Keras: writes losses.json, metrics.json, runs.json, models.json, noise.json
+and two models beside this file."""
 
 import sys
 from pathlib import Path
@@ -7,8 +8,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
 
 import losses  # noqa: E402
 import metrics  # noqa: E402
+import models  # noqa: E402
 import runs  # noqa: E402
 
 losses.main()
 metrics.main()
 runs.main()
+models.main()

@@ -59,11 +59,13 @@ fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
     for name in ["head_dim", "num_query_heads", "num_key_value_heads", "use_bias", "use_gate", "sliding_window"] {
         said.same(name)?;
     }
+    said.write("dropout", 0.0);
     // What isn't returned is hidden as Keras does it without dropout, and with.
     let scores = said.get("returns_scores") == Some(&true.into());
-    let zero = said.get("hides") == Some(&"zero".into());
-    said.write("dropout", if zero && !scores { 0.5 } else { 0.0 });
-    Ok(())
+    if said.get("hides") == Some(&"zero".into()) && !scores {
+        said.write("dropout", 0.5);
+    }
+    said.same("dropout")
 }
 
 fn flags(fields: &Fields<'_>) -> Found<(bool, bool)> {
@@ -122,6 +124,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>, grouped: bool) -> Found<Built<T>> {
         reads_mask: reading.arguments.reads("attention_mask"),
         grouped,
         hides,
+        dropout: dropout.unwrap_or(0.0),
     };
     with_weights(reading, heads)
 }

@@ -10,7 +10,7 @@ use super::{Built, Class, Holds, INPUTS, INPUTS_TRAINING_MASK, Reading, options}
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops::group_normalization::GroupNormalization;
-use crate::graph::ops::normalization::{Normalization, Statistics};
+use crate::graph::ops::normalization::{MOMENTUM, Normalization, Statistics};
 
 impl<T: Float> Class<T> {
     pub(super) const NORMALIZATION: &'static [Self] = &[
@@ -25,7 +25,7 @@ impl<T: Float> Class<T> {
 
 fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
     said.axis("axis");
-    ["scale", "center", "epsilon"].iter().try_for_each(|name| said.same(name))
+    ["scale", "center", "epsilon", "momentum"].iter().try_for_each(|name| said.same(name))
 }
 
 fn gamma_and_beta(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
@@ -107,7 +107,9 @@ fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     }
     let (mean, variance) = (take(&weights, "moving_mean"), take(&weights, "moving_variance"));
     let epsilon = T::from_f64(fields.default_number("epsilon", 1e-3)?);
-    let statistics = Statistics::moving(mean.unwrap_or_default(), variance.unwrap_or_default(), epsilon);
+    let momentum = fields.number_or("momentum", MOMENTUM)?;
+    let statistics =
+        Statistics::moving(mean.unwrap_or_default(), variance.unwrap_or_default(), epsilon, Some(momentum));
     let (gamma, beta) = (take(&weights, "gamma"), take(&weights, "beta"));
     let mut normalization = Normalization { axes: vec![axis], shape: vec![width], gamma, beta, statistics };
     normalization.fold();
@@ -117,7 +119,7 @@ fn batch_normalization<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
 
 /// What matters in training only; renormalization among it.
 fn in_training_only(fields: &Fields<'_>) -> Found<()> {
-    fields.loose_numbers(&["momentum", "renorm_momentum"])?;
+    fields.loose_numbers(&["renorm_momentum"])?;
     fields.loose(&["synchronized"], "true or false", |json| json.flag().is_ok())?;
     fields.loose(&["fused"], "true, false or null", |json| json.is_null() || json.flag().is_ok())?;
     fields.loose(&["renorm_clipping"], "an object or null", |json| json.is_null() || json.is_object())?;

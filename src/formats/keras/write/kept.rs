@@ -198,9 +198,9 @@ pub(super) fn merge_rest(plain: &mut Json, kept: Option<Json>, path: &str) -> Re
     Ok(())
 }
 
-/// Options of Keras 2 that have no effect here and mean the same in Keras 3.
-const SAME: [&str; 10] =
-    ["trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll"];
+/// Options of Keras 2 that mean the same in Keras 3.
+const SAME: [&str; 11] =
+    ["trainable", "rate", "stddev", "seed", "noise_shape", "momentum", "l1", "l2", "shared_axes", "unroll", "dropout"];
 
 /// What Keras 2 said, in Keras 3's words.
 fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {

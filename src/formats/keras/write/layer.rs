@@ -223,6 +223,8 @@ fn stacked(described: &Config, around: &Around<'_>) -> Result<Json, Unwritten> {
                 }
             }
             Value::Flag(false) => {}
+            // It did nothing but in training.
+            Value::Text(_) if name == "left_out" => {}
             value => return Err(Unsaid::new(name, value).into()),
         }
     }

@@ -111,6 +111,7 @@ impl<'f, T: Float> Importer<'f, T> {
             trace: None,
             keras_2: false,
             record: None,
+            training: None,
         };
         let made = op.run(&tensors.iter().collect::<Vec<_>>(), call).map_err(|error| node.built(&error))?;
         made.into_iter().next().map(|tensor| tensor.value).ok_or_else(|| node.refuse("it gives nothing"))

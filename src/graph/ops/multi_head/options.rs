@@ -35,6 +35,8 @@ pub(crate) struct Heads {
     /// Whether it is Keras's GroupQueryAttention.
     pub(crate) grouped: bool,
     pub(crate) hides: Hides,
+    /// Of the scores, in Keras's training.
+    pub(crate) dropout: f64,
 }
 
 impl Heads {
@@ -109,6 +111,7 @@ impl<T: Float> MultiHead<T> {
             .with("reads_key", heads.reads_key)
             .with("reads_mask", heads.reads_mask)
             .with("hides", hides)
+            .with_if("dropout", Some(heads.dropout).filter(|rate| *rate > 0.0))
             .with("features", vec![query, key, value])
             .with("output", output)
     }

@@ -17,7 +17,11 @@ impl<T: Float> Normalization<T> {
         };
         let config = Config::new(class).with("axis", self.axes.clone()).with("shape", self.shape.clone());
         let config = config.with("scale", self.gamma.is_some()).with("center", self.beta.is_some());
-        config.with("epsilon", epsilon)
+        let config = config.with("epsilon", epsilon);
+        match &self.statistics {
+            Statistics::Moving(moving) => config.with_if("momentum", moving.momentum),
+            _ => config,
+        }
     }
 
     /// What isn't a weight. Moving statistics are values as weights are.

@@ -23,6 +23,7 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Role, Which};
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{Gives, Pace, Step};
 use crate::graph::tensor::Tensor;
+use crate::graph::training::Differs;
 use crate::layers::builder::check_activation;
 use crate::layers::convolution::window::{Padding, Window};
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -129,11 +130,6 @@ impl<T: Float> ConvLstm<T> {
     pub(crate) fn returns_sequences(&self) -> bool {
         self.options.return_sequences
     }
-
-    /// Whether training in Keras would drop some of what it reads.
-    pub(in crate::graph) fn has_dropout(&self) -> bool {
-        self.options.dropout > 0.0 || self.options.recurrent_dropout > 0.0
-    }
 }
 
 impl<T: Float> Operation<T> for ConvLstm<T> {
@@ -175,6 +171,11 @@ impl<T: Float> Operation<T> for ConvLstm<T> {
         let output = if self.options.return_sequences { sequence } else { state.clone() };
         let states = if self.options.return_state { vec![state; 2] } else { vec![] };
         Ok([vec![output], states].concat())
+    }
+
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        let drops = self.options.dropout > 0.0 || self.options.recurrent_dropout > 0.0;
+        drops.then_some(Differs { what: "dropout", expected: "0 in a model that is trained", given: "more" })
     }
 
     fn takes_mask(&self) -> bool {

@@ -14,7 +14,7 @@ use crate::graph::tensor::in_row_order;
 impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn batch_normalization(&mut self, node: &Node<'f>) -> Made<Item<T>> {
         let epsilon = node.float("epsilon", 1e-5)?;
-        node.ignore("momentum");
+        let momentum = node.float("momentum", 0.9)?;
         if node.flag("training_mode", false)? || !node.flag("spatial", true)? {
             return Err(node
                 .refuse("its training_mode must be 0, and its spatial 1: export the model in inference")
@@ -32,7 +32,7 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         let [gamma, beta, mean, variance] =
             <[ArrayD<T>; 4]>::try_from(weights).map_err(|_| node.refuse("it has no weights"))?;
-        let statistics = Statistics::moving(mean, variance, T::from_f64(epsilon));
+        let statistics = Statistics::moving(mean, variance, T::from_f64(epsilon), Some(momentum));
         let mut all =
             Normalization { axes: vec![-1], shape: vec![features], gamma: Some(gamma), beta: Some(beta), statistics };
         all.fold();

@@ -7,10 +7,26 @@ use crate::formats::onnx::write::words::{Weights, Words};
 use crate::formats::onnx::write::writer::{HINT, Writer};
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::Operation;
+use crate::graph::ops::noise::Dropout;
 use crate::graph::shape::known;
 
-pub(super) const CLASSES: [&str; 8] =
-    ["Dense", "Embedding", "Activation", "PReLU", "Softmax", "Identity", "Masking", "SequenceMask"];
+pub(super) const CLASSES: [&str; 15] = [
+    "Dense",
+    "Embedding",
+    "Activation",
+    "PReLU",
+    "Softmax",
+    "Identity",
+    "Masking",
+    "SequenceMask",
+    "Dropout",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "GaussianDropout",
+    "GaussianNoise",
+    "AlphaDropout",
+];
 
 impl<T: Float> Writer<T> {
     pub(super) fn simple_layer(&mut self, words: Words<'_>, weights: &Weights<'_, T>, call: &Call) -> Outputs {
@@ -28,6 +44,8 @@ impl<T: Float> Writer<T> {
                 let kept = call.passes.clone().filter(|_| words.flag("keeps_mask"));
                 return Ok(vec![x.masked(kept)]);
             }
+            // In inference so do these.
+            class if Dropout::CLASSES.contains(&class) => return Ok(vec![x.masked(call.passes.clone())]),
             "Embedding" => {
                 let ids = self.cast(&x, Kind::Int);
                 let table = self.array("embeddings", &weights.get("embeddings"));
@@ -151,6 +169,7 @@ impl<T: Float> Writer<T> {
         let words = Words(&config);
         match words.class() {
             "Dense" | "Activation" | "Elementwise" | "Identity" => true,
+            class if Dropout::CLASSES.contains(&class) => true,
             "LayerNormalization" | "BatchNormalization" | "RMSNormalization" => words.integers("axis") == [-1],
             "Softmax" => words.integer("axis") == -1,
             _ => false,
