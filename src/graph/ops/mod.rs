@@ -39,6 +39,7 @@ pub(crate) mod pooling;
 pub(crate) mod prelu;
 pub(crate) mod preprocessing;
 pub(crate) mod quantized_dense;
+mod recent;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod sequence_mask;
