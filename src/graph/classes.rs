@@ -154,7 +154,9 @@ impl<T: Float> Class<T> {
         }),
         Class::operation("ZeroPadding1D", |options, _| moved(options, "padding", MovedSteps::Padded)),
         Class::operation("Cropping1D", |options, _| moved(options, "cropping", MovedSteps::Cropped)),
-        Class::operation("UpSampling1D", |options, _| Ok(Op::new(Moving::from(MovedSteps::Repeated(options.size("size")?))))),
+        Class::operation("UpSampling1D", |options, _| {
+            Ok(Op::new(Moving::from(MovedSteps::Repeated(options.size("size")?))))
+        }),
         Class::operation("Flatten", |_, _| Ok(Op::new(Flatten))),
         Class::operation("Reshape", |options, _| Ok(Op::new(Reshape(shape(options, "target_shape")?)))),
         Class::operation("Permute", |options, _| Ok(Op::new(Permute(sizes(options, "dims")?)))),

@@ -209,10 +209,12 @@ fn a_stream_that_thins_out_refuses_by_name() -> Outcome {
     for odd in [[0.0, 1.0], [f32::NAN, f32::NAN], [-1.0, -1.0], [0.5, 0.5], [9.0, 9.0]] {
         let mut other = state.clone();
         let phase = other.states_mut().last_mut().expect("a phase");
-        phase.as_mut_slice().copy_from_slice(&odd);
+        phase.set("phase", &array![[odd[0]], [odd[1]]])?;
         assert!(matches!(stream.set_state(&other), Err(Error::StateLayout { .. })), "{odd:?}");
     }
     assert_eq!(stream.state(), state);
+    let layer = model.clone().into_layer().map(drop);
+    assert!(matches!(&layer, Err(Error::CannotStream { reason, .. }) if reason.contains("Model::stream")), "{layer:?}");
     let pool = StreamPool::new(&model).map(drop);
     assert!(matches!(&pool, Err(Error::CannotStream { reason, .. }) if reason.contains("Model::stream")), "{pool:?}");
     Ok(())

@@ -171,7 +171,6 @@ impl<T: Float> Drawn<'_, T> {
     }
 }
 
-
 /// A model of a few layers, with the number of its sequences' steps open.
 fn model<T: Float>(numbers: &mut Numbers, end: End) -> Outcome<Model<T>> {
     let mut graph = Model::<T>::builder("thinner");

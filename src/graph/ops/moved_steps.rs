@@ -225,7 +225,9 @@ impl<T: Float> Operation<T> for Moving {
         match self.moved {
             _ if !each_step => {}
             MovedSteps::Padded(_, 0) | MovedSteps::Cropped(_, 0) | MovedSteps::Repeated(1) => {}
-            MovedSteps::Padded(..) => return Err("a stream doesn't know of its end: it can have zeros before it alone"),
+            MovedSteps::Padded(..) => {
+                return Err("a stream doesn't know of its end: it can have zeros before it alone");
+            }
             MovedSteps::Cropped(..) => {
                 return Err("a stream doesn't know of its end: it can be without its first steps alone");
             }

@@ -74,8 +74,7 @@ impl<T: Float> ModelStream<T> {
         let results: Vec<(usize, usize)> =
             numbers.iter().copied().enumerate().filter(|(place, _)| !is_state(*place)).collect();
         let steady = results.iter().filter(|(place, _)| !plan.outputs[*place].is_sequence());
-        let program =
-            trace.finish(steady.map(|&(_, number)| number)).map_err(|reason| cannot(&model.name, reason))?;
+        let program = trace.finish(steady.map(|&(_, number)| number)).map_err(|reason| cannot(&model.name, reason))?;
         let mut states = own_states(&model, pairs, &given, &numbers, &program)?;
         states.extend(held_values(&program));
         let phase = (!program.clock.stands()).then(|| Arc::new(StateLayout::new([("phase", 1)])));

@@ -11,6 +11,7 @@ mod program;
 mod push;
 mod rate;
 mod states;
+mod together;
 mod trace;
 
 use std::fmt;
@@ -21,8 +22,8 @@ use ndarray::{ArrayD, ArrayViewD, IxDyn};
 pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 pub(crate) use self::kept::Kept;
 use self::pairs::OwnState;
-pub(crate) use self::plan::{Gives, Pace};
 use self::plan::Plan;
+pub(crate) use self::plan::{Gives, Pace};
 use self::program::Program;
 pub(crate) use self::rate::Rate;
 use self::trace::Started;
@@ -349,12 +350,12 @@ impl<T: Float> ModelStream<T> {
         }
     }
 
-    /// The outputs of the last step, in the model's order; zeros before the first.
+    /// The outputs of the last step that gave some, in the model's order; zeros before the first.
     pub fn outputs(&self) -> &[ArrayD<T>] {
         &self.outputs
     }
 
-    /// An output of the last step by its name.
+    /// An output of the last step that gave some, by its name.
     ///
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.

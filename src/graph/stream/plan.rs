@@ -3,6 +3,7 @@
 use super::super::chain::cannot;
 use super::pairs::Pair;
 use super::rate::Rate;
+use super::together::joint;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::{OverTime, Role, misfit};
@@ -24,7 +25,7 @@ impl Kind {
         matches!(self, Kind::Sequence(_))
     }
 
-    fn rate(self) -> Option<Rate> {
+    pub(super) fn rate(self) -> Option<Rate> {
         match self {
             Kind::Sequence(rate) | Kind::Steady(rate) => Some(rate),
             Kind::Constant => None,
@@ -124,35 +125,6 @@ impl<T: Float> Model<T> {
         Ok((Plan { once, paired, inputs, outputs, gives, before, each }, model))
     }
 
-    /// When steps return outputs: those of sequences come together, and when they do, all others are there.
-    fn rate_of_outputs(&self, kinds: &[Kind], is_state: impl Fn(usize) -> bool) -> Result<Rate> {
-        let names = self.outputs.iter().enumerate().map(|(place, _)| {
-            self.output_names.get(place).map_or(&*self.name, |name| name)
-        });
-        let own = || names.clone().zip(kinds).enumerate().filter(|(place, _)| !is_state(*place)).map(|(_, own)| own);
-        let apart = "it comes at other steps than another output: build a model of it alone";
-        let mut gives: Option<Rate> = None;
-        for (name, kind) in own() {
-            if let Kind::Sequence(rate) = *kind {
-                let rate = rate.same().map_err(|reason| cannot(name, reason))?;
-                if gives.is_some_and(|gives| gives != rate) {
-                    return Err(cannot(name, apart));
-                }
-                gives = Some(rate);
-            }
-        }
-        let steady = own().filter(|(_, kind)| !kind.is_sequence());
-        let there = |(name, kind): (_, &Kind)| (name, kind.rate().map_or(0, |rate| rate.first));
-        let Some(gives) = gives else {
-            let first = steady.map(there).map(|(_, first)| first).max();
-            return Ok(Rate::from(first.unwrap_or(0)));
-        };
-        match steady.map(there).find(|(_, first)| *first > gives.first) {
-            Some((name, _)) => Err(cannot(name, apart)),
-            None => Ok(gives),
-        }
-    }
-
     /// The tensors that must be there before the first step: what initial states are made of, and what is repeated.
     /// `of_states`: those that come from states which are inputs of each step.
     fn needed_before(&self, of_states: &[bool]) -> Vec<bool> {
@@ -206,7 +178,9 @@ impl<T: Float> Model<T> {
             let rank = self.inputs[input].shape.len();
             rank >= 3 || rank == 2 && (self.reads_ids_from(input) || self.reads_mask_from(input))
         };
-        (0..self.inputs.len()).map(|input| if is_sequence(input) { Kind::Sequence(Rate::EACH) } else { Kind::Steady(Rate::EACH) }).collect()
+        (0..self.inputs.len())
+            .map(|input| if is_sequence(input) { Kind::Sequence(Rate::EACH) } else { Kind::Steady(Rate::EACH) })
+            .collect()
     }
 
     /// Whether this input is a call's mask, or what one is made of.
@@ -271,15 +245,10 @@ fn walk<T: Float>(
         let op = part.op.as_mut().ok_or_else(misfit)?;
         let name = part.name.as_str();
         let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
-        let is_model = matches!(op.role(), Role::Model(_));
+        let (sequence, is_model) = (read.iter().any(|kind| kind.is_sequence()), matches!(op.role(), Role::Model(_)));
         let masks = call.masks.iter().flatten().map(|&mask| kinds[mask]);
         let comes = joint(&read, masks, is_model).map_err(|reason| cannot(name, reason))?;
-        let sequence = read.iter().any(|kind| kind.is_sequence());
-        let known = |&part: &usize| match kinds[part] {
-            Kind::Constant => true,
-            Kind::Steady(_) => of_states[part],
-            Kind::Sequence(_) => false,
-        };
+        let known = |&part: &usize| kinds[part] == Kind::Constant || of_states[part] && !kinds[part].is_sequence();
         if !call.initial_state.iter().all(known) {
             return Err(cannot(name, "its initial state comes from what is stepped"));
         }
@@ -315,27 +284,6 @@ fn walk<T: Float>(
         }
     }
     Ok(())
-}
-
-/// When there is something for a call: the sequences that it reads, and their masks, come together. A model within
-/// looks at each by itself.
-fn joint(read: &[Kind], mut masks: impl Iterator<Item = Kind>, is_model: bool) -> Result<Rate, &'static str> {
-    let sequence = read.iter().find(|kind| kind.is_sequence());
-    if sequence.is_some() && read.iter().any(|kind| !kind.is_sequence()) && !is_model {
-        return Err("it joins a sequence with what belongs to the whole sequence");
-    }
-    if masks.any(|mask| match sequence {
-        Some(of_input) if mask.is_sequence() && !is_model => mask != *of_input,
-        _ => mask.is_sequence() != sequence.is_some(),
-    }) {
-        return Err("its mask and its input aren't both sequences whose steps come together");
-    }
-    if let Some(first) = sequence.filter(|_| !is_model)
-        && read.iter().any(|kind| kind != first)
-    {
-        return Err("the steps of its inputs don't come together: strides or a window stand before some of them alone");
-    }
-    Ok(Rate::of_all(read.iter().filter_map(|kind| kind.rate())).unwrap_or(Rate::EACH))
 }
 
 /// The outputs of a model within.

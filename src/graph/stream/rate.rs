@@ -17,7 +17,8 @@ pub(crate) struct Rate {
 /// Steps of a stream that each float can count.
 pub(super) const MOST_STEPS: usize = 1 << 24;
 
-const ZEROS: &str = "zeros stand before its first step, and not as many as a window that follows at once reaches back over";
+const ZEROS: &str =
+    "zeros stand before its first step, and not as many as a window that follows at once reaches back over";
 const FAR: &str = "its windows and strides reach too far";
 
 impl Rate {

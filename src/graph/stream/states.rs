@@ -51,9 +51,11 @@ impl<T: Float> ModelStream<T> {
     fn time_of(&self, phase: &State<T>) -> Result<usize> {
         let steps = self.program.clock.steps();
         let first = phase.as_slice().first().map_or(0.0, |time| time.into_f64());
-        let odd = phase.as_slice().iter().map(|time| time.into_f64()).find(|&time| {
-            !(time == first && time >= 0.0 && time < steps as f64 && time.fract() == 0.0)
-        });
+        let odd = phase
+            .as_slice()
+            .iter()
+            .map(|time| time.into_f64())
+            .find(|&time| !(time == first && time >= 0.0 && time < steps as f64 && time.fract() == 0.0));
         match odd {
             None => Ok(first as usize),
             Some(odd) => Err(Error::StateLayout {

@@ -1,7 +1,7 @@
 """Models whose strides and windows give fewer steps than they read, and what Keras computes with them.
 
-`thinned.py` writes thinned/ and thinned.json. Each case is called on a sequence and on beginnings of it. Versions:
-requirements.txt. Gradients are those of a weighted sum of all outputs.
+`thinned.py` writes thinned/ and thinned.json. Each case is called on a sequence, and, with the number of steps left open,
+on beginnings of it. Versions: requirements.txt. Gradients are those of a weighted sum of all outputs.
 """
 
 from masked_graphs import Numbers
@@ -9,8 +9,8 @@ from random_graphs import HERE, L, array, call, dump, gradients, keras, randomiz
 
 CASES = {}
 
-# The steps of each call.
-STEPS = [19, 18, 13, 12]
+# The steps of the sequence, and of beginnings of it.
+STEPS, BEGINNINGS = 19, [18, 13, 12]
 
 
 def case(function):
@@ -64,16 +64,28 @@ def branches(x):
     return L.Dense(4, activation="tanh")(L.Concatenate()([one, other, last]))
 
 
+def of_steps(name, steps):
+    x = keras.Input((steps, 3))
+    return keras.Model(x, CASES[name](x))
+
+
+def called(model, x):
+    return {"inputs": [array(x)], "outputs": [array(y) for y in call(model, [x])]}
+
+
 def write(name, folder):
     keras.backend.clear_session()
-    x = keras.Input((None, 3))
-    model = keras.Model(x, CASES[name](x))
+    model, whole = of_steps(name, STEPS), Numbers(name).floats(2, STEPS, 3)
     randomize(model, len(name))
-    whole = Numbers(name).floats(2, STEPS[0], 3)
-    inputs = [whole[:, :steps] for steps in STEPS]
-    calls = [{"inputs": [array(x)], "outputs": [array(y) for y in call(model, [x])]} for x in inputs]
     model.save(str(folder / f"{name}.keras"))
-    return {"name": name, "calls": calls, "gradients": gradients(model, inputs[:1], len(name))}
+    any_steps = of_steps(name, None)
+    any_steps.set_weights(model.get_weights())
+    return {
+        "name": name,
+        "calls": [called(model, whole)],
+        "beginnings": [called(any_steps, whole[:, :steps]) for steps in BEGINNINGS],
+        "gradients": gradients(model, [whole], len(name)),
+    }
 
 
 def main():
