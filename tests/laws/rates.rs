@@ -187,7 +187,7 @@ const STEPS: usize = 40;
 
 /// What the whole run gives of the first steps; nothing of too few of them.
 fn so_far<T: Float>(model: &Model<T>, x: &Array3<T>, steps: usize) -> Outcome<Option<ArrayD<T>>> {
-    match model.predict_one(&x.slice(s![.., ..steps, ..])) {
+    match model.predict_one(x.slice(s![.., ..steps, ..])) {
         Ok(y) => Ok(Some(y)),
         Err(Error::ModelCall { .. }) => Ok(None),
         Err(other) => Err(other.into()),
