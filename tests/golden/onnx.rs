@@ -254,7 +254,7 @@ fn sequences_that_thin_out() {
             count += usize::from(ours.is_some());
             assert_eq!(theirs, ours, "{name}, step {step}");
         }
-        assert!((1..19).contains(&count), "{name}: {count}");
+        assert!(count > 0, "{name}");
     }
 }
 
