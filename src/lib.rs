@@ -149,7 +149,8 @@
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | each layer's own, [`ops::Dropout`] | each layer's own | yes |
 //!
 //! What a [`Stream`] can run, a [`StreamPool`] can, a [`Window`] and a [`LiveStream`]; the pool any [`Model`] that a
-//! [`ModelStream`](model::ModelStream) can, too, unless it begins with inputs of its own.
+//! [`ModelStream`](model::ModelStream) can, too, unless it begins with inputs of its own, or strides or windows stand in it
+//! so that only some steps give an output.
 //!
 //! # Conventions
 //!

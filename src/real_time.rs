@@ -22,7 +22,8 @@
 //!
 //! Errors that carry text (names, layouts) allocate it. A cell or an activation of your own must keep the promise
 //! itself. A [`ModelStream`](crate::model::ModelStream) keeps it in [`step`](crate::model::ModelStream::step),
-//! [`step_named`](crate::model::ModelStream::step_named) and [`outputs`](crate::model::ModelStream::outputs), whatever the graph, as
+//! [`step_named`](crate::model::ModelStream::step_named), [`push`](crate::model::ModelStream::push),
+//! [`process`](crate::model::ModelStream::process) and [`outputs`](crate::model::ModelStream::outputs), whatever the graph, as
 //! long as no tensor has more than four dimensions; [`start`](crate::model::ModelStream::start), `reset` of a decoder, and
 //! what clones states allocate.
 //!

@@ -347,6 +347,36 @@ pub enum Error {
         output: usize,
     },
 
+    /// A block of a model's stream that isn't of whole steps, or has no room for all outputs.
+    #[error(
+        "a block has {features} values of input for each step and room for {outputs} outputs of {units} values, got \
+         {input} and {output}"
+    )]
+    BlockOutputs {
+        /// The values of input of one step: rows times features.
+        features: usize,
+        /// The values of one output: rows times units.
+        units: usize,
+        /// The input's length.
+        input: usize,
+        /// The outputs that the input's whole steps give.
+        outputs: usize,
+        /// The output's length.
+        output: usize,
+    },
+
+    /// A call for streams that return outputs at each step.
+    #[error(
+        "the stream doesn't return outputs at each step: the first with step {first}, then one in {every}; push a step, \
+         which returns an Option, or process several"
+    )]
+    OutputsNotEachStep {
+        /// The number of the step that returns the first ones.
+        first: usize,
+        /// How many steps it takes to the next ones.
+        every: usize,
+    },
+
     /// A layer for a stream that has more than other weights than the one it is to replace.
     #[error("only the weights may differ from those of the stream's layer: {what} is {expected} there, got {given}")]
     LayerStructure {

@@ -13,7 +13,7 @@ use super::ops;
 use super::ops::flags::{Any, Flags, LogicalOr, NotEqual};
 use super::ops::global_pooling::GlobalPooling;
 use super::ops::merge::{MaskRule, MergeOp};
-use super::ops::moved_steps::MovedSteps;
+use super::ops::moved_steps::{MovedSteps, Moving};
 use super::ops::normalization::{Normalization, Statistics};
 use super::ops::pooling::{Pool, Pooling};
 use super::ops::shapes::{ExpandDims, Flatten, Permute, RepeatVector, Reshape};
@@ -174,7 +174,9 @@ impl<T: Float> Class<T> {
         }),
         Class::operation("ZeroPadding1D", |options, _| moved(options, "padding", MovedSteps::Padded)),
         Class::operation("Cropping1D", |options, _| moved(options, "cropping", MovedSteps::Cropped)),
-        Class::operation("UpSampling1D", |options, _| Ok(Op::new(MovedSteps::Repeated(options.size("size")?)))),
+        Class::operation("UpSampling1D", |options, _| {
+            Ok(Op::new(Moving::from(MovedSteps::Repeated(options.size("size")?))))
+        }),
         Class::operation("Flatten", |_, _| Ok(Op::new(Flatten))),
         Class::operation("Reshape", |options, _| Ok(Op::new(Reshape(shape(options, "target_shape")?)))),
         Class::operation("Permute", |options, _| Ok(Op::new(Permute(sizes(options, "dims")?)))),
@@ -278,7 +280,7 @@ fn merge<T: Float>(options: &Options<'_>, how: MergeOp) -> Read<Op<T>> {
 
 fn moved<T: Float>(options: &Options<'_>, name: &str, made: fn(usize, usize) -> MovedSteps) -> Read<Op<T>> {
     match sizes(options, name)?[..] {
-        [before, after] => Ok(Op::new(made(before, after))),
+        [before, after] => Ok(Op::new(Moving::from(made(before, after)))),
         _ => Err(options.need(name, SIZES)?.wrong("two sizes")),
     }
 }

@@ -264,9 +264,9 @@ named_operations! {
     AveragePooling1D of Pooling in pooling;
     GlobalMaxPooling1D of GlobalPooling in global_pooling;
     GlobalAveragePooling1D of GlobalPooling in global_pooling;
-    ZeroPadding1D of MovedSteps in moved_steps;
-    Cropping1D of MovedSteps in moved_steps;
-    UpSampling1D of MovedSteps in moved_steps;
+    ZeroPadding1D of Moving in moved_steps;
+    Cropping1D of Moving in moved_steps;
+    UpSampling1D of Moving in moved_steps;
 }
 
 impl<T: Float> From<ops::custom::CustomLayer<T>> for AnyLayer<T> {

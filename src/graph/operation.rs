@@ -20,7 +20,7 @@ use super::ops::spatial::conv_lstm::ConvLstm;
 use super::ops::time_distributed::runs_anew;
 use super::per_step::Map;
 use super::shape::{Misfit, Shape};
-use super::stream::{Gives, Step, Trace};
+use super::stream::{Gives, Rate, Step, Trace};
 use super::tape::Record;
 use super::tensor::Tensor;
 use super::training::Differs;
@@ -148,6 +148,11 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
     /// Why it can't.
     fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
         if each_step { Err(WHOLE) } else { Ok(Gives::EachStep) }
+    }
+
+    /// When its steps come, by when those of its input do, once its pace is chosen; or why it can't take these.
+    fn rate(&self, input: Rate) -> Result<Rate, &'static str> {
+        input.same()
     }
 
     /// Makes it give one step of the sequence that it gives, all of whose steps are the same.

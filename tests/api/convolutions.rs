@@ -3,7 +3,10 @@
 use ndarray::prelude::*;
 use recurrent::{
     Activation, Conv1D, Dense, DepthwiseConv1D, Error, Gru, Initializer, Masking, Model, Padding, SeparableConv1D,
-    Sequential, model::AnyLayer, ops,
+    Sequential, StreamPool,
+    builder::ModelBuilder,
+    model::{AnyLayer, ModelNode},
+    ops,
 };
 
 type Outcome<V = ()> = Result<V, Box<dyn std::error::Error>>;
@@ -108,15 +111,14 @@ fn pooling_of_all_steps_so_far() -> Outcome {
 #[test]
 fn what_cannot_stream_is_named() -> Outcome {
     let conv = |padding, strides| Conv1D::<f32>::builder(3, 4, 2).padding(padding).strides(strides).build();
-    let layers: [(&str, &str, AnyLayer<f32>); 8] = [
-        ("conv1_d", "strides", conv(Padding::Causal, 2)?.into()),
-        ("conv1_d", "valid", conv(Padding::Valid, 1)?.into()),
-        ("conv1_d", "same", conv(Padding::Same, 1)?.into()),
-        ("max_pooling1_d", "time axis", ops::MaxPooling1D::new(2)?.into()),
-        ("average_pooling1_d", "time axis", ops::AveragePooling1D::new(2)?.into()),
-        ("zero_padding1_d", "time axis", ops::ZeroPadding1D::new(1, 0).into()),
-        ("cropping1_d", "time axis", ops::Cropping1D::new(1, 0).into()),
-        ("up_sampling1_d", "time axis", ops::UpSampling1D::new(2)?.into()),
+    let layers: [(&str, &str, AnyLayer<f32>); 7] = [
+        ("conv1_d", "causal padding streams", conv(Padding::Same, 1)?.into()),
+        ("conv1_d", "causal padding streams", conv(Padding::Same, 2)?.into()),
+        ("max_pooling1_d", "valid padding streams", ops::MaxPooling1D::new(2)?.padding(Padding::Same)?.into()),
+        ("average_pooling1_d", "valid padding streams", ops::AveragePooling1D::new(3)?.padding(Padding::Same)?.into()),
+        ("zero_padding1_d", "its end", ops::ZeroPadding1D::new(1, 1).into()),
+        ("cropping1_d", "its end", ops::Cropping1D::new(0, 1).into()),
+        ("up_sampling1_d", "several steps", ops::UpSampling1D::new(2)?.into()),
     ];
     for (name, why, layer) in layers {
         let model = Sequential::builder("m").layer(layer).input_shape([None, Some(3)]).build()?;
@@ -133,6 +135,88 @@ fn what_cannot_stream_is_named() -> Outcome {
         matches!(&refused, Err(Error::CannotStream { reason, .. }) if reason.contains("Model::stream")),
         "{refused:?}"
     );
+    Ok(())
+}
+
+/// Zeros before a sequence are for a window that follows at once; what meets must come together.
+#[test]
+fn what_does_not_come_together_is_named() -> Outcome {
+    type Build = fn(&mut ModelBuilder<f32>, ModelNode) -> recurrent::Result<Vec<ModelNode>>;
+    let models: [(&str, &str, Build); 6] = [
+        ("gru", "zeros", |graph, x| {
+            let padded = graph.call("padded", ops::ZeroPadding1D::new(1, 0), &[x])?;
+            graph.call("gru", Gru::builder(3, 2).return_sequences(true).build()?, &padded)
+        }),
+        ("conv", "zeros", |graph, x| {
+            let padded = graph.call("padded", ops::ZeroPadding1D::new(3, 0), &[x])?;
+            graph.call("conv", Conv1D::builder(3, 2, 3).build()?, &padded)
+        }),
+        ("end", "zeros", |graph, x| graph.call("end", ops::ZeroPadding1D::new(3, 0), &[x])),
+        ("sum", "together", |graph, x| {
+            let conv = graph.call("conv", Conv1D::builder(3, 3, 3).build()?, &[x])?;
+            let cropped = graph.call("cropped", ops::Cropping1D::new(1, 0), &[x])?;
+            graph.call("sum", ops::Add, &[conv[0], cropped[0]])
+        }),
+        ("pooled", "other steps", |graph, x| {
+            let conv = graph.call("conv", Conv1D::builder(3, 3, 3).build()?, &[x])?;
+            let pooled = graph.call("pooled", ops::MaxPooling1D::new(2)?, &conv)?;
+            Ok(vec![conv[0], pooled[0]])
+        }),
+        ("late", "other steps", |graph, x| {
+            let conv = graph.call("conv", Conv1D::builder(3, 3, 3).build()?, &[x])?;
+            Ok(vec![x, graph.call("late", Gru::new(3, 2), &conv)?[0]])
+        }),
+    ];
+    for (name, why, build) in models {
+        let mut graph = Model::<f32>::builder("m");
+        let x = graph.input("x", [None, Some(3)])?;
+        let outputs = build(&mut graph, x)?;
+        match graph.build(&outputs)?.stream(1) {
+            Err(Error::CannotStream { layer, reason }) => {
+                assert!(layer == name && reason.contains(why), "{name}: {layer}: {reason}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    Ok(())
+}
+
+/// What a stream that thins out refuses, and that it is as before then.
+#[test]
+fn a_stream_that_thins_out_refuses_by_name() -> Outcome {
+    let model = Sequential::<f32>::builder("thinner")
+        .layer(Conv1D::builder(3, 2, 2).strides(2).build()?)
+        .layer(Gru::builder(2, 2).return_sequences(true).build()?)
+        .build()?;
+    let (x, mut stream) = (numbers([2, 6, 3]), model.stream(2)?);
+    let step = x.index_axis(Axis(1), 0);
+    assert_eq!(stream.step(&[step.into()]), Err(Error::OutputsNotEachStep { first: 2, every: 2 }));
+    assert_eq!(stream.step_one(&[0.0; 6]), Err(Error::OutputsNotEachStep { first: 2, every: 2 }));
+    assert_eq!(stream.outputs_in(5), 2);
+    let whole = model.predict_one(&x)?;
+    let flat: Vec<f32> = x.iter().copied().collect();
+    let refused = |input, outputs, output| Err(Error::BlockOutputs { features: 6, units: 4, input, outputs, output });
+    assert_eq!(stream.process(&flat[..35], &mut [0.0; 12]), refused(35, 2, 12));
+    assert_eq!(stream.process(&flat, &mut [0.0; 11]), refused(36, 3, 11));
+    let mut output = [0.0; 12];
+    assert_eq!(stream.process(&flat, &mut output)?, 3);
+    assert_eq!(output[..], whole.iter().copied().collect::<Vec<_>>()[..]);
+
+    // A step between two that give: the state says so, of all rows alike.
+    assert_eq!(stream.push_one(&flat[..6])?, None);
+    let state = stream.state();
+    assert_eq!(state.states().last().map(|phase| phase.names().collect::<Vec<_>>()), Some(vec!["phase"]));
+    for odd in [[0.0, 1.0], [f32::NAN, f32::NAN], [-1.0, -1.0], [0.5, 0.5], [9.0, 9.0]] {
+        let mut other = state.clone();
+        let phase = other.states_mut().last_mut().expect("a phase");
+        phase.set("phase", &array![[odd[0]], [odd[1]]])?;
+        assert!(matches!(stream.set_state(&other), Err(Error::StateLayout { .. })), "{odd:?}");
+    }
+    assert_eq!(stream.state(), state);
+    let layer = model.clone().into_layer().map(drop);
+    assert!(matches!(&layer, Err(Error::CannotStream { reason, .. }) if reason.contains("Model::stream")), "{layer:?}");
+    let pool = StreamPool::new(&model).map(drop);
+    assert!(matches!(&pool, Err(Error::CannotStream { reason, .. }) if reason.contains("Model::stream")), "{pool:?}");
     Ok(())
 }
 

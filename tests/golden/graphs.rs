@@ -100,18 +100,22 @@ pub(crate) fn steps(model: &Model<f32>, case: &Value) -> Outcome<bool> {
     // A vector of as many features as there are steps isn't told from ids here.
     let is_sequence = |shape: &Vec<usize>| shape.len() > 2 || shape[1] == timesteps;
     let whole = model.predict(&inputs)?;
+    let (expected, mut count) = (stream.outputs_in(timesteps), 0);
     for time in 0..timesteps {
         let now: Vec<Given> = given.iter().zip(&shapes).map(|(x, shape)| x.at(time, is_sequence(shape))).collect();
-        let ours = stream.step(&now.iter().map(Input::from).collect::<Vec<_>>())?;
+        let Some(ours) = stream.push(&now.iter().map(Input::from).collect::<Vec<_>>())? else { continue };
         for (j, (ours, whole)) in ours.iter().zip(&whole).enumerate() {
             let what = format!("step {time}, output {j}");
             if ours.ndim() < whole.ndim() {
-                near(&what, ours.view(), &whole.index_axis(Axis(1), time).to_owned(), 0.0)?;
+                assert_eq!(whole.shape()[1], expected, "{what}");
+                near(&what, ours.view(), &whole.index_axis(Axis(1), count).to_owned(), 0.0)?;
             } else if time + 1 == timesteps {
                 near(&what, ours.view(), whole, 0.0)?;
             }
         }
+        count += 1;
     }
+    assert_eq!(count, expected);
     Ok(true)
 }
 
@@ -164,6 +168,30 @@ fn wider_layers() {
 #[test]
 fn conv_lstms() {
     check("conv_lstm", "keras", 9, 2);
+}
+
+/// Strides, and windows without padding: what Keras gives of a sequence, and of beginnings of it, a stream gives step by
+/// step.
+#[test]
+fn thinned_sequences() {
+    check("thinned", "keras", 6, 6);
+    every_case("keras_models/thinned", 6, |case| {
+        let (root, name) = (env!("CARGO_MANIFEST_DIR"), text_of(&case["name"]));
+        let model = keras::load::<f32>(format!("{root}/tests/golden/keras_models/thinned/{name}.keras"))?;
+        let mut stream = model.stream(2)?;
+        for call in list(&case["calls"]).iter().chain(list(&case["beginnings"])) {
+            let (x, theirs): (ArrayD<f32>, ArrayD<f32>) = (array(&call["inputs"][0]), array(&call["outputs"][0]));
+            stream.reset();
+            let mut ours = Vec::new();
+            for step in x.axis_iter(Axis(1)) {
+                ours.extend(stream.push(&[step.into()])?.map(|outputs| outputs[0].clone()));
+            }
+            let views: Vec<_> = ours.iter().map(|output| output.view()).collect();
+            let ours = if theirs.ndim() == 3 { ndarray::stack(Axis(1), &views)? } else { ours[ours.len() - 1].clone() };
+            near(name, ours.view(), &theirs, 1e-5)?;
+        }
+        Ok(())
+    });
 }
 
 /// A decoder over pictures begins with the state that it is given, and with masked steps.

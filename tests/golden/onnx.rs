@@ -247,6 +247,44 @@ fn steps_are_the_whole() {
     }
 }
 
+/// Strides and pooling, of PyTorch's exporter, and of Keras's models that were written as ONNX.
+#[test]
+fn sequences_that_thin_out() {
+    let path = format!("{}/tests/golden/onnx/thinned", env!("CARGO_MANIFEST_DIR"));
+    let case: Value =
+        serde_json::from_str(&std::fs::read_to_string(format!("{path}.json")).expect("text")).expect("JSON");
+    let thinned = onnx::load::<f32>(format!("{path}.onnx")).unwrap_or_else(|error| panic!("{error}"));
+    let x = array(&case["inputs"]["x"]).mapv(|x| x as f32);
+    near("the whole", &thinned.predict_one(&x).expect("a run"), &case["outputs"]["y"]);
+    let mut stream = thinned.stream(2).unwrap_or_else(|error| panic!("{error}\n{thinned}"));
+    let mut given = Vec::new();
+    for step in x.axis_iter(Axis(1)) {
+        given.extend(stream.push(&[step.into()]).expect("a step").map(|outputs| outputs[0].clone()));
+    }
+    let given: Vec<_> = given.iter().map(|output| output.view()).collect();
+    near("steps", &ndarray::stack(Axis(1), &given).expect("one shape"), &case["outputs"]["y"]);
+    // (A slice, as cropping is written, is an operation of its own.)
+    for name in ["cnn_lstm", "strided", "by_channel", "padded"] {
+        let file = format!("{}/tests/golden/keras_models/thinned/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let keras = recurrent::keras::load::<f32>(file).expect("a model of Keras");
+        let written = onnx::to_bytes(&keras).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let file = onnx::File::from_bytes(name, written, &onnx::Limits::new()).expect("a file");
+        let model = model::<f32>(&file);
+        let mut streams =
+            [keras.stream(2).expect("a stream"), model.stream(2).unwrap_or_else(|e| panic!("{name}: {e}"))];
+        let mut count = 0;
+        for step in 0..19 {
+            let x = Array2::from_shape_fn((2, 3), |(row, at)| ((7 * row + 3 * at + 5 * step) as f32).sin());
+            let [theirs, ours] = streams
+                .each_mut()
+                .map(|stream| stream.push(&[(&x).into()]).expect("a step").map(|outputs| outputs[0].clone()));
+            count += usize::from(ours.is_some());
+            assert_eq!(theirs, ours, "{name}, step {step}");
+        }
+        assert!(count > 0, "{name}");
+    }
+}
+
 /// Saved as our own, and gone back through: arrays have their axes as the file's.
 #[test]
 fn saved_and_trained() {

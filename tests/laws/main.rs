@@ -21,6 +21,7 @@ mod masks;
 mod mixed_calls;
 mod model_pools;
 mod pools;
+mod rates;
 mod repeated_cells;
 mod resets;
 mod stateful;

@@ -68,21 +68,22 @@ impl<T: Number> Live<T> {
         }
     }
 
-    pub fn step(&mut self, inputs: &[View<'_, T>]) -> Outcome<Vec<ArrayD<T>>> {
+    /// Nothing from a model whose strides or windows let this step give nothing.
+    pub fn step(&mut self, inputs: &[View<'_, T>]) -> Outcome<Option<Vec<ArrayD<T>>>> {
         match (self, inputs) {
             (Live::Model(stream, ..), _) => {
                 let inputs: Vec<_> = inputs.iter().map(View::input).collect();
-                Ok(stream.step(&inputs)?.to_vec())
+                Ok(stream.push(&inputs)?.map(<[_]>::to_vec))
             }
             (Live::Layer(stream, _), [View::Float(x)]) => match x.view().into_dimensionality::<Ix2>() {
-                Ok(x) => Ok(vec![stream.step(&x)?.to_owned().into_dyn()]),
+                Ok(x) => Ok(Some(vec![stream.step(&x)?.to_owned().into_dyn()])),
                 Err(_) => refuse(format!("x must be of the shape (batch, features), got {:?}", x.shape())),
             },
             (Live::Layer(..), _) => refuse("a layer's stream reads one array of floats"),
         }
     }
 
-    /// All steps of arrays (batch, timesteps, ..), and the outputs of each.
+    /// All steps of arrays (batch, timesteps, ..), and the outputs of those that give some.
     pub fn process(&mut self, inputs: &[View<'_, T>]) -> Outcome<Vec<ArrayD<T>>> {
         match (self, inputs) {
             (Live::Layer(stream, _), [View::Float(x)]) => {
@@ -158,13 +159,17 @@ fn step_by_step<T: Number>(stream: &mut ModelStream<T>, inputs: &[View<'_, T>]) 
         }
     }
     let steps = steps.unwrap_or(0);
-    let shape = |one: &ArrayD<T>| [&one.shape()[..1], &[steps], &one.shape()[1..]].concat();
+    let (count, mut written) = (stream.outputs_in(steps), 0);
+    let shape = |one: &ArrayD<T>| [&one.shape()[..1], &[count], &one.shape()[1..]].concat();
     let mut outputs: Vec<ArrayD<T>> = stream.outputs().iter().map(|one| ArrayD::zeros(IxDyn(&shape(one)))).collect();
     for time in 0..steps {
         let now: Vec<View<'_, T>> = inputs.iter().map(|input| input.step(time)).collect();
         let given: Vec<_> = now.iter().map(View::input).collect();
-        for (all, one) in outputs.iter_mut().zip(stream.step(&given)?) {
-            all.index_axis_mut(Axis(1), time).assign(one);
+        if let Some(now) = stream.push(&given)? {
+            for (all, one) in outputs.iter_mut().zip(now) {
+                all.index_axis_mut(Axis(1), written).assign(one);
+            }
+            written += 1;
         }
     }
     Ok(outputs)

@@ -207,8 +207,9 @@ fn call<'py, T: Number>(
     }
     let outputs = detached(py, || match steps {
         Steps::One => lock(live).step(&views),
-        Steps::Block => lock(live).process(&views),
+        Steps::Block => lock(live).process(&views).map(Some),
     })?;
+    let Some(outputs) = outputs else { return Ok(py.None().into_bound(py)) };
     let row = |output: ArrayD<T>| match without_batch && output.shape().first() == Some(&1) {
         true => output.index_axis_move(Axis(0), 0),
         false => output,

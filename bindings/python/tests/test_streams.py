@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+from conftest import GOLDEN, array_of, cases_of, close
 
 import recurrent_layers as rl
 
@@ -145,3 +146,22 @@ def test_a_state_by_name(lstm, numbers):
         rl.State.from_bytes(bytes(state)[:-1])
     with pytest.raises(rl.RecurrentError):
         rl.State.from_bytes(b"")
+
+
+def test_a_sequence_that_thins_out():
+    """Strides, and a window without padding: not every step gives something."""
+    case = next(case for case in cases_of("keras_models", "thinned.json") if case["name"] == "strided")
+    [x], [y] = [[array_of(entry) for entry in case["calls"][0][key]] for key in ("inputs", "outputs")]
+    model = rl.load(GOLDEN / "keras_models" / "thinned" / "strided.keras")
+    stream = model.stream(len(x))
+    steps = [stream.step(x[:, time]) for time in range(x.shape[1])]
+    given = [step for step in steps if step is not None]
+    assert len(given) < len(steps)
+    close(np.stack(given, axis=1), y)
+    stream.reset()
+    stream.process(x[:, :5])
+    saved = bytes(stream.state())
+    other = model.stream(len(x))
+    other.set_state(saved)
+    rest = other.process(x[:, 5:])
+    assert np.array_equal(rest, model.predict(x)[:, -rest.shape[1] :])

@@ -193,12 +193,41 @@
 //! # Step by step
 //!
 //! A model that was trained on whole sequences streams: each recurrent layer goes on from its state (the pictures of a
-//! ConvLSTM2D, too), a convolution with causal padding and strides of one from its last inputs, a global pooling from what it has seen, and the last of the
-//! steps gives what the whole run gives. What can't stream is named: a backward direction, a layer that works along the
-//! time axis (Flatten, a Softmax or a mean over time, attention, another convolution, a layer that changes the number
-//! of steps), a layer whose initial state comes from the graph. For a decoder with
+//! ConvLSTM2D, too), a convolution or a pooling from the last steps that its window looks back at, a global pooling from
+//! what it has seen, and the last of the steps gives what the whole run gives. What can't stream is named: a backward
+//! direction, a layer that works along the time axis (Flatten, a Softmax or a mean over time, attention), a layer whose
+//! initial state comes from the graph. For a decoder with
 //! states as inputs and outputs, [`Model::predict`](crate::Model::predict) on one step at a time is the loop that
 //! Keras's guide shows.
+//!
+//! | layer | in a stream |
+//! |---|---|
+//! | Conv1D, DepthwiseConv1D, SeparableConv1D, `padding="causal"` | yes, with strides and dilation |
+//! | the same, `padding="valid"` | yes: the first output comes when the window is full |
+//! | MaxPooling1D, AveragePooling1D, `padding="valid"` | yes, whatever its size and strides |
+//! | any of these, `padding="same"` | no: it sees later steps. Train with another padding |
+//! | ZeroPadding1D before the sequence, followed by a window that reaches back over the zeros | yes |
+//! | Cropping1D of the first steps | yes |
+//! | either at the end, UpSampling1D | no |
+//! | several that meet again | if their steps come together: a window of k steps, and a Cropping1D of k - 1 |
+//! | GlobalMaxPooling1D, GlobalAveragePooling1D, `h[:, -1]`, a last LSTM | yes: at each step what the run up to there gives |
+//! | behind any of them: recurrent layers, Dense, normalization, activations, .. | yes |
+//!
+//! With strides, or a window without padding, not every step gives an output: [`push`](crate::model::ModelStream::push)
+//! returns an `Option`, [`process`](crate::model::ModelStream::process) takes a block and says how many outputs it wrote.
+//! Where in its strides a stream stands is part of its state.
+//!
+//! ```no_run
+//! use recurrent::keras;
+//! let model = keras::load::<f32>("cnn_lstm.keras")?; // Conv1D, MaxPooling1D, LSTM, Dense
+//! let mut stream = model.stream(1)?;
+//! for sample in [[0.5_f32; 8]; 100] {
+//!     if let Some(output) = stream.push_one(&sample)? {
+//!         println!("{output:?}");
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! Operations between layers stream where they look at one step alone; `h[:, -1]` is at each step the newest one.
 //!

@@ -12,14 +12,14 @@ use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, Role, Which, misfit};
 use crate::graph::ops::activation::through_rows;
+use crate::graph::ops::recent;
 use crate::graph::shape::{self, Misfit, Shape, fit};
-use crate::graph::stream::{Gives, Pace, Step};
+use crate::graph::stream::{Gives, Pace, Rate, Step};
 use crate::graph::tensor::{Tensor, in_row_order};
-use crate::layers::convolution::window::{Padding, Span, Window};
+use crate::layers::convolution::window::{Span, Window};
 use crate::layers::convolution::{Common, Convolve, Windows};
 use crate::memory::MemoryNeeds;
 use crate::precision::Precision;
-use crate::state::StateLayout;
 use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 /// A convolution over (batch, timesteps, channels). Masks end here.
@@ -70,48 +70,6 @@ impl<L> Convolution<L> {
     }
 }
 
-/// What a step keeps of each row: the inputs that the next windows read, the oldest first; with a dilation a ring of them,
-/// and the place of the oldest in it.
-fn layout(common: &Common) -> StateLayout {
-    let Window { size, dilation, .. } = common.window;
-    let inputs = ("inputs", (size - 1) * dilation * common.input_size);
-    match dilation {
-        1 => StateLayout::new([inputs]),
-        _ => StateLayout::new([inputs, ("position", 1)]),
-    }
-}
-
-/// The width of that.
-fn kept_width(common: &Common) -> usize {
-    let Window { size, dilation, .. } = common.window;
-    (size - 1) * dilation * common.input_size + usize::from(dilation > 1)
-}
-
-/// The largest ring whose places each float can count.
-const LARGEST_RING: usize = 1 << 24;
-
-/// Of one row, the window that ends with the newest input, which is in its place already.
-fn next_window<T: Float>(Window { size, dilation, .. }: Window, channels: usize, kept: &mut [T], window: &mut [T]) {
-    let (past, newest) = window.split_at_mut((size - 1) * channels);
-    if dilation == 1 {
-        past.copy_from_slice(kept);
-        kept.copy_within(channels.., 0);
-        let last = kept.len() - channels;
-        kept[last..].copy_from_slice(newest);
-        return;
-    }
-    let slots = (size - 1) * dilation;
-    let (ring, position) = kept.split_at_mut(slots * channels);
-    // A state of a caller's own may say anything.
-    let oldest = (position[0].into_f64() as usize) % slots;
-    for (tap, past) in past.chunks_exact_mut(channels).enumerate() {
-        let slot = (oldest + tap * dilation) % slots;
-        past.copy_from_slice(&ring[slot * channels..][..channels]);
-    }
-    ring[oldest * channels..][..channels].copy_from_slice(newest);
-    position[0] = T::from_f64(((oldest + 1) % slots) as f64);
-}
-
 /// Padded sequences as the layer reads them.
 fn windows<'x, T>(window: &Window, span: Span, batch: usize, x: &'x [T]) -> Windows<'x, T> {
     let Window { stride, dilation, .. } = *window;
@@ -134,6 +92,10 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
             format!("(batch, timesteps, {input_size}), {least} steps or more")
         };
         match shape::only(inputs)?[..] {
+            // One step of a stream.
+            [batch, Some(1), channels] if self.pace == Pace::Steps && fit(channels, Some(*input_size)) => {
+                Ok(vec![vec![batch, Some(1), Some(*output_size)]])
+            }
             [batch, steps, channels] if fit(channels, Some(*input_size)) => match window.outputs(steps) {
                 Some(steps) => Ok(vec![vec![batch, steps, Some(*output_size)]]),
                 None => shape::misfit(expected(), inputs),
@@ -145,7 +107,7 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
     fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let common = self.layer.common();
         if let (Some(trace), Pace::Steps) = (call.trace, self.pace) {
-            trace.keep(Arc::new(layout(common)))?;
+            recent::keep(trace, common.window, common.input_size)?;
             let batch = inputs[0].shape().first().copied().unwrap_or(0);
             return Ok(vec![Tensor::float(ArrayD::zeros(vec![batch, 1, common.output_size]))]);
         }
@@ -200,17 +162,14 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
     fn step(&self, step: Step<'_, T>) -> Result<()> {
         let (input, common) = (step.input(0), self.layer.common());
         if let Some(kept) = step.kept {
-            let (channels, taps) = (common.input_size, common.window.size);
-            let batch = input.shape().first().copied().unwrap_or(0);
-            let windows = take(&mut step.work.more, batch * taps * channels);
-            input.each_float(|at, x| windows[(at / channels * taps + taps - 1) * channels + at % channels] = x);
-            let (kept, width) = (kept.values()?, kept_width(common));
-            for (kept, window) in kept.chunks_exact_mut(width).zip(windows.chunks_exact_mut(taps * channels)) {
-                next_window(common.window, channels, kept, window);
+            let taps = common.window.size;
+            let x = recent::next_windows(common.window, common.input_size, input, kept, &mut step.work.more)?;
+            if step.due {
+                let batch = input.shape().first().copied().unwrap_or(0);
+                let windows = Windows { x, batch: 1, count: batch, stride: taps, dilation: 1 };
+                let out = step.outputs[0].as_floats()?;
+                self.layer.forward(windows, &common.activation, out, &mut step.work.floats);
             }
-            let windows = Windows { x: &*windows, batch: 1, count: batch, stride: taps, dilation: 1 };
-            let out = step.outputs[0].as_floats()?;
-            self.layer.forward(windows, &common.activation, out, &mut step.work.floats);
             return Ok(());
         }
         let &[_, timesteps, _] = input.shape() else { return Err(misfit()) };
@@ -226,16 +185,9 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
     }
 
     fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
-        let Window { size, stride, dilation, padding } = self.layer.common().window;
-        match padding {
-            _ if !each_step => {}
-            _ if stride > 1 => return Err("its strides give fewer steps than it reads"),
-            Padding::Valid => return Err("with valid padding its first outputs come late: causal padding streams"),
-            Padding::Same => return Err("with same padding its outputs see later steps: causal padding streams"),
-            Padding::Causal if (size - 1).saturating_mul(dilation) > LARGEST_RING => {
-                return Err("its window reaches too far back");
-            }
-            Padding::Causal => {}
+        if each_step {
+            let ways_out = "with same padding its outputs see later steps: causal padding streams, and valid padding";
+            recent::check(self.layer.common().window, ways_out)?;
         }
         self.pace.choose(each_step)?;
         Ok(Gives::EachStep)
@@ -252,6 +204,10 @@ impl<T: Float, L: Convolve<T>> Operation<T> for Convolution<L> {
 
     fn role(&self) -> Role<'_, T> {
         self.layer.class_in_fewer_bits().map_or(Role::Plain, Role::InFewerBits)
+    }
+
+    fn rate(&self, input: Rate) -> Result<Rate, &'static str> {
+        if self.pace == Pace::Steps { input.through(self.layer.common().window) } else { input.same() }
     }
 
     fn can_train(&self) -> Result<()> {

@@ -41,6 +41,7 @@ pub(crate) mod prelu;
 pub(crate) mod preprocessing;
 pub(crate) mod quantized_dense;
 pub(crate) mod quantized_embedding;
+mod recent;
 pub(crate) mod recurrent;
 pub(crate) mod reduce;
 pub(crate) mod sequence_mask;

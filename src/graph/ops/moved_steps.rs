@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit};
 use crate::graph::shape::{self, Misfit, Shape};
-use crate::graph::stream::{Buffer, Step};
+use crate::graph::stream::{Buffer, Gives, Pace, Rate, Step};
 use crate::graph::tensor::{Shared, Tensor, Value, in_row_order};
 
 /// Where the steps of (batch, timesteps, channels) go.
@@ -22,7 +22,23 @@ pub(crate) enum MovedSteps {
     Repeated(usize),
 }
 
+/// The operation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Moving {
+    moved: MovedSteps,
+    pace: Pace,
+}
+
+impl From<MovedSteps> for Moving {
+    fn from(moved: MovedSteps) -> Self {
+        Moving { moved, pace: Pace::Unknown }
+    }
+}
+
 /// Zeros before and behind a sequence: Keras's `ZeroPadding1D`. Masks end here.
+///
+/// A stream has zeros before its first step, if a window follows at once that reaches back over them: that of a
+/// convolution or pooling.
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -40,12 +56,12 @@ pub(crate) enum MovedSteps {
 #[derive(Debug, Clone, Copy)]
 pub struct ZeroPadding1D(MovedSteps);
 
-/// A sequence without its first and its last steps: Keras's `Cropping1D`. Masks end here. See [`ZeroPadding1D`] for an
-/// example.
+/// A sequence without its first and its last steps: Keras's `Cropping1D`. Masks end here. Without the first ones it
+/// streams. See [`ZeroPadding1D`] for an example.
 #[derive(Debug, Clone, Copy)]
 pub struct Cropping1D(MovedSteps);
 
-/// Each step several times: Keras's `UpSampling1D`. Masks end here. See [`ZeroPadding1D`] for an example.
+/// Each step several times: Keras's `UpSampling1D`, which doesn't stream. Masks end here. See [`ZeroPadding1D`] for an example.
 #[derive(Debug, Clone, Copy)]
 pub struct UpSampling1D(MovedSteps);
 
@@ -75,9 +91,9 @@ impl UpSampling1D {
 
 macro_rules! moved_steps {
     ($($layer:ident)*) => {$(
-        impl From<$layer> for MovedSteps {
+        impl From<$layer> for Moving {
             fn from(layer: $layer) -> Self {
-                layer.0
+                Moving::from(layer.0)
             }
         }
     )*};
@@ -131,14 +147,14 @@ impl MovedSteps {
     }
 }
 
-impl<T: Float> Operation<T> for MovedSteps {
+impl<T: Float> Operation<T> for Moving {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(*self)
     }
 
     fn describe(&self) -> std::result::Result<Config, ConfigError> {
         let both = |before: usize, after: usize| vec![before, after];
-        Ok(match *self {
+        Ok(match self.moved {
             MovedSteps::Padded(before, after) => Config::new("ZeroPadding1D").with("padding", both(before, after)),
             MovedSteps::Cropped(before, after) => Config::new("Cropping1D").with("cropping", both(before, after)),
             MovedSteps::Repeated(size) => Config::new("UpSampling1D").with("size", size),
@@ -146,14 +162,16 @@ impl<T: Float> Operation<T> for MovedSteps {
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
-        let least = match *self {
+        let least = match self.moved {
             MovedSteps::Cropped(before, after) => format!(", more than {} steps", before.saturating_add(after)),
             _ => String::new(),
         };
         let refuse = || shape::misfit(format!("(batch, timesteps, channels){least}"), inputs);
         match shape::only(inputs)?[..] {
+            // One step of a stream.
+            [batch, Some(1), channels] if self.pace == Pace::Steps => Ok(vec![vec![batch, Some(1), channels]]),
             [batch, None, channels] => Ok(vec![vec![batch, None, channels]]),
-            [batch, Some(steps), channels] => match self.count(steps) {
+            [batch, Some(steps), channels] => match self.moved.count(steps) {
                 Some(count) => Ok(vec![vec![batch, Some(count), channels]]),
                 None => refuse(),
             },
@@ -162,21 +180,22 @@ impl<T: Float> Operation<T> for MovedSteps {
     }
 
     fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+        let moved = self.now();
         Ok(vec![Tensor::unmasked(match &inputs[0].value {
-            Value::Float(x) => Value::Float(self.array(x, T::zero())?),
-            Value::Int(x) => Value::Int(self.array(x, 0)?),
-            Value::Bool(x) => Value::Bool(self.array(x, false)?),
+            Value::Float(x) => Value::Float(moved.array(x, T::zero())?),
+            Value::Int(x) => Value::Int(moved.array(x, 0)?),
+            Value::Bool(x) => Value::Bool(moved.array(x, false)?),
         })])
     }
 
     fn backward(&self, mut back: Back<'_, T>, _sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
         let (d, x) = (back.of_output()?, back.input()?);
         let &[_, timesteps, channels] = x.shape() else { return Err(misfit()) };
-        let count = self.count(timesteps).ok_or_else(misfit)?;
+        let count = self.moved.count(timesteps).ok_or_else(misfit)?;
         let mut d_x = ArrayD::zeros(x.shape());
         let (d, to) = (d.as_slice().ok_or_else(misfit)?, d_x.as_slice_mut().ok_or_else(misfit)?);
         for (place, d) in d.chunks_exact(channels.max(1)).enumerate() {
-            if let Some(step) = self.source(place % count, timesteps) {
+            if let Some(step) = self.moved.source(place % count, timesteps) {
                 let to = &mut to[(place / count * timesteps + step) * channels..][..channels];
                 to.iter_mut().zip(d).for_each(|(to, &d)| *to += d);
             }
@@ -187,19 +206,53 @@ impl<T: Float> Operation<T> for MovedSteps {
     fn step(&self, mut step: Step<'_, T>) -> Result<()> {
         let input = step.input(0);
         let &[_, timesteps, channels] = input.shape() else { return Err(misfit()) };
-        let size = [timesteps, channels];
+        let (size, moved) = ([timesteps, channels], self.now());
         match (input, step.output()) {
             (Buffer::Float(x), Buffer::Float(out)) => {
-                self.whole(size, T::zero(), slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
+                moved.whole(size, T::zero(), slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
             }
             (Buffer::Int(x), Buffer::Int(out)) => {
-                self.whole(size, 0, slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
+                moved.whole(size, 0, slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
             }
             (Buffer::Bool(x), Buffer::Bool(out)) => {
-                self.whole(size, false, slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
+                moved.whole(size, false, slice(x)?, out.as_slice_mut().ok_or_else(misfit)?)
             }
             _ => Err(misfit()),
         }
+    }
+
+    fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
+        match self.moved {
+            _ if !each_step => {}
+            MovedSteps::Padded(_, 0) | MovedSteps::Cropped(_, 0) | MovedSteps::Repeated(1) => {}
+            MovedSteps::Padded(..) => {
+                return Err("a stream doesn't know of its end: it can have zeros before it alone");
+            }
+            MovedSteps::Cropped(..) => {
+                return Err("a stream doesn't know of its end: it can be without its first steps alone");
+            }
+            MovedSteps::Repeated(_) => {
+                return Err("it gives several steps for each: repeat what the stream gives where it is read");
+            }
+        }
+        self.pace.choose(each_step)?;
+        Ok(Gives::EachStep)
+    }
+
+    fn rate(&self, input: Rate) -> Result<Rate, &'static str> {
+        match self.moved {
+            _ if self.pace != Pace::Steps => input.same(),
+            MovedSteps::Padded(before, _) => input.padded(before),
+            MovedSteps::Cropped(before, _) => input.cropped(before),
+            MovedSteps::Repeated(_) => input.same(),
+        }
+    }
+}
+
+impl Moving {
+    /// What it does to the steps that are there: nothing to one of a stream, which then is another one of its sequence.
+    fn now(&self) -> MovedSteps {
+        if self.pace == Pace::Steps { MovedSteps::Repeated(1) } else { self.moved }
     }
 }
 

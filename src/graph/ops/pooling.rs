@@ -9,8 +9,9 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, misfit};
+use crate::graph::ops::recent;
 use crate::graph::shape::{self, Misfit, Shape};
-use crate::graph::stream::Step;
+use crate::graph::stream::{Gives, Pace, Rate, Step};
 use crate::graph::tensor::{Tensor, in_row_order};
 use crate::layers::convolution::window::{Padding, Window};
 
@@ -26,11 +27,15 @@ pub(crate) enum Pool {
 pub(crate) struct Pooling {
     pub(crate) window: Window,
     pub(crate) pool: Pool,
+    pace: Pace,
 }
 
 /// The largest of each stand of a window, channel by channel: Keras's `MaxPooling1D`. Masks end here.
 ///
 /// As in TensorFlow, NaN is never the largest, and a window of nothing but NaN gives the smallest finite number.
+///
+/// Without padding it runs step by step, with an output when a window is full: see
+/// [`ModelStream::push`](crate::model::ModelStream::push). What it keeps is its last pool_size - 1 inputs.
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -56,7 +61,7 @@ impl Pooling {
         window.check("pool_size")?;
         match window.padding {
             Padding::Causal => Err(Error::OptionWord { option: "padding", expected: "valid, same", given: "causal" }),
-            _ => Ok(Pooling { window, pool }),
+            _ => Ok(Pooling { window, pool, pace: Pace::Unknown }),
         }
     }
 
@@ -90,14 +95,22 @@ impl Pooling {
         for (x, out) in rows {
             for (at, out) in out.chunks_exact_mut(channels).enumerate() {
                 let steps = self.steps(at, span.before, timesteps);
-                let rows = x[steps.start * channels..steps.end * channels].chunks_exact(channels);
-                match self.pool {
-                    Pool::Max => largest(rows, out),
-                    Pool::Average => mean(rows, steps.len(), out),
-                }
+                self.one(&x[steps.start * channels..steps.end * channels], out);
             }
         }
         Ok(())
+    }
+
+    /// Of the steps of one window.
+    fn one<T: Float>(&self, x: &[T], out: &mut [T]) {
+        let rows = x.chunks_exact(out.len());
+        match self.pool {
+            Pool::Max => largest(rows, out),
+            Pool::Average => {
+                let count = rows.len();
+                mean(rows, count, out);
+            }
+        }
     }
 }
 
@@ -174,6 +187,8 @@ impl<T: Float> Operation<T> for Pooling {
         let least = if self.window.padding == Padding::Valid { self.window.size } else { 1 };
         let refuse = || shape::misfit(format!("(batch, timesteps, channels), {least} steps or more"), inputs);
         match shape::only(inputs)?[..] {
+            // One step of a stream.
+            [batch, Some(1), channels] if self.pace == Pace::Steps => Ok(vec![vec![batch, Some(1), channels]]),
             [batch, steps, channels] => match self.window.outputs(steps) {
                 Some(steps) => Ok(vec![vec![batch, steps, channels]]),
                 None => refuse(),
@@ -182,9 +197,13 @@ impl<T: Float> Operation<T> for Pooling {
         }
     }
 
-    fn run(&self, inputs: &[&Tensor<T>], _call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let x = in_row_order(&inputs[0].value.floats());
         let &[batch, timesteps, channels] = x.shape() else { return Err(misfit()) };
+        if let (Some(trace), Pace::Steps) = (call.trace, self.pace) {
+            recent::keep(trace, self.window, channels)?;
+            return Ok(vec![Tensor::float(ArrayD::zeros(vec![batch, 1, channels]))]);
+        }
         let span = self.window.span(timesteps).ok_or_else(misfit)?;
         let mut out = ArrayD::zeros(vec![batch, span.count, channels]);
         let (x, to) = (x.as_slice().ok_or_else(misfit)?, out.as_slice_mut().ok_or_else(misfit)?);
@@ -223,7 +242,27 @@ impl<T: Float> Operation<T> for Pooling {
     fn step(&self, step: Step<'_, T>) -> Result<()> {
         let input = step.input(0);
         let &[_, timesteps, channels] = input.shape() else { return Err(misfit()) };
-        let x = input.floats(&mut step.work.floats)?;
-        self.whole([timesteps, channels], x, step.outputs[0].as_floats()?)
+        let Some(kept) = step.kept else {
+            let x = input.floats(&mut step.work.floats)?;
+            return self.whole([timesteps, channels], x, step.outputs[0].as_floats()?);
+        };
+        let windows = recent::next_windows(self.window, channels, input, kept, &mut step.work.more)?;
+        if step.due && channels > 0 {
+            let out = step.outputs[0].as_floats()?.chunks_exact_mut(channels);
+            windows.chunks_exact(self.window.size * channels).zip(out).for_each(|(x, out)| self.one(x, out));
+        }
+        Ok(())
+    }
+
+    fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
+        if each_step {
+            recent::check(self.window, "with same padding its windows see later steps: valid padding streams")?;
+        }
+        self.pace.choose(each_step)?;
+        Ok(Gives::EachStep)
+    }
+
+    fn rate(&self, input: Rate) -> Result<Rate, &'static str> {
+        if self.pace == Pace::Steps { input.through(self.window) } else { input.same() }
     }
 }

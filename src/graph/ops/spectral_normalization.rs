@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Op, Operation, OverTime, Which};
 use crate::graph::shape::{Misfit, Shape};
-use crate::graph::stream::{Gives, Step};
+use crate::graph::stream::{Gives, Rate, Step};
 use crate::graph::tensor::Tensor;
 use crate::graph::training::Differs;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
@@ -99,5 +99,9 @@ impl<T: Float> Operation<T> for SpectralNormalization<T> {
 
     fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
         self.layer.pace(each_step)
+    }
+
+    fn rate(&self, input: Rate) -> Result<Rate, &'static str> {
+        self.layer.rate(input)
     }
 }

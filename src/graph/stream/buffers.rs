@@ -183,6 +183,8 @@ pub(crate) struct Step<'a, T: Float> {
     pub(crate) made: Option<&'a mut MaskBuffer>,
     /// What the operation keeps from step to step.
     pub(crate) kept: Option<&'a mut Kept<T>>,
+    /// Whether it gives something in this step: what thins out a sequence does in some. If not, its output is left.
+    pub(crate) due: bool,
     /// What operations work in.
     pub(crate) work: &'a mut Work<T>,
 }

@@ -1,11 +1,13 @@
 //! How a stream is made: a step is tried, and what it did is written down.
 
+use std::sync::Arc;
+
 use ndarray::ArrayD;
 
 use super::ModelStream;
 use super::buffers::MOST_AXES;
-use super::pairs::{Pair, own_states};
-use super::plan::Kind;
+use super::pairs::{Pair, held_values, own_states};
+use super::rate::Rate;
 use super::trace::Trace;
 use crate::error::Result;
 use crate::float::Float;
@@ -16,6 +18,7 @@ use crate::graph::tensor::{Tensor, Value};
 use crate::graph::{InputKind, InputSpec, Model};
 use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
+use crate::state::StateLayout;
 
 impl<T: Float> Model<T> {
     /// One step of each input, and of what is not stepped a sequence of one.
@@ -55,7 +58,7 @@ impl<T: Float> ModelStream<T> {
         let (mut constants, mut stepped, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for (tensor, once) in plan.once.iter().enumerate() {
             let Some(Tensor { value, .. }) = tensors[tensor].as_ref() else { continue };
-            let number = trace.given(value, !once);
+            let number = trace.given(value, (!once).then_some(Rate::EACH));
             match plan.paired.get(tensor) {
                 _ if *once => constants.push((tensor, number)),
                 Some(true) => given.push((tensor, number)),
@@ -67,16 +70,19 @@ impl<T: Float> ModelStream<T> {
         let of = |&output: &usize| tensors[output].as_ref().ok_or_else(misfit);
         let numbers =
             model.outputs.iter().map(|output| trace.number(&of(output)?.value)).collect::<Result<Vec<_>>>()?;
-        let program = trace.finish();
-        let states = own_states(&model, pairs, &given, &numbers, &program)?;
         let is_state = |place: usize| pairs.iter().any(|pair| pair.1 == place);
         let results: Vec<(usize, usize)> =
-            numbers.into_iter().enumerate().filter(|(place, _)| !is_state(*place)).collect();
+            numbers.iter().copied().enumerate().filter(|(place, _)| !is_state(*place)).collect();
+        let steady = results.iter().filter(|(place, _)| !plan.outputs[*place].is_sequence());
+        let program = trace.finish(steady.map(|&(_, number)| number)).map_err(|reason| cannot(&model.name, reason))?;
+        let mut states = own_states(&model, pairs, &given, &numbers, &program)?;
+        states.extend(held_values(&program));
+        let phase = (!program.clock.stands()).then(|| Arc::new(StateLayout::new([("phase", 1)])));
         if program.values.iter().any(|value| value.shape().len() > MOST_AXES) {
             return Err(cannot(&model.name, "one of its tensors has more than eight dimensions"));
         }
         let shown = results.iter().map(|&(place, number)| {
-            let sequence = plan.outputs[place] == Kind::Sequence;
+            let sequence = plan.outputs[place].is_sequence();
             ArrayD::zeros(model.shape_of_a_step(place, program.values[number].shape(), sequence))
         });
         let outputs = shown.collect();
@@ -90,6 +96,7 @@ impl<T: Float> ModelStream<T> {
             stepped,
             results,
             states,
+            phase,
             outputs,
             before,
             started: false,
@@ -102,7 +109,7 @@ impl<T: Float> ModelStream<T> {
     fn warm_up(&mut self) -> Result<()> {
         for _ in 0..2 {
             self.program.start()?;
-            self.program.step()?;
+            self.program.try_all()?;
         }
         self.forget();
         self.program.start()?;

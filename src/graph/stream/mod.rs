@@ -7,20 +7,27 @@ mod making;
 mod pairs;
 mod plan;
 mod pooled;
+mod program;
+mod push;
+mod rate;
 mod states;
+mod together;
 mod trace;
 
 use std::fmt;
+use std::sync::Arc;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 pub(crate) use self::buffers::{Buffer, MOST_AXES, MaskBuffer, Spread, Step, Work, permuted, permuted_mut};
 pub(crate) use self::kept::Kept;
 use self::pairs::OwnState;
+use self::plan::Plan;
 pub(crate) use self::plan::{Gives, Pace};
-use self::plan::{Kind, Plan};
+use self::program::Program;
+pub(crate) use self::rate::Rate;
+use self::trace::Started;
 pub(crate) use self::trace::Trace;
-use self::trace::{Program, Started};
 use super::operation::{SharedLayer, misfit};
 use super::run::Context;
 use super::tensor::{Input, Tensor};
@@ -29,15 +36,17 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
 use crate::runner::scratch::Scratch;
-use crate::state::State;
+use crate::state::{State, StateLayout};
 use crate::stream::Stream;
 
 /// A model that is run one time step at a time: made by [`Model::stream`]. Each recurrent layer goes on from its own
 /// state. Several inputs and outputs, shared layers, masks by Embedding and Masking, and integer ids are all possible;
 /// where a layer needs the whole sequence, [`Model::stream`] names it.
 ///
-/// The steps give what the whole run gives, bit for bit. A convolution with causal padding and strides of one keeps its
-/// last inputs, a global pooling what it has seen, a ConvLSTM2D its pictures: their states are among those of [`state`](ModelStream::state). An
+/// The steps give what the whole run gives, bit for bit. A convolution or a pooling keeps the last steps that its window
+/// looks back at, a global pooling what it has seen, a ConvLSTM2D its pictures: their states are among those of
+/// [`state`](ModelStream::state). With strides, or a window without padding, not every step gives an output:
+/// [`push`](ModelStream::push) returns an `Option`, [`process`](ModelStream::process) says how many outputs it wrote. An
 /// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run
 /// up to there would give. A **decoder** whose initial state comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
@@ -75,8 +84,10 @@ pub struct ModelStream<T: Float> {
     stepped: Vec<(usize, usize)>,
     /// The outputs that are returned: of each, its place among the model's and its number among the program's values.
     results: Vec<(usize, usize)>,
-    /// States that are inputs and outputs.
+    /// States that are inputs and outputs, then what is held between steps.
     states: Vec<OwnState>,
+    /// What the state calls the step that is next, if steps differ.
+    phase: Option<Arc<StateLayout>>,
     outputs: Vec<ArrayD<T>>,
     /// The states before a step that may be refused in the middle.
     before: Vec<State<T>>,
@@ -91,7 +102,7 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     /// [`Error::CannotStream`] names the layer that needs the whole sequence: one that goes backwards, or works along
-    /// the time axis, or begins with a state that comes from what is stepped, or with that of its other call.
+    /// the time axis, or sees later steps (padding on both sides), or joins steps that don't come together, or begins with a state that comes from what is stepped, or with that of its other call.
     /// [`Error::TensorTooLarge`] for more rows than there is memory for.
     ///
     /// States that are inputs and outputs are the stream's, as by [`stream_with`](Model::stream_with), where names and
@@ -200,9 +211,16 @@ impl<T: Float> ModelStream<T> {
     ///
     /// # Errors
     /// [`Error::ModelInputs`], [`Error::ModelInput`], [`Error::StateBatch`] for another number of rows;
-    /// [`Error::StreamNotStarted`] before [`start`](ModelStream::start), where that is needed; [`Error::InLayer`] for
-    /// what a layer refuses, an id that isn't in an Embedding's table. The stream is as before then.
+    /// [`Error::StreamNotStarted`] before [`start`](ModelStream::start), where that is needed;
+    /// [`Error::OutputsNotEachStep`] where only some steps return outputs: [`push`](ModelStream::push) takes these;
+    /// [`Error::InLayer`] for what a layer refuses, an id that isn't in an Embedding's table. The stream is as before then.
     pub fn step(&mut self, inputs: &[Input<'_, T>]) -> Result<&[ArrayD<T>]> {
+        self.check_each_step()?;
+        self.take(inputs)?;
+        Ok(&self.outputs)
+    }
+
+    fn take(&mut self, inputs: &[Input<'_, T>]) -> Result<bool> {
         if inputs.len() != self.stepped.len() {
             return Err(Error::ModelInputs { expected: self.stepped.len(), given: inputs.len() });
         }
@@ -214,11 +232,17 @@ impl<T: Float> ModelStream<T> {
     /// # Errors
     /// Those of [`step`](ModelStream::step), [`Error::UnknownName`], [`Error::DuplicateName`], [`Error::MissingInput`].
     pub fn step_named(&mut self, inputs: &[(&str, Input<'_, T>)]) -> Result<&[ArrayD<T>]> {
+        self.check_each_step()?;
+        self.take_named(inputs)?;
+        Ok(&self.outputs)
+    }
+
+    fn take_named(&mut self, inputs: &[(&str, Input<'_, T>)]) -> Result<bool> {
         super::named::check(|| self.step_inputs(), inputs)?;
         let mut order = [0; MOST_INPUTS];
         if self.stepped.len() > MOST_INPUTS {
             let sorted = super::named::sorted(self.step_inputs(), inputs)?;
-            return self.step(&sorted);
+            return self.take(&sorted);
         }
         for (at, name) in self.step_inputs().enumerate() {
             order[at] = inputs.iter().position(|(given, _)| *given == name).ok_or_else(misfit)?;
@@ -226,7 +250,7 @@ impl<T: Float> ModelStream<T> {
         self.take_step(|at| &inputs[order[at]].1)
     }
 
-    fn take_step<'i, 'a: 'i>(&mut self, input: impl Fn(usize) -> &'i Input<'a, T>) -> Result<&[ArrayD<T>]>
+    fn take_step<'i, 'a: 'i>(&mut self, input: impl Fn(usize) -> &'i Input<'a, T>) -> Result<bool>
     where
         T: 'a,
     {
@@ -234,7 +258,7 @@ impl<T: Float> ModelStream<T> {
         for (at, &(place, number)) in self.stepped.iter().enumerate() {
             let input = input(at);
             self.check_rows(place, input)?;
-            let sequence = self.plan.inputs[place] == Kind::Sequence;
+            let sequence = self.plan.inputs[place].is_sequence();
             self.model.inputs[place].write_step(input, sequence, &mut self.program.values[number])?;
         }
         self.finish_step()
@@ -247,19 +271,30 @@ impl<T: Float> ModelStream<T> {
     /// [`Error::ModelSeveral`] lists the inputs and outputs of a stream that has others; those of
     /// [`step`](ModelStream::step).
     pub fn step_one(&mut self, x: &[T]) -> Result<&[T]> {
-        let ([(place, number)], [_]) = (&self.stepped[..], &self.outputs[..]) else {
-            let outputs = self.output_names().map(String::from).collect();
-            return Err(Error::ModelSeveral { inputs: self.step_inputs().map(String::from).collect(), outputs });
-        };
+        self.check_each_step()?;
+        self.take_one(x)?;
+        self.outputs.first().and_then(|output| output.as_slice()).ok_or_else(misfit)
+    }
+
+    fn take_one(&mut self, x: &[T]) -> Result<bool> {
+        let (place, number) = self.only_input()?;
         self.check_started()?;
-        let (spec, to) = (&self.model.inputs[*place], &mut self.program.values[*number]);
+        let (spec, to) = (&self.model.inputs[place], &mut self.program.values[number]);
         if x.len() != to.len() {
             return Err(spec.refuse(format!("{} numbers", to.len()), &[x.len()]));
         }
         let x = ArrayViewD::from_shape(IxDyn(&[x.len()]), x).map_err(|_| misfit())?;
         spec.write_flat(x, to)?;
-        let outputs = self.finish_step()?;
-        outputs.first().and_then(|output| output.as_slice()).ok_or_else(misfit)
+        self.finish_step()
+    }
+
+    /// The one input, if there is one output: its place among the model's, and its number among the program's values.
+    fn only_input(&self) -> Result<(usize, usize)> {
+        if let ([input], [_]) = (&self.stepped[..], &self.outputs[..]) {
+            return Ok(*input);
+        }
+        let outputs = self.output_names().map(String::from).collect();
+        Err(Error::ModelSeveral { inputs: self.step_inputs().map(String::from).collect(), outputs })
     }
 
     fn check_started(&self) -> Result<()> {
@@ -269,8 +304,9 @@ impl<T: Float> ModelStream<T> {
         Err(Error::StreamNotStarted { inputs: self.start_inputs().map(String::from).collect() })
     }
 
-    /// The step, once its inputs are there.
-    fn finish_step(&mut self) -> Result<&[ArrayD<T>]> {
+    /// The step, once its inputs are there; whether it returns outputs.
+    fn finish_step(&mut self) -> Result<bool> {
+        let time = self.program.clock.time;
         if self.program.may_fail_late {
             for (before, Started { kept, .. }) in self.before.iter_mut().zip(&self.program.streams) {
                 before.copy_from(kept.state())?;
@@ -284,22 +320,28 @@ impl<T: Float> ModelStream<T> {
             }
             return Err(error);
         }
+        let program = &mut self.program;
+        for state in &self.states {
+            if state.changes(program, time) {
+                program.copy(state.output, state.input)?;
+            }
+        }
+        if !self.plan.gives.is_due(time) {
+            return Ok(false);
+        }
         for (output, &(place, number)) in self.outputs.iter_mut().zip(&self.results) {
-            let (value, sequence) = (&self.program.values[number], self.plan.outputs[place] == Kind::Sequence);
+            let (value, sequence) = (&self.program.values[number], self.plan.outputs[place].is_sequence());
             match self.model.outside.get(place) {
                 Some(Some(outside)) => buffers::fill_outside(output, value, outside.walk(value.shape(), sequence))?,
                 _ => buffers::fill(output, value)?,
             }
         }
-        for state in &self.states {
-            self.program.copy(state.output, state.input)?;
-        }
-        Ok(&self.outputs)
+        Ok(true)
     }
 
     fn check_rows(&self, place: usize, input: &Input<'_, T>) -> Result<()> {
         let given = match &self.model.inputs[place].outside {
-            Some(outside) => outside.rows_of_a_step(input.shape(), self.plan.inputs[place] == Kind::Sequence),
+            Some(outside) => outside.rows_of_a_step(input.shape(), self.plan.inputs[place].is_sequence()),
             None => input.shape().first().copied(),
         };
         match given {
@@ -308,12 +350,12 @@ impl<T: Float> ModelStream<T> {
         }
     }
 
-    /// The outputs of the last step, in the model's order; zeros before the first.
+    /// The outputs of the last step that gave some, in the model's order; zeros before the first.
     pub fn outputs(&self) -> &[ArrayD<T>] {
         &self.outputs
     }
 
-    /// An output of the last step by its name.
+    /// An output of the last step that gave some, by its name.
     ///
     /// # Errors
     /// [`Error::UnknownName`] lists the names there are.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::super::chain::cannot;
-use super::trace::Program;
+use super::program::Program;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::shape::display;
 use crate::graph::{InputKind, Model};
 use crate::state::{State, StateLayout};
 
-/// A state that is an input, and an output that it is in the next step.
+/// A state that is an input, and an output that it is in the next step; or what is held between steps, which is both.
 pub(super) struct OwnState {
     /// The numbers of both among the program's values.
     pub(super) input: usize,
@@ -20,6 +20,11 @@ pub(super) struct OwnState {
 }
 
 impl OwnState {
+    /// Whether a step makes another one.
+    pub(super) fn changes<T: Float>(&self, program: &Program<T>, time: usize) -> bool {
+        program.rates[self.output].is_none_or(|rate| rate.is_due(time))
+    }
+
     /// Its values now.
     pub(super) fn now<T: Float>(&self, program: &Program<T>, batch: usize) -> State<T> {
         let mut state = State::zeros(Arc::clone(&self.layout), batch);
@@ -53,6 +58,14 @@ pub(super) fn own_states<T: Float>(
         Ok(OwnState { input, output, layout: Arc::new(StateLayout::new([(name.as_str(), width)])) })
     };
     pairs.iter().map(state).collect()
+}
+
+/// What steps read that don't make it: it is part of the stream's state.
+pub(super) fn held_values<T: Float>(program: &Program<T>) -> impl Iterator<Item = OwnState> {
+    program.held.iter().map(|&number| {
+        let width = program.values[number].shape()[1..].iter().product();
+        OwnState { input: number, output: number, layout: Arc::new(StateLayout::new([("latest", width)])) }
+    })
 }
 
 /// The places of an input, and of the output that it is in the next step.

@@ -2,6 +2,8 @@
 
 use super::super::chain::cannot;
 use super::pairs::Pair;
+use super::rate::Rate;
+use super::together::joint;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::{OverTime, Role, misfit};
@@ -10,12 +12,25 @@ use crate::graph::{CallSpec, Model};
 /// What a tensor is while steps are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// (batch, timesteps, ..): one step of it.
-    Sequence,
-    /// Without a time axis: as it is up to here.
-    Steady,
+    /// (batch, timesteps, ..): one step of it, and when they come.
+    Sequence(Rate),
+    /// Without a time axis: as it is up to here, and when that changes.
+    Steady(Rate),
     /// Without a time axis, and the same in all steps.
     Constant,
+}
+
+impl Kind {
+    pub(super) fn is_sequence(self) -> bool {
+        matches!(self, Kind::Sequence(_))
+    }
+
+    pub(super) fn rate(self) -> Option<Rate> {
+        match self {
+            Kind::Sequence(rate) | Kind::Steady(rate) => Some(rate),
+            Kind::Constant => None,
+        }
+    }
 }
 
 /// What an operation gives that takes one step of a sequence after another.
@@ -58,6 +73,8 @@ pub(super) struct Plan {
     pub(super) paired: Vec<bool>,
     pub(super) inputs: Vec<Kind>,
     pub(super) outputs: Vec<Kind>,
+    /// When a step returns outputs.
+    pub(super) gives: Rate,
     /// The calls that run before the first step, and those that each step does.
     pub(super) before: Vec<CallSpec>,
     pub(super) each: Vec<CallSpec>,
@@ -82,7 +99,7 @@ impl<T: Float> Model<T> {
         let mut kinds = vec![Kind::Constant; model.tensors.len()];
         let stepped = model.input_kinds();
         for (input, kind) in stepped.iter().enumerate().filter(|&(input, _)| !once[input]) {
-            kinds[input] = if paired[input] { Kind::Steady } else { *kind };
+            kinds[input] = if paired[input] { Kind::Steady(Rate::EACH) } else { *kind };
         }
         let of_sequences = model.of_whole_sequences(&before, &stepped);
         for call in &each {
@@ -101,10 +118,11 @@ impl<T: Float> Model<T> {
             return Err(cannot(&model.name, "an output is there before the first step: build a model of it alone"));
         }
         let states_alone = paired.iter().zip(&inputs).all(|(paired, kind)| *paired || *kind == Kind::Constant);
-        if !outputs.contains(&Kind::Sequence) && states_alone {
+        if !outputs.iter().any(|kind| kind.is_sequence()) && states_alone {
             return Err(cannot(&model.name, "nothing is left to be stepped: all is read before the first step"));
         }
-        Ok((Plan { once, paired, inputs, outputs, before, each }, model))
+        let gives = self.rate_of_outputs(&outputs, |place| pairs.iter().any(|pair| pair.1 == place))?;
+        Ok((Plan { once, paired, inputs, outputs, gives, before, each }, model))
     }
 
     /// The tensors that must be there before the first step: what initial states are made of, and what is repeated.
@@ -145,7 +163,7 @@ impl<T: Float> Model<T> {
     /// The tensors that are made of sequences by calls that run before the first step.
     fn of_whole_sequences(&self, before: &[CallSpec], inputs: &[Kind]) -> Vec<bool> {
         let mut made = vec![false; self.tensors.len()];
-        made.iter_mut().zip(inputs).for_each(|(made, kind)| *made = *kind == Kind::Sequence);
+        made.iter_mut().zip(inputs).for_each(|(made, kind)| *made = kind.is_sequence());
         for call in before {
             let read = call.inputs.iter().chain(call.masks.iter().flatten()).chain(&call.initial_state);
             let any = read.copied().any(|tensor| made[tensor]);
@@ -160,7 +178,9 @@ impl<T: Float> Model<T> {
             let rank = self.inputs[input].shape.len();
             rank >= 3 || rank == 2 && (self.reads_ids_from(input) || self.reads_mask_from(input))
         };
-        (0..self.inputs.len()).map(|input| if is_sequence(input) { Kind::Sequence } else { Kind::Steady }).collect()
+        (0..self.inputs.len())
+            .map(|input| if is_sequence(input) { Kind::Sequence(Rate::EACH) } else { Kind::Steady(Rate::EACH) })
+            .collect()
     }
 
     /// Whether this input is a call's mask, or what one is made of.
@@ -218,7 +238,7 @@ fn walk<T: Float>(
     slots: &mut Vec<usize>,
 ) -> Result<()> {
     for (spec, kind) in model.inputs.iter_mut().zip(&*kinds) {
-        if let (Kind::Sequence, Some(steps)) = (kind, spec.shape.get_mut(1)) {
+        if let (Kind::Sequence(_), Some(steps)) = (kind, spec.shape.get_mut(1)) {
             *steps = None;
         }
     }
@@ -227,21 +247,17 @@ fn walk<T: Float>(
         let op = part.op.as_mut().ok_or_else(misfit)?;
         let name = part.name.as_str();
         let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
-        let (sequence, is_model) = (read.contains(&Kind::Sequence), matches!(op.role(), Role::Model(_)));
-        if sequence && read.iter().any(|kind| *kind != Kind::Sequence) && !is_model {
-            return Err(cannot(name, "it joins a sequence with what belongs to the whole sequence"));
-        }
-        if call.masks.iter().flatten().any(|&mask| (kinds[mask] == Kind::Sequence) != sequence) {
-            return Err(cannot(name, "its mask and its input aren't both sequences"));
-        }
-        let known = |&part: &usize| kinds[part] == Kind::Constant || of_states[part] && kinds[part] == Kind::Steady;
+        let (sequence, is_model) = (read.iter().any(|kind| kind.is_sequence()), matches!(op.role(), Role::Model(_)));
+        let masks = call.masks.iter().flatten().map(|&mask| kinds[mask]);
+        let comes = joint(&read, masks, is_model).map_err(|reason| cannot(name, reason))?;
+        let known = |&part: &usize| kinds[part] == Kind::Constant || of_states[part] && !kinds[part].is_sequence();
         if !call.initial_state.iter().all(known) {
             return Err(cannot(name, "its initial state comes from what is stepped"));
         }
         if let (Role::Repeat, [Kind::Constant]) = (op.role(), &read[..]) {
             // What is repeated is the same in all steps.
             op.give_one_step();
-            kinds[call.outputs[0]] = Kind::Sequence;
+            kinds[call.outputs[0]] = Kind::Sequence(Rate::EACH);
             continue;
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
@@ -259,13 +275,14 @@ fn walk<T: Float>(
                 // One step that isn't a sequence's, from a state that is an input of each step.
                 let one_step = call.initial_state.iter().any(|&part| of_states[part])
                     && call.inputs.first().is_some_and(|&x| model.tensors[x].shape.get(1) == Some(&Some(1)));
-                let made = Made { gives, outputs: call.outputs.len(), one_step };
+                let rate = op.rate(comes).map_err(|reason| cannot(name, reason))?;
+                let made = Made { gives, rate, outputs: call.outputs.len(), one_step };
                 outputs_of(name, &op.role(), made, &read, slots)?
             }
         };
         for (at, &output) in call.outputs.iter().enumerate() {
             // What stands behind the first output of a layer over time is its state.
-            kinds[output] = outputs.get(at).copied().unwrap_or(Kind::Steady);
+            kinds[output] = outputs.get(at).copied().unwrap_or(Kind::Steady(comes));
         }
     }
     Ok(())
@@ -278,7 +295,7 @@ fn within<T: Float>(
     of_states: &[bool],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
-    let mut kinds = vec![Kind::Steady; inner.tensors.len()];
+    let mut kinds = vec![Kind::Steady(Rate::EACH); inner.tensors.len()];
     kinds[..read.len()].copy_from_slice(read);
     let calls = inner.calls.clone();
     walk(inner, &calls, &mut kinds, of_states, slots)?;
@@ -288,6 +305,8 @@ fn within<T: Float>(
 /// What an operation gives.
 struct Made {
     gives: Gives,
+    /// When its outputs come.
+    rate: Rate,
     outputs: usize,
     one_step: bool,
 }
@@ -300,8 +319,9 @@ fn outputs_of<T: Float>(
     read: &[Kind],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
-    let sequence = read.contains(&Kind::Sequence);
-    let Made { gives, outputs, one_step } = made;
+    let sequence = read.iter().any(|kind| kind.is_sequence());
+    let Made { gives, rate, outputs, one_step } = made;
+    let kind = |each_step: bool| if each_step { Kind::Sequence(rate) } else { Kind::Steady(rate) };
     match role {
         Role::Recurrent { layer, slot } => {
             if let Some(slot) = *slot {
@@ -318,14 +338,14 @@ fn outputs_of<T: Float>(
                 Error::CannotStream { reason, .. } => cannot(name, reason),
                 other => other,
             })?;
-            Ok(vec![if layer.returns_sequences() && sequence { Kind::Sequence } else { Kind::Steady }])
+            Ok(vec![kind(layer.returns_sequences() && sequence)])
         }
         Role::ConvLstm(_) if !sequence => Err(cannot(name, "its input belongs to the whole sequence")),
         // Behind the first output are states.
-        Role::ConvLstm(layer) => Ok(vec![if layer.returns_sequences() { Kind::Sequence } else { Kind::Steady }]),
+        Role::ConvLstm(layer) => Ok(vec![kind(layer.returns_sequences())]),
         Role::Repeat => Err(cannot(name, "it repeats what belongs to the whole sequence")),
-        _ if sequence => Ok(vec![if gives == Gives::EachStep { Kind::Sequence } else { Kind::Steady }; outputs]),
+        _ if sequence => Ok(vec![kind(gives == Gives::EachStep); outputs]),
         _ if read.iter().all(|kind| *kind == Kind::Constant) => Ok(vec![Kind::Constant; outputs]),
-        _ => Ok(vec![Kind::Steady; outputs]),
+        _ => Ok(vec![kind(false); outputs]),
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use ndarray::{ArrayViewD, IxDyn};
 
-use super::plan::Kind;
 use super::{Buffer, Model, ModelStream};
 use crate::error::Result;
 use crate::float::Float;
@@ -34,6 +33,9 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
         let mut stream = self.stream(1)?;
         if stream.start_inputs().next().is_some() {
             return Err(cannot(&self.name, "it begins with inputs of its own: use Model::stream for each stream"));
+        }
+        if !stream.program.clock.stands() {
+            return Err(cannot(&self.name, "its outputs don't come at each step: use Model::stream for each stream"));
         }
         let moved = self.inputs.iter().any(|input| input.outside.is_some()) || self.outside.iter().any(Option::is_some);
         if moved || !stream.states.is_empty() {
@@ -111,7 +113,7 @@ impl<T: Float> ModelStream<T> {
         let mut first = 0;
         for &(place, number) in &self.stepped {
             let value = &self.program.values[number];
-            let (sequence, width) = (self.plan.inputs[place] == Kind::Sequence, value.len() / self.batch.max(1));
+            let (sequence, width) = (self.plan.inputs[place].is_sequence(), value.len() / self.batch.max(1));
             input.clear();
             for row in 0..self.batch {
                 input.extend_from_slice(&x[own_row(row, count) * sizes.input + first..][..width]);

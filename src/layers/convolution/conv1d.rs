@@ -33,8 +33,9 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// It reads (batch, timesteps, input_size) and gives (batch, steps, filters); [`Padding`](crate::Padding) says how many
 /// steps. Masks end here, as in Keras. Weights: `kernel` (kernel_size, input_size / groups, filters), `bias` (filters).
 ///
-/// With [`Padding::Causal`](crate::Padding::Causal) and strides of one it runs step by step: see
-/// [`Model::stream`](crate::Model::stream). What it keeps is its last (kernel_size - 1) * dilation_rate inputs, the part
+/// Unless its padding is [`Same`](crate::Padding::Same) it runs step by step: see [`Model::stream`](crate::Model::stream);
+/// with strides, or without padding, [`push`](crate::model::ModelStream::push) says which steps give an output. What it
+/// keeps is its last (kernel_size - 1) * dilation_rate inputs, the part
 /// `inputs` of its state, the oldest first; with a dilation they are a ring, and the part `position` says where the
 /// oldest is.
 ///

@@ -29,7 +29,8 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// It reads (batch, timesteps, input_size) and gives (batch, steps, input_size * depth_multiplier), those of one channel
 /// side by side; [`Padding`](crate::Padding) says how many steps. Masks end here, as in Keras. Weights: `kernel`
 /// (kernel_size, input_size, depth_multiplier), `bias` (input_size * depth_multiplier). Beyond Keras,
-/// [`Padding::Causal`](crate::Padding::Causal) is possible, with which it runs step by step.
+/// [`Padding::Causal`](crate::Padding::Causal) is possible. Unless its padding is [`Same`](crate::Padding::Same) it runs
+/// step by step.
 ///
 /// ```
 /// use ndarray::prelude::*;

@@ -29,8 +29,9 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 ///
 /// It reads (batch, timesteps, input_size) and gives (batch, steps, filters); [`Padding`](crate::Padding) says how many
 /// steps. Masks end here, as in Keras. Weights: `depthwise_kernel` (kernel_size, input_size, depth_multiplier),
-/// `pointwise_kernel` (1, input_size * depth_multiplier, filters), `bias` (filters). With
-/// [`Padding::Causal`](crate::Padding::Causal), which Keras 3 hasn't, it runs step by step.
+/// `pointwise_kernel` (1, input_size * depth_multiplier, filters), `bias` (filters). Unless
+/// its padding is [`Same`](crate::Padding::Same) it runs step by step; [`Causal`](crate::Padding::Causal) is possible
+/// here, which Keras 3 hasn't.
 ///
 /// ```
 /// use ndarray::prelude::*;

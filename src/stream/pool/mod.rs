@@ -83,7 +83,7 @@ impl<T: Float, P: Deref<Target: Pooled<T, By>>, By> StreamPool<T, P, By> {
     ///
     /// # Errors
     /// [`Error::CannotStream`] for a layer that needs the whole sequence: it goes backwards in time; and for a model that
-    /// begins with inputs of its own, a decoder.
+    /// begins with inputs of its own, a decoder, or whose strides and windows let only some steps give an output.
     pub fn new(layer: P) -> Result<Self> {
         Self::of(layer, None)
     }

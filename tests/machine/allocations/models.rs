@@ -55,6 +55,41 @@ fn steps_of_convolutions() -> Result<()> {
     Ok(())
 }
 
+/// Strides, windows without padding, zeros before them, what comes at other steps and is held for those between.
+#[test]
+fn steps_of_sequences_that_thin_out() -> Result<()> {
+    for batch in [1, 3] {
+        let mut graph = Model::<f32>::builder("thinner");
+        let x = graph.input("x", [None, Some(3)])?;
+        let padded = graph.call("padded", ops::ZeroPadding1D::new(2, 0), &[x])?;
+        let conv = Conv1D::builder(3, 6, 4).strides(2).activation(Activation::Relu).build()?;
+        let conv = graph.call("conv", conv, &padded)?;
+        let pooled = graph.call("pooled", ops::MaxPooling1D::new(2)?, &conv)?;
+        let gru = graph.call("gru", Gru::builder(6, 4).return_sequences(true).build()?, &pooled)?;
+        let last = graph.call("last", ops::GetItem::at(1, -1), &gru)?;
+        let dilated = DepthwiseConv1D::builder(3, 2).dilation_rate(2).build()?;
+        let dilated = graph.call("dilated", dilated, &[x])?;
+        let mean = graph.call("mean", ops::AveragePooling1D::new(3)?, &dilated)?;
+        let mean = graph.call("mean_so_far", ops::GlobalAveragePooling1D::new(), &mean)?;
+        let both = graph.call("both", ops::Concatenate::new(-1), &[last[0], mean[0]])?;
+        let head = graph.call("head", Dense::new(7, 2), &both)?;
+        let model = graph.build(&head)?;
+        let mut stream = model.stream(batch)?;
+        let x = numbers::<f32, _>((batch, 3));
+        let mut given = 0;
+        for _ in 0..20 {
+            given += free("a push", || stream.push(&[(&x).into()]).map(|y| usize::from(y.is_some())))?;
+        }
+        assert!(given > 5 && given < 20, "{given}");
+        let mut stream = model.stream(batch)?;
+        let (block, mut output) = (numbers::<f32, _>(batch * 3 * 20), vec![0.0; batch * 2 * 20]);
+        let block = block.as_slice().unwrap_or_default();
+        assert_eq!(free("a block", || stream.process(block, &mut output))?, given);
+        free("by name", || stream.push_named(&[("x", (&x).into())]).map(|_| ()))?;
+    }
+    Ok(())
+}
+
 #[test]
 fn steps_of_graphs() {
     for batch in [1, 3] {

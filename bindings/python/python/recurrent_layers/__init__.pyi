@@ -182,9 +182,13 @@ class Stream:
     def start_inputs(self) -> list[str]:
         """The names of the inputs that `start` takes; none for most models."""
     def step(self, x: _Input) -> Any:
-        """One step: (batch, features), or (batch,) ids; of one row also without the batch."""
+        """One step: (batch, features), or (batch,) ids; of one row also without the batch.
+
+        None from a model whose strides or windows let this step give nothing."""
     def process(self, x: _Input) -> Any:
-        """A block of any number of steps: (batch, timesteps, features) in, (batch, timesteps, units) out."""
+        """A block of any number of steps: (batch, timesteps, features) in, (batch, timesteps, units) out.
+
+        Strides and windows give fewer steps than they read."""
     def start(self, x: _Input) -> None:
         """Gives a decoder what it needs before its first step."""
     def reset(self) -> None:

@@ -5,7 +5,7 @@ use super::{Built, Class, Holds, INPUTS, Reading, convolution};
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops::global_pooling::GlobalPooling;
-use crate::graph::ops::moved_steps::MovedSteps;
+use crate::graph::ops::moved_steps::{MovedSteps, Moving};
 use crate::graph::ops::pooling::{Pool, Pooling};
 use crate::layers::convolution::window::{Padding, Window};
 
@@ -23,17 +23,17 @@ impl<T: Float> Class<T> {
         .by(convolution::written),
         Class::layer("ZeroPadding1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "padding")?;
-            let padded = MovedSteps::Padded(before, after);
+            let padded = Moving::from(MovedSteps::Padded(before, after));
             // Keras 2 has no channels first here.
             if reading.is_keras2() { Ok(Built::with(padded, 0)) } else { reading.in_format(padded, 0) }
         })
         .by(convolution::written),
         Class::layer("Cropping1D", INPUTS, Holds::Nothing, |reading| {
             let (before, after) = both(reading, "cropping")?;
-            Ok(Built::with(MovedSteps::Cropped(before, after), 0))
+            Ok(Built::with(Moving::from(MovedSteps::Cropped(before, after)), 0))
         }),
         Class::layer("UpSampling1D", INPUTS, Holds::Nothing, |reading| {
-            Ok(Built::with(MovedSteps::Repeated(reading.count("size", 2)?), 0))
+            Ok(Built::with(Moving::from(MovedSteps::Repeated(reading.count("size", 2)?)), 0))
         }),
     ];
 }

@@ -1,4 +1,4 @@
-//! Convolutions and pooling over time: (batch, channels, timesteps) in ONNX, (batch, timesteps, channels) here.
+//! Convolutions and pooling over time, and padding: (batch, channels, timesteps) in ONNX, (batch, timesteps, channels) here.
 
 use crate::float::Float;
 use crate::formats::onnx::load::assume::Again;
@@ -7,6 +7,7 @@ use crate::formats::onnx::load::size::Size;
 use crate::formats::onnx::load::{Importer, Made, Stop};
 use crate::formats::onnx::node::Node;
 use crate::graph::AnyLayer;
+use crate::graph::ops::gather::{From, Gather};
 use crate::graph::ops::moved_steps::ZeroPadding1D;
 use crate::graph::ops::pooling::{AveragePooling1D, MaxPooling1D};
 use crate::graph::ops::reduce::All;
@@ -221,5 +222,50 @@ impl<'f, T: Float> Importer<'f, T> {
         let Steps { held, axis, .. } = self.steps(node)?;
         let how = if node.operator() == "GlobalMaxPool" { All::Max } else { All::Mean };
         self.reduce_held(node, held, how, &[axis], true)
+    }
+
+    pub(super) fn pad(&mut self, node: &Node<'f>) -> Made<Item<T>> {
+        if !matches!(node.text("mode")?, None | Some("constant")) {
+            return Err(node.refuse("its mode must be constant").into());
+        }
+        let Item::Held(mut held) = self.need(node, 0)? else {
+            return Err(node.refuse("a constant is padded, which isn't supported").into());
+        };
+        let pads = match node.ints("pads")? {
+            Some(pads) => pads.to_vec(),
+            None => self.integers_of(node, 1)?,
+        };
+        let fill = match (node.float_if("value")?, self.item(node, 2)) {
+            (Some(number), _) => number,
+            (None, None) => 0.0,
+            (None, Some(Item::Known(value))) => value.floats().first().map_or(0.0, |&value| value.into_f64()),
+            (None, Some(_)) => return Err(node.refuse("what it pads with must be a constant").into()),
+        };
+        let rank = held.axes.len();
+        let axes = self.axes(node, 3, rank)?.unwrap_or_else(|| (0..rank).collect());
+        if pads.len() != 2 * axes.len() || pads.iter().any(|&pad| pad < 0) {
+            return Err(node.refuse("its pads must be two for each axis, none below 0").into());
+        }
+        for (at, &axis) in axes.iter().enumerate() {
+            let (before, after) = (pads[at] as usize, pads[at + axes.len()] as usize);
+            if before == 0 && after == 0 {
+                continue;
+            }
+            if held.axes[axis].contains(&0) {
+                return Err(node.refuse("the batch can't be padded").into());
+            }
+            held = self.single(node, &held, axis)?;
+            let part = held.axes[axis][0];
+            held.tensor = if part == 1 && held.stored.len() == 3 && fill == 0.0 {
+                // Steps: before a window a stream has them, too.
+                self.call(node, "", AnyLayer::from(ZeroPadding1D::new(before, after)), &[held.tensor])?[0]
+            } else {
+                let gather = Gather { axes: vec![(part as i64, From::Pad(before, after))], fill };
+                self.one(node, "", gather, held.tensor)?
+            };
+            let size = held.stored[part].size.as_known().and_then(|size| size.checked_add(before)?.checked_add(after));
+            held.stored[part] = size.map_or_else(|| self.new_size(), Size::known).into();
+        }
+        Ok(Item::Held(held))
     }
 }
