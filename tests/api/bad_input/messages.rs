@@ -65,7 +65,7 @@ RandomNormal: stddev must be finite and not negative, got -1";
 fn what_may_have_been_meant() {
     let lstm = Lstm::<f32>::new(3, 4);
     let meant = [
-        (refusal(lstm.weight("kernal").map(|_| ())), "\"kernal\" (did you mean \"kernel\"?): the names"),
+        (refusal(lstm.weight("kernels").map(|_| ())), "\"kernels\" (did you mean \"kernel\"?): the names"),
         (refusal(lstm.weight("RecurrentKernel").map(|_| ())), "(did you mean \"recurrent_kernel\"?)"),
         (
             refusal(lstm.weight("weight_ih_l0").map(|_| ())),
