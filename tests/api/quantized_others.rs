@@ -208,11 +208,15 @@ fn rows_and_steps() {
                 assert_eq!(alone.index_axis(Axis(0), 0), whole.index_axis(Axis(0), row), "{precision} {layer:?}");
             }
             let Ok(mut stream) = model.stream(4) else { continue };
+            let mut outputs = 0;
             for time in 0..13 {
                 let step = x.index_axis(Axis(1), time).to_owned();
-                let found = stream.step(&[(&step).into()]).unwrap();
-                assert_eq!(found[0].view(), whole.index_axis(Axis(1), time), "{precision} {layer:?}");
+                if let Some(found) = stream.push(&[(&step).into()]).unwrap() {
+                    assert_eq!(found[0].view(), whole.index_axis(Axis(1), outputs), "{precision} {layer:?}");
+                    outputs += 1;
+                }
             }
+            assert_eq!(outputs, whole.len_of(Axis(1)), "{precision} {layer:?}");
         }
     }
 }

@@ -35,13 +35,14 @@ fn taken() -> Value {
 }
 
 /// What the reader says of operators that are written, and that it can't read, or not in this way.
-const NOT_READ: [&str; 13] = [
+const NOT_READ: [&str; 14] = [
     "this operator isn't supported",
     "whole numbers that are known before a call are read here",
     "what is spread to a size that isn't known can't be read here",
     "the axis of X that it takes to be the batch is another one",
     "one that is longer than 1 is supported",
     "its pads must be 0",
+    "the size that is left open can't be told",
     "it is supported over the last axis alone",
     "aren't supported",
     "isn't supported",
