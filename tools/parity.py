@@ -24,7 +24,8 @@ PARTS = [
     ("Activations, first weights and seeds, against Keras", ["keras/activations", "keras/initializers", "keras/seeds"]),
     ("Gradients, against TensorFlow and PyTorch", ["gradients/one_layer", "gradients/wrappers", "gradients/with_dropout",
                                                   "gradients/torch_layers", "gradients/models", "gradients/graph_models"]),
-    ("Training, against Keras", ["training/losses", "training/metrics", "training/runs", "gradients/updates",
+    ("Training, against Keras", ["training/losses", "training/metrics", "training/runs", "training/models",
+                                 "training/noise", "gradients/updates",
                                  "gradients/optimizers", "gradients/schedules", "gradients/weight_rules", "gradients/runs",
                                  "gradients/graph_runs"]),
     ("Models of Keras's files", ["keras_models/"]),
@@ -35,15 +36,21 @@ WORDS = {
     "keras/layers": "options of the layer", "keras/masks": "masks and lengths", "keras/bidirectional": "in `Bidirectional`",
     "keras/stacked": "in stacks, and stacks of cells", "keras/stateful": "`stateful`", "keras/dropout": "dropout, with Keras's masks",
     "keras/companions": "layers around them", "keras/question": "the question of `recurrent_initializer`",
-    "cells/lstm_options": "LSTM: peepholes, coupled gates, clip", "cells/projection": "LSTM: projection", "cells/ind_rnn": "IndRNN",
-    "cells/mgu": "MGU", "cells/layer_norm": "LayerNormLSTM", "keras/activations": "activations",
+    "cells/lstm_options": "LSTM with peepholes, coupled gates, clip", "cells/projection": "LSTM with a projection",
+    "cells/ind_rnn": "IndRNN", "cells/mgu": "MGU", "cells/layer_norm": "LayerNormLSTM", "keras/activations": "activations",
     "keras/initializers": "initializers", "keras/seeds": "weights after `set_random_seed`",
     "gradients/one_layer": "one layer", "gradients/wrappers": "in wrappers and stacks", "gradients/with_dropout": "with dropout",
     "gradients/torch_layers": "PyTorch's modules", "gradients/models": "stacks with a loss", "gradients/graph_models": "graphs",
     "training/losses": "losses and their gradients", "training/metrics": "metrics", "training/runs": "runs of `fit`",
+    "training/models": "runs of `fit`: dropout and BatchNormalization in models", "training/noise": "Dropout and its kin",
     "gradients/updates": "updates of optimizers", "gradients/optimizers": "SGD and Adam in all their options",
     "gradients/schedules": "schedules", "gradients/weight_rules": "regularizers and constraints",
     "gradients/runs": "runs of updates, layers", "gradients/graph_runs": "runs of updates, graphs",
+    "keras_models/cases": "recurrent models, in both formats", "keras_models/keras2": "recurrent models, of Keras 2",
+    "keras_models/keras_io": "the examples of keras.io", "keras_models/thinned": "models that thin out, step by step",
+    "keras_models/conv_lstm": "ConvLSTM", "keras_models/texts": "models behind their text layers",
+    "keras_models/rules": "regularizers and constraints in files", "keras_models/random": "random models",
+    "keras_models/random_keras2": "random models, of Keras 2", "keras_models/convolutions_seeds": "convolutions, seeded",
     "pytorch/cases": "`state_dict` files", "onnx/nodes": "recurrent nodes", "onnx/exported": "models of both exporters of PyTorch",
     "onnx/tf2onnx": "models of tf2onnx",
 }
@@ -80,7 +87,11 @@ def words(topic):
 
 
 def lines_of(row):
-    subject = f"{row['class']}: {words(row['topic'])}" if row["class"] else words(row["topic"])
+    subject, topic = words(row["topic"]), row["topic"]
+    if row["class"] and not topic.startswith("cells/"):
+        subject = f"{row['class']}: {subject}"
+    elif row["class"] == "Bidirectional":
+        subject += ", in `Bidirectional`"
     if row["what"] == "gradients" and not row["topic"].startswith("gradients/"):
         subject += ", gradients"
     sides = [row["sides"].get(dtype) for dtype in ["float32", "float64"]]
@@ -93,7 +104,9 @@ def page(rows):
         file = json.loads((ROOT / "tests/golden" / f"{topic}.json").read_text()) if (ROOT / "tests/golden" / f"{topic}.json").exists() else {}
         found = file.get("versions", {})
         found = found | {key: file[key] for key in ["keras", "torch"] if isinstance(file.get(key), str)}
-        versions |= {f"{name} {version}" for name, version in found.items()
+        # Keras 2 goes on as tf_keras, with the numbers of TensorFlow's versions.
+        keras_2 = lambda name, version: "tf_keras" if name == "keras" and version.startswith("2.") else name
+        versions |= {f"{keras_2(name, version)} {version}" for name, version in found.items()
                      if name.lower() in ["keras", "tensorflow", "torch", "onnxruntime", "flax", "jax", "tf_keras"]}
     cases, numbers = sum(row["cases"] for row in rows), sum(lines_of(row)[2] for row in rows)
     out = [
