@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 ///
 /// let gru = Gru::<f32>::new(64, 128);
 /// let small = gru.quantize(Precision::Int8)?;
-/// println!("{}", gru.compare(&*small, &Array3::ones((1, 20, 64)))?); // what it changes, on your own data
+/// println!("{}", gru.compare(&small, &Array3::ones((1, 20, 64)))?); // what it changes, on your own data
 /// # Ok::<(), recurrent::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
