@@ -33,7 +33,7 @@ impl<T: Float> LayerNormalization<T> {
     /// Of so many features, with Keras's epsilon of 0.001.
     ///
     /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    /// [`Error::ZeroSize`](crate::Error::ZeroSize), [`Error::TensorTooLarge`](crate::Error::TensorTooLarge).
     pub fn new(features: usize) -> Result<Self> {
         Normalization::over_features(features, Statistics::Own { epsilon: EPSILON }).map(LayerNormalization)
     }
@@ -50,7 +50,7 @@ impl<T: Float> BatchNormalization<T> {
     /// Of so many features, with Keras's epsilon of 0.001 and momentum of 0.99, a mean of zero and a variance of one.
     ///
     /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    /// [`Error::ZeroSize`](crate::Error::ZeroSize), [`Error::TensorTooLarge`](crate::Error::TensorTooLarge).
     pub fn new(features: usize) -> Result<Self> {
         check_features::<T>(features)?;
         let (mean, variance) = (ArrayD::zeros(vec![features]), ArrayD::ones(vec![features]));
@@ -112,7 +112,7 @@ impl<T: Float> RMSNormalization<T> {
     /// Of so many features, with Keras's epsilon of 10^-6.
     ///
     /// # Errors
-    /// [`Error::ZeroSize`], [`Error::TensorTooLarge`].
+    /// [`Error::ZeroSize`](crate::Error::ZeroSize), [`Error::TensorTooLarge`](crate::Error::TensorTooLarge).
     pub fn new(features: usize) -> Result<Self> {
         let normalization = Normalization::over_features(features, Statistics::Square { epsilon: 1e-6 })?;
         Ok(RMSNormalization(Normalization { beta: None, ..normalization }))
