@@ -1,90 +1,19 @@
-"""Runs all peers in turn on one core, several rounds; keeps the record, prints a table, draws the picture.
+"""Of a record of times beside others: a table, and the picture of the README.
 
-    python compare.py run --peers ours,rten,tract,candle,nexus,nexus-native,rust-lstm,burn-flex,ort,torch [--rounds 3]
-    python compare.py table records/FILE.json
-    python compare.py picture records/FILE.json OUT.svg
-
-`run` builds the Rust side (plain; `nexus-native` for this machine), writes the workloads if they aren't there, and pins each
-process to one core. Python's peers need the packages that `python_peers.py` and `cases.py` name.
+    python3 compare.py table records/FILE.json
+    python3 compare.py picture records/FILE.json ../../doc/speed.svg
 """
 
 import argparse
-import datetime
 import json
-import os
-import platform
-import re
+import math
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
-CASES = HERE / "cases"
-IN_PYTHON = ["ort", "openvino", "torch", "keras"]
 NAMES = {"ort": "ONNX Runtime", "openvino": "OpenVINO", "torch": "PyTorch", "keras": "Keras",
          "nexus-native": "nexus-inference, native build", "nexus": "nexus-inference"}
 SHOWN = ["S.lstm.8x16", "S.lstm.64x128", "S.gru.64x128", "S.rnn.64x128", "Q.lstm.128x128", "B.lstm.64x128.b32",
          "M.lstm.64x128.b32", "G.lstm.64x128.b32", "G.gru.64x128.b32"]
-
-
-def processor():
-    info = Path("/proc/cpuinfo")
-    name = re.search(r"model name\s*: (.*)", info.read_text()).group(1) if info.exists() else platform.processor()
-    flags = [flag for flag in ["avx2", "avx512f", "avx512_vnni", "asimd"] if info.exists() and f" {flag}" in info.read_text()]
-    return f"{name} ({', '.join(flags)})"
-
-
-def versions(peers):
-    found = {"recurrent": subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=HERE, text=True, capture_output=True).stdout.strip()}
-    manifest = (HERE / "Cargo.toml").read_text()
-    for crate in ["rten", "tract-onnx", "candle-nn", "burn", "nexus-inference", "rust-lstm"]:
-        found[crate] = re.search(rf'{crate} = {{ version = "=([^"]*)"', manifest).group(1)
-    import importlib.metadata
-    for peer, package in [("ort", "onnxruntime"), ("openvino", "openvino"), ("torch", "torch"), ("keras", "keras")]:
-        if peer in peers:
-            found[package] = importlib.metadata.version(package)
-    return found
-
-
-def build(native):
-    target = HERE / "target" / ("native" if native else "plain")
-    flags = {"RUSTFLAGS": "-Ctarget-cpu=native"} if native else {}
-    only = ["--no-default-features", "--features", "nexus"] if native else []
-    subprocess.run(["cargo", "build", "--release", "--target-dir", str(target), *only], cwd=HERE, check=True,
-                   env=os.environ | flags)
-    return target / "release" / "peers"
-
-
-def run(options):
-    peers = options.peers.split(",")
-    if not (CASES / "workloads.json").exists():
-        subprocess.run([sys.executable, str(HERE / "cases.py"), str(CASES)], check=True)
-    rust = build(False) if set(peers) - set(IN_PYTHON) else None
-    native = build(True) if "nexus-native" in peers else None
-    one_thread = os.environ | {"RAYON_NUM_THREADS": "1", "RTEN_NUM_THREADS": "1"}
-    times = {}
-    for round_ in range(options.rounds):
-        for peer in peers:
-            if peer in IN_PYTHON:
-                command = [sys.executable, str(HERE / "python_peers.py"), str(CASES), peer]
-            else:
-                command = [str(native if peer == "nexus-native" else rust), str(CASES), peer.removesuffix("-native")]
-            command = ["taskset", "-c", options.core, *command, *([options.part] if options.part else [])]
-            done = subprocess.run(command, env=one_thread, text=True, stdout=subprocess.PIPE)
-            for line in done.stdout.splitlines():
-                line = json.loads(line)
-                times.setdefault(line["name"], {}).setdefault(peer, []).append(line["ns"])
-            if done.returncode:
-                sys.exit(f"{peer} failed")
-            print(f"round {round_ + 1} of {options.rounds}: {peer}", file=sys.stderr)
-    date = datetime.date.today().isoformat()
-    record = {"date": date, "processor": processor(), "versions": versions(peers), "rounds": options.rounds, "ns": times}
-    slug = re.sub(r"[^a-z0-9]+", "-", record["processor"].split("(")[0].lower()).strip("-")
-    path = HERE / "records" / f"{date}-{slug}.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(record, indent=1) + "\n")
-    print(path)
 
 
 def medians(record):
@@ -107,8 +36,6 @@ def table(options):
 
 def picture(options):
     """For each workload shown a line on which each peer is a dot: how many times our time it takes. A log scale."""
-    import math
-
     record = json.loads(Path(options.record).read_text())
     rows = {name: row for name, row in medians(record).items() if name in SHOWN}
     rows = {name: rows[name] for name in SHOWN if name in rows}
@@ -149,12 +76,6 @@ def picture(options):
 def main():
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(required=True)
-    command = commands.add_parser("run")
-    command.add_argument("--peers", default="ours,rten,tract,candle,nexus,nexus-native,rust-lstm,burn-flex,ort,torch")
-    command.add_argument("--rounds", type=int, default=3)
-    command.add_argument("--core", default="1")
-    command.add_argument("--part", default="", help="only workloads whose names have this part")
-    command.set_defaults(act=run)
     command = commands.add_parser("table")
     command.add_argument("record")
     command.set_defaults(act=table)
