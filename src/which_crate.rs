@@ -1,8 +1,8 @@
 //! Which crate? This one beside others that run recurrent layers.
 //!
-//! What is said of the others was read in their documentation and sources, and tried with the versions named here, in
-//! November 2026; if it is out of date or unfair, please say so. Times, and how they were taken, are in
-//! `benches/peers` of the repository: this page names only what decides.
+//! What is said of the others was read in their documentation and sources in November 2026; if it is out of date or unfair,
+//! please say so. Times of the versions named here, and where they are from, are in `benches/peers` of the repository: this
+//! page names only what decides.
 //!
 //! | you want | take |
 //! |---|---|
