@@ -14,7 +14,7 @@ use crate::weights::{WeightVisitor, WeightVisitorMut};
 /// use recurrent::training::{Adam, EarlyStopping, Fit, Loss};
 ///
 /// let rule = EarlyStopping::new("val_loss").patience(3).restore_best_weights(true);
-/// let fit = Fit::new(Loss::MeanSquaredError, Adam::<f32>::new(0.01)).validation_split(0.2).early_stopping(rule);
+/// let fit = Fit::<f32, _>::new(Loss::MeanSquaredError, Adam::<f32>::new(0.01)).validation_split(0.2).early_stopping(rule);
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "setters return it"]

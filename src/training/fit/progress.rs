@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// use std::ops::ControlFlow;
 /// use recurrent::training::{Adam, Fit, Loss};
 ///
-/// let fit = Fit::new(Loss::MeanSquaredError, Adam::<f32>::new(0.01)).on_epoch(|progress| {
+/// let fit = Fit::<f32, _>::new(Loss::MeanSquaredError, Adam::<f32>::new(0.01)).on_epoch(|progress| {
 ///     println!("{progress}");
 ///     ControlFlow::Continue(())
 /// });
