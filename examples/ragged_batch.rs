@@ -11,7 +11,7 @@
 use std::error::Error;
 
 use ndarray::prelude::*;
-use recurrent::{Activation, Dense, Embedding, Initializer, Layer, Run, SimpleRnn, Stacked};
+use recurrent::{Activation, Dense, Embedding, Initializer, Layer, Run, SimpleRnn, Stacked, pad_ids};
 
 const MATCHES: [&str; 6] = ["HAHH", "A", "HAAHHAA", "HA", "", "HHHHHAHHHH"];
 
@@ -20,13 +20,10 @@ const HOME: usize = 1;
 const AWAY: usize = 2;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let lengths = MATCHES.map(str::len);
-    let longest = *lengths.iter().max().unwrap_or(&0);
-    let ids = Array2::from_shape_fn((MATCHES.len(), longest), |(row, time)| match MATCHES[row].as_bytes().get(time) {
-        Some(b'H') => HOME,
-        Some(_) => AWAY,
-        None => 0,
-    });
+    let rows =
+        MATCHES.map(|goals| goals.bytes().map(|goal| if goal == b'H' { HOME } else { AWAY }).collect::<Vec<_>>());
+    let (ids, lengths) = pad_ids(&rows)?;
+    let longest = ids.ncols();
     let (embedding, classifier) = (goals()?, referee()?);
     let (x, mask) = embedding.forward(&ids)?;
     println!("{classifier}\n");

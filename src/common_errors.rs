@@ -69,7 +69,7 @@
 //! | weight "kernel" has the shape [3, 16], got [16, 3]: transposed? | PyTorch's and ONNX's weights are (gates * units, features), and their gates stand in another order: read the file by `pytorch::File` or `onnx::File`, which know |
 //! | the sequence was not requested: build the layer with return_sequences(true) | as it says; [`Output::last`](crate::Output::last) is always there |
 //! | layer 1 of the stack (GRU; counted from 0) needs a sequence | the recurrent layer before it gives its last step only: `return_sequences(true)` |
-//! | can't run step by step: Bidirectional | its backward direction begins at the end: run whole sequences, or a [`Window`](crate::Window) of the layers behind it |
+//! | can't run step by step: Bidirectional | its backward direction begins at the end: run whole sequences, or of a long one the last steps again and again |
 //! | nothing is recorded | give the run [`record(&mut tape)`](crate::Run::record) before [`backward`](crate::Layer::backward) |
 //! | the weights have changed since the tape was recorded | one `record`, one `backward`, then the optimizer's step |
 //! | there is no weight "weight_ih_l0" (PyTorch's name ..) | ours are [`kernel`, `recurrent_kernel`, `bias`](crate#conventions) |

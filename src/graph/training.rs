@@ -149,8 +149,9 @@ impl<T: Float> Model<T> {
 
     /// The generators, each with the number of its calls in one run.
     pub(super) fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
-        for (place, part) in self.parts.iter().enumerate() {
-            let calls = self.calls.iter().filter(|call| call.part == place).count() as u64;
+        let mut calls = vec![0; self.parts.len()];
+        self.calls.iter().for_each(|call| calls[call.part] += 1);
+        for (part, calls) in self.parts.iter().zip(calls) {
             if let Some(op) = &part.op {
                 op.visit_generators(&mut |generator| show(generator.called(calls)));
             }

@@ -76,29 +76,42 @@ fn check<T: recurrent::Float>(bundle: &Bundle, case: &Value) -> Model<T> {
     model
 }
 
+fn check_all(topic: &str, bundle: &Bundle, cases: &[Value]) {
+    for case in cases {
+        parity::begin(topic, case);
+        check::<f32>(bundle, case);
+        check::<f64>(bundle, case);
+    }
+    parity::end(topic);
+}
+
+/// Windows over one axis among axes of one, wherever these stand; what goes over two is refused.
+#[test]
+fn windows_among_axes_of_one() {
+    let bundle = Bundle::open("windows");
+    let (two, one): (Vec<Value>, Vec<Value>) =
+        bundle.cases.iter().cloned().partition(|case| name(case).starts_with("two_"));
+    assert_eq!((one.len(), two.len()), (10, 2));
+    check_all("onnx/windows", &bundle, &one);
+    for case in &two {
+        let error = bundle.file(case).model::<f32>().expect_err("two axes").to_string();
+        assert!(error.contains("(Conv, opset 17)") && error.contains("over "), "{error}");
+    }
+}
+
 #[test]
 fn recurrent_nodes() {
     let bundle = Bundle::open("nodes");
     let of_the_package = bundle.cases.iter().filter(|case| name(case).starts_with("test_")).count();
     assert!(bundle.cases.len() > 80 && of_the_package > 10, "{} {of_the_package}", bundle.cases.len());
-    for case in &bundle.cases {
-        parity::begin("onnx/nodes", case);
-        check::<f32>(&bundle, case);
-        check::<f64>(&bundle, case);
-    }
-    parity::end("onnx/nodes");
+    check_all("onnx/nodes", &bundle, &bundle.cases);
 }
 
 #[test]
 fn models_of_both_exporters() {
     let bundle = Bundle::open("exported");
     assert!(bundle.cases.len() > 50, "{}", bundle.cases.len());
-    for case in &bundle.cases {
-        parity::begin("onnx/exported", case);
-        check::<f32>(&bundle, case);
-        check::<f64>(&bundle, case);
-    }
-    parity::end("onnx/exported");
+    check_all("onnx/exported", &bundle, &bundle.cases);
 }
 
 /// Keras's models as tf2onnx writes them; what became a Loop is refused, with a way out.
@@ -106,15 +119,10 @@ fn models_of_both_exporters() {
 fn models_of_tf2onnx() {
     let bundle = Bundle::open("tf2onnx");
     let is_loop = |case: &Value| ["loop.", "activations."].iter().any(|start| name(case).starts_with(start));
-    for case in bundle.cases.iter().filter(|case| !is_loop(case)) {
-        parity::begin("onnx/tf2onnx", case);
-        check::<f32>(&bundle, case);
-        check::<f64>(&bundle, case);
-    }
-    parity::end("onnx/tf2onnx");
-    let loops: Vec<&Value> = bundle.cases.iter().filter(|case| is_loop(case)).collect();
+    let (loops, others): (Vec<Value>, Vec<Value>) = bundle.cases.iter().cloned().partition(|case| is_loop(case));
+    check_all("onnx/tf2onnx", &bundle, &others);
     assert_eq!((bundle.cases.len(), loops.len()), (36, 4));
-    for case in loops {
+    for case in &loops {
         let error = bundle.file(case).model::<f32>().expect_err("a loop").to_string();
         assert!(error.contains("(Loop, opset") && error.contains("load Keras's own file"), "{error}");
     }

@@ -107,7 +107,7 @@ impl Convolve<f32> for QuantizedConv1D {
     }
 
     fn forward(&self, windows: Windows<'_, f32>, activation: &Activation, out: &mut [f32], work: &mut Vec<f32>) {
-        let ([size, channels, filters], groups) = (self.shape, self.packed.len());
+        let ([_, channels, filters], groups) = (self.shape, self.packed.len());
         let (reads, width) = (self.reads(), filters / groups);
         let scratch = self.packed.first().map_or(0, QuantizedDenseKernel::scratch_len);
         let (gathered, scratch) = take(work, reads + scratch).split_at_mut(reads);
@@ -120,7 +120,6 @@ impl Convolve<f32> for QuantizedConv1D {
                         let from = position * self.common.input_size + group * channels;
                         to.copy_from_slice(&sequence[from..][..channels]);
                     }
-                    debug_assert_eq!(gathered.len(), size * channels);
                     let (x, out) = (Rows::packed(gathered, reads), RowsMut::packed(out, width));
                     kernel.forward(1, x, out, &Activation::Linear, scratch);
                 }

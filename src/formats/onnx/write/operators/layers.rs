@@ -10,23 +10,9 @@ use crate::graph::operation::Operation;
 use crate::graph::ops::noise::Dropout;
 use crate::graph::shape::known;
 
-pub(super) const CLASSES: [&str; 15] = [
-    "Dense",
-    "Embedding",
-    "Activation",
-    "PReLU",
-    "Softmax",
-    "Identity",
-    "Masking",
-    "SequenceMask",
-    "Dropout",
-    "SpatialDropout1D",
-    "SpatialDropout2D",
-    "SpatialDropout3D",
-    "GaussianDropout",
-    "GaussianNoise",
-    "AlphaDropout",
-];
+/// Those of noise are in [`Dropout::CLASSES`].
+pub(super) const CLASSES: [&str; 8] =
+    ["Dense", "Embedding", "Activation", "PReLU", "Softmax", "Identity", "Masking", "SequenceMask"];
 
 impl<T: Float> Writer<T> {
     pub(super) fn simple_layer(&mut self, words: Words<'_>, weights: &Weights<'_, T>, call: &Call) -> Outputs {

@@ -25,6 +25,7 @@ use super::{described, weights_of};
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Operation, Role};
+use crate::graph::ops::noise::Dropout;
 use crate::graph::shape::Shape;
 
 /// What an operation gives.
@@ -103,7 +104,9 @@ impl<T: Float> Writer<T> {
                 return Ok(outputs.into_iter().map(|output| output.masked(None)).collect());
             }
             class if elementwise::CLASSES.contains(&class) => self.elementwise(words, call)?,
-            class if layers::CLASSES.contains(&class) => self.simple_layer(words, weights, call)?,
+            class if layers::CLASSES.contains(&class) || Dropout::CLASSES.contains(&class) => {
+                self.simple_layer(words, weights, call)?
+            }
             class if merging::CLASSES.contains(&class) => self.merging(words, call)?,
             class if shapes::CLASSES.contains(&class) => self.shapes(words, call)?,
             class if regroup::CLASSES.contains(&class) => self.regroup(words, call)?,
