@@ -4,8 +4,8 @@
 //! cargo run --release --all-features --example predict -- model.keras out input.npy
 //! ```
 //!
-//! MODEL is a `.keras` or a legacy `.h5` file, an `.onnx` file, or else one of this crate's own (`recurrent::file::save`),
-//! as far as the features are on. The inputs come in the order of the model's inputs, as float32, float64, int32, int64 or
+//! MODEL is a `.keras` or a legacy `.h5` file, an `.onnx` file (its weights may be in other files of its folder), or else
+//! one of this crate's own (`recurrent::file::save`), as far as the features are on. The inputs come in the order of the model's inputs, as float32, float64, int32, int64 or
 //! bool. A file of Keras's or of our own says in which type it computes; a model of ONNX does in float64 if an input is.
 //! Writes `OUT_DIR/output_0.npy`, `output_1.npy`, ... in the order of the model's outputs, flattened, and prints the
 //! model's summary, each output's shape and the time.
@@ -89,7 +89,8 @@ fn load_keras(path: &str) -> Outcome<Loaded> {
 
 #[cfg(feature = "onnx")]
 fn load_onnx(path: &str, double: bool) -> Outcome<Loaded> {
-    let file = recurrent::onnx::File::open(path)?;
+    let folder = std::path::Path::new(path).parent().filter(|folder| !folder.as_os_str().is_empty());
+    let file = recurrent::onnx::File::open(path)?.with_external_data(folder.unwrap_or(".".as_ref()))?;
     Ok(match double {
         true => Loaded::Double(Box::new(file.model()?)),
         false => Loaded::Single(Box::new(file.model()?)),

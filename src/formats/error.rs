@@ -126,14 +126,26 @@ pub enum Problem {
 
     /// A tensor whose numbers stand in another file.
     #[error(
-        "the numbers of tensor {tensor:?} are in another file, {file:?}: save the model again with the tensors inside \
-         (onnx.save, torch.onnx.export with external_data=False)"
+        "the numbers of tensor {tensor:?} are in another file, {file:?}: \
+         onnx::File::open(path)?.with_external_data(folder)?.model() reads it, too; or save the model again with the \
+         tensors inside (torch.onnx.export with external_data=False)"
     )]
     ExternalData {
         /// Its name.
         tensor: String,
         /// The file that it names.
         file: String,
+    },
+
+    /// A file of a tensor's numbers that isn't read, as it isn't an ordinary file below the folder.
+    #[error("the numbers of tensor {tensor:?} are in the file {file:?}, which isn't read: {reason}")]
+    ExternalPath {
+        /// The tensor's name.
+        tensor: String,
+        /// The file that it names.
+        file: String,
+        /// What is wrong with it.
+        reason: String,
     },
 
     /// A node of ONNX's that isn't understood, or that can't be what it says.

@@ -22,6 +22,8 @@ mod keras_by_hand;
 #[cfg(feature = "keras")]
 mod keras_written;
 #[cfg(feature = "onnx")]
+mod onnx_external;
+#[cfg(feature = "onnx")]
 mod onnx_hostile;
 #[cfg(feature = "onnx")]
 mod onnx_written;

@@ -60,6 +60,11 @@ impl From<LoadError> for Refusal {
             Problem::Io { .. } => Refusal::File(error.to_string()),
             // What to write in Rust is of no use here.
             Problem::Kind { holds, .. } => Refusal::Words(format!("{}: it holds {holds}", error.file())),
+            Problem::ExternalData { tensor, file } => Refusal::Words(format!(
+                "{}: the numbers of tensor {tensor:?} are in another file, {file:?}: load(path, external_data=True) reads \
+                 files of the same folder, too",
+                error.file()
+            )),
             _ => Refusal::Words(error.to_string()),
         }
     }

@@ -25,16 +25,18 @@ pub enum Loaded {
 /// The file's first bytes say what it is, unless `format` does: "keras", "onnx" or "recurrent". `dtype` is what the
 /// model computes in, "float32" or "float64"; without it that is float32, or what a file of our own says, which has no
 /// other type. A model of Keras that was made in float64 asks for `dtype="float64"`.
-/// `half_as_float32` lets models of Keras in half precision be read. A `state_dict` of PyTorch's is opened by
+/// `half_as_float32` lets models of Keras in half precision be read. `external_data` lets a model of ONNX have its weights
+/// in other files of its folder. A `state_dict` of PyTorch's is opened by
 /// `pytorch_file`.
 #[pyfunction]
-#[pyo3(signature = (path, format=None, dtype=None, *, half_as_float32=false))]
+#[pyo3(signature = (path, format=None, dtype=None, *, half_as_float32=false, external_data=false))]
 pub fn load(
     py: Python<'_>,
     path: PathBuf,
     format: Option<&str>,
     dtype: Option<&str>,
     half_as_float32: bool,
+    external_data: bool,
 ) -> Outcome<Loaded> {
     let double = is_double(dtype)?;
     check_readable(&path)?;
@@ -50,8 +52,8 @@ pub fn load(
         (Format::Tensors, _) => tensors(&path, double, half_as_float32),
         (Format::Keras, Some(true)) => Ok(Loaded::Model(of_keras::<f64>(&path, half_as_float32)?.into())),
         (Format::Keras, _) => Ok(Loaded::Model(of_keras::<f32>(&path, half_as_float32)?.into())),
-        (Format::Onnx, Some(true)) => Ok(Loaded::Model(onnx::load::<f64>(&path)?.into())),
-        (Format::Onnx, _) => Ok(Loaded::Model(onnx::load::<f32>(&path)?.into())),
+        (Format::Onnx, Some(true)) => Ok(Loaded::Model(of_onnx::<f64>(&path, external_data)?.into())),
+        (Format::Onnx, _) => Ok(Loaded::Model(of_onnx::<f32>(&path, external_data)?.into())),
     })
 }
 
@@ -96,6 +98,15 @@ impl Format {
 
 fn of_keras<T: Number>(path: &Path, half: bool) -> Result<recurrent::Model<T>, LoadError> {
     keras::load_with(path, &keras::Options::new().half_as_f32(half))
+}
+
+fn of_onnx<T: Number>(path: &Path, external_data: bool) -> Result<recurrent::Model<T>, LoadError> {
+    let mut file = onnx::File::open(path)?;
+    if external_data {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        file = file.with_external_data(folder.unwrap_or(Path::new(".")))?;
+    }
+    file.model()
 }
 
 /// A safetensors file: one of our own, or a model of Keras's that was written with examples.

@@ -1,8 +1,10 @@
 """Models of ONNX files: ONNX Runtime's numbers, and states that are inputs and outputs."""
 
+import json
+
 import numpy as np
 import pytest
-from conftest import cases_of, close, onnx_file
+from conftest import GOLDEN, cases_of, close, onnx_file
 
 import recurrent_layers as rl
 
@@ -46,3 +48,12 @@ def test_a_stream_with_time_first_goes_by_steps(numbers, tmp_path):
         assert np.array_equal(stream.step(x[at]), y[at])
     with pytest.raises(rl.RecurrentError, match="call step for each step"):
         stream.process(x)
+
+
+def test_weights_in_another_file():
+    folder = GOLDEN / "onnx" / "external"
+    with pytest.raises(Exception, match="external_data=True"):
+        rl.load(folder / "tagger.onnx")
+    case = json.loads((folder / "tagger.json").read_text())
+    outputs = rl.load(folder / "tagger.onnx", external_data=True).predict(arrays(case["inputs"])["x"])
+    close(outputs, arrays(case["outputs"])["y"])

@@ -17,8 +17,9 @@
 //! ```
 //!
 //! Without `dynamic_axes` (or `dynamic_shapes`) the exporter freezes the batch and time at the sizes of the example, and
-//! other sizes are refused, here as in ONNX Runtime. Models whose weights are in other files
-//! ([`ExternalData`](super::Problem::ExternalData)) are to be saved again with them inside.
+//! other sizes are refused, here as in ONNX Runtime. PyTorch's newer exporter (`dynamo=True`, its default) writes larger
+//! weights to a file of their own, `tagger.onnx.data`: [`File::with_external_data`](super::File::with_external_data) reads
+//! such files, when asked; with `external_data=False` there is one file only.
 //!
 //! # Recurrent nodes
 //!

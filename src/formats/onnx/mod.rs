@@ -18,6 +18,7 @@
 
 #[cfg(doc)]
 pub mod coming_from_onnx;
+mod external;
 mod file;
 mod load;
 mod messages;

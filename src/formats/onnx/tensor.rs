@@ -18,13 +18,23 @@ pub(super) struct Stored {
     /// ONNX's number of the type.
     element: i64,
     /// Where in the file the bytes are.
-    raw: Option<Range<usize>>,
+    pub(super) raw: Option<Range<usize>>,
     floats: Vec<f32>,
     doubles: Vec<f64>,
     /// Whole numbers of any type, and halves by their bits.
     integers: Vec<i64>,
-    /// The file that its numbers are in, if it isn't this one.
-    elsewhere: Option<String>,
+    /// Where its numbers are, if not in this file.
+    pub(super) elsewhere: Option<Elsewhere>,
+}
+
+/// A place in another file.
+#[derive(Debug, Default)]
+pub(super) struct Elsewhere {
+    /// Its name, as it leads there from the model's folder.
+    pub(super) file: String,
+    pub(super) offset: i64,
+    /// To the end of the file if it isn't told.
+    pub(super) length: Option<i64>,
 }
 
 impl Stored {
@@ -44,9 +54,7 @@ impl Stored {
                 10 => field.add_doubles(&mut tensor.doubles)?,
                 13 => {
                     let (key, value) = entry(&mut field.message()?)?;
-                    if key == "location" {
-                        tensor.elsewhere = Some(value);
-                    }
+                    tensor.set_elsewhere(&key, value)?;
                 }
                 14 if field.integer()? == 1 => {
                     tensor.elsewhere.get_or_insert_default();
@@ -55,6 +63,20 @@ impl Stored {
             }
         }
         Ok(tensor)
+    }
+
+    /// A part of what is told of the other file.
+    fn set_elsewhere(&mut self, key: &str, value: String) -> Found<()> {
+        let number = value.parse().ok().filter(|&number: &i64| number >= 0);
+        let elsewhere = self.elsewhere.get_or_insert_default();
+        match (key, number) {
+            ("location", _) => elsewhere.file = value,
+            ("offset", Some(number)) => elsewhere.offset = number,
+            ("length", Some(number)) => elsewhere.length = Some(number),
+            ("offset" | "length", None) => return Err(self.wrong("its place in another file isn't a number")),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The shape.
@@ -78,7 +100,7 @@ impl Stored {
             dtype: type_name(self.element),
             hint: "f16, bf16, f32, f64, whole numbers and flags are read",
         })?;
-        if let Some(file) = &self.elsewhere {
+        if let Some(Elsewhere { file, .. }) = &self.elsewhere {
             return Err(Problem::ExternalData { tensor: self.name.clone(), file: file.clone() });
         }
         let shape = self.shape()?;

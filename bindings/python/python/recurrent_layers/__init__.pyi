@@ -287,6 +287,7 @@ def load(
     dtype: _DType | None = None,
     *,
     half_as_float32: bool = False,
+    external_data: bool = False,
 ) -> Any:
     """Loads a `Model` of Keras (`.keras`, `.h5`) or ONNX, or what a file of our own holds, a `Model` or a `Layer`."""
 
