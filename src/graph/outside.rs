@@ -123,11 +123,16 @@ impl Outside {
 
     /// Of each element of an array outside, in row order, its place in one inside; axes in order.
     pub(super) fn walk(&self, inside: &[usize], sequence: bool) -> Moved {
-        let mut moved = Moved { axes: [(1, 0); MOST], rank: 0 };
+        let mut moved = Moved { axes: [(1, 0); MOST], rank: 0, stays: true };
         for place in self.of_a_step(sequence) {
             let distance: usize = inside[place + 1..].iter().product();
             moved.axes[moved.rank] = (inside[place], distance);
             moved.rank += 1;
+        }
+        let mut next = 1;
+        for &(size, distance) in moved.axes[..moved.rank].iter().rev() {
+            moved.stays &= size == 1 || distance == next;
+            next *= size;
         }
         moved
     }
@@ -142,10 +147,19 @@ pub(super) struct Moved {
     /// Of each axis its size, and how far apart its elements are in the other array.
     axes: [(usize, usize); MOST],
     rank: usize,
+    stays: bool,
 }
 
 impl Moved {
+    /// Whether every element stays at its place: the axes that moved are of one.
+    pub(super) fn stays(&self) -> bool {
+        self.stays
+    }
+
     pub(super) fn at(&self, mut place: usize) -> usize {
+        if self.stays {
+            return place;
+        }
         let mut at = 0;
         for &(size, distance) in self.axes[..self.rank].iter().rev() {
             at += place % size * distance;
@@ -174,6 +188,7 @@ mod tests {
             let (walk, inside) = (outside.walk(inside.shape(), false), inside.as_standard_layout().into_owned());
             let flat = inside.as_slice().expect("row order");
             assert!((0..count).all(|at| flat[walk.at(at)] == at as f64));
+            assert!(!walk.stays());
         }
     }
 }

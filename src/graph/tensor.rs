@@ -38,30 +38,37 @@ impl<T: Float> Given<'_, T> {
     /// Each value as a float, with its place in row order.
     pub(super) fn each_float(&self, mut each: impl FnMut(usize, T)) {
         match self {
-            Given::Float(array) => array.iter().enumerate().for_each(|(at, &value)| each(at, value)),
+            Given::Float(array) => in_order(array, each),
             Given::Int(array) => array.each(|at, id| each(at, T::from_f64(id as f64))),
-            Given::Bool(array) => {
-                array.iter().enumerate().for_each(|(at, &flag)| each(at, if flag { T::one() } else { T::zero() }));
-            }
+            Given::Bool(array) => in_order(array, |at, flag| each(at, if flag { T::one() } else { T::zero() })),
         }
     }
 
     /// Each value as an integer, with its place.
     pub(super) fn each_integer(&self, mut each: impl FnMut(usize, i64)) {
         match self {
-            Given::Float(array) => array.iter().enumerate().for_each(|(at, x)| each(at, whole(x.into_f64()))),
+            Given::Float(array) => in_order(array, |at, x| each(at, whole(x.into_f64()))),
             Given::Int(array) => array.each(each),
-            Given::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag.into())),
+            Given::Bool(array) => in_order(array, |at, flag| each(at, flag.into())),
         }
     }
 
     /// Whether each value isn't zero, with its place.
     pub(super) fn each_flag(&self, mut each: impl FnMut(usize, bool)) {
         match self {
-            Given::Float(array) => array.iter().enumerate().for_each(|(at, &x)| each(at, x != T::zero())),
+            Given::Float(array) => in_order(array, |at, x| each(at, x != T::zero())),
             Given::Int(array) => array.each(|at, id| each(at, id != 0)),
-            Given::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag)),
+            Given::Bool(array) => in_order(array, each),
         }
+    }
+}
+
+/// Each value with its place in row order. Most arrays stand in that order already, and an iterator over any axes would be
+/// many times slower.
+pub(super) fn in_order<A: Copy>(array: &ArrayRef<A, IxDyn>, mut each: impl FnMut(usize, A)) {
+    match array.as_slice() {
+        Some(values) => values.iter().enumerate().for_each(|(at, &value)| each(at, value)),
+        None => array.iter().enumerate().for_each(|(at, &value)| each(at, value)),
     }
 }
 

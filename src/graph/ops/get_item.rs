@@ -204,6 +204,17 @@ impl View {
         array.filter(|_| !failed).ok_or_else(misfit)
     }
 
+    /// Whether only axes of one come or go.
+    fn keeps_all_in_order(&self) -> bool {
+        match self {
+            View::Squeeze(_) => true,
+            View::GetItem(indices) => indices
+                .iter()
+                .all(|index| matches!(index, Index::New | Index::Rest) || *index == Index::Slice(Slice::ALL)),
+            _ => false,
+        }
+    }
+
     /// The axis that comes to this place.
     fn axis_of(&self, place: usize, rank: usize) -> Option<usize> {
         match self {
@@ -225,8 +236,11 @@ impl View {
 }
 
 fn copy<A: Copy>(view: &View, from: &ArrayD<A>, to: &mut ArrayD<A>) -> Result<()> {
-    let from = view.of(from.view())?;
-    to.iter_mut().zip(&from).for_each(|(to, &from)| *to = from);
+    let from = if view.keeps_all_in_order() { from.view() } else { view.of(from.view())? };
+    match (from.as_slice(), to.as_slice_mut()) {
+        (Some(from), Some(to)) if from.len() == to.len() => to.copy_from_slice(from),
+        _ => to.iter_mut().zip(&from).for_each(|(to, &from)| *to = from),
+    }
     Ok(())
 }
 

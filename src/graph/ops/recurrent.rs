@@ -11,7 +11,7 @@ use crate::gradients::OutputGradient;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, Which, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, fit};
-use crate::graph::stream::{MaskBuffer, OwnStream, Step};
+use crate::graph::stream::{Buffer, MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
 use crate::graph::training::Differs;
 use crate::layers::Layer;
@@ -176,12 +176,12 @@ impl<T: Float> Operation<T> for Recurrent<T> {
         let (Some(kept), [first, states @ ..]) = (step.kept, &mut *step.outputs) else { return Err(misfit()) };
         let stream = kept.layer()?;
         let output = first.as_floats()?;
-        output.iter_mut().zip(&stream.output()).for_each(|(to, &from)| *to = from);
+        match stream.output().as_slice() {
+            Some(from) if from.len() == output.len() => output.copy_from_slice(from),
+            _ => output.iter_mut().zip(&stream.output()).for_each(|(to, &from)| *to = from),
+        }
         if returns_state {
-            let state = stream.state();
-            for (name, to) in state.names().zip(states) {
-                to.as_floats()?.iter_mut().zip(&state.get(name)?).for_each(|(to, &from)| *to = from);
-            }
+            copy_parts(stream.state(), states)?;
         }
         Ok(())
     }
@@ -255,6 +255,21 @@ fn step_of<T: Float>(stream: &mut OwnStream<T>, features: usize, x: &[T], mask: 
         Some(mask) => stream.step_masked(&x, mask.flags.as_slice().ok_or_else(misfit)?)?,
         None => stream.step(&x)?,
     };
+    Ok(())
+}
+
+/// Each part of the state, (batch, size), to a buffer of its own.
+fn copy_parts<T: Float>(state: &State<T>, buffers: &mut [Buffer<T>]) -> Result<()> {
+    let (width, all) = (state.layout().width(), state.as_slice());
+    let mut start = 0;
+    for (own, to) in state.layout().widths().zip(buffers) {
+        if own > 0 {
+            for (row, to) in all.chunks_exact(width).zip(to.as_floats()?.chunks_exact_mut(own)) {
+                to.copy_from_slice(&row[start..start + own]);
+            }
+        }
+        start += own;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::float::Float;
 use crate::graph::operation::misfit;
 use crate::graph::outside::Moved;
-use crate::graph::tensor::{Given, Mask, Value, whole};
+use crate::graph::tensor::{Given, Mask, Value, in_order, whole};
 
 /// The most dimensions that a tensor of a stream may have. Up to four of them are written down without an allocation.
 pub(crate) const MOST_AXES: usize = 8;
@@ -88,29 +88,27 @@ impl<T: Float> Buffer<T> {
     /// Each value as a float, with its place.
     pub(crate) fn each_float(&self, mut each: impl FnMut(usize, T)) {
         match self {
-            Buffer::Float(array) => array.iter().enumerate().for_each(|(at, &value)| each(at, value)),
-            Buffer::Int(array) => array.iter().enumerate().for_each(|(at, &id)| each(at, T::from_f64(id as f64))),
-            Buffer::Bool(array) => {
-                array.iter().enumerate().for_each(|(at, &flag)| each(at, if flag { T::one() } else { T::zero() }));
-            }
+            Buffer::Float(array) => in_order(array, each),
+            Buffer::Int(array) => in_order(array, |at, id| each(at, T::from_f64(id as f64))),
+            Buffer::Bool(array) => in_order(array, |at, flag| each(at, if flag { T::one() } else { T::zero() })),
         }
     }
 
     /// Each value as an integer, with its place.
     pub(crate) fn each_integer(&self, mut each: impl FnMut(usize, i64)) {
         match self {
-            Buffer::Float(array) => array.iter().enumerate().for_each(|(at, &x)| each(at, whole(x.into_f64()))),
-            Buffer::Int(array) => array.iter().enumerate().for_each(|(at, &id)| each(at, id)),
-            Buffer::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag.into())),
+            Buffer::Float(array) => in_order(array, |at, x| each(at, whole(x.into_f64()))),
+            Buffer::Int(array) => in_order(array, each),
+            Buffer::Bool(array) => in_order(array, |at, flag| each(at, flag.into())),
         }
     }
 
     /// Whether each value isn't zero, with its place.
     pub(crate) fn each_flag(&self, mut each: impl FnMut(usize, bool)) {
         match self {
-            Buffer::Float(array) => array.iter().enumerate().for_each(|(at, &x)| each(at, x != T::zero())),
-            Buffer::Int(array) => array.iter().enumerate().for_each(|(at, &id)| each(at, id != 0)),
-            Buffer::Bool(array) => array.iter().enumerate().for_each(|(at, &flag)| each(at, flag)),
+            Buffer::Float(array) => in_order(array, |at, x| each(at, x != T::zero())),
+            Buffer::Int(array) => in_order(array, |at, id| each(at, id != 0)),
+            Buffer::Bool(array) => in_order(array, each),
         }
     }
 
@@ -318,6 +316,10 @@ pub(super) fn fill_outside<T: Float>(to: &mut ArrayD<T>, from: &Buffer<T>, moved
     match from {
         Buffer::Float(array) => {
             let values = array.as_slice().ok_or_else(misfit)?;
+            if moved.stays() && to.len() == values.len() {
+                to.copy_from_slice(values);
+                return Ok(());
+            }
             to.iter_mut().enumerate().for_each(|(at, to)| *to = values[moved.at(at)]);
         }
         Buffer::Int(array) => {

@@ -192,7 +192,14 @@ impl<T: Float> Started<T> {
             if values[part].len() != rows * own {
                 return Err(misfit());
             }
-            values[part].each_float(|at, value| all[at / own * width + start + at % own] = value);
+            match values[part].as_float_slice() {
+                Some(values) if own > 0 => {
+                    for (row, values) in values.chunks_exact(own).enumerate() {
+                        all[row * width + start..][..own].copy_from_slice(values);
+                    }
+                }
+                _ => values[part].each_float(|at, value| all[at / own * width + start + at % own] = value),
+            }
             start += own;
         }
         self.kept.begin_with(state)
