@@ -52,7 +52,7 @@ WORDS = {
     "keras_models/rules": "regularizers and constraints in files", "keras_models/random": "random models",
     "keras_models/random_keras2": "random models, of Keras 2", "keras_models/convolutions_seeds": "convolutions, seeded",
     "pytorch/cases": "`state_dict` files", "onnx/nodes": "recurrent nodes", "onnx/exported": "models of both exporters of PyTorch",
-    "onnx/tf2onnx": "models of tf2onnx", "onnx/windows": "windows among axes of one",
+    "onnx/opsets": "the same in opset 11 or 22", "onnx/tf2onnx": "models of tf2onnx", "onnx/windows": "windows among axes of one",
 }
 
 

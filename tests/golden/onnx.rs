@@ -114,6 +114,15 @@ fn models_of_both_exporters() {
     check_all("onnx/exported", &bundle, &bundle.cases);
 }
 
+/// The same in versions 11 and 22 of the operators.
+#[test]
+fn models_in_the_oldest_and_newest_operators() {
+    let bundle = Bundle::open("opsets");
+    let of = |end: &str| bundle.cases.iter().filter(|case| name(case).ends_with(end)).count();
+    assert!(of(".script.11") > 10 && of(".dynamo.22") > 10 && of("") == 28, "{}", bundle.cases.len());
+    check_all("onnx/opsets", &bundle, &bundle.cases);
+}
+
 /// Keras's models as tf2onnx writes them; what became a Loop is refused, with a way out.
 #[test]
 fn models_of_tf2onnx() {
