@@ -863,6 +863,14 @@ pub enum Error {
     #[error("the tape is spent: each recorded run can be gone back through once")]
     TapeSpent,
 
+    /// An activity regularizer of a layer whose outputs the recorded run hasn't kept: the tape wasn't told to, or it was
+    /// a run into other arrays than the whole sequence of a layer that returns one.
+    #[error(
+        "the tape hasn't kept the layer's outputs: record on Tape::new().keep_outputs(true), and run into the whole \
+         sequence where a layer returns one"
+    )]
+    TapeOutputs,
+
     /// A backward pass through another layer's run. A tape belongs to the layer that recorded it, and to clones of that
     /// one: record with the layer that is to go back.
     #[error("the tape was recorded by another layer: record with the layer that is to go back")]
@@ -967,7 +975,7 @@ pub enum Error {
         given: usize,
     },
 
-    /// A regularizer or a constraint of a model's file that isn't known here.
+    /// A regularizer or a constraint of a model's file that isn't known here, or isn't known of this layer.
     #[error(
         "{option} of {layer} is {given}, which isn't known here: leave it out by a training run without rules, or with \
          WeightRules of your own"

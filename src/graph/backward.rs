@@ -163,7 +163,8 @@ impl<T: Float> Model<T> {
         }
         for (call, record) in self.calls.iter().zip(&mut frame.records).rev() {
             let (name, op) = self.called(call)?;
-            let upstream: Vec<Flow<T>> = call.outputs.iter().map(|&output| flows[output].take()).collect();
+            let mut upstream: Vec<Flow<T>> = call.outputs.iter().map(|&output| flows[output].take()).collect();
+            record.join_activity(&mut upstream);
             let leads = call.outputs.iter().any(|&output| wanted[output]);
             if !leads || upstream.iter().all(Option::is_none) {
                 continue;
@@ -212,7 +213,7 @@ impl InputSpec {
 }
 
 /// Adds what comes to what has come.
-fn join<T: Float>(sum: &mut Flow<T>, flow: Flow<T>) {
+pub(super) fn join<T: Float>(sum: &mut Flow<T>, flow: Flow<T>) {
     match (&mut *sum, flow) {
         (Some(sum), Some(flow)) => *sum += &flow,
         (None, flow) => *sum = flow,

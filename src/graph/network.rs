@@ -3,6 +3,8 @@
 use ndarray::{ArrayD, ArrayRefD, Ix2, Ix3};
 
 use super::pass::{BatchOutputs, Pass, layer_input, through_layer, through_model};
+use super::tape::Recording;
+use super::training::activity;
 use super::{Input, Model};
 use crate::cells::Cell;
 use crate::error::{Error, Result};
@@ -19,6 +21,7 @@ use crate::runner::layer::LayerCore;
 use crate::runner::run::Run;
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutSeeds;
+use crate::weight_rules::Regularizer;
 
 /// Every [`Layer`] and every [`Model`]: what a training loop is written for once.
 ///
@@ -95,6 +98,14 @@ pub trait Network<T: Float>: Parameters<T> {
     /// Checks that training does with all layers what Keras does.
     #[doc(hidden)]
     fn trains_as_in_keras(&self) -> Result<()>;
+
+    /// The paths of the layers whose outputs can be regularized.
+    #[doc(hidden)]
+    fn layer_paths(&self) -> Vec<String>;
+
+    /// The penalties of what layers gave in a recorded run, by the layers' paths; the backward pass adds their gradients.
+    #[doc(hidden)]
+    fn regularize_outputs(&self, tape: &mut Tape<T>, regularizers: &[(String, Regularizer)]) -> Result<T>;
 }
 
 /// [`Network`] of each layer. (One for all that is a [`Layer`] could not stand beside that of models.)
@@ -129,6 +140,21 @@ macro_rules! layers {
 
             fn trains_as_in_keras(&self) -> Result<()> {
                 LayerCore::trains_as_in_keras(self)
+            }
+
+            fn layer_paths(&self) -> Vec<String> {
+                let mut paths = vec![String::new()];
+                activity::add_paths(self, "", &mut paths);
+                paths
+            }
+
+            fn regularize_outputs(
+                &self,
+                tape: &mut Tape<$elem>,
+                regularizers: &[(String, Regularizer)],
+            ) -> Result<$elem> {
+                tape.check(self)?;
+                activity::of_layer(self, &mut tape.node, "", regularizers)
             }
         }
     )*};
@@ -222,5 +248,16 @@ impl<T: Float> Network<T> for Model<T> {
 
     fn trains_as_in_keras(&self) -> Result<()> {
         Model::trains_as_in_keras(self)
+    }
+
+    fn layer_paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.add_paths("", &mut paths);
+        paths
+    }
+
+    fn regularize_outputs(&self, tape: &mut Tape<T>, regularizers: &[(String, Regularizer)]) -> Result<T> {
+        tape.check(self)?;
+        self.regularize_calls(&mut Recording::on(tape).frame, "", regularizers)
     }
 }

@@ -27,8 +27,10 @@ pub struct Pass<'a, 'i, T> {
     /// For layers: models find their masks themselves.
     pub(crate) mask: Option<&'a ArrayRef2<bool>>,
     pub(crate) lengths: Option<&'a [usize]>,
-    /// Where it is recorded, and the random state of its dropout; without it, it runs as in inference.
-    pub(crate) training: Option<(&'a mut Tape<T>, &'a mut DropoutSeeds)>,
+    /// Where it is recorded.
+    pub(crate) tape: Option<&'a mut Tape<T>>,
+    /// In training, where it is recorded: the random state of dropout.
+    pub(crate) seeds: Option<&'a mut DropoutSeeds>,
 }
 
 /// What a network gives for a batch, and the memory of its calls.
@@ -82,8 +84,11 @@ pub(super) fn through_layer<T: Float>(
     if let Some(lengths) = pass.lengths {
         run = run.lengths(lengths);
     }
-    if let Some((tape, seeds)) = pass.training {
-        run = run.training(seeds).record(tape);
+    if let Some(seeds) = pass.seeds {
+        run = run.training(seeds);
+    }
+    if let Some(tape) = pass.tape {
+        run = run.record(tape);
     }
     let (batch, steps, _) = x.dim();
     let (width, sequences) = (layer.output_size(), layer.returns_sequences());
@@ -126,12 +131,12 @@ pub(super) fn through_model<T: Float>(
         let expected = "left out for a model, which finds its masks itself (Masking, mask_zero)".into();
         return Err(Error::TrainingOption { option: "mask or lengths".into(), expected, given: "some".into() });
     }
-    let tensors = match pass.training {
-        Some((tape, seeds)) => {
+    let tensors = match (pass.tape, pass.seeds) {
+        (Some(tape), Some(seeds)) => {
             tape.begin();
             model.run_training(pass.inputs, tape, seeds)?
         }
-        None => model.run_tensors(None, pass.inputs, (None, None), None)?,
+        (tape, _) => model.run_tensors(None, pass.inputs, (tape, None), None)?,
     };
     outputs.arrays.clear();
     outputs.arrays.extend(tensors.iter().enumerate().map(|(place, tensor)| model.outward(place, &tensor.value)));

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Model;
+use super::operation::Flow;
 use super::tensor::{Mask, Tensor, Value};
 use crate::float::Float;
 use crate::gradients::Gradients;
@@ -28,6 +29,8 @@ pub(crate) struct Frame<T> {
     pub(super) records: Vec<Record<T>>,
     /// The shapes of the inputs, as they were given.
     pub(super) inputs: Vec<Vec<usize>>,
+    /// Whether layers over time keep the outputs of those inside.
+    pub(super) keeps_outputs: bool,
 }
 
 /// What one call has left.
@@ -42,6 +45,8 @@ pub(crate) struct Record<T> {
     pub(crate) trained: bool,
     /// What such a call has drawn, or the statistics of the batch.
     pub(crate) kept: Vec<T>,
+    /// What activity regularizers add to the gradients of the outputs: nothing, or one for each.
+    pub(super) activity: Vec<Flow<T>>,
     /// The run of a layer that has a backward pass of its own.
     pub(crate) tape: Tape<T>,
     /// The calls of a model within; the one call of the layer inside TimeDistributed.
@@ -62,8 +67,9 @@ impl<T: Float> Recording<T> {
     /// The frame to record on; what was recorded is forgotten.
     pub(super) fn begin(tape: &mut Tape<T>, inputs: impl Iterator<Item = Vec<usize>>) -> &mut Frame<T> {
         tape.begin();
+        let keeps_outputs = tape.node.activity.keeps;
         let recording = Self::on(tape);
-        recording.moves = false;
+        (recording.moves, recording.frame.keeps_outputs) = (false, keeps_outputs);
         recording.frame.inputs = inputs.collect();
         &mut recording.frame
     }
@@ -80,6 +86,10 @@ impl<T: Float> Recording<T> {
 impl<T> Frame<T> {
     pub(super) fn make_room(&mut self, calls: usize) {
         self.records.resize_with(calls, Record::default);
+        for record in &mut self.records {
+            record.tape.node.activity.keeps = self.keeps_outputs;
+            record.inner.keeps_outputs = self.keeps_outputs;
+        }
     }
 
     /// The record of the one layer inside another.
@@ -94,6 +104,7 @@ impl<T> Frame<T> {
             record.inputs.clear();
             record.outputs.clear();
             record.masks.clear();
+            record.activity.clear();
             record.inner.forget();
         }
     }
@@ -105,6 +116,7 @@ impl<T: Float> Record<T> {
         self.masks = inputs.iter().map(|input| input.mask.clone()).collect();
         self.initial = vec![true; initial];
         self.kept.clear();
+        self.activity.clear();
     }
 
     pub(crate) fn keep_outputs(&mut self, outputs: &[Tensor<T>]) {
@@ -114,7 +126,7 @@ impl<T: Float> Record<T> {
 
 impl<T> Default for Frame<T> {
     fn default() -> Self {
-        Frame { records: Vec::new(), inputs: Vec::new() }
+        Frame { records: Vec::new(), inputs: Vec::new(), keeps_outputs: false }
     }
 }
 
@@ -127,6 +139,7 @@ impl<T> Default for Record<T> {
             initial: vec![],
             trained: false,
             kept: vec![],
+            activity: vec![],
             tape: Tape::new(),
             inner: Frame::default(),
         }

@@ -9,6 +9,7 @@
 //!
 //! The generators of all layers are one list, in the order of the layers; a run hands each layer its own.
 
+pub(super) mod activity;
 pub(super) mod kept;
 
 use std::ops::Range;

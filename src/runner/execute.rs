@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ndarray::{Array2, Array3, ArrayRef2, ArrayRef3};
 
+use super::activity;
 use super::check::{check_call, check_input, check_outputs};
 use super::layer::LayerCore;
 use super::output_mut::{OutputMut, OutputSlices};
@@ -94,24 +95,21 @@ fn execute_checked<T: Float, L: LayerCore<T> + ?Sized>(
         carry.fill(T::zero());
         carry
     });
-    threads::process(
-        layer,
-        Pass {
-            batch,
-            timesteps,
-            input: Sequence::new(x, input),
-            mask: time_mask((run.mask, run.lengths), timesteps, mask),
-            resets: run.resets.map(|array| Resets::new(flags(array, resets), timesteps)),
-            prev,
-            next: RowsMut::packed(out.state.unwrap_or(own_state), width),
-            carry: RowsMut::packed(carry, carry_width),
-            sequence: out.sequence.map(|slice| SequenceMut::packed(slice, timesteps, outputs)),
-            masked_output: None,
-            tape: run.tape.as_deref_mut().map(Tape::begin),
-            dropout: run.seeds,
-        },
-        scratch,
-    );
+    let pass = Pass {
+        batch,
+        timesteps,
+        input: Sequence::new(x, input),
+        mask: time_mask((run.mask, run.lengths), timesteps, mask),
+        resets: run.resets.map(|array| Resets::new(flags(array, resets), timesteps)),
+        prev,
+        next: RowsMut::packed(out.state.unwrap_or(own_state), width),
+        carry: RowsMut::packed(carry, carry_width),
+        sequence: out.sequence.map(|slice| SequenceMut::packed(slice, timesteps, outputs)),
+        masked_output: None,
+        tape: run.tape.as_deref_mut().map(Tape::begin),
+        dropout: run.seeds,
+    };
+    activity::process(&spec, pass, |pass| threads::process(layer, pass, scratch));
     if let Some(tape) = run.tape {
         tape.node.timesteps = x.dim().1;
         tape.recorded(layer);

@@ -14,6 +14,7 @@
 //!
 //! [`Pass`] is one call with its shapes already checked; layers and wrappers hand it down, never copying a state.
 
+pub(crate) mod activity;
 pub(crate) mod backward;
 pub(crate) mod check;
 pub(crate) mod dropout;

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 
+use super::activity::Activity;
 use super::pass::MaskedOutput;
 use super::scratch::Scratch;
 use crate::aligned::Aligned;
@@ -82,6 +83,8 @@ pub struct Node<T> {
     pub(crate) outputs: Vec<T>,
     /// What the backward pass keeps from call to call, of the kernel's own type.
     pub(crate) kernel: Option<Box<dyn Any + Send + Sync>>,
+    /// The outputs, where they are kept for activity regularizers.
+    pub(crate) activity: Activity<T>,
     pub(crate) children: Vec<Node<T>>,
 }
 
@@ -96,6 +99,15 @@ impl<T> Tape<T> {
             kept: GradientBackup::default(),
             graph: None,
         }
+    }
+
+    /// Whether runs that are recorded keep the outputs of all layers, those within a stack and in both directions
+    /// too: for activity regularizers, which need them
+    /// ([`WeightRules::regularize_activity`](crate::training::WeightRules::regularize_activity)).
+    #[must_use]
+    pub fn keep_outputs(mut self, yes: bool) -> Self {
+        self.node.activity.keeps = yes;
+        self
     }
 
     /// The node to record on; what was recorded is forgotten.
@@ -157,14 +169,16 @@ impl<T> Node<T> {
         if self.children.len() < count {
             self.children.resize_with(count, Node::default);
         }
-        &mut self.children[..count]
+        let children = &mut self.children[..count];
+        children.iter_mut().for_each(|child| child.activity.keeps = self.activity.keeps);
+        children
     }
 
     /// The bytes of all buffers, but for the kernels'.
     #[cfg(test)]
     pub(crate) fn bytes(&self) -> usize {
         let values = self.x.capacity() + self.states.len() + self.tape.len();
-        let values = values + self.dropout.capacity() + self.outputs.capacity();
+        let values = values + self.dropout.capacity() + self.outputs.capacity() + self.activity.values();
         let own = values * size_of::<T>() + self.live.capacity() + self.cut.capacity();
         own + self.children.iter().map(Node::bytes).sum::<usize>()
     }
@@ -191,6 +205,7 @@ impl<T> Default for Node<T> {
             turned_zeros: None,
             outputs: Vec::new(),
             kernel: None,
+            activity: Activity::default(),
             children: Vec::new(),
         }
     }

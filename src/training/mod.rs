@@ -88,7 +88,7 @@
 //! | `gradient_accumulation_steps` | the same; [`Gradients`](crate::Gradients) that aren't cleared add up without it, to a sum instead of a mean |
 //! | `name` | none |
 //! | `kernel_regularizer`, `recurrent_constraint`, .. of layers | [`WeightRules`] by the weights' paths, with a [`Regularizer`] or a [`Constraint`], for [`Fit::weight_rules`] or a loop of one's own; those in a Keras file are kept and written again, and have no effect |
-//! | `activity_regularizer` | none |
+//! | `activity_regularizer`, `ActivityRegularization` | [`WeightRules::activity_regularizer`] by the layers' paths |
 //! | frozen weights | frozen layers of a model: `Model::set_trainable` |
 //!
 //! In f64 some numbers pass through f32 in Keras, and so they do here: the learning rate, the weight decay, the
@@ -123,7 +123,7 @@
 //! | `BackupAndRestore` | [`checkpoint`](Fit::checkpoint), [`resume`](Fit::resume) (feature `file`) |
 //! | `ModelCheckpoint(save_best_only=True)` | [`EarlyStopping::restore_best_weights`], then `file::save` |
 //! | `ReduceLROnPlateau(monitor="val_loss")` | [`reduce_lr_on_plateau`](Fit::reduce_lr_on_plateau)`("val_loss", ReduceLrOnPlateau::new())` |
-//! | `kernel_regularizer`, `recurrent_constraint`, .. | [`weight_rules`](Fit::weight_rules); those of a Keras file: `keras::weight_rules(&model)?` |
+//! | `kernel_regularizer`, `recurrent_constraint`, `activity_regularizer`, .. | [`weight_rules`](Fit::weight_rules); those of a Keras file: `keras::weight_rules(&model)?` |
 //! | `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `BatchNormalization`, .. | [`ops::Dropout`](crate::ops::Dropout), [`ops::BatchNormalization`](crate::ops::BatchNormalization) in a [`Model`](crate::Model), built or loaded |
 //! | `model(x, training=True)` | [`Model::record_training`](crate::Model::record_training), then [`update_statistics`](crate::Model::update_statistics) |
 

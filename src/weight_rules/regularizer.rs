@@ -6,7 +6,7 @@ use super::{by_f32, check, not_negative};
 use crate::error::Result;
 use crate::float::Float;
 
-/// A penalty on a weight, added to the loss: Keras's regularizers by their names.
+/// A penalty on a weight, or on what a layer gives, added to the loss: Keras's regularizers by their names.
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -92,27 +92,49 @@ impl Regularizer {
             let (expected, given) = (weight.shape().to_vec(), gradient.shape().to_vec());
             return Err(crate::Error::OutputShape { what: "gradient", expected, given });
         }
-        Ok(match *self {
-            Regularizer::L1 { factor } => add_powers(factor, 0.0, weight, gradient),
-            Regularizer::L2 { factor } => add_powers(0.0, factor, weight, gradient),
-            Regularizer::L1L2 { l1, l2 } => add_powers(l1, l2, weight, gradient),
+        Ok(self.add_scaled(T::one(), weight, gradient))
+    }
+
+    /// The penalty of what a layer gave for a batch, as an activity regularizer: divided by the number of rows. Its
+    /// gradient is added to this one, of the same shape.
+    pub(crate) fn add_of_outputs<T: Float>(
+        &self,
+        outputs: &ArrayViewD<'_, T>,
+        gradient: &mut ArrayViewMutD<'_, T>,
+    ) -> Result<T> {
+        match outputs.shape().first() {
+            // Keras's `divide_no_nan`.
+            None | Some(0) => Ok(T::zero()),
+            Some(&rows) => {
+                self.validate(outputs.shape())?;
+                Ok(self.add_scaled(T::one() / T::from_f64(rows as f64), outputs, gradient))
+            }
+        }
+    }
+
+    /// The penalty, by a multiple of its factors; all is checked.
+    fn add_scaled<T: Float>(&self, scale: T, weight: &ArrayViewD<'_, T>, gradient: &mut ArrayViewMutD<'_, T>) -> T {
+        let (none, of) = (T::zero(), |factor: f64| by_f32::<T>(factor) * scale);
+        match *self {
+            Regularizer::L1 { factor } => add_powers(of(factor), none, weight, gradient),
+            Regularizer::L2 { factor } => add_powers(none, of(factor), weight, gradient),
+            Regularizer::L1L2 { l1, l2 } => add_powers(of(l1), of(l2), weight, gradient),
             Regularizer::Orthogonal { factor, mode } => {
                 let (Ok(mut weight), Ok(mut gradient)) =
                     (weight.view().into_dimensionality::<Ix2>(), gradient.view_mut().into_dimensionality::<Ix2>())
                 else {
-                    return Ok(T::zero());
+                    return none;
                 };
                 if mode == OrthogonalMode::Columns {
                     (weight, gradient) = (weight.reversed_axes(), gradient.reversed_axes());
                 }
-                add_orthogonal(by_f32(factor), weight, gradient)
+                add_orthogonal(of(factor), weight, gradient)
             }
-        })
+        }
     }
 }
 
-fn add_powers<T: Float>(l1: f64, l2: f64, weight: &ArrayViewD<'_, T>, gradient: &mut ArrayViewMutD<'_, T>) -> T {
-    let (l1, l2): (T, T) = (by_f32(l1), by_f32(l2));
+fn add_powers<T: Float>(l1: T, l2: T, weight: &ArrayViewD<'_, T>, gradient: &mut ArrayViewMutD<'_, T>) -> T {
     let (zero, two) = (T::zero(), T::one() + T::one());
     let (mut sizes, mut squares) = (zero, zero);
     for &w in weight {

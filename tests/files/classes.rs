@@ -1,9 +1,7 @@
 //! Whose class it is that a description names, and parts of a description that are of the wrong type: each refused by
 //! name, with a way out.
 
-use ndarray::{Array2, Array3};
 use recurrent::keras::{File, LoadError, Options, Problem};
-use recurrent::training::{Fit, Loss, Sgd};
 use serde_json::{Value, json};
 
 /// A golden model whose description was changed.
@@ -215,26 +213,6 @@ fn references_to_tensors() {
         json!([[], [[]]]),
     ] {
         graph("output_layers", outputs);
-    }
-}
-
-/// What of training isn't known here is refused when a model is trained, not when it is loaded.
-#[test]
-fn what_training_would_ignore() {
-    let (x, y) = (Array3::<f32>::zeros((2, 5, 3)), Array2::<f32>::zeros((2, 4)));
-    for (name, class, option, value, expected) in [
-        ("lstm", "LSTM", "activity_regularizer", json!("l2"), "activity_regularizer of lstm must be none"),
-        ("bidirectional_sum", "GRU", "activity_regularizer", json!("L1"), "activity_regularizer of "),
-        ("dropouts", "ActivityRegularization", "l1", json!(0.5), "l1 or l2 of "),
-    ] {
-        let file = changed(name, |config| of_class(config, class).unwrap()["config"][option] = value.clone());
-        let mut model = file.model::<f32>().unwrap();
-        let refused = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).run(&mut model, &x, &y).unwrap_err().to_string();
-        assert!(refused.starts_with(expected), "{refused}");
-        let bytes = recurrent::file::to_bytes(&model).unwrap();
-        let mut again: recurrent::Model<f32> = recurrent::file::from_bytes(&bytes).unwrap();
-        let own = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).run(&mut again, &x, &y).unwrap_err().to_string();
-        assert_eq!(own, refused);
     }
 }
 

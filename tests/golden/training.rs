@@ -1,5 +1,6 @@
 //! Every case of `tests/golden/training/`: losses and metrics by Keras, and whole runs of its `fit`.
 
+mod activity;
 mod models;
 
 use std::cell::RefCell;

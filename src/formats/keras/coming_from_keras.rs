@@ -49,7 +49,7 @@
 //!   stateful: it can have its states as inputs and outputs);
 //! - EinsumDense;
 //! - Dropout, SpatialDropout, GaussianDropout, GaussianNoise, AlphaDropout: nothing in inference, Keras's noise in
-//!   training; Identity; ActivityRegularization (in inference);
+//!   training; Identity; ActivityRegularization;
 //! - Attention, AdditiveAttention (masks, named or attached, causal, with scores), Dot;
 //! - MultiHeadAttention, GroupQueryAttention along time (masks of query, value and key, of pairs of steps, causal, sliding
 //!   windows, gates, with scores); MultiHeadAttention takes the masks of what it reads away for later layers, as in Keras;
@@ -109,7 +109,7 @@
 //! [`Model::record_training`](crate::Model::record_training)) Dropout and its kin, a recurrent layer's `dropout` and
 //! BatchNormalization do what they do in Keras's `fit`; [`Model::record`](crate::Model::record) runs the model as in
 //! inference. What would train in another way is refused by name: stateful layers, dropout in attention and in ConvLSTM,
-//! SpectralNormalization, activity regularizers. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
+//! SpectralNormalization. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
 //! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's
 //! optimizer isn't read.

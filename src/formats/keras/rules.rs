@@ -1,4 +1,4 @@
-//! The regularizers and constraints that a file said of a model's weights, for a training run here.
+//! The regularizers and constraints that a file said of a model's layers, for a training run here.
 
 use serde_json::Value as Json;
 
@@ -7,12 +7,13 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
 use crate::parameters::Parameters;
-use crate::training::{Constraint, OrthogonalMode, Regularizer, WeightRules};
+use crate::training::{Constraint, Network, OrthogonalMode, Regularizer, WeightRules};
 use crate::weights::WeightVisitor;
 
 /// The regularizers and constraints that the file of a model said of its layers, for [`Fit`](crate::training::Fit) or a
 /// loop of one's own: with them training here goes on as it would in Keras. Weights that aren't trained have none, as in
-/// Keras.
+/// Keras; what a layer gives is regularized (`activity_regularizer`, `ActivityRegularization`) whether it is trained or
+/// not. Keras 3 calls the layer inside a TimeDistributed past its regularizer, and SimpleRNN forgets its own: so it is here.
 ///
 /// ```no_run
 /// use ndarray::prelude::*;
@@ -25,27 +26,54 @@ use crate::weights::WeightVisitor;
 /// ```
 ///
 /// # Errors
-/// [`Error::RuleUnknown`] for what isn't known here: a class of one's own, an activity regularizer, rules inside a layer
-/// that hasn't got weights of that name.
+/// [`Error::RuleUnknown`] for what isn't known here: a class of one's own, rules inside a layer that hasn't got weights of
+/// that name, an activity regularizer of a cell, of attention with several heads, of the layer inside a
+/// SpectralNormalization or of what a TimeDistributed has inside its layer.
 pub fn weight_rules<T: Float>(model: &Model<T>) -> Result<WeightRules> {
     let mut trained = Vec::new();
     model.visit_trained(&mut WeightVisitor::new(&mut |path, _| trained.push(path.to_string())));
     let all = model.weights().into_iter().map(|(path, _)| path).collect();
-    let mut found = Found { all, trained, rules: WeightRules::new() };
+    let mut found = Found { all, trained, layers: model.layer_paths(), rules: WeightRules::new() };
     found.of_model(model, "")?;
     found.rules.validate(model)?;
+    found.rules.validate_activity(model)?;
     Ok(found.rules)
+}
+
+/// What an activity regularizer in a layer's words means.
+#[derive(Clone, Copy, PartialEq)]
+enum Activity {
+    /// A penalty of what the layer gives.
+    Counts,
+    /// Nothing: Keras calls the layer past it.
+    PassedBy,
+    /// Something else.
+    Unknown,
+}
+
+impl Activity {
+    /// Of a layer that is called as a layer.
+    fn of(class: &str) -> Self {
+        // It takes the option and forgets it, in Keras 3.
+        if class == "SimpleRNN" { Activity::PassedBy } else { Activity::Counts }
+    }
 }
 
 /// What was found so far, and the weights that there are.
 struct Found {
     all: Vec<String>,
     trained: Vec<String>,
+    /// The layers whose outputs can be regularized.
+    layers: Vec<String>,
     rules: WeightRules,
 }
 
 fn join(prefix: &str, name: &str) -> String {
     if prefix.is_empty() { name.into() } else { format!("{prefix}/{name}") }
+}
+
+fn class_name(layer: Option<&Json>) -> &str {
+    layer.and_then(|layer| layer.get("class_name")).and_then(Json::as_str).unwrap_or("")
 }
 
 fn unknown(layer: &str, option: &str, given: &Json) -> Error {
@@ -67,23 +95,31 @@ impl Found {
             let kept = part.kept.as_deref().map(serde_json::from_str::<Json>).transpose();
             let kept = kept.map_err(|_| unknown(&path, "what its file said", &Json::Null))?;
             if let Some(config) = kept.as_ref().and_then(|kept| kept.get("config")).and_then(Json::as_object) {
-                self.of_layer(config, &path)?;
+                let activity = match &part.class[..] {
+                    // Those of the dense layers inside.
+                    "MultiHeadAttention" | "GroupQueryAttention" => Activity::Unknown,
+                    class => Activity::of(class),
+                };
+                self.of_layer(config, &path, (&part.class, activity))?;
             }
         }
         Ok(())
     }
 
     /// What the words of a layer say, and of what is inside.
-    fn of_layer(&mut self, config: &Object, path: &str) -> Result<()> {
+    fn of_layer(&mut self, config: &Object, path: &str, (class, activity): (&str, Activity)) -> Result<()> {
         let within = |key: &str| config.get(key).and_then(|layer| layer.get("config")).and_then(Json::as_object);
         let directions = ["forward", "backward"].map(|name| join(path, name));
         // What is inside of another layer doesn't say its class again.
         let is_bidirectional = self.all.iter().any(|own| own.starts_with(&format!("{}/", directions[0])));
         if is_bidirectional {
             // Keras 2 doesn't write a copy.
-            let (forward, backward) = (within("layer"), within("backward_layer"));
-            for (config, path) in [forward, backward.or(forward)].into_iter().zip(&directions) {
-                config.map_or(Ok(()), |config| self.of_layer(config, path))?;
+            let keys = ["layer", if within("backward_layer").is_some() { "backward_layer" } else { "layer" }];
+            for (key, path) in keys.into_iter().zip(&directions) {
+                if let Some(inner) = within(key) {
+                    let class = class_name(config.get(key));
+                    self.of_layer(inner, path, (class, Activity::of(class)))?;
+                }
             }
         }
         for (key, said) in config.iter().filter(|(_, said)| !said.is_null()) {
@@ -91,27 +127,50 @@ impl Found {
                 "layer" | "backward_layer" if is_bidirectional => {}
                 "layer" | "cell" => {
                     if let Some(inner) = within(key) {
-                        self.of_layer(inner, path)?;
+                        let passed_by = class == "TimeDistributed" && key == "layer";
+                        let activity = if passed_by { Activity::PassedBy } else { Activity::Unknown };
+                        self.of_layer(inner, path, (class_name(Some(said)), activity))?;
                     }
                 }
                 "cells" => {
                     for (at, cell) in said.as_array().into_iter().flatten().enumerate() {
                         if let Some(cell) = cell.get("config").and_then(Json::as_object) {
-                            self.of_layer(cell, &join(path, &at.to_string()))?;
+                            self.of_layer(cell, &join(path, &at.to_string()), ("", Activity::Unknown))?;
                         }
                     }
                 }
                 // Those of a model within are its own.
                 "layers" => {}
-                "activity_regularizer" => return Err(unknown(path, key, said)),
-                // Of an ActivityRegularization: no other layer says so.
-                "l1" | "l2" if said.as_f64() != Some(0.0) => {
-                    return Err(unknown(path, key, said));
+                "activity_regularizer" => self.of_outputs(key, said, path, (activity, regularizer_of(said)))?,
+                "l1" | "l2" if class == "ActivityRegularization" && said.as_f64() != Some(0.0) => {
+                    let regularizer = said.as_f64().map(|factor| match &key[..] {
+                        "l1" => Regularizer::L1 { factor },
+                        _ => Regularizer::L2 { factor },
+                    });
+                    self.of_outputs(key, said, path, (activity, regularizer))?;
                 }
                 _ => self.of_option(key, said, path)?,
             }
         }
         Ok(())
+    }
+
+    /// A regularizer of what a layer gives.
+    fn of_outputs(
+        &mut self,
+        key: &str,
+        said: &Json,
+        path: &str,
+        (activity, regularizer): (Activity, Option<Regularizer>),
+    ) -> Result<()> {
+        match (activity, regularizer) {
+            (Activity::PassedBy, _) => Ok(()),
+            (Activity::Counts, Some(regularizer)) if self.layers.iter().any(|own| own == path) => {
+                self.rules = std::mem::take(&mut self.rules).activity_regularizer(path, regularizer);
+                Ok(())
+            }
+            _ => Err(unknown(path, key, said)),
+        }
     }
 
     fn of_option(&mut self, key: &str, said: &Json, path: &str) -> Result<()> {

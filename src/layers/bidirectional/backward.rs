@@ -7,6 +7,7 @@ use super::{Bidirectional, Merge};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
+use crate::runner::activity;
 use crate::runner::memory::{CallBack, Held};
 use crate::runner::pass::BackwardPass;
 use crate::runner::scratch::Scratch;
@@ -53,7 +54,9 @@ impl<T: Float> Bidirectional<T> {
                     d_initial: d_initial.reborrow().columns(forward_state),
                     gradients: forward_gradients,
                 };
-                let forward = self.forward.backward_into(forward_node, forward, forward_scratch);
+                let forward = activity::backward(forward_node, forward, |node, pass| {
+                    self.forward.backward_into(node, pass, forward_scratch)
+                });
                 let backward = BackwardPass {
                     d_sequence: d_sequence.map(|_| Sequence::of_rows(d_backward, timesteps + 1)),
                     flipped: true,
@@ -63,7 +66,11 @@ impl<T: Float> Bidirectional<T> {
                     d_initial: d_initial.columns(backward_state),
                     gradients: backward_gradients,
                 };
-                forward.and_then(|()| self.backward.backward_into(backward_node, backward, backward_scratch))
+                forward.and_then(|()| {
+                    activity::backward(backward_node, backward, |node, pass| {
+                        self.backward.backward_into(node, pass, backward_scratch)
+                    })
+                })
             }
             _ => Err(Error::TapeLayer),
         };

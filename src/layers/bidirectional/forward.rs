@@ -4,6 +4,7 @@ use super::{Bidirectional, Merge};
 use crate::buffers::take;
 use crate::float::Float;
 use crate::memory::MemoryNeeds;
+use crate::runner::activity;
 use crate::runner::memory::{Call, Held};
 use crate::runner::pass::{MaskedOutput, Pass};
 use crate::runner::scratch::Scratch;
@@ -96,7 +97,7 @@ impl<T: Float> Bidirectional<T> {
     ) -> ([Option<&'n mut Node<T>>; 2], Option<&'n mut Vec<T>>) {
         let Some(node) = tape else { return ([None, None], None) };
         (node.batch, node.timesteps) = (batch, timesteps);
-        node.children.resize_with(2, Node::default);
+        node.children(2);
         let (forward, backward) = node.children.split_at_mut(1);
         let outputs = (self.merge == Merge::Mul).then_some(&mut node.outputs);
         ([forward.first_mut(), backward.first_mut()], outputs)
@@ -129,7 +130,8 @@ impl<T: Float> Bidirectional<T> {
             tape: forward_node,
             dropout: forward_generators,
         };
-        self.forward.process(forward, &mut scratch[0]);
+        let spec = self.forward.spec();
+        activity::process(&spec, forward, |pass| self.forward.process(pass, &mut scratch[0]));
         let sequence = match (sequence, self.side_by_side()) {
             (None, _) => None,
             (Some(sequence), true) => Some(sequence.columns(units..units + backward_units)),
@@ -149,7 +151,8 @@ impl<T: Float> Bidirectional<T> {
             tape: backward_node,
             dropout: backward_generators,
         };
-        self.backward.process(backward, &mut scratch[1]);
+        let spec = self.backward.spec();
+        activity::process(&spec, backward, |pass| self.backward.process(pass, &mut scratch[1]));
     }
 
     /// What the backward pass through a product needs: the outputs of both directions.

@@ -6,6 +6,7 @@ use crate::buffers::take;
 use crate::error::Result;
 use crate::float::Float;
 use crate::memory::{self, MemoryNeeds};
+use crate::runner::activity;
 use crate::runner::memory::{CallBack, Held};
 use crate::runner::pass::BackwardPass;
 use crate::runner::scratch::Scratch;
@@ -73,7 +74,8 @@ impl<T: Float> Stacked<T> {
                 d_initial: d_initial.reborrow().columns(part.state.clone()),
                 gradients: own_gradients,
             };
-            result = part.layer.backward_into(own, pass, &mut children[i]);
+            let scratch = &mut children[i];
+            result = activity::backward(own, pass, |own, pass| part.layer.backward_into(own, pass, scratch));
             if result.is_err() {
                 break;
             }

@@ -10,6 +10,7 @@ use super::Stacked;
 use crate::buffers::take;
 use crate::float::Float;
 use crate::mask::{Resets, TimeMask};
+use crate::runner::activity;
 use crate::runner::forward::{CHUNK, PROJECT_BELOW_BATCH};
 use crate::runner::pass::{MaskedOutput, Pass};
 use crate::runner::scratch::Scratch;
@@ -144,22 +145,21 @@ impl<T: Float> Flow<'_, T> {
         let generators = self.dropout.take().map(|all| all.split_at_mut(spec.generators));
         let (dropout, others) = generators.unzip();
         self.dropout = others;
-        layer.process(
-            Pass {
-                batch,
-                timesteps: steps.len(),
-                input,
-                mask: self.mask.skip_steps(steps.start),
-                resets: self.resets.map(|resets| resets.skip_steps(steps.start)),
-                prev,
-                next: next.reborrow(),
-                carry: self.carry.reborrow().columns(part.carry.clone()),
-                sequence,
-                masked_output: if is_last { self.masked_output } else { None },
-                tape: self.nodes.as_mut().and_then(|nodes| nodes.get_mut(index)),
-                dropout,
-            },
-            &mut self.children[index],
-        );
+        let pass = Pass {
+            batch,
+            timesteps: steps.len(),
+            input,
+            mask: self.mask.skip_steps(steps.start),
+            resets: self.resets.map(|resets| resets.skip_steps(steps.start)),
+            prev,
+            next: next.reborrow(),
+            carry: self.carry.reborrow().columns(part.carry.clone()),
+            sequence,
+            masked_output: if is_last { self.masked_output } else { None },
+            tape: self.nodes.as_mut().and_then(|nodes| nodes.get_mut(index)),
+            dropout,
+        };
+        let scratch = &mut self.children[index];
+        activity::process(spec, pass, |pass| layer.process(pass, scratch));
     }
 }

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::gradients::{Gradients, OutputGradient, WeightGradients};
 use crate::memory::{self, MemoryNeeds};
+use crate::runner::activity;
 use crate::runner::check::check_results;
 use crate::runner::layer::LayerCore;
 use crate::runner::memory::{CallBack, Held};
@@ -65,7 +66,8 @@ pub(crate) fn backward<T: Float, L: LayerCore<T> + ?Sized>(
     };
     // Before the backward pass, which overwrites what was recorded: a cell of the user's may panic on it.
     tape.spend();
-    let result = threads::backward(layer, &mut tape.node, pass, &mut tape.scratch);
+    let Tape { node, scratch, .. } = tape;
+    let result = activity::backward(node, pass, |node, pass| threads::backward(layer, node, pass, scratch));
     tape.scratch.call = call;
     if may_fail && result.is_err() {
         tape.kept.give_back(gradients);

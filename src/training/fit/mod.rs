@@ -81,7 +81,7 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 /// Batches are run as in training: dropout is on, with the network's seeds, and BatchNormalization of a
 /// [`Model`](crate::Model) takes the mean and the variance of the batch, and moves those of inference in each update: see
 /// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (stateful
-/// layers, dropout in attention and in ConvLSTM, activity regularizers) is an error that names the layer.
+/// layers, dropout in attention and in ConvLSTM) is an error that names the layer.
 ///
 /// After the first updates those of a layer allocate nothing while batches have as many rows; a model's outputs are new in each.
 #[must_use = "it does nothing until it runs"]
@@ -267,8 +267,8 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
         self
     }
 
-    /// Regularizers and constraints of the weights: penalties belong to the loss, in validation too, and constraints are
-    /// obeyed after each update, as in Keras.
+    /// Regularizers and constraints of the weights, and regularizers of what layers give: penalties belong to the loss, in
+    /// validation too, and constraints are obeyed after each update, as in Keras.
     pub fn weight_rules(mut self, rules: WeightRules) -> Self {
         self.weight_rules = rules;
         self

@@ -152,10 +152,11 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         let outputs = network.output_labels();
         let losses = self.losses(&outputs)?;
         let metrics = self.metrics_of(&outputs)?;
-        let mut session = Session::new(network, losses, ClassWeights::new(&self.class_weight));
-        session.terminate_on_nan = self.terminate_on_nan;
         self.weight_rules.validate(network)?;
-        session.rules = self.weight_rules.clone();
+        self.weight_rules.validate_activity(network)?;
+        let session = Session::new(network, losses, ClassWeights::new(&self.class_weight));
+        let mut session = session.with_rules(&self.weight_rules);
+        session.terminate_on_nan = self.terminate_on_nan;
         if !self.class_weight.is_empty() && outputs.len() > 1 {
             let expected = "left out for several outputs, as in Keras: give sample weights".into();
             return Err(Error::TrainingOption { option: "class_weight".into(), expected, given: "some".into() });

@@ -29,7 +29,7 @@ pub(super) struct OutputLoss {
 pub(super) struct Session<T: Float> {
     pub(super) losses: Vec<OutputLoss>,
     pub(super) class_weights: ClassWeights<T>,
-    pub(super) rules: WeightRules,
+    rules: WeightRules,
     /// What the optimizer divides gradients by.
     scale: f64,
     pub(super) terminate_on_nan: bool,
@@ -62,6 +62,13 @@ impl<T: Float> Session<T> {
         }
     }
 
+    /// With regularizers and constraints.
+    pub(super) fn with_rules(mut self, rules: &WeightRules) -> Self {
+        self.tape = std::mem::take(&mut self.tape).keep_outputs(rules.regularizes_activity());
+        self.rules = rules.clone();
+        self
+    }
+
     /// One update by the batch that is there; returns its loss, before the update.
     pub(super) fn train<N: Network<T>>(
         &mut self,
@@ -74,7 +81,7 @@ impl<T: Float> Session<T> {
     ) -> Result<f64> {
         let Session { tape, outputs, .. } = self;
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
-            network.pass(Pass { inputs, mask, lengths, training: Some((tape, seeds)) }, outputs)
+            network.pass(Pass { inputs, mask, lengths, tape: Some(tape), seeds: Some(seeds) }, outputs)
         })?;
         self.scale = optimizer.loss_scale_factor().unwrap_or(1.0);
         if self.scale != 1.0 && !self.rules.is_empty() {
@@ -86,6 +93,7 @@ impl<T: Float> Session<T> {
             return Err(self.not_finite(what_is_not_finite(network)));
         }
         self.gradients.clear();
+        let activity = self.activity(network)?;
         match &*self.d_outputs {
             [one] => network.backpropagate(&mut self.tape, &[one], &mut self.gradients)?,
             many => {
@@ -93,7 +101,7 @@ impl<T: Float> Session<T> {
                 network.backpropagate(&mut self.tape, &many, &mut self.gradients)?;
             }
         }
-        let loss = loss + self.penalty(network)?;
+        let loss = loss + activity + self.penalty(network)?;
         if self.terminate_on_nan && !loss.is_finite() {
             return Err(self.not_finite("the penalty of a regularizer".into()));
         }
@@ -139,18 +147,28 @@ impl<T: Float> Session<T> {
         rows: usize,
         meters: &mut Meters<T>,
     ) -> Result<()> {
-        let outputs = &mut self.outputs;
+        let Session { tape, outputs, rules, .. } = self;
+        let records = rules.regularizes_activity();
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
-            network.pass(Pass { inputs, mask, lengths, training: None }, outputs)
+            let tape = if records { Some(&mut *tape) } else { None };
+            network.pass(Pass { inputs, mask, lengths, tape, seeds: None }, outputs)
         })?;
         let loss = self.measure(batches, false, meters)?;
         self.gradients.clear();
-        let loss = loss + self.penalty(network)?;
+        let loss = loss + self.activity(network)? + self.penalty(network)?;
         meters.add_loss(loss, rows);
         Ok(())
     }
 
-    /// The penalties of regularizers, whose gradients are added.
+    /// The penalties of activity regularizers, whose gradients the backward pass adds.
+    fn activity<N: Network<T>>(&mut self, network: &N) -> Result<f64> {
+        if !self.rules.regularizes_activity() {
+            return Ok(0.0);
+        }
+        Ok(self.rules.regularize_activity(network, &mut self.tape)?.into_f64())
+    }
+
+    /// The penalties of the weights' regularizers, whose gradients are added.
     fn penalty<N: Network<T>>(&mut self, network: &N) -> Result<f64> {
         if self.rules.is_empty() {
             return Ok(0.0);

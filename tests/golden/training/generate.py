@@ -1,11 +1,12 @@
-"""Losses, metrics and training runs by Keras: writes losses.json, metrics.json, runs.json, models.json, noise.json
-and two models beside this file."""
+"""Losses, metrics and training runs by Keras: writes losses.json, metrics.json, runs.json, models.json, noise.json,
+activity.json and their models beside this file."""
 
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
 
+import activity  # noqa: E402
 import losses  # noqa: E402
 import metrics  # noqa: E402
 import models  # noqa: E402
@@ -15,3 +16,4 @@ losses.main()
 metrics.main()
 runs.main()
 models.main()
+activity.main()

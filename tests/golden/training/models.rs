@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{compare, features, ids, near, run_all, targets};
 use crate::check::data::{Element, Outcome, array, every_case, flag, float, list, text_of};
 
-fn padded<T: Element>() -> Array3<T> {
+pub(super) fn padded<T: Element>() -> Array3<T> {
     let mut x = features::<T>();
     let step = T::from_f64(1.0 / 16.0);
     x.indexed_iter_mut().for_each(|((b, t, _), x)| *x = if t < 2 + b % 5 { *x + step } else { T::zero() });
