@@ -1,5 +1,6 @@
 //! What a user sees beside the numbers: programs as users write them, names, messages, refusals, the plan of the house.
 
+mod activity;
 mod architecture;
 mod bad_input;
 mod convolutions;
