@@ -350,7 +350,7 @@ pub use {ndarray, rand_distr};
 /// Cells: the built-in ones, and what one of your own is written with, beside [`Cell`].
 pub mod cell {
     pub use crate::cells::types::*;
-    pub use crate::cells::{BuiltInCell, CellDropout, QuantizedCell, Step, StepBackward, StepDropout};
+    pub use crate::cells::{BuiltInCell, CellDropout, QuantizedCell, Step, StepBackward, StepDropout, Zoneout};
     pub use crate::gradients::WeightGradients;
     pub use crate::weights::WeightPath;
 }

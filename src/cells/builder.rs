@@ -317,7 +317,16 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         if masks + recurrent_masks == 0 {
             return Vec::new();
         }
-        vec![CellDropout { rate, masks, recurrent_rate, recurrent_masks, input_size: *input_size, units, seed }]
+        vec![CellDropout {
+            rate,
+            masks,
+            recurrent_rate,
+            recurrent_masks,
+            input_size: *input_size,
+            units,
+            seed,
+            each_step: false,
+        }]
     }
 }
 

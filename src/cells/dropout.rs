@@ -22,12 +22,24 @@ pub struct CellDropout {
     pub units: usize,
     /// Keras's `seed`.
     pub seed: i64,
+    /// Whether each step has masks of its own, as in zoneout; else those of a call are the same at every step.
+    pub each_step: bool,
 }
 
 impl CellDropout {
     /// No dropout yet, of a cell of these sizes: one mask of the input, one of the previous hidden state, seed 0.
     pub fn new(input_size: usize, units: usize) -> Self {
-        CellDropout { rate: 0.0, masks: 1, recurrent_rate: 0.0, recurrent_masks: 1, input_size, units, seed: 0 }
+        let (masks, recurrent_masks) = (1, 1);
+        CellDropout {
+            rate: 0.0,
+            masks,
+            recurrent_rate: 0.0,
+            recurrent_masks,
+            input_size,
+            units,
+            seed: 0,
+            each_step: false,
+        }
     }
 
     /// The fraction of input units to drop, and how many masks are drawn.
@@ -48,6 +60,12 @@ impl CellDropout {
         self
     }
 
+    /// Whether masks are drawn for each step anew, in the order in which steps are taken.
+    pub fn each_step(mut self, yes: bool) -> Self {
+        self.each_step = yes;
+        self
+    }
+
     /// Values in a row of all masks side by side: the input's first, as they are drawn.
     pub(crate) fn width(&self) -> usize {
         self.input_width().saturating_add(self.recurrent_width())
@@ -57,8 +75,11 @@ impl CellDropout {
         self.recurrent_masks.saturating_mul(self.units)
     }
 
-    /// How many masks one call draws: none for a rate of exactly 0 or 1.
+    /// How many masks Keras draws in a call: none for a rate of exactly 0 or 1, nor for what it hasn't got.
     pub(crate) fn draws(&self) -> u64 {
+        if self.each_step {
+            return 0;
+        }
         let count = |rate: f64, masks: usize| if rate > 0.0 && rate < 1.0 { masks as u64 } else { 0 };
         count(self.rate, self.masks).saturating_add(count(self.recurrent_rate, self.recurrent_masks))
     }
@@ -90,6 +111,11 @@ pub(super) fn step_dropout<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, 
 /// The masks of a cell that has its whole row of masks to itself.
 pub(super) fn only_masks<'a, T>(dropout: &[CellDropout], all: Option<Rows<'a, T>>) -> Option<DropoutRows<'a, T>> {
     dropout.first().zip(all).map(|(dropout, all)| dropout.masks(all, 0))
+}
+
+/// For how many of so many steps a cell wants masks: for one that serves all, unless each has its own.
+pub(crate) fn steps_with_masks(generators: &[CellDropout], timesteps: usize) -> usize {
+    if generators.iter().any(|generator| generator.each_step) { timesteps } else { 1 }
 }
 
 /// The width of all masks of a row side by side, and that of the widest: room is asked for both.

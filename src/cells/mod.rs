@@ -30,6 +30,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod weights;
+mod zoneout;
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -37,13 +38,14 @@ use std::ops::Range;
 pub use self::built_in::BuiltInCell;
 pub(crate) use self::built_in::{CellParts, Listed};
 pub use self::dropout::CellDropout;
-pub(crate) use self::dropout::mask_widths;
+pub(crate) use self::dropout::{mask_widths, steps_with_masks};
 use self::fused::ByRow;
 pub use self::fused::FusedCell;
 pub(crate) use self::fused::{BackwardPlan, BackwardRows, StepRows};
 pub use self::quantized::QuantizedCell;
 pub use self::step::{Step, StepBackward, StepDropout};
 pub(crate) use self::weights::Weights;
+pub use self::zoneout::Zoneout;
 use crate::config::{Config, ConfigError};
 use crate::error::{Error, Result};
 use crate::float::Float;

@@ -260,10 +260,19 @@ pub enum Error {
     /// A dropout rate that isn't a number from 0 to 1. (Recurrent layers bring one outside to the nearer end.)
     #[error("{option} must be a number from 0 to 1, got {}", number(*given))]
     DropoutRate {
-        /// `"dropout"` or `"recurrent_dropout"`; of a layer of noise `"rate"` or `"stddev"`.
+        /// `"dropout"` or `"recurrent_dropout"`; of a layer of noise `"rate"` or `"stddev"`; of zoneout which.
         option: &'static str,
         /// What was given.
         given: f64,
+    },
+
+    /// A cell that [`Zoneout`](crate::cell::Zoneout) can't go around.
+    #[error("zoneout needs a cell with {expected}, got {given}")]
+    ZoneoutCell {
+        /// What it needs.
+        expected: &'static str,
+        /// What there is.
+        given: String,
     },
 
     /// A `noise_shape` that a layer of noise can't have.

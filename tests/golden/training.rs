@@ -2,6 +2,7 @@
 
 mod activity;
 mod models;
+mod zoneout;
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::{BackwardPath, StepBack, add};
 use crate::buffers::take;
-use crate::cells::{BackwardRows, Cell, FusedCell};
+use crate::cells::{BackwardRows, Cell, FusedCell, steps_with_masks};
 use crate::error::Result;
 use crate::gradients::WeightGradients;
 use crate::runner::forward::Recurrence;
@@ -15,6 +15,8 @@ pub(super) struct ByRow<'a, C: Cell> {
     /// The columns of the state that are the output.
     output: Range<usize>,
     dropout: Option<Rows<'a, C::Elem>>,
+    /// How many rows of masks stand between two steps.
+    mask_rows: usize,
     d_x: RowsMut<'a, C::Elem>,
     scratch: &'a mut [C::Elem],
 }
@@ -24,14 +26,16 @@ impl<'a, C: Cell> ByRow<'a, C> {
     pub(super) fn new(
         Recurrence { cell, output, .. }: &'a Recurrence<'_, C>,
         dropout: &'a [C::Elem],
-        batch: usize,
+        (batch, timesteps): (usize, usize),
         (work, outputs): (&'a mut Vec<C::Elem>, &'a mut Vec<C::Elem>),
     ) -> Self {
-        let (masks, width) = (dropout.len() / batch.max(1), cell.input_size());
+        let (steps, width) = (steps_with_masks(cell.dropout(), timesteps), cell.input_size());
+        let masks = dropout.len() / (batch * steps).max(1);
         ByRow {
             cell,
             output: output.clone(),
             dropout: (masks > 0).then(|| Rows::packed(dropout, masks)),
+            mask_rows: if steps > 1 { batch } else { 0 },
             d_x: RowsMut::packed(take(outputs, batch * width), width),
             scratch: take(work, cell.fused().rows_backward_scratch_len(batch)),
         }
@@ -55,7 +59,7 @@ impl<C: Cell> BackwardPath<C::Elem> for ByRow<'_, C> {
             prev: step.states.skip(first),
             next: step.states.skip(first + step.batch),
             tape: step.tape.skip(first),
-            dropout: self.dropout,
+            dropout: self.dropout.map(|masks| masks.skip(step.step * self.mask_rows)),
             d_next: d_next.as_rows(),
             d_prev: step.d_prev,
             d_x: self.d_x.reborrow(),

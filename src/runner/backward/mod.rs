@@ -102,7 +102,7 @@ impl<C: Cell> Recurrence<'_, C> {
         let result = if let Some(mut way) = by_kernel {
             self.steps_backward(node, pass, scratch, &mut way)
         } else {
-            let mut way = ByRow::new(self, &dropout, node.batch, (&mut work, &mut outputs));
+            let mut way = ByRow::new(self, &dropout, (node.batch, node.timesteps), (&mut work, &mut outputs));
             self.steps_backward(node, pass, scratch, &mut way)
         };
         (node.kernel, node.dropout) = (kept, dropout);

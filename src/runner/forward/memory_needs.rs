@@ -3,7 +3,7 @@
 use super::Recurrence;
 use super::masked_rows::Deferred;
 use super::project_ahead::ProjectedInputs;
-use crate::cells::{Cell, FusedCell, mask_widths};
+use crate::cells::{Cell, FusedCell, mask_widths, steps_with_masks};
 use crate::memory::MemoryNeeds;
 use crate::runner::memory::{Call, Held};
 use crate::runner::threads;
@@ -14,10 +14,11 @@ impl<C: Cell> Recurrence<'_, C> {
         let Call { batch, timesteps, recorded, .. } = call;
         let (width, cell) = (self.state_width, self.cell);
         let draws = call.dropout && !cell.dropout().is_empty();
-        let masks = if draws { mask_widths(cell.dropout()) } else { (0, 0) };
+        let (masks, widest) = if draws { mask_widths(cell.dropout()) } else { (0, 0) };
+        let masks = masks.saturating_mul(steps_with_masks(cell.dropout(), timesteps));
         needs.buffer::<C::Elem>(
             held.in_scratch(|scratch| scratch.dropout.len()),
-            &[batch, masks.0.saturating_add(masks.1)],
+            &[batch, masks.saturating_add(widest)],
         );
         if recorded {
             needs.buffer::<C::Elem>(held.in_node(|node| node.x.len()), &[batch, timesteps, cell.input_size()]);
@@ -28,7 +29,7 @@ impl<C: Cell> Recurrence<'_, C> {
             );
             needs.buffer::<bool>(held.in_node(|node| node.live.capacity()), &[batch, timesteps]);
             needs.buffer::<bool>(held.in_node(|node| node.cut.capacity()), &[batch, timesteps]);
-            needs.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks.0]);
+            needs.buffer::<C::Elem>(held.in_node(|node| node.dropout.capacity()), &[batch, masks]);
             // Lists of rows for the parts of a step: halved so often that there are none left.
             needs.buffer::<usize>(held.in_scratch(|scratch| scratch.indices.len()), &[batch, 8]);
         } else {

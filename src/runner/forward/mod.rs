@@ -27,7 +27,7 @@ use super::pass::{MaskedOutput, Pass};
 use super::scratch::Scratch;
 use super::threads;
 use crate::buffers::take;
-use crate::cells::{Cell, FusedCell, StepRows};
+use crate::cells::{Cell, FusedCell, StepRows, steps_with_masks};
 use crate::mask::TimeMask;
 use crate::strided::{Input, Rows, RowsMut, copy_rows};
 
@@ -115,7 +115,7 @@ impl<C: Cell> Recurrence<'_, C> {
         let Pass { batch, timesteps, input, mask, resets, prev: initial, next: last, carry, sequence, .. } = pass;
         let masked_output = pass.masked_output.unwrap_or(self.masked_output);
         let masks = (pass.dropout.filter(|_| draws))
-            .map(|generators| draw_masks(self.cell.dropout(), generators, batch, &mut scratch.dropout));
+            .map(|generators| draw_masks(self.cell.dropout(), generators, (batch, timesteps), &mut scratch.dropout));
 
         let width = self.state_width;
         let (mut recorder, mut states, unwritten) = match pass.tape {
@@ -143,6 +143,7 @@ impl<C: Cell> Recurrence<'_, C> {
             resets,
             masked_output,
             masks,
+            mask_rows: if steps_with_masks(self.cell.dropout(), timesteps) > 1 { batch } else { 0 },
             all_live: all_live.then_some(all_rows),
             states,
             carry,

@@ -37,8 +37,8 @@ impl<'n, T: Float> Recorder<'n, T> {
         }
         node.dropout.clear();
         if let Some(masks) = masks {
-            node.dropout.reserve_exact(batch * masks.width());
-            (0..batch).for_each(|row| node.dropout.extend_from_slice(masks.row(row)));
+            node.dropout.reserve_exact(masks.data().len());
+            node.dropout.extend_from_slice(masks.data());
         }
         let recorder = Recorder {
             batch,

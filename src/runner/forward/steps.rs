@@ -26,6 +26,8 @@ pub(super) struct Steps<'a, C: Cell> {
     pub(super) masked_output: MaskedOutput,
     /// The dropout masks.
     pub(super) masks: Option<Rows<'a, C::Elem>>,
+    /// How many rows of them stand between two steps: none, where all steps have the same.
+    pub(super) mask_rows: usize,
     /// All rows, where no step is masked.
     pub(super) all_live: Option<&'a [usize]>,
     pub(super) states: States<'a, C::Elem>,
@@ -90,7 +92,7 @@ impl<C: Cell> Steps<'_, C> {
                 input: features,
                 prev: prev.as_rows(),
                 next: next.reborrow(),
-                dropout: self.masks,
+                dropout: self.masks.map(|masks| masks.skip(step * self.mask_rows)),
                 tape: self.recorder.as_mut().map(|recorder| recorder.tape(step)),
                 scratch: &mut *self.work,
                 odd: *self.odd,
