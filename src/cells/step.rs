@@ -123,7 +123,8 @@ pub struct StepBackward<'a, T> {
     pub scratch: &'a mut [T],
 }
 
-/// The dropout masks of one row: values to multiply with, the same at every step of a call.
+/// The dropout masks of one row: values to multiply with, the same at every step of a call unless
+/// [`CellDropout::each_step`] says that each has its own.
 ///
 /// Each slice is empty where nothing is to be dropped (always, in inference), and else holds the masks side by side,
 /// as many as the cell's [`CellDropout`] says.

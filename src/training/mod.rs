@@ -65,6 +65,7 @@
 //! - **A cell of one's own**: [`Cell::step_backward`](crate::Cell::step_backward); the example `own_cell` trains one.
 //! - **Gradients that are watched**: [`Gradients::norms`](crate::Gradients::norms),
 //!   [`Gradients::check_finite`](crate::Gradients::check_finite), and how far back they reach: [`Reach`].
+//! - **Zoneout** around any cell: [`cell::Zoneout`](crate::cell::Zoneout).
 //! - **Dropout**: [`Run::training`](crate::Run::training); of models, with BatchNormalization,
 //!   [`Model::record_training`](crate::Model::record_training).
 //! - **A model**, built by hand or from a file: [`Model::record`](crate::Model::record), with the same tapes, gradients

@@ -18,3 +18,4 @@ mod random;
 #[cfg(feature = "serde")]
 mod serialized;
 mod state_bytes;
+mod zoneout;
