@@ -317,16 +317,8 @@ impl<'s, C: BuiltInCell> Builder<'s, C> {
         if masks + recurrent_masks == 0 {
             return Vec::new();
         }
-        vec![CellDropout {
-            rate,
-            masks,
-            recurrent_rate,
-            recurrent_masks,
-            input_size: *input_size,
-            units,
-            seed,
-            each_step: false,
-        }]
+        let masks_of = CellDropout::new(*input_size, units).rate(rate, masks);
+        vec![masks_of.recurrent_rate(recurrent_rate, recurrent_masks).seed(seed)]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::fused::ByRow;
 use super::{Cell, CellDropout, FusedCell, Step, StepBackward, StepDropout};
 use crate::error::{Error, Result};
 use crate::float::Float;
@@ -231,6 +232,10 @@ impl<C: Cell> Cell for Zoneout<C> {
 
     fn depth(&self) -> usize {
         self.depth
+    }
+
+    fn fused(&self) -> impl FusedCell<Elem = C::Elem> {
+        if self.cell.fused().may_fail_backward() { ByRow::fallible(self) } else { ByRow::infallible(self) }
     }
 
     fn visit_structure(&self, visitor: &mut StructureVisitor<'_>) {

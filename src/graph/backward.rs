@@ -102,7 +102,8 @@ impl<T: Float> Model<T> {
         }
         let outside = |place: usize| self.outside.get(place).and_then(Option::as_ref);
         for (place, (upstream, shape)) in upstream.iter().zip(&*outputs).enumerate() {
-            let shape = &outside(place).map_or_else(|| shape.clone(), |outside| outside.shape_outward(shape));
+            let outward = outside(place).map(|outside| outside.shape_outward(shape));
+            let shape = outward.as_ref().unwrap_or(shape);
             if upstream.shape() != shape {
                 let output = self.outputs().nth(place).map_or("", |(name, _)| name).into();
                 let (expected, given) = (shape.clone(), upstream.shape().to_vec());
@@ -114,7 +115,10 @@ impl<T: Float> Model<T> {
         own.clear();
         let inward = |(place, &upstream): (usize, &&ArrayRefD<T>)| {
             let own = upstream.as_standard_layout().into_owned();
-            Some(outside(place).map_or_else(|| own.clone(), |outside| outside.gradient_inward(own.clone())))
+            Some(match outside(place) {
+                Some(outside) => outside.gradient_inward(own),
+                None => own,
+            })
         };
         let upstream = upstream.iter().enumerate().map(inward).collect();
         let wanted = gradients.wanted_inputs();

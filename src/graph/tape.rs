@@ -79,7 +79,16 @@ impl<T: Float> Recording<T> {
         tape.recorded(model);
         let recording = Self::on(tape);
         recording.moves = training;
-        recording.outputs = outputs.iter().map(|output| output.shape().to_vec()).collect();
+        keep_shapes(&mut recording.outputs, outputs.iter().map(Tensor::shape));
+    }
+}
+
+/// Puts shapes where those of the run before were.
+fn keep_shapes<'a>(kept: &mut Vec<Vec<usize>>, shapes: impl ExactSizeIterator<Item = &'a [usize]>) {
+    kept.resize_with(shapes.len(), Vec::new);
+    for (kept, shape) in kept.iter_mut().zip(shapes) {
+        kept.clear();
+        kept.extend_from_slice(shape);
     }
 }
 
@@ -112,15 +121,20 @@ impl<T> Frame<T> {
 
 impl<T: Float> Record<T> {
     pub(crate) fn keep_inputs(&mut self, inputs: &[&Tensor<T>], initial: usize) {
-        self.inputs = inputs.iter().map(|input| input.value.clone()).collect();
-        self.masks = inputs.iter().map(|input| input.mask.clone()).collect();
-        self.initial = vec![true; initial];
+        // In the memory of the run before.
+        self.inputs.clear();
+        self.inputs.extend(inputs.iter().map(|input| input.value.clone()));
+        self.masks.clear();
+        self.masks.extend(inputs.iter().map(|input| input.mask.clone()));
+        self.initial.clear();
+        self.initial.resize(initial, true);
         self.kept.clear();
         self.activity.clear();
     }
 
     pub(crate) fn keep_outputs(&mut self, outputs: &[Tensor<T>]) {
-        self.outputs = outputs.iter().map(|output| output.value.clone()).collect();
+        self.outputs.clear();
+        self.outputs.extend(outputs.iter().map(|output| output.value.clone()));
     }
 }
 

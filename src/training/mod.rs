@@ -39,7 +39,8 @@
 //! [`Run::record`](crate::Run::record) writes a [`Tape`], [`Layer::backward`](crate::Layer::backward) reads it, once;
 //! between the two neither the weights nor the options may change. [`Gradients`](crate::Gradients) add up over calls
 //! until they are cleared. After the first step the loop allocates nothing, if it runs into arrays of its own
-//! ([`run_into`](crate::Layer::run_into), [`Loss::gradient_into`]).
+//! ([`run_into`](crate::Layer::run_into), [`Loss::gradient_into`]). (A model's calls allocate small lists in each run, and
+//! the arrays that they return; its optimizer's steps nothing.)
 //!
 //! # What belongs together
 //!

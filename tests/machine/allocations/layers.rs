@@ -4,6 +4,7 @@ use ndarray::prelude::*;
 use recurrent::{
     Activation, Bidirectional, Cell as RecurrentCell, Dense, Float, Gru, Layer, Lstm, Merge, Precision, Recurrent,
     SimpleRnn, Stacked, StackedCells, StateLayout, TimeDistributed, WeightVisitor, WeightVisitorMut, cell::Step,
+    cell::Zoneout,
 };
 
 /// A user's cell with scratch of its own.
@@ -82,6 +83,8 @@ fn streaming_in_all_bits<T: Float>() -> Vec<(&'static str, Box<dyn Layer<T>>)> {
         .layer(over_time(Smooth { rate: Array1::from_elem(7, T::one()) }))
         .layer(Dense::builder(7, 3).activation(Activation::Softmax).build().unwrap())
         .return_state(true);
+    let zoneout = Lstm::<T>::builder(INPUT, UNITS).build_cell().unwrap();
+    let zoneout = Zoneout::new(zoneout, 0.1, 0.2, 7).unwrap();
     let classifier = Stacked::builder().layer(Lstm::<T>::new(INPUT, UNITS)).layer(Dense::new(UNITS, 2));
     let nested = Stacked::builder().layer(lstm().build().unwrap()).layer(classifier_over(UNITS));
     fn classifier_over<T: Float>(input: usize) -> Stacked<T> {
@@ -98,6 +101,7 @@ fn streaming_in_all_bits<T: Float>() -> Vec<(&'static str, Box<dyn Layer<T>>)> {
         ("SimpleRnn", Box::new(over_time(SimpleRnn::<T>::builder(INPUT, UNITS).build_cell().unwrap()))),
         ("Lstm", Box::new(lstm().return_state(true).build().unwrap())),
         ("Lstm with dropout", Box::new(lstm().dropout(0.3).recurrent_dropout(0.2).build().unwrap())),
+        ("Lstm with zoneout", Box::new(over_time(zoneout))),
         ("Lstm with softmax", Box::new(lstm().activation(Activation::Softmax).build().unwrap())),
         ("Lstm with sparsemax", Box::new(lstm().activation(Activation::Sparsemax).build().unwrap())),
         ("Lstm with a user's activation", Box::new(lstm().recurrent_activation(other).build().unwrap())),

@@ -2,13 +2,14 @@
 //! what a recorded run keeps is no more than the backward pass needs.
 
 use ndarray::prelude::*;
+use recurrent::cell::Zoneout;
 use recurrent::training::{
     Adagrad, Adam, Adamax, CosineDecay, Dataset, Fit, Lion, Loss, Metric, Nadam, Network, Optimizer, RmsProp,
     Scheduled, Sgd, Tape, TruncatedBptt,
 };
 use recurrent::{
     Activation, Bidirectional, Dense, Gradients, Gru, Layer, Lstm, Merge, OutputGradient, OutputMut, Recurrent, Result,
-    Run, Scratch, SimpleRnn, Stacked, StackedCells, TimeDistributed,
+    Run, Scratch, Sequential, SimpleRnn, Stacked, StackedCells, TimeDistributed,
 };
 
 use super::counter::{calls, held};
@@ -74,6 +75,7 @@ fn layers() -> Result<Vec<Named>> {
         .layer(TimeDistributed::new(Dense::builder(5, 4).activation(Activation::Softmax).build()?))
         .layer(Recurrent::from_cell(cells(4)?))
         .layer(Dense::new(4, 2));
+    let zoneout = Zoneout::new(Lstm::builder(3, 4).build_cell()?, 0.1, 0.2, 7)?;
     Ok(vec![
         ("SimpleRNN", Box::new(SimpleRnn::builder(3, 17).activation(Activation::Relu).build()?)),
         ("LSTM", Box::new(lstm().build()?)),
@@ -82,6 +84,7 @@ fn layers() -> Result<Vec<Named>> {
         ("GRU", Box::new(Gru::builder(3, 16).build()?)),
         ("GRU before", Box::new(Gru::builder(3, 7).reset_after(false).activation(Activation::Mish).build()?)),
         ("cells", Box::new(Recurrent::from_cell(cells(3)?).return_sequences(true))),
+        ("zoneout", Box::new(Recurrent::from_cell(zoneout).return_sequences(true))),
         ("Bidirectional concat", Box::new(both(Merge::Concat)?)),
         ("Bidirectional mul", Box::new(both(Merge::Mul)?)),
         ("Bidirectional none", Box::new(both(Merge::None)?)),
@@ -203,5 +206,34 @@ fn a_tape_keeps_no_more_than_the_way_back_needs() -> Result<()> {
     assert_eq!(bytes_of_a_row_step(&Gru::<f32>::new(INPUTS, UNITS))?, most(5));
     let before = Gru::<f32>::builder(INPUTS, UNITS).reset_after(false).build()?;
     assert_eq!(bytes_of_a_row_step(&before)?, most(5));
+    Ok(())
+}
+
+/// A model's update allocates the small lists of its calls and the arrays that it returns: as much in each, and the
+/// optimizer nothing. (What a call reads and gives is handed on by lists that are new in each run.)
+#[test]
+fn an_update_of_a_model_allocates_no_more_than_the_one_before() -> Result<()> {
+    let x = Array3::from_shape_fn((BATCH, STEPS, 3), |(b, t, i)| ((b + 2 * t + 3 * i) as f32).sin());
+    let y = Array2::<f32>::ones((BATCH, 2)).into_dyn();
+    let lstm = Lstm::<f32>::builder(3, 4).build()?;
+    let mut model = Sequential::builder("m").layer(lstm).layer(Dense::new(4, 2)).build()?;
+    let (mut tape, mut gradients, mut adam) = (Tape::new(), Gradients::new(&model).without_input(), Adam::new(0.01));
+    let mut counts = Vec::new();
+    for _ in 0..4 {
+        let before = calls();
+        let outputs = model.record(&[(&x).into()], &mut tape)?;
+        let recorded = calls();
+        let (_, d) = Loss::MeanSquaredError.with_gradient(&outputs[0], &y)?;
+        gradients.clear();
+        let lost = calls();
+        model.backward(&mut tape, &[&d], &mut gradients)?;
+        let went_back = calls();
+        adam.step(&mut model, &gradients)?;
+        counts.push([recorded - before, went_back - lost, calls() - went_back]);
+    }
+    let [_, second, others @ ..] = &counts[..] else { panic!("{counts:?}") };
+    assert!(others.iter().all(|later| later == second), "{counts:?}");
+    // As many as there are today for two layers; the copy of the input and the output are among them.
+    assert!(second[0] <= 50 && second[1] <= 63 && second[2] == 0, "{counts:?}");
     Ok(())
 }
