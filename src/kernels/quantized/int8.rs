@@ -100,10 +100,13 @@ impl Int8Matrix {
 
     /// `z += rows * matrix`, of encoded rows; `z` has the matrix's columns.
     pub(super) fn add(&self, isa: ByteIsa, bits: Bits, work: &mut Work<'_>, backwards: bool) {
+        let divides = bits == Bits::Keras;
         match (bits, isa) {
-            (Bits::Eight, ByteIsa::Vnni(_)) => dispatch_bytes(isa, Add::<false> { matrix: self, work, backwards }),
+            (Bits::Eight | Bits::Keras, ByteIsa::Vnni(_)) => {
+                dispatch_bytes(isa, Add::<false> { matrix: self, work, divides, backwards })
+            }
             // Pairs of 16 bits are what they are.
-            _ => dispatch_bytes(isa, Add::<true> { matrix: self, work, backwards }),
+            _ => dispatch_bytes(isa, Add::<true> { matrix: self, work, divides, backwards }),
         }
     }
 }
@@ -111,6 +114,8 @@ impl Int8Matrix {
 struct Add<'a, 'w, const IN_TWO: bool> {
     matrix: &'a Int8Matrix,
     work: &'a mut Work<'w>,
+    /// Whether sums are divided by the scales, as Keras's are, and are of all rows.
+    divides: bool,
     /// The order of the groups.
     backwards: bool,
 }
@@ -135,13 +140,15 @@ impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
         let (matrix, count) = (self.matrix, self.work.count);
         let fours = matrix.rows.div_ceil(4);
         let (lines, _) = matrix.weights.as_chunks::<64>();
-        for block in (0..matrix.rows).step_by(BLOCK) {
+        // Keras's sums of bytes fit, or are wrapped in Keras, too.
+        let length = if self.divides { 4 * fours.max(1) } else { BLOCK };
+        for block in (0..matrix.rows).step_by(length) {
             for group in groups(matrix.columns.div_ceil(LINE), GROUP, self.backwards) {
                 let first = group.first * fours + block / 4 * group.lines;
-                let weights = &lines[first..][..(fours - block / 4).min(BLOCK / 4) * group.lines];
+                let weights = &lines[first..][..(fours - block / 4).min(length / 4) * group.lines];
                 let mut row = 0;
                 while row < count {
-                    row += self.some_rows::<A>(arch, group, weights, block / BLOCK, row);
+                    row += self.some_rows::<A>(arch, group, weights, block / length, row);
                 }
             }
         }
@@ -214,14 +221,21 @@ impl<const IN_TWO: bool> Add<'_, '_, IN_TWO> {
         let (mut row_scales, mut corrections) = ([0.0; M], [0; M]);
         for m in 0..M {
             row_scales[m] = encoded[m].scale;
-            corrections[m] = (encoded[m].sums[block].to_bits() as i32).wrapping_mul(i32::from(ZERO));
+            let sums = if self.divides { encoded[m].sums } else { &encoded[m].sums[block..=block] };
+            let sum = sums.iter().fold(0_i32, |all, sum| all.wrapping_add(sum.to_bits() as i32));
+            corrections[m] = sum.wrapping_mul(i32::from(ZERO));
         }
         for (m, totals) in totals.iter().enumerate() {
             let z = self.work.z_mut(row + m);
             for (n, total) in totals.iter().enumerate() {
                 let line = group.first + line + n;
                 let scales = &self.matrix.scales[line * LINE..][..LINE];
-                add_line(total, corrections[m], row_scales[m], scales, line_of(arch, z, line));
+                let z = line_of(arch, z, line);
+                let line = match self.divides {
+                    false => multiplied(total, corrections[m], row_scales[m], scales),
+                    true => divided(total, corrections[m], row_scales[m], scales),
+                };
+                add_line(&line, z);
             }
         }
     }
@@ -265,9 +279,9 @@ fn sums<A: Arch, const IN_TWO: bool, const N: usize, const M: usize>(
     totals
 }
 
-/// `z += f32(sum - correction) * (row scale * column scale)`, each operation rounded by itself.
+/// `f32(sum - correction) * (row scale * column scale)`, each operation rounded by itself.
 #[inline(always)]
-fn add_line(total: &[i32; LINE], correction: i32, scale: f32, scales: &[f32], z: &mut [f32]) {
+fn multiplied(total: &[i32; LINE], correction: i32, scale: f32, scales: &[f32]) -> [f32; LINE] {
     let mut line = [0.0; LINE];
     for i in 0..LINE {
         let scale = scale * scales[i];
@@ -275,6 +289,22 @@ fn add_line(total: &[i32; LINE], correction: i32, scale: f32, scales: &[f32], z:
         let scale = if scale > f32::MAX { f32::MAX } else { scale };
         line[i] = total[i].wrapping_sub(correction) as f32 * scale;
     }
+    line
+}
+
+/// `f32(sum - correction) / (row scale * column scale)`, which is what Keras computes.
+#[inline(always)]
+fn divided(total: &[i32; LINE], correction: i32, scale: f32, scales: &[f32]) -> [f32; LINE] {
+    let mut line = [0.0; LINE];
+    for i in 0..LINE {
+        line[i] = total[i].wrapping_sub(correction) as f32 / (scale * scales[i]);
+    }
+    line
+}
+
+/// `z += line`.
+#[inline(always)]
+fn add_line(line: &[f32; LINE], z: &mut [f32]) {
     match z.first_chunk_mut::<LINE>() {
         Some(z) => {
             for i in 0..LINE {

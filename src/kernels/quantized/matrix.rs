@@ -19,6 +19,8 @@ pub(crate) enum Format {
 impl Format {
     pub(crate) const INT8: Format = Format::Int8(Bits::Fourteen);
     pub(crate) const INT8_FAST: Format = Format::Int8(Bits::Eight);
+    /// Keras's bytes and scales, which are divided by: they come from its files, and nothing is packed as such.
+    pub(crate) const INT8_KERAS: Format = Format::Int8(Bits::Keras);
 }
 
 /// A weight that a format has no number for.

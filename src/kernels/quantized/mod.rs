@@ -26,6 +26,10 @@
 //!
 //! A row with an infinity or NaN is multiplied as f32 with the weights that the bytes mean.
 //!
+//! What Keras's `quantize("int8")` made is bytes of 8 bits, too, with scales the other way round: 127 / (largest + 1e-7),
+//! of a row and of a column. A sum is of all rows, as Keras's, and `z += f32(sum) / (scale of the row * scale of the
+//! column)`; a row with an infinity or NaN gives NaN, as there.
+//!
 //! # 16-bit floats
 //!
 //! Each weight is an f32 without its lower half. Two of them stand in a word and are widened when they are read; sums

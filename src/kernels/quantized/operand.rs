@@ -12,6 +12,8 @@ pub(crate) enum Bits {
     Fourteen,
     /// From -127 to 127.
     Eight,
+    /// From -127 to 127 with Keras's scale, by which they are multiplied and sums are divided.
+    Keras,
 }
 
 impl Bits {
@@ -20,13 +22,16 @@ impl Bits {
     pub(super) fn limit(self) -> f32 {
         match self {
             Bits::Fourteen => 8191.0,
-            Bits::Eight => 127.0,
+            Bits::Eight | Bits::Keras => 127.0,
         }
     }
 }
 
 /// A row whose largest magnitude is below this, 2^-100, counts as zeros: the inverse of its scale might be infinite.
 const TINY: f32 = 7.888609e-31;
+
+/// What Keras adds to the largest magnitude of a row, so that zeros have a scale.
+const EPSILON: f32 = 1e-7;
 
 /// Adding it rounds to a whole number, ties to even, and leaves that in the low bits.
 const ROUND: f32 = 12582912.0;
@@ -59,7 +64,8 @@ impl<'a> Encoded<'a> {
     }
 }
 
-/// Encodes all values of a work. Whether all are finite; a row that isn't is encoded as zeros.
+/// Encodes all values of a work. Whether no row is left to be multiplied as f32: one with an infinity or NaN, which is
+/// encoded as zeros.
 pub(super) fn encode(isa: ByteIsa, bits: Bits, values: &Values<'_>, work: &mut Work<'_>) -> bool {
     dispatch_bytes(isa, Encode { bits, values, work })
 }
@@ -88,21 +94,25 @@ impl Kernel for Encode<'_, '_> {
     }
 }
 
-/// Encodes a row; false, and zeros, if it has an infinity or NaN.
+/// Encodes a row; false, and zeros, if it has an infinity or NaN. Keras's such row is zeros with a scale of NaN.
 #[inline(always)]
 fn encode_row<A: Arch>(_: A, bits: Bits, row: &[f32], out: &mut [f32]) -> bool {
     let largest = f32::from_bits(largest_magnitude(row));
     let (scale, rest) = out.split_at_mut(1);
     let (sums, rest) = rest.split_at_mut(row.len().div_ceil(BLOCK));
     let (first, second) = rest.split_at_mut(row.len().div_ceil(4));
-    let small = largest < TINY;
+    let keras = bits == Bits::Keras;
+    let small = largest < TINY && !keras;
     if small || !largest.is_finite() {
-        for words in [scale, sums, first, second] {
+        for words in [&mut *scale, sums, first, second] {
             words.fill(0.0);
         }
-        return small;
+        if keras {
+            scale[0] = f32::NAN; // of an infinity, too: it is multiplied by its own scale, zero
+        }
+        return small || keras;
     }
-    let inverse = bits.limit() / largest;
+    let inverse = if keras { bits.limit() / (largest + EPSILON) } else { bits.limit() / largest };
     let blocks = row.chunks(BLOCK).zip(first.chunks_mut(BLOCK / 4).zip(second.chunks_mut(BLOCK / 4)));
     for (sum, (row, (first, second))) in sums.iter_mut().zip(blocks) {
         let mut total = 0i32;
@@ -123,7 +133,7 @@ fn encode_row<A: Arch>(_: A, bits: Bits, row: &[f32], out: &mut [f32]) -> bool {
         }
         *sum = f32::from_bits(total as u32);
     }
-    scale[0] = largest / bits.limit();
+    scale[0] = if keras { inverse } else { largest / bits.limit() };
     true
 }
 
@@ -169,7 +179,7 @@ fn encode_chunk<A: Arch>(bits: Bits, x: &[f32; 16], inverse: f32, first: &mut [f
                     low[i] = (q[i] & 127) as u8;
                 }
             }
-            Bits::Eight => {
+            Bits::Eight | Bits::Keras => {
                 for i in 0..16 {
                     high[i] = q[i] as u8;
                 }

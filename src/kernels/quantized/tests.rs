@@ -5,6 +5,7 @@ use super::operand::Bits;
 use super::work::{Values, Work};
 use crate::kernels::isa::{ByteIsa, Isa};
 use crate::strided::{Rows, RowsMut};
+use crate::weights::Packed;
 
 /// All that this machine has: each set with the products of bytes that belong to it.
 fn sets() -> Vec<Sets> {
@@ -112,6 +113,63 @@ fn bytes_are_the_definition_on_all_sets() {
                 }
             }
         }
+    }
+}
+
+/// `z + x matrix` as Keras computes it, of bytes and scales.
+fn keras(z: &[f32], x: &[f32], weights: &[i8], scales: &[f32]) -> Vec<f32> {
+    let largest = x.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+    let scale = 127.0 / (largest + 1e-7);
+    let q: Vec<i32> = x.iter().map(|x| (x * scale).round_ties_even().clamp(-127.0, 127.0) as i32).collect();
+    let of_column = |(c, &z): (usize, &f32)| {
+        let column = weights.iter().skip(c).step_by(scales.len());
+        let sum = q.iter().zip(column).fold(0_i32, |sum, (&q, &w)| sum.wrapping_add(q * i32::from(w)));
+        z + sum as f32 / (scales[c] * scale)
+    };
+    z.iter().enumerate().map(of_column).collect()
+}
+
+/// The definition, with scales from tiny to large, numbers that fall between two bytes, and more rows than a block; sums
+/// of more rows than 32 bits hold wrap.
+#[test]
+fn keras_bytes_are_the_definition_on_all_sets() {
+    let mut numbers = Numbers(13);
+    let mut sizes: Vec<(usize, usize, usize)> =
+        (0..60).map(|_| (1 + numbers.below(70), 1 + numbers.below(300), 1 + numbers.below(8))).collect();
+    sizes.extend([(2048, 5, 2), (2051, 33, 4), (4100, 3, 1), (140_000, 2, 1)]);
+    for (width, columns, count) in sizes {
+        let weights: Vec<i8> = (0..width * columns).map(|_| (numbers.below(255) as i16 - 127) as i8).collect();
+        let weights = if width > 5000 { vec![127; width * columns] } else { weights };
+        let scales: Vec<f32> = (0..columns).map(|_| 10.0_f32.powf(numbers.next() * 6.0)).collect();
+        let (mut x, z) = (numbers.vec(count * width), numbers.vec(count * columns));
+        if width > 5000 {
+            x.fill(3.0);
+        }
+        x.iter_mut().skip(1).step_by(3).for_each(|x| *x = (*x * 127.0).round() / 127.0 + 0.5 / 127.0);
+        x[0] = 1.0;
+        let packed = Packed::Int8 { weights: weights.clone(), scales: scales.clone() };
+        let matrix = Matrix::new(Format::INT8_KERAS, &packed, (width, columns), 0, columns);
+        let rows = z.chunks(columns).zip(x.chunks(width));
+        let expected: Vec<f32> = rows.flat_map(|(z, x)| keras(z, x, &weights, &scales)).collect();
+        for sets in sets() {
+            for backwards in [false, true] {
+                let found = run(&matrix, sets, &z, &x, count, backwards);
+                assert_eq!(bits(&found), bits(&expected), "{width} x {columns}, {count} rows, {sets:?}");
+            }
+        }
+    }
+}
+
+/// A row of zeros is the bias; one with an infinity or NaN is NaN.
+#[test]
+fn keras_rows_without_a_scale() {
+    let packed = Packed::Int8 { weights: vec![1, -2, 3, 4, 5, -6], scales: vec![2.0, 0.5] };
+    let matrix = Matrix::new(Format::INT8_KERAS, &packed, (3, 2), 0, 2);
+    let x = [0.0, 0.0, 0.0, f32::INFINITY, 1.0, 2.0, 1.0, f32::NAN, 2.0];
+    for sets in sets() {
+        let found = run(&matrix, sets, &[0.25; 6], &x, 3, false);
+        assert_eq!(found[..2], [0.25; 2]);
+        assert!(found[2..].iter().all(|found| found.is_nan()), "{found:?}");
     }
 }
 
