@@ -37,8 +37,15 @@ pub struct Config {
 
 /// The classes whose weights are kept in fewer bits.
 #[cfg(any(feature = "keras", feature = "onnx"))]
-const IN_FEWER_BITS: [&str; 6] =
-    ["QuantizedSimpleRNN", "QuantizedLSTM", "QuantizedGRU", "QuantizedDense", "QuantizedEmbedding", "QuantizedConv1D"];
+const IN_FEWER_BITS: [&str; 7] = [
+    "QuantizedSimpleRNN",
+    "QuantizedLSTM",
+    "QuantizedGRU",
+    "QuantizedDense",
+    "QuantizedEmbedding",
+    "QuantizedConv1D",
+    "QuantizedEinsumDense",
+];
 
 /// The value of an option.
 #[doc(hidden)]

@@ -30,10 +30,14 @@ pub enum Precision {
     /// Weights of 16 bits, [bfloat16](https://en.wikipedia.org/wiki/Bfloat16_floating-point_format); all else f32. The
     /// numbers are those of the f32 layer with rounded weights, bit for bit. `"bfloat16"`.
     Bf16,
+    /// Weights and inputs of 8 bits, with Keras's scales: what `model.quantize("int8")` makes of Dense, EinsumDense and
+    /// Embedding there, and what they are here when they are [read](crate::keras) from such a file. Nothing is quantized
+    /// to it here. `"int8_keras"`.
+    Int8Keras,
 }
 
 impl Precision {
-    /// All of them.
+    /// All that layers can be quantized to.
     pub const ALL: [Precision; 3] = [Precision::Int8, Precision::Int8Fast, Precision::Bf16];
 
     /// Its name.
@@ -42,6 +46,7 @@ impl Precision {
             Precision::Int8 => "int8",
             Precision::Int8Fast => "int8_fast",
             Precision::Bf16 => "bfloat16",
+            Precision::Int8Keras => "int8_keras",
         }
     }
 }

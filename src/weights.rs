@@ -114,8 +114,10 @@ impl Packed {
 pub enum Kept {
     /// A matrix.
     Packed(Packed),
-    /// A bias, as it was.
+    /// Numbers as they were: a bias, Keras's scales.
     Floats(Vec<f32>),
+    /// Whole numbers whose scales are a weight of their own, and what they mean.
+    Bytes { weights: Vec<i8>, values: Vec<f32> },
 }
 
 impl Kept {
@@ -123,7 +125,7 @@ impl Kept {
     pub(crate) fn values(self) -> Vec<f32> {
         match self {
             Kept::Packed(packed) => packed.values(),
-            Kept::Floats(values) => values,
+            Kept::Floats(values) | Kept::Bytes { values, .. } => values,
         }
     }
 }

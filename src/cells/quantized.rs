@@ -50,7 +50,7 @@ pub(super) fn of_built_in<C: Listed>(cell: &C, precision: Precision) -> Result<Q
         return Err(refused("it is of f64: convert it to f32 first, Lstm::<f32>::from(&layer)"));
     }
     let CellParts { spec, units, weights, activation, options, .. } = parts;
-    let (format, class) = (format(precision), class_name(form));
+    let (format, class) = (to_quantize(C::CLASS_NAME, precision)?, class_name(form));
     let weights = weights.cast::<f32>();
     let (kernel, recurrent_kernel, bias) = weights.three();
     for (name, values) in [("kernel", kernel), ("recurrent_kernel", recurrent_kernel)] {
@@ -86,6 +86,19 @@ pub(crate) fn format(precision: Precision) -> Format {
         Precision::Int8 => Format::INT8,
         Precision::Int8Fast => Format::INT8_FAST,
         Precision::Bf16 => Format::Bf16,
+        Precision::Int8Keras => Format::INT8_KERAS,
+    }
+}
+
+/// The same for a layer that is to be quantized to it.
+pub(crate) fn to_quantize(layer: &str, precision: Precision) -> Result<Format> {
+    match precision {
+        Precision::Int8Keras => {
+            let reason = "Keras alone makes this form: call model.quantize(\"int8\") there and read its file, or take \
+                          Precision::Int8";
+            Err(Error::CannotQuantize { layer: layer.into(), reason })
+        }
+        _ => Ok(format(precision)),
     }
 }
 

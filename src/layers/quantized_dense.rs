@@ -10,7 +10,7 @@ use crate::activation::Activation;
 use crate::buffers::take;
 #[cfg(feature = "file")]
 use crate::cells::quantized;
-use crate::cells::quantized::{check, format};
+use crate::cells::quantized::{check, format, to_quantize};
 use crate::config::{Config, ConfigError, activations};
 #[cfg(feature = "file")]
 use crate::config::{Options, Tensors};
@@ -33,7 +33,8 @@ use crate::strided::{Rows, RowsMut, copy_rows};
 use crate::structure::StructureVisitor;
 use crate::weights::{Kept, Packed, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
-/// A [`Dense`](crate::Dense) whose weights are kept in fewer bits: made by [`Dense::quantize`](crate::Dense::quantize).
+/// A [`Dense`](crate::Dense) whose weights are kept in fewer bits: made by [`Dense::quantize`](crate::Dense::quantize),
+/// or read from a file of Keras's ([`Precision::Int8Keras`](crate::Precision::Int8Keras)).
 ///
 /// ```
 /// use ndarray::prelude::*;
@@ -62,7 +63,7 @@ impl QuantizedDense {
         (kernel, bias): (&[f32], Option<Vec<f32>>),
         activation: Activation,
     ) -> Result<Self> {
-        let format = format(precision);
+        let format = to_quantize("Dense", precision)?;
         check(format, "kernel", kernel)?;
         Ok(Self::of_packed(precision, sizes, (&format.pack(kernel, sizes.1), bias), activation))
     }
@@ -81,7 +82,7 @@ impl QuantizedDense {
     #[cfg(feature = "file")]
     pub(crate) fn read<T>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Result<Self, ConfigError> {
         let (rows, units) = (options.size("input_size")?, options.size("units")?);
-        let (precision, use_bias) = (quantized::read::precision(options)?, options.flag("use_bias")?);
+        let (precision, use_bias) = (quantized::read::precision_or_keras(options)?, options.flag("use_bias")?);
         let activation = activations::read(&options.need("activation", "an activation")?)?;
         check_activation(&activation).map_err(|error| options.refused(error))?;
         let kernel = tensors.take_packed("kernel", &[rows, units], (precision != Precision::Bf16, units))?;
@@ -97,6 +98,32 @@ impl QuantizedDense {
         tensors: &mut Tensors<'_, T>,
     ) -> Result<Box<dyn Layer<T>>, ConfigError> {
         quantize::boxed(Self::read(options, tensors)?).map_err(|error| options.refused(error))
+    }
+
+    /// The same as a layer of `T`, which it is if that is f32.
+    #[cfg(any(feature = "file", feature = "keras"))]
+    pub(crate) fn boxed<T: Float>(self) -> Result<Box<dyn Layer<T>>> {
+        quantize::boxed(self)
+    }
+
+    /// Keras's layer of bytes, with the scales that its columns' sums are divided by.
+    #[cfg(any(feature = "file", feature = "keras"))]
+    pub(crate) fn of_keras(
+        sizes: (usize, usize),
+        (weights, scales, bias): (Vec<i8>, Vec<f32>, Option<Vec<f32>>),
+        activation: Activation,
+    ) -> Self {
+        Self::of_packed(Precision::Int8Keras, sizes, (&Packed::Int8 { weights, scales }, bias), activation)
+    }
+
+    /// Keras's kernel and its scales.
+    fn of_keras_kept(&self) -> (Kept, Kept) {
+        let Packed::Int8 { weights, scales } = self.kernel.kernel() else {
+            return (Kept::Floats(vec![]), Kept::Floats(vec![])); // it is of bytes
+        };
+        let values = weights.iter().zip(scales.iter().cycle()).map(|(&weight, scale)| f32::from(weight) / scale);
+        let values = values.collect();
+        (Kept::Bytes { weights, values }, Kept::Floats(scales))
     }
 
     /// In how many bits the weights are kept.
@@ -125,8 +152,16 @@ impl Parameters<f32> for QuantizedDense {
 
     fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
         let sizes = [self.kernel.input_size(), self.kernel.units()];
-        let kept = &|| Kept::Packed(self.kernel.kernel());
-        visitor.weight("kernel", QuantizedWeight { shape: &sizes, bytes: self.kernel.bytes(), kept });
+        if self.precision == Precision::Int8Keras {
+            let scales = size_of::<f32>() * sizes[1];
+            let bytes = self.kernel.bytes().saturating_sub(scales);
+            visitor.weight("kernel", QuantizedWeight { shape: &sizes, bytes, kept: &|| self.of_keras_kept().0 });
+            let kept = &|| self.of_keras_kept().1;
+            visitor.weight("kernel_scale", QuantizedWeight { shape: &sizes[1..], bytes: scales, kept });
+        } else {
+            let kept = &|| Kept::Packed(self.kernel.kernel());
+            visitor.weight("kernel", QuantizedWeight { shape: &sizes, bytes: self.kernel.bytes(), kept });
+        }
         if let Some(bias) = self.kernel.bias() {
             let kept = &|| Kept::Floats(bias.to_vec());
             visitor.weight("bias", QuantizedWeight { shape: &sizes[1..], bytes: size_of_val(bias), kept });

@@ -8,7 +8,7 @@ use ndarray::{Array2, Array3, ArrayRef2};
 use super::embedding::{index_of, look_up};
 #[cfg(feature = "file")]
 use crate::cells::quantized::read;
-use crate::cells::quantized::{check, format};
+use crate::cells::quantized::{check, to_quantize};
 use crate::config::{Config, ConfigError};
 #[cfg(feature = "file")]
 use crate::config::{Options, Tensors};
@@ -21,7 +21,8 @@ use crate::structure::StructureVisitor;
 use crate::weights::{Kept, Packed, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
 /// An [`Embedding`](crate::Embedding) whose table is kept in fewer bits: made by
-/// [`Embedding::quantize`](crate::Embedding::quantize).
+/// [`Embedding::quantize`](crate::Embedding::quantize), or read from a file of Keras's
+/// ([`Precision::Int8Keras`](crate::Precision::Int8Keras)).
 ///
 /// A vector of bytes has a scale of its own, so that rare words with small vectors keep their digits. Only the vectors
 /// that are read become f32.
@@ -53,10 +54,17 @@ pub struct QuantizedEmbedding {
 impl QuantizedEmbedding {
     /// Of a table, (input_dim, output_dim).
     pub(super) fn new(precision: Precision, shape: (usize, usize), table: &[f32], mask_zero: bool) -> Result<Self> {
-        let format = format(precision);
+        let format = to_quantize("Embedding", precision)?;
         check(format, "embeddings", table)?;
         let table = format.pack_rows(table, shape.1);
         Ok(QuantizedEmbedding { table, shape: shape.into(), precision, mask_zero, stamp: Stamp::new() })
+    }
+
+    /// Keras's table of bytes, (input_dim, output_dim), with the scales that its rows are divided by.
+    #[cfg(feature = "keras")]
+    pub(crate) fn of_keras(shape: [usize; 2], weights: Vec<i8>, scales: Vec<f32>, mask_zero: bool) -> Self {
+        let table = Packed::Int8Rows { weights, scales };
+        QuantizedEmbedding { table, shape, precision: Precision::Int8Keras, mask_zero, stamp: Stamp::new() }
     }
 
     /// The vectors of ids (batch, timesteps), as (batch, timesteps, output_dim), and with `mask_zero` the mask that is
@@ -86,14 +94,23 @@ impl QuantizedEmbedding {
         let range = index * vector.len()..(index + 1) * vector.len();
         match &self.table {
             Packed::Int8Rows { weights, scales } | Packed::Int8 { weights, scales } => {
-                let scale = scales[index];
-                vector.iter_mut().zip(&weights[range]).for_each(|(to, &weight)| *to = f32::from(weight) * scale);
+                let (scale, divides) = (scales[index], self.precision == Precision::Int8Keras);
+                let value = |weight: f32| if divides { weight / scale } else { weight * scale };
+                vector.iter_mut().zip(&weights[range]).for_each(|(to, &weight)| *to = value(f32::from(weight)));
             }
             Packed::Bf16(words) => {
                 let words = words[range].iter();
                 vector.iter_mut().zip(words).for_each(|(to, &word)| *to = f32::from_bits(u32::from(word) << 16));
             }
         }
+    }
+
+    /// All vectors.
+    fn values(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.shape[0] * self.shape[1]];
+        let width = self.shape[1].max(1);
+        values.chunks_exact_mut(width).enumerate().for_each(|(index, vector)| self.vector(index, vector));
+        values
     }
 
     /// In how many bits the table is kept.
@@ -118,7 +135,7 @@ impl QuantizedEmbedding {
         tensors: &mut Tensors<'_, T>,
     ) -> std::result::Result<Self, ConfigError> {
         let shape = [options.size("input_dim")?, options.size("output_dim")?];
-        let (precision, mask_zero) = (read::precision(options)?, options.flag("mask_zero")?);
+        let (precision, mask_zero) = (read::precision_or_keras(options)?, options.flag("mask_zero")?);
         let table = match tensors.take_packed("embeddings", &shape, (precision != Precision::Bf16, shape[0]))? {
             Packed::Int8 { weights, scales } => Packed::Int8Rows { weights, scales },
             other => other,
@@ -137,8 +154,19 @@ impl Parameters<f32> for QuantizedEmbedding {
     }
 
     fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
-        let kept = &|| Kept::Packed(self.table.clone());
-        visitor.weight("embeddings", QuantizedWeight { shape: &self.shape, bytes: self.table.bytes(), kept });
+        let mut show = |name, shape: &[usize], bytes, kept: &dyn Fn() -> Kept| {
+            visitor.weight(name, QuantizedWeight { shape, bytes, kept });
+        };
+        match &self.table {
+            Packed::Int8Rows { weights, scales } if self.precision == Precision::Int8Keras => {
+                show("embeddings", &self.shape, weights.len(), &|| Kept::Bytes {
+                    weights: weights.clone(),
+                    values: self.values(),
+                });
+                show("embeddings_scale", &self.shape[..1], size_of_val(&scales[..]), &|| Kept::Floats(scales.clone()));
+            }
+            table => show("embeddings", &self.shape, table.bytes(), &|| Kept::Packed(table.clone())),
+        }
     }
 
     fn unshare(&mut self) -> Result<()> {

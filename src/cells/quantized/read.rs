@@ -26,6 +26,12 @@ pub(crate) fn precision(options: &Options<'_>) -> Read<Precision> {
     options.word("precision", &Precision::ALL.map(|precision| (precision.name(), precision)))
 }
 
+/// The same of a layer that Keras has in fewer bits, too.
+pub(crate) fn precision_or_keras(options: &Options<'_>) -> Read<Precision> {
+    let [int8, fast, bf16] = Precision::ALL;
+    options.word("precision", &[int8, fast, bf16, Precision::Int8Keras].map(|precision| (precision.name(), precision)))
+}
+
 /// Checks that there is memory for a matrix of these sizes, as it is packed.
 pub(crate) fn check_memory(options: &Options<'_>, precision: Precision, rows: usize, columns: usize) -> Read<()> {
     let bytes = if precision == Precision::Bf16 { 2 } else { 1 };

@@ -84,6 +84,7 @@ fn of_kept<T>(name: String, shape: &[usize], kept: Kept) -> Vec<Entry<T>> {
     let scale = format!("{name}{SCALE}");
     match kept {
         Kept::Floats(values) => vec![Entry { name, elements: Elements::Singles(shape.to_vec(), values) }],
+        Kept::Bytes { weights, .. } => vec![Entry { name, elements: Elements::Bytes(shape.to_vec(), weights) }],
         Kept::Packed(Packed::Bf16(words)) => vec![Entry { name, elements: Elements::Halves(shape.to_vec(), words) }],
         Kept::Packed(Packed::Int8 { weights, scales } | Packed::Int8Rows { weights, scales }) => vec![
             Entry { name, elements: Elements::Bytes(shape.to_vec(), weights) },

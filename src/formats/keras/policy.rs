@@ -28,6 +28,19 @@ pub(super) fn check<T>(policy: &str, has: DTypes, options: &Settings) -> Result<
     }
 }
 
+/// What to do about a layer in fewer bits that isn't read.
+pub(super) const QUANTIZED: &str = "of Keras's layers in fewer bits those that quantize(\"int8\") makes of Dense, \
+     EinsumDense and Embedding are read; save the model as it is before quantize() is called";
+
+/// Checks that a layer in bytes that was of this policy can be computed in `T`.
+pub(super) fn check_bytes<T>(source: &str) -> Result<(), &'static str> {
+    match source {
+        "float32" if size_of::<T>() == 4 => Ok(()),
+        "float32" => Err("layers of int8 compute in f32: load the model as f32"),
+        _ => Err("set its policy to float32 in Python before quantize(\"int8\") is called"),
+    }
+}
+
 /// Whether a dtype is one of 16 bits that is read as f32.
 pub(super) fn is_widened(dtype: &str, options: &Settings) -> bool {
     options.half_as_f32 && matches!(dtype, "float16" | "bfloat16")

@@ -87,8 +87,11 @@ impl Contents<'_> {
         };
         match op.role() {
             Role::Recurrent { layer, .. } => Ok((**layer).clone()),
+            Role::QuantizedDense(layer) => Ok((**layer).clone()),
             Role::Dense(layer) => Ok(Box::new(layer.clone())),
             Role::TimeDistributed(inner) => match inner.role() {
+                // Its steps are alone as it is.
+                Role::QuantizedDense(layer) => Ok((**layer).clone()),
                 Role::Dense(layer) => Ok(Box::new(TimeDistributed::new(layer.clone()))),
                 _ => {
                     let inner = layer.config.glance("an object", |fields| {

@@ -8,7 +8,7 @@ use crate::config::{Item, Options, Tensors, activations};
 use crate::float::Float;
 use crate::graph::operation::Op;
 use crate::graph::ops::categories::{Categories, Category, Encoding, Lookup, Vocabulary};
-use crate::graph::ops::einsum_dense::{EinsumDense, Parts};
+use crate::graph::ops::einsum_dense::{CLASS, EinsumDense, Kernel, Parts};
 use crate::graph::ops::group_normalization::GroupNormalization;
 use crate::graph::ops::moved_steps::MovedSteps;
 use crate::graph::ops::multi_head::{Heads, Hides, MultiHead, PROJECTIONS};
@@ -23,6 +23,7 @@ use crate::graph::ops::spatial::pooling::{Global, Pooling};
 use crate::graph::ops::spectral_normalization::{NORMALIZED, SpectralNormalization};
 use crate::graph::read::Made;
 use crate::graph::shape::Shape;
+use crate::weights::Packed;
 
 impl<T: Float> Class<T> {
     pub(super) const LAYERS: &'static [Self] = &[
@@ -120,6 +121,7 @@ impl<T: Float> Class<T> {
             category(options, tensors, Categories::Lookup(Arc::new(lookup)))
         }),
         Class::operation("EinsumDense", |options, tensors| einsum_dense(options, tensors).map(Op::new)),
+        Class::operation(CLASS, |options, tensors| einsum_dense(options, tensors).map(Op::new)),
     ];
 }
 
@@ -127,13 +129,23 @@ const SIZES: &str = "whole numbers of at least 0";
 
 /// A dense layer along any axes.
 fn einsum_dense<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Read<EinsumDense<T>> {
-    let kernel = array(options, tensors, "kernel", &sizes(options, "kernel_shape")?)?;
+    let (equation, shape_of_kernel) = (options.text("equation", "an equation")?, sizes(options, "kernel_shape")?);
+    let kernel = if options.class() == CLASS {
+        let count = EinsumDense::<T>::scales_len(equation, &shape_of_kernel).map_err(|error| options.refused(error))?;
+        let packed = tensors.take_packed("kernel", &shape_of_kernel, (true, count))?;
+        let Packed::Int8 { weights, scales } = packed else {
+            return Err(options.need("kernel_shape", SIZES)?.wrong("those of bytes"));
+        };
+        Kernel::Bytes { shape: shape_of_kernel, weights, scales }
+    } else {
+        Kernel::Floats(array(options, tensors, "kernel", &shape_of_kernel)?)
+    };
     let of_bias = options.need("bias_shape", SIZES)?.given().map(|_| sizes(options, "bias_shape")).transpose()?;
     let bias = of_bias.map(|shape| array(options, tensors, "bias", &shape)).transpose()?;
     let axes = options.need("bias_axes", "letters or null")?.given();
     let bias_axes = axes.map(|axes| axes.text("letters").map(String::from)).transpose()?;
     let parts = Parts {
-        equation: options.text("equation", "an equation")?.into(),
+        equation: equation.into(),
         output_shape: shape(options, "output_shape")?,
         kernel,
         bias_axes,

@@ -4,6 +4,7 @@
 //! what it hasn't are rows. So it is products of rows with packed kernels, and what isn't in their order is copied to it.
 
 mod backward;
+mod bytes;
 mod equation;
 mod options;
 
@@ -16,7 +17,7 @@ use super::places::{Elements, Read, Spreading, Walk, in_order};
 use crate::activation::Activation;
 use crate::buffers::take;
 use crate::config::{Config, ConfigError, activations};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, OverTime, Which, misfit};
@@ -27,10 +28,17 @@ use crate::kernels::DenseKernel;
 use crate::kernels::activate::activate;
 use crate::kernels::isa::Isa;
 use crate::memory::MemoryNeeds;
+use crate::precision::Precision;
 use crate::strided::{Rows, RowsMut};
-use crate::weights::{WeightVisitor, WeightVisitorMut};
+use crate::weights::{QuantizedVisitor, WeightVisitor, WeightVisitorMut};
 
 pub(super) use self::backward::Found;
+use self::bytes::Bytes;
+#[cfg_attr(
+    not(any(feature = "file", feature = "keras")),
+    allow(unused_imports, reason = "files make it of these")
+)]
+pub(crate) use self::bytes::{CLASS, Kernel};
 #[cfg_attr(
     not(any(feature = "file", feature = "keras")),
     allow(unused_imports, reason = "files make it of its parts")
@@ -57,12 +65,16 @@ pub struct EinsumDense<T: Float> {
     equation: Equation,
     /// As it was stated, without the batch; null where anything may be.
     output_shape: Vec<Option<usize>>,
+    kernel_shape: Vec<usize>,
+    /// Empty if it is of bytes.
     kernel: ArrayD<T>,
     bias_axes: Option<String>,
     bias: Option<ArrayD<T>>,
     activation: Activation,
     /// One for each of what all three have in common.
     packed: Arc<Vec<DenseKernel<T>>>,
+    /// The same in bytes, in their place.
+    bytes: Option<Bytes<T>>,
     /// Whether the bias is in there.
     bias_packed: bool,
 }
@@ -84,7 +96,7 @@ impl<T: Float> EinsumDense<T> {
     /// The sizes of all labels, and those of the output.
     fn sizes(&self, terms: &Terms, input: &[Option<usize>]) -> Option<([Option<usize>; MOST_LABELS], Shape)> {
         let mut sizes = [None; MOST_LABELS];
-        for (label, &size) in self.equation.kernel.iter().zip(self.kernel.shape()) {
+        for (label, &size) in self.equation.kernel.iter().zip(&self.kernel_shape) {
             sizes[label] = Some(size);
         }
         for (label, size) in self.equation.stated() {
@@ -142,20 +154,23 @@ impl<T: Float> EinsumDense<T> {
         let [shared, summed, columns] =
             terms.map_or_else(Default::default, |terms| [terms.shared, terms.summed, terms.columns]);
         let order = shared.iter().chain(summed.iter()).chain(columns.iter());
-        walk(self.kernel.shape(), self.equation.kernel, order)
+        walk(&self.kernel_shape, self.equation.kernel, order)
     }
 
     /// Writes the preactivations or what the activation makes of them.
-    fn compute(&self, x: Read<'_, T>, activation: &Activation, out: &mut [T], memory: [&mut Vec<T>; 2]) -> Result<()> {
+    fn compute(&self, x: Read<'_, T>, activation: &Activation, out: &mut [T], memory: [&mut Vec<T>; 3]) -> Result<()> {
         let layout = self.layout(x.shape)?;
         let Layout { shared, rows, summed, columns, .. } = layout;
-        let [gathered, unordered] = memory;
+        let [gathered, unordered, of_bytes] = memory;
         let x = layout.rows_of(x, gathered);
         let to: &mut [T] = if layout.writes { &mut *out } else { take(unordered, shared * rows * columns) };
-        for (at, kernel) in self.packed.iter().enumerate() {
+        for at in 0..shared {
             let x = Rows::packed(&x[at * rows * summed..], summed);
             let to = RowsMut::packed(&mut to[at * rows * columns..], columns);
-            kernel.forward(rows, x, to, &Activation::Linear);
+            match &self.bytes {
+                None => self.packed[at].forward(rows, x, to, &Activation::Linear),
+                Some(bytes) => bytes::product(&*bytes[at], rows, x, to, of_bytes),
+            }
         }
         if !layout.writes {
             let way = layout.way_out();
@@ -174,7 +189,7 @@ impl<T: Float> EinsumDense<T> {
     }
 
     pub(super) fn kernel_shape(&self) -> &[usize] {
-        self.kernel.shape()
+        &self.kernel_shape
     }
 
     /// A whole array.
@@ -185,14 +200,15 @@ impl<T: Float> EinsumDense<T> {
         needs.array::<T>(x.shape);
         needs.check(&layout.shape)?;
         let mut out = ArrayD::zeros(&layout.shape[..]);
-        let memory = [&mut Vec::new(), &mut Vec::new()];
+        let memory = [&mut Vec::new(), &mut Vec::new(), &mut Vec::new()];
         self.compute(x, &self.activation, out.as_slice_mut().ok_or_else(misfit)?, memory)?;
         Ok(out)
     }
 
     /// The same into an array that is there.
     pub(super) fn write(&self, x: Read<'_, T>, out: &mut [T], memory: [&mut Vec<T>; 2]) -> Result<()> {
-        self.compute(x, &self.activation, out, memory)
+        let [floats, more] = memory;
+        self.compute(x, &self.activation, out, [floats, more, &mut Vec::new()])
     }
 }
 
@@ -249,11 +265,12 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
     }
 
     fn describe(&self) -> std::result::Result<Config, ConfigError> {
-        let config = Config::new("EinsumDense").with("equation", self.equation.text.as_str());
+        let class = if self.bytes.is_some() { CLASS } else { "EinsumDense" };
+        let config = Config::new(class).with("equation", self.equation.text.as_str());
         let config = config.with("output_shape", self.output_shape.clone());
         let config = config.with("activation", activations::describe(&self.activation)?);
         let config = config.with("bias_axes", self.bias_axes.as_deref());
-        let config = config.with("kernel_shape", self.kernel.shape().to_vec());
+        let config = config.with("kernel_shape", self.kernel_shape.clone());
         Ok(config.with("bias_shape", self.bias.as_ref().map(|bias| bias.shape().to_vec())))
     }
 
@@ -273,7 +290,7 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
                 Ok(vec![output])
             }
             None => {
-                let expected = format!("an array for {} and a kernel of {:?}", self.equation.text, self.kernel.shape());
+                let expected = format!("an array for {} and a kernel of {:?}", self.equation.text, self.kernel_shape);
                 shape::misfit(expected, inputs)
             }
         }
@@ -285,6 +302,7 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
     }
 
     fn backward(&self, mut back: Back<'_, T>, sums: GradientSums<'_, T>) -> Result<Vec<Flow<T>>> {
+        Operation::can_train(self)?;
         let (d, x) = (back.of_output()?, in_order(&back.input()?));
         let found = self.go_back(Read::value(&x)?, d, back.wants_input())?;
         let is_float = matches!(x, Value::Float(_));
@@ -293,15 +311,21 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
 
     fn step(&self, step: Step<'_, T>) -> Result<()> {
         let x = Read::buffer(step.input(0))?;
-        let Step { outputs, work: Work { floats, more, .. }, .. } = step;
-        self.write(x, outputs[0].as_floats()?, [floats, more])
+        let Step { outputs, work: Work { floats, more, most }, .. } = step;
+        self.compute(x, &self.activation, outputs[0].as_floats()?, [floats, more, most])
     }
 
     fn can_train(&self) -> Result<()> {
+        if self.bytes.is_some() {
+            return Err(Error::QuantizedTraining { layer: CLASS });
+        }
         self.activation.check_derivative()
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {
+        if self.bytes.is_some() {
+            return;
+        }
         visitor.weight("kernel", &self.kernel);
         if let Some(bias) = &self.bias {
             visitor.weight("bias", bias);
@@ -309,12 +333,30 @@ impl<T: Float> Operation<T> for EinsumDense<T> {
     }
 
     fn visit_weights_mut(&mut self, _which: Which, visitor: &mut WeightVisitorMut<'_, T>) -> Result<()> {
+        if self.bytes.is_some() {
+            return Ok(());
+        }
         visitor.weight("kernel", &mut self.kernel);
         if let Some(bias) = &mut self.bias {
             visitor.weight("bias", bias);
         }
         self.pack();
         Ok(())
+    }
+
+    fn visit_quantized(&self, visitor: &mut QuantizedVisitor<'_>) {
+        if let Some(bytes) = &self.bytes {
+            self.visit_bytes(bytes, visitor);
+        }
+    }
+
+    fn quantize(&mut self, _precision: Precision) -> Result<()> {
+        match &self.bytes {
+            None => Ok(()),
+            Some(_) => {
+                Err(Error::CannotQuantize { layer: CLASS.into(), reason: "its weights are in fewer bits already" })
+            }
+        }
     }
 
     fn over_time(&self, ranks: &[usize]) -> OverTime {

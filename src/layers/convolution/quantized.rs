@@ -9,7 +9,7 @@ use crate::initializers::Initializer;
 use super::{Common, Convolve, Windows};
 use crate::activation::Activation;
 use crate::buffers::take;
-use crate::cells::quantized::{check, format};
+use crate::cells::quantized::{check, format, to_quantize};
 use crate::config::{Config, ConfigError, activations};
 use crate::error::{Error, Result};
 use crate::kernels::QuantizedDenseKernel;
@@ -56,7 +56,7 @@ impl QuantizedConv1D {
         (kernel, bias): (&[f32], Option<&[f32]>),
         common: Common,
     ) -> Result<Self> {
-        let format = format(precision);
+        let format = to_quantize("Conv1D", precision)?;
         check(format, "kernel", kernel)?;
         Ok(Self::of_packed(precision, shape, (&format.pack(kernel, shape[2]), bias), common))
     }

@@ -1,7 +1,7 @@
 //! Dense.
 
 use super::super::json::Fields;
-use super::{Built, Class, Holds, INPUTS_AND_TRAINING, Reading, options};
+use super::{Built, Class, Holds, INPUTS_AND_TRAINING, Reading, bytes, options};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::Found;
@@ -15,12 +15,15 @@ impl<T: Float> Class<T> {
 }
 
 fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
-    Ok(["kernel", "bias"][..1 + usize::from(fields.default_flag("use_bias", true)?)].to_vec())
+    bytes::names(fields, ["kernel", "kernel_scale"], fields.default_flag("use_bias", true)?)
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.made_with(&["kernel", "bias"])?;
     reading.plain()?;
+    if reading.bytes {
+        return bytes::dense(reading);
+    }
     let units = reading.size("units")?;
     let activation = reading.activation::<T>("activation", Activation::Linear)?;
     let weights = reading.tensors(reading.place, &weights(reading.fields)?)?;

@@ -2,11 +2,11 @@
 
 use super::super::json::{Fields, Json};
 use super::super::weights::Weight;
-use super::{Built, Class, Holds, INPUTS, Reading, options};
+use super::{Built, Class, Holds, INPUTS, Reading, bytes, options};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::Found;
-use crate::graph::ops::einsum_dense::{EinsumDense, Parts};
+use crate::graph::ops::einsum_dense::{EinsumDense, Kernel, Parts};
 
 impl<T: Float> Class<T> {
     pub(super) const EINSUM_DENSE: &'static [Self] =
@@ -21,7 +21,7 @@ fn bias_axes(fields: &Fields<'_>) -> Found<Option<String>> {
 }
 
 fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
-    Ok(["kernel", "bias"][..1 + usize::from(bias_axes(fields)?.is_some())].to_vec())
+    bytes::names(fields, ["kernel", "kernel_scale"], bias_axes(fields)?.is_some())
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -33,11 +33,16 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let shape = fields.need("output_shape", "a list of sizes and nulls")?;
     let output_shape = if shape.is_list() { shape.shape()? } else { vec![Some(shape.index("a size or a list")?)] };
     let activation = reading.activation::<T>("activation", Activation::Linear)?;
+    let bias_axes = bias_axes(fields)?;
+    let kernel = Kernel::Floats(Default::default());
+    let parts = Parts { equation, output_shape, kernel, bias_axes, bias: None, activation };
+    if reading.bytes {
+        return bytes::einsum_dense(reading, parts);
+    }
     let tensors: Vec<Weight<T>> = reading.tensors(reading.place, &weights(fields)?)?;
     let trainable = options::count(&tensors);
     let mut arrays = tensors.into_iter().map(|weight| weight.array);
     let (kernel, bias) = (arrays.next().unwrap_or_default(), arrays.next());
-    let bias_axes = bias_axes(fields)?;
-    let parts = Parts { equation, output_shape, kernel, bias_axes, bias, activation };
+    let parts = Parts { kernel: Kernel::Floats(kernel), bias, ..parts };
     Ok(Built::with(EinsumDense::made(parts).map_err(|source| reading.refused(source))?, trainable))
 }

@@ -1,6 +1,6 @@
 //! Embedding.
 
-use super::{Built, Class, Holds, INPUTS, Reading, options};
+use super::{Built, Class, Holds, INPUTS, Reading, bytes, options};
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::graph::ops;
@@ -8,8 +8,12 @@ use crate::initializers::Initializer;
 use crate::layers::embedding::Embedding;
 
 impl<T: Float> Class<T> {
-    pub(super) const EMBEDDING: &'static [Self] =
-        &[Class::layer("Embedding", INPUTS, Holds::Weights(|_| Ok(vec!["embeddings"])), read)];
+    pub(super) const EMBEDDING: &'static [Self] = &[Class::layer(
+        "Embedding",
+        INPUTS,
+        Holds::Weights(|fields| bytes::names(fields, ["embeddings", "embeddings_scale"], false)),
+        read,
+    )];
 }
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
@@ -19,6 +23,9 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.fields.loose(&["input_length"], "a whole number, a list of them or null", |json| {
         json.is_null() || json.integers().is_ok() || json.shape().is_ok()
     })?;
+    if reading.bytes {
+        return bytes::embedding(reading);
+    }
     let (rows, columns) = (reading.size("input_dim")?, reading.size("output_dim")?);
     let weights = reading.tensors(reading.place, &["embeddings"])?;
     reading.expect_shape(&weights[0], &[rows, columns])?;

@@ -21,6 +21,11 @@ pub(in super::super) enum Holds {
     Directions,
 }
 
+/// Whether it is the scales of a weight of bytes.
+fn is_scale(name: &str) -> bool {
+    matches!(name, "kernel_scale" | "embeddings_scale")
+}
+
 /// Of each weight of a layer, in order, whether it is trained: what decides the legacy order.
 pub(in super::super) fn trained(layer: &Described<'_>, parents: bool) -> Found<Vec<bool>> {
     let own = parents && layer.is_trainable()?;
@@ -34,11 +39,16 @@ pub(in super::super) fn trained(layer: &Described<'_>, parents: bool) -> Found<V
     let inner = |json: Json<'_>| Described::read(&json, layer.path()).and_then(|layer| trained(&layer, own));
     layer.config.glance("an object", |fields| match Class::<f32>::of(layer)?.holds {
         Holds::Nothing => Ok(vec![]),
-        // Statistics of the data are kept, but never trained.
+        // Statistics of the data are kept, but never trained; nor are bytes.
         Holds::Weights(names) => {
             options::merged(fields)?;
-            let fixed = |name: &str| name.starts_with("moving_") || matches!(name, "mean" | "variance" | "count");
-            Ok(names(fields)?.iter().map(|name| own && !fixed(name)).collect())
+            let names = names(fields)?;
+            let bytes = names.iter().any(|name| is_scale(name));
+            let fixed = |name: &str| {
+                let statistic = name.starts_with("moving_") || matches!(name, "mean" | "variance" | "count");
+                statistic || bytes && name != "bias"
+            };
+            Ok(names.iter().map(|name| own && !fixed(name)).collect())
         }
         Holds::Layer(key) => inner(fields.need(key, "a layer")?),
         Holds::LayerAnd(key, fixed) => {

@@ -8,6 +8,7 @@ pub(super) mod activations;
 mod arguments;
 mod attention;
 mod bidirectional;
+mod bytes;
 mod categories;
 mod cells;
 mod conv_lstm;
@@ -261,6 +262,8 @@ pub(super) struct Reading<'e, 'a> {
     /// Where its weights are.
     place: &'e Place<'e>,
     depth: usize,
+    /// Whether its weights are Keras's bytes.
+    bytes: bool,
     /// What the call of an operation says.
     arguments: Arguments<'e>,
 }
@@ -304,7 +307,7 @@ impl<'a> Reader<'_, 'a> {
         operation.config.fields("an object", |fields| {
             fields.take("name");
             let arguments = Arguments::new(says.to_vec());
-            let reading = Reading { reader: self, fields, place: &place, depth: 0, arguments };
+            let reading = Reading { reader: self, fields, place: &place, depth: 0, bytes: false, arguments };
             let op = read(&reading)?;
             match reading.arguments.left() {
                 None => Ok(op),
@@ -339,13 +342,14 @@ impl<'a> Reader<'_, 'a> {
             // Read with the layer's description, as the graph needs it.
             fields.take("name");
             fields.flag_or("trainable", true)?;
-            self.check_dtype::<T>(fields.take("dtype").as_ref())?;
+            let has_bytes = bytes::CLASSES.contains(&layer.class());
+            let bytes = self.dtype_of::<T>(fields.take("dtype").as_ref(), has_bytes)?;
             options::serialized(fields, &["activity_regularizer"])?;
             // The shape that a layer was built for: it is inferred.
             for key in ["batch_input_shape", "batch_shape"] {
                 fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
             }
-            read(&Reading { reader: self, fields, place, depth, arguments: Arguments::new(says.to_vec()) })
+            read(&Reading { reader: self, fields, place, depth, bytes, arguments: Arguments::new(says.to_vec()) })
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::identity::Identity;
 use super::super::json::{Fields, Json};
-use super::super::policy;
+use super::super::policy as policies;
 use super::super::version::Version;
 use super::super::weights::{Place, Weight};
 use super::initializers::check as initializer;
@@ -64,34 +64,75 @@ pub(super) fn merged(fields: &Fields<'_>) -> Found<()> {
 impl Reader<'_, '_> {
     /// Float types are honoured or refused: there is no arithmetic of 16 bits, and no silent loss of 64.
     pub(in super::super) fn check_dtype<T: Float>(&self, dtype: Option<&Json<'_>>) -> Found<()> {
-        let Some(dtype) = dtype.filter(|dtype| !dtype.is_null()) else { return Ok(()) };
+        self.dtype_of::<T>(dtype, false).map(drop)
+    }
+
+    /// The same of a layer that may have a form in bytes: whether it is that.
+    pub(super) fn dtype_of<T: Float>(&self, dtype: Option<&Json<'_>>, has_bytes: bool) -> Found<bool> {
+        let Some(dtype) = dtype.filter(|dtype| !dtype.is_null()) else { return Ok(false) };
         let policy = match dtype.is_text() {
-            true => Some(dtype.text("a type's name")?),
-            false => policy_of(dtype)?,
+            true => Policy::named(dtype.text("a type's name")?),
+            false => Policy::of(dtype)?,
         };
-        let hint = match policy.map(|name| policy::check::<T>(name, self.dtypes, self.options)) {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(hint)) => hint,
-            None => "it is quantized; save the model as it is before quantize() is called",
+        let (hint, given) = match policy {
+            Policy::Float(name) => match policies::check::<T>(name, self.dtypes, self.options) {
+                Ok(()) => return Ok(false),
+                Err(hint) => (hint, name.into()),
+            },
+            Policy::Quantized { mode: "int8", source } if has_bytes => match policies::check_bytes::<T>(source) {
+                Ok(()) => return Ok(true),
+                Err(hint) => (hint, format!("int8_from_{source}")),
+            },
+            _ => (policies::QUANTIZED, dtype.show()),
         };
-        let (layer, dtype) = (dtype.layer(), policy.map_or_else(|| dtype.show(), String::from));
-        Err(Problem::DType { layer: layer.into(), dtype, hint })
+        Err(Problem::DType { layer: dtype.layer().into(), dtype: given, hint })
     }
 }
 
-/// The name of a policy, if it is of the kind that has no more than a name.
-fn policy_of<'a>(dtype: &Json<'a>) -> Found<Option<&'a str>> {
-    let expected = "a type's name or a policy";
-    let identity = dtype.glance(expected, Identity::take)?;
-    identity.keras(dtype.layer())?;
-    if !matches!(identity.class, "DTypePolicy" | "FloatDTypePolicy" | "Policy") {
-        return Ok(None);
+/// What a layer computes in.
+enum Policy<'a> {
+    /// In floats, by this name.
+    Float(&'a str),
+    /// In fewer bits, what was of this policy before.
+    Quantized { mode: &'a str, source: &'a str },
+    /// In another kind of fewer bits.
+    Other,
+}
+
+/// Whether a type is that of a layer in bytes.
+pub(super) fn is_bytes(dtype: &Json<'_>) -> Found<bool> {
+    let policy = if dtype.is_text() { Policy::named(dtype.text("a type's name")?) } else { Policy::of(dtype)? };
+    Ok(matches!(policy, Policy::Quantized { mode: "int8", .. }))
+}
+
+impl<'a> Policy<'a> {
+    fn named(name: &'a str) -> Self {
+        match name.split_once("_from_") {
+            Some((mode, source)) => Policy::Quantized { mode, source },
+            None => Policy::Float(name),
+        }
     }
-    dtype.fields(expected, |fields| {
-        Identity::take(fields)?;
-        let name = |fields: &Fields<'a>| fields.need("name", "a policy's name")?.text("a policy's name");
-        fields.need("config", "an object")?.fields("an object", name).map(Some)
-    })
+
+    fn of(dtype: &Json<'a>) -> Found<Self> {
+        let expected = "a type's name or a policy";
+        let identity = dtype.glance(expected, Identity::take)?;
+        identity.keras(dtype.layer())?;
+        let is_quantized = identity.class == "QuantizedDTypePolicy";
+        if !is_quantized && !matches!(identity.class, "DTypePolicy" | "FloatDTypePolicy" | "Policy") {
+            return Ok(Policy::Other);
+        }
+        dtype.fields(expected, |fields| {
+            Identity::take(fields)?;
+            let text = |fields: &Fields<'a>, key| fields.need(key, "a policy's name")?.text("a policy's name");
+            fields.need("config", "an object")?.fields("an object", |fields| match is_quantized {
+                // Keras 3.3 had no more than a name there.
+                true if !fields.has("name") => {
+                    Ok(Policy::Quantized { mode: text(fields, "mode")?, source: text(fields, "source_name")? })
+                }
+                _ => text(fields, "name").map(Policy::named),
+            })
+        })
+    }
 }
 
 impl<'e> Reading<'e, '_> {
@@ -143,9 +184,12 @@ impl<'e> Reading<'e, '_> {
         serialized(self.fields, &keys)
     }
 
-    /// Checks that a layer isn't quantized. Adapters are merged into the weights when a model is saved.
+    /// Checks that a layer isn't quantized, unless it is one of bytes. Adapters are merged into the weights when a model
+    /// is saved.
     pub(super) fn plain(&self) -> Found<()> {
-        if let Some(value) = self.fields.take("quantization_config").and_then(Json::given) {
+        if !self.bytes
+            && let Some(value) = self.fields.take("quantization_config").and_then(Json::given)
+        {
             return Err(value.unsupported("save the model without quantization"));
         }
         self.fields.loose(&["lora_rank", "lora_alpha"], "a number or null", |json| json.is_null() || json.is_number())

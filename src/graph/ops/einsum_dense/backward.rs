@@ -83,7 +83,7 @@ impl<T: Float> EinsumDense<T> {
             return Ok(d);
         }
         let mut z = vec![T::zero(); d.len()];
-        self.compute(x, &Activation::Linear, &mut z, [&mut Vec::new(), &mut Vec::new()])?;
+        self.compute(x, &Activation::Linear, &mut z, [&mut Vec::new(), &mut Vec::new(), &mut Vec::new()])?;
         let last = d.shape().last().map_or(1, |&last| last.max(1));
         through_rows(&self.activation, last, &z, d.as_slice_mut().ok_or_else(misfit)?);
         Ok(d)

@@ -138,6 +138,12 @@ impl Equation {
         self.terms(self.input.len() + usize::from(self.elided == Elided::Left))
     }
 
+    /// The labels where the output has so many axes.
+    #[cfg(feature = "keras")]
+    pub(super) fn terms_of_output(&self, rank: usize) -> Option<Terms> {
+        self.terms(rank.checked_sub(self.output.len())? + self.input.len())
+    }
+
     /// Whether axes without a letter stand behind the others.
     pub(super) fn is_elided_right(&self) -> bool {
         self.elided == Elided::Right

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, IxDyn};
 
+use super::bytes::{self, Kernel};
 use super::{EinsumDense, Equation, is_natural};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
@@ -16,7 +17,7 @@ use crate::layers::builder::check_activation;
 pub(crate) struct Parts<T> {
     pub(crate) equation: String,
     pub(crate) output_shape: Vec<Option<usize>>,
-    pub(crate) kernel: ArrayD<T>,
+    pub(crate) kernel: Kernel<T>,
     pub(crate) bias_axes: Option<String>,
     pub(crate) bias: Option<ArrayD<T>>,
     pub(crate) activation: Activation,
@@ -36,7 +37,7 @@ impl<T: Float> EinsumDense<T> {
         Self::made(Parts {
             output_shape,
             equation: equation.into(),
-            kernel,
+            kernel: Kernel::Floats(kernel),
             bias_axes: None,
             bias: None,
             activation: Activation::Linear,
@@ -51,6 +52,7 @@ impl<T: Float> EinsumDense<T> {
     pub fn bias(self, axes: &str, bias: ArrayD<T>) -> Result<Self> {
         let EinsumDense { equation, output_shape, kernel, activation, .. } = self;
         let (equation, bias_axes, bias) = (equation.text, Some(axes.into()), Some(bias));
+        let kernel = Kernel::Floats(kernel);
         Self::made(Parts { equation, output_shape, kernel, bias_axes, bias, activation })
     }
 
@@ -70,9 +72,8 @@ impl<T: Float> EinsumDense<T> {
         check_activation(&activation)?;
         let read = Equation::read(&equation).ok_or_else(|| refuse("equation", &equation))?;
         let stated = read.stated().filter_map(|(_, at)| at).count();
-        let rows = Self::sizes_of(&read, &kernel).filter(|_| stated == output_shape.len());
+        let rows = Self::sizes_of(&read, kernel.shape()).filter(|_| stated == output_shape.len());
         let rows = rows.ok_or_else(|| refuse("equation", &equation))?;
-        let (shared, summed, columns) = rows;
         let axes = bias_axes.as_deref().map(|axes| read.bias_axes(axes).ok_or_else(|| refuse("bias_axes", axes)));
         let axes = axes.transpose()?;
         if axes.is_some() != bias.is_some() {
@@ -96,25 +97,54 @@ impl<T: Float> EinsumDense<T> {
             // One axis alone is TensorFlow's to choose, unless it is the last: see `spread`.
             bias_packed = is_natural(bias.shape()) && axes.iter().all(|&(label, own)| !own || column(label));
         }
-        let packed_len = DenseKernel::<T>::packed_len(summed, columns).and_then(|len| len.checked_mul(shared));
-        crate::memory::check::<T>(packed_len, kernel.shape())?;
-        let kernel = if kernel.is_standard_layout() { kernel } else { kernel.as_standard_layout().into_owned() };
+        let (kernel_shape, none) = (kernel.shape().to_vec(), ArrayD::zeros(IxDyn(&[0])));
         let bias = bias.map(|bias| bias.as_standard_layout().into_owned());
-        let packed = Arc::new(vec![DenseKernel::new(summed, columns); shared]);
-        let mut layer =
-            EinsumDense { equation: read, output_shape, kernel, bias_axes, bias, activation, packed, bias_packed };
-        layer.pack();
+        let mut layer = EinsumDense {
+            equation: read,
+            output_shape,
+            kernel_shape,
+            kernel: none,
+            bias_axes,
+            bias,
+            activation,
+            packed: Arc::default(),
+            bytes: None,
+            bias_packed,
+        };
+        layer.put(kernel, rows)?;
         Ok(layer)
     }
 
+    /// Gives a layer its kernel.
+    fn put(&mut self, kernel: Kernel<T>, (shared, summed, columns): (usize, usize, usize)) -> Result<()> {
+        let packed_len = DenseKernel::<T>::packed_len(summed, columns).and_then(|len| len.checked_mul(shared));
+        crate::memory::check::<T>(packed_len, kernel.shape())?;
+        match kernel {
+            Kernel::Floats(kernel) => {
+                let standard = kernel.is_standard_layout();
+                self.kernel = if standard { kernel } else { kernel.as_standard_layout().into_owned() };
+                self.packed = Arc::new(vec![DenseKernel::new(summed, columns); shared]);
+                self.pack();
+            }
+            Kernel::Bytes { weights, scales, .. } => {
+                self.equation.terms_any().map_or(Ok(()), |terms| Self::check_bytes(&terms))?;
+                let way = self.way_of_kernel();
+                self.bytes = Some(bytes::pack((shared, summed, columns), |at| way.at(at), (&weights, &scales))?);
+                self.bias_packed = false;
+            }
+        }
+        Ok(())
+    }
+
     /// How many kernels there are, and their rows and columns; nothing if the kernel isn't the equation's.
-    fn sizes_of(equation: &Equation, kernel: &ArrayD<T>) -> Option<(usize, usize, usize)> {
+    pub(super) fn sizes_of(equation: &Equation, kernel: &[usize]) -> Option<(usize, usize, usize)> {
         let terms = equation.terms_any()?;
-        if equation.kernel.len() != kernel.ndim() || kernel.is_empty() {
+        if equation.kernel.len() != kernel.len() || kernel.contains(&0) {
             return None;
         }
+        kernel.iter().try_fold(1_usize, |all, &size| all.checked_mul(size))?;
         let count = |labels: super::super::contract::Labels| -> usize {
-            labels.iter().filter_map(|label| equation.kernel.place(label)).map(|place| kernel.shape()[place]).product()
+            labels.iter().filter_map(|label| equation.kernel.place(label)).map(|place| kernel[place]).product()
         };
         Some((count(terms.shared), count(terms.summed), count(terms.columns)))
     }
@@ -134,7 +164,7 @@ impl<T: Float> EinsumDense<T> {
     fn bias_of_columns(&self, bias: &ArrayD<T>) -> Vec<T> {
         let axes = self.bias_axes.as_deref().and_then(|axes| self.equation.bias_axes(axes)).unwrap_or_default();
         let Some(terms) = self.equation.terms_any() else { return vec![] };
-        let size = |label: usize| self.equation.kernel.place(label).map_or(1, |place| self.kernel.shape()[place]);
+        let size = |label: usize| self.equation.kernel.place(label).map_or(1, |place| self.kernel_shape[place]);
         let apart = super::super::places::distances(bias.shape());
         let axis = |label: usize| {
             let place = axes.iter().position(|&(own, has)| own == label && has);
@@ -153,9 +183,10 @@ impl Equation {
     }
 }
 
-fn refuse(option: &'static str, given: &str) -> Error {
+pub(super) fn refuse(option: &'static str, given: &str) -> Error {
     let expected = match option {
         "equation" => "those of the shapes of kernel and output, \"abc,cd->abd\" or \"...c,cd->...d\"",
+        "kernel_scale" => "scales of the kernel's columns, as they are spread over the output",
         _ => "letters of the output that fit the bias",
     };
     Error::Equation { option, expected, given: given.chars().take(60).collect() }
