@@ -48,7 +48,7 @@ WORDS = {
     "gradients/runs": "runs of updates, layers", "gradients/graph_runs": "runs of updates, graphs",
     "keras_models/cases": "recurrent models, in both formats", "keras_models/keras2": "recurrent models, of Keras 2",
     "keras_models/keras_io": "the examples of keras.io", "keras_models/thinned": "models that thin out, step by step",
-    "keras_models/conv_lstm": "ConvLSTM", "keras_models/texts": "models behind their text layers",
+    "keras_models/conv_lstm": "ConvLSTM", "keras_models/int8": "layers that `quantize(\"int8\")` put into bytes", "keras_models/texts": "models behind their text layers",
     "keras_models/rules": "regularizers and constraints in files", "keras_models/random": "random models",
     "keras_models/random_keras2": "random models, of Keras 2", "keras_models/convolutions_seeds": "convolutions, seeded",
     "pytorch/cases": "`state_dict` files", "onnx/nodes": "recurrent nodes", "onnx/exported": "models of both exporters of PyTorch",

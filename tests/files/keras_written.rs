@@ -87,17 +87,18 @@ fn the_bytes_that_keras_took() {
                     failures.push(format!("{name}: {AGAIN}"));
                 }
             }
-            // What is Keras 2's alone, or padding with infinities.
+            // What is in fewer bits, Keras 2's alone, or padding with infinities.
             Err(error) if NOT_WRITTEN.iter().any(|word| error.contains(word)) => refused += 1,
             Err(error) => failures.push(format!("{name}: {error}")),
         }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(taken["files"].as_object().map(|files| files.len()), Some(count));
-    assert!(count >= 230 && refused <= 50, "{count} were written, {refused} refused");
+    assert!(count >= 230 && refused <= 60, "{count} were written, {refused} refused");
 }
 
-const NOT_WRITTEN: [&str; 5] = [
+const NOT_WRITTEN: [&str; 6] = [
+    "can't be written here: recurrent::file::save writes it",
     "Pad with fill=-inf",
     "hard_sigmoid(slope=0.2, offset=0.5)",
     "mask=Keras 2's",

@@ -11,6 +11,8 @@ mod file_rules;
 mod graphs;
 mod initializers;
 #[cfg(feature = "keras")]
+mod int8;
+#[cfg(feature = "keras")]
 mod keras_io;
 mod layer_gradients;
 mod layers;

@@ -18,6 +18,8 @@ pub(super) struct Described<'a> {
     pub(super) config: Json<'a>,
     /// Its calls, in functional models.
     pub(super) calls: Option<Json<'a>>,
+    /// Whether Keras calls its function alone, as TimeDistributed does, which knows of no scales.
+    pub(super) bare: bool,
 }
 
 /// A model's options.
@@ -54,7 +56,7 @@ impl<'a> Described<'a> {
             let config = config.of(join(path, name), identity.class);
             let calls = if called { Some(fields.need("inbound_nodes", "a list of calls")?) } else { None };
             let calls = calls.map(|calls| calls.beside(&config));
-            Ok(Described { object: json.clone(), name, calls, config, identity })
+            Ok(Described { object: json.clone(), name, calls, config, identity, bare: false })
         })
     }
 

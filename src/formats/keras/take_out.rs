@@ -90,8 +90,6 @@ impl Contents<'_> {
             Role::QuantizedDense(layer) => Ok((**layer).clone()),
             Role::Dense(layer) => Ok(Box::new(layer.clone())),
             Role::TimeDistributed(inner) => match inner.role() {
-                // Its steps are alone as it is.
-                Role::QuantizedDense(layer) => Ok((**layer).clone()),
                 Role::Dense(layer) => Ok(Box::new(TimeDistributed::new(layer.clone()))),
                 _ => {
                     let inner = layer.config.glance("an object", |fields| {

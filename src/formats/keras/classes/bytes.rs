@@ -1,5 +1,8 @@
 //! What Keras's `quantize("int8")` makes of Dense, EinsumDense and Embedding: weights of bytes, and scales that they are
 //! divided by.
+//!
+//! Keras's TimeDistributed (3.15) calls the layer inside by a way that leaves the scales out: products with the bytes as
+//! they are, far from what was meant. Such layers are read as what they compute.
 
 use super::super::identity::Identity;
 use super::super::json::{Fields, Json};
@@ -8,7 +11,7 @@ use super::{Built, Reading, options};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
-use crate::graph::operation::Op;
+use crate::graph::operation::{Op, Operation};
 use crate::graph::ops::einsum_dense::{EinsumDense, Kernel, Parts};
 use crate::graph::ops::quantized_dense;
 use crate::graph::ops::quantized_embedding;
@@ -41,6 +44,25 @@ struct Tensors {
 }
 
 impl Reading<'_, '_> {
+    /// The weights of a layer that computes in floats. Keras's TimeDistributed calls a layer in bytes as if it were one,
+    /// so that its bytes are the numbers, and the scales are left.
+    pub(super) fn floats<T: Float>(&self, names: &[&'static str]) -> Found<Vec<Weight<T>>> {
+        if self.bytes {
+            self.quantizers(false)?;
+        }
+        let mut weights = self.tensors(self.place, names)?;
+        weights.retain(|weight| !weight.name.ends_with("_scale"));
+        Ok(weights)
+    }
+
+    /// Such a layer; bytes aren't trained.
+    pub(super) fn built<T: Float>(&self, operation: impl Operation<T>, count: usize) -> Built<T> {
+        match self.bytes {
+            true => built(Op::new(operation), count),
+            false => Built::with(operation, count),
+        }
+    }
+
     /// Checks that a layer of bytes is one of Keras's defaults. `multiplies`: whether inputs become bytes, too.
     fn quantizers(&self, multiplies: bool) -> Found<()> {
         let Some(quantizers) = self.fields.take("quantization_config").and_then(Json::given) else { return Ok(()) };

@@ -21,12 +21,12 @@ fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.made_with(&["kernel", "bias"])?;
     reading.plain()?;
-    if reading.bytes {
+    if reading.bytes && !reading.bare {
         return bytes::dense(reading);
     }
     let units = reading.size("units")?;
     let activation = reading.activation::<T>("activation", Activation::Linear)?;
-    let weights = reading.tensors(reading.place, &weights(reading.fields)?)?;
+    let weights = reading.floats(&weights(reading.fields)?)?;
     let input = reading.rows(&weights[0], units, 1)?;
     let mut layer = Dense::builder(input, units)
         .activation(activation)
@@ -36,5 +36,5 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         .build_of_zeros()
         .map_err(|source| reading.refused(source))?;
     reading.set(&mut layer, &weights)?;
-    Ok(Built::with(ops::dense::Dense::new(layer), options::count(&weights)))
+    Ok(reading.built(ops::dense::Dense::new(layer), options::count(&weights)))
 }

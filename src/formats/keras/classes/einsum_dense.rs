@@ -36,13 +36,13 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let bias_axes = bias_axes(fields)?;
     let kernel = Kernel::Floats(Default::default());
     let parts = Parts { equation, output_shape, kernel, bias_axes, bias: None, activation };
-    if reading.bytes {
+    if reading.bytes && !reading.bare {
         return bytes::einsum_dense(reading, parts);
     }
-    let tensors: Vec<Weight<T>> = reading.tensors(reading.place, &weights(fields)?)?;
+    let tensors: Vec<Weight<T>> = reading.floats(&weights(fields)?)?;
     let trainable = options::count(&tensors);
     let mut arrays = tensors.into_iter().map(|weight| weight.array);
     let (kernel, bias) = (arrays.next().unwrap_or_default(), arrays.next());
     let parts = Parts { kernel: Kernel::Floats(kernel), bias, ..parts };
-    Ok(Built::with(EinsumDense::made(parts).map_err(|source| reading.refused(source))?, trainable))
+    Ok(reading.built(EinsumDense::made(parts).map_err(|source| reading.refused(source))?, trainable))
 }

@@ -23,11 +23,11 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.fields.loose(&["input_length"], "a whole number, a list of them or null", |json| {
         json.is_null() || json.integers().is_ok() || json.shape().is_ok()
     })?;
-    if reading.bytes {
+    if reading.bytes && !reading.bare {
         return bytes::embedding(reading);
     }
     let (rows, columns) = (reading.size("input_dim")?, reading.size("output_dim")?);
-    let weights = reading.tensors(reading.place, &["embeddings"])?;
+    let weights = reading.floats(&bytes::names(reading.fields, ["embeddings", "embeddings_scale"], false)?)?;
     reading.expect_shape(&weights[0], &[rows, columns])?;
     let table =
         weights[0].array.view().into_dimensionality().map_err(|_| reading.misshapen(&weights[0], String::new()))?;
@@ -36,5 +36,5 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
         .mask_zero(reading.fields.default_flag("mask_zero", false)?)
         .embeddings_initializer(reading.initializer("embeddings_initializer", uniform))
         .build_of(table.to_owned());
-    Ok(Built::with(ops::embedding::Embedding::new(layer), options::count(&weights)))
+    Ok(reading.built(ops::embedding::Embedding::new(layer), options::count(&weights)))
 }

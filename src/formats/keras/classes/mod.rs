@@ -262,8 +262,9 @@ pub(super) struct Reading<'e, 'a> {
     /// Where its weights are.
     place: &'e Place<'e>,
     depth: usize,
-    /// Whether its weights are Keras's bytes.
+    /// Whether its weights are Keras's bytes; and whether those are numbers as they are: see [`Described::bare`].
     bytes: bool,
+    bare: bool,
     /// What the call of an operation says.
     arguments: Arguments<'e>,
 }
@@ -307,7 +308,8 @@ impl<'a> Reader<'_, 'a> {
         operation.config.fields("an object", |fields| {
             fields.take("name");
             let arguments = Arguments::new(says.to_vec());
-            let reading = Reading { reader: self, fields, place: &place, depth: 0, bytes: false, arguments };
+            let reading =
+                Reading { reader: self, fields, place: &place, depth: 0, bytes: false, bare: false, arguments };
             let op = read(&reading)?;
             match reading.arguments.left() {
                 None => Ok(op),
@@ -349,7 +351,15 @@ impl<'a> Reader<'_, 'a> {
             for key in ["batch_input_shape", "batch_shape"] {
                 fields.take(key).and_then(Json::given).map(|shape| shape.shape()).transpose()?;
             }
-            read(&Reading { reader: self, fields, place, depth, bytes, arguments: Arguments::new(says.to_vec()) })
+            read(&Reading {
+                reader: self,
+                fields,
+                place,
+                depth,
+                bytes,
+                bare: layer.bare,
+                arguments: Arguments::new(says.to_vec()),
+            })
         })
     }
 }

@@ -37,6 +37,11 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     built
         .op
         .visit_weights(Which::All, &mut WeightVisitor::new(&mut |name, weight| find(name.to_string(), weight.shape())));
+    if kernel.is_empty() {
+        return Err(
+            option.unsupported("a layer in bytes inside is none that Keras can load: save it before quantize()")
+        );
+    }
     let columns = kernel.last().copied().unwrap_or(1);
     if let [copy, _] = &weights[..] {
         reading.expect_shape(copy, &kernel)?;

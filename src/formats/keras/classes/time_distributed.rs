@@ -16,7 +16,7 @@ impl<T: Float> Class<T> {
 
 fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     let option = reading.fields.need("layer", "a layer")?;
-    let inner = Described::read(&option, reading.path())?;
+    let inner = Described { bare: true, ..Described::read(&option, reading.path())? };
     let place = reading.place.child("layer");
     let built = match inner.is_model() {
         true => reading.reader.model_as_layer::<T>(&inner, &place, reading.depth + 1)?,
