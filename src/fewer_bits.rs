@@ -39,6 +39,20 @@
 //! [`Model::quantize`](crate::Model::quantize) does it to all of these layers of a model, and leaves the others (other
 //! convolutions among them) as they are.
 //!
+//! # What Keras quantized
+//!
+//! `model.quantize("int8")` of Keras puts Dense, EinsumDense and Embedding into bytes, and leaves recurrent layers and all
+//! others as they are. `keras::load` reads such files (`.keras` and `.h5`), and the layers compute
+//! what they compute there: a row of inputs becomes bytes, `round(x * 127 / (largest + 1e-7))`, ties to even; whole sums are
+//! divided by the row's scale and the column's; an Embedding divides its bytes by the row's. Products are Keras's bit for
+//! bit, on all machines; but where a number that is rounded to a byte lies halfway between two, a layer before that differs
+//! in its last digit may decide which, in Keras as here. Their form is [`Precision::Int8Keras`](crate::Precision): nothing
+//! is quantized to it here. They stream, are saved by `file` and can't be trained; Keras's own writer has no place for
+//! them here, and refuses by name, as do files of other modes (`int4`, `float8`, `gptq`, `awq`) and quantizers.
+//!
+//! Inside a `TimeDistributed` Keras 3.15 leaves the scales out: the bytes are numbers there, and outputs are hundreds of
+//! times too large. So it is here, since it is what the model computes; a Dense needs no TimeDistributed.
+//!
 //! # Shipping a model
 //!
 //! Quantize what was trained, compare on data of yours, save, and load where it runs: the file holds the bytes and
@@ -68,7 +82,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Keras's files and ONNX's have no such layers: write the model that was quantized. In a file of ours a matrix is a tensor
+//! They aren't written as Keras's files or ONNX's: write the model that was quantized. In a file of ours a matrix is a tensor
 //! of `int8` in Keras's shape (-127 to 127) beside a `float32` one of its scales, `kernel` and `kernel_scale`, or it is
 //! one of `bfloat16`; a bias is `float32`. Readers from before there were such files refuse them by their version.
 //!

@@ -143,7 +143,7 @@
 //! | [`Bidirectional`] | yes | it does both | yes | no: an error says so | yes | yes | yes |
 //! | [`Stacked`] | yes, handed on as in Keras | each layer's own | yes | if all its layers can | yes | yes | yes |
 //! | [`Dense`], [`TimeDistributed`] | not looked at, as in Keras | makes no difference | none | yes | none | yes | yes |
-//! | quantized SimpleRNN, LSTM, GRU, Dense, Embedding, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
+//! | quantized SimpleRNN, LSTM, GRU, Dense, EinsumDense (Keras's), Embedding, and Stacked, Bidirectional of them | as in f32 | as in f32 | as in f32 | as in f32 | none | - | no: an error says so |
 //! | [`Embedding`] | makes a mask | makes no difference | none | before it | none | yes | yes, by [`Embedding::backward`] |
 //! | [`Masking`] | makes a mask | makes no difference | none | before it | none | has none | those of masked steps are zero |
 //! | [`Model`], built by hand or loaded | masks, as in Keras | each layer's own | of stateful layers | [`ModelStream`](model::ModelStream), if all its layers can | each layer's own, [`ops::Dropout`] | each layer's own | yes |

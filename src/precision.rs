@@ -31,7 +31,7 @@ pub enum Precision {
     /// numbers are those of the f32 layer with rounded weights, bit for bit. `"bfloat16"`.
     Bf16,
     /// Weights and inputs of 8 bits, with Keras's scales: what `model.quantize("int8")` makes of Dense, EinsumDense and
-    /// Embedding there, and what they are here when they are [read](crate::keras) from such a file. Nothing is quantized
+    /// Embedding there, and what they are here when they are read from such a file (`keras::load`). Nothing is quantized
     /// to it here. `"int8_keras"`.
     Int8Keras,
 }

@@ -114,10 +114,8 @@ fn as_layers_in_fewer_bits() {
     assert!(refused.contains("already"), "{refused}");
     let equations = load("equations.keras").expect("read");
     let x = Array3::<f32>::ones((1, 4, 3));
-    assert!(matches!(
-        equations.record(&[(&x).into()], &mut Tape::new()),
-        Err(Error::QuantizedTraining { layer: "QuantizedEinsumDense" })
-    ));
+    let refused = equations.record(&[(&x).into()], &mut Tape::new()).expect_err("nothing is trained").to_string();
+    assert!(refused.contains("a QuantizedEinsumDense can't be trained"), "{refused}");
     let refused = equations.quantize(Precision::Int8).expect_err("once is enough").to_string();
     assert!(refused.contains("already"), "{refused}");
     assert_eq!(equations.dequantized("einsum_dense/kernel").unwrap().shape(), [3, 2, 5]);

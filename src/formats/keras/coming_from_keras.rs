@@ -137,7 +137,8 @@
 //!
 //! A model computes in the type that it is loaded with. One of float64 must be loaded as `f64`; one of float32 may be
 //! (its numbers are then more precise than Keras's). Mixed policies, float16 and bfloat16 are refused, unless
-//! [`Options::half_as_f32`](super::Options::half_as_f32) asks for them in f32; quantized layers are refused. Adapters
+//! [`Options::half_as_f32`](super::Options::half_as_f32) asks for them in f32. Of quantized layers those of `quantize("int8")` are read, with
+//! f32 around them, and compute what Keras computes: see [`fewer_bits`](crate::fewer_bits#what-keras-quantized). Adapters
 //! (`enable_lora`) are part of the kernel in a `.keras` file, and are read as such; a legacy `.h5` file with them is
 //! refused.
 //!

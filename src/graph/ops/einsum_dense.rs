@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
-use self::equation::{Equation, MOST_LABELS, Terms, is_in_order, walk};
+use self::equation::{Equation, MOST_LABELS, Terms, is_in_order, is_natural, spread, walk};
 use super::places::{Elements, Read, Spreading, Walk, in_order};
 use crate::activation::Activation;
 use crate::buffers::take;
@@ -210,24 +210,6 @@ impl<T: Float> EinsumDense<T> {
         let [floats, more] = memory;
         self.compute(x, &self.activation, out, [floats, more, &mut Vec::new()])
     }
-}
-
-/// The shape with which a bias is spread over the output: its own but where TensorFlow takes it for one of channels. What
-/// has one axis above one goes along the last axis of the output if that is as wide, else along the first behind the
-/// batch, whatever axis it was made for.
-fn spread(bias: &[usize], output: &[usize]) -> Vec<usize> {
-    let mut wide = bias.iter().copied().filter(|&size| size > 1);
-    let one = wide.next().filter(|_| wide.next().is_none() && output.len() > 1);
-    match (one, output) {
-        (Some(size), [.., last]) if size == *last => vec![size],
-        (Some(size), [_, first, rest @ ..]) if size == *first => [&[size], &vec![1; rest.len()][..]].concat(),
-        _ => bias.to_vec(),
-    }
-}
-
-/// Whether a bias of this shape goes along its own axes, whatever the output: see [`spread`].
-fn is_natural(bias: &[usize]) -> bool {
-    bias.iter().filter(|&&size| size > 1).count() != 1 || bias.last().is_some_and(|&last| last > 1)
 }
 
 impl Layout {

@@ -161,6 +161,24 @@ fn steps_in_fewer_bits() {
     }
 }
 
+/// What Keras has put into bytes: rows, kernels side by side, ids.
+#[test]
+fn steps_of_keras_bytes() {
+    for (name, width) in [("sequence", 3), ("equations", 3), ("chain", 4)] {
+        let path = format!("{}/tests/golden/keras_models/int8/{name}.keras", env!("CARGO_MANIFEST_DIR"));
+        let mut stream = recurrent::keras::load::<f32>(path).unwrap().stream(2).unwrap();
+        let x = numbers::<f32, _>((2, width));
+        for _ in 0..3 {
+            free(name, || stream.step(&[(&x).into()]).map(|_| ())).unwrap();
+        }
+    }
+    let path = format!("{}/tests/golden/keras_models/int8/words.keras", env!("CARGO_MANIFEST_DIR"));
+    let mut stream = recurrent::keras::load::<f32>(path).unwrap().stream(2).unwrap();
+    for ids in [array![3_u8, 8], array![0, 1], array![4, 4]] {
+        free("words", || stream.step(&[(&ids).into()]).map(|_| ())).unwrap();
+    }
+}
+
 /// Pictures of one dimension, some of whose steps and places are masked.
 #[test]
 fn steps_of_pictures() {
