@@ -386,6 +386,13 @@ pub enum Error {
         every: usize,
     },
 
+    /// A call for streams that return outputs once at each step.
+    #[error("a step of the stream gives up to {most} outputs, one after the other: process writes all of them")]
+    SeveralOutputs {
+        /// How many there can be.
+        most: usize,
+    },
+
     /// A layer for a stream that has more than other weights than the one it is to replace.
     #[error("only the weights may differ from those of the stream's layer: {what} is {expected} there, got {given}")]
     LayerStructure {

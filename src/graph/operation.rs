@@ -155,6 +155,12 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         input.same()
     }
 
+    /// How many steps it makes of one, all of them in the step of a stream that brings it: it does as much for each of
+    /// them, and [`rate`](Operation::rate) says when.
+    fn times(&self) -> usize {
+        1
+    }
+
     /// Makes it give one step of the sequence that it gives, all of whose steps are the same.
     fn give_one_step(&mut self) {}
 

@@ -111,14 +111,13 @@ fn pooling_of_all_steps_so_far() -> Outcome {
 #[test]
 fn what_cannot_stream_is_named() -> Outcome {
     let conv = |padding, strides| Conv1D::<f32>::builder(3, 4, 2).padding(padding).strides(strides).build();
-    let layers: [(&str, &str, AnyLayer<f32>); 7] = [
+    let layers: [(&str, &str, AnyLayer<f32>); 6] = [
         ("conv1_d", "causal padding streams", conv(Padding::Same, 1)?.into()),
         ("conv1_d", "causal padding streams", conv(Padding::Same, 2)?.into()),
         ("max_pooling1_d", "valid padding streams", ops::MaxPooling1D::new(2)?.padding(Padding::Same)?.into()),
         ("average_pooling1_d", "valid padding streams", ops::AveragePooling1D::new(3)?.padding(Padding::Same)?.into()),
         ("zero_padding1_d", "its end", ops::ZeroPadding1D::new(1, 1).into()),
         ("cropping1_d", "its end", ops::Cropping1D::new(0, 1).into()),
-        ("up_sampling1_d", "several steps", ops::UpSampling1D::new(2)?.into()),
     ];
     for (name, why, layer) in layers {
         let model = Sequential::builder("m").layer(layer).input_shape([None, Some(3)]).build()?;

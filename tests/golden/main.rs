@@ -31,6 +31,8 @@ mod summaries;
 mod texts;
 mod training;
 mod updates;
+#[cfg(feature = "keras")]
+mod upsampled;
 mod weight_rules;
 #[cfg(feature = "keras")]
 mod what_is_read;

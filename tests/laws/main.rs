@@ -24,6 +24,7 @@ mod pools;
 mod rates;
 mod repeated_cells;
 mod resets;
+mod several;
 mod stateful;
 mod streams;
 mod swaps;

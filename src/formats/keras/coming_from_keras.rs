@@ -209,14 +209,15 @@
 //! | any of these, `padding="same"` | no: it sees later steps. Train with another padding |
 //! | ZeroPadding1D before the sequence, followed by a window that reaches back over the zeros | yes |
 //! | Cropping1D of the first steps | yes |
-//! | either at the end, UpSampling1D | no |
+//! | either at the end | no |
+//! | UpSampling1D | yes: a step gives several outputs; not behind strides, whose steps would come late |
 //! | several that meet again | if their steps come together: a window of k steps, and a Cropping1D of k - 1 |
 //! | GlobalMaxPooling1D, GlobalAveragePooling1D, `h[:, -1]`, a last LSTM | yes: at each step what the run up to there gives |
 //! | behind any of them: recurrent layers, Dense, normalization, activations, .. | yes |
 //!
 //! With strides, or a window without padding, not every step gives an output: [`push`](crate::model::ModelStream::push)
-//! returns an `Option`, [`process`](crate::model::ModelStream::process) takes a block and says how many outputs it wrote.
-//! Where in its strides a stream stands is part of its state.
+//! returns an `Option`, [`process`](crate::model::ModelStream::process) takes a block and says how many outputs it wrote:
+//! more than the steps that it took, where an UpSampling1D makes several of one. `push` refuses such a model by name. Where in its strides a stream stands is part of its state.
 //!
 //! ```no_run
 //! use recurrent::keras;

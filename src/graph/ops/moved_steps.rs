@@ -61,7 +61,9 @@ pub struct ZeroPadding1D(MovedSteps);
 #[derive(Debug, Clone, Copy)]
 pub struct Cropping1D(MovedSteps);
 
-/// Each step several times: Keras's `UpSampling1D`, which doesn't stream. Masks end here. See [`ZeroPadding1D`] for an example.
+/// Each step several times: Keras's `UpSampling1D`. Masks end here. It streams where no strides stand before it: a step
+/// then gives several outputs, and [`process`](crate::model::ModelStream::process) writes them. See [`ZeroPadding1D`] for an
+/// example.
 #[derive(Debug, Clone, Copy)]
 pub struct UpSampling1D(MovedSteps);
 
@@ -224,15 +226,12 @@ impl<T: Float> Operation<T> for Moving {
     fn pace(&mut self, each_step: bool) -> Result<Gives, &'static str> {
         match self.moved {
             _ if !each_step => {}
-            MovedSteps::Padded(_, 0) | MovedSteps::Cropped(_, 0) | MovedSteps::Repeated(1) => {}
+            MovedSteps::Padded(_, 0) | MovedSteps::Cropped(_, 0) | MovedSteps::Repeated(_) => {}
             MovedSteps::Padded(..) => {
                 return Err("a stream doesn't know of its end: it can have zeros before it alone");
             }
             MovedSteps::Cropped(..) => {
                 return Err("a stream doesn't know of its end: it can be without its first steps alone");
-            }
-            MovedSteps::Repeated(_) => {
-                return Err("it gives several steps for each: repeat what the stream gives where it is read");
             }
         }
         self.pace.choose(each_step)?;
@@ -244,8 +243,12 @@ impl<T: Float> Operation<T> for Moving {
             _ if self.pace != Pace::Steps => input.same(),
             MovedSteps::Padded(before, _) => input.padded(before),
             MovedSteps::Cropped(before, _) => input.cropped(before),
-            MovedSteps::Repeated(_) => input.same(),
+            MovedSteps::Repeated(size) => input.repeated(size),
         }
+    }
+
+    fn times(&self) -> usize {
+        if let MovedSteps::Repeated(size) = self.moved { size } else { 1 }
     }
 }
 

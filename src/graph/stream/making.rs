@@ -7,7 +7,6 @@ use ndarray::ArrayD;
 use super::ModelStream;
 use super::buffers::MOST_AXES;
 use super::pairs::{Pair, held_values, own_states};
-use super::rate::Rate;
 use super::trace::Trace;
 use crate::error::Result;
 use crate::float::Float;
@@ -54,11 +53,11 @@ impl<T: Float> ModelStream<T> {
             *tensor = Some(Tensor::unmasked(model.trial(place, batch)?));
         }
         model.run_before(&plan.before, &mut tensors, batch, &mut scratch)?;
-        let mut trace = Trace::new(batch);
+        let mut trace = Trace::new(batch, plan.each_step);
         let (mut constants, mut stepped, mut given) = (Vec::new(), Vec::new(), Vec::new());
         for (tensor, once) in plan.once.iter().enumerate() {
             let Some(Tensor { value, .. }) = tensors[tensor].as_ref() else { continue };
-            let number = trace.given(value, (!once).then_some(Rate::EACH));
+            let number = trace.given(value, (!once).then_some(plan.each_step));
             match plan.paired.get(tensor) {
                 _ if *once => constants.push((tensor, number)),
                 Some(true) => given.push((tensor, number)),

@@ -26,7 +26,6 @@ use self::plan::Plan;
 pub(crate) use self::plan::{Gives, Pace};
 use self::program::Program;
 pub(crate) use self::rate::Rate;
-use self::trace::Started;
 pub(crate) use self::trace::Trace;
 use super::operation::{SharedLayer, misfit};
 use super::run::Context;
@@ -46,7 +45,8 @@ use crate::stream::Stream;
 /// The steps give what the whole run gives, bit for bit. A convolution or a pooling keeps the last steps that its window
 /// looks back at, a global pooling what it has seen, a ConvLSTM2D its pictures: their states are among those of
 /// [`state`](ModelStream::state). With strides, or a window without padding, not every step gives an output:
-/// [`push`](ModelStream::push) returns an `Option`, [`process`](ModelStream::process) says how many outputs it wrote. An
+/// [`push`](ModelStream::push) returns an `Option`, [`process`](ModelStream::process) says how many outputs it wrote; an
+/// UpSampling1D makes several of one step, which `process` alone gives. An
 /// output that belongs to the whole sequence (of a layer that returns its last output only) is at each step what the run
 /// up to there would give. A **decoder** whose initial state comes from an encoder, or from inputs, is given those inputs whole, once, by [`start`](ModelStream::start), and then
 /// steps. So is what a RepeatVector repeats; it goes on for as many steps as are taken.
@@ -213,6 +213,7 @@ impl<T: Float> ModelStream<T> {
     /// [`Error::ModelInputs`], [`Error::ModelInput`], [`Error::StateBatch`] for another number of rows;
     /// [`Error::StreamNotStarted`] before [`start`](ModelStream::start), where that is needed;
     /// [`Error::OutputsNotEachStep`] where only some steps return outputs: [`push`](ModelStream::push) takes these;
+    /// [`Error::SeveralOutputs`] where a step returns several: [`process`](ModelStream::process) takes these;
     /// [`Error::InLayer`] for what a layer refuses, an id that isn't in an Embedding's table. The stream is as before then.
     pub fn step(&mut self, inputs: &[Input<'_, T>]) -> Result<&[ArrayD<T>]> {
         self.check_each_step()?;
@@ -302,41 +303,6 @@ impl<T: Float> ModelStream<T> {
             return Ok(());
         }
         Err(Error::StreamNotStarted { inputs: self.start_inputs().map(String::from).collect() })
-    }
-
-    /// The step, once its inputs are there; whether it returns outputs.
-    fn finish_step(&mut self) -> Result<bool> {
-        let time = self.program.clock.time;
-        if self.program.may_fail_late {
-            for (before, Started { kept, .. }) in self.before.iter_mut().zip(&self.program.streams) {
-                before.copy_from(kept.state())?;
-            }
-        }
-        if let Err(error) = self.program.step() {
-            for (before, Started { kept, .. }) in self.before.iter().zip(&mut self.program.streams) {
-                if self.program.may_fail_late {
-                    kept.set_state(before)?;
-                }
-            }
-            return Err(error);
-        }
-        let program = &mut self.program;
-        for state in &self.states {
-            if state.changes(program, time) {
-                program.copy(state.output, state.input)?;
-            }
-        }
-        if !self.plan.gives.is_due(time) {
-            return Ok(false);
-        }
-        for (output, &(place, number)) in self.outputs.iter_mut().zip(&self.results) {
-            let (value, sequence) = (&self.program.values[number], self.plan.outputs[place].is_sequence());
-            match self.model.outside.get(place) {
-                Some(Some(outside)) => buffers::fill_outside(output, value, outside.walk(value.shape(), sequence))?,
-                _ => buffers::fill(output, value)?,
-            }
-        }
-        Ok(true)
     }
 
     fn check_rows(&self, place: usize, input: &Input<'_, T>) -> Result<()> {

@@ -73,8 +73,10 @@ pub(super) struct Plan {
     pub(super) paired: Vec<bool>,
     pub(super) inputs: Vec<Kind>,
     pub(super) outputs: Vec<Kind>,
-    /// When a step returns outputs.
+    /// When there are outputs.
     pub(super) gives: Rate,
+    /// When steps come.
+    pub(super) each_step: Rate,
     /// The calls that run before the first step, and those that each step does.
     pub(super) before: Vec<CallSpec>,
     pub(super) each: Vec<CallSpec>,
@@ -96,10 +98,14 @@ impl<T: Float> Model<T> {
             calls.map(|call| CallSpec { drops: vec![], ..call.clone() }).collect::<Vec<_>>()
         };
         let (before, each) = (keep(true), keep(false));
+        let each_step = Rate::each(model.ticks()?);
+        if each_step != Rate::each(1) && !pairs.is_empty() {
+            return Err(cannot(&model.name, "a state among its outputs is one of each step, and a step gives several"));
+        }
         let mut kinds = vec![Kind::Constant; model.tensors.len()];
-        let stepped = model.input_kinds();
+        let stepped = model.input_kinds(each_step);
         for (input, kind) in stepped.iter().enumerate().filter(|&(input, _)| !once[input]) {
-            kinds[input] = if paired[input] { Kind::Steady(Rate::EACH) } else { *kind };
+            kinds[input] = if paired[input] { Kind::Steady(each_step) } else { *kind };
         }
         let of_sequences = model.of_whole_sequences(&before, &stepped);
         for call in &each {
@@ -111,7 +117,7 @@ impl<T: Float> Model<T> {
             }
         }
         let mut slots = Vec::new();
-        walk(&mut model, &each, &mut kinds, &of_states, &mut slots)?;
+        walk(&mut model, (&each, each_step), &mut kinds, &of_states, &mut slots)?;
         let inputs = kinds[..model.inputs.len()].to_vec();
         let outputs: Vec<Kind> = model.outputs.iter().map(|&output| kinds[output]).collect();
         if model.outputs.iter().any(|&output| once[output]) {
@@ -121,8 +127,25 @@ impl<T: Float> Model<T> {
         if !outputs.iter().any(|kind| kind.is_sequence()) && states_alone {
             return Err(cannot(&model.name, "nothing is left to be stepped: all is read before the first step"));
         }
-        let gives = self.rate_of_outputs(&outputs, |place| pairs.iter().any(|pair| pair.1 == place))?;
-        Ok((Plan { once, paired, inputs, outputs, gives, before, each }, model))
+        let gives = self.rate_of_outputs(&outputs, each_step, |place| pairs.iter().any(|pair| pair.1 == place))?;
+        Ok((Plan { once, paired, inputs, outputs, gives, each_step, before, each }, model))
+    }
+
+    /// The ticks of a step: how many steps one can become, in whatever order.
+    fn ticks(&self) -> Result<usize> {
+        let mut all = 1_usize;
+        for call in &self.calls {
+            let part = &self.parts[call.part];
+            let Some(op) = &part.op else { continue };
+            let own = match op.role() {
+                Role::Model(inner) => inner.ticks()?,
+                _ => op.times(),
+            };
+            let made = all.checked_mul(own).filter(|&made| made <= MOST_TICKS);
+            all = made
+                .ok_or_else(|| cannot(&part.name, "it makes more than 4096 steps of one, with others of its kind"))?;
+        }
+        Ok(all)
     }
 
     /// The tensors that must be there before the first step: what initial states are made of, and what is repeated.
@@ -173,13 +196,13 @@ impl<T: Float> Model<T> {
     }
 
     /// Which inputs are sequences: those of three dimensions or more, ids for an Embedding, and masks.
-    fn input_kinds(&self) -> Vec<Kind> {
+    fn input_kinds(&self, each: Rate) -> Vec<Kind> {
         let is_sequence = |input: usize| {
             let rank = self.inputs[input].shape.len();
             rank >= 3 || rank == 2 && (self.reads_ids_from(input) || self.reads_mask_from(input))
         };
         (0..self.inputs.len())
-            .map(|input| if is_sequence(input) { Kind::Sequence(Rate::EACH) } else { Kind::Steady(Rate::EACH) })
+            .map(|input| if is_sequence(input) { Kind::Sequence(each) } else { Kind::Steady(each) })
             .collect()
     }
 
@@ -227,12 +250,15 @@ impl<T: Float> Model<T> {
     }
 }
 
+/// The most steps that one can become.
+const MOST_TICKS: usize = 1 << 12;
+
 /// Checks that each call works step by step, and finds out what its outputs are. `slots`: the places of the states of
 /// stateful layers that were called before.
 /// `of_states`: the tensors that come from states which are inputs of each step.
 fn walk<T: Float>(
     model: &mut Model<T>,
-    calls: &[CallSpec],
+    (calls, each): (&[CallSpec], Rate),
     kinds: &mut [Kind],
     of_states: &[bool],
     slots: &mut Vec<usize>,
@@ -249,7 +275,7 @@ fn walk<T: Float>(
         let read: Vec<Kind> = call.inputs.iter().map(|&input| kinds[input]).collect();
         let (sequence, is_model) = (read.iter().any(|kind| kind.is_sequence()), matches!(op.role(), Role::Model(_)));
         let masks = call.masks.iter().flatten().map(|&mask| kinds[mask]);
-        let comes = joint(&read, masks, is_model).map_err(|reason| cannot(name, reason))?;
+        let comes = joint(&read, masks, is_model, each).map_err(|reason| cannot(name, reason))?;
         let known = |&part: &usize| kinds[part] == Kind::Constant || of_states[part] && !kinds[part].is_sequence();
         if !call.initial_state.iter().all(known) {
             return Err(cannot(name, "its initial state comes from what is stepped"));
@@ -257,14 +283,14 @@ fn walk<T: Float>(
         if let (Role::Repeat, [Kind::Constant]) = (op.role(), &read[..]) {
             // What is repeated is the same in all steps.
             op.give_one_step();
-            kinds[call.outputs[0]] = Kind::Sequence(Rate::EACH);
+            kinds[call.outputs[0]] = Kind::Sequence(each);
             continue;
         }
         let outputs = match op.model_mut().filter(|_| is_model) {
             Some(inner) => {
                 let given: Vec<bool> = call.inputs.iter().map(|&input| of_states[input]).collect();
                 let of_states = inner.of_states(&given);
-                within(inner, &read, &of_states, slots)?
+                within(inner, (&read, each), &of_states, slots)?
             }
             None => {
                 let ranks: Vec<usize> = call.inputs.iter().map(|&input| model.tensors[input].shape.len()).collect();
@@ -291,14 +317,14 @@ fn walk<T: Float>(
 /// The outputs of a model within.
 fn within<T: Float>(
     inner: &mut Model<T>,
-    read: &[Kind],
+    (read, each): (&[Kind], Rate),
     of_states: &[bool],
     slots: &mut Vec<usize>,
 ) -> Result<Vec<Kind>> {
-    let mut kinds = vec![Kind::Steady(Rate::EACH); inner.tensors.len()];
+    let mut kinds = vec![Kind::Steady(each); inner.tensors.len()];
     kinds[..read.len()].copy_from_slice(read);
     let calls = inner.calls.clone();
-    walk(inner, &calls, &mut kinds, of_states, slots)?;
+    walk(inner, (&calls, each), &mut kinds, of_states, slots)?;
     Ok(inner.outputs.iter().map(|&output| kinds[output]).collect())
 }
 

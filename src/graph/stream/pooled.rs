@@ -34,7 +34,7 @@ impl<T: Float> Pooled<T, ByModel> for Model<T> {
         if stream.start_inputs().next().is_some() {
             return Err(cannot(&self.name, "it begins with inputs of its own: use Model::stream for each stream"));
         }
-        if !stream.program.clock.stands() {
+        if !stream.program.clock.stands() || stream.plan.gives.ticks > 1 {
             return Err(cannot(&self.name, "its outputs don't come at each step: use Model::stream for each stream"));
         }
         let moved = self.inputs.iter().any(|input| input.outside.is_some()) || self.outside.iter().any(Option::is_some);

@@ -117,7 +117,7 @@ impl<T: Float> Program<T> {
         if from < to { high.copy_from(low) } else { low.copy_from(high) }
     }
 
-    /// Takes a step; allocates nothing if it succeeds.
+    /// Takes a tick, which is a step of most streams; allocates nothing if it succeeds.
     pub(super) fn step(&mut self) -> Result<()> {
         self.run(When::At(self.clock.time))?;
         self.clock.advance();

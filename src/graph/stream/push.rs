@@ -1,8 +1,9 @@
-//! Steps that give outputs now and then: strides and windows stand between.
+//! Steps that give outputs now and then, or several at once: strides, windows and UpSampling1D stand between.
 
 use ndarray::{ArrayD, ArrayView3, s};
 
-use super::ModelStream;
+use super::trace::Started;
+use super::{ModelStream, buffers};
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::operation::misfit;
@@ -39,8 +40,10 @@ impl<T: Float> ModelStream<T> {
     /// ```
     ///
     /// # Errors
-    /// Those of [`step`](ModelStream::step) but for [`Error::OutputsNotEachStep`].
+    /// Those of [`step`](ModelStream::step) but for [`Error::OutputsNotEachStep`]; [`Error::SeveralOutputs`] where a step
+    /// can give several: [`process`](ModelStream::process) takes these.
     pub fn push(&mut self, inputs: &[Input<'_, T>]) -> Result<Option<&[ArrayD<T>]>> {
+        self.check_one_output()?;
         Ok(if self.take(inputs)? { Some(&self.outputs) } else { None })
     }
 
@@ -50,6 +53,7 @@ impl<T: Float> ModelStream<T> {
     /// Those of [`push`](ModelStream::push), [`Error::UnknownName`], [`Error::DuplicateName`],
     /// [`Error::MissingInput`].
     pub fn push_named(&mut self, inputs: &[(&str, Input<'_, T>)]) -> Result<Option<&[ArrayD<T>]>> {
+        self.check_one_output()?;
         Ok(if self.take_named(inputs)? { Some(&self.outputs) } else { None })
     }
 
@@ -59,6 +63,7 @@ impl<T: Float> ModelStream<T> {
     /// # Errors
     /// [`Error::ModelSeveral`], those of [`push`](ModelStream::push).
     pub fn push_one(&mut self, x: &[T]) -> Result<Option<&[T]>> {
+        self.check_one_output()?;
         Ok(if self.take_one(x)? { Some(self.outputs[0].as_slice().ok_or_else(misfit)?) } else { None })
     }
 
@@ -105,19 +110,18 @@ impl<T: Float> ModelStream<T> {
         for step in 0..steps {
             let x = blocks.slice(s![.., step, ..]);
             self.model.inputs[place].write_flat(x.into_dyn(), &mut self.program.values[number])?;
-            if !self.finish_step()? {
-                continue;
-            }
-            let y = self.outputs[0].as_slice().ok_or_else(misfit)?;
-            for row in 0..self.batch {
-                output[(row * count + written) * units..][..units].copy_from_slice(&y[row * units..][..units]);
-            }
-            written += 1;
+            self.finish_ticks(|outputs| {
+                let y = outputs[0].as_slice().unwrap_or_default();
+                for (row, y) in y.chunks_exact(units.max(1)).enumerate() {
+                    output[(row * count + written) * units..][..units].copy_from_slice(y);
+                }
+                written += 1;
+            })?;
         }
         Ok(written)
     }
 
-    /// How many of the next `steps` steps give outputs.
+    /// How many outputs the next `steps` steps give.
     ///
     /// ```
     /// use recurrent::{Conv1D, Padding, Sequential};
@@ -132,10 +136,79 @@ impl<T: Float> ModelStream<T> {
 
     /// Checks that each step gives outputs.
     pub(super) fn check_each_step(&self) -> Result<()> {
+        self.check_one_output()?;
         let gives = self.plan.gives;
-        if (gives.first, gives.every) == (0, 1) {
+        if gives.is_each() {
             return Ok(());
         }
-        Err(Error::OutputsNotEachStep { first: gives.first + 1, every: gives.every })
+        let (first, every) = (gives.first / gives.ticks + 1, gives.every.div_ceil(gives.ticks));
+        Err(Error::OutputsNotEachStep { first, every })
+    }
+
+    /// Checks that no step gives several outputs.
+    fn check_one_output(&self) -> Result<()> {
+        let gives = self.plan.gives;
+        match gives.is_several() {
+            true => Err(Error::SeveralOutputs { most: gives.ticks.div_ceil(gives.every) }),
+            false => Ok(()),
+        }
+    }
+
+    /// The step, once its inputs are there; whether it returns outputs, the last of them if it gives several.
+    pub(super) fn finish_step(&mut self) -> Result<bool> {
+        let mut gave = false;
+        self.finish_ticks(|_| gave = true)?;
+        Ok(gave)
+    }
+
+    /// The same with all outputs that the step gives, one after the other.
+    fn finish_ticks(&mut self, mut each: impl FnMut(&[ArrayD<T>])) -> Result<()> {
+        let start = self.program.clock.time;
+        if self.program.may_fail_late {
+            for (before, Started { kept, .. }) in self.before.iter_mut().zip(&self.program.streams) {
+                before.copy_from(kept.state())?;
+            }
+        }
+        for _ in 0..self.program.clock.ticks {
+            if let Err(error) = self.finish_tick(&mut each) {
+                self.program.clock.time = start;
+                self.go_back()?;
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// The states before a step that was refused.
+    fn go_back(&mut self) -> Result<()> {
+        for (before, Started { kept, .. }) in self.before.iter().zip(&mut self.program.streams) {
+            if self.program.may_fail_late {
+                kept.set_state(before)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_tick(&mut self, each: &mut impl FnMut(&[ArrayD<T>])) -> Result<()> {
+        let time = self.program.clock.time;
+        self.program.step()?;
+        let program = &mut self.program;
+        for state in &self.states {
+            if state.changes(program, time) {
+                program.copy(state.output, state.input)?;
+            }
+        }
+        if !self.plan.gives.is_due(time) {
+            return Ok(());
+        }
+        for (output, &(place, number)) in self.outputs.iter_mut().zip(&self.results) {
+            let (value, sequence) = (&self.program.values[number], self.plan.outputs[place].is_sequence());
+            match self.model.outside.get(place) {
+                Some(Some(outside)) => buffers::fill_outside(output, value, outside.walk(value.shape(), sequence))?,
+                _ => buffers::fill(output, value)?,
+            }
+        }
+        each(&self.outputs);
+        Ok(())
     }
 }

@@ -13,6 +13,7 @@ pub(super) fn joint(
     read: &[Kind],
     mut masks: impl Iterator<Item = Kind>,
     is_model: bool,
+    each: Rate,
 ) -> Result<Rate, &'static str> {
     let sequence = read.iter().find(|kind| kind.is_sequence());
     if sequence.is_some() && read.iter().any(|kind| !kind.is_sequence()) && !is_model {
@@ -29,12 +30,12 @@ pub(super) fn joint(
     {
         return Err("the steps of its inputs don't come together: strides or a window stand before some of them alone");
     }
-    Ok(Rate::of_all(read.iter().filter_map(|kind| kind.rate())).unwrap_or(Rate::EACH))
+    Ok(Rate::of_all(read.iter().filter_map(|kind| kind.rate())).unwrap_or(each))
 }
 
 impl<T: Float> Model<T> {
     /// When steps return outputs: those of sequences come together, and when they do, all others are there.
-    pub(super) fn rate_of_outputs(&self, kinds: &[Kind], is_state: impl Fn(usize) -> bool) -> Result<Rate> {
+    pub(super) fn rate_of_outputs(&self, kinds: &[Kind], each: Rate, is_state: impl Fn(usize) -> bool) -> Result<Rate> {
         let names = self
             .outputs
             .iter()
@@ -56,7 +57,7 @@ impl<T: Float> Model<T> {
         let there = |(name, kind): (_, &Kind)| (name, kind.rate().map_or(0, |rate| rate.first));
         let Some(gives) = gives else {
             let first = steady.map(there).map(|(_, first)| first).max();
-            return Ok(Rate::from(first.unwrap_or(0)));
+            return Ok(each.from(first.unwrap_or(0)));
         };
         match steady.map(there).find(|(_, first)| *first > gives.first) {
             Some((name, _)) => Err(cannot(name, apart)),

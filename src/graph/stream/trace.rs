@@ -23,6 +23,8 @@ use crate::stream::Stream;
 #[derive(Debug)]
 pub(crate) struct Trace<T: Float> {
     batch: usize,
+    /// When steps come.
+    each_step: Rate,
     values: Vec<Value<T>>,
     masks: Vec<Mask>,
     /// Of each value and of each mask, when another one comes; `None` if it is the same in all steps.
@@ -43,9 +45,10 @@ pub(super) struct Started<T: Float> {
 }
 
 impl<T: Float> Trace<T> {
-    pub(super) fn new(batch: usize) -> Self {
+    pub(super) fn new(batch: usize, each_step: Rate) -> Self {
         Trace {
             batch,
+            each_step,
             values: vec![],
             masks: vec![],
             value_rates: vec![],
@@ -150,8 +153,10 @@ impl<T: Float> Trace<T> {
         let mask = mask.map(known).transpose()?;
         let of_inputs = numbers.iter().map(|&input| self.value_rates[input]);
         let of_masks = attached.iter().chain([&mask]).flatten().map(|&mask| self.mask_rates[mask]);
-        let comes = Rate::of_all(of_inputs.chain(of_masks).flatten()).or(streams.then_some(Rate::EACH));
+        let comes = Rate::of_all(of_inputs.chain(of_masks).flatten()).or(streams.then_some(self.each_step));
         let gives = comes.map(|comes| op.rate(comes).map_err(|_| misfit())).transpose()?;
+        // What makes several steps of one has something to do for each.
+        let comes = if op.times() > 1 { gives } else { comes };
         let first = self.values.len();
         for output in outputs {
             // An operation that hands on what it is given has one output. Arrays of no elements can't be told apart.
@@ -193,17 +198,24 @@ impl<T: Float> Trace<T> {
         let masks = self.masks.iter().map(MaskBuffer::like).collect();
         let is_stream = |instruction: &Instruction<T>| matches!(instruction.what, What::Call { stream: Some(_), .. });
         let mut late = self.instructions.iter().skip_while(|instruction| !is_stream(instruction));
-        let may_fail_late = late.any(|instruction| match &instruction.what {
-            What::Call { inputs, mask, .. } => mask.is_some() || inputs.iter().any(|&input| !values[input].is_float()),
-            What::Convert { .. } | What::Named { .. } => true,
-            What::Copy { .. } => false,
-        });
+        let may_fail_late = self.each_step.ticks > 1
+            || late.any(|instruction| match &instruction.what {
+                What::Call { inputs, mask, .. } => {
+                    mask.is_some() || inputs.iter().any(|&input| !values[input].is_float())
+                }
+                What::Convert { .. } | What::Named { .. } => true,
+                What::Copy { .. } => false,
+            });
         let rates = self.instructions.iter().flat_map(|instruction| [instruction.comes, instruction.gives]);
-        let clock = Clock::new(rates.flatten()).ok_or("its windows and strides take too many steps to come around")?;
+        let clock = Clock::new(rates.flatten(), self.each_step.ticks)
+            .ok_or("its windows and strides take too many steps to come around")?;
         let mut held: Vec<usize> =
-            each_step.filter(|&value| self.value_rates[value].is_some_and(|rate| rate.every > 1)).collect();
+            each_step.filter(|&value| self.value_rates[value].is_some_and(|rate| rate.every > rate.ticks)).collect();
         for Instruction { what, comes, .. } in &self.instructions {
-            let What::Call { inputs, attached, mask, .. } = what else { continue };
+            let What::Call { op, inputs, attached, mask, .. } = what else { continue };
+            if op.times() > 1 {
+                continue; // it reads what came with the same step
+            }
             let other = |own: Option<Rate>| own.is_some() && own != *comes;
             held.extend(inputs.iter().filter(|&&input| other(self.value_rates[input])));
             if attached.iter().chain([mask]).flatten().any(|&mask| other(self.mask_rates[mask])) {
