@@ -260,6 +260,7 @@ fn every_class_makes_the_round_trip() {
         "categories/discretization",
         "models/dropouts",
         "rare_classes/rare_classes",
+        "int8/equations",
     ] {
         let path = format!("{}/tests/golden/keras_models/{name}.keras", env!("CARGO_MANIFEST_DIR"));
         let model = recurrent::keras::load::<f32>(path).expect("a model");

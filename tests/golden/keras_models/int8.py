@@ -97,6 +97,8 @@ def chain(r):
         L.Dense(5, activation="relu"),
         L.LSTM(6, return_sequences=True),
         L.TimeDistributed(L.Dense(3, use_bias=False)),
+        # Bytes as numbers make numbers, and what f32 leaves of them, a hundred times too large.
+        L.Rescaling(0.01),
     ])
     return model, [r.floats(2, 7, 4)]
 

@@ -7,7 +7,7 @@ use super::super::weights::{Place, Weight};
 use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, Reading, options};
 use crate::float::Float;
-use crate::formats::error::Found;
+use crate::formats::error::{Found, Problem};
 use crate::graph::ops::multi_head::{Heads, Hides, MultiHead};
 
 /// What such attention takes.
@@ -148,6 +148,18 @@ fn of_equal_heads(reading: &Reading<'_, '_>) -> Found<([usize; 4], Option<Vec<us
     Ok(([heads, heads, key_dim, value_dim], shape.transpose()?.filter(|shape: &Vec<usize>| !shape.is_empty())))
 }
 
+/// Tells projections with scales, which Keras's `quantize("int8")` leaves, from others that don't fit.
+fn in_bytes(problem: Problem) -> Problem {
+    match problem {
+        Problem::TensorNames { layer, expected, found } if found.len() == expected.len() + 1 => {
+            let hint = "its projections are in bytes, which Keras can't load either: leave EinsumDense out by the filters \
+                        of quantize(\"int8\")";
+            Problem::DType { layer, dtype: "int8".into(), hint }
+        }
+        other => other,
+    }
+}
+
 fn with_weights<T: Float>(reading: &Reading<'_, '_>, heads: Heads) -> Found<Built<T>> {
     let names = &["kernel", "bias"][..1 + usize::from(heads.use_bias)];
     let (mut weights, mut count, mut query) = ([const { None }; 5], 0, 0);
@@ -160,11 +172,10 @@ fn with_weights<T: Float>(reading: &Reading<'_, '_>, heads: Heads) -> Found<Buil
         let found: Found<Vec<Weight<T>>> = reading.tensors(&reading.place.child(own_name), names);
         // Older versions of Keras 3 have another name for the group.
         let found = match (found, reading.place) {
-            (Err(error), Place::Group(_)) => {
-                reading.tensors(&reading.place.child(in_groups), names).map_err(|_| error)?
-            }
-            (found, _) => found?,
-        };
+            (Err(error), Place::Group(_)) => reading.tensors(&reading.place.child(in_groups), names).map_err(|_| error),
+            (found, _) => found,
+        }
+        .map_err(in_bytes)?;
         let shape = found[0].array.shape();
         let features = shape.first().copied().unwrap_or(0);
         query = if place == 0 { features } else { query };
