@@ -143,7 +143,7 @@ fn taken_out() {
     let head: Box<dyn Layer<f32>> = open("words.h5").layer("dense_1").expect("a layer");
     assert_eq!((head.input_size(), head.output_size()), (5, 7));
     assert!(open("words.keras").layer::<f32>("embedding").is_err());
-    assert!(load("chain.keras").expect("read").into_layer().is_ok());
+    assert!(load("sequence.keras").expect("read").into_layer().is_ok());
 }
 
 /// Each by name, with a way out.
