@@ -1,0 +1,90 @@
+//! `recurrent` itself: streams for steps, one buffer for sequences, gradients of the weights in training.
+
+use ndarray::Array3;
+use recurrent::pytorch::File;
+use recurrent::training::Tape;
+use recurrent::{Activation, Gradients, Layer, OutputGradient, OutputMut, Run, Scratch, Stream};
+
+use crate::case::Case;
+use crate::{Failure, Work};
+
+type Boxed = Box<dyn Layer<f32>>;
+
+pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
+    let file = File::open(case.file("safetensors"))?;
+    let layer: Boxed = match case.workload.cell.as_str() {
+        "gru" => file.gru("layer")?,
+        "rnn" => file.rnn("layer", Activation::Tanh)?,
+        _ => file.lstm("layer")?,
+    };
+    let w = &case.workload;
+    if case.is("S") {
+        let output = vec![0.0; w.units];
+        return Ok(Some(Box::new(Step { stream: Stream::new(layer, 1)?, x: case.tensor("x").to_vec(), output })));
+    }
+    let x = Array3::from_shape_vec((w.batch, w.steps, w.inputs), case.tensor("x").to_vec())?;
+    let sequence = Array3::zeros((w.batch, w.steps, case.tensor("expected").len() / (w.batch * w.steps)));
+    let training = case.is("G").then(|| Training {
+        tape: Tape::new(),
+        gradients: Gradients::new(&*layer).without_input(),
+        upstream: Array3::ones(sequence.dim()),
+    });
+    let lengths = case.is("M").then(|| case.lengths.clone());
+    Ok(Some(Box::new(Whole { layer, x, sequence, lengths, scratch: Scratch::new(), training })))
+}
+
+struct Step {
+    stream: Stream<f32, Boxed>,
+    x: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl Work for Step {
+    fn call(&mut self) -> Result<(), Failure> {
+        self.output.copy_from_slice(self.stream.step_one(&self.x)?);
+        Ok(())
+    }
+
+    fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {
+        self.call()?;
+        Ok(self.output.clone())
+    }
+}
+
+struct Training {
+    tape: Tape<f32>,
+    gradients: Gradients<f32>,
+    upstream: Array3<f32>,
+}
+
+struct Whole {
+    layer: Boxed,
+    x: Array3<f32>,
+    sequence: Array3<f32>,
+    lengths: Option<Vec<usize>>,
+    scratch: Scratch<f32>,
+    training: Option<Training>,
+}
+
+impl Work for Whole {
+    fn call(&mut self) -> Result<(), Failure> {
+        let mut run = Run::new();
+        if let Some(lengths) = &self.lengths {
+            run = run.lengths(lengths);
+        }
+        let out = OutputMut::new().sequence(&mut self.sequence);
+        let Some(training) = &mut self.training else {
+            return Ok(self.layer.run_into(&self.x, run, out, &mut self.scratch)?);
+        };
+        self.layer.run_into(&self.x, run.record(&mut training.tape), out, &mut self.scratch)?;
+        training.gradients.clear();
+        let upstream = OutputGradient::new().sequence(&training.upstream);
+        self.layer.backward(&mut training.tape, upstream, &mut training.gradients)?;
+        Ok(())
+    }
+
+    fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {
+        self.call()?;
+        Ok(self.sequence.iter().copied().collect())
+    }
+}

@@ -1,0 +1,67 @@
+//! `recurrent` from the same ONNX file as the others: a stream whose states are the model's, or whole arrays.
+
+use ndarray::{Array1, Array3, ArrayD};
+use recurrent::model::ModelStream;
+use recurrent::{Model, onnx};
+
+use crate::case::Case;
+use crate::{Failure, Work};
+
+pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
+    if case.is("G") {
+        return Ok(None); // as `ours`
+    }
+    let model = onnx::load::<f32>(case.file("onnx"))?;
+    let w = &case.workload;
+    if case.is("S") {
+        let output = vec![0.0; w.units];
+        return Ok(Some(Box::new(Step { stream: model.stream(1)?, x: case.tensor("x").to_vec(), output })));
+    }
+    let x = Array3::from_shape_vec((w.steps, w.batch, w.inputs), case.x_by_steps())?;
+    let lengths = case.is("M").then(|| case.lengths.iter().map(|&length| length as i32).collect());
+    Ok(Some(Box::new(Whole { model, x, lengths })))
+}
+
+struct Step {
+    stream: ModelStream<f32>,
+    x: Vec<f32>,
+    output: Vec<f32>,
+}
+
+impl Work for Step {
+    fn call(&mut self) -> Result<(), Failure> {
+        self.output.copy_from_slice(self.stream.step_one(&self.x)?);
+        Ok(())
+    }
+
+    fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {
+        self.call()?;
+        Ok(self.output.clone())
+    }
+}
+
+struct Whole {
+    model: Model<f32>,
+    x: Array3<f32>,
+    lengths: Option<Array1<i32>>,
+}
+
+impl Whole {
+    fn run(&self) -> Result<ArrayD<f32>, Failure> {
+        let mut inputs = vec![(&self.x).into()];
+        if let Some(lengths) = &self.lengths {
+            inputs.push(lengths.into());
+        }
+        Ok(self.model.predict(&inputs)?.swap_remove(0))
+    }
+}
+
+impl Work for Whole {
+    fn call(&mut self) -> Result<(), Failure> {
+        self.run().map(drop)
+    }
+
+    fn first_output(&mut self, case: &Case) -> Result<Vec<f32>, Failure> {
+        Ok(case.by_rows(&self.run()?.iter().copied().collect::<Vec<_>>()))
+    }
+}
