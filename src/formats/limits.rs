@@ -22,7 +22,7 @@
 #[non_exhaustive]
 #[must_use = "options do nothing until a call gets them"]
 pub struct Limits {
-    /// The size of the file. All of a file's memory follows from it, but for what is unpacked: no other allocation is
+    /// The size of the file, with those that it names if they are read. All of a file's memory follows from it, but for what is unpacked: no other allocation is
     /// larger than what the file can back.
     pub file_bytes: u64,
     /// What is unpacked: the size of a deflated member of a container, and of all tensors that are stored in chunks

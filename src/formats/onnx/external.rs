@@ -14,17 +14,19 @@ use crate::formats::load_error::LoadError;
 impl File {
     /// Reads the tensors that are in other files, as PyTorch's exporter writes them by default (`model.onnx.data` beside
     /// `model.onnx`). `folder` is where the model is; nothing outside of it is read, whatever the file names, by `..`, by
-    /// a link or otherwise. All files together are held to [`Limits::file_bytes`]. ONNX's checksums aren't looked at.
+    /// a symbolic link or otherwise. All files together are held to [`Limits::file_bytes`], and so are all tensors in them.
+    /// ONNX's checksums aren't looked at. What changes the folder at the same time, and hard links, isn't guarded against.
     ///
     /// ```no_run
     /// use recurrent::onnx;
     /// let model = onnx::File::open("models/tagger.onnx")?.with_external_data("models")?.model::<f32>()?;
-    /// # Ok::<(), recurrent::LoadError>(())
+    /// # Ok::<(), onnx::LoadError>(())
     /// ```
     ///
     /// # Errors
     /// [`Problem::ExternalPath`] for a file that isn't below the folder, isn't there or isn't an ordinary file;
-    /// [`Problem::OnnxTensor`] for a tensor whose place isn't within its file; [`Problem::Io`], [`Problem::Limit`].
+    /// [`Problem::OnnxTensor`] for a tensor whose place isn't within its file, or that has numbers in the model, too;
+    /// [`Problem::Io`], [`Problem::Limit`].
     pub fn with_external_data(mut self, folder: impl AsRef<Path>) -> Result<Self, LoadError> {
         let found = self.read_external_data(folder.as_ref());
         found.map_err(|problem| LoadError::new(&self.name, problem))?;
@@ -32,9 +34,14 @@ impl File {
     }
 
     fn read_external_data(&mut self, folder: &Path) -> Found<()> {
-        let mut files = Files { folder, limits: &self.limits, bytes: &mut self.bytes, places: BTreeMap::new() };
+        let mut files =
+            Files { folder, limits: &self.limits, bytes: &mut self.bytes, places: BTreeMap::new(), taken: 0 };
         for tensor in tensors(&mut self.model.graph) {
             if let Some(elsewhere) = &tensor.elsewhere {
+                if tensor.has_numbers() {
+                    let reason = "it has numbers here, and others in another file";
+                    return Err(Problem::OnnxTensor { tensor: tensor.name.clone(), reason });
+                }
                 let place = files.place(&tensor.name, elsewhere)?;
                 tensor.raw = Some(place);
                 tensor.elsewhere = None;
@@ -60,6 +67,8 @@ struct Files<'a> {
     limits: &'a Limits,
     bytes: &'a mut Vec<u8>,
     places: BTreeMap<String, std::ops::Range<usize>>,
+    /// The bytes of all tensors: many may stand at one place, and each becomes an array.
+    taken: u64,
 }
 
 impl Files<'_> {
@@ -71,6 +80,8 @@ impl Files<'_> {
             None => {
                 let read = self.read(tensor, file)?;
                 let start = self.bytes.len();
+                let no_memory = |_| Problem::Io { reason: format!("no memory for {} bytes", read.len()) };
+                self.bytes.try_reserve_exact(read.len()).map_err(no_memory)?;
                 self.bytes.extend_from_slice(&read);
                 let place = start..self.bytes.len();
                 self.places.insert(file.clone(), place.clone());
@@ -87,6 +98,8 @@ impl Files<'_> {
             Some(length) => usize::try_from(*length).ok().filter(|&length| length <= rest).ok_or_else(outside)?,
             None => rest,
         };
+        self.taken = self.taken.saturating_add(length as u64);
+        within_file_bytes(self.taken, self.limits)?;
         let start = whole.start + offset;
         Ok(start..start + length)
     }
@@ -102,7 +115,7 @@ impl Files<'_> {
         let folder = canonical(self.folder)?;
         let path = canonical(&folder.join(file))?;
         if !path.starts_with(&folder) {
-            return Err(refuse("it is a link to the outside of the folder".into()));
+            return Err(refuse("it is a link to the outside of the folder: put the file itself there".into()));
         }
         if !path.is_file() {
             return Err(refuse("it isn't an ordinary file".into()));
@@ -116,4 +129,9 @@ impl Files<'_> {
             other => other,
         })
     }
+}
+
+fn within_file_bytes(given: u64, limits: &Limits) -> Found<()> {
+    let limit = limits.file_bytes;
+    if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
 }

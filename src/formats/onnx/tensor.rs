@@ -65,6 +65,11 @@ impl Stored {
         Ok(tensor)
     }
 
+    /// Whether numbers of it stand in this file.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.raw.is_some() || !(self.floats.is_empty() && self.doubles.is_empty() && self.integers.is_empty())
+    }
+
     /// A part of what is told of the other file.
     fn set_elsewhere(&mut self, key: &str, value: String) -> Found<()> {
         let number = value.parse().ok().filter(|&number: &i64| number >= 0);
