@@ -118,3 +118,44 @@ fn a_stream_of_several_steps_gives_what_the_whole_gives() -> Outcome {
     assert!(ran >= 40, "{ran} were run");
     Ok(())
 }
+
+/// What a step can't return is refused when the stream is made.
+#[test]
+fn what_a_step_cannot_return() -> Outcome {
+    let mut graph = Model::<f32>::builder("both");
+    let x = graph.input("x", [None, Some(3)])?;
+    let twice = graph.call("twice", ops::UpSampling1D::new(2)?, &[x])?;
+    let dense = graph.call("dense", Dense::new(3, 2), &[twice[0]])?;
+    let error = graph.build(&[twice[0], dense[0]])?.stream(1).expect_err("refused").to_string();
+    assert!(error.contains("a stream of one input and one output can return"), "{error}");
+
+    let mut graph = Model::<f32>::builder("beside");
+    let x = graph.input("x", [None, Some(3)])?;
+    let twice = graph.call("twice", ops::UpSampling1D::new(2)?, &[x])?;
+    let last = graph.call("last", Lstm::new(3, 2), &[twice[0]])?;
+    let dense = graph.call("dense", Dense::new(3, 2), &[x])?;
+    let error = graph.build(&[dense[0], last[0]])?.stream(1).expect_err("refused").to_string();
+    assert!(error.contains("it comes at other steps than another output"), "{error}");
+    Ok(())
+}
+
+/// A state is one between two steps, never from the middle of one.
+#[test]
+fn the_phase_is_that_of_a_whole_step() -> Outcome {
+    let model = Sequential::<f32>::builder("later")
+        .input_shape([None, Some(FEATURES)])
+        .layer(ops::UpSampling1D::new(2)?)
+        .layer(Conv1D::builder(FEATURES, 2, 3).build()?)
+        .build()?;
+    let mut stream = model.stream(1)?;
+    let mut output = [0.0; 4 * 2];
+    assert_eq!(stream.process(&[0.5; 2 * FEATURES], &mut output)?, 2);
+    let saved = stream.state();
+    for (phase, sound) in [(1.0, false), (2.0, true), (3.0, false)] {
+        let mut state = saved.clone();
+        let last = state.states_mut().last_mut().ok_or("a phase")?;
+        last.set("phase", &ndarray::array![[phase]])?;
+        assert_eq!(stream.set_state(&state).is_ok(), sound, "{phase}");
+    }
+    Ok(())
+}

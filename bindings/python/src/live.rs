@@ -165,12 +165,40 @@ fn step_by_step<T: Number>(stream: &mut ModelStream<T>, inputs: &[View<'_, T>]) 
     for time in 0..steps {
         let now: Vec<View<'_, T>> = inputs.iter().map(|input| input.step(time)).collect();
         let given: Vec<_> = now.iter().map(View::input).collect();
-        if let Some(now) = stream.push(&given)? {
+        let now = match (stream.push(&given), inputs) {
+            (Err(recurrent::Error::SeveralOutputs { .. }), [input]) => return block(stream, input, outputs),
+            (now, _) => now?,
+        };
+        if let Some(now) = now {
             for (all, one) in outputs.iter_mut().zip(now) {
                 all.index_axis_mut(Axis(1), written).assign(one);
             }
             written += 1;
         }
+    }
+    Ok(outputs)
+}
+
+/// All steps at once, of a stream whose steps give several outputs. `outputs`: room for them.
+fn block<T: Number>(
+    stream: &mut ModelStream<T>,
+    input: &View<'_, T>,
+    mut outputs: Vec<ArrayD<T>>,
+) -> Outcome<Vec<ArrayD<T>>> {
+    let (View::Float(x), [output]) = (input, &mut outputs[..]) else {
+        return refuse("a stream whose steps give several outputs reads one array of floats, and gives one");
+    };
+    if x.shape().first() != Some(&stream.batch()) {
+        return refuse(format!("the stream has {} rows, the array has shape {:?}", stream.batch(), x.shape()));
+    }
+    let count = output.len_of(Axis(1));
+    let x = x.as_standard_layout();
+    let written = match (x.as_slice(), output.as_slice_mut()) {
+        (Some(x), Some(output)) => stream.process(x, output)?,
+        _ => return refuse("the array isn't in row order"),
+    };
+    if written != count {
+        return refuse(format!("an array of shape {:?} isn't of the model's features", x.shape()));
     }
     Ok(outputs)
 }

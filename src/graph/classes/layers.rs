@@ -132,7 +132,7 @@ fn einsum_dense<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -
     let (equation, shape_of_kernel) = (options.text("equation", "an equation")?, sizes(options, "kernel_shape")?);
     let kernel = if options.class() == CLASS {
         let count = EinsumDense::<T>::scales_len(equation, &shape_of_kernel).map_err(|error| options.refused(error))?;
-        let packed = tensors.take_packed("kernel", &shape_of_kernel, (true, count))?;
+        let packed = tensors.take_packed("kernel", &shape_of_kernel, (true, count), true)?;
         let Packed::Int8 { weights, scales } = packed else {
             return Err(options.need("kernel_shape", SIZES)?.wrong("those of bytes"));
         };

@@ -98,7 +98,7 @@ impl<T: Float> Model<T> {
             calls.map(|call| CallSpec { drops: vec![], ..call.clone() }).collect::<Vec<_>>()
         };
         let (before, each) = (keep(true), keep(false));
-        let each_step = Rate::each(model.ticks()?);
+        let each_step = Rate::each(model.ticks(&each)?);
         if each_step != Rate::each(1) && !pairs.is_empty() {
             return Err(cannot(&model.name, "a state among its outputs is one of each step, and a step gives several"));
         }
@@ -128,17 +128,22 @@ impl<T: Float> Model<T> {
             return Err(cannot(&model.name, "nothing is left to be stepped: all is read before the first step"));
         }
         let gives = self.rate_of_outputs(&outputs, each_step, |place| pairs.iter().any(|pair| pair.1 == place))?;
+        let stepped = paired.iter().zip(&once).filter(|(paired, once)| !**paired && !**once).count();
+        if gives.is_several() && (stepped, outputs.len()) != (1, 1) {
+            let reason = "a step gives several outputs, which a stream of one input and one output can return";
+            return Err(cannot(&model.name, reason));
+        }
         Ok((Plan { once, paired, inputs, outputs, gives, each_step, before, each }, model))
     }
 
-    /// The ticks of a step: how many steps one can become, in whatever order.
-    fn ticks(&self) -> Result<usize> {
+    /// The ticks of a step of these calls: how many steps one can become, in whatever order.
+    fn ticks(&self, calls: &[CallSpec]) -> Result<usize> {
         let mut all = 1_usize;
-        for call in &self.calls {
+        for call in calls {
             let part = &self.parts[call.part];
             let Some(op) = &part.op else { continue };
             let own = match op.role() {
-                Role::Model(inner) => inner.ticks()?,
+                Role::Model(inner) => inner.ticks(&inner.calls)?,
                 _ => op.times(),
             };
             let made = all.checked_mul(own).filter(|&made| made <= MOST_TICKS);

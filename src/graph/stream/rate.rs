@@ -47,6 +47,11 @@ impl Rate {
         self.every == self.ticks && self.first < self.ticks
     }
 
+    /// Whether what comes does so with the first tick of a step.
+    pub(super) fn begins_steps(self) -> bool {
+        self.first.is_multiple_of(self.ticks) && self.every.is_multiple_of(self.ticks)
+    }
+
     /// Of what is each of its steps several times, all of them in the step of the stream that it came with.
     pub(crate) fn repeated(self, size: usize) -> Result<Rate, &'static str> {
         let within = self.ticks.is_multiple_of(self.every) && self.first.is_multiple_of(self.every);

@@ -49,17 +49,19 @@ impl<T: Float> ModelStream<T> {
 
     /// The step that is next, if all rows say the same.
     fn time_of(&self, phase: &State<T>) -> Result<usize> {
-        let steps = self.program.clock.steps();
+        let (steps, ticks) = (self.program.clock.steps(), self.program.clock.ticks);
+        // A step begins with its first tick.
+        let begins = |time: f64| time.fract() == 0.0 && (time as usize).is_multiple_of(ticks);
         let first = phase.as_slice().first().map_or(0.0, |time| time.into_f64());
         let odd = phase
             .as_slice()
             .iter()
             .map(|time| time.into_f64())
-            .find(|&time| !(time == first && time >= 0.0 && time < steps as f64 && time.fract() == 0.0));
+            .find(|&time| !(time == first && time >= 0.0 && time < steps as f64 && begins(time)));
         match odd {
             None => Ok(first as usize),
             Some(odd) => Err(Error::StateLayout {
-                expected: format!("one phase for all rows, a whole number below {steps}"),
+                expected: format!("one phase for all rows, a multiple of {ticks} below {steps}"),
                 given: format!("{odd}"),
             }),
         }

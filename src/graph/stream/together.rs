@@ -59,6 +59,11 @@ impl<T: Float> Model<T> {
             let first = steady.map(there).map(|(_, first)| first).max();
             return Ok(each.from(first.unwrap_or(0)));
         };
+        // What changes within a step would be as it was at the tick that gave the sequence's output.
+        let changes_within = |(_, kind): &(_, &Kind)| each.ticks > 1 && kind.rate().is_some();
+        if let Some((name, _)) = own().filter(|(_, kind)| !kind.is_sequence()).find(changes_within) {
+            return Err(cannot(name, apart));
+        }
         match steady.map(there).find(|(_, first)| *first > gives.first) {
             Some((name, _)) => Err(cannot(name, apart)),
             None => Ok(gives),

@@ -13,9 +13,9 @@ use super::rate::{Clock, Rate};
 use super::{Kept, OwnStream};
 use crate::error::Result;
 use crate::float::Float;
-use crate::graph::InputSpec;
 use crate::graph::operation::{Op, Operation, SharedLayer, misfit};
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::graph::{InputKind, InputSpec};
 use crate::state::{State, StateLayout};
 use crate::stream::Stream;
 
@@ -206,6 +206,9 @@ impl<T: Float> Trace<T> {
                 What::Convert { .. } | What::Named { .. } => true,
                 What::Copy { .. } => false,
             });
+        if self.instructions.iter().any(|own| may_refuse_half_way(own, &values)) {
+            return Err("it may refuse one of the steps that a step becomes, when others are taken already");
+        }
         let rates = self.instructions.iter().flat_map(|instruction| [instruction.comes, instruction.gives]);
         let clock = Clock::new(rates.flatten(), self.each_step.ticks)
             .ok_or("its windows and strides take too many steps to come around")?;
@@ -231,4 +234,14 @@ impl<T: Float> Trace<T> {
         let work = Work::default();
         Ok(Program { values, masks, instructions, streams, work, clock, rates, held, may_fail_late })
     }
+}
+
+/// Whether an instruction that can refuse numbers is run when a part of a step is done.
+fn may_refuse_half_way<T: Float>(instruction: &Instruction<T>, values: &[Buffer<T>]) -> bool {
+    let can_refuse = match &instruction.what {
+        What::Call { inputs, .. } => inputs.iter().any(|&input| !values[input].is_float()),
+        What::Convert { spec, .. } => !matches!(spec.kind, InputKind::Float { .. }),
+        What::Named { .. } | What::Copy { .. } => false,
+    };
+    can_refuse && instruction.comes.is_some_and(|rate| !rate.begins_steps())
 }
