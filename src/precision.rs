@@ -61,9 +61,9 @@ impl FromStr for Precision {
     type Err = Error;
 
     /// # Errors
-    /// [`Error::UnknownName`] lists the names there are.
+    /// [`Error::UnknownName`] lists those that layers can be quantized to.
     fn from_str(name: &str) -> Result<Self> {
-        let found = Precision::ALL.into_iter().find(|precision| precision.name() == name);
+        let found = Precision::ALL.into_iter().chain([Precision::Int8Keras]).find(|precision| precision.name() == name);
         let known = Precision::ALL.iter().map(|precision| precision.name().to_string());
         found.ok_or_else(|| Error::unknown_name("precision", name, known))
     }

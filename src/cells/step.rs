@@ -111,7 +111,7 @@ pub struct StepBackward<'a, T> {
     pub next: &'a [T],
     /// The step's tape.
     pub tape: &'a [T],
-    /// The dropout masks of the call; empty without dropout.
+    /// The dropout masks of the call, or of the step where these are new in each; empty without dropout.
     pub dropout: StepDropout<'a, T>,
     /// The gradient of the state after the step; that of the output is in it.
     pub d_next: &'a [T],

@@ -57,13 +57,15 @@ impl<'t, T> Tensors<'t, T> {
         self.source.take_integers(&format!("{}{name}", self.prefix), shape)
     }
 
-    /// A matrix in fewer bits, with a scale for each of its columns if it is of bytes (`int8`). Each number is looked at.
+    /// A matrix in fewer bits, with a scale for each of its columns if it is of bytes (`int8`): one that is multiplied by,
+    /// or `divides`. Each number is looked at.
     #[cfg(feature = "file")]
     pub(crate) fn take_packed(
         &mut self,
         name: &str,
         shape: &[usize],
         (int8, scales): (bool, usize),
+        divides: bool,
     ) -> Result<Packed, ConfigError> {
         let path = format!("{}{name}", self.prefix);
         if !int8 {
@@ -77,8 +79,13 @@ impl<'t, T> Tensors<'t, T> {
         let path = format!("{path}{SCALE}");
         let of_columns = self.source.take_singles(&path, &[scales])?;
         let largest = (f64::from(f32::MAX) / 127.0) as f32;
-        let sound = |scale: f32| scale.is_sign_positive() && scale <= largest;
-        refuse_any(&path, "scales of at least 0 and below 2.7e36", of_columns.iter().copied(), sound)?;
+        if divides {
+            let sound = |scale: f32| scale > 0.0 && scale <= largest;
+            refuse_any(&path, "scales above 0 and below 2.7e36", of_columns.iter().copied(), sound)?;
+        } else {
+            let sound = |scale: f32| scale.is_sign_positive() && scale <= largest;
+            refuse_any(&path, "scales of at least 0 and below 2.7e36", of_columns.iter().copied(), sound)?;
+        }
         Ok(Packed::Int8 { weights, scales: of_columns })
     }
 

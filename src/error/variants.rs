@@ -260,7 +260,8 @@ pub enum Error {
     /// A dropout rate that isn't a number from 0 to 1. (Recurrent layers bring one outside to the nearer end.)
     #[error("{option} must be a number from 0 to 1, got {}", number(*given))]
     DropoutRate {
-        /// `"dropout"` or `"recurrent_dropout"`; of a layer of noise `"rate"` or `"stddev"`; of zoneout which.
+        /// `"dropout"` or `"recurrent_dropout"`; of a layer of noise `"rate"` or `"stddev"`; of zoneout
+        /// `"the zoneout of h"` or `"the zoneout of c"`.
         option: &'static str,
         /// What was given.
         given: f64,

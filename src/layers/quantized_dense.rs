@@ -85,7 +85,8 @@ impl QuantizedDense {
         let (precision, use_bias) = (quantized::read::precision_or_keras(options)?, options.flag("use_bias")?);
         let activation = activations::read(&options.need("activation", "an activation")?)?;
         check_activation(&activation).map_err(|error| options.refused(error))?;
-        let kernel = tensors.take_packed("kernel", &[rows, units], (precision != Precision::Bf16, units))?;
+        let form = (precision != Precision::Bf16, units);
+        let kernel = tensors.take_packed("kernel", &[rows, units], form, precision == Precision::Int8Keras)?;
         let bias = use_bias.then(|| tensors.take_singles("bias", &[units])).transpose()?;
         quantized::read::check_memory(options, precision, rows, units)?;
         Ok(Self::of_packed(precision, (rows, units), (&kernel, bias), activation))

@@ -136,7 +136,8 @@ impl QuantizedEmbedding {
     ) -> std::result::Result<Self, ConfigError> {
         let shape = [options.size("input_dim")?, options.size("output_dim")?];
         let (precision, mask_zero) = (read::precision_or_keras(options)?, options.flag("mask_zero")?);
-        let table = match tensors.take_packed("embeddings", &shape, (precision != Precision::Bf16, shape[0]))? {
+        let form = (precision != Precision::Bf16, shape[0]);
+        let table = match tensors.take_packed("embeddings", &shape, form, precision == Precision::Int8Keras)? {
             Packed::Int8 { weights, scales } => Packed::Int8Rows { weights, scales },
             other => other,
         };

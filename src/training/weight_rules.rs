@@ -124,7 +124,8 @@ impl WeightRules {
     /// [`Error::UnknownName`] for a layer that there isn't, [`Error::TapeOutputs`] for a tape that hasn't kept outputs,
     /// those of [`Layer::backward`](crate::Layer::backward) for one that holds no run of this network,
     /// [`Error::WeightRule`] for an option or an orthogonal regularizer of outputs that have steps,
-    /// [`Error::TrainingOption`] for a layer in a stack or in a Bidirectional that returns its state.
+    /// [`Error::TrainingOption`] for a layer in a stack or in a Bidirectional that returns its state. The tape is to be
+    /// recorded again then: it may hold the gradients of some of the penalties.
     pub fn regularize_activity<T: Float>(&self, network: &impl Network<T>, tape: &mut Tape<T>) -> Result<T> {
         self.validate_activity(network)?;
         network.regularize_outputs(tape, &self.activities)

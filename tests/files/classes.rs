@@ -241,8 +241,8 @@ fn types_of_options_without_effect() {
         ("bidirectional_sum", "Bidirectional", "backward_layer", vec![json!(0), json!("x"), json!([1]), json!(null)]),
     ] {
         for value in wrong {
-            let problem = refused(name, |config| of_class(config, class).unwrap()["config"][option] = value.clone());
-            let named = problem.to_string();
+            let given = load(name, |config| of_class(config, class).unwrap()["config"][option] = value.clone());
+            let named = given.expect_err(&format!("{class}, {option} = {value}")).to_string();
             assert!(
                 named.contains(option) || named.contains("an object") || named.contains("a layer"),
                 "{value}: {named}"

@@ -65,8 +65,8 @@ pub(crate) fn read<T>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> Re
     };
     let shapes = [vec![input_size, columns], vec![units, columns], bias_shape];
     let form_of_packed = (precision != Precision::Bf16, columns);
-    let kernel = tensors.take_packed("kernel", &shapes[0], form_of_packed)?;
-    let recurrent_kernel = tensors.take_packed("recurrent_kernel", &shapes[1], form_of_packed)?;
+    let kernel = tensors.take_packed("kernel", &shapes[0], form_of_packed, false)?;
+    let recurrent_kernel = tensors.take_packed("recurrent_kernel", &shapes[1], form_of_packed, false)?;
     let bias = use_bias.then(|| tensors.take_singles("bias", &shapes[2])).transpose()?;
     check_memory(options, precision, input_size, columns)?;
     check_memory(options, precision, units, columns)?;

@@ -69,7 +69,7 @@ impl QuantizedConv1D {
             .activation(activations::read(&options.need("activation", "an activation")?)?);
         builder.window = Window::read(options, "kernel_size")?;
         let shape = builder.kernel_shape().map_err(|error| options.refused(error))?;
-        let kernel = tensors.take_packed("kernel", &shape, (precision != Precision::Bf16, filters))?;
+        let kernel = tensors.take_packed("kernel", &shape, (precision != Precision::Bf16, filters), false)?;
         let bias = use_bias.then(|| tensors.take_singles("bias", &[filters])).transpose()?;
         Ok(QuantizedConv1D::of_packed(precision, shape, (&kernel, bias.as_deref()), builder.told(filters)))
     }

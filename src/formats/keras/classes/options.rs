@@ -83,7 +83,8 @@ impl Reader<'_, '_> {
                 Ok(()) => return Ok(true),
                 Err(hint) => (hint, format!("int8_from_{source}")),
             },
-            _ => (policies::QUANTIZED, dtype.show()),
+            Policy::Quantized { mode, source } => (policies::QUANTIZED, format!("{mode}_from_{source}")),
+            Policy::Other => (policies::QUANTIZED, dtype.show()),
         };
         Err(Problem::DType { layer: dtype.layer().into(), dtype: given, hint })
     }
