@@ -4,14 +4,16 @@ use std::ops::ControlFlow;
 
 use ndarray::prelude::*;
 use recurrent::training::*;
-use recurrent::{Bidirectional, Dense, Embedding, Error, Gru, Layer, Lstm, Model, Sequential, Stacked};
+use recurrent::{Bidirectional, Dense, Embedding, Error, Gru, Layer, Lstm, Model, SeedSource, Sequential, Stacked};
 
 fn refusal<T>(result: recurrent::Result<T>) -> Error {
     result.err().expect("it must be refused")
 }
 
 fn net() -> Stacked {
-    Stacked::builder().layer(Lstm::<f32>::new(3, 4)).layer(Dense::new(4, 2)).build().unwrap()
+    let mut seeds = SeedSource::keras(7);
+    let lstm = Lstm::<f32>::builder(3, 4).seeds(&mut seeds).build().unwrap();
+    Stacked::builder().layer(lstm).layer(Dense::builder(4, 2).seeds(&mut seeds).build().unwrap()).build().unwrap()
 }
 
 fn data() -> (Array3<f32>, Array2<f32>) {

@@ -130,7 +130,10 @@ impl<'a> Policy<'a> {
                 true if !fields.has("name") => {
                     Ok(Policy::Quantized { mode: text(fields, "mode")?, source: text(fields, "source_name")? })
                 }
-                _ => text(fields, "name").map(Policy::named),
+                _ => match Policy::named(text(fields, "name")?) {
+                    Policy::Float(_) if is_quantized => Ok(Policy::Other),
+                    policy => Ok(policy),
+                },
             })
         })
     }
