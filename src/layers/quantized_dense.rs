@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{Layer, summary};
 #[cfg(feature = "file")]
-use super::{builder::check_activation, quantize};
+use super::builder::check_activation;
+use super::{Layer, quantize, summary};
 use crate::activation::Activation;
 use crate::buffers::take;
 #[cfg(feature = "file")]
@@ -15,7 +15,6 @@ use crate::config::{Config, ConfigError, activations};
 #[cfg(feature = "file")]
 use crate::config::{Options, Tensors};
 use crate::error::{Error, Result};
-#[cfg(feature = "file")]
 use crate::float::Float;
 use crate::kernels::QuantizedDenseKernel;
 use crate::memory::MemoryNeeds;
@@ -102,13 +101,11 @@ impl QuantizedDense {
     }
 
     /// The same as a layer of `T`, which it is if that is f32.
-    #[cfg(any(feature = "file", feature = "keras"))]
     pub(crate) fn boxed<T: Float>(self) -> Result<Box<dyn Layer<T>>> {
         quantize::boxed(self)
     }
 
     /// Keras's layer of bytes, with the scales that its columns' sums are divided by.
-    #[cfg(any(feature = "file", feature = "keras"))]
     pub(crate) fn of_keras(
         sizes: (usize, usize),
         (weights, scales, bias): (Vec<i8>, Vec<f32>, Option<Vec<f32>>),
