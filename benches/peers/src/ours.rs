@@ -19,8 +19,11 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     };
     let w = &case.workload;
     if case.is("S") {
-        let output = vec![0.0; w.units];
-        return Ok(Some(Box::new(Step { stream: Stream::new(layer, 1)?, x: case.tensor("x").to_vec(), output })));
+        let mut stream = Stream::new(layer, 1)?;
+        return Ok(Some(Step::boxed(case, move |x, y| {
+            y.copy_from_slice(stream.step_one(x)?);
+            Ok(())
+        })));
     }
     let x = Array3::from_shape_vec((w.batch, w.steps, w.inputs), case.tensor("x").to_vec())?;
     let sequence = Array3::zeros((w.batch, w.steps, case.tensor("expected").len() / (w.batch * w.steps)));
@@ -33,16 +36,22 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     Ok(Some(Box::new(Whole { layer, x, sequence, lengths, scratch: Scratch::new(), training })))
 }
 
-struct Step {
-    stream: Stream<f32, Boxed>,
+/// A stream, whatever it is of: from an input to an output.
+pub struct Step<F> {
+    step: F,
     x: Vec<f32>,
     output: Vec<f32>,
 }
 
-impl Work for Step {
+impl<F: FnMut(&[f32], &mut [f32]) -> recurrent::Result<()> + 'static> Step<F> {
+    pub fn boxed(case: &Case, step: F) -> Box<dyn Work> {
+        Box::new(Step { step, x: case.tensor("x").to_vec(), output: vec![0.0; case.workload.units] })
+    }
+}
+
+impl<F: FnMut(&[f32], &mut [f32]) -> recurrent::Result<()>> Work for Step<F> {
     fn call(&mut self) -> Result<(), Failure> {
-        self.output.copy_from_slice(self.stream.step_one(&self.x)?);
-        Ok(())
+        Ok((self.step)(&self.x, &mut self.output)?)
     }
 
     fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {

@@ -1,10 +1,10 @@
 //! `recurrent` from the same ONNX file as the others: a stream whose states are the model's, or whole arrays.
 
 use ndarray::{Array1, Array3, ArrayD};
-use recurrent::model::ModelStream;
 use recurrent::{Model, onnx};
 
 use crate::case::Case;
+use crate::ours::Step;
 use crate::{Failure, Work};
 
 pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
@@ -14,30 +14,15 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     let model = onnx::load::<f32>(case.file("onnx"))?;
     let w = &case.workload;
     if case.is("S") {
-        let output = vec![0.0; w.units];
-        return Ok(Some(Box::new(Step { stream: model.stream(1)?, x: case.tensor("x").to_vec(), output })));
+        let mut stream = model.stream(1)?;
+        return Ok(Some(Step::boxed(case, move |x, y| {
+            y.copy_from_slice(stream.step_one(x)?);
+            Ok(())
+        })));
     }
     let x = Array3::from_shape_vec((w.steps, w.batch, w.inputs), case.x_by_steps())?;
     let lengths = case.is("M").then(|| case.lengths.iter().map(|&length| length as i32).collect());
     Ok(Some(Box::new(Whole { model, x, lengths })))
-}
-
-struct Step {
-    stream: ModelStream<f32>,
-    x: Vec<f32>,
-    output: Vec<f32>,
-}
-
-impl Work for Step {
-    fn call(&mut self) -> Result<(), Failure> {
-        self.output.copy_from_slice(self.stream.step_one(&self.x)?);
-        Ok(())
-    }
-
-    fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {
-        self.call()?;
-        Ok(self.output.clone())
-    }
 }
 
 struct Whole {
