@@ -16,6 +16,7 @@ mod tensors;
 
 pub use self::entry::Entry;
 pub use self::error::ConfigError;
+pub(crate) use self::error::join;
 #[cfg(feature = "file")]
 pub(crate) use self::options::Bounds;
 #[cfg(feature = "file")]

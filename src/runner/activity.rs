@@ -18,6 +18,8 @@ pub(crate) struct Activity<T> {
     pub(crate) keeps: bool,
     /// Whether the last run did.
     kept: bool,
+    /// Whether there was no memory for them.
+    no_room: bool,
     /// (batch, timesteps, width), the steps in the order of processing; or (batch, width).
     outputs: Vec<T>,
     shape: [usize; 3],
@@ -30,15 +32,16 @@ pub(crate) struct Activity<T> {
 impl<T: Float> Activity<T> {
     /// Forgets the run before.
     fn forget(&mut self) {
-        self.kept = false;
+        (self.kept, self.no_room) = (false, false);
         self.outputs.clear();
         self.gradient.clear();
     }
 
     fn keep(&mut self, shape: [usize; 3], sequence: Option<SequenceMut<'_, T>>, last: Rows<'_, T>) {
         let [batch, timesteps, width] = self.shape_of(shape);
-        // Without memory for them they aren't kept, which whoever asks for them hears.
-        if self.outputs.try_reserve_exact(batch * timesteps * width).is_err() {
+        // Whoever asks for them hears of it: the run itself doesn't need them.
+        self.no_room = self.outputs.try_reserve_exact(batch * timesteps * width).is_err();
+        if self.no_room {
             return;
         }
         match sequence {
@@ -65,6 +68,9 @@ impl<T: Float> Activity<T> {
 
     /// The penalty of the outputs, whose gradient the backward pass adds.
     pub(crate) fn regularize(&mut self, regularizer: &Regularizer) -> Result<T> {
+        if self.no_room {
+            return Err(Error::TensorTooLarge { shape: self.shape.to_vec() });
+        }
         if !self.kept {
             return Err(Error::TapeOutputs);
         }
@@ -93,7 +99,15 @@ impl<T> Activity<T> {
 
 impl<T> Default for Activity<T> {
     fn default() -> Self {
-        Activity { keeps: false, kept: false, outputs: vec![], shape: [0; 3], whole: false, gradient: vec![] }
+        Activity {
+            keeps: false,
+            kept: false,
+            no_room: false,
+            outputs: vec![],
+            shape: [0; 3],
+            whole: false,
+            gradient: vec![],
+        }
     }
 }
 

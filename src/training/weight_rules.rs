@@ -128,6 +128,11 @@ impl WeightRules {
     /// recorded again then: it may hold the gradients of some of the penalties.
     pub fn regularize_activity<T: Float>(&self, network: &impl Network<T>, tape: &mut Tape<T>) -> Result<T> {
         self.validate_activity(network)?;
+        self.add_activity(network, tape)
+    }
+
+    /// The same of rules that were [checked](WeightRules::validate_activity).
+    pub(crate) fn add_activity<T: Float>(&self, network: &impl Network<T>, tape: &mut Tape<T>) -> Result<T> {
         network.regularize_outputs(tape, &self.activities)
     }
 

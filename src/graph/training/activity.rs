@@ -5,10 +5,11 @@
 
 use ndarray::ArrayD;
 
+use crate::config::join;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::Model;
-use crate::graph::backward::join;
+use crate::graph::backward::join as add_flow;
 use crate::graph::operation::{Flow, Role};
 use crate::graph::tape::{Frame, Record};
 use crate::layers::Layer;
@@ -16,14 +17,6 @@ use crate::runner::tape::Node;
 use crate::weight_rules::Regularizer;
 
 type Rules<'a> = &'a [(String, Regularizer)];
-
-fn join_path(path: &str, name: &str) -> String {
-    match (path, name) {
-        ("", name) => name.into(),
-        (path, "") => path.into(),
-        (path, name) => format!("{path}/{name}"),
-    }
-}
 
 /// Whether any rule is about something inside of this path.
 fn reaches_into(rules: Rules<'_>, path: &str) -> bool {
@@ -34,7 +27,7 @@ fn reaches_into(rules: Rules<'_>, path: &str) -> bool {
 /// The paths of the layers inside a layer.
 pub(in crate::graph) fn add_paths<T: Float>(layer: &dyn Layer<T>, path: &str, paths: &mut Vec<String>) {
     for (name, part) in layer.parts() {
-        let inner = join_path(path, name);
+        let inner = join(path, name);
         add_paths(part, &inner, paths);
         // What has no name of its own gives what the layer around it gives.
         if !name.is_empty() {
@@ -72,7 +65,7 @@ fn of_parts<T: Float>(layer: &dyn Layer<T>, node: &mut Node<T>, path: &str, rule
     for ((name, part), node) in parts.iter().zip(&mut node.children) {
         penalty += match name.is_empty() {
             true => of_parts(*part, node, path, rules)?,
-            false => of_layer(*part, node, &join_path(path, name), rules)?,
+            false => of_layer(*part, node, &join(path, name), rules)?,
         };
     }
     Ok(penalty)
@@ -83,7 +76,7 @@ impl<T: Float> Model<T> {
     pub(in crate::graph) fn add_paths(&self, prefix: &str, paths: &mut Vec<String>) {
         for part in &self.parts {
             let Some(op) = &part.op else { continue };
-            let path = join_path(prefix, &part.name);
+            let path = join(prefix, &part.name);
             match op.role() {
                 Role::Model(model) => model.add_paths(&path, paths),
                 Role::Recurrent { layer, .. } => add_paths(&**layer, &path, paths),
@@ -98,7 +91,7 @@ impl<T: Float> Model<T> {
         let mut penalty = T::zero();
         for (call, record) in self.calls.iter().zip(&mut frame.records) {
             let (name, op) = self.called(call)?;
-            let path = join_path(prefix, name);
+            let path = join(prefix, name);
             for (_, regularizer) in rules.iter().filter(|(own, _)| *own == path) {
                 penalty += record.regularize(regularizer).map_err(|error| error.in_layer(name))?;
             }
@@ -130,7 +123,7 @@ impl<T: Float> Record<T> {
     /// Adds what regularizers say to the gradients of the outputs.
     pub(in crate::graph) fn join_activity(&mut self, upstream: &mut [Flow<T>]) {
         for (sum, own) in upstream.iter_mut().zip(self.activity.drain(..)) {
-            join(sum, own);
+            add_flow(sum, own);
         }
         // A call that nothing comes back to goes back all the same if something inside has a penalty.
         if upstream.iter().all(Option::is_none)

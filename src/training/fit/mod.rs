@@ -83,8 +83,7 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 /// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (stateful
 /// layers, dropout in attention and in ConvLSTM) is an error that names the layer.
 ///
-/// After the first updates those of a layer allocate nothing while batches have as many rows, but for the
-/// paths of layers with activity regularizers; a model's outputs are new in each.
+/// After the first updates those of a layer allocate nothing while batches have as many rows; a model's outputs are new in each.
 #[must_use = "it does nothing until it runs"]
 pub struct Fit<'a, T: Float, O> {
     loss: LossFunction,

@@ -165,7 +165,7 @@ impl<T: Float> Session<T> {
         if !self.rules.regularizes_activity() {
             return Ok(0.0);
         }
-        Ok(self.rules.regularize_activity(network, &mut self.tape)?.into_f64())
+        Ok(self.rules.add_activity(network, &mut self.tape)?.into_f64())
     }
 
     /// The penalties of the weights' regularizers, whose gradients are added.
