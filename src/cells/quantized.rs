@@ -102,6 +102,14 @@ pub(crate) fn to_quantize(layer: &str, precision: Precision) -> Result<Format> {
     }
 }
 
+/// Checks that there is memory for a matrix of these sizes, as it is packed.
+#[cfg(any(feature = "file", feature = "keras"))]
+pub(crate) fn check_room(precision: Precision, rows: usize, columns: usize) -> Result<()> {
+    let bytes = if precision == Precision::Bf16 { 2 } else { 1 };
+    let padded = rows.checked_add(3).zip(columns.checked_add(31)).and_then(|(rows, columns)| rows.checked_mul(columns));
+    crate::memory::check::<u8>(padded.and_then(|elements| elements.checked_mul(bytes)), &[rows, columns])
+}
+
 /// Checks that a weight has numbers in a format.
 pub(crate) fn check(format: Format, weight: &str, values: &[f32]) -> Result<()> {
     format.check(values).map_err(|Unfit(given)| Error::QuantizedValue { weight: weight.into(), given })

@@ -115,3 +115,37 @@ fn places_within_the_file() {
     let error = file.with_external_data(golden()).expect_err("too large");
     assert!(matches!(error.problem(), Problem::Limit { what: "file_bytes", limit: 2048, given: 2675 }), "{error}");
 }
+
+/// A field of bytes, as protobuf writes it.
+fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
+    assert!(bytes.len() < 0x4000);
+    let length = [bytes.len() as u8 | 0x80, (bytes.len() >> 7) as u8];
+    [&[number << 3 | 2], &length[..], bytes].concat()
+}
+
+/// A model whose weights are so many numbers of f32 at the beginning of the data, each of so many bytes.
+fn model_of(tensors: usize, length: usize, own: &[u8]) -> Vec<u8> {
+    let entry = |key: &str, value: &str| field(13, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    let of = |at: usize| {
+        let head = [8, (length / 4) as u8 | 0x80, (length >> 9) as u8, 16, 1];
+        let place = [entry("location", DATA), entry("length", &length.to_string()), vec![14 << 3, 1]].concat();
+        let own = if own.is_empty() { vec![] } else { field(9, own) };
+        field(5, &[&head[..], &field(8, format!("w{at}").as_bytes()), &place, &own].concat())
+    };
+    field(7, &(0..tensors).flat_map(of).collect::<Vec<u8>>())
+}
+
+#[test]
+fn no_more_than_the_files_hold() {
+    // Many tensors at one place become as many arrays.
+    let limits = Limits::new().file_bytes(8000);
+    let with = |tensors: usize, own: &[u8]| {
+        File::from_bytes("many", model_of(tensors, 1408, own), &limits)
+            .and_then(|file| file.with_external_data(golden()))
+    };
+    assert!(with(5, &[]).is_ok());
+    let error = with(6, &[]).expect_err("too many");
+    assert!(matches!(error.problem(), Problem::Limit { what: "file_bytes", limit: 8000, given: 8448 }), "{error}");
+    let error = with(1, &[0; 4]).expect_err("numbers twice");
+    assert!(error.to_string().contains("others in another file"), "{error}");
+}

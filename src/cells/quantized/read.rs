@@ -1,13 +1,12 @@
 //! A quantized cell, made again of what it said of itself.
 
-use super::{QuantizedCell, class_name, format};
+use super::{QuantizedCell, check_room, class_name, format};
 use crate::cells::builder::check_activation;
 use crate::cells::described::DescribedCell;
 use crate::config::{ConfigError, Options, Tensors, activations};
 use crate::error::Error;
 use crate::kernels::QuantizedKernel;
 use crate::kernels::backward::Form;
-use crate::memory;
 use crate::precision::Precision;
 use crate::state::StateLayout;
 
@@ -34,10 +33,7 @@ pub(crate) fn precision_or_keras(options: &Options<'_>) -> Read<Precision> {
 
 /// Checks that there is memory for a matrix of these sizes, as it is packed.
 pub(crate) fn check_memory(options: &Options<'_>, precision: Precision, rows: usize, columns: usize) -> Read<()> {
-    let bytes = if precision == Precision::Bf16 { 2 } else { 1 };
-    let padded = rows.checked_add(3).zip(columns.checked_add(31)).and_then(|(rows, columns)| rows.checked_mul(columns));
-    memory::check::<u8>(padded.and_then(|elements| elements.checked_mul(bytes)), &[rows, columns])
-        .map_err(|error| options.refused(error))
+    check_room(precision, rows, columns).map_err(|error| options.refused(error))
 }
 
 /// The cell of these options, with these weights. Whatever the others' numbers are, its own are of f32.

@@ -99,7 +99,7 @@ impl Files<'_> {
             None => rest,
         };
         self.taken = self.taken.saturating_add(length as u64);
-        within_file_bytes(self.taken, self.limits)?;
+        disk::check_size(self.taken, self.limits)?;
         let start = whole.start + offset;
         Ok(start..start + length)
     }
@@ -129,9 +129,4 @@ impl Files<'_> {
             other => other,
         })
     }
-}
-
-fn within_file_bytes(given: u64, limits: &Limits) -> Found<()> {
-    let limit = limits.file_bytes;
-    if given > limit { Err(Problem::Limit { what: "file_bytes", limit, given }) } else { Ok(()) }
 }

@@ -9,7 +9,7 @@ use super::super::json::{Fields, Json};
 use super::super::weights::Weight;
 use super::{Built, Reading, options};
 use crate::activation::Activation;
-use crate::error::Error;
+use crate::cells::quantized::check_room;
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::graph::operation::{Op, Operation};
@@ -19,7 +19,7 @@ use crate::graph::ops::quantized_embedding;
 use crate::layers::builder::check_activation;
 use crate::layers::quantized_dense::QuantizedDense;
 use crate::layers::quantized_embedding::QuantizedEmbedding;
-use crate::memory::MemoryNeeds;
+use crate::precision::Precision;
 
 /// The classes that have such a form.
 pub(super) const CLASSES: [&str; 3] = ["Dense", "EinsumDense", "Embedding"];
@@ -153,18 +153,11 @@ pub(super) fn dense<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     for weight in bias.iter().chain([&scale]) {
         reading.expect_shape(weight, &[units])?;
     }
-    check_packed(rows, units).map_err(|source| reading.refused(source))?;
+    check_room(Precision::Int8Keras, rows, units).map_err(|source| reading.refused(source))?;
     let layer =
         QuantizedDense::of_keras((rows, units), (weights, numbers(scale), bias.map(numbers)), activation).boxed();
     let layer = layer.map_err(|source| reading.refused(source))?;
     Ok(built(Op::new(quantized_dense::QuantizedDense::new(layer)), count))
-}
-
-/// Checks that there is room for a packed matrix, in which rows stand in fours and columns in sixteens.
-fn check_packed(rows: usize, columns: usize) -> Result<(), Error> {
-    let mut needs = MemoryNeeds::default();
-    needs.array::<u8>(&[rows.next_multiple_of(4), columns.next_multiple_of(16)]);
-    needs.check(&[rows, columns])
 }
 
 /// An Embedding.
