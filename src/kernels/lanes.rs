@@ -189,6 +189,22 @@ pub(super) fn prefetch_line<T>(values: &[T]) {
     let _ = values;
 }
 
+/// Asks for the cache line of a vector of one of `lines`, which may lie beyond their end.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(super) fn prefetch_ahead<V, const G: usize>(lines: &[[V; G]], index: usize, vector: usize) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let vector = lines.as_ptr().wrapping_add(index).cast::<V>().wrapping_add(vector);
+        // SAFETY: a hint can't fault and changes no value, whatever the address is: nothing is read through it, and
+        // `wrapping_add` may leave the slice.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(vector.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (lines, index, vector);
+}
+
 /// Trap 5. Copies fewer than 16 elements without a call of `memcpy`, which costs a tenth of a small step.
 #[inline(always)]
 fn copy_few<T: Copy>(mut from: &[T], mut to: &mut [T]) {

@@ -10,7 +10,7 @@
 //! rows, because each line that is loaded then serves more of them: at one row the loads decide, at six the sums.
 
 use super::isa::Arch;
-use super::lanes::{Lanes, add_scaled};
+use super::lanes::{Lanes, add_scaled, prefetch_ahead};
 use crate::kernels::Element;
 
 /// Trap 1. `body` for each `i` in `0..count`, with `i` a constant in each: sums that a loop variable indexes would stay
@@ -29,6 +29,13 @@ macro_rules! unrolled {
 }
 pub(super) use unrolled;
 
+/// Trap 9. How many k ahead lines are asked for that aren't side by side: small matrices are in the second cache, large
+/// ones come from the third.
+#[inline(always)]
+fn ahead(count: usize) -> usize {
+    (count / 8).clamp(24, 64)
+}
+
 /// Sums of `M` rows and `N` lines.
 pub(super) type Sums<V, const N: usize, const M: usize> = [[V; N]; M];
 
@@ -43,8 +50,12 @@ pub(super) fn add_products<A: Arch, T: Element, V: Lanes<T>, const G: usize, con
     assert!(first + N <= G);
     let count = weights.len();
     unrolled!(I in 0..M => { rows[I] = &rows[I][..count]; });
+    let ahead = ahead(count);
     let mut lines = [V::splat(T::zero()); N];
     for k in 0..count {
+        if const { N < G } {
+            prefetch_ahead(weights, k + ahead, first);
+        }
         // Trap 2: a line of weights is a vector before it meets the rows.
         unrolled!(J in 0..N => { lines[J] = V::of(weights[k][first + J]); });
         unrolled!(I in 0..M => {
