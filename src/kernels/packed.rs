@@ -56,6 +56,9 @@ pub(super) struct Group {
 /// The bytes of the nearest cache, in the smallest of today's larger processors.
 const NEAREST_CACHE: usize = 32 << 10;
 
+/// The bytes of a page of memory.
+const PAGE: usize = 4 << 10;
+
 /// A packed matrix and the bias, in the same order.
 #[derive(Clone)]
 pub(super) struct PackedMatrix<T: Element> {
@@ -199,14 +202,19 @@ impl<T: Element> PackedMatrix<T> {
 
     /// Copies `matrix`, of `columns` columns, into rows `first_row ..`; `column` is that of this gate's first unit.
     pub(super) fn pack(&mut self, matrix: &[T], columns: usize, column: usize, first_row: usize, gate: usize) {
-        // A line of the packed form is so many neighbours in a row of the matrix.
-        for unit in (0..self.units).step_by(T::LANES) {
-            let (group, line, _) = self.place(gate, unit);
-            let (width, units) = (group.lines * group.lanes, T::LANES.min(self.units - unit));
-            let start = group.weights + first_row * width + line * group.lanes;
-            let lines = self.weights[start..].chunks_mut(width);
-            for (to, from) in lines.zip(matrix.chunks_exact(columns)) {
-                to[..units].copy_from_slice(&from[column + unit..][..units]);
+        // A line of the packed form is so many neighbours in a row of the matrix. Rows longer than a page are taken a few
+        // at a time, from their beginnings to their ends, as the processor foresees addresses within a page only.
+        let rows_at_once = if columns * size_of::<T>() > PAGE { 8 } else { self.rows.max(1) };
+        let rows = matrix.chunks((columns * rows_at_once).max(1));
+        for (rows, first_row) in rows.zip((first_row..).step_by(rows_at_once)) {
+            for unit in (0..self.units).step_by(T::LANES) {
+                let (group, line, _) = self.place(gate, unit);
+                let (width, units) = (group.lines * group.lanes, T::LANES.min(self.units - unit));
+                let start = group.weights + first_row * width + line * group.lanes;
+                let lines = self.weights[start..].chunks_mut(width);
+                for (to, from) in lines.zip(rows.chunks_exact(columns)) {
+                    to[..units].copy_from_slice(&from[column + unit..][..units]);
+                }
             }
         }
     }

@@ -6,7 +6,7 @@ use super::super::activate::{activate_here, apply};
 use super::super::blocks::{self, Block, Epilogue, Operands};
 use super::super::epilogue::UnitRows;
 use super::super::flat_row::group_of_row;
-use super::super::isa::{Arch, Isa, Kernel, dispatch};
+use super::super::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
 use super::super::lanes::Lanes;
 use super::super::packed::{Group, Grouping, PackedMatrix};
 use super::super::products::unrolled;
@@ -119,7 +119,7 @@ impl<T: Element> SimpleRnnKernel<T> {
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
         let (matrix, input_size, units) = (&self.matrix, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa.narrow(), Reference { matrix, input_size, units, call });
+            dispatch_narrow(self.isa, Reference { matrix, input_size, units, call });
         } else {
             dispatch(self.isa, AnyRows { matrix, units, call });
         }

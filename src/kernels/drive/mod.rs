@@ -22,7 +22,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::blocks::PARKED;
-use super::isa::{Arch, Isa, Kernel, dispatch};
+use super::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
 use super::packed::{Grouping, PackedMatrix};
 use super::unit::{SUMS, Unit};
 use super::units::lstm::Lstm;
@@ -158,7 +158,7 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
         let (isa, weights) = (self.isa, &self.weights);
         if call.dropout.is_some() {
-            dispatch(isa.narrow(), Reference::<T, U, G>::new(weights, self.input_size, call));
+            dispatch_narrow(isa, Reference::<T, U, G>::new(weights, self.input_size, call));
         } else if !call.activations().are_default() {
             dispatch(isa, Unfused::<T, U, G>::new(weights, call));
         } else if call.tape.is_some() {

@@ -41,6 +41,16 @@ pub(crate) fn dispatch<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
     }
 }
 
+/// The same for a kernel that gains nothing from the widest vectors: it isn't compiled for them. The bits are the same.
+#[inline(always)]
+pub(crate) fn dispatch_narrow<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
+    match isa {
+        Isa::Avx512(wide) => wide.narrow().run(kernel),
+        Isa::Avx2(arch) => arch.run(kernel),
+        Isa::Baseline(arch) => arch.run(kernel),
+    }
+}
+
 /// Runs a kernel of products of bytes.
 #[inline(always)]
 pub(crate) fn dispatch_bytes<K: Kernel>(isa: ByteIsa, kernel: K) -> K::Output {

@@ -129,7 +129,7 @@ impl Avx512Vnni {
 
 impl Avx512 {
     /// AVX2 and FMA are among the features that this proves.
-    fn narrow(self) -> Avx2 {
+    pub(super) fn narrow(self) -> Avx2 {
         Avx2(self.0)
     }
 }
@@ -288,17 +288,6 @@ impl Isa {
         }
     }
 
-    /// One that gives the same bits, for code that gains nothing from the widest vectors: it need not be compiled
-    /// twice.
-    #[inline(always)]
-    #[cfg_attr(not(target_arch = "x86_64"), allow(unreachable_code))]
-    pub(crate) fn narrow(self) -> Isa {
-        match self {
-            Isa::Avx512(wide) => Isa::Avx2(wide.narrow()),
-            other => other,
-        }
-    }
-
     /// [`Arch::ALL_LINES_AT_ONCE`].
     #[inline(always)]
     pub(crate) fn all_lines_at_once(self) -> bool {
@@ -338,7 +327,7 @@ impl Isa {
 mod tests {
     use super::*;
 
-    /// What the proof of the narrower set needs is among what the wider one asks for, or [`Isa::narrow`] would make one
+    /// What the proof of the narrower set needs is among what the wider one asks for, or `narrow` would make one
     /// from nothing.
     #[test]
     #[cfg(target_arch = "x86_64")]

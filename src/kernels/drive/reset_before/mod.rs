@@ -13,7 +13,7 @@ use std::fmt;
 use self::one_row::{CandidateOfRow, GatesOfRow, RestOfRow};
 use self::rows::AnyRows;
 use super::BATCH;
-use crate::kernels::isa::{Arch, Isa, Kernel, dispatch};
+use crate::kernels::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
 use crate::kernels::packed::{Grouping, PackedMatrix};
 use crate::kernels::unit::SUMS;
 use crate::kernels::units::gru_before;
@@ -125,7 +125,7 @@ impl<T: Element> GruBeforeKernel<T> {
     fn step_rows(&self, call: &mut KernelStep<'_, T>) {
         let (before, input_size, units) = (&self.weights, self.input_size, self.units);
         if call.dropout.is_some() {
-            dispatch(self.isa.narrow(), Reference { before, input_size, units, call });
+            dispatch_narrow(self.isa, Reference { before, input_size, units, call });
         } else {
             dispatch(self.isa, AnyRows { before, units, call });
         }
