@@ -41,18 +41,49 @@ def torch_step(kind, with_input):
     return statistics.median(times)
 
 
+class LastOfSequence(torch.nn.Module):
+    """A recurrent layer, and a Dense(1) on its last output."""
+
+    def __init__(self, layer, units):
+        super().__init__()
+        self.layer, self.dense = layer, torch.nn.Linear(units, 1)
+
+    def forward(self, x):
+        return self.dense(self.layer(x)[0][-1])
+
+
+def torch_update(kind, sizes):
+    inputs, units, steps, batch = sizes
+    model = LastOfSequence({"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[kind](inputs, units), units)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    x, y = torch.randn(steps, batch, inputs), torch.randn(batch, 1)
+    times = []
+    for repeat in range(62):
+        start = time.perf_counter()
+        optimizer.zero_grad(set_to_none=False)
+        torch.nn.functional.mse_loss(model(x), y).backward()
+        optimizer.step()
+        if repeat >= 2:
+            times.append((time.perf_counter() - start) * 1e9 / (steps * batch))
+    return statistics.median(times)
+
+
 def main():
     binary = ours()
-    for kind in ["simple_rnn", "lstm", "gru"]:
-        for suffix in ["", "_with_input"]:
-            pairs = []
-            for _ in range(ROUNDS):
-                printed = subprocess.run([binary, kind + suffix], capture_output=True, text=True, check=True).stdout
-                pairs.append((float(printed.split()[1]), torch_step(kind, suffix != "")))
-            mine, theirs = (statistics.median(column) for column in zip(*pairs))
-            ratios = sorted(a / b for a, b in pairs)
-            middle = statistics.median(ratios)
-            print(f"{kind + suffix:24} {mine:7.0f} {theirs:7.0f}   {middle:.3f} ({ratios[0]:.3f} - {ratios[-1]:.3f})")
+    cases = {kind + suffix: lambda kind=kind, suffix=suffix: torch_step(kind, suffix != "")
+             for kind in ["simple_rnn", "lstm", "gru"] for suffix in ["", "_with_input"]}
+    sizes = {"": (INPUT, UNITS, STEPS, BATCH), "_small": (8, 16, 20, 8)}
+    cases |= {f"update_{kind}{suffix}": lambda kind=kind, suffix=suffix: torch_update(kind, sizes[suffix])
+              for kind in ["lstm", "gru"] for suffix in sizes}
+    for case, theirs in cases.items():
+        pairs = []
+        for _ in range(ROUNDS):
+            printed = subprocess.run([binary, case], capture_output=True, text=True, check=True).stdout
+            pairs.append((float(printed.split()[1]), theirs()))
+        mine, others = (statistics.median(column) for column in zip(*pairs))
+        ratios = sorted(a / b for a, b in pairs)
+        middle = statistics.median(ratios)
+        print(f"{case:24} {mine:7.0f} {others:7.0f}   {middle:.3f} ({ratios[0]:.3f} - {ratios[-1]:.3f})")
 
 
 main()
