@@ -5,6 +5,7 @@ use std::fmt;
 use ndarray::{ArrayD, ArrayRef2, ArrayView3, Ix2, Ix3, IxDyn};
 
 use super::Model;
+use super::model_state::ModelState;
 use super::operation::misfit;
 use super::rows::resize;
 use super::tensor::{Given, Input, in_row_order};
@@ -31,6 +32,8 @@ pub struct Pass<'a, 'i, T> {
     pub(crate) tape: Option<&'a mut Tape<T>>,
     /// In training, where it is recorded: the random state of dropout.
     pub(crate) seeds: Option<&'a mut DropoutSeeds>,
+    /// Where a model's stateful layers have come to; zeros are put there for the first batch. Layers keep nothing.
+    pub(crate) states: &'a mut Option<ModelState<T>>,
 }
 
 /// What a network gives for a batch, and the memory of its calls.
@@ -131,12 +134,20 @@ pub(super) fn through_model<T: Float>(
         let expected = "left out for a model, which finds its masks itself (Masking, mask_zero)".into();
         return Err(Error::TrainingOption { option: "mask or lengths".into(), expected, given: "some".into() });
     }
+    let states = match pass.states {
+        _ if !model.is_stateful() => None,
+        Some(states) => Some(states),
+        none => {
+            let batch = pass.inputs.first().and_then(|input| input.shape().first()).copied().unwrap_or(0);
+            Some(none.insert(model.try_initial_state(batch)?))
+        }
+    };
     let tensors = match (pass.tape, pass.seeds) {
         (Some(tape), Some(seeds)) => {
             tape.begin();
-            model.run_training(pass.inputs, tape, seeds)?
+            model.run_training(states, pass.inputs, tape, seeds)?
         }
-        (tape, _) => model.run_tensors(None, pass.inputs, (tape, None), None)?,
+        (tape, _) => model.run_tensors(states, pass.inputs, (tape, None), None)?,
     };
     outputs.arrays.clear();
     outputs.arrays.extend(tensors.iter().enumerate().map(|(place, tensor)| model.outward(place, &tensor.value)));

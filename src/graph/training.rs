@@ -16,6 +16,7 @@ use std::ops::Range;
 
 use ndarray::ArrayD;
 
+use super::model_state::ModelState;
 use super::operation::{Op, Role, Which};
 use super::ops::noise::Dropout;
 use super::tape::{Frame, Recording};
@@ -87,8 +88,8 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     /// Those of [`record`](Model::record); [`Error::SeedsCount`], [`Error::SeedsLayer`] for the seeds of another model;
-    /// [`Error::TrainingOption`] names a layer that would not train as in Keras: a stateful one, for one. The tape is
-    /// empty then, and the seeds are as before.
+    /// [`Error::TrainingOption`] names a layer that would not train as in Keras, and a stateful one: see
+    /// [`record_training_stateful`](Model::record_training_stateful). The tape is empty then, and the seeds are as before.
     pub fn record_training(
         &self,
         inputs: &[Input<'_, T>],
@@ -96,14 +97,57 @@ impl<T: Float> Model<T> {
         seeds: &mut DropoutSeeds,
     ) -> Result<Vec<ArrayD<T>>> {
         tape.begin();
+        if let Some(name) = self.stateful_layer() {
+            let (what, expected) = ("stateful", "false in record_training");
+            return Err(Differs { what, expected, given: "true: see record_training_stateful" }.of(name));
+        }
+        self.recorded_in_training(None, inputs, tape, seeds)
+    }
+
+    /// [`record_training`](Model::record_training) with the state of stateful layers kept in `state` from call to call,
+    /// as [`record_stateful`](Model::record_stateful) keeps it.
+    ///
+    /// # Errors
+    /// Those of [`record_training`](Model::record_training) and [`record_stateful`](Model::record_stateful); the tape is
+    /// empty then, and state and seeds are as before.
+    pub fn record_training_stateful(
+        &self,
+        state: &mut ModelState<T>,
+        inputs: &[Input<'_, T>],
+        tape: &mut Tape<T>,
+        seeds: &mut DropoutSeeds,
+    ) -> Result<Vec<ArrayD<T>>> {
+        tape.begin();
+        self.recorded_in_training(Some(state), inputs, tape, seeds)
+    }
+
+    fn recorded_in_training(
+        &self,
+        state: Option<&mut ModelState<T>>,
+        inputs: &[Input<'_, T>],
+        tape: &mut Tape<T>,
+        seeds: &mut DropoutSeeds,
+    ) -> Result<Vec<ArrayD<T>>> {
         self.trains_as_in_keras()?;
-        let outputs = self.run_training(inputs, tape, seeds)?;
+        let outputs = self.run_training(state, inputs, tape, seeds)?;
         Ok(outputs.iter().enumerate().map(|(place, output)| self.outward(place, &output.value)).collect())
+    }
+
+    /// The name of a stateful layer, of a model within too.
+    fn stateful_layer(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| {
+            let op = part.op.as_ref()?;
+            match op.role() {
+                Role::Recurrent { slot: Some(_), .. } => Some(&*part.name),
+                _ => op.model()?.stateful_layer(),
+            }
+        })
     }
 
     /// A run in training, recorded. One that fails leaves the seeds as they were.
     pub(super) fn run_training(
         &self,
+        state: Option<&mut ModelState<T>>,
         inputs: &[Input<'_, T>],
         tape: &mut Tape<T>,
         seeds: &mut DropoutSeeds,
@@ -111,7 +155,7 @@ impl<T: Float> Model<T> {
         self.can_train()?;
         self.check_seeds(seeds)?;
         let mut next = seeds.states.clone();
-        let outputs = self.run_tensors(None, inputs, (Some(tape), Some(&mut next)), None)?;
+        let outputs = self.run_tensors(state, inputs, (Some(tape), Some(&mut next)), None)?;
         seeds.states.copy_from_slice(&next);
         Ok(outputs)
     }

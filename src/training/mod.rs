@@ -109,6 +109,7 @@
 //! | `metrics=["accuracy"]` | [`metric`](Fit::metric)`(Metric::SparseCategoricalAccuracy)` or which of the three it is: [`Metric`] |
 //! | `metrics={"a": [..]}`, `weighted_metrics` | [`metric_of`](Fit::metric_of), [`weighted_metric`](Fit::weighted_metric) |
 //! | `batch_size=32`, `epochs=1`, `initial_epoch` | the same, with these defaults |
+//! | layers with `stateful=True` | their states go on from batch to batch, into validation and the next epoch, as in Keras; [`reset_states`](Fit::reset_states)`(true)` for a callback that calls `reset_state` on them when an epoch begins |
 //! | `shuffle=True` after `set_random_seed(7)` | [`shuffle`](Fit::shuffle)`(7)`, the same order in every epoch; [`shuffle_each_epoch`](Fit::shuffle_each_epoch) for others. **Without it rows aren't shuffled**: Keras's default is to |
 //! | `validation_split`, `validation_data`, `validation_batch_size`, `validation_freq` | the same: the last rows, before they are shuffled |
 //! | `sample_weight` | [`Dataset::sample_weight`] |

@@ -185,6 +185,80 @@ fn gradients_by_the_batch() {
     }
 }
 
+fn stateful() -> Model<f32> {
+    let seeds = &mut SeedSource::keras(7);
+    let gru = Gru::builder(3, 4).dropout(0.3).seeds(seeds).build().unwrap();
+    Sequential::builder("m")
+        .named("kept", recurrent::model::AnyLayer::from(gru).stateful())
+        .layer(Dense::builder(4, 2).seeds(seeds).build().unwrap())
+        .build()
+        .unwrap()
+}
+
+/// The states are in the checkpoint, and go on from run to run; without them the bits are others.
+#[test]
+fn a_paused_run_of_a_stateful_model_goes_on() {
+    let folder = std::env::temp_dir().join(format!("stateful-training-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (path, (x, y), begun) = (folder.join("run.safetensors"), data(), stateful());
+    let fit = || Fit::new(Loss::MeanSquaredError, Adam::new(0.02)).batch_size(5);
+    let (mut whole, mut twice, mut paused, mut again) = (begun.clone(), begun.clone(), begun.clone(), begun.clone());
+    let mut all = fit().epochs(4);
+    all.run(&mut whole, &x, &y).unwrap();
+    let mut halves = fit().epochs(2).checkpoint(&path);
+    halves.run(&mut twice, &x, &y).unwrap();
+    halves.run(&mut twice, &x, &y).unwrap();
+    assert_eq!(bits(&twice), bits(&whole));
+    assert_eq!(halves.model_state(), all.model_state());
+
+    fit().epochs(2).checkpoint(&path).run(&mut paused, &x, &y).unwrap();
+    fit().epochs(4).resume(&path, &mut again).unwrap().run(&mut again, &x, &y).unwrap();
+    assert_eq!(bits(&again), bits(&whole));
+
+    let mut reset = begun.clone();
+    let mut each = fit().epochs(4).reset_states(true);
+    each.run(&mut reset, &x, &y).unwrap();
+    assert_ne!(bits(&reset), bits(&whole));
+    // Of another model, found at its first batch.
+    let mut other = model();
+    let error = refusal(fit().state(all.model_state().unwrap().clone()).run(&mut stateful_lstm(), &x, &y));
+    assert!(matches!(error, Error::StateLayout { .. }), "{error}");
+    fit().state(all.model_state().unwrap().clone()).run(&mut other, &x, &y).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+fn stateful_lstm() -> Model<f32> {
+    let lstm = Lstm::builder(3, 2).seeds(&mut SeedSource::keras(7)).build().unwrap();
+    Sequential::builder("m").layer(recurrent::model::AnyLayer::from(lstm).stateful()).build().unwrap()
+}
+
+/// A loop of one's own keeps the state itself, with the bits of `Fit`.
+#[test]
+fn a_loop_of_ones_own_keeps_the_states() {
+    let ((x, y), mut fitted, mut own) = (data(), stateful(), stateful());
+    let mut fit = Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).batch_size(5).epochs(2);
+    fit.run(&mut fitted, &x, &y).unwrap();
+    let (mut state, mut seeds, mut tape) = (own.initial_state(5), own.seeds(), Tape::new());
+    let (mut gradients, mut optimizer) = (Gradients::new(&own), Sgd::new(0.1));
+    for _epoch in 0..2 {
+        for (x, y) in x.axis_chunks_iter(Axis(0), 5).zip(y.axis_chunks_iter(Axis(0), 5)) {
+            let input = [(&x).into()];
+            let outputs = own.record_training_stateful(&mut state, &input, &mut tape, &mut seeds).unwrap();
+            let (_, d) = Loss::MeanSquaredError.with_gradient(&outputs[0], &y.into_dyn()).unwrap();
+            gradients.clear();
+            own.backward(&mut tape, &[&d], &mut gradients).unwrap();
+            optimizer.step(&mut own, &gradients).unwrap();
+        }
+    }
+    assert_eq!(bits(&own), bits(&fitted));
+    assert_eq!(fit.model_state(), Some(&state));
+    // Batches of different sizes can't go on from one another, and without a state nothing is kept.
+    let error = refusal(Fit::new(Loss::MeanSquaredError, Sgd::new(0.1)).batch_size(4).run(&mut own, &x, &y));
+    assert_eq!(error, Error::StateBatch { expected: 2, given: 4 });
+    let error = refusal(own.record_training(&[(&x).into()], &mut Tape::new(), &mut seeds)).to_string();
+    assert_eq!(error, "stateful of kept must be false in record_training, got true: see record_training_stateful");
+}
+
 #[test]
 fn what_would_train_otherwise_is_refused() {
     let (x, y) = data();
@@ -200,9 +274,6 @@ fn what_would_train_otherwise_is_refused() {
     let bare = ops::BatchNormalization::new(4).unwrap().scale(false).center(false);
     let error = of(bare.into());
     assert_eq!(error, "scale and center of odd must be one of them true in a model that is trained, got false");
-    let stateful = recurrent::model::AnyLayer::from(Gru::<f32>::builder(4, 4).return_sequences(true).build().unwrap());
-    let error = of(stateful.stateful());
-    assert_eq!(error, "stateful of odd must be false in a model that is trained, got true: see record_stateful");
     let lstm = Lstm::<f32>::builder(2, 4).dropout(0.5).build().unwrap();
     let mut graph = Model::builder("m");
     let frames = graph.input("x", [Some(6), Some(3), Some(2)]).unwrap();

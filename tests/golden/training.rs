@@ -2,6 +2,7 @@
 
 mod activity;
 mod models;
+mod stateful;
 mod zoneout;
 
 use std::cell::RefCell;

@@ -9,13 +9,15 @@ use super::{LoadError, Problem};
 use crate::config::{Config, ConfigError, Described, Item, Options, Tensors};
 use crate::error::Error;
 use crate::float::Float;
+use crate::graph::ModelState;
 use crate::parameters::Parameters;
 use crate::seeds::DropoutSeeds;
 use crate::training::{Checkpoint, Fit, Memory, ReduceLrOnPlateau};
 
 impl<'a, T: Float, O: Saved<Elem = T> + Clone> Fit<'a, T, O> {
     /// Writes a checkpoint after each epoch, in the place of the one before: one file with the weights, the optimizer,
-    /// the seeds of dropout, the number of the epoch, and what early stopping and plateaus remember.
+    /// the seeds of dropout, where stateful layers have come to, the number of the epoch, and what early stopping and
+    /// plateaus remember.
     /// [`resume`](Fit::resume) goes on from it, with the same bits as without the pause.
     ///
     /// ```
@@ -48,7 +50,7 @@ impl<'a, T: Float, O: Saved<Elem = T> + Clone> Fit<'a, T, O> {
     }
 
     /// Goes on from a [`checkpoint`](Fit::checkpoint): the network gets its weights, this run its optimizer, the seeds of
-    /// dropout, the epoch. Data, losses and other options are this run's own.
+    /// dropout and the states of stateful layers, the epoch. Data, losses and other options are this run's own.
     ///
     /// # Errors
     /// Those of [`file::load`](super::load), [`Problem::Layer`] if the weights aren't the network's; the network is
@@ -148,13 +150,17 @@ impl<T: Float, O: Saved<Elem = T>> Saved for Checkpoint<T, O> {
     const CLASS: Option<&'static str> = Some("Checkpoint");
 
     fn describe_whole(&self) -> Result<Config, ConfigError> {
-        Ok(Config::new("Checkpoint")
+        let config = Config::new("Checkpoint")
             .with("epoch", self.epoch)
             .with("weights", described(&self.weights))
             .with("optimizer", self.optimizer.describe_whole()?)
             .with("seeds", self.seeds.describe_whole()?)
             .with("early_stopping", self.early_stopping.as_ref().map(Memory::describe))
-            .with("plateaus", self.plateaus.iter().map(ReduceLrOnPlateau::describe).collect::<Vec<_>>()))
+            .with("plateaus", self.plateaus.iter().map(ReduceLrOnPlateau::describe).collect::<Vec<_>>());
+        Ok(match &self.states {
+            Some(states) => config.with("states", states.describe()),
+            None => config,
+        })
     }
 
     fn visit_arrays(&self, show: &mut Show<'_, T>) {
@@ -163,6 +169,9 @@ impl<T: Float, O: Saved<Elem = T>> Saved for Checkpoint<T, O> {
         }
         for (place, array) in self.early_stopping.iter().flat_map(|memory| &memory.best_weights).enumerate() {
             show(format!("best_weights/{place}"), array.view());
+        }
+        if let Some(states) = &self.states {
+            states.show(&mut |name, values| show(format!("states/{name}"), values));
         }
         self.optimizer
             .visit_arrays(&mut |name: String, array: ArrayViewD<'_, T>| show(format!("optimizer/{name}"), array));
@@ -181,6 +190,14 @@ impl<T: Float, O: Saved<Elem = T>> Saved for Checkpoint<T, O> {
             }
             let stopping = options.need("early_stopping", "what it remembers, or null")?.given();
             let stopping = stopping.map(|item| item.config("what it remembers")).transpose()?;
+            let states = options.said("states").map(|item| item.config("the states of a model")).transpose()?;
+            let states = match states {
+                Some(states) if states.class() == "ModelState" => {
+                    Some(states.read(|options| ModelState::read(options, &mut tensors.nested("states")))?)
+                }
+                Some(other) => return Err(other.wrong_class("ModelState")),
+                None => None,
+            };
             let mut plateaus = Vec::new();
             for plateau in options.list("plateaus", "a list")? {
                 plateaus.push(plateau.config("a ReduceLrOnPlateau")?.read(ReduceLrOnPlateau::read)?);
@@ -199,6 +216,7 @@ impl<T: Float, O: Saved<Elem = T>> Saved for Checkpoint<T, O> {
                     Some(other) => return Err(other.wrong_class("EarlyStopping")),
                     None => None,
                 },
+                states,
                 plateaus,
             })
         })

@@ -108,7 +108,7 @@
 //! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. In training ([`Fit`](crate::training::Fit),
 //! [`Model::record_training`](crate::Model::record_training)) Dropout and its kin, a recurrent layer's `dropout` and
 //! BatchNormalization do what they do in Keras's `fit`; [`Model::record`](crate::Model::record) runs the model as in
-//! inference. What would train in another way is refused by name: stateful layers, dropout in attention and in ConvLSTM,
+//! inference. What would train in another way is refused by name: dropout in attention and in ConvLSTM,
 //! SpectralNormalization. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
 //! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's

@@ -13,7 +13,6 @@ use crate::graph::operation::{Back, Call, Flow, Operation, Role, SharedLayer, Wh
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{Buffer, MaskBuffer, OwnStream, Step};
 use crate::graph::tensor::{Mask, Shared, Tensor, Value};
-use crate::graph::training::Differs;
 use crate::layers::Layer;
 use crate::precision::Precision;
 use crate::runner::check::check_input;
@@ -184,11 +183,6 @@ impl<T: Float> Operation<T> for Recurrent<T> {
             copy_parts(stream.state(), states)?;
         }
         Ok(())
-    }
-
-    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
-        let (what, expected) = ("stateful", "false in a model that is trained");
-        self.slot.map(|_| Differs { what, expected, given: "true: see record_stateful" })
     }
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {

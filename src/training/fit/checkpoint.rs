@@ -5,6 +5,7 @@ use ndarray::ArrayD;
 use super::early_stopping::Memory;
 use crate::error::Result;
 use crate::float::Float;
+use crate::graph::ModelState;
 use crate::parameters::Parameters;
 use crate::seeds::DropoutSeeds;
 use crate::training::schedule::ReduceLrOnPlateau;
@@ -19,6 +20,8 @@ pub(crate) struct Checkpoint<T, O> {
     pub(crate) weights: Vec<(String, ArrayD<T>)>,
     pub(crate) optimizer: O,
     pub(crate) seeds: DropoutSeeds,
+    /// Where stateful layers have come to.
+    pub(crate) states: Option<ModelState<T>>,
     /// The epochs that are done.
     pub(crate) epoch: usize,
     pub(crate) early_stopping: Option<Memory<T>>,
@@ -29,8 +32,8 @@ pub(crate) struct Checkpoint<T, O> {
 impl<T, O: Clone> Checkpoint<T, &O> {
     /// With an optimizer of its own.
     pub(crate) fn into_owned(self) -> Checkpoint<T, O> {
-        let Checkpoint { weights, optimizer, seeds, epoch, early_stopping, plateaus } = self;
-        Checkpoint { weights, optimizer: optimizer.clone(), seeds, epoch, early_stopping, plateaus }
+        let Checkpoint { weights, optimizer, seeds, states, epoch, early_stopping, plateaus } = self;
+        Checkpoint { weights, optimizer: optimizer.clone(), seeds, states, epoch, early_stopping, plateaus }
     }
 }
 

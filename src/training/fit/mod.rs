@@ -43,6 +43,7 @@ use super::metrics::Metric;
 use super::schedule::ReduceLrOnPlateau;
 use super::weight_rules::WeightRules;
 use crate::float::Float;
+use crate::graph::ModelState;
 use crate::seeds::DropoutSeeds;
 
 type OnEpoch<'a> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'a>;
@@ -80,8 +81,13 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 ///
 /// Batches are run as in training: dropout is on, with the network's seeds, and BatchNormalization of a
 /// [`Model`](crate::Model) takes the mean and the variance of the batch, and moves those of inference in each update: see
-/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (stateful
-/// layers, dropout in attention and in ConvLSTM) is an error that names the layer.
+/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (dropout in
+/// attention and in ConvLSTM) is an error that names the layer.
+///
+/// Stateful layers of a model go on from batch to batch, from training to validation and from epoch to epoch, as Keras's
+/// do; all batches have as many rows then. [`reset_states`](Fit::reset_states) begins each epoch with zeros;
+/// [`model_state`](Fit::model_state) is where they have come to, for
+/// [`predict_stateful`](crate::Model::predict_stateful).
 ///
 /// After the first updates those of a layer allocate nothing while batches have as many rows; a model's outputs are new in each.
 #[must_use = "it does nothing until it runs"]
@@ -103,6 +109,9 @@ pub struct Fit<'a, T: Float, O> {
     weight_rules: WeightRules,
     terminate_on_nan: bool,
     seeds: Option<DropoutSeeds>,
+    /// Where stateful layers have come to.
+    states: Option<ModelState<T>>,
+    resets_states: bool,
     on_epoch: Vec<OnEpoch<'a>>,
     on_update: Vec<OnUpdate<'a>>,
     plateaus: Plateaus,
@@ -150,6 +159,8 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
             weight_rules: WeightRules::new(),
             terminate_on_nan: true,
             seeds: None,
+            states: None,
+            resets_states: false,
             on_epoch: Vec::new(),
             on_update: Vec::new(),
             plateaus: Plateaus::default(),
@@ -287,6 +298,19 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
         self
     }
 
+    /// A model's stateful layers begin from here: of a run that goes on in another process.
+    pub fn state(mut self, state: ModelState<T>) -> Self {
+        self.states = Some(state);
+        self
+    }
+
+    /// Whether a model's stateful layers begin each epoch with zeros; unless this says so they go on from the one before.
+    /// (What a callback of Keras does that calls `reset_state` of each such layer when an epoch begins.)
+    pub fn reset_states(mut self, yes: bool) -> Self {
+        self.resets_states = yes;
+        self
+    }
+
     /// Calls this after each epoch; it may end the run.
     pub fn on_epoch(mut self, hear: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'a) -> Self {
         self.on_epoch.push(Box::new(hear));
@@ -311,6 +335,7 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
     pub(crate) fn go_on_from(mut self, checkpoint: Checkpoint<T, O>) -> crate::Result<Self> {
         self.plateaus.go_on_from(checkpoint.plateaus)?;
         (self.optimizer, self.seeds) = (checkpoint.optimizer, Some(checkpoint.seeds));
+        self.states = checkpoint.states;
         (self.initial_epoch, self.resumed) = (checkpoint.epoch, checkpoint.early_stopping);
         Ok(self)
     }
@@ -336,6 +361,11 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
     /// The optimizer back.
     pub fn into_optimizer(self) -> O {
         self.optimizer
+    }
+
+    /// Where a model's stateful layers have come to; `None` before the first run, and where there are none.
+    pub fn model_state(&self) -> Option<&ModelState<T>> {
+        self.states.as_ref()
     }
 
     /// Where dropout has come to; `None` before the first run.

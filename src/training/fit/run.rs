@@ -15,7 +15,7 @@ use super::session::{OutputLoss, Session};
 use super::{Fit, Validation};
 use crate::error::{Error, Result, words::number};
 use crate::float::Float;
-use crate::graph::{Input, Network};
+use crate::graph::{Input, ModelState, Network};
 use crate::parameters::Parameters;
 use crate::seeds::DropoutSeeds;
 use crate::training::loss::Target;
@@ -133,6 +133,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
     pub fn evaluate<N: Network<T>>(&self, network: &N, data: &Dataset<'_, T>) -> Result<Vec<(String, f64)>> {
         let rows = data.rows()?;
         let mut plan = self.plan(network, Some((data, 0..rows)))?;
+        plan.session.states = self.states.clone();
         let mut logs = Vec::new();
         if let Some((batches, meters)) = &mut plan.validation {
             plan.session.validate_all(network, batches, meters, &mut DropoutSeeds::default())?;
@@ -199,8 +200,9 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             watch.memory = memory;
         }
         let mut seeds = self.seeds.take().unwrap_or_else(|| network.dropout_seeds());
+        plan.session.states = self.states.take();
         let history = self.all_epochs(network, batches, plan, &mut seeds);
-        self.seeds = Some(seeds);
+        (self.seeds, self.states) = (Some(seeds), plan.session.states.take());
         history
     }
 
@@ -237,7 +239,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
                 history.stopped_epoch = Some(epoch + 1);
                 stop = true;
             }
-            self.keep_checkpoint(epoch, network, seeds, watch.as_ref())?;
+            self.keep_checkpoint(epoch, network, seeds, &session.states, watch.as_ref())?;
             if stop {
                 break;
             }
@@ -262,6 +264,9 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         meters.reset();
         batches.begin(epoch);
         session.epoch = epoch + 1;
+        if self.resets_states {
+            session.states = None;
+        }
         while !stop && let Some(rows) = batches.next() {
             let loss = session.train(network, &mut self.optimizer, batches, rows, seeds, meters)?;
             batch += 1;
@@ -284,6 +289,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         epoch: usize,
         network: &dyn Parameters<T>,
         seeds: &DropoutSeeds,
+        states: &Option<ModelState<T>>,
         watch: Option<&Watch<T>>,
     ) -> Result<()> {
         let Some(keep) = &mut self.on_checkpoint else { return Ok(()) };
@@ -291,6 +297,7 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
             weights: weights_of(network),
             optimizer: &self.optimizer,
             seeds: seeds.clone(),
+            states: states.clone(),
             epoch: epoch + 1,
             early_stopping: watch.map(|watch| watch.memory.clone()),
             plateaus: self.plateaus.copies(),

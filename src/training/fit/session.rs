@@ -8,8 +8,8 @@ use super::meters::Meters;
 use crate::error::{Error, Result, words::number};
 use crate::float::Float;
 use crate::gradients::Gradients;
-use crate::graph::Network;
 use crate::graph::pass::{BatchOutputs, Pass};
+use crate::graph::{ModelState, Network};
 use crate::parameters::Parameters;
 use crate::runner::tape::Tape;
 use crate::seeds::DropoutSeeds;
@@ -40,6 +40,8 @@ pub(super) struct Session<T: Float> {
     tape: Tape<T>,
     gradients: Gradients<T>,
     outputs: BatchOutputs<T>,
+    /// Where stateful layers have come to.
+    pub(super) states: Option<ModelState<T>>,
     d_outputs: Vec<ArrayD<T>>,
     work: Work<T>,
 }
@@ -57,6 +59,7 @@ impl<T: Float> Session<T> {
             tape: Tape::new(),
             gradients: Gradients::new(network).without_input(),
             outputs: BatchOutputs::new(),
+            states: None,
             d_outputs: Vec::new(),
             work: Work::default(),
         }
@@ -79,9 +82,9 @@ impl<T: Float> Session<T> {
         seeds: &mut DropoutSeeds,
         meters: &mut Meters<T>,
     ) -> Result<f64> {
-        let Session { tape, outputs, .. } = self;
+        let Session { tape, outputs, states, .. } = self;
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
-            network.pass(Pass { inputs, mask, lengths, tape: Some(tape), seeds: Some(seeds) }, outputs)
+            network.pass(Pass { inputs, mask, lengths, tape: Some(tape), seeds: Some(seeds), states }, outputs)
         })?;
         self.scale = optimizer.loss_scale_factor().unwrap_or(1.0);
         if self.scale != 1.0 && !self.rules.is_empty() {
@@ -147,11 +150,11 @@ impl<T: Float> Session<T> {
         rows: usize,
         meters: &mut Meters<T>,
     ) -> Result<()> {
-        let Session { tape, outputs, rules, .. } = self;
+        let Session { tape, outputs, states, rules, .. } = self;
         let records = rules.regularizes_activity();
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             let tape = if records { Some(&mut *tape) } else { None };
-            network.pass(Pass { inputs, mask, lengths, tape, seeds: None }, outputs)
+            network.pass(Pass { inputs, mask, lengths, tape, seeds: None, states }, outputs)
         })?;
         let loss = self.measure(batches, false, meters)?;
         self.gradients.clear();

@@ -1,5 +1,5 @@
 """Losses, metrics and training runs by Keras: writes losses.json, metrics.json, runs.json, models.json, noise.json,
-activity.json, zoneout.json and their models beside this file."""
+activity.json, zoneout.json, stateful.json and their models beside this file."""
 
 import sys
 from pathlib import Path
@@ -11,11 +11,13 @@ import losses  # noqa: E402
 import metrics  # noqa: E402
 import models  # noqa: E402
 import runs  # noqa: E402
+import stateful  # noqa: E402
 import zoneout  # noqa: E402
 
 losses.main()
 metrics.main()
 runs.main()
 models.main()
+stateful.main()
 zoneout.main()
 activity.main()
