@@ -107,6 +107,17 @@ fn recurrent_nodes() {
     check_all("onnx/nodes", &bundle, &bundle.cases);
 }
 
+/// `sequence_lens` of one node is no mask for what reads its outputs.
+#[test]
+fn lengths_of_one_node_alone() {
+    let bundle = Bundle::open("lengths");
+    assert_eq!(bundle.cases.len(), 9);
+    for case in &bundle.cases {
+        check::<f32>(&bundle, case);
+        check::<f64>(&bundle, case);
+    }
+}
+
 #[test]
 fn models_of_both_exporters() {
     let bundle = Bundle::open("exported");

@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 
 use super::Outputs;
 use crate::float::Float;
+use crate::formats::error::Found;
 use crate::formats::onnx::load::assume::Again;
 use crate::formats::onnx::load::call::Beside;
 use crate::formats::onnx::load::item::{Axis, Held, Item, Kind};
@@ -19,6 +20,7 @@ use crate::graph::ops::binary::{Binary, Two, Where};
 use crate::graph::ops::concatenate::Concatenate;
 use crate::graph::ops::constant::Constant;
 use crate::graph::ops::get_item::{Index, Slice, View};
+use crate::graph::ops::identity::Identity;
 use crate::graph::ops::merge::MaskRule;
 use crate::graph::ops::sequence_mask::SequenceMask;
 use crate::graph::tensor::{Value, in_row_order};
@@ -66,15 +68,15 @@ impl<'f, T: Float> Importer<'f, T> {
             return Err(node.refuse(format!("its X must have {} features", built.input_size())).into());
         }
         let lengths = self.lengths(node, &x)?;
-        let mask = match lengths {
-            Some(lengths) => Some(self.several(node, "mask", SequenceMask, &[x.tensor, lengths])?),
-            None => None,
-        };
+        let mask = lengths.map(|lengths| self.several(node, "mask", SequenceMask, &[x.tensor, lengths])).transpose()?;
         let initial_state = self.initial_state(node, &read, layout, &x, units)?;
         let beside = Beside { initial_state, mask };
         let made = self.call_with(node, "", AnyLayer::from(built), &[x.tensor], beside)?;
-        let mut outputs =
-            vec![if sequences { Some(self.sequence(node, &read, layout, &x, made[0], units)?) } else { None }];
+        let mut outputs = vec![None];
+        if sequences {
+            let y = self.all_steps(node, made[0], lengths.is_some())?;
+            outputs[0] = Some(self.sequence(node, &read, layout, &x, y, units)?);
+        }
         let per_direction = cell.states();
         for state in 0..per_direction {
             if !self.reads(node, 1 + state) {
@@ -92,6 +94,11 @@ impl<'f, T: Float> Importer<'f, T> {
             outputs.push(Some(self.state(node, layout, &x, &parts, units)?));
         }
         Ok(outputs)
+    }
+
+    /// A layer's sequence without its mask: the lengths are this node's alone, others read the zeros behind them, too.
+    fn all_steps(&mut self, node: &Node<'f>, sequence: usize, masked: bool) -> Found<usize> {
+        if masked { self.one(node, "all_steps", Identity { keeps_mask: false }, sequence) } else { Ok(sequence) }
     }
 
     /// Checks that the batch stands where the node has it; else which input's axis does.
