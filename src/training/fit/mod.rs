@@ -5,6 +5,7 @@
 //!     for batch in the rows, in the epoch's order:                    order.rs, batches.rs
 //!         outputs = network.pass(batch), recorded, dropout on         session.rs
 //!         loss, d_outputs = loss.with_gradient(outputs, targets), weighted by masks, samples, classes
+//!         metrics add outputs and targets                             meters.rs
 //!         gradients = network.backpropagate(d_outputs)
 //!         optimizer.step(network, gradients)
 //!         network.update_statistics()                                 of BatchNormalization

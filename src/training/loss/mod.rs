@@ -3,6 +3,12 @@
 //! [`Loss`] is which one, [`LossFunction`] the same with options, [`Weighting`] what differs between two calls. A loss
 //! is a value for each row of the last axis ([`regression`], [`probabilistic`]; of CTC for each sample), and the mean
 //! of those values, weighted: see [`weighting`].
+//!
+//! **A new one**: a variant and its row in the table over [`Loss`]; a function of a row in [`regression`] or
+//! [`probabilistic`], which leaves the gradient where the prediction was; the call of it in [`function`]: `of_floats`,
+//! or `compute` where targets are classes (then `reads_classes`, too). Options are checked in `LossFunction::validate`
+//! there. Keras's numbers come from `tests/golden/training/losses.py`. `Fit` needs nothing new: once a batch `measure`
+//! in `training/fit/session.rs` calls `LossFunction::gradient_in`, whose gradients go back through the network.
 
 mod ctc;
 mod function;

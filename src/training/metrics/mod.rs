@@ -1,4 +1,11 @@
 //! Metrics: numbers that tell how well a network does, accumulated over batches.
+//!
+//! **A new one**: a variant of [`Metric`], with `name`, `rises`, `reads_classes` and `validate`; what it says of a row
+//! in [`rows`], called by `add_means` in [`state`]. What counts instead of taking means has its file, as [`auc`], and
+//! `is_mean`, `add_counts` and `result` there. Keras's numbers come from `tests/golden/training/metrics.py`.
+//!
+//! `Fit` needs nothing new: `measure` in `training/fit/session.rs` hands each batch to `add_metrics` in
+//! `training/fit/meters.rs`, which has a [`MetricState`] for each metric and logs it under its name.
 
 mod auc;
 mod confusion;
