@@ -1,4 +1,9 @@
 //! Every way in which a call can be refused: one variant each, with what was expected and what was given.
+//!
+//! A message stands over its variant in `variants`; what it says of values in `words`. The style: lower case, no full
+//! stop, below 200 characters; what was expected, then `got` what was given; for an option `X must be .., got ..`; what
+//! to do stands behind a colon. `tests/api/bad_input/messages.rs` holds examples. Files have messages of their own,
+//! `formats/error.rs` (reading) and `formats/save_error.rs` (writing): `.., found ..`.
 
 mod variants;
 pub(crate) mod words;

@@ -12,6 +12,20 @@
 //! are. `disk` reads within [`Limits`], and writes whole files or none. `gate_order` names the orders of the gates, and
 //! moves their blocks from one to another. Inside, whatever refuses returns a [`Problem`]; with the file's name it is a
 //! [`LoadError`].
+//!
+//! # Another format
+//!
+//! - **Its folder** here, its feature in `Cargo.toml`, and that in each `cfg` that lists features: here, in `disk.rs`,
+//!   in `lib.rs` (`mod formats`, the `pub use`, the table of features).
+//! - **Reading**: `disk::read`, sizes against `Limits` before memory is taken, [`Problem`]s inside, a [`LoadError`]
+//!   with the file's name outside. One layer: its builder, then `set_weights` (`pytorch/build.rs`). A model: call by
+//!   call by `graph::assembly` (`onnx/load`).
+//! - **Writing**: a model is whatever is `Saved` (`saved_model.rs`). It is walked call by call, and each operation says
+//!   by `describe` what it is, by its weights what it holds (`onnx/write`). Layers under prefixes tell their options to
+//!   a `StructureVisitor` (`pytorch/written.rs`). What the format can't say is a [`SaveError`]; `disk::write` writes
+//!   all or nothing.
+//! - **Tests**: what it must refuse beside `tests/files/hostile.rs`, a target in `fuzz`, the framework's numbers in
+//!   `tests/golden`, and back again beside `tests/files/pytorch_written.rs`.
 
 mod difference;
 mod disk;
