@@ -1,4 +1,12 @@
 //! A layer that is run one step at a time.
+//!
+//! **A step allocates nothing**, not even the first, because [`Stream::new`] has made each kind of step once already:
+//! one row alone, all rows, masked. States and outputs have their places in the stream; all else is in a `Scratch`,
+//! whose buffers only grow (`buffers.rs`) and so have their size by then. `tests/machine/allocations/streams.rs`
+//! counts, layer by layer, kind of call by kind of call.
+//!
+//! One step is `step.rs`, slices as audio comes `block.rs`, arrays of steps `chunk.rs`; other layers or streams take
+//! over in `replace.rs`, `swap.rs`, `live.rs`; many streams are `pool`.
 
 mod block;
 mod chunk;
