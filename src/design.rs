@@ -64,6 +64,7 @@
 //! | question | begin at | then |
 //! |---|---|---|
 //! | What does a cell compute, and does the code say the same? | the equations over the struct in `cells/NAME.rs` | `cells/tests.rs` compares its kernel with them. The kernel: `kernels/units/NAME.rs`; its reference (`kernels/drive/reference.rs`, or the unit's own) is compared with naive f64 by `kernels/tests/reference.rs`, and all paths with the reference, bit for bit, by `kernels/tests/paths.rs` |
+//! | Which code is a step of one row? | `kernels/units/lstm.rs`: its page | `kernels/drive/mod.rs`: `step_row_here` |
 //! | What happens at a masked step? | `runner/mod.rs`: the loop | `runner/forward/masked_rows.rs`; `runner/backward/mod.rs`, back |
 //! | How do two machines get the same bits? | `kernels/mod.rs`, "Same bits" | `kernels/isa/mod.rs`; what they are: `tests/machine/instruction_sets/bits.txt` |
 //! | Why does a step of a stream allocate nothing? | `stream/mod.rs`: `new` runs each path once | `buffers.rs`: buffers only grow; counted in `tests/machine/allocations/streams.rs` |
@@ -72,6 +73,7 @@
 //! | How does an option get from a file to a layer? | `formats/keras/classes/NAME.rs`, a class's entry and its reader | an option of a cell: its setter in `cells/NAME.rs`, `cells/builder.rs`; one of the run (`go_backwards`, `return_sequences`, ..): `with_flags` in `classes/recurrent.rs`, the setter in `layers/recurrent.rs`, read in `runner/forward/steps.rs` |
 //! | How is a layer saved? | `describe` in its file: class and options as a `Config`, its weights by `visit_stored` | `formats/file/container.rs` writes both; `read` beside `describe`, by the list in `graph/classes.rs`, makes it again |
 //! | Where are messages written? | `error/variants.rs`, a message in `#[error]`: lower case, no full stop, below 200 characters; "X must be .., got .." for an option; what to do behind a colon (`tests/api/bad_input/messages.rs`) | `formats/error.rs` for files: ".., found .." |
+//! | What in `fit` uses a loss, a metric? | `training/{loss,metrics}/mod.rs` | `measure` in `training/fit/session.rs` |
 //! | What does a tape keep? | `runner/tape.rs` | `runner/backward/mod.rs` reads it |
 //!
 //! # Where something new goes
@@ -99,6 +101,12 @@
 //! | a form of weights in fewer bits | `kernels/quantized/NAME.rs` and its arm in `matrix.rs` there; its name in `precision.rs`; what a file keeps of it: `Packed` in `weights.rs` | `cells/quantized.rs` (`format`), `Tensors::take_packed` |
 //! | a quantized form of another layer | `layers/quantized_NAME.rs`: `visit_quantized`, `describe`, `read`; of an operation `Operation::quantized` | `IN_FEWER_BITS` in `config.rs`, `graph/classes.rs`, `formats/file/{saved,sort}.rs` |
 //! | a quantized form of a cell | `quantized_form` in its file, its formulas in `kernels/quantized/formulas.rs` | `kernels/quantized/cell.rs` |
+//!
+//! **A cell with a weight that no other has** does as `cells/lstm.rs` with `peephole_kernel`: a `WeightSpec` behind the
+//! others in `weights`, a constant for its place, by which `forward` reads it and `backward` finds its gradient. Its
+//! initializer is an option of the cell: a setter of the builder, a line in `describe`, `read` and `keep_initializer`.
+//! A builder, `set_weights`, files and optimizers then have it by its name. **Its fused kernel** is more than a unit:
+//! see the page of `cells/by_kernel.rs`.
 //!
 //! # Decisions
 //!

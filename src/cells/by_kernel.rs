@@ -1,4 +1,13 @@
 //! Cells with a kernel of their own: the hooks of all of them, written once.
+//!
+//! A cell keeps its kernel beside its weights, packs it in `BuiltInCell::pack`, and returns [`ByKernel`] from
+//! `Cell::fused`; [`KernelOrRows`] if some of its options have no kernel. The kernel's type stands in the list
+//! `cell_kernels!` below.
+//!
+//! The kernels here know three weights: kernel, recurrent kernel, bias. So does the backward pass of a [`Form`], whose
+//! layout has no place for another one. A cell with one more weight needs a driver of its own in `kernels/drive`, which
+//! packs it and runs it; and a [`FusedCell`] of its own in the place of [`ByKernel`], whose `backward_plan` is none: it
+//! then goes back row by row, by its `backward`.
 
 use super::dropout::only_masks;
 use super::fused::{BackwardPlan, BackwardRows, ByRow, FusedCell, StepRows, backward_by_row};

@@ -13,6 +13,11 @@
 //! ```
 //!
 //! The tape holds i, f, g, o.
+//!
+//! These formulas are `step`, of one unit. Drivers bring it the sums: of one row `drive/one_row.rs`, of many
+//! `drive/blocked.rs`; `drive/mod.rs` chooses. The specification, `drive/reference.rs`, sums in plain loops and calls
+//! the same `step`, with other activations `tape_of_row`, then `state_of_row`. It is compared with the equations in f64
+//! (`kernels/tests/naive.rs`), and all drivers with it, bit for bit.
 
 use super::super::activate::{activate_backward, apply};
 use super::super::isa::Arch;
