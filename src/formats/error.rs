@@ -161,10 +161,10 @@ pub enum Problem {
         reason: String,
     },
 
-    /// An input or an output of a graph of ONNX's that a model here can't have.
+    /// An input, an output or a weight of a graph of ONNX's that a model here can't have.
     #[error("{what} {name:?}: {reason}")]
     OnnxValue {
-        /// `"input"` or `"output"`.
+        /// `"input"`, `"output"` or `"weight"`.
         what: &'static str,
         /// Its name.
         name: String,

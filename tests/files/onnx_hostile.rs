@@ -179,6 +179,11 @@ fn named() {
     let elsewhere = [vec![0x08, 3, 0x10, 1], field(8, b"w"), field(13, &place), vec![0x70, 1]].concat();
     let error = told(of_one_node("Add", &elsewhere));
     assert!(error.contains("\"w\"") && error.contains("w.bin"), "{error}");
+    // A segment (field 3) of a tensor, and a weight that has the name of what the node gives.
+    let error = told(of_one_node("Add", &[weight.clone(), field(3, &[0x08, 0])].concat()));
+    assert!(error.contains("\"w\"") && error.contains("segment"), "{error}");
+    let error = told(of_one_node("Add", &[vec![0x08, 3, 0x10, 1], field(8, b"y"), field(9, &[0; 12])].concat()));
+    assert!(error.contains("weight \"y\": another value has its name"), "{error}");
     let sound = File::from_bytes("it", of_one_node("Add", &weight), &Limits::new());
     assert!(sound.and_then(|file| file.model::<f32>()).is_ok(), "it is the operator that is refused");
 }

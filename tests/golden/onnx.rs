@@ -118,6 +118,18 @@ fn lengths_of_one_node_alone() {
     }
 }
 
+/// Inputs that an operator doesn't have and states of other shapes are told, though they are zeros.
+#[test]
+fn nothing_is_passed_over() {
+    let bundle = Bundle::open("refusals");
+    assert_eq!(bundle.cases.len(), 5);
+    for case in &bundle.cases {
+        let error = bundle.file(case).model::<f32>().expect_err(name(case)).to_string();
+        assert!(error.contains("node \"here\" (GRU, opset 17)"), "{error}");
+        assert!(error.contains(text_of(&case["says"])), "{error}");
+    }
+}
+
 #[test]
 fn models_of_both_exporters() {
     let bundle = Bundle::open("exported");

@@ -138,6 +138,7 @@ impl File {
         })?;
         let node = Node::new(node, self.opset());
         let read = Recurrent::read(&node, cell)?;
+        node.most_inputs(cell.inputs())?;
         let floats = |place: usize| -> Found<Option<ArrayD<T>>> {
             let Some(name) = node.input(place) else { return Ok(None) };
             self.constant::<T>(&node, name).map(|value| Some(in_row_order(&value.floats())))

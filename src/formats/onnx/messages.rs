@@ -235,6 +235,8 @@ fn attribute(fields: &mut Fields<'_>, budget: &mut Budget<'_>) -> Found<(String,
                 parts.texts.push(field.bytes()?.0.to_vec());
             }
             20 => parts.kind = field.integer()?,
+            // Its value would be another one's: of a function that calls this node.
+            21 => return Err(Problem::Protobuf { at: 0, reason: "an attribute refers to one of a function" }),
             _ => {}
         }
         Ok(())

@@ -40,6 +40,14 @@ impl<'m> Node<'m> {
         self.proto.outputs.get(place).map(String::as_str).filter(|name| !name.is_empty())
     }
 
+    /// Refuses an input that the operator doesn't have, which nothing would read.
+    pub(super) fn most_inputs(&self, most: usize) -> Found<()> {
+        match (most..self.proto.inputs.len()).find_map(|place| self.input(place)) {
+            Some(name) => Err(self.refuse(format!("it has {most} inputs at most, and {name:?} behind them"))),
+            None => Ok(()),
+        }
+    }
+
     /// The refusal of what isn't supported, or what is wrong.
     pub(super) fn refuse(&self, reason: impl Into<String>) -> Problem {
         Problem::OnnxNode {

@@ -17,6 +17,8 @@ pub(super) struct Stored {
     shape: Vec<i64>,
     /// ONNX's number of the type.
     element: i64,
+    /// Whether it is a segment of a larger one, which ONNX's text has and nothing writes.
+    is_part: bool,
     /// Where in the file the bytes are.
     pub(super) raw: Option<Range<usize>>,
     floats: Vec<f32>,
@@ -44,6 +46,7 @@ impl Stored {
             match number {
                 1 => field.add_integers(&mut tensor.shape)?,
                 2 => tensor.element = field.integer()?,
+                3 => tensor.is_part = true,
                 4 => field.add_floats(&mut tensor.floats)?,
                 5 | 7 | 11 => field.add_integers(&mut tensor.integers)?,
                 8 => tensor.name = field.text()?,
@@ -105,6 +108,9 @@ impl Stored {
             dtype: type_name(self.element),
             hint: "f16, bf16, f32, f64, whole numbers and flags are read",
         })?;
+        if self.is_part {
+            return Err(self.wrong("it is a segment of a tensor, which isn't read"));
+        }
         if let Some(Elsewhere { file, .. }) = &self.elsewhere {
             return Err(Problem::ExternalData { tensor: self.name.clone(), file: file.clone() });
         }

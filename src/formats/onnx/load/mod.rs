@@ -139,6 +139,7 @@ impl<'f, T: Float> Importer<'f, T> {
                 }
             }
         }
+        self.check_names(&makers)?;
         let mut needed = vec![false; graph.nodes.len()];
         let mut waiting: Vec<&str> = graph.outputs.iter().map(|output| &output.name[..]).collect();
         while let Some(name) = waiting.pop() {
@@ -150,6 +151,21 @@ impl<'f, T: Float> Importer<'f, T> {
             }
         }
         Ok(needed)
+    }
+
+    /// Checks that no other value has a weight's or an input's name. (A weight may be among the inputs, too.)
+    fn check_names(&self, makers: &HashMap<&str, usize>) -> Made<()> {
+        let graph = &self.file.model.graph;
+        let weights: Vec<&str> = graph.initializers.iter().map(|stored| &stored.name[..]).collect();
+        let inputs: Vec<&str> = graph.inputs.iter().map(|input| &input.name[..]).collect();
+        for (what, names) in [("weight", weights), ("input", inputs)] {
+            let mut seen = HashSet::new();
+            if let Some(name) = names.into_iter().find(|name| !seen.insert(*name) || makers.contains_key(name)) {
+                let reason = "another value has its name".into();
+                return Err(Problem::OnnxValue { what, name: name.into(), reason }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Adds what a node computes.

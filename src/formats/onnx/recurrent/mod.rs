@@ -60,6 +60,11 @@ impl Cell {
         if self == Cell::Lstm { 2 } else { 1 }
     }
 
+    /// How many inputs there are at most.
+    pub(super) fn inputs(self) -> usize {
+        if self == Cell::Lstm { Self::PEEPHOLES + 1 } else { Self::INITIAL_H + 1 }
+    }
+
     /// The places of the inputs behind B.
     pub(super) const SEQUENCE_LENS: usize = 4;
     pub(super) const INITIAL_H: usize = 5;

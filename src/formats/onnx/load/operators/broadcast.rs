@@ -238,8 +238,11 @@ impl<'f, T: Float> Importer<'f, T> {
         let shape = shape.ok_or_else(|| node.refuse("a shape is too large"))?;
         let batch = template.batch_axis().filter(|&axis| axis < shape.len());
         let rows = &template.stored[0].size;
-        if batch.is_none_or(|axis| shape[axis] != *rows && !shape[axis].is_one()) {
-            return Err(node.refuse("a constant has no axis for the batch").into());
+        let Some(axis) = batch else { return Err(node.refuse("a constant has no axis for the batch").into()) };
+        if shape[axis] != *rows && !shape[axis].is_one() {
+            let reason = "a constant is of so many rows, and the batch of another number, or of any: export the model \
+                          with as many rows, or give the constant one";
+            return Err(node.refuse(reason).into());
         }
         let known: Option<Vec<usize>> = shape
             .iter()

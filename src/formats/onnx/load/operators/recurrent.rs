@@ -38,6 +38,7 @@ struct Layout {
 impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn recurrent(&mut self, node: &Node<'f>, cell: Cell) -> Made<Outputs<T>> {
         let read = Recurrent::read(node, cell)?;
+        node.most_inputs(cell.inputs())?;
         let layout = match read.batch_first {
             false => Layout { time: 0, batch: 1, directions: 0, rows: 1 },
             true => Layout { time: 1, batch: 0, directions: 1, rows: 0 },
@@ -176,6 +177,9 @@ impl<'f, T: Float> Importer<'f, T> {
         let states = read.cell.states();
         let items: Vec<Option<Item<T>>> =
             (0..states).map(|state| self.item(node, Cell::INITIAL_H + state).cloned()).collect();
+        for item in items.iter().flatten() {
+            check_state(node, layout, item, [read.directions(), units])?;
+        }
         let is_zero = |item: &Option<Item<T>>| match item {
             None => true,
             Some(Item::Known(value) | Item::Spread { of: value, .. }) => {
@@ -199,7 +203,7 @@ impl<'f, T: Float> Importer<'f, T> {
                     ))
                 };
                 let item = item.clone().unwrap_or_else(zeros);
-                parts.push(self.state_part(node, layout, x, item, (direction, read.directions()), units)?);
+                parts.push(self.state_part(node, layout, x, item, direction, units)?);
             }
         }
         Ok(parts)
@@ -212,17 +216,10 @@ impl<'f, T: Float> Importer<'f, T> {
         layout: Layout,
         x: &Held,
         item: Item<T>,
-        (direction, directions): (usize, usize),
+        direction: usize,
         units: usize,
     ) -> Made<usize> {
-        if item.rank() != 3 {
-            return Err(node.refuse("its initial states must have three dimensions").into());
-        }
         let several = item.shape().is_some_and(|shape| !shape[layout.directions].is_one());
-        let given = item.shape().and_then(|shape| shape[layout.directions].as_known());
-        if given.is_some_and(|given| given != directions) {
-            return Err(node.refuse(format!("its initial states must be of {directions} directions")).into());
-        }
         if let Item::Held(held) = &item
             && held.batch_axis() != Some(layout.rows)
         {
@@ -356,4 +353,16 @@ impl<'f, T: Float> Importer<'f, T> {
         let choose = Where { condition: None, then: None, otherwise: zeros };
         Ok(self.several(node, "or_zero", choose, &[flags, part])?)
     }
+}
+
+/// Checks what is known of the shape of an initial state; one of zeros must have it, too.
+fn check_state<T: Float>(node: &Node<'_>, layout: Layout, item: &Item<T>, expected: [usize; 2]) -> Found<()> {
+    let shape = item.shape().filter(|shape| shape.len() == 3);
+    let shape = shape.ok_or_else(|| node.refuse("its initial states must have three dimensions"))?;
+    for ((axis, what), expected) in [(layout.directions, "directions"), (2, "units")].into_iter().zip(expected) {
+        if let Some(given) = shape[axis].as_known().filter(|&given| given != expected) {
+            return Err(node.refuse(format!("its initial states must be of {expected} {what}, found {given}")));
+        }
+    }
+    Ok(())
 }
