@@ -118,6 +118,17 @@ fn lengths_of_one_node_alone() {
     }
 }
 
+/// Initial states that are weights of as many rows as the batch.
+#[test]
+fn states_of_as_many_rows() {
+    let bundle = Bundle::open("rows");
+    assert_eq!(bundle.cases.len(), 6);
+    for case in &bundle.cases {
+        check::<f32>(&bundle, case);
+        check::<f64>(&bundle, case);
+    }
+}
+
 /// Inputs that an operator doesn't have and states of other shapes are told, though they are zeros.
 #[test]
 fn nothing_is_passed_over() {

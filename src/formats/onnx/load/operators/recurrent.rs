@@ -3,14 +3,14 @@
 //! `sequence_lens` is a mask. As in ONNX Runtime, outputs past a row's end are zero, the reverse direction begins at the
 //! row's own last step, and of a row without steps Y_h and Y_c are zero, whatever its initial state is.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 
 use super::Outputs;
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::formats::onnx::load::assume::Again;
 use crate::formats::onnx::load::call::Beside;
-use crate::formats::onnx::load::item::{Axis, Held, Item, Kind};
+use crate::formats::onnx::load::item::{self, Held, Item, Kind};
 use crate::formats::onnx::load::size::{Num, Size};
 use crate::formats::onnx::load::{Importer, Made, Stop};
 use crate::formats::onnx::node::Node;
@@ -99,7 +99,13 @@ impl<'f, T: Float> Importer<'f, T> {
 
     /// A layer's sequence without its mask: the lengths are this node's alone, others read the zeros behind them, too.
     fn all_steps(&mut self, node: &Node<'f>, sequence: usize, masked: bool) -> Found<usize> {
-        if masked { self.one(node, "all_steps", Identity { keeps_mask: false }, sequence) } else { Ok(sequence) }
+        if !masked {
+            return Ok(sequence);
+        }
+        // By this name Keras's files hold it, too: a layer there would keep the mask.
+        let copy = AnyLayer::of_operation("Copy", Identity { keeps_mask: false });
+        let made = self.call(node, "all_steps", copy, &[sequence])?;
+        made.first().copied().ok_or_else(|| node.refuse("it gives nothing"))
     }
 
     /// Checks that the batch stands where the node has it; else which input's axis does.
@@ -175,10 +181,13 @@ impl<'f, T: Float> Importer<'f, T> {
         units: usize,
     ) -> Made<Vec<usize>> {
         let states = read.cell.states();
-        let items: Vec<Option<Item<T>>> =
-            (0..states).map(|state| self.item(node, Cell::INITIAL_H + state).cloned()).collect();
-        for item in items.iter().flatten() {
-            check_state(node, layout, item, [read.directions(), units])?;
+        let mut items: Vec<Option<Item<T>>> = Vec::new();
+        for state in 0..states {
+            let item = self.item(node, Cell::INITIAL_H + state).cloned();
+            if let Some(item) = &item {
+                check_state(node, layout, item, [read.directions(), units])?;
+            }
+            items.push(item.map(|item| one_row(item, layout)));
         }
         let is_zero = |item: &Option<Item<T>>| match item {
             None => true,
@@ -294,7 +303,7 @@ impl<'f, T: Float> Importer<'f, T> {
         units: usize,
     ) -> Made<Item<T>> {
         let ends = [x.stored[0].clone(), x.stored[1].clone()];
-        let units = |count: usize| Axis::from(Size::known(count * units));
+        let units = |count: usize| item::Axis::from(Size::known(count * units));
         let tensor = match read.direction {
             // Its outputs stand in the order of processing.
             Direction::Reverse => self.one(node, "flip", View::Flip(Some(vec![1])), tensor)?,
@@ -323,7 +332,7 @@ impl<'f, T: Float> Importer<'f, T> {
     /// Y_h or Y_c, of the parts of each direction.
     fn state(&mut self, node: &Node<'f>, layout: Layout, x: &Held, parts: &[usize], units: usize) -> Made<Item<T>> {
         let rows = x.stored[0].clone();
-        let width = Axis::from(Size::known(units));
+        let width = item::Axis::from(Size::known(units));
         let mut axes = vec![Vec::new(); 3];
         axes[layout.rows] = vec![0];
         let (tensor, stored) = match parts {
@@ -365,4 +374,18 @@ fn check_state<T: Float>(node: &Node<'_>, layout: Layout, item: &Item<T>, expect
         }
     }
     Ok(())
+}
+
+/// One row in the place of several that are equal: what an export for a batch of so many makes of one.
+fn one_row<T: Float>(item: Item<T>, layout: Layout) -> Item<T> {
+    let Item::Known(Value::Float(rows)) = &item else { return item };
+    if rows.ndim() != 3 || rows.shape()[layout.rows] < 2 {
+        return item;
+    }
+    let axis = Axis(layout.rows);
+    let first = rows.index_axis(axis, 0);
+    match rows.axis_iter(axis).all(|row| row == first) {
+        true => Item::Known(Value::Float(first.insert_axis(axis).to_owned().into_shared())),
+        false => item,
+    }
 }
