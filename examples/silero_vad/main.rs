@@ -52,7 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some(expected) = expected {
         let difference = probabilities.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         println!("the largest difference from ONNX Runtime is {difference:.1e}");
-        if expected.len() != probabilities.len() || difference > 1e-5 {
+        // On speech ONNX Runtime is 2e-5 away from the same in f64, and this 4e-5; on made sound both agree to 3e-6.
+        if expected.len() != probabilities.len() || difference > 1e-4 {
             return Err("the probabilities differ".into());
         }
     }
