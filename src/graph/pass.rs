@@ -32,7 +32,8 @@ pub struct Pass<'a, 'i, T> {
     pub(crate) tape: Option<&'a mut Tape<T>>,
     /// In training, where it is recorded: the random state of dropout.
     pub(crate) seeds: Option<&'a mut DropoutSeeds>,
-    /// Where a model's stateful layers have come to; zeros are put there for the first batch. Layers keep nothing.
+    /// Where a model's stateful layers have come to; zeros are put there for the first batch. What keeps
+    /// nothing refuses them.
     pub(crate) states: &'a mut Option<ModelState<T>>,
 }
 
@@ -80,6 +81,9 @@ pub(super) fn through_layer<T: Float>(
 ) -> Result<()> {
     let x = layer_input(layer, pass.inputs)?;
     check_input(layer, &x)?;
+    if let Some(states) = pass.states {
+        states.check(std::iter::empty(), x.dim().0)?;
+    }
     let mut run = Run::new();
     if let Some(mask) = pass.mask {
         run = run.mask(mask);
@@ -135,8 +139,8 @@ pub(super) fn through_model<T: Float>(
         return Err(Error::TrainingOption { option: "mask or lengths".into(), expected, given: "some".into() });
     }
     let states = match pass.states {
-        _ if !model.is_stateful() => None,
-        Some(states) => Some(states),
+        Some(states) => Some(states), // where nothing is stateful the run refuses them
+        none if !model.is_stateful() => none.as_mut(),
         none => {
             let batch = pass.inputs.first().and_then(|input| input.shape().first()).copied().unwrap_or(0);
             Some(none.insert(model.try_initial_state(batch)?))

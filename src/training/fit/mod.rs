@@ -299,7 +299,8 @@ impl<'a, T: Float, O> Fit<'a, T, O> {
         self
     }
 
-    /// A model's stateful layers begin from here: of a run that goes on in another process.
+    /// A model's stateful layers begin from here: of a run that goes on in another process. A network that has none
+    /// refuses it ([`Error::StateLayout`](crate::Error::StateLayout)).
     pub fn state(mut self, state: ModelState<T>) -> Self {
         self.states = Some(state);
         self
