@@ -107,26 +107,26 @@ fn recurrent_nodes() {
     check_all("onnx/nodes", &bundle, &bundle.cases);
 }
 
-/// `sequence_lens` of one node is no mask for what reads its outputs.
-#[test]
-fn lengths_of_one_node_alone() {
-    let bundle = Bundle::open("lengths");
-    assert_eq!(bundle.cases.len(), 9);
+/// A bundle of so many cases, in both types of numbers.
+fn check_both(name: &str, count: usize) {
+    let bundle = Bundle::open(name);
+    assert_eq!(bundle.cases.len(), count);
     for case in &bundle.cases {
         check::<f32>(&bundle, case);
         check::<f64>(&bundle, case);
     }
 }
 
+/// `sequence_lens` of one node is no mask for what reads its outputs.
+#[test]
+fn lengths_of_one_node_alone() {
+    check_both("lengths", 9);
+}
+
 /// Initial states that are weights of as many rows as the batch.
 #[test]
 fn states_of_as_many_rows() {
-    let bundle = Bundle::open("rows");
-    assert_eq!(bundle.cases.len(), 6);
-    for case in &bundle.cases {
-        check::<f32>(&bundle, case);
-        check::<f64>(&bundle, case);
-    }
+    check_both("rows", 6);
 }
 
 /// Inputs that an operator doesn't have and states of other shapes are told, though they are zeros.
