@@ -47,11 +47,12 @@
 //! divided by the row's scale and the column's; an Embedding divides its bytes by the row's. Products are Keras's bit for
 //! bit, on all machines; but where a number that is rounded to a byte lies halfway between two, a layer before that differs
 //! in its last digit may decide which, in Keras as here. Their form is [`Precision::Int8Keras`](crate::Precision): nothing
-//! is quantized to it here. They stream, are saved by `file` and can't be trained; Keras's own writer has no place for
-//! them here, and refuses by name, as do files of other modes (`int4`, `float8`, `gptq`, `awq`) and quantizers.
+//! is quantized to it here. They stream, are saved by `file` and written back by `keras::save`, bytes and scales as they
+//! came, and can't be trained. Files of other modes (`int4`, `float8`, `gptq`, `awq`) and quantizers are refused by name.
 //!
 //! Inside a `TimeDistributed` Keras 3.15 leaves the scales out: the bytes are numbers there, and outputs are hundreds of
-//! times too large. So it is here, since it is what the model computes; a Dense needs no TimeDistributed.
+//! times too large. So it is here, since it is what the model computes; a Dense needs no TimeDistributed. It is written back
+//! as the layer of floats that it is.
 //!
 //! # Shipping a model
 //!
@@ -82,7 +83,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! They aren't written as Keras's files or ONNX's: write the model that was quantized. In a file of ours a matrix is a tensor
+//! None of these are written as Keras's files or ONNX's: write the model that was quantized. In a file of ours a matrix is a tensor
 //! of `int8` in Keras's shape (-127 to 127) beside a `float32` one of its scales, `kernel` and `kernel_scale`, or it is
 //! one of `bfloat16`; a bias is `float32`. Readers from before there were such files refuse them by their version.
 //!

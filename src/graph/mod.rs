@@ -37,7 +37,7 @@ mod summary;
 pub(crate) mod tape;
 pub(crate) mod tensor;
 pub(crate) mod training;
-mod weights;
+pub(crate) mod weights;
 
 use std::sync::Arc;
 

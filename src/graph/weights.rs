@@ -162,7 +162,7 @@ impl<T: Float> Part<T> {
 }
 
 /// Shows the weights of a layer that are kept in fewer bits.
-pub(super) fn show_quantized<T: Float>(op: &dyn Operation<T>, visitor: &mut QuantizedVisitor<'_>) {
+pub(crate) fn show_quantized<T: Float>(op: &dyn Operation<T>, visitor: &mut QuantizedVisitor<'_>) {
     match op.role() {
         Role::Recurrent { layer, .. } | Role::QuantizedDense(layer) => layer.visit_quantized(visitor),
         Role::TimeDistributed(inner) | Role::ChannelsFirst(inner) => show_quantized(inner, visitor),

@@ -39,7 +39,7 @@ use std::rc::Rc;
 
 use self::bytes::{Cursor, at};
 use self::tree::Children;
-pub(crate) use self::write::Node;
+pub(crate) use self::write::{Node, Tensor};
 use super::error::{Found, Problem};
 use super::limits::Limits;
 

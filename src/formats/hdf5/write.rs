@@ -1,4 +1,4 @@
-//! HDF5 data, written: groups and tensors of floats, in the newest simple form, which HDF5 reads since 1.8.
+//! HDF5 data, written: groups and tensors of floats or bytes, in the newest simple form, which HDF5 reads since 1.8.
 //!
 //! ```text
 //! superblock (version 2) -> object header of the root group
@@ -24,7 +24,45 @@ pub(crate) enum Node<'a, T> {
     /// Members by their names, which must differ.
     Group(Vec<(String, Node<'a, T>)>),
     /// A tensor.
-    Dataset(CowArray<'a, T, IxDyn>),
+    Dataset(Tensor<'a, T>),
+}
+
+/// The numbers of a tensor.
+#[derive(Debug, Clone)]
+pub(crate) enum Tensor<'a, T> {
+    Floats(CowArray<'a, T, IxDyn>),
+    Bytes(ArrayD<i8>),
+}
+
+impl<T: Float> Tensor<'_, T> {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Tensor::Floats(array) => array.shape(),
+            Tensor::Bytes(array) => array.shape(),
+        }
+    }
+
+    /// How many bytes they take.
+    fn size(&self) -> usize {
+        match self {
+            Tensor::Floats(array) => array.len() * size_of::<T>(),
+            Tensor::Bytes(array) => array.len(),
+        }
+    }
+
+    fn datatype(&self) -> Vec<u8> {
+        match self {
+            Tensor::Floats(_) => float_type::<T>().to_vec(),
+            Tensor::Bytes(_) => BYTE_TYPE.to_vec(),
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Tensor::Floats(array) => array.iter().try_for_each(|value| value.write_le_bytes(out)),
+            Tensor::Bytes(array) => array.iter().try_for_each(|value| out.write_all(&value.to_le_bytes())),
+        }
+    }
 }
 
 /// Where nothing is.
@@ -49,15 +87,16 @@ impl<'a, T: Float> Node<'a, T> {
 
     /// Puts a tensor at a path, through groups that are made where they aren't there yet.
     pub(crate) fn put(&mut self, path: &str, tensor: ArrayViewD<'a, T>) {
-        self.put_cow(path, tensor.into());
+        self.put_tensor(path, Tensor::Floats(tensor.into()));
     }
 
     /// The same of a tensor that is this one's own.
     pub(crate) fn put_owned(&mut self, path: &str, tensor: ArrayD<T>) {
-        self.put_cow(path, tensor.into());
+        self.put_tensor(path, Tensor::Floats(tensor.into()));
     }
 
-    fn put_cow(&mut self, path: &str, tensor: CowArray<'a, T, IxDyn>) {
+    /// The same of any tensor.
+    pub(crate) fn put_tensor(&mut self, path: &str, tensor: Tensor<'a, T>) {
         let (name, rest) = path.split_once('/').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let Node::Group(members) = self else { return };
         match rest {
@@ -68,7 +107,7 @@ impl<'a, T: Float> Node<'a, T> {
                     members.push((name.into(), Node::empty()));
                     members.len() - 1
                 });
-                members[at].1.put_cow(rest, tensor);
+                members[at].1.put_tensor(rest, tensor);
             }
         }
     }
@@ -103,7 +142,7 @@ impl<'a, T: Float> Node<'a, T> {
                     let links = members.iter().map(|(name, _)| MESSAGE + LINK + name.len());
                     2 * MESSAGE + 18 + 2 + links.sum::<usize>()
                 }
-                Node::Dataset(array) => 4 * MESSAGE + 4 + 8 * array.ndim() + 20 + 2 + 18,
+                Node::Dataset(tensor) => 4 * MESSAGE + 4 + 8 * tensor.shape().len() + tensor.datatype().len() + 2 + 18,
             }
     }
 
@@ -119,7 +158,7 @@ impl<'a, T: Float> Node<'a, T> {
     fn data_lens(&self, lens: &mut Vec<u64>) {
         match self {
             Node::Group(members) => members.iter().for_each(|(_, member)| member.data_lens(lens)),
-            Node::Dataset(array) => lens.push((array.len() * size_of::<T>()) as u64),
+            Node::Dataset(tensor) => lens.push(tensor.size() as u64),
         }
     }
 
@@ -142,13 +181,13 @@ impl<'a, T: Float> Node<'a, T> {
                     next += member.headers_len() as u64;
                 }
             }
-            Node::Dataset(array) => {
-                let shape: Vec<u8> = array.shape().iter().flat_map(|&size| (size as u64).to_le_bytes()).collect();
-                let rank = array.ndim() as u8;
+            Node::Dataset(tensor) => {
+                let shape: Vec<u8> = tensor.shape().iter().flat_map(|&size| (size as u64).to_le_bytes()).collect();
+                let rank = tensor.shape().len() as u8;
                 messages.add(0x01, &[&[2, rank, 0, u8::from(rank > 0)][..], &shape]);
-                messages.add(0x03, &[&datatype::<T>()]);
+                messages.add(0x03, &[&tensor.datatype()]);
                 messages.add(0x05, &[&[3, 0x0a]]);
-                let (place, len) = places.take(array.len() * size_of::<T>());
+                let (place, len) = places.take(tensor.size());
                 messages.add(0x08, &[&[3, 1][..], &place.to_le_bytes(), &len.to_le_bytes()]);
             }
         }
@@ -172,7 +211,7 @@ impl<'a, T: Float> Node<'a, T> {
     fn write_data(&self, out: &mut dyn Write) -> io::Result<()> {
         match self {
             Node::Group(members) => members.iter().try_for_each(|(_, member)| member.write_data(out)),
-            Node::Dataset(array) => array.iter().try_for_each(|value| value.write_le_bytes(out)),
+            Node::Dataset(tensor) => tensor.write(out),
         }
     }
 }
@@ -207,7 +246,7 @@ impl Messages {
 }
 
 /// IEEE's floats, the lowest byte first: where their parts are, and how long.
-fn datatype<T>() -> [u8; 20] {
+fn float_type<T>() -> [u8; 20] {
     let (size, exponent_at, exponent, bias) = if size_of::<T>() == 4 { (4, 23, 8, 127) } else { (8, 52, 11, 1023_u16) };
     let bits = 8 * size;
     let [bias_low, bias_high] = bias.to_le_bytes();
@@ -222,6 +261,9 @@ fn datatype<T>() -> [u8; 20] {
     ];
     datatype
 }
+
+/// A whole number of eight bits with a sign: version 1, class 0; its size, where its first bit is, how many it has.
+const BYTE_TYPE: [u8; 12] = [0x10, 0x08, 0, 0, 1, 0, 0, 0, 0, 0, 8, 0];
 
 /// Bytes, and their checksum behind them.
 fn checked(out: &mut dyn Write, mut bytes: Vec<u8>) -> io::Result<()> {

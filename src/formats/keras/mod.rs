@@ -43,7 +43,9 @@
 //!   names of their own are a dictionary, which Keras sorts by name.
 //! - A model of a file of Keras 3 comes out with the configuration that it came in with: what means nothing here
 //!   (regularizers, constraints, names of what is inside) is kept with its layers, in files of our own too. A layer that
-//!   is taken out of its model keeps its options and initializers, not these.
+//!   is taken out of its model keeps its options and initializers, not these. Layers of Keras's `quantize("int8")` come
+//!   out as they came in, but for those inside `TimeDistributed`, which compute in floats there
+//!   ([`fewer_bits`](crate::fewer_bits#what-keras-quantized)).
 //! - It isn't compiled: `model.compile(..)` and `model.fit(..)` go on with it. No optimizer is written.
 //! - What Keras hasn't got (IndRnn, Mgu, LayerNormLstm, peepholes, projections, a user's own cells, ..) is refused by name
 //!   ([`SaveError`]); `file::save` (feature `file`) writes it.

@@ -22,6 +22,8 @@ import tensorflow as tf
 HERE = pathlib.Path(__file__).parent
 # Keras compiles each convolution of each step anew: their numbers are in conv_lstm.json.
 SLOW = ["conv_lstm__channels_before_sizes.keras"]
+# Layers of bytes inside TimeDistributed, which compute in floats, are written as layers of floats.
+OF_FLOATS = [f"int8__{name}" for name in ["both_directions.h5", "both_directions.keras", "chain.keras", "sequence.keras"]]
 # Of what Keras 2 computed, in other operations.
 TOLERANCE = 1e-6
 
@@ -207,7 +209,7 @@ def from_a_file(path, name, cases):
     # Files of Keras 2 become Keras 3's.
     old = "keras2" in name or any(f"_2.{minor}." in name for minor in range(17)) or name.startswith("forms__windows")
     verdict["same_configuration"] = found is None
-    assert old or found is None, found
+    assert old or found is None or name in OF_FLOATS and "QuantizedDTypePolicy" in found, found
     return verdict
 
 

@@ -66,6 +66,7 @@ fn finite(value: &Value) -> bool {
 pub(super) fn option(name: &str, value: &Value, around: &Around<'_>) -> Result<Json, Unsaid> {
     match value {
         value if !finite(value) => Err(Unsaid::new(name, value)),
+        Value::Text(dtype) if name == "dtype" => Ok(values::policy(dtype)),
         _ if name.ends_with("activation") => activation(name, value, around.dtype),
         Value::Config(config) if name.ends_with("_initializer") => Ok(initializer(config)),
         value => Ok(plain(value)),

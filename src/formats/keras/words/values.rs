@@ -11,8 +11,15 @@ pub(in super::super) fn object(module: &str, class: &str, config: Object) -> Jso
     json!({"module": module, "class_name": class, "config": config, "registered_name": null})
 }
 
+/// The type of what Keras's `quantize("int8")` makes of a layer.
+pub(in super::super) const INT8: &str = "int8_from_float32";
+
 /// The type in which a layer computes.
 pub(in super::super) fn policy(dtype: &str) -> Json {
+    if dtype == INT8 {
+        let config = [("mode".to_string(), "int8".into()), ("source_name".to_string(), "float32".into())];
+        return object("keras.dtype_policies", "QuantizedDTypePolicy", Map::from_iter(config));
+    }
     let config = Map::from_iter([("name".to_string(), dtype.into())]);
     object("keras", "DTypePolicy", config)
 }

@@ -110,7 +110,9 @@ fn difference(plain: &Json, said: Json) -> Option<Json> {
         (plain, said) if *plain == said => None,
         // Another class has other options.
         (Json::Object(own), Json::Object(said)) if own.get("class_name") == said.get("class_name") => {
+            let lost = bytes_are_lost(own.get("dtype"), said.get("dtype"));
             let differs = |(key, said): (String, Json)| match own.get(&key) {
+                _ if lost && matches!(&key[..], "dtype" | "quantization_config") => None,
                 Some(own) => difference(own, said).map(|said| (key, said)),
                 // Nothing is what it is without a word.
                 None => Some((key, said)).filter(|(_, said)| !said.is_null()),
@@ -124,6 +126,14 @@ fn difference(plain: &Json, said: Json) -> Option<Json> {
         }
         (_, said) => Some(said),
     }
+}
+
+/// Whether a layer of bytes is one of floats here: see [`Reading::floats`](super::super::classes::Reading::floats).
+fn bytes_are_lost(own: Option<&Json>, said: Option<&Json>) -> bool {
+    let of_bytes = |dtype: Option<&Json>| {
+        dtype.is_some_and(|dtype| dtype.get("class_name").and_then(Json::as_str) == Some("QuantizedDTypePolicy"))
+    };
+    of_bytes(said) && !of_bytes(own)
 }
 
 /// Whether the items are objects side by side.

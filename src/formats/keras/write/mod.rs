@@ -7,11 +7,13 @@
 //! operations  what stands between layers
 //! calls    how layers and operations are called
 //! kept     what a file said beyond all that
+//! bytes    layers of Keras's quantize("int8")
 //! masks    what can't be Keras 3's of Keras 2
 //! ```
 //!
 //! [`words`](super::words) has the words: activations, initializers, options. A class is written as the line of the table beside its reader says ([`Written`](super::classes::Written)).
 
+mod bytes;
 mod calls;
 mod file;
 pub(super) mod kept;

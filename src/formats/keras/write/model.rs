@@ -9,7 +9,7 @@ use super::super::words::Around;
 use super::super::words::values::{object, policy};
 use super::layer::{input, layer};
 use super::operations::{self, KerasOperation};
-use super::{Unwritten, calls, kept};
+use super::{Unwritten, bytes, calls, kept};
 use crate::config::Config;
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
@@ -254,7 +254,7 @@ fn operation<T: Float>(op: &Op<T>, around: &Around<'_>, path: &str) -> Result<Js
         }
         _ => {
             let config = op.describe().map_err(|error| super::of_config(error, path))?;
-            described(&config, around, path)
+            described(&bytes::in_keras_words(config), around, path)
         }
     }
 }
@@ -283,6 +283,6 @@ pub(super) fn keras_class(class: &str) -> &str {
         "Model" => "Functional",
         "Stacked" => "Sequential",
         "GroupedQueryAttention" => "GroupQueryAttention",
-        class => class,
+        class => bytes::keras_class(class).unwrap_or(class),
     }
 }

@@ -5,29 +5,32 @@ use ndarray::ArrayViewD;
 use super::super::classes::GROUPS_OF_HEADS;
 use super::super::description::join;
 use super::super::places;
+use super::bytes;
 use super::model::keras_class;
 use super::operations;
 use crate::config::{Config, Entry, Value};
 use crate::float::Float;
-use crate::formats::hdf5::Node;
+use crate::formats::hdf5::{Node, Tensor};
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Operation, Role, Which};
 use crate::graph::ops::multi_head::PROJECTIONS;
 use crate::graph::{Model, Part};
-use crate::weights::WeightVisitor;
+use crate::weights::{WeightPath, WeightVisitor};
 
 /// Puts the weights of a model below a path.
 pub(super) fn put<'m, T: Float>(model: &'m Model<T>, path: &str, root: &mut Node<'m, T>) -> Result<(), SaveError> {
     let sequential = operations::is_sequential(model);
-    let has_group = |part: &&Part<T>| match &part.op {
+    let has_group = |part: &Part<T>| match &part.op {
         None => !sequential,
         Some(op) => operations::of_part(part).is_none() && !is_own_operation(&**op),
     };
-    let parts: Vec<&Part<T>> = model.parts.iter().filter(has_group).collect();
-    let groups = places::groups(parts.iter().map(|part| (keras_class(&part.class), 1)));
-    for (part, group) in parts.iter().zip(groups) {
+    let parts: Vec<(usize, &Part<T>)> = model.parts.iter().enumerate().filter(|(_, part)| has_group(part)).collect();
+    let groups = places::groups(parts.iter().map(|(_, part)| (keras_class(&part.class), 1)));
+    for (&(at, part), group) in parts.iter().zip(&groups) {
         if let Some(op) = &part.op {
-            put_operation(&**op, &join(path, &format!("layers/{group}")), root)?;
+            let output = model.tensors.iter().find(|tensor| tensor.part == at);
+            let rank = output.map_or(0, |output| output.shape.len());
+            put_operation(&**op, rank, &join(path, &format!("layers/{group}")), root)?;
         }
     }
     Ok(())
@@ -38,39 +41,50 @@ fn is_own_operation<T: Float>(op: &dyn Operation<T>) -> bool {
     op.describe().is_ok_and(|config| config.entry().is_some_and(|entry| entry.is_operation))
 }
 
-fn put_operation<'m, T: Float>(op: &'m dyn Operation<T>, path: &str, root: &mut Node<'m, T>) -> Result<(), SaveError> {
+/// `rank`: how many axes its output has.
+fn put_operation<'m, T: Float>(
+    op: &'m dyn Operation<T>,
+    rank: usize,
+    path: &str,
+    root: &mut Node<'m, T>,
+) -> Result<(), SaveError> {
     match op.role() {
         Role::Model(model) => return put(model, path, root),
-        Role::TimeDistributed(inner) => return put_operation(inner, &join(path, "layer"), root),
+        Role::TimeDistributed(inner) => return put_operation(inner, rank, &join(path, "layer"), root),
         _ => {}
     }
-    let mut groups = Vec::new();
-    if let Ok(config) = op.describe() {
+    let (mut groups, mut in_bytes) = (Vec::new(), Vec::new());
+    if let Ok(config) = op.describe().map(bytes::in_keras_words) {
         if config.class == "SpectralNormalization" {
             put_normalized(op, path, root);
             return Ok(());
         }
         find_groups(&config, "", path, &mut groups);
         put_entries(&config, path, root);
+        in_bytes = bytes::weights(op, &config, rank)?;
     }
     let (mut counts, mut lost) = (vec![0; groups.len()], None);
-    let mut each = |name: String, weight: ArrayViewD<'m, T>| {
+    let mut each = |name: String, weight: Tensor<'m, T>| {
         // What is inside stands behind what it is inside of.
         let prefix = name.rsplit_once('/').map_or("", |(prefix, _)| prefix);
         let of_the_file = |own: &str| own.is_empty() || own == prefix || prefix.starts_with(&format!("{own}/"));
         match groups.iter().position(|(own, _)| own == prefix) {
             _ if groups.iter().any(|(own, path)| path.is_empty() && of_the_file(own)) => {}
             Some(at) if name.ends_with("idf_weights") => {
-                root.put(&format!("{}/vars/idf_weights", groups[at].1), weight)
+                root.put_tensor(&format!("{}/vars/idf_weights", groups[at].1), weight)
             }
             Some(at) => {
-                root.put(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
+                root.put_tensor(&format!("{}/vars/{}", groups[at].1, counts[at]), weight);
                 counts[at] += 1;
             }
             None => drop(lost.get_or_insert(name)),
         }
     };
-    op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |name, weight| each(name.to_string(), weight)));
+    let mut floats = |name: &WeightPath<'_>, weight: ArrayViewD<'m, T>| {
+        each(name.to_string(), Tensor::Floats(weight.into()));
+    };
+    op.visit_weights(Which::All, &mut WeightVisitor::new(&mut floats));
+    in_bytes.into_iter().for_each(|(name, weight)| each(name, weight));
     match lost {
         None => Ok(()),
         Some(weight) => Err(SaveError::NoPlace { group: path.into(), weight }),

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use ndarray::ArrayD;
 
+#[cfg(feature = "keras")]
 use super::equation::walk;
 use super::options::refuse;
 use super::{EinsumDense, Equation, Terms};
 use crate::activation::Activation;
 use crate::error::{Error, Result};
 use crate::float::Float;
+#[cfg(feature = "keras")]
+use crate::graph::ops::places::Walk;
 use crate::layers::Layer;
 use crate::layers::quantized_dense::QuantizedDense;
 use crate::runner::scratch::Scratch;
@@ -80,17 +83,42 @@ impl<T: Float> EinsumDense<T> {
     #[cfg(feature = "keras")]
     pub(crate) fn scales_in_order(equation: &str, kernel: &[usize], scales: &ArrayD<f32>) -> Result<Vec<f32>> {
         let found = || {
-            let equation = Equation::read(equation).filter(|read| read.kernel.len() == kernel.len())?;
-            let terms = equation.terms_of_output(scales.ndim())?;
-            let size = |label: usize| equation.kernel.place(label).map_or(1, |place| kernel[place]);
-            let expected = terms.output.iter().map(size).eq(scales.shape().iter().copied());
-            let order = terms.shared.iter().chain(terms.columns.iter());
-            let way = expected.then(|| walk(scales.shape(), terms.output, order))?;
+            let (shape, way) = Self::way_of_scales(equation, kernel, scales.ndim())?;
             let scales = scales.as_standard_layout();
-            let scales = scales.as_slice()?;
+            let scales = scales.as_slice().filter(|_| scales.shape() == shape)?;
             Some((0..way.len()).map(|at| scales[way.at(at)]).collect())
         };
         found().ok_or_else(|| refuse("kernel_scale", equation))
+    }
+
+    /// The same back: scales in the order of the products as Keras spreads them over an output of so many axes, and the
+    /// shape that they have there. Nothing if they aren't those of a kernel of this shape.
+    #[cfg(feature = "keras")]
+    pub(crate) fn scales_spread(
+        equation: &str,
+        kernel: &[usize],
+        rank: usize,
+        scales: &[f32],
+    ) -> Option<(Vec<usize>, Vec<f32>)> {
+        let (shape, way) = Self::way_of_scales(equation, kernel, rank)?;
+        let mut spread = vec![0.0; scales.len()];
+        if way.len() != scales.len() {
+            return None;
+        }
+        (0..way.len()).for_each(|at| spread[way.at(at)] = scales[at]);
+        Some((shape, spread))
+    }
+
+    /// The shape that Keras's scales have, and the way through them in the order of the products.
+    #[cfg(feature = "keras")]
+    fn way_of_scales(equation: &str, kernel: &[usize], rank: usize) -> Option<(Vec<usize>, Walk)> {
+        let equation = Equation::read(equation).filter(|read| read.kernel.len() == kernel.len())?;
+        let terms = equation.terms_of_output(rank)?;
+        let size = |label: usize| equation.kernel.place(label).map_or(1, |place| kernel[place]);
+        let shape: Vec<usize> = terms.output.iter().map(size).collect();
+        let order = terms.shared.iter().chain(terms.columns.iter());
+        let way = walk(&shape, terms.output, order);
+        Some((shape, way))
     }
 
     /// How many scales a kernel of this shape has.
