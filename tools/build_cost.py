@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 def as_rustc(command):
     """Runs rustc, and writes down what compiling this crate took."""
-    status = subprocess.call(command)
+    status = subprocess.call(command, close_fds=False)  # cargo's jobserver among them
     name = command[command.index("--crate-name") + 1] if "--crate-name" in command else ""
     if name == "recurrent":
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

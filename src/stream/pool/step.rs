@@ -93,6 +93,7 @@ pub(super) struct Stepping<'a, T, L: ?Sized, By> {
 
 impl<T: Float, L: Pooled<T, By> + ?Sized, By> Stepping<'_, T, L, By> {
     /// A step of the streams at these places, in order; on several threads if it is worth it and they may.
+    #[cfg_attr(not(feature = "rayon"), allow(clippy::ptr_arg, reason = "on several threads it makes more batches"))]
     pub(super) fn run(&self, pages: &mut [Page<T>], places: &[usize], batches: &mut Vec<Batch<T>>, threads: bool) {
         #[cfg(feature = "rayon")]
         if threads {
