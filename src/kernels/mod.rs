@@ -113,7 +113,7 @@ pub(crate) use drive::gru::GruKernel;
 pub(crate) use quantized::{Format, QuantizedDenseKernel, QuantizedKernel, Unfit};
 
 use crate::activation::Activation;
-use crate::strided::{DropoutRows, Input, RowStep, Rows, RowsMut};
+use crate::strided::{DropoutRows, Input, RowInput, RowStep, Rows, RowsMut};
 use unit::Activations;
 
 mod sealed {
@@ -187,6 +187,29 @@ pub(crate) struct KernelStep<'a, T> {
 }
 
 impl<'a, T: Copy> KernelStep<'a, T> {
+    /// The step of one row as one of rows.
+    fn of_row(step: &'a mut RowStep<'_, T>, context: StepContext<'a, T>) -> Self {
+        let rows = |row: &'a [T]| Rows::packed(row, row.len());
+        let input = match step.input {
+            RowInput::Raw(x) => Input::Raw(rows(x)),
+            RowInput::Projected(z) => Input::Projected(rows(z)),
+        };
+        let StepContext { scratch, odd_step, activation, recurrent_activation } = context;
+        let width = step.next.len();
+        KernelStep {
+            rows: &[0],
+            input,
+            prev: rows(step.prev),
+            next: RowsMut::packed(step.next, width),
+            tape: None,
+            dropout: None,
+            scratch,
+            odd_step,
+            activation,
+            recurrent_activation,
+        }
+    }
+
     /// Both activations.
     #[inline(always)]
     fn activations(&self) -> Activations<'a> {

@@ -6,7 +6,7 @@ use super::super::activate::{activate_here, apply};
 use super::super::blocks::{self, Block, Epilogue, Operands};
 use super::super::epilogue::UnitRows;
 use super::super::flat_row::group_of_row;
-use super::super::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
+use super::super::isa::{Arch, Isa, Kernel, RowIsa, dispatch, dispatch_narrow, dispatch_row};
 use super::super::lanes::Lanes;
 use super::super::packed::{Group, Grouping, PackedMatrix};
 use super::super::products::unrolled;
@@ -79,27 +79,28 @@ impl<T: Element> SimpleRnnKernel<T> {
     #[inline(always)]
     pub(in crate::kernels) fn step_row_here(&self, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
         let (matrix, activation) = (&self.matrix, context.activation);
+        let Some(isa) = RowIsa::of(self.isa) else { return self.step_rows(&mut KernelStep::of_row(step, context)) };
         let groups = matrix.groups();
         if let ([group], Activation::Tanh) = (groups, activation) {
             return match group.lines {
-                1 => dispatch(self.isa, OnlyGroup::<T, 1> { matrix, step }),
-                2 => dispatch(self.isa, OnlyGroup::<T, 2> { matrix, step }),
-                3 => dispatch(self.isa, OnlyGroup::<T, 3> { matrix, step }),
-                _ => dispatch(self.isa, OnlyGroup::<T, 4> { matrix, step }),
+                1 => dispatch_row(isa, OnlyGroup::<T, 1> { matrix, step }),
+                2 => dispatch_row(isa, OnlyGroup::<T, 2> { matrix, step }),
+                3 => dispatch_row(isa, OnlyGroup::<T, 3> { matrix, step }),
+                _ => dispatch_row(isa, OnlyGroup::<T, 4> { matrix, step }),
             };
         }
         for i in 0..groups.len() {
             let group = &groups[if context.odd_step { groups.len() - 1 - i } else { i }];
             let step = &mut *step;
             match (activation, group.lines) {
-                (Activation::Tanh, 1) => dispatch(self.isa, OneRow::<T, 1, true> { matrix, group, step }),
-                (Activation::Tanh, 2) => dispatch(self.isa, OneRow::<T, 2, true> { matrix, group, step }),
-                (Activation::Tanh, 3) => dispatch(self.isa, OneRow::<T, 3, true> { matrix, group, step }),
-                (Activation::Tanh, _) => dispatch(self.isa, OneRow::<T, 4, true> { matrix, group, step }),
-                (_, 1) => dispatch(self.isa, OneRow::<T, 1, false> { matrix, group, step }),
-                (_, 2) => dispatch(self.isa, OneRow::<T, 2, false> { matrix, group, step }),
-                (_, 3) => dispatch(self.isa, OneRow::<T, 3, false> { matrix, group, step }),
-                (_, _) => dispatch(self.isa, OneRow::<T, 4, false> { matrix, group, step }),
+                (Activation::Tanh, 1) => dispatch_row(isa, OneRow::<T, 1, true> { matrix, group, step }),
+                (Activation::Tanh, 2) => dispatch_row(isa, OneRow::<T, 2, true> { matrix, group, step }),
+                (Activation::Tanh, 3) => dispatch_row(isa, OneRow::<T, 3, true> { matrix, group, step }),
+                (Activation::Tanh, _) => dispatch_row(isa, OneRow::<T, 4, true> { matrix, group, step }),
+                (_, 1) => dispatch_row(isa, OneRow::<T, 1, false> { matrix, group, step }),
+                (_, 2) => dispatch_row(isa, OneRow::<T, 2, false> { matrix, group, step }),
+                (_, 3) => dispatch_row(isa, OneRow::<T, 3, false> { matrix, group, step }),
+                (_, _) => dispatch_row(isa, OneRow::<T, 4, false> { matrix, group, step }),
             }
         }
         if !matches!(activation, Activation::Tanh) {

@@ -22,7 +22,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::blocks::PARKED;
-use super::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
+use super::isa::{Arch, Isa, Kernel, RowIsa, dispatch, dispatch_narrow, dispatch_row};
 use super::packed::{Grouping, PackedMatrix};
 use super::unit::{SUMS, Unit};
 use super::units::lstm::Lstm;
@@ -125,24 +125,25 @@ impl<T: Element, U: Unit<G>, const G: usize> TileKernel<T, U, G> {
     #[inline(always)]
     pub(super) fn step_row_here(&self, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
         // Trap 6: a kernel gets two pointers, to the weights and to the step.
-        let (isa, weights) = (self.isa, &self.weights);
+        let weights = &self.weights;
+        let Some(isa) = RowIsa::of(self.isa) else { return self.step_rows(&mut KernelStep::of_row(step, context)) };
         if !context.activations().are_default() {
-            return dispatch(isa, OneRowUnfused::<T, U, G>::new(weights, step, context));
+            return dispatch_row(isa, OneRowUnfused::<T, U, G>::new(weights, step, context));
         }
         let units = weights.matrix.units();
         if units == T::LANES {
-            return dispatch(isa, OnlyTile::<T, U, G>::new(weights, step));
+            return dispatch_row(isa, OnlyTile::<T, U, G>::new(weights, step));
         }
         // Always before the full tiles, which can then be jumped to instead of called.
         if !units.is_multiple_of(T::LANES) {
-            dispatch(isa, LastTile::<T, U, G>::new(weights, &mut *step));
+            dispatch_row(isa, LastTile::<T, U, G>::new(weights, &mut *step));
         }
-        if weights.matrix.in_pairs(isa) {
-            dispatch(isa, OneRowInPairs::<T, U, G>::new(weights, step));
+        if weights.matrix.in_pairs(self.isa) {
+            dispatch_row(isa, OneRowInPairs::<T, U, G>::new(weights, step));
         } else if context.odd_step {
-            dispatch(isa, OneRow::<T, U, G, true>::new(weights, step));
+            dispatch_row(isa, OneRow::<T, U, G, true>::new(weights, step));
         } else {
-            dispatch(isa, OneRow::<T, U, G, false>::new(weights, step));
+            dispatch_row(isa, OneRow::<T, U, G, false>::new(weights, step));
         }
     }
 

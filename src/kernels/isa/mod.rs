@@ -9,7 +9,7 @@
 //!                        └─ baseline(kernel)─ kernel.run(Baseline)   what the target has by itself
 //! ```
 //!
-//! Products of bytes (`bytes`) have sets of their own, [`ByteIsa`], and [`dispatch_bytes`]: what multiplies them best
+//! Steps of one row have kernels of their own, but for the baseline of x86-64 ([`RowIsa`]). Products of bytes (`bytes`) have sets of their own, [`ByteIsa`], and [`dispatch_bytes`]: what multiplies them best
 //! isn't all of AVX-512.
 //!
 //! An [`Isa`], and the [`Arch`] that a kernel gets, is the proof that the machine has the set: see `token`.
@@ -21,7 +21,7 @@
 pub(crate) mod bytes;
 mod token;
 
-pub(crate) use token::{Arch, Baseline, ByteIsa, Isa, TwoRoundings};
+pub(crate) use token::{Arch, Baseline, ByteIsa, Isa, RowIsa, TwoRoundings};
 
 /// Work that is compiled once per instruction set. `run` and all that it calls must be `#[inline(always)]`.
 pub(crate) trait Kernel {
@@ -49,6 +49,17 @@ pub(crate) fn dispatch_narrow<K: Kernel>(isa: Isa, kernel: K) -> K::Output {
         Isa::Avx512(wide) => wide.narrow().run(kernel),
         Isa::Avx2(arch) => arch.run(kernel),
         Isa::Baseline(arch) => arch.run(kernel),
+    }
+}
+
+/// Runs a kernel of one row.
+#[inline(always)]
+pub(crate) fn dispatch_row<K: Kernel>(isa: RowIsa, kernel: K) -> K::Output {
+    match isa {
+        RowIsa::Avx512(arch) => arch.run(kernel),
+        RowIsa::Avx2(arch) => arch.run(kernel),
+        #[cfg(not(target_arch = "x86_64"))]
+        RowIsa::Baseline(arch) => arch.run(kernel),
     }
 }
 

@@ -239,6 +239,32 @@ impl<A: Arch> Arch for TwoRoundings<A> {
     }
 }
 
+/// An instruction set that does one row by itself. On x86-64 the baseline does it as a block of one row: few machines are
+/// left with it, and these kernels would be a third of what is compiled for it.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RowIsa {
+    Avx512(Avx512),
+    Avx2(Avx2),
+    #[cfg(not(target_arch = "x86_64"))]
+    Baseline(Baseline),
+}
+
+impl RowIsa {
+    /// Of an instruction set; nothing if it takes rows in blocks.
+    #[inline(always)]
+    pub(crate) fn of(isa: Isa) -> Option<Self> {
+        match isa {
+            Isa::Avx512(arch) => Some(RowIsa::Avx512(arch)),
+            Isa::Avx2(arch) => Some(RowIsa::Avx2(arch)),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Baseline(arch) => Some(RowIsa::Baseline(arch)),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Baseline(_) => None,
+        }
+    }
+}
+
 /// An instruction set as far as products of bytes are concerned. All give the same bits.
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::fmt;
 use self::one_row::{CandidateOfRow, GatesOfRow, RestOfRow};
 use self::rows::AnyRows;
 use super::BATCH;
-use crate::kernels::isa::{Arch, Isa, Kernel, dispatch, dispatch_narrow};
+use crate::kernels::isa::{Arch, Isa, Kernel, RowIsa, dispatch, dispatch_narrow, dispatch_row};
 use crate::kernels::packed::{Grouping, PackedMatrix};
 use crate::kernels::unit::SUMS;
 use crate::kernels::units::gru_before;
@@ -84,32 +84,31 @@ impl<T: Element> GruBeforeKernel<T> {
 
     #[inline(always)]
     pub(in crate::kernels) fn step_row_here(&self, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
-        if context.activations().are_default() {
-            self.row::<true>(step, context);
-        } else {
-            self.row::<false>(step, context);
+        match RowIsa::of(self.isa) {
+            Some(isa) if context.activations().are_default() => self.row::<true>(isa, step, context),
+            Some(isa) => self.row::<false>(isa, step, context),
+            None => self.step_rows(&mut KernelStep::of_row(step, context)),
         }
     }
 
-    fn row<const DEFAULT: bool>(&self, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
-        let (isa, before, StepContext { scratch, activation, recurrent_activation, .. }) =
-            (self.isa, &self.weights, context);
+    fn row<const DEFAULT: bool>(&self, isa: RowIsa, step: &mut RowStep<'_, T>, context: StepContext<'_, T>) {
+        let (before, StepContext { scratch, activation, recurrent_activation, .. }) = (&self.weights, context);
         for (second, matrix) in [(false, &before.gates), (true, &before.candidate)] {
             for group in matrix.groups() {
                 let (step, scratch) = (&mut *step, &mut *scratch);
                 match (second, group.lines) {
-                    (false, 2) => dispatch(isa, GatesOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
-                    (false, 3) => dispatch(isa, GatesOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
-                    (false, _) => dispatch(isa, GatesOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
-                    (true, 1) => dispatch(isa, CandidateOfRow::<T, 1, DEFAULT> { before, group, step, scratch }),
-                    (true, 2) => dispatch(isa, CandidateOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
-                    (true, 3) => dispatch(isa, CandidateOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
-                    (true, _) => dispatch(isa, CandidateOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
+                    (false, 2) => dispatch_row(isa, GatesOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
+                    (false, 3) => dispatch_row(isa, GatesOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
+                    (false, _) => dispatch_row(isa, GatesOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
+                    (true, 1) => dispatch_row(isa, CandidateOfRow::<T, 1, DEFAULT> { before, group, step, scratch }),
+                    (true, 2) => dispatch_row(isa, CandidateOfRow::<T, 2, DEFAULT> { before, group, step, scratch }),
+                    (true, 3) => dispatch_row(isa, CandidateOfRow::<T, 3, DEFAULT> { before, group, step, scratch }),
+                    (true, _) => dispatch_row(isa, CandidateOfRow::<T, 4, DEFAULT> { before, group, step, scratch }),
                 }
             }
             if !DEFAULT {
                 let (step, scratch) = (&mut *step, &mut *scratch);
-                dispatch(isa, RestOfRow { step, scratch, activation, recurrent_activation, last: second });
+                dispatch_row(isa, RestOfRow { step, scratch, activation, recurrent_activation, last: second });
             }
         }
     }
