@@ -7,9 +7,11 @@ use super::ops::attention::{Attention as Attend, Score};
 use super::ops::constant::Constant;
 use super::ops::contract::{Contract, Pattern, Unit};
 use super::ops::get_item::{Index, Slice, View};
+use super::ops::noise::{Dropout, check_rate};
 use super::ops::preprocessing::Rescaling as Rescale;
 use super::ops::reduce::{All, Reduce};
 use super::ops::unary::{Function, Plain, Unary};
+use crate::error::Result;
 use crate::float::Float;
 
 /// A part of an array: Python's `x[:, -1]`, `x[:, 1:3]`, Keras's operation of that name. No mask goes on with it.
@@ -184,11 +186,12 @@ impl Rescaling {
 /// Attention of a query to the steps of a value: Keras's `Attention` with a score of products. It reads a query, a value
 /// and, if it isn't the value, a key, (batch, timesteps, features) each; masked steps of the value count for nothing,
 /// and masked steps of the query give zero.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Attention {
     scaled: bool,
     causal: bool,
     scores: bool,
+    dropout: Option<Dropout>,
 }
 
 impl Attention {
@@ -209,6 +212,17 @@ impl Attention {
     pub fn causal(mut self) -> Self {
         self.causal = true;
         self
+    }
+
+    /// This fraction of the weights is dropped in training: `dropout`, and its `seed`
+    /// ([`SeedSource::next_seed`](crate::SeedSource::next_seed) gives Keras's).
+    ///
+    /// # Errors
+    /// [`Error::DropoutRate`](crate::Error::DropoutRate) for a rate that isn't from 0 to 1.
+    pub fn dropout(mut self, rate: f64, seed: i64) -> Result<Self> {
+        check_rate("dropout", rate)?;
+        self.dropout = Dropout::of_scores(rate, Some(seed));
+        Ok(self)
     }
 
     /// The weights as a second result: `return_attention_scores`.
@@ -259,9 +273,9 @@ impl<T: Float> From<Rescaling> for AnyLayer<T> {
 }
 
 impl<T: Float> From<Attention> for AnyLayer<T> {
-    fn from(Attention { scaled, causal, scores }: Attention) -> Self {
+    fn from(Attention { scaled, causal, scores, dropout }: Attention) -> Self {
         let scale = scaled.then(|| ArrayD::ones(vec![]));
-        let attention = Attend { score: Score::Dot, scale, concat: None, causal, returns_scores: scores };
+        let attention = Attend { score: Score::Dot, scale, concat: None, causal, returns_scores: scores, dropout };
         AnyLayer::new("Attention", attention, Reads::Unknown)
     }
 }

@@ -14,6 +14,7 @@ use super::ops::flags::{Any, Flags, LogicalOr, NotEqual};
 use super::ops::global_pooling::GlobalPooling;
 use super::ops::merge::{MaskRule, MergeOp};
 use super::ops::moved_steps::{MovedSteps, Moving};
+use super::ops::noise::Dropout;
 use super::ops::normalization::{Normalization, Statistics};
 use super::ops::pooling::{Pool, Pooling};
 use super::ops::shapes::{ExpandDims, Flatten, Permute, RepeatVector, Reshape};
@@ -317,6 +318,17 @@ fn array<T: Float>(
 }
 
 const AXES: &str = "whole numbers";
+
+/// The dropout of the weights of attention.
+fn dropout(options: &Options<'_>) -> Read<Option<Dropout>> {
+    let Some(said) = options.said("dropout") else { return Ok(None) };
+    let rate = said.number()?;
+    if !(0.0..=1.0).contains(&rate) {
+        return Err(said.wrong("a number from 0 to 1"));
+    }
+    let seed = options.said("seed").map(|seed| seed.integer()).transpose()?;
+    Ok(Dropout::of_scores(rate, seed))
+}
 
 fn axes(options: &Options<'_>) -> Read<Option<Vec<i64>>> {
     let axes = options.need("axis", AXES)?.given();

@@ -1,6 +1,7 @@
 //! Every case of `tests/golden/training/`: losses and metrics by Keras, and whole runs of its `fit`.
 
 mod activity;
+mod attention;
 mod models;
 mod stateful;
 mod zoneout;

@@ -188,7 +188,7 @@ fn multi_head<T: Float>(options: &Options<'_>, tensors: &mut Tensors<'_, T>) -> 
         reads_mask: options.flag("reads_mask")?,
         grouped,
         hides: options.word("hides", &Hides::NAMES)?,
-        dropout: options.said("dropout").map_or(Ok(0.0), |rate| rate.number())?,
+        dropout: super::dropout(options)?,
     };
     let [query, key, value] = sizes(options, "features")?[..] else {
         return Err(options.need("features", SIZES)?.wrong("the features of query, key and value"));

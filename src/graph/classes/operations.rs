@@ -93,7 +93,8 @@ impl<T: Float> Class<T> {
             let scale = shape.map(|shape| super::array(options, tensors, "scale", &shape)).transpose()?;
             let concat = (score == Score::Concat).then(|| super::array(options, tensors, "concat_score_weight", &[]));
             let (causal, returns_scores) = (options.flag("causal")?, options.flag("returns_scores")?);
-            Ok(Op::new(Attention { score, scale, concat: concat.transpose()?, causal, returns_scores }))
+            let dropout = super::dropout(options)?;
+            Ok(Op::new(Attention { score, scale, concat: concat.transpose()?, causal, returns_scores, dropout }))
         }),
         Class::operation("Rescaling", |options, _| {
             let both = |name: &str| {

@@ -4,7 +4,7 @@
 //! score[i][j]  = scale (query[i] . key[j])                                  dot
 //!                concat sum(tanh(scale (query[i] + key[j])))                concat
 //!                sum(scale tanh(query[i] + key[j]))                         additive
-//! weights[i]   = softmax(score[i]), masked steps of the value less 10^9
+//! weights[i]   = softmax(score[i]), masked steps of the value less 10^9; in training some are dropped
 //! result[i]    = sum of weights[i][j] value[j]; zero where the query is masked
 //! ```
 
@@ -14,6 +14,7 @@ mod forward;
 use ndarray::ArrayD;
 
 use self::forward::{Given, Sizes};
+use super::noise::Dropout;
 use super::places::{Read, in_order};
 use crate::buffers::take;
 use crate::config::{Config, ConfigError};
@@ -23,8 +24,11 @@ use crate::graph::gradients::GradientSums;
 use crate::graph::operation::{Back, Call, Flow, Operation, Which, misfit, mismatch};
 use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, Step, Work};
+use crate::graph::tape::Record;
 use crate::graph::tensor::{Mask, Tensor, Value};
+use crate::graph::training::Differs;
 use crate::memory::MemoryNeeds;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// Attention of a query to the steps of a value, by its keys.
@@ -39,6 +43,8 @@ pub(crate) struct Attention<T> {
     pub(crate) causal: bool,
     /// Whether the weights are a second result.
     pub(crate) returns_scores: bool,
+    /// Of the weights, in training.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 /// How a score is made of a query and a key.
@@ -101,6 +107,24 @@ pub(super) fn with_shape(mask: &Option<ArrayD<bool>>) -> Option<(&[usize], &[boo
     mask.as_ref().and_then(|mask| Some((mask.shape(), mask.as_slice()?)))
 }
 
+/// What the weights of a call in training are multiplied by: nothing in all others. It is left on the tape, or in `own`.
+pub(super) fn dropped<'r, T: Float>(
+    dropout: Option<&Dropout>,
+    len: usize,
+    call: &'r mut Call<'_, T>,
+    own: &'r mut Vec<T>,
+) -> Result<&'r [T]> {
+    let (Some(dropout), Some(training)) = (dropout, &mut call.training) else { return Ok(&[]) };
+    let kept = call.record.as_mut().map_or(own, |record| &mut record.kept);
+    dropout.factors(len, training.generators, kept)?;
+    Ok(kept)
+}
+
+/// The same on the way back.
+pub(super) fn factors_of<T>(record: &Record<T>) -> &[T] {
+    if record.trained { &record.kept } else { &[] }
+}
+
 impl<T: Float> Operation<T> for Attention<T> {
     fn boxed_clone(&self) -> Box<dyn Operation<T>> {
         Box::new(self.clone())
@@ -111,7 +135,10 @@ impl<T: Float> Operation<T> for Attention<T> {
         let config = Config::new("Attention").with("score", score);
         let shape = self.scale.as_ref().map(|scale| scale.shape().to_vec());
         let config = config.with("scale", shape).with("causal", self.causal);
-        Ok(config.with("returns_scores", self.returns_scores))
+        let config = config.with("returns_scores", self.returns_scores);
+        let dropout = self.dropout.as_ref();
+        let config = config.with_if("dropout", dropout.map(|dropout| dropout.rate));
+        Ok(config.with_if("seed", dropout.and_then(|dropout| dropout.seed)))
     }
 
     fn infer(&self, inputs: &[Shape]) -> Result<Vec<Shape>, Misfit> {
@@ -140,7 +167,7 @@ impl<T: Float> Operation<T> for Attention<T> {
         true
     }
 
-    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn run(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let values: Vec<Value<T>> = inputs.iter().map(|input| in_order(&input.value)).collect();
         let reads = places(inputs.len()).map(|place| Read::value(&values[place]));
         let [query, value, key] = reads;
@@ -154,7 +181,9 @@ impl<T: Float> Operation<T> for Attention<T> {
         let mut result = ArrayD::zeros(vec![batch, queries, values]);
         let mut scores = ArrayD::zeros(vec![batch, queries, keys]);
         let to = (result.as_slice_mut().ok_or_else(misfit)?, scores.as_slice_mut().ok_or_else(misfit)?);
-        self.attend(&given, to.0, to.1, &mut Vec::new())?;
+        let mut own = Vec::new();
+        let factors = dropped(self.dropout.as_ref(), batch * queries * keys, &mut call, &mut own)?;
+        self.attend(&given, to.0, to.1, factors, &mut Vec::new())?;
         let mut outputs = call.passing(Value::Float(result.into_shared()))?;
         if self.returns_scores {
             outputs.push(Tensor::float(scores));
@@ -169,7 +198,7 @@ impl<T: Float> Operation<T> for Attention<T> {
         let [query, value, key] = places(count).map(|place| Read::value(&values[place]));
         let masks = [0, 1].map(|at| record.masks.get(at).and_then(flags_of));
         let given = self.given([query?, value?, key?], [with_shape(&masks[0]), with_shape(&masks[1])])?;
-        let [d_query, d_value, d_key] = self.go_back(&given, &back.upstream, sums)?;
+        let [d_query, d_value, d_key] = self.go_back(&given, &back.upstream, factors_of(record), sums)?;
         let mut flows = match count {
             2 => vec![d_query, d_value + d_key],
             _ => vec![d_query, d_value, d_key],
@@ -191,10 +220,22 @@ impl<T: Float> Operation<T> for Attention<T> {
         let Step { outputs, work: Work { floats, more, .. }, .. } = &mut step;
         let Sizes { batch, queries, keys, .. } = given.sizes;
         match &mut outputs[..] {
-            [result, scores] => self.attend(&given, result.as_floats()?, scores.as_floats()?, floats),
-            [result] => self.attend(&given, result.as_floats()?, take(more, batch * queries * keys), floats),
+            [result, scores] => self.attend(&given, result.as_floats()?, scores.as_floats()?, &[], floats),
+            [result] => self.attend(&given, result.as_floats()?, take(more, batch * queries * keys), &[], floats),
             _ => Err(misfit()),
         }
+    }
+
+    fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
+        self.dropout.as_ref().and_then(Dropout::unknown)
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.dropout.iter().for_each(|dropout| dropout.show_generator(show));
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.dropout.is_some()
     }
 
     fn visit_weights<'a>(&'a self, _which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

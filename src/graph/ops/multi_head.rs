@@ -4,7 +4,7 @@
 //! ```text
 //! q, k, v      = dense layers of the query, the key, the value, in heads
 //! score[i][j]  = q[i] . k[j] / sqrt(width of k)
-//! weights[i]   = softmax(score[i]) over the steps that step i may see
+//! weights[i]   = softmax(score[i]) over the steps that step i may see; in training some are dropped for the result
 //! result[i]    = sum of weights[i][j] v[j], times sigmoid(a dense layer of the query) if it is gated
 //! output       = a dense layer of the results of all heads
 //! ```
@@ -18,8 +18,9 @@ mod options;
 use ndarray::ArrayD;
 
 use self::forward::{Given, Masks, Sizes};
-use super::attention::{flags_of, with_shape};
+use super::attention::{dropped, factors_of, flags_of, with_shape};
 use super::einsum_dense::EinsumDense;
+use super::noise::Dropout;
 use super::places::{Read, in_order};
 use crate::config::{Config, ConfigError};
 use crate::error::Result;
@@ -30,8 +31,8 @@ use crate::graph::shape::{self, Misfit, Shape, fit};
 use crate::graph::stream::{MaskBuffer, Step, Work};
 use crate::graph::tensor::{Tensor, Value};
 use crate::graph::training::Differs;
-use crate::graph::training::kept::NO_DROPOUT;
 use crate::memory::MemoryNeeds;
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 pub(crate) use self::options::{Heads, PROJECTIONS};
@@ -173,7 +174,7 @@ impl<T: Float> Operation<T> for MultiHead<T> {
         !self.heads.grouped && self.heads.hides != Hides::Less
     }
 
-    fn run(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    fn run(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let values: Vec<Value<T>> = inputs.iter().map(|input| in_order(&input.value)).collect();
         let reads = values.iter().map(Read::value).collect::<Result<Vec<_>>>()?;
         let masks: Vec<_> = inputs.iter().map(|input| flags_of(&input.mask)).collect();
@@ -188,7 +189,9 @@ impl<T: Float> Operation<T> for MultiHead<T> {
         needs.check(&shape)?;
         let (mut result, mut scores) = (ArrayD::zeros(shape), ArrayD::zeros(scores_shape));
         let to = (result.as_slice_mut().ok_or_else(misfit)?, scores.as_slice_mut().ok_or_else(misfit)?);
-        self.whole(&given, to.0, to.1, [&mut Vec::new(), &mut Vec::new(), &mut Vec::new()])?;
+        let (len, mut own) = (self.scores_shape(given.sizes).iter().product(), Vec::new());
+        let factors = dropped(self.heads.dropout.as_ref(), len, &mut call, &mut own)?;
+        self.whole(&given, to.0, to.1, factors, [&mut Vec::new(), &mut Vec::new(), &mut Vec::new()])?;
         let mut outputs = call.passing(Value::Float(result.into_shared()))?;
         if self.heads.returns_scores {
             outputs.push(Tensor::float(scores));
@@ -202,7 +205,7 @@ impl<T: Float> Operation<T> for MultiHead<T> {
         let reads = values.iter().map(Read::value).collect::<Result<Vec<_>>>()?;
         let masks: Vec<_> = record.masks.iter().map(flags_of).collect();
         let given = self.given(&reads, &masks.iter().map(with_shape).collect::<Vec<_>>())?;
-        let (found, [query, key, value]) = self.go_back(&given, &back.upstream)?;
+        let (found, [query, key, value]) = self.go_back(&given, &back.upstream, factors_of(record))?;
         let weights = found.iter().flat_map(|found| found.weights());
         sums.iter_mut().zip(weights).for_each(|(sum, own)| *sum += own);
         let pairs = if self.heads.reads_mask { vec![None] } else { vec![] };
@@ -224,14 +227,22 @@ impl<T: Float> Operation<T> for MultiHead<T> {
         let given = self.given(&reads, &masks)?;
         let Step { outputs, work: Work { floats, more, most }, .. } = step;
         match outputs {
-            [result, scores] => self.whole(&given, result.as_floats()?, scores.as_floats()?, [floats, more, most]),
-            [result] => self.whole(&given, result.as_floats()?, &mut [], [floats, more, most]),
+            [result, scores] => self.whole(&given, result.as_floats()?, scores.as_floats()?, &[], [floats, more, most]),
+            [result] => self.whole(&given, result.as_floats()?, &mut [], &[], [floats, more, most]),
             _ => Err(misfit()),
         }
     }
 
     fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
-        (self.heads.dropout > 0.0).then_some(NO_DROPOUT)
+        self.heads.dropout.as_ref().and_then(Dropout::unknown)
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        self.heads.dropout.iter().for_each(|dropout| dropout.show_generator(show));
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.heads.dropout.is_some()
     }
 
     fn visit_weights<'a>(&'a self, which: Which, visitor: &mut WeightVisitor<'_, 'a, T>) {

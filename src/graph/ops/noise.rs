@@ -102,6 +102,41 @@ impl Dropout {
         "AlphaDropout",
     ];
 
+    /// That of the weights of attention; none at a rate of 0.
+    pub(crate) fn of_scores(rate: f64, seed: Option<i64>) -> Option<Self> {
+        (rate > 0.0).then_some(Dropout { noise: Noise::Mask { shape: None }, rate, seed })
+    }
+
+    /// What a run in training draws for so many elements, the factor of each.
+    pub(super) fn factors<T: Float>(
+        &self,
+        len: usize,
+        generators: &mut [DropoutGenerator],
+        kept: &mut Vec<T>,
+    ) -> Result<()> {
+        kept.clear();
+        kept.resize(len, T::zero());
+        match generators {
+            [] if !self.draws() => {}
+            [generator] => self.draw(generator, kept),
+            _ => return Err(misfit()),
+        }
+        Ok(())
+    }
+
+    /// What of it isn't known.
+    pub(super) fn unknown(&self) -> Option<Differs> {
+        let unknown = self.draws() && self.seed.is_none();
+        unknown.then_some(Differs { what: "seed", expected: "set", given: "none: this system has no random numbers" })
+    }
+
+    /// Shows its generator, if it has one.
+    pub(super) fn show_generator(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        if self.draws() {
+            show(DropoutGenerator::of_noise(self.rate, self.seed.unwrap_or(0)));
+        }
+    }
+
     /// Whether numbers are drawn: not at a rate of 0, and of zeros for all there is nothing to draw.
     fn draws(&self) -> bool {
         let all_or_nothing = matches!(self.noise, Noise::Mask { .. } | Noise::Spatial { .. });
@@ -206,12 +241,9 @@ impl Dropout {
             y.fill(T::zero());
             return Ok(y);
         }
-        let [generator] = generators else { return Err(misfit()) };
         let shape = self.noise_shape(y.shape())?;
         memory::check::<T>(memory::product(&shape), &shape)?;
-        kept.clear();
-        kept.resize(shape.iter().product(), T::zero());
-        self.draw(generator, kept);
+        self.factors(shape.iter().product(), generators, kept)?;
         over(&mut y, kept, &shape, self.apply())?;
         Ok(y)
     }
@@ -289,14 +321,11 @@ impl<T: Float> Operation<T> for Dropout {
         if fails {
             return Some(Differs { what: "rate", expected: "below 1", given: "1, with which Keras fails" });
         }
-        let unknown = self.draws() && self.seed.is_none();
-        unknown.then_some(Differs { what: "seed", expected: "set", given: "none: this system has no random numbers" })
+        self.unknown()
     }
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
-        if self.draws() {
-            show(DropoutGenerator::of_noise(self.rate, self.seed.unwrap_or(0)));
-        }
+        self.show_generator(show);
     }
 
     fn trains_by_batch(&self) -> bool {

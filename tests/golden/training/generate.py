@@ -1,5 +1,5 @@
 """Losses, metrics and training runs by Keras: writes losses.json, metrics.json, runs.json, models.json, noise.json,
-activity.json, zoneout.json, stateful.json and their models beside this file."""
+activity.json, attention.json, zoneout.json, stateful.json and their models beside this file."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent / "keras"))
 
 import activity  # noqa: E402
+import attention  # noqa: E402
 import losses  # noqa: E402
 import metrics  # noqa: E402
 import models  # noqa: E402
@@ -21,3 +22,4 @@ models.main()
 stateful.main()
 zoneout.main()
 activity.main()
+attention.main()

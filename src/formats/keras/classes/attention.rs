@@ -6,7 +6,7 @@ use super::super::json::Fields;
 use super::super::weights::Weight;
 use super::super::words::values::plain;
 use super::super::words::{Said, Unsaid};
-use super::{Built, Class, Holds, INPUTS, Reading, options};
+use super::{Built, Class, Holds, INPUTS, Reading, options, training_only};
 use crate::config::Value;
 use crate::float::Float;
 use crate::formats::error::Found;
@@ -31,7 +31,7 @@ impl<T: Float> Class<T> {
     ];
 }
 
-/// Dropout changes no output; what the calls say isn't an option.
+/// What the calls say isn't an option.
 fn of_attention(said: &mut Said<'_>) -> Result<(), Unsaid> {
     said.write("use_scale", said.get("scale").is_some_and(|scale| *scale != Value::Null));
     if said.get("score") != Some(&"additive".into()) {
@@ -40,7 +40,8 @@ fn of_attention(said: &mut Said<'_>) -> Result<(), Unsaid> {
     }
     said.write("dropout", 0.0);
     said.write("seed", json!(null));
-    Ok(())
+    said.same("dropout")?;
+    said.same("seed")
 }
 
 /// An axis for both sides is one number.
@@ -85,8 +86,7 @@ fn weights(fields: &Fields<'_>) -> Found<Vec<&'static str>> {
 
 fn attention<T: Float>(reading: &Reading<'_, '_>, score: Score) -> Found<Built<T>> {
     let fields = reading.fields;
-    fields.loose_numbers(&["dropout"])?;
-    fields.loose_integers(&["seed"])?;
+    let dropout = training_only::of_scores(fields)?;
     let causal = fields.flag_or("causal", false)? || reading.flag_said("use_causal_mask")?;
     let names = if score == Score::Additive { scale(fields)? } else { weights(fields)? };
     let tensors: Vec<Weight<T>> = reading.tensors(reading.place, &names)?;
@@ -102,7 +102,7 @@ fn attention<T: Float>(reading: &Reading<'_, '_>, score: Score) -> Found<Built<T
     };
     let (scale, concat) = (take("scale"), take("concat_score_weight"));
     let returns_scores = reading.flag_said("return_attention_scores")?;
-    Ok(Built::with(Attention { score, scale, concat, causal, returns_scores }, options::count(&tensors)))
+    Ok(Built::with(Attention { score, scale, concat, causal, returns_scores, dropout }, options::count(&tensors)))
 }
 
 fn dot<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::json::{Fields, Json};
 use super::super::weights::{Place, Weight};
 use super::super::words::{Said, Unsaid};
-use super::{Built, Class, Holds, Reading, options};
+use super::{Built, Class, Holds, Reading, options, training_only};
 use crate::float::Float;
 use crate::formats::error::{Found, Problem};
 use crate::graph::ops::multi_head::{Heads, Hides, MultiHead};
@@ -65,7 +65,8 @@ fn written(said: &mut Said<'_>) -> Result<(), Unsaid> {
     if said.get("hides") == Some(&"zero".into()) && !scores {
         said.write("dropout", 0.5);
     }
-    said.same("dropout")
+    said.same("dropout")?;
+    said.same("seed")
 }
 
 fn flags(fields: &Fields<'_>) -> Found<(bool, bool)> {
@@ -84,7 +85,6 @@ const SHAPE: &str = "sizes or null";
 fn read<T: Float>(reading: &Reading<'_, '_>, grouped: bool) -> Found<Built<T>> {
     let fields = reading.fields;
     reading.made_with(&["kernel", "bias"])?;
-    fields.loose_integers(&["seed"])?;
     // Of Keras 2: the shapes that it was built for.
     for key in ["query_shape", "key_shape", "value_shape"] {
         fields.loose(&[key], "a shape or null", |json| json.is_null() || json.shape().is_ok())?;
@@ -103,10 +103,10 @@ fn read<T: Float>(reading: &Reading<'_, '_>, grouped: bool) -> Found<Built<T>> {
         false => of_equal_heads(reading)?,
     };
     let returns_scores = reading.flag_said("return_attention_scores")?;
-    let dropout = fields.option("dropout", "a number")?.map(|rate| rate.number()).transpose()?;
+    let dropout = training_only::of_scores(fields)?;
     let hides = match () {
         () if reading.is_keras2() => Hides::Less,
-        () if returns_scores || dropout.is_some_and(|rate| rate > 0.0) => Hides::Zero,
+        () if returns_scores || dropout.is_some() => Hides::Zero,
         () => Hides::Smallest,
     };
     let heads = Heads {
@@ -124,7 +124,7 @@ fn read<T: Float>(reading: &Reading<'_, '_>, grouped: bool) -> Found<Built<T>> {
         reads_mask: reading.arguments.reads("attention_mask"),
         grouped,
         hides,
-        dropout: dropout.unwrap_or(0.0),
+        dropout,
     };
     with_weights(reading, heads)
 }

@@ -1,6 +1,6 @@
 //! Layers that do something in training only.
 
-use super::super::json::Json;
+use super::super::json::{Fields, Json};
 use super::super::words::{Said, Unsaid};
 use super::{Built, Class, Holds, INPUTS, INPUTS_AND_TRAINING, Reading};
 use crate::float::Float;
@@ -49,22 +49,39 @@ fn of_spatial(said: &mut Said<'_>) -> Result<(), Unsaid> {
     ["rate", "seed", "data_format"].iter().try_for_each(|name| said.same(name))
 }
 
+/// The dropout of the weights of attention, if it has one.
+pub(super) fn of_scores(fields: &Fields<'_>) -> Found<Option<Dropout>> {
+    let json = fields.option("dropout", RATE)?;
+    let rate = json.as_ref().map_or(Ok(0.0), |json| json.number())?;
+    match json {
+        Some(json) if !(0.0..=1.0).contains(&rate) => return Err(json.wrong(RATE)),
+        _ => {}
+    }
+    Ok(Dropout::of_scores(rate, seed(fields, rate)?))
+}
+
+/// Keras's seed, or one that is drawn, as Keras does it, if it matters and can be.
+fn seed(fields: &Fields<'_>, rate: f64) -> Found<Option<i64>> {
+    let drawn = || SeedSource::random().ok().map(|mut source| source.next_seed());
+    Ok(fields.integer_if("seed")?.or_else(|| if rate > 0.0 { drawn() } else { None }))
+}
+
+const RATE: &str = "a number from 0 to 1";
+
 /// The options of Dropout and its kin.
 fn noise<T: Float>(reading: &Reading<'_, '_>, noise: Noise) -> Found<Built<T>> {
     let fields = reading.fields;
     let (size, expected) = match noise {
         // Keras 2 lets it be more than one.
         Noise::Summands => ("stddev", "a number of at least 0"),
-        _ => ("rate", "a number from 0 to 1"),
+        _ => ("rate", RATE),
     };
     let json = fields.need(size, expected)?;
     let rate = json.number()?;
     if !(rate >= 0.0 && rate.is_finite() && (rate <= 1.0 || size == "stddev")) {
         return Err(json.wrong(expected));
     }
-    // Drawn, as Keras does it, if it matters and can be.
-    let drawn = || SeedSource::random().ok().map(|mut source| source.next_seed());
-    let seed = fields.integer_if("seed")?.or_else(|| if rate > 0.0 { drawn() } else { None });
+    let seed = seed(fields, rate)?;
     Ok(Built::with(Dropout { noise, rate, seed }, 0))
 }
 

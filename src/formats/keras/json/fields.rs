@@ -99,11 +99,6 @@ impl<'a> Fields<'a> {
         self.loose(keys, "a number", Json::is_number)
     }
 
-    /// Whole numbers or null that have no effect here.
-    pub(in super::super) fn loose_integers(&self, keys: &[&'static str]) -> Found<()> {
-        self.loose(keys, "a whole number or null", |json| json.is_null() || json.integer().is_ok())
-    }
-
     pub(in super::super) fn owner(&self) -> &Owner<'a> {
         &self.owner
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! d_value[j]    = sum of weights[i][j] d_result[i]
-//! d_weights[i]  = d_result[i] . value[j], and what comes to the weights themselves
+//! d_weights[i]  = d_result[i] . value[j], and what comes to the weights themselves; times what they were multiplied by
 //! d_score[i]    = weights[i] (d_weights[i] - sum of d_weights[i] weights[i])
 //! ```
 
@@ -39,12 +39,13 @@ impl<T: Float> Attention<T> {
         &self,
         given: &Given<'_, T>,
         upstream: &[Flow<T>],
+        factors: &[T],
         mut sums: GradientSums<'_, T>,
     ) -> Result<[ArrayD<T>; 3]> {
         let Sizes { batch, queries, keys, width, values } = given.sizes;
         let (mut result, mut weights) =
             (vec![T::zero(); batch * queries * values], vec![T::zero(); batch * queries * keys]);
-        self.attend(given, &mut result, &mut weights, &mut Vec::new())?;
+        self.attend(given, &mut result, &mut weights, &[], &mut Vec::new())?;
         let zeros = |steps: usize, width: usize| ArrayD::zeros(vec![batch, steps, width]);
         let mut own = Sums {
             query: zeros(queries, width),
@@ -62,13 +63,16 @@ impl<T: Float> Attention<T> {
             let d = d.map(|d| &d[number * values..][..values]);
             let d_own = d_scores.as_ref().and_then(|d| d.as_slice()).map(|d| &d[number * keys..][..keys]);
             let of_value = own.value.as_slice_mut().ok_or_else(misfit)?;
+            let factors = factors.get(number * keys..).unwrap_or(&[]);
             for (key, to) in line.iter_mut().enumerate() {
+                let factor = factors.get(key).copied().unwrap_or(T::one());
                 *to = d_own.map_or(T::zero(), |d| d[key]);
                 let place = (row * keys + key) * values;
                 for (feature, &d) in d.unwrap_or(&[]).iter().enumerate() {
                     *to += d * given.value.float(place + feature);
-                    of_value[place + feature] += weights[key] * d;
+                    of_value[place + feature] += weights[key] * factor * d;
                 }
+                *to *= factor;
             }
             let along = line.iter().zip(weights).fold(T::zero(), |sum, (&d, &weight)| sum + d * weight);
             for (key, &weight) in weights.iter().enumerate() {

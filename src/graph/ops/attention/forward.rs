@@ -50,12 +50,14 @@ impl<T: Float> Given<'_, T> {
 const HIDDEN: f64 = 1e9;
 
 impl<T: Float> Attention<T> {
-    /// The result (batch, queries, values) and the weights (batch, queries, keys).
+    /// The result (batch, queries, values) and the weights (batch, queries, keys), multiplied by these factors if there
+    /// are any.
     pub(super) fn attend(
         &self,
         given: &Given<'_, T>,
         result: &mut [T],
         weights: &mut [T],
+        factors: &[T],
         work: &mut Vec<T>,
     ) -> Result<()> {
         let Sizes { batch, queries, keys, width, values } = given.sizes;
@@ -76,6 +78,8 @@ impl<T: Float> Attention<T> {
                 }
                 activate(Isa::detect(), &Activation::Softmax, weights);
             }
+            let factors = factors.get(row * queries * keys..).unwrap_or(&[]);
+            weights.iter_mut().zip(factors).for_each(|(weight, &factor)| *weight *= factor);
             let result = &mut result[row * queries * values..][..queries * values];
             Product { a: weights, b: v, sizes: [queries, keys, values], out: result }.compute();
             for (query, result) in result.chunks_exact_mut(values.max(1)).enumerate() {

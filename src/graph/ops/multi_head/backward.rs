@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! d_v[j]       += sum of weights[i][j] d_result[i]
-//! d_weights[i]  = d_result[i] . v[j], and what comes to the weights themselves
+//! d_weights[i]  = d_result[i] . v[j] times what they were multiplied by, and what comes to the weights themselves
 //! d_score[i]    = weights[i] (d_weights[i] - sum of d_weights[i] weights[i]), zero where it was replaced
 //! d_q, d_k     += scale d_score k, scale d_score q
 //! ```
@@ -32,7 +32,8 @@ type Gradients<T> = (Vec<Found<T>>, [ArrayD<T>; 3]);
 
 impl<T: Float> MultiHead<T> {
     /// The gradients of the weights, dense layer by dense layer, and those of the query, the key and the value.
-    pub(super) fn go_back(&self, given: &Given<'_, T>, upstream: &[Flow<T>]) -> Result<Gradients<T>> {
+    /// `factors`: what the weights were multiplied by, in training.
+    pub(super) fn go_back(&self, given: &Given<'_, T>, upstream: &[Flow<T>], factors: &[T]) -> Result<Gradients<T>> {
         let sizes = given.sizes;
         let Sizes { batch, queries, keys, heads, values, .. } = sizes;
         let projected = |place: usize, read| self.projected(place, read);
@@ -40,7 +41,7 @@ impl<T: Float> MultiHead<T> {
         let lens = sizes.lens();
         let mut context = vec![T::zero(); lens[3]];
         let mut work = vec![T::zero(); sizes.of_head().iter().sum::<usize>() + queries * keys];
-        self.attend(given, [&q, &k, &v], (&mut context, &mut []), &mut work);
+        self.attend(given, [&q, &k, &v], (&mut context, &mut []), factors, &mut work);
         let gate = self.projections[GATE].as_ref().map(|_| projected(GATE, given.query)).transpose()?;
         let mut gated = context.clone();
         if let Some(gate) = &gate {
@@ -70,7 +71,7 @@ impl<T: Float> MultiHead<T> {
         let mut sides = Sides { d_q: zeros(q.len()), d_k: zeros(k.len()), d_v: zeros(v.len()), q, k, v };
         let d_scores = d_scores.as_ref().and_then(|d| d.as_slice());
         for at in 0..batch * heads {
-            self.head_back(given, at, &d_context, d_scores, &mut sides)?;
+            self.head_back(given, at, &d_context, (d_scores, factors), &mut sides)?;
         }
         let Sides { d_q, d_k, d_v, .. } = sides;
         let back = |place: usize, read, d: Vec<T>, [steps, heads, width]: [usize; 3]| {
@@ -94,7 +95,7 @@ impl<T: Float> MultiHead<T> {
         given: &Given<'_, T>,
         at: usize,
         d_context: &[T],
-        d_scores: Option<&[T]>,
+        (d_scores, factors): (Option<&[T]>, &[T]),
         sides: &mut Sides<T>,
     ) -> Result<()> {
         let Sizes { queries, keys, heads, key_heads, width, values, .. } = given.sizes;
@@ -114,11 +115,15 @@ impl<T: Float> MultiHead<T> {
         let value_columns: Vec<T> = (0..keys * values).map(value_at).collect();
         let mut d = zeros(queries * keys);
         Product { a: &d_head, b: &value_columns, sizes: [queries, values, keys], out: &mut d }.compute();
+        let factors = factors.get(at * queries * keys..).unwrap_or(&[]);
+        d.iter_mut().zip(factors).for_each(|(d, &factor)| *d *= factor);
         if let Some(more) = d_scores {
             d.iter_mut().zip(&more[at * queries * keys..]).for_each(|(d, &more)| *d += more);
         }
         let mut d_v = zeros(keys * values);
-        let turned_weights = turned(&weights, queries, keys);
+        let mut multiplied = weights.clone();
+        multiplied.iter_mut().zip(factors).for_each(|(weight, &factor)| *weight *= factor);
+        let turned_weights = turned(&multiplied, queries, keys);
         Product { a: &turned_weights, b: &d_head, sizes: [keys, queries, values], out: &mut d_v }.compute();
         Sizes::add_head(&d_v, [row, own], [keys, key_heads, values], &mut sides.d_v);
         for (query, (d, weights)) in d.chunks_exact_mut(keys.max(1)).zip(weights.chunks_exact(keys.max(1))).enumerate()

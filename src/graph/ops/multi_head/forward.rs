@@ -124,6 +124,7 @@ impl<T: Float> MultiHead<T> {
         given: &Given<'_, T>,
         result: &mut [T],
         scores: &mut [T],
+        factors: &[T],
         [floats, more, most]: [&mut Vec<T>; 3],
     ) -> Result<()> {
         let Sizes { batch, queries, keys, heads, values, .. } = given.sizes;
@@ -141,7 +142,7 @@ impl<T: Float> MultiHead<T> {
         {
             self.projection(place)?.write(read, to, [&mut *more, &mut *most])?;
         }
-        self.attend(given, [q, k, v], (context, scores), work);
+        self.attend(given, [q, k, v], (context, scores), factors, work);
         if let Some(projection) = &self.projections[GATE] {
             projection.write(given.query, gate, [&mut *more, &mut *most])?;
             context.iter_mut().zip(gate).for_each(|(context, gate)| *context *= *gate);
@@ -151,12 +152,14 @@ impl<T: Float> MultiHead<T> {
         self.projection(OUTPUT)?.write(read, result, [more, most])
     }
 
-    /// The results of all heads, (batch, queries, heads, values), and their weights.
+    /// The results of all heads, (batch, queries, heads, values), and their weights, which for the results are multiplied
+    /// by these factors if there are any.
     pub(super) fn attend(
         &self,
         given: &Given<'_, T>,
         [q, k, v]: [&[T]; 3],
         (context, scores): (&mut [T], &mut [T]),
+        factors: &[T],
         work: &mut [T],
     ) {
         let sizes = given.sizes;
@@ -171,13 +174,15 @@ impl<T: Float> MultiHead<T> {
         for at in 0..batch * heads {
             let (row, head) = (at / heads.max(1), at % heads.max(1));
             self.weights_of(given, [q, k], [row, head], [head_q, head_k], weights);
+            if let Some(scores) = scores.get_mut(at * weights.len()..(at + 1) * weights.len()) {
+                scores.copy_from_slice(weights);
+            }
+            let factors = factors.get(at * weights.len()..).unwrap_or(&[]);
+            weights.iter_mut().zip(factors).for_each(|(weight, &factor)| *weight *= factor);
             let own = head / (heads / sizes.key_heads);
             Sizes::head(v, [row, own], [keys, sizes.key_heads, values], head_v);
             Product { a: weights, b: head_v, sizes: [queries, keys, values], out: head_context }.compute();
             Sizes::add_head(head_context, [row, head], [queries, heads, values], context);
-            if let Some(scores) = scores.get_mut(at * weights.len()..(at + 1) * weights.len()) {
-                scores.copy_from_slice(weights);
-            }
         }
     }
 

@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::graph::ops::einsum_dense::EinsumDense;
+use crate::graph::ops::noise::Dropout;
 
 /// The names of the dense layers, in the order of their weights.
 pub(crate) const PROJECTIONS: [&str; 5] = ["query", "key", "gate", "value", "attention_output"];
@@ -35,8 +36,8 @@ pub(crate) struct Heads {
     /// Whether it is Keras's GroupQueryAttention.
     pub(crate) grouped: bool,
     pub(crate) hides: Hides,
-    /// Of the scores, in Keras's training.
-    pub(crate) dropout: f64,
+    /// Of the weights, in training.
+    pub(crate) dropout: Option<Dropout>,
 }
 
 impl Heads {
@@ -111,7 +112,8 @@ impl<T: Float> MultiHead<T> {
             .with("reads_key", heads.reads_key)
             .with("reads_mask", heads.reads_mask)
             .with("hides", hides)
-            .with_if("dropout", Some(heads.dropout).filter(|rate| *rate > 0.0))
+            .with_if("dropout", heads.dropout.as_ref().map(|dropout| dropout.rate))
+            .with_if("seed", heads.dropout.as_ref().and_then(|dropout| dropout.seed))
             .with("features", vec![query, key, value])
             .with("output", output)
     }
