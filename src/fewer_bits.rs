@@ -12,11 +12,12 @@
 //! let small = gru.quantize(Precision::Int8)?;                           // a layer like any other
 //! let x = Array3::ones((4, 50, 64));                                    // your data
 //! println!("{}", gru.compare(&small, &x)?);                             // errors by steps, in % of the range
+//! std::fs::write(std::env::temp_dir().join("errors.svg"), gru.compare(&small, &x)?.svg())?; // a picture of them
 //!
 //! let mut stream = Stream::new(&small, 1)?;
 //! let h = stream.step_one(&[0.5; 64])?;
 //! assert_eq!(h.len(), 128);
-//! # Ok::<(), recurrent::Error>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! # Three forms
@@ -98,8 +99,9 @@
 //! | `Int8` | 1.73 / 0.071 (3) | 0.20 / 0.052 | 0.19 / 0.046 |
 //! | `Int8Fast` | 2.80 / 0.119 (2) | 0.72 / 0.103 | 0.60 / 0.094 |
 //!
-//! No task became worse at what it does. Errors don't grow with time, unless a model is fed with its own outputs. Random
-//! weights hide the worst of it: **measure with trained weights**, by `compare`.
+//! No task became worse at what it does. Errors don't grow with time, unless a model is fed with its own outputs
+//! ([`Comparison::generated`](crate::Comparison::generated) measures that). Random weights hide the worst of it: **measure
+//! with trained weights**, by `compare`.
 //!
 //! # When not to
 //!

@@ -1,5 +1,7 @@
 //! What two forms of a layer do differently with the same input.
 
+mod picture;
+
 use std::fmt;
 
 use ndarray::{Array3, ArrayRef3, Axis, concatenate};
@@ -12,7 +14,8 @@ use crate::output::Output;
 
 /// What a layer and another form of it, a quantized one, do differently: made by [`Layer::compare`].
 ///
-/// It prints as a table, in per cent of the range of the first layer's outputs:
+/// It prints as a table, in per cent of the range of the first layer's outputs, and [`svg`](Comparison::svg) draws the errors
+/// over time; [`generated`](Comparison::generated) feeds both with their own outputs.
 ///
 /// ```
 /// use ndarray::prelude::*;

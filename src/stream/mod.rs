@@ -10,6 +10,7 @@
 
 mod block;
 mod chunk;
+mod generated;
 mod live;
 mod pool;
 mod replace;

@@ -7,8 +7,8 @@
 use ndarray::prelude::*;
 use recurrent::training::Tape;
 use recurrent::{
-    Activation, Bidirectional, Cell, Dense, Error, Gru, IndRnn, Layer, Lstm, Precision, Recurrent, Run, Sequential,
-    SimpleRnn, Stacked, Stream, TimeDistributed, cell::QuantizedCell,
+    Activation, Bidirectional, Cell, Comparison, Dense, Error, Gru, IndRnn, Layer, Lstm, Precision, Recurrent, Run,
+    Sequential, SimpleRnn, Stacked, Stream, TimeDistributed, cell::QuantizedCell,
 };
 
 const INT8: [(Precision, f64); 2] = [(Precision::Int8, 8191.0), (Precision::Int8Fast, 127.0)];
@@ -308,6 +308,64 @@ fn errors_stay_small_over_time() {
     // Compared with itself, nothing.
     let same = gru.compare(&gru, &x).unwrap();
     assert_eq!((same.largest(), same.mean(), same.changed_classes(), same.growth()), (0.0, 0.0, Some(0.0), None));
+}
+
+/// Fed with its own outputs, a layer that multiplies by 1.25 is at its powers, one that multiplies by 1 stays.
+#[test]
+fn errors_that_come_back() {
+    let times = |factor: f32| {
+        let mut dense = Dense::<f32>::builder(2, 2).use_bias(false).build().unwrap();
+        dense.set_weights(&[("kernel", array![[factor, 0.0], [0.0, 1.0]].into_dyn().view())]).unwrap();
+        dense
+    };
+    let (one, grows) = (times(1.0), times(1.25));
+    let x = Array3::<f32>::from_elem((3, 5, 2), 0.5);
+    let difference = Comparison::generated(&one, &grows, &x, 12).unwrap();
+    for (step, (found, power)) in difference.by_step().iter().zip(1..).enumerate() {
+        let expected = 0.5 * 1.25_f64.powi(power) - 0.5;
+        assert!((found.largest - expected).abs() < 1e-5 && (found.mean - expected / 2.0).abs() < 1e-5, "step {step}");
+    }
+    assert_eq!((difference.by_step().len(), difference.by_output()[1].largest), (12, 0.0));
+    assert!(difference.growth().unwrap() > 4.0);
+    assert_eq!(Comparison::generated(&one, &one, &x, 12).unwrap().largest(), 0.0);
+    for (refused, words) in [
+        (Comparison::generated(&one, &Dense::new(2, 3), &x, 4), "output_size"),
+        (
+            Comparison::generated(&Dense::new(2, 3), &Dense::new(2, 3), &x, 4),
+            "output_size, which is to be the input_size",
+        ),
+        (Comparison::generated(&one, &one, &x.slice(s![.., ..0, ..]), 4), "at least one time step"),
+        (Comparison::generated(&one, &one, &x, usize::MAX), "memory"),
+    ] {
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains(words), "{refused}");
+    }
+}
+
+/// A curve for the largest error and one for the mean, which a NaN doesn't end.
+#[test]
+fn errors_as_a_picture() {
+    let gru = weighted(Gru::<f32>::builder(8, 32).return_sequences(true).build().unwrap());
+    let small = gru.quantize(Precision::Int8Fast).unwrap();
+    let mut x = numbers(13, (3, 100, 8));
+    let svg = gru.compare(&small, &x).unwrap().svg();
+    let points = |svg: &str, name: &str| {
+        let curve = svg.split(&format!("curve {name}\" points=\"")).nth(1).unwrap().split('"').next().unwrap();
+        let number = |text: &str| text.parse::<f64>().unwrap();
+        curve
+            .split(' ')
+            .map(|point| point.split_once(',').map(|(x, y)| (number(x), number(y))).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let (largest, mean) = (points(&svg, "largest"), points(&svg, "mean"));
+    assert_eq!((largest.len(), mean.len()), (100, 100));
+    assert!(largest.iter().zip(&mean).all(|(a, b)| a.0 == b.0 && a.1 <= b.1), "the largest lies above");
+    assert!(largest.iter().all(|&(x, y)| (60.0..=560.0).contains(&x) && (44.0..=218.0).contains(&y)), "{largest:?}");
+    assert!(largest.iter().any(|&(_, y)| y < 131.0), "the curve fills the picture");
+    x[[0, 60, 0]] = f32::NAN;
+    assert_eq!(points(&gru.compare(&small, &x).unwrap().svg(), "largest").len(), 100, "both are NaN there");
+    let one_step = gru.compare(&small, &x.slice(s![1.., ..1, ..])).unwrap().svg();
+    assert!(one_step.contains("step 0") && !one_step.contains("step 1") && !one_step.contains("NaN"));
 }
 
 #[test]
