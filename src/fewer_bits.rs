@@ -55,6 +55,12 @@
 //! times too large. So it is here, since it is what the model computes; a Dense needs no TimeDistributed. It is written back
 //! as the layer of floats that it is.
 //!
+//! # What ONNX Runtime quantized
+//!
+//! `onnx::load` reads what `onnxruntime.quantization` writes, with the file's bytes, as `Int8`: inputs and states get 14 bits and a
+//! scale for each row, where ONNX Runtime has 8 bits and one for the batch. What is read, and how far both are apart, is
+//! on the page `onnx::coming_from_onnx`.
+//!
 //! # Shipping a model
 //!
 //! Quantize what was trained, compare on data of yours, save, and load where it runs: the file holds the bytes and

@@ -20,7 +20,7 @@ use crate::precision::Precision;
 use crate::state::StateLayout;
 use crate::strided::{Input, RowInput, RowStep, Rows, RowsMut};
 use crate::structure::StructureVisitor;
-use crate::weights::{Kept, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
+use crate::weights::{Kept, Packed, QuantizedVisitor, QuantizedWeight, WeightVisitor, WeightVisitorMut};
 
 /// One step of a SimpleRNN, LSTM or GRU whose weights are kept in fewer bits. The state, and all that isn't a product
 /// with the weights, is f32 and the same as in the cell that it was made of:
@@ -43,6 +43,17 @@ pub struct QuantizedCell {
 
 /// The quantized form of a built-in cell.
 pub(super) fn of_built_in<C: Listed>(cell: &C, precision: Precision) -> Result<QuantizedCell> {
+    made(cell, precision, None)
+}
+
+/// The quantized form of a built-in cell whose kernel and recurrent kernel are bytes already: those of the cell don't
+/// count.
+#[cfg(feature = "onnx")]
+pub(crate) fn of_bytes<C: Listed>(cell: &C, kernels: [Packed; 2]) -> Result<QuantizedCell> {
+    made(cell, Precision::Int8, Some(kernels))
+}
+
+fn made<C: Listed>(cell: &C, precision: Precision, kernels: Option<[Packed; 2]>) -> Result<QuantizedCell> {
     let refused = |reason| Error::CannotQuantize { layer: C::CLASS_NAME.into(), reason };
     let parts = cell.parts();
     let form = C::quantized_form(&parts.options).map_err(refused)?;
@@ -57,7 +68,8 @@ pub(super) fn of_built_in<C: Listed>(cell: &C, precision: Precision) -> Result<Q
         check(format, name, values)?;
     }
     let columns = weights.shape(KERNEL).last().copied().unwrap_or(0);
-    let (kernel, recurrent_kernel) = (format.pack(kernel, columns), format.pack(recurrent_kernel, columns));
+    let pack = || [format.pack(kernel, columns), format.pack(recurrent_kernel, columns)];
+    let [kernel, recurrent_kernel] = kernels.unwrap_or_else(pack);
     let sizes = (spec.input_size, *units);
     Ok(QuantizedCell {
         class,

@@ -2,8 +2,6 @@
 
 use ndarray::{ArrayD, ArrayViewD, Axis, Slice, concatenate};
 
-use crate::float::Float;
-
 /// A gate, by what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -68,7 +66,7 @@ pub(crate) mod onnx {
 
 /// Puts the gates' blocks of equal width along an axis into another order. Both orders have the same gates, and the
 /// axis is as many times a width as there are.
-pub(crate) fn reorder<T: Float>(array: ArrayViewD<'_, T>, axis: Axis, from: GateOrder, to: GateOrder) -> ArrayD<T> {
+pub(crate) fn reorder<T: Clone>(array: ArrayViewD<'_, T>, axis: Axis, from: GateOrder, to: GateOrder) -> ArrayD<T> {
     let width = array.len_of(axis) / from.len();
     let block = |gate: &Gate| {
         let at = from.iter().position(|other| other == gate).unwrap_or_default();

@@ -69,6 +69,13 @@ impl<T: Float> AnyLayer<T> {
         AnyLayer::new(class, operation, Reads::Unknown)
     }
 
+    /// A table of f32 in a model of `T`, which can only be of that.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn of_table(table: QuantizedEmbedding) -> crate::error::Result<Self> {
+        let AnyLayer { class, op, reads, states } = table.into();
+        Ok(AnyLayer { class, op: Op::of_f32(class, op)?, reads, states })
+    }
+
     fn over_time(layer: impl Layer<T>) -> Self {
         let (class, reads) = (layer.class_name(), Reads::Features(layer.input_size()));
         AnyLayer::new(class, ops::recurrent::Recurrent::new(layer), reads)

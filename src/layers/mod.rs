@@ -10,7 +10,7 @@ pub(crate) mod described;
 pub(crate) mod embedding;
 pub(crate) mod masking;
 pub(crate) mod names;
-mod quantize;
+pub(crate) mod quantize;
 pub(crate) mod quantized_dense;
 pub(crate) mod quantized_embedding;
 pub(crate) mod recurrent;

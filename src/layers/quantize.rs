@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::precision::Precision;
 
 /// A layer of f32 as one of its wrapper's element type, which can only be that.
-pub(super) fn boxed<T: Float>(layer: impl Layer<f32>) -> Result<Box<dyn Layer<T>>> {
+pub(crate) fn boxed<T: Float>(layer: impl Layer<f32>) -> Result<Box<dyn Layer<T>>> {
     let class = layer.class_name();
     let layer: Box<dyn Layer<f32>> = Box::new(layer);
     let layer: Box<dyn Any> = Box::new(layer);

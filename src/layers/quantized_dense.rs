@@ -67,7 +67,8 @@ impl QuantizedDense {
         Ok(Self::of_packed(precision, sizes, (&format.pack(kernel, sizes.1), bias), activation))
     }
 
-    fn of_packed(
+    /// Of a kernel in this form.
+    pub(crate) fn of_packed(
         precision: Precision,
         sizes: (usize, usize),
         weights: (&Packed, Option<Vec<f32>>),

@@ -67,6 +67,13 @@ impl QuantizedEmbedding {
         QuantizedEmbedding { table, shape, precision: Precision::Int8Keras, mask_zero, stamp: Stamp::new() }
     }
 
+    /// A table of bytes, (input_dim, output_dim), with the scales of its rows.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn of_rows(shape: [usize; 2], weights: Vec<i8>, scales: Vec<f32>) -> Self {
+        let table = Packed::Int8Rows { weights, scales };
+        QuantizedEmbedding { table, shape, precision: Precision::Int8, mask_zero: false, stamp: Stamp::new() }
+    }
+
     /// The vectors of ids (batch, timesteps), as (batch, timesteps, output_dim), and with `mask_zero` the mask that is
     /// true where the id isn't 0. Ids are of any integer type.
     ///

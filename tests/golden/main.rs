@@ -22,6 +22,8 @@ mod model_gradients;
 mod models;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "onnx")]
+mod onnx_quantized;
 #[cfg(feature = "keras")]
 mod own_code;
 #[cfg(feature = "pytorch")]

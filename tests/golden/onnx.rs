@@ -10,13 +10,13 @@ use recurrent::{Gradients, Layer, Model, Run, onnx};
 use serde_json::Value;
 
 /// A file of cases, and the files of models that they are of.
-struct Bundle {
-    cases: Vec<Value>,
+pub(crate) struct Bundle {
+    pub(crate) cases: Vec<Value>,
     models: Vec<u8>,
 }
 
 impl Bundle {
-    fn open(name: &str) -> Self {
+    pub(crate) fn open(name: &str) -> Self {
         let path = format!("{}/tests/golden/onnx/{name}", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(format!("{path}.json")).unwrap_or_else(|error| panic!("{path}: {error}"));
         let file: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -24,22 +24,22 @@ impl Bundle {
         Bundle { cases: list(&file["cases"]).to_vec(), models }
     }
 
-    fn file(&self, case: &Value) -> onnx::File {
+    pub(crate) fn file(&self, case: &Value) -> onnx::File {
         let start = size(&case["start"]);
         let bytes = self.models[start..start + size(&case["length"])].to_vec();
         onnx::File::from_bytes(name(case), bytes, &onnx::Limits::new()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    fn case(&self, wanted: &str) -> &Value {
+    pub(crate) fn case(&self, wanted: &str) -> &Value {
         self.cases.iter().find(|case| name(case) == wanted).unwrap_or_else(|| panic!("no case {wanted}"))
     }
 }
 
-fn name(case: &Value) -> &str {
+pub(crate) fn name(case: &Value) -> &str {
     text_of(&case["name"])
 }
 
-fn array(value: &Value) -> ArrayD<f64> {
+pub(crate) fn array(value: &Value) -> ArrayD<f64> {
     let shape: Vec<usize> = list(&value[0]).iter().map(size).collect();
     let numbers = list(&value[1]).iter().map(|number| number.as_f64().unwrap_or_else(|| panic!("{number}"))).collect();
     ArrayD::from_shape_vec(shape, numbers).expect("a shape that fits")
@@ -49,7 +49,7 @@ fn model<T: recurrent::Float>(file: &onnx::File) -> Model<T> {
     file.model().unwrap_or_else(|error| panic!("{error}\n{file}"))
 }
 
-fn inputs<T: recurrent::Float>(model: &Model<T>, case: &Value) -> Vec<ArrayD<T>> {
+pub(crate) fn inputs<T: recurrent::Float>(model: &Model<T>, case: &Value) -> Vec<ArrayD<T>> {
     model.inputs().map(|(name, _)| array(&case["inputs"][name]).mapv(T::from_f64)).collect()
 }
 

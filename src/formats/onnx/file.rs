@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 use super::load::Importer;
 use super::messages::{Dimension, ModelProto, NodeProto, ValueInfo};
 use super::node::{Node, name_of};
-use super::recurrent::{self, Cell, Recurrent, Weights};
+use super::recurrent::{self, Cell, LSTM_IN_BYTES, Recurrent, Weights};
 use super::tensor::type_name;
 use crate::float::Float;
 use crate::formats::disk;
@@ -98,7 +98,7 @@ impl File {
     ///
     /// # Errors
     /// [`Problem::UnknownNode`] lists the LSTM nodes; [`Problem::OnnxNode`] for weights that aren't in the file, or don't
-    /// have the shapes that go together; those of tensors as in [`model`](File::model).
+    /// have the shapes that go together, and for a DynamicQuantizeLSTM, which is read with its graph alone; those of tensors as in [`model`](File::model).
     pub fn lstm<T: Float>(&self, name: &str) -> Result<Box<dyn Layer<T>>, LoadError> {
         self.told(self.recurrent(Cell::Lstm, name))
     }
@@ -131,6 +131,11 @@ impl File {
     fn recurrent<T: Float>(&self, cell: Cell, name: &str) -> Found<Box<dyn Layer<T>>> {
         let is_it =
             |node: &&NodeProto| !name.is_empty() && (node.name == name || node.outputs.iter().any(|own| own == name));
+        let in_bytes = |node: &&NodeProto| cell == Cell::Lstm && node.operator == LSTM_IN_BYTES && is_it(node);
+        if let Some(node) = self.model.graph.nodes.iter().find(in_bytes) {
+            let reason = "it isn't read alone: load the whole graph by onnx::load";
+            return Err(Node::new(node, self.opset()).refuse(reason));
+        }
         let node = self.of_cell(cell).find(is_it).ok_or_else(|| Problem::UnknownNode {
             operator: cell.operator(),
             name: name.into(),
@@ -156,7 +161,7 @@ impl File {
             }
         }
         let p = if cell == Cell::Lstm { floats(Cell::PEEPHOLES)? } else { None };
-        let weights = Weights { w: need(1, "W")?, r: need(2, "R")?, b: floats(3)?, p };
+        let weights = Weights { w: need(1, "W")?, r: need(2, "R")?, b: floats(3)?, p, bytes: None };
         recurrent::layer(&node, &read, &weights, true, &self.limits)
     }
 

@@ -16,6 +16,7 @@
 //! bounded by the file's own size, and an operator, an attribute or an option that isn't understood is an error that
 //! names it.
 
+mod bytes;
 #[cfg(doc)]
 pub mod coming_from_onnx;
 mod external;

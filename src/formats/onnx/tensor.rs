@@ -16,7 +16,7 @@ pub(super) struct Stored {
     pub(super) name: String,
     shape: Vec<i64>,
     /// ONNX's number of the type.
-    element: i64,
+    pub(super) element: i64,
     /// Whether it is a segment of a larger one, which ONNX's text has and nothing writes.
     is_part: bool,
     /// Where in the file the bytes are.

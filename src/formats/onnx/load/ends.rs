@@ -121,6 +121,11 @@ impl<T: Float> Importer<'_, T> {
         for info in outputs {
             let held = match self.values.get(&info.name[..]) {
                 Some(Item::Held(held)) => held.clone(),
+                Some(Item::Part(_)) => {
+                    return Err(
+                        wrong("output", &info.name, "it is quantized, which is read within a graph alone").into()
+                    );
+                }
                 Some(_) => return Err(wrong("output", &info.name, "it is the same whatever the inputs are").into()),
                 None => return Err(wrong("output", &info.name, "no node makes it").into()),
             };

@@ -4,6 +4,8 @@
 //! where each of its axes is in the tensor that holds it, and what only orders axes (Transpose, Squeeze, Unsqueeze, most
 //! of Reshape) is no operation of the model.
 
+use std::rc::Rc;
+
 use ndarray::ArrayD;
 
 use super::size::{Num, Size};
@@ -23,6 +25,46 @@ pub(super) enum Item<T: Float> {
     Repeated { number: Num, shape: Vec<Size> },
     /// A tensor of the model.
     Held(Held),
+    /// What stands between quantizing and a product, and isn't computed.
+    Part(Part),
+}
+
+/// What a tensor is quantized to, or a product with it on the way back. All of it together is a layer in fewer bits.
+#[derive(Debug, Clone)]
+pub(super) struct Part {
+    pub(super) of: Held,
+    pub(super) is: PartIs,
+}
+
+/// Which part it is.
+#[derive(Debug, Clone)]
+pub(super) enum PartIs {
+    /// What DynamicQuantizeLinear gives: whole numbers, their scale, their zero point.
+    Whole,
+    Scale,
+    Zero,
+    /// The scale, times those of weights.
+    Scales(ArrayD<f32>),
+    /// The sums of products with a matrix less its zero points.
+    Sums(Rc<Whole>),
+    /// What QuantizeLinear gives, by its scales and zero points.
+    Fixed(Rc<Fixed>),
+}
+
+/// A matrix of whole numbers, and what is taken from each.
+#[derive(Debug)]
+pub(super) struct Whole {
+    pub(super) numbers: ArrayD<i64>,
+    pub(super) zeros: Option<ArrayD<i64>>,
+}
+
+/// How QuantizeLinear rounds: scales and zero points with as many axes as the value, of 1 where they are the same.
+#[derive(Debug, PartialEq)]
+pub(super) struct Fixed {
+    pub(super) scales: ArrayD<f32>,
+    pub(super) zeros: ArrayD<i64>,
+    /// The least and the largest number of the type.
+    pub(super) range: [i64; 2],
 }
 
 /// Whole numbers, each by its place in a table.
@@ -72,6 +114,11 @@ impl Held {
         Held { tensor, kind, stored, axes }
     }
 
+    /// Whether it is the same value.
+    pub(super) fn is_same(&self, other: &Held) -> bool {
+        self.tensor == other.tensor && self.axes == other.axes
+    }
+
     /// The size of an axis of the value.
     pub(super) fn size(&self, axis: usize) -> Option<Size> {
         Size::product(self.axes[axis].iter().map(|&part| &self.stored[part].size))
@@ -102,7 +149,7 @@ impl<T: Float> Item<T> {
             Item::Known(value) => value.shape().len(),
             Item::Numbers(numbers) => numbers.places.ndim(),
             Item::Spread { shape, .. } | Item::Repeated { shape, .. } => shape.len(),
-            Item::Held(held) => held.axes.len(),
+            Item::Held(held) | Item::Part(Part { of: held, .. }) => held.axes.len(),
         }
     }
 
@@ -112,7 +159,9 @@ impl<T: Float> Item<T> {
             Item::Known(value) => Some(value.shape().iter().map(|&size| Size::known(size)).collect()),
             Item::Numbers(numbers) => Some(numbers.places.shape().iter().map(|&size| Size::known(size)).collect()),
             Item::Spread { shape, .. } | Item::Repeated { shape, .. } => Some(shape.clone()),
-            Item::Held(held) => (0..held.axes.len()).map(|axis| held.size(axis)).collect(),
+            Item::Held(held) | Item::Part(Part { of: held, .. }) => {
+                (0..held.axes.len()).map(|axis| held.size(axis)).collect()
+            }
         }
     }
 

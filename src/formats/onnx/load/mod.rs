@@ -13,10 +13,13 @@ mod operators;
 mod size;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
 
 use self::assume::{Again, Assumptions};
 use self::item::Item;
+use self::operators::quantized;
 use super::File;
+use super::bytes::Bytes;
 use super::file::is_own;
 use super::messages::NodeProto;
 use super::node::Node;
@@ -46,6 +49,12 @@ pub(super) struct Importer<'f, T: Float> {
     budget: usize,
     /// Nodes that another one has done with.
     done: HashSet<&'f str>,
+    /// Constants that were dequantized, by their names: the bytes that they are made of.
+    bytes: HashMap<&'f str, Rc<Bytes>>,
+    /// Tensors that layers in fewer bits give.
+    of_bytes: HashSet<usize>,
+    /// Outputs of DequantizeLinear nodes whose input is dequantized already.
+    dequantized: HashSet<&'f str>,
 }
 
 /// Why a model isn't made, or not so.
@@ -96,6 +105,9 @@ impl<'f, T: Float> Importer<'f, T> {
             reshaped: HashMap::new(),
             budget: (1 << 20) + 16 * file.bytes.len(),
             done: HashSet::new(),
+            bytes: HashMap::new(),
+            of_bytes: HashSet::new(),
+            dequantized: HashSet::new(),
         }
     }
 
@@ -170,7 +182,7 @@ impl<'f, T: Float> Importer<'f, T> {
 
     /// Adds what a node computes.
     fn add(&mut self, node: &Node<'f>) -> Made<()> {
-        if !is_own(&node.proto.domain) {
+        if !is_own(&node.proto.domain) && !quantized::is_one(node) {
             let functions = if self.file.model.functions > 0 { ", nor are functions of the model's own" } else { "" };
             let domain = &node.proto.domain;
             return Err(node.refuse(format!("operators of the domain {domain:?} aren't supported{functions}")).into());
@@ -181,6 +193,7 @@ impl<'f, T: Float> Importer<'f, T> {
                 return Err(Problem::Reference { layer, reference }.into());
             }
         }
+        self.check_parts(node)?;
         let outputs = operators::add(self, node)?;
         node.finish()?;
         for (name, item) in node.proto.outputs.iter().zip(outputs) {

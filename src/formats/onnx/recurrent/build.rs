@@ -4,17 +4,20 @@ use ndarray::{ArrayD, Axis, stack};
 
 use super::{Cell, Direction, Recurrent, Weights};
 use crate::activation::Activation;
-use crate::cells::BuiltInCell;
 use crate::cells::builder::Builder;
+use crate::cells::quantized::of_bytes;
+use crate::cells::{Listed, QuantizedCell};
+use crate::error::Error;
 use crate::float::Float;
 use crate::formats::error::Found;
 use crate::formats::gate_order::{keras, onnx, reorder};
 use crate::formats::limits::Limits;
+use crate::formats::onnx::bytes::Bytes;
 use crate::formats::onnx::node::Node;
-use crate::layers::Layer;
 use crate::layers::bidirectional::Bidirectional;
 use crate::layers::names::{Gru, Lstm, SimpleRnn};
 use crate::layers::recurrent::Recurrent as OverTime;
+use crate::layers::{Layer, quantize};
 
 /// The layer. It returns its state, and zeros at what is masked, as ONNX Runtime's outputs are past a row's end.
 pub(in crate::formats::onnx) fn layer<T: Float>(
@@ -69,7 +72,7 @@ impl Recurrent {
     }
 }
 
-fn over_time<T: Float, C: BuiltInCell<Elem = T>>(
+fn over_time<T: Float, C: Listed<Elem = T>>(
     node: &Node<'_>,
     read: &Recurrent,
     weights: &Weights<T>,
@@ -89,6 +92,9 @@ fn over_time<T: Float, C: BuiltInCell<Elem = T>>(
         crate::parameters::Parameters::set_weights(&mut layer, &views).map_err(|error| node.built(&error))?;
         Ok(layer)
     };
+    if let Some(layer) = in_bytes(node, read, weights, one)? {
+        return Ok(layer);
+    }
     Ok(match read.direction {
         Direction::Forward => Box::new(one(0, false)?),
         Direction::Reverse => Box::new(one(0, true)?),
@@ -97,6 +103,40 @@ fn over_time<T: Float, C: BuiltInCell<Elem = T>>(
             Box::new(both.map_err(|error| node.built(&error))?)
         }
     })
+}
+
+/// The same with the node's own bytes. None: it has none, or the model isn't of f32, or these have no such form; then what
+/// they mean is taken.
+fn in_bytes<T: Float, C: Listed<Elem = T>>(
+    node: &Node<'_>,
+    read: &Recurrent,
+    weights: &Weights<T>,
+    one: impl Fn(usize, bool) -> Found<OverTime<C>>,
+) -> Found<Option<Box<dyn Layer<T>>>> {
+    let Some(bytes) = weights.bytes.as_ref().filter(|_| size_of::<T>() == size_of::<f32>()) else { return Ok(None) };
+    let (from, to) = (read.cell.gates(), read.cell.own_gates(read.input_forget));
+    let one = |direction: usize, backwards: bool| -> Found<Option<OverTime<QuantizedCell>>> {
+        let packed = |own: &Bytes| own.at(direction).reordered(from, to).turned().by_column();
+        let [Some(kernel), Some(recurrent_kernel)] = bytes.each_ref().map(packed) else { return Ok(None) };
+        let layer = one(direction, backwards)?;
+        match of_bytes(layer.cell(), [kernel, recurrent_kernel]) {
+            Ok(cell) => Ok(Some(OverTime::with_options(cell, layer.options()))),
+            // A plain node's weights are floats, whatever they are made of.
+            Err(_) if read.cell.operator() == node.operator() => Ok(None),
+            Err(error) => Err(node.refuse(format!("{error}: load the model that it was made of"))),
+        }
+    };
+    let boxed = |layer: Result<Box<dyn Layer<T>>, Error>| layer.map(Some).map_err(|error| node.built(&error));
+    match read.direction {
+        Direction::Forward => one(0, false)?.map_or(Ok(None), |layer| boxed(quantize::boxed(layer))),
+        Direction::Reverse => one(0, true)?.map_or(Ok(None), |layer| boxed(quantize::boxed(layer))),
+        Direction::Both => match (one(0, false)?, one(1, true)?) {
+            (Some(forward), Some(backward)) => {
+                boxed(Bidirectional::from_layers(forward, backward).and_then(quantize::boxed))
+            }
+            _ => Ok(None),
+        },
+    }
 }
 
 /// The weights of one direction, under our names.

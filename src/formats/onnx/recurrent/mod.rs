@@ -7,11 +7,15 @@ use ndarray::ArrayD;
 
 use self::activations::Activations;
 pub(super) use self::build::layer;
+use super::bytes::Bytes;
 use super::node::Node;
 use crate::float::Float;
 use crate::formats::error::{Found, within};
 use crate::formats::gate_order::{GateOrder, keras, onnx};
 use crate::formats::limits::Limits;
+
+/// ONNX Runtime's operator of an LSTM whose weights are bytes, of the domain com.microsoft.
+pub(super) const LSTM_IN_BYTES: &str = "DynamicQuantizeLSTM";
 
 /// What a recurrent node runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +106,8 @@ pub(super) struct Weights<T> {
     pub(super) r: ArrayD<T>,
     pub(super) b: Option<ArrayD<T>>,
     pub(super) p: Option<ArrayD<T>>,
+    /// W and R as they are kept, if they are of bytes; `w` and `r` are what they mean.
+    pub(super) bytes: Option<[Bytes; 2]>,
 }
 
 impl Recurrent {

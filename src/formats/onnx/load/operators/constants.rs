@@ -190,6 +190,8 @@ impl<'f, T: Float> Importer<'f, T> {
             }
             Item::Known(value) => Ok(Item::Known(self.compute(node, cast, &[value])?)),
             Item::Spread { of, shape } => Ok(Item::Spread { of: self.compute(node, cast, &[of])?, shape }),
+            Item::Part(part) if kind == Kind::Float => Ok(Item::Part(part)),
+            Item::Part(_) => Err(node.refuse("a quantized product is cast to floats alone").into()),
             Item::Held(held) if held.kind == kind => Ok(Item::Held(held)),
             Item::Held(held) => {
                 let tensor = self.one(node, "", cast, held.tensor)?;

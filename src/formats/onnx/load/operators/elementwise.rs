@@ -93,7 +93,7 @@ impl<'f, T: Float> Importer<'f, T> {
         match item {
             Item::Known(value) => Ok(Item::Known(self.compute(node, Unary(function), &[value])?)),
             Item::Spread { of, shape } => Ok(Item::Spread { of: self.compute(node, Unary(function), &[of])?, shape }),
-            Item::Numbers(_) | Item::Repeated { .. } => {
+            Item::Numbers(_) | Item::Repeated { .. } | Item::Part(_) => {
                 Err(node.refuse("it reads sizes that aren't known before a call").into())
             }
             Item::Held(held) => {
@@ -337,7 +337,7 @@ pub(super) fn kind_of<T: Float>(item: &Item<T>) -> Option<Kind> {
             Value::Int(_) => Kind::Int,
             Value::Bool(_) => Kind::Bool,
         }),
-        Item::Numbers(_) | Item::Repeated { .. } => None,
+        Item::Numbers(_) | Item::Repeated { .. } | Item::Part(_) => None,
     }
 }
 

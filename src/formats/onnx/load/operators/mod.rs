@@ -6,10 +6,12 @@ mod elementwise;
 mod moving;
 mod normalization;
 mod products;
+pub(super) mod quantized;
 mod recurrent;
 mod reductions;
 mod regroup;
 mod shapes;
+mod tables;
 mod windows;
 
 use super::item::Item;
@@ -34,10 +36,18 @@ pub(super) fn within(node: &Node<'_>) -> Problem {
 
 /// Adds what a node computes.
 pub(super) fn add<'f, T: Float>(importer: &mut Importer<'f, T>, node: &Node<'f>) -> Made<Outputs<T>> {
+    if quantized::is_one(node) {
+        return importer.quantized(node);
+    }
     if let Some(cell) = Cell::of(node.operator()) {
         return importer.recurrent(node, cell);
     }
     let one = |item: Made<Item<T>>| item.map(|item| vec![Some(item)]);
+    if node.operator() == "Mul"
+        && let Some(item) = importer.scaled_part(node)?
+    {
+        return Ok(vec![Some(item)]);
+    }
     match node.operator() {
         "Constant" => one(importer.constant(node)),
         "ConstantOfShape" => one(importer.constant_of_shape(node)),
@@ -80,7 +90,7 @@ pub(super) fn add<'f, T: Float>(importer: &mut Importer<'f, T>, node: &Node<'f>)
             if elementwise::is_unary(operator) {
                 return one(importer.unary(node));
             }
-            Err(node.refuse("this operator isn't supported").into())
+            Err(node.refuse(quantized::way_out(operator)).into())
         }
     }
 }

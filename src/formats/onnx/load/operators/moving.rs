@@ -5,7 +5,7 @@ use ndarray::ArrayD;
 use super::Outputs;
 use crate::float::Float;
 use crate::formats::onnx::load::assume::Again;
-use crate::formats::onnx::load::item::{Held, Item, Kind};
+use crate::formats::onnx::load::item::{Held, Item};
 use crate::formats::onnx::load::size::{Num, Size};
 use crate::formats::onnx::load::{Importer, Made, Stop};
 use crate::formats::onnx::node::Node;
@@ -15,8 +15,6 @@ use crate::graph::ops::get_item::{Index, Slice, View};
 use crate::graph::ops::merge::MaskRule;
 use crate::graph::shape::axis_at;
 use crate::graph::tensor::Value;
-use crate::initializers::Initializer;
-use crate::layers::embedding::Embedding;
 
 impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn slice(&mut self, node: &Node<'f>) -> Made<Item<T>> {
@@ -203,7 +201,11 @@ impl<'f, T: Float> Importer<'f, T> {
         let axis = node.int("axis", 0)?;
         let axis = axis_at(axis, item.rank()).ok_or_else(|| node.refuse(format!("there is no axis {axis}")))?;
         if let (Item::Known(table), Item::Held(ids)) = (&item, &indices) {
-            return self.embedding(node, table, ids, axis);
+            if let (Value::Int(numbers), 0) = (table, axis) {
+                return self.quantized_table(node, &numbers.clone(), ids);
+            }
+            let bytes = self.bytes_of(node, 0);
+            return self.embedding(node, table, bytes.as_deref(), ids, axis);
         }
         let Item::Known(Value::Int(places)) = &indices else {
             return Err(node.refuse("places that come from an input are read of a table of constants alone").into());
@@ -232,26 +234,6 @@ impl<'f, T: Float> Importer<'f, T> {
             }
             _ => Err(node.refuse("places of two dimensions and more aren't supported").into()),
         }
-    }
-
-    /// Rows of a table of constants, by ids.
-    fn embedding(&mut self, node: &Node<'f>, table: &Value<T>, ids: &Held, axis: usize) -> Made<Item<T>> {
-        let (Value::Float(table), [rows, width], 0) = (table, table.shape(), axis) else {
-            return Err(node.refuse("it takes places of constants that aren't (rows, features)").into());
-        };
-        let (rows, width) = (*rows, *width);
-        if ids.kind != Kind::Int {
-            return Err(node.refuse("its indices must be whole numbers").into());
-        }
-        let builder = Embedding::builder(rows, width).embeddings_initializer(Initializer::Zeros);
-        let mut layer = builder.build().map_err(|error| node.built(&error))?;
-        let table = table.as_standard_layout();
-        layer.set_weights(&[("embeddings", table.view())]).map_err(|error| node.built(&error))?;
-        let tensor = self.call(node, "", layer, &[ids.tensor])?[0];
-        let mut held = ids.clone();
-        held.axes.push(vec![held.stored.len()]);
-        held.stored.push(Size::known(width).into());
-        Ok(Item::Held(Held { tensor, kind: Kind::Float, ..held }))
     }
 
     pub(super) fn concat(&mut self, node: &Node<'f>) -> Made<Item<T>> {

@@ -3,19 +3,27 @@
 use ndarray::{ArrayD, Ix2};
 
 use super::elementwise::kind_of;
+use crate::activation::Activation;
+use crate::error::Error;
 use crate::float::Float;
+use crate::formats::onnx::bytes::Bytes;
 use crate::formats::onnx::file::is_own;
 use crate::formats::onnx::load::item::{Held, Item, Kind};
 use crate::formats::onnx::load::size::Size;
 use crate::formats::onnx::load::{Importer, Made};
 use crate::formats::onnx::messages::NodeProto;
 use crate::formats::onnx::node::Node;
+use crate::graph::AnyLayer;
+use crate::graph::ops;
 use crate::graph::ops::binary::Two;
 use crate::graph::ops::contract::{Contract, Pattern};
 use crate::graph::ops::whole_shape::BroadcastTo;
 use crate::graph::tensor::Value;
 use crate::initializers::Initializer;
 use crate::layers::dense::Dense;
+use crate::layers::quantized_dense::QuantizedDense;
+use crate::precision::Precision;
+use crate::weights::Packed;
 
 impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn matmul(&mut self, node: &Node<'f>) -> Made<Item<T>> {
@@ -26,19 +34,9 @@ impl<'f, T: Float> Importer<'f, T> {
                 Ok(Item::Known(self.compute(node, op, &[a.clone(), b.clone()])?))
             }
             (Item::Held(held), Item::Known(Value::Float(weights))) if weights.ndim() == 2 && held.axes.len() > 1 => {
-                let bias = self.bias_behind(node, weights.shape()[1]);
-                let kernel = weights.as_standard_layout().into_owned();
-                let (bias, done) = match bias {
-                    Some((bias, reader)) => (Some(bias), Some(reader)),
-                    None => (None, None),
-                };
-                let made = self.dense(node, held, kernel, bias)?;
-                if let Some(reader) = done.and_then(|reader| reader.outputs.first()) {
-                    // The sum is done with: its output is this one's.
-                    self.done.insert(reader);
-                    self.values.insert(reader, made.clone());
-                }
-                Ok(made)
+                let floats = weights.as_standard_layout().into_owned();
+                let bytes = self.bytes_of(node, 1).map(|bytes| (*bytes).clone());
+                self.dense_with_bias(node, node, held, Kernel::new(floats, bytes))
             }
             (Item::Spread { of, shape }, Item::Known(weights)) if weights.shape().len() == 2 => {
                 self.spread_product(node, of, shape, weights)
@@ -48,6 +46,24 @@ impl<'f, T: Float> Importer<'f, T> {
                 Err(node.refuse("a product is supported of a tensor with a constant matrix, or of two tensors").into())
             }
         }
+    }
+
+    /// A dense layer of a node, with the bias that is added to what `last` gives.
+    pub(super) fn dense_with_bias(
+        &mut self,
+        node: &Node<'f>,
+        last: &Node<'f>,
+        held: &Held,
+        kernel: Kernel<T>,
+    ) -> Made<Item<T>> {
+        let (bias, done) = self.bias_behind(last, kernel.sizes()[1]).unzip();
+        let made = self.dense(node, held, kernel, bias)?;
+        if let Some(reader) = done.and_then(|reader| reader.outputs.first()) {
+            // The sum is done with: its output is this one's.
+            self.done.insert(reader);
+            self.values.insert(reader, made.clone());
+        }
+        Ok(made)
     }
 
     /// Of rows that are all the same.
@@ -89,10 +105,19 @@ impl<'f, T: Float> Importer<'f, T> {
         }
     }
 
-    /// A dense layer over the last axis. `kernel`: (inputs, units).
-    fn dense(&mut self, node: &Node<'f>, held: &Held, kernel: ArrayD<T>, bias: Option<ArrayD<T>>) -> Made<Item<T>> {
-        let axis = held.axes.len() - 1;
-        let (inputs, units) = (kernel.shape()[0], kernel.shape()[1]);
+    /// A dense layer over the last axis.
+    pub(super) fn dense(
+        &mut self,
+        node: &Node<'f>,
+        held: &Held,
+        kernel: Kernel<T>,
+        bias: Option<ArrayD<T>>,
+    ) -> Made<Item<T>> {
+        let axis = held.axes.len().saturating_sub(1);
+        if axis == 0 {
+            return Err(node.refuse("what it multiplies must have two dimensions at least").into());
+        }
+        let [inputs, units] = kernel.sizes();
         if held.kind != Kind::Float {
             return Err(node.refuse("it reads whole numbers").into());
         }
@@ -100,12 +125,12 @@ impl<'f, T: Float> Importer<'f, T> {
             return Err(node.refuse(format!("its weights are for {inputs} features")).into());
         }
         let held = self.bring_last(node, held, axis)?;
-        let builder = Dense::builder(inputs, units).use_bias(bias.is_some()).kernel_initializer(Initializer::Zeros);
-        let mut layer = builder.build().map_err(|error| node.built(&error))?;
-        let mut new = vec![("kernel", kernel.view())];
-        new.extend(bias.as_ref().map(|bias| ("bias", bias.view())));
-        layer.set_weights(&new).map_err(|error| node.built(&error))?;
+        let is_bytes = matches!(kernel, Kernel::Bytes(..));
+        let layer = kernel.layer(bias).map_err(|error| node.built(&error))?;
         let tensor = self.call(node, "", layer, &[held.tensor])?[0];
+        if is_bytes {
+            self.of_bytes.insert(tensor);
+        }
         let mut held = Held { tensor, ..held };
         let place = held.stored.len() - 1;
         held.stored[place] = Size::known(units).into();
@@ -153,12 +178,15 @@ impl<'f, T: Float> Importer<'f, T> {
         let weights =
             weights.into_dimensionality::<Ix2>().map_err(|_| node.refuse("its second input must be a matrix"))?;
         let weights = if turn_b { weights.reversed_axes() } else { weights };
+        let bytes = self.bytes_of(node, 1).filter(|_| alpha == 1.0).map(|bytes| (*bytes).clone());
+        let bytes = if turn_b { bytes.map(Bytes::turned) } else { bytes };
         let scale = |factor: f64| move |value: T| if factor == 1.0 { value } else { T::from_f64(factor) * value };
         let kernel = weights.as_standard_layout().mapv(scale(alpha)).into_dyn();
         let units = kernel.shape()[1];
         if kernel.is_empty() {
             return Err(node.refuse("its second input is empty").into());
         }
+        let kernel = Kernel::new(kernel, bytes);
         let Some(added) = self.item(node, 2).cloned() else { return self.dense(node, &held, kernel, None) };
         if let Item::Known(value @ Value::Float(_)) = &added {
             let rows = value.shape().len() < 2 || value.shape()[0] == 1;
@@ -177,6 +205,53 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         let product = self.dense(node, &held, kernel, None)?;
         self.two(node, Two::Add, Kind::Float, &product, &added)
+    }
+}
+
+/// (inputs, units): floats, or bytes with a scale for each unit.
+#[derive(Debug)]
+pub(super) enum Kernel<T> {
+    Floats(ArrayD<T>),
+    Bytes(Packed, [usize; 2]),
+}
+
+impl<T: Float> Kernel<T> {
+    /// As bytes, if there are any and layers of them have such; a model of f64 has what they mean.
+    pub(super) fn new(floats: ArrayD<T>, bytes: Option<Bytes>) -> Self {
+        let bytes = bytes.filter(|_| size_of::<T>() == size_of::<f32>());
+        match (bytes.and_then(|bytes| bytes.by_column()), floats.shape()) {
+            (Some(packed), &[inputs, units]) => Kernel::Bytes(packed, [inputs, units]),
+            _ => Kernel::Floats(floats),
+        }
+    }
+
+    fn sizes(&self) -> [usize; 2] {
+        match self {
+            Kernel::Floats(kernel) => [0, 1].map(|axis| kernel.shape().get(axis).copied().unwrap_or(0)),
+            Kernel::Bytes(_, sizes) => *sizes,
+        }
+    }
+
+    fn layer(self, bias: Option<ArrayD<T>>) -> Result<AnyLayer<T>, Error> {
+        let [inputs, units] = self.sizes();
+        let builder = Dense::builder(inputs, units).use_bias(bias.is_some()).kernel_initializer(Initializer::Zeros);
+        // Which checks the sizes.
+        let mut layer = builder.build()?;
+        match self {
+            Kernel::Floats(kernel) => {
+                let mut new = vec![("kernel", kernel.view())];
+                new.extend(bias.as_ref().map(|bias| ("bias", bias.view())));
+                layer.set_weights(&new)?;
+                Ok(layer.into())
+            }
+            Kernel::Bytes(packed, _) => {
+                let bias = bias.map(|bias| bias.iter().map(|&number| number.into_f64() as f32).collect());
+                let activation = Activation::Linear;
+                let layer = QuantizedDense::of_packed(Precision::Int8, (inputs, units), (&packed, bias), activation);
+                let layer = ops::quantized_dense::QuantizedDense::new(layer.boxed()?);
+                Ok(AnyLayer::of_operation("QuantizedDense", layer))
+            }
+        }
     }
 }
 

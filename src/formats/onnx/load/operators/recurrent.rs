@@ -39,6 +39,23 @@ impl<'f, T: Float> Importer<'f, T> {
     pub(super) fn recurrent(&mut self, node: &Node<'f>, cell: Cell) -> Made<Outputs<T>> {
         let read = Recurrent::read(node, cell)?;
         node.most_inputs(cell.inputs())?;
+        let floats = |place: usize, name: &str| -> Made<ArrayD<T>> {
+            Ok(in_row_order(&self.known(node, place, name)?.floats()))
+        };
+        let bytes = |place: usize| self.bytes_of(node, place).map(|own| (*own).clone());
+        let weights = Weights {
+            w: floats(1, "W")?,
+            r: floats(2, "R")?,
+            b: self.floats_if(node, 3, "B")?,
+            p: if cell == Cell::Lstm { self.floats_if(node, Cell::PEEPHOLES, "P")? } else { None },
+            bytes: bytes(1).zip(bytes(2)).map(|(w, r)| [w, r]),
+        };
+        self.over_time(node, &read, &weights)
+    }
+
+    /// What a node with these weights gives.
+    pub(super) fn over_time(&mut self, node: &Node<'f>, read: &Recurrent, weights: &Weights<T>) -> Made<Outputs<T>> {
+        let cell = read.cell;
         let layout = match read.batch_first {
             false => Layout { time: 0, batch: 1, directions: 0, rows: 1 },
             true => Layout { time: 1, batch: 0, directions: 1, rows: 0 },
@@ -49,34 +66,21 @@ impl<'f, T: Float> Importer<'f, T> {
         }
         self.check_ends(node, &x, layout)?;
         let x = self.arrange(node, &x, &[layout.time, 2])?;
-        let floats = |importer: &Self, place: usize, name: &str| -> Made<ArrayD<T>> {
-            Ok(in_row_order(&importer.known(node, place, name)?.floats()))
-        };
-        let optional = |importer: &Self, place: usize, name: &str| match node.input(place) {
-            Some(_) => floats(importer, place, name).map(Some),
-            None => Ok(None),
-        };
-        let weights = Weights {
-            w: floats(self, 1, "W")?,
-            r: floats(self, 2, "R")?,
-            b: optional(self, 3, "B")?,
-            p: if cell == Cell::Lstm { optional(self, Cell::PEEPHOLES, "P")? } else { None },
-        };
         let sequences = self.reads(node, 0);
-        let built = layer(node, &read, &weights, sequences, &self.file.limits)?;
+        let built = layer(node, read, weights, sequences, &self.file.limits)?;
         let units = built.output_size() / read.directions();
         if x.stored[2].size.as_known().is_some_and(|size| size != built.input_size()) {
             return Err(node.refuse(format!("its X must have {} features", built.input_size())).into());
         }
         let lengths = self.lengths(node, &x)?;
         let mask = lengths.map(|lengths| self.several(node, "mask", SequenceMask, &[x.tensor, lengths])).transpose()?;
-        let initial_state = self.initial_state(node, &read, layout, &x, units)?;
+        let initial_state = self.initial_state(node, read, layout, &x, units)?;
         let beside = Beside { initial_state, mask };
         let made = self.call_with(node, "", AnyLayer::from(built), &[x.tensor], beside)?;
         let mut outputs = vec![None];
         if sequences {
             let y = self.all_steps(node, made[0], lengths.is_some())?;
-            outputs[0] = Some(self.sequence(node, &read, layout, &x, y, units)?);
+            outputs[0] = Some(self.sequence(node, read, layout, &x, y, units)?);
         }
         let per_direction = cell.states();
         for state in 0..per_direction {

@@ -198,7 +198,7 @@ impl<'f, T: Float> Importer<'f, T> {
             Item::Numbers(numbers) if numbers.table.len() == 1 && numbers.places.len() == 1 => {
                 Ok(Item::Repeated { number: numbers.table[0].clone(), shape: wide })
             }
-            Item::Numbers(_) => {
+            Item::Numbers(_) | Item::Part(_) => {
                 Err(node.refuse("several sizes that aren't known before a call can't be spread").into())
             }
             Item::Repeated { number, .. } => Ok(Item::Repeated { number, shape: wide }),
