@@ -17,7 +17,7 @@ fn golden(name: &str) -> String {
 /// Every fifth of the files with what the frameworks gave.
 fn files() -> Vec<Vec<u8>> {
     let mut files = Vec::new();
-    for name in ["nodes", "exported"] {
+    for name in ["nodes", "exported", "quantized"] {
         let text = std::fs::read_to_string(golden(&format!("{name}.json"))).expect("cases");
         let cases: Value = serde_json::from_str(&text).expect("JSON");
         let models = std::fs::read(golden(&format!("{name}.bin"))).expect("models");
