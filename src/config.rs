@@ -96,17 +96,24 @@ impl Config {
     }
 
     /// The first class of a quantized layer here or inside: most formats have none.
-    #[cfg(any(feature = "keras", feature = "onnx"))]
+    #[cfg(feature = "keras")]
     pub(crate) fn in_fewer_bits(&self) -> Option<&'static str> {
-        fn within(value: &Value) -> Option<&'static str> {
+        self.in_fewer_bits_but(&|_| false)
+    }
+
+    /// The same of those that a format hasn't got.
+    #[cfg(any(feature = "keras", feature = "onnx"))]
+    pub(crate) fn in_fewer_bits_but(&self, has: &dyn Fn(&Config) -> bool) -> Option<&'static str> {
+        fn within(value: &Value, has: &dyn Fn(&Config) -> bool) -> Option<&'static str> {
             match value {
-                Value::Config(config) => config.in_fewer_bits(),
-                Value::List(list) => list.iter().find_map(within),
+                Value::Config(config) => config.in_fewer_bits_but(has),
+                Value::List(list) => list.iter().find_map(|value| within(value, has)),
                 _ => None,
             }
         }
         let own = IN_FEWER_BITS.iter().find(|class| self.class.strip_suffix("Cell").unwrap_or(&self.class) == **class);
-        own.copied().or_else(|| self.options.iter().find_map(|(_, value)| within(value)))
+        let own = own.filter(|_| !has(self)).copied();
+        own.or_else(|| self.options.iter().find_map(|(_, value)| within(value, has)))
     }
 
     /// How many stand within each other, this one included.

@@ -90,7 +90,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! None of these are written as Keras's files or ONNX's: write the model that was quantized. In a file of ours a matrix is a tensor
+//! `onnx::save` writes recurrent layers, Dense and Embedding in 8 bits; how, is on the page `onnx::coming_from_onnx`. Convolutions
+//! and `Bf16` aren't written as ONNX, and none of these as Keras's files: write the model that was quantized. In a file of
+//! ours a matrix is a tensor
 //! of `int8` in Keras's shape (-127 to 127) beside a `float32` one of its scales, `kernel` and `kernel_scale`, or it is
 //! one of `bfloat16`; a bias is `float32`. Readers from before there were such files refuse them by their version.
 //!

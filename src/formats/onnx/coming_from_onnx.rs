@@ -125,8 +125,8 @@
 //! # Writing
 //!
 //! [`save`](super::save) writes a model, or a layer as a model, for whatever runs ONNX: opset 17, the batch and each size
-//! that isn't fixed dynamic (`batch`, `time`; of several inputs `x_time`), weights inside, so less than 2 GiB. ONNX Runtime gives the numbers that the model gives here;
-//! how far both are apart, file by file, is in `tests/golden/onnx/written.json`.
+//! that isn't fixed dynamic (`batch`, `time`; of several inputs `x_time`), weights inside, so less than 2 GiB. ONNX Runtime gives the numbers that the model gives here (but for layers
+//! in fewer bits, below); how far both are apart, file by file, is in `tests/golden/onnx/written.json`.
 //!
 //! ```
 //! use recurrent::{Activation, Dense, Gru, Sequential, onnx};
@@ -149,6 +149,8 @@
 //! | a model within a model | its calls |
 //! | Dense, Embedding, convolutions, pooling, normalization, activations, merging layers, arithmetic, reductions, parts and shapes of arrays | MatMul and Add, Gather, Conv, MaxPool, AveragePool, LayerNormalization, and so on |
 //! | dropout | nothing: what is written is inference |
+//! | layers in `Int8`: Lstm, Gru, SimpleRnn, Dense, Embedding | the same nodes of floats, with bytes and a DequantizeLinear for W, R, kernel, table |
+//! | layers in `Int8Fast` | an LSTM as DynamicQuantizeLSTM (com.microsoft), Dense as DynamicQuantizeLinear, MatMulInteger, Cast, Mul; the others as in `Int8` |
 //!
 //! **Masks.** ONNX's recurrent nodes know how many steps a row has, and put out zeros behind them. Masks hide any steps,
 //! and a masked step repeats the output before it, or is zero (`zero_output_for_mask`). So the live steps of each row are
@@ -164,8 +166,15 @@
 //! **f64.** A model of f64 is written as it is. ONNX Runtime's CPU kernels of RNN, LSTM, GRU, Conv and Erf (an exact `gelu`)
 //! are of f32 alone, and it says so; attributes (alpha, beta, `clip`, epsilon) have f32 everywhere.
 //!
+//! **Fewer bits.** `Int8` rounds inputs and states to 14 bits, which no operator does: there the nodes are of floats, with the weights
+//! that the bytes mean. `Int8Fast` rounds them to 8 bits, in ONNX Runtime by one scale for the whole batch, here by one for each
+//! row and step. So outputs aren't the same. Of the files in `written.json` (34 of each) they are apart by 1.1e-4 (`int8_`) and by
+//! 8.1e-3 (`int8_fast_`) at most; and of `Int8` by 2.3e-3 where there is a Dense, because ONNX Runtime makes a MatMulNBits of it, which
+//! rounds its inputs to 8 bits unless `session.qdq_matmulnbits_accuracy_level` is 1. Bytes that are multiplied by bytes are written
+//! unsigned: products of signed ones overflow on processors without VNNI. What is read again is `Int8`.
+//!
 //! **What isn't written** is an error that names layer and option ([`SaveError`](super::SaveError)): other cells (IndRNN,
-//! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers, attention, ConvLSTM, Discretization,
+//! MGU, LayerNormLSTM, those of a program's own), a projection, quantized layers of bfloat16, of Keras's and of windows, attention, ConvLSTM, Discretization,
 //! IntegerLookup, CategoryEncoding, SpectralNormalization, layers that merge what is masked, `sparsemax`, `floor_divide` of
 //! whole numbers. [`file::save`](crate::file::save) writes those that are built in. This crate reads back what it
 //! writes, as far as its reader goes: not the operators that move masked steps, windows over rows and columns, Einsum, Tile.

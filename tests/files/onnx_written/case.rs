@@ -14,6 +14,18 @@ pub struct Case {
     pub outputs: Vec<(String, ArrayD<f64>)>,
     /// The same by the file that is read again, or why it isn't.
     pub again: std::result::Result<Vec<ArrayD<f64>>, String>,
+    /// Of a model in fewer bits.
+    pub quantized: Option<Quantized>,
+}
+
+/// What is expected of a model in fewer bits, which ONNX Runtime computes in another way.
+pub struct Quantized {
+    /// The outputs of what is read again.
+    pub read: Vec<(String, ArrayD<f64>)>,
+    /// Those of the model of floats that has the weights that the bytes mean.
+    pub meant: Vec<(String, ArrayD<f64>)>,
+    /// Whether ONNX Runtime rounds what the weights are multiplied with.
+    pub rounds: bool,
 }
 
 /// The numbers of one input.
@@ -62,6 +74,7 @@ impl Case {
             inputs: model.inputs().zip(inputs).map(|((name, _), given)| (name.into(), numbers(given))).collect(),
             outputs: model.outputs().map(|(name, _)| name.to_string()).zip(wide(outputs)).collect(),
             again,
+            quantized: None,
         })
     }
 
@@ -76,7 +89,12 @@ impl Case {
             };
             arrays.iter().map(one).collect()
         };
-        json!({"inputs": all(&self.inputs), "outputs": all(&self.outputs)})
+        let mut numbers = json!({"inputs": all(&self.inputs), "outputs": all(&self.outputs)});
+        if let Some(quantized) = &self.quantized {
+            numbers["meant"] = all(&quantized.meant);
+            numbers["rounds"] = quantized.rounds.into();
+        }
+        numbers
     }
 }
 

@@ -58,6 +58,12 @@ pub fn all() -> Vec<Case> {
 
 /// One of them.
 fn random(number: u64) -> Case {
+    let (model, x) = random_model(number);
+    Case::new(&format!("random_{number}"), &model, &[x])
+}
+
+/// A random layer in a model, and what goes into it.
+pub fn random_model(number: u64) -> (Model<f32>, Given) {
     let choices = &mut Choices(number);
     let (features, units) = (2 + choices.of(3) as usize, 2 + choices.of(3) as usize);
     let (masked, graph) = (choices.yes(), choices.of(3) == 0);
@@ -76,7 +82,7 @@ fn random(number: u64) -> Case {
         }
     }
     let model = if graph { in_a_graph(layer, outputs, features, masked) } else { in_a_chain(layer, masked) };
-    Case::new(&format!("random_{number}"), &weighed(model), &[x])
+    (weighed(model), x)
 }
 
 /// A layer, and how many outputs it has before its states.

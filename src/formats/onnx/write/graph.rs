@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::wire::Message;
+use crate::formats::onnx::recurrent::LSTM_IN_BYTES;
 use crate::graph::shape::Shape;
 
 /// What the numbers of a value are.
@@ -89,6 +90,8 @@ pub(super) struct Graph {
     nodes_named: HashSet<String>,
     /// Small constants, which are written once.
     shared: HashMap<Constant, String>,
+    /// Whether a node is of ONNX Runtime's own operators.
+    has_microsoft: bool,
 }
 
 /// Constants of no more bytes are shared.
@@ -116,7 +119,9 @@ impl Graph {
             .text(3, &name)
             .text(4, operator)
             .all(attributes, |node, (name, value)| node.message(5, &attribute(name, value)));
-        self.nodes.push(node);
+        let is_microsoft = operator == LSTM_IN_BYTES;
+        self.has_microsoft |= is_microsoft;
+        self.nodes.push(if is_microsoft { node.text(7, MICROSOFT) } else { node });
     }
 
     /// Adds a constant, if it isn't there.
@@ -145,14 +150,19 @@ impl Graph {
             .all(&self.initializers, |graph, tensor| graph.message(5, tensor))
             .all(inputs, |graph, input| graph.message(11, input))
             .all(outputs, |graph, output| graph.message(12, output));
+        let microsoft = self.has_microsoft.then_some(1);
         Message::new()
             .whole(1, IR_VERSION)
             .text(2, "recurrent")
             .message(7, &graph)
             .message(8, &Message::new().text(1, "").whole(2, OPSET))
+            .all(microsoft, |model, version| model.message(8, &Message::new().text(1, MICROSOFT).whole(2, version)))
             .into_bytes()
     }
 }
+
+/// The domain of ONNX Runtime's own operators.
+const MICROSOFT: &str = "com.microsoft";
 
 /// That of the operators that are written.
 const OPSET: i64 = 17;

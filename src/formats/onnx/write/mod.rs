@@ -26,10 +26,11 @@ use crate::formats::disk;
 use crate::formats::save_error::SaveError;
 use crate::formats::saved_model::Saved;
 use crate::graph::operation::{Operation, Which};
-use crate::weights::WeightVisitor;
+use crate::graph::weights::show_quantized;
+use crate::weights::{Kept, QuantizedVisitor, WeightVisitor};
 
 /// Writes an ONNX file, whole or not at all, of opset 17, which ONNX Runtime runs with the numbers that the model gives
-/// here. What becomes of which layer, and what is refused, is on the page
+/// here; with nearly these if layers are in fewer bits. What becomes of which layer, and what is refused, is on the page
 /// [`coming_from_onnx`](super::coming_from_onnx#writing).
 ///
 /// ```
@@ -46,8 +47,8 @@ use crate::weights::WeightVisitor;
 ///
 /// # Errors
 /// [`SaveError::Class`], [`SaveError::Option`] and [`SaveError::Custom`] for what ONNX can't say,
-/// [`SaveError::Quantized`], [`SaveError::NoModel`] for a layer that is no model by itself, [`SaveError::Io`]; an old file is
-/// as it was.
+/// [`SaveError::Quantized`] for layers in fewer bits that ONNX hasn't got (bfloat16, Keras's, convolutions),
+/// [`SaveError::NoModel`] for a layer that is no model by itself, [`SaveError::Io`]; an old file is as it was.
 pub fn save<S: Saved + ?Sized>(path: impl AsRef<Path>, thing: &S) -> Result<(), SaveError> {
     let path = path.as_ref();
     let bytes = to_bytes(thing)?;
@@ -70,7 +71,7 @@ fn described(config: Result<Config, ConfigError>, path: &str) -> Result<Config, 
         ConfigError::Custom { layer, what, name } => SaveError::Custom { layer, what, name },
         other => SaveError::Custom { layer: path.into(), what: "description", name: format!("{other:?}") },
     })?;
-    match config.in_fewer_bits() {
+    match config.in_fewer_bits_but(&operators::quantized::is_written) {
         Some(class) => Err(SaveError::Quantized { layer: path.into(), class }),
         None => Ok(config),
     }
@@ -80,5 +81,12 @@ fn described(config: Result<Config, ConfigError>, path: &str) -> Result<Config, 
 fn weights_of<T: Float>(op: &dyn Operation<T>) -> words::Weights<'_, T> {
     let mut weights = Vec::new();
     op.visit_weights(Which::All, &mut WeightVisitor::new(&mut |path, weight| weights.push((path.to_string(), weight))));
-    words::Weights::new(weights)
+    words::Weights::new(weights, kept(op))
+}
+
+/// Those that are kept in fewer bits.
+fn kept<T: Float>(op: &dyn Operation<T>) -> Vec<(String, Kept)> {
+    let mut all = Vec::new();
+    show_quantized(op, &mut QuantizedVisitor::new(&mut |path, weight| all.push((path.to_string(), (weight.kept)()))));
+    all
 }

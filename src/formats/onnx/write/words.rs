@@ -1,10 +1,13 @@
 //! What a description says, read by name.
 
+use std::rc::Rc;
+
 use ndarray::{ArrayD, ArrayViewD, IxDyn};
 
 use crate::activation::Activation;
 use crate::config::{Config, Value};
 use crate::float::Float;
+use crate::weights::{Kept, Packed};
 
 /// The options of something.
 #[derive(Debug, Clone, Copy)]
@@ -120,11 +123,35 @@ pub(super) fn activation(value: &Value) -> Option<Activation> {
 #[derive(Debug, Clone)]
 pub(super) struct Weights<'w, T> {
     all: Vec<(String, ArrayViewD<'w, T>)>,
+    /// Those that are kept in fewer bits.
+    kept: Rc<Vec<(String, Kept)>>,
+    /// Where these are.
+    prefix: String,
 }
 
 impl<'w, T: Float> Weights<'w, T> {
-    pub(super) fn new(all: Vec<(String, ArrayViewD<'w, T>)>) -> Self {
-        Weights { all }
+    pub(super) fn new(all: Vec<(String, ArrayViewD<'w, T>)>, kept: Vec<(String, Kept)>) -> Self {
+        Weights { all, kept: Rc::new(kept), prefix: String::new() }
+    }
+
+    /// Bytes with their scales, of columns or of rows.
+    pub(super) fn bytes(&self, path: &str) -> Option<(&[i8], &[f32])> {
+        match self.kept(path)? {
+            Kept::Packed(Packed::Int8 { weights, scales } | Packed::Int8Rows { weights, scales }) => {
+                Some((weights, scales))
+            }
+            _ => None,
+        }
+    }
+
+    /// The bias of a layer in fewer bits.
+    pub(super) fn singles(&self, path: &str) -> Option<&[f32]> {
+        if let Kept::Floats(values) = self.kept(path)? { Some(values) } else { None }
+    }
+
+    fn kept(&self, path: &str) -> Option<&Kept> {
+        let path = format!("{}{path}", self.prefix);
+        self.kept.iter().find(|(own, _)| *own == path).map(|(_, kept)| kept)
     }
 
     pub(super) fn find(&self, path: &str) -> Option<ArrayD<T>> {
@@ -142,6 +169,7 @@ impl<'w, T: Float> Weights<'w, T> {
             let rest = path.strip_prefix(prefix)?.strip_prefix('/')?;
             Some((rest.to_string(), array.clone()))
         };
-        Weights { all: self.all.iter().filter_map(own).collect() }
+        let prefix = format!("{}{prefix}/", self.prefix);
+        Weights { all: self.all.iter().filter_map(own).collect(), kept: Rc::clone(&self.kept), prefix }
     }
 }

@@ -135,7 +135,7 @@ impl<T: Float> Writer<T> {
         Held::new(self.constant("flags", constant), Kind::Bool, known(shape))
     }
 
-    fn constant(&mut self, wanted: &str, constant: Constant) -> String {
+    pub(super) fn constant(&mut self, wanted: &str, constant: Constant) -> String {
         let wanted = if self.path.is_empty() { wanted.to_string() } else { format!("{}/{wanted}", self.path) };
         self.graph.constant(&wanted, constant)
     }

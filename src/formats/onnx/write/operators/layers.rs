@@ -154,7 +154,7 @@ impl<T: Float> Writer<T> {
         let Ok(config) = inner.describe() else { return false };
         let words = Words(&config);
         match words.class() {
-            "Dense" | "Activation" | "Elementwise" | "Identity" => true,
+            "Dense" | "QuantizedDense" | "Activation" | "Elementwise" | "Identity" => true,
             class if Dropout::CLASSES.contains(&class) => true,
             "LayerNormalization" | "BatchNormalization" | "RMSNormalization" => words.integers("axis") == [-1],
             "Softmax" => words.integer("axis") == -1,

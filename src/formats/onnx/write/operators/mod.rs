@@ -10,6 +10,7 @@ mod merging;
 mod nodes;
 mod normalization;
 mod products;
+pub(super) mod quantized;
 mod recurrent;
 mod reductions;
 mod regroup;
@@ -21,7 +22,7 @@ use self::recurrent::Over;
 use super::graph::{Held, Kind, Mask};
 use super::words::{Weights, Words};
 use super::writer::{HINT, Writer};
-use super::{described, weights_of};
+use super::{described, kept, weights_of};
 use crate::float::Float;
 use crate::formats::save_error::SaveError;
 use crate::graph::operation::{Operation, Role};
@@ -77,7 +78,7 @@ impl<T: Float> Writer<T> {
                 let mask = self.flags_of(call.mask.as_ref())?;
                 let (sequence, state) = (layer.returns_sequences(), layer.returns_state());
                 let over = Over { x: call.x(), mask, initial: call.initial.clone(), sequence, state };
-                let ran = self.over_time(Words(&config), &Weights::new(weights), &over)?;
+                let ran = self.over_time(Words(&config), &Weights::new(weights, kept(op)), &over)?;
                 let goes_on = call.passes.clone().filter(|_| sequence);
                 let outputs = ran.outputs.into_iter().map(|output| output.masked(goes_on.clone()));
                 outputs.chain(ran.states).collect()
@@ -104,6 +105,7 @@ impl<T: Float> Writer<T> {
                 return Ok(outputs.into_iter().map(|output| output.masked(None)).collect());
             }
             class if elementwise::CLASSES.contains(&class) => self.elementwise(words, call)?,
+            class if quantized::CLASSES.contains(&class) => self.quantized(words, weights, call)?,
             class if layers::CLASSES.contains(&class) || Dropout::CLASSES.contains(&class) => {
                 self.simple_layer(words, weights, call)?
             }

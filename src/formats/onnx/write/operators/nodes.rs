@@ -3,6 +3,7 @@
 use ndarray::{ArrayD, Axis, Slice, concatenate};
 
 use super::Writer;
+use super::quantized::InBytes;
 use super::steps::Steps;
 use crate::activation::Activation;
 use crate::float::Float;
@@ -22,6 +23,8 @@ pub(super) struct Form {
     input_forget: bool,
     linear_before_reset: bool,
     peephole: bool,
+    /// How its weights are written if they are bytes.
+    bytes: Option<InBytes>,
     activations: Vec<Named>,
 }
 
@@ -36,10 +39,11 @@ impl Form {
             let flags = (form.input_forget, form.linear_before_reset, form.peephole);
             (form.cell, form.units, form.clip.map(f64::to_bits), flags)
         };
-        said(self) == said(other)
+        // The scales of a DequantizeLinear are those of one direction.
+        said(self) == said(other) && self.bytes == other.bytes && self.bytes != Some(InBytes::Dequantized)
     }
 
-    fn gates(&self) -> GateOrder {
+    pub(super) fn gates(&self) -> GateOrder {
         match self.cell {
             Cell::Rnn => keras::SIMPLE_RNN,
             Cell::Lstm if self.input_forget => keras::COUPLED_LSTM,
@@ -67,7 +71,9 @@ impl<T: Float> Writer<T> {
     /// What a layer of one cell is as a node.
     pub(super) fn form(&self, words: Words<'_>) -> Result<Form, SaveError> {
         let class = words.class();
-        let cell = match class.strip_suffix("Cell").unwrap_or(class) {
+        let class = class.strip_suffix("Cell").unwrap_or(class);
+        let plain = class.strip_prefix("Quantized");
+        let cell = match plain.unwrap_or(class) {
             "SimpleRNN" => Cell::Rnn,
             "LSTM" => Cell::Lstm,
             "GRU" => Cell::Gru,
@@ -110,6 +116,7 @@ impl<T: Float> Writer<T> {
             input_forget: words.flag("input_forget"),
             linear_before_reset: cell == Cell::Gru && words.flag("reset_after"),
             peephole: words.flag("peephole"),
+            bytes: plain.map(|_| InBytes::of(words, cell)),
             activations,
         })
     }
@@ -120,9 +127,33 @@ impl<T: Float> Writer<T> {
         directions: &[Direction<'_, '_, T>],
         steps: &Steps,
         wanted: [bool; 3],
-    ) -> Outputs {
-        let Some(first) = directions.first() else { return [(); 3].map(|()| steps.x.clone()) };
+    ) -> Result<Outputs, SaveError> {
+        let Some(first) = directions.first() else { return Err(self.refuse(HINT)) };
         let (cell, units, count) = (first.form.cell, first.form.units, directions.len());
+        let (operator, weights, scales) = match first.form.bytes {
+            None => (cell.operator(), self.plain_weights(directions), vec![]),
+            Some(form) => self.weights_in_bytes(directions, form)?,
+        };
+        let [w, r, b, p] = weights;
+        let states = cell.states();
+        let initial: Vec<String> = (0..2).map(|state| self.initial(directions, state, states)).collect();
+        let lengths = steps.lengths.clone().unwrap_or_default();
+        let mut inputs = vec![&steps.x.name[..], &w, &r, &b, &lengths, &initial[0], &initial[1], &p];
+        inputs.extend(scales.iter().map(String::as_str));
+        while inputs.last().is_some_and(|name| name.is_empty()) {
+            inputs.pop();
+        }
+        let attributes = attributes(directions);
+        let names = self.node(operator, &inputs, &wanted[..1 + states], &attributes);
+        let (batch, time) = (steps.x.shape[1], steps.x.shape[0]);
+        let (count, units) = (Some(count), Some(units));
+        let mut names = names.into_iter();
+        let mut next = |shape: Vec<Option<usize>>| Held::new(names.next().unwrap_or_default(), Kind::Float, shape);
+        Ok([next(vec![time, count, batch, units]), next(vec![count, batch, units]), next(vec![count, batch, units])])
+    }
+
+    /// W, R, B and P of all directions; no name for what isn't there.
+    fn plain_weights(&mut self, directions: &[Direction<'_, '_, T>]) -> [String; 4] {
         let all: Vec<[ArrayD<T>; 4]> = directions
             .iter()
             .map(|direction| weights_of(&direction.form, direction.words, &direction.weights))
@@ -131,24 +162,11 @@ impl<T: Float> Writer<T> {
             let each: Vec<_> = all.iter().map(|own| own[place].view().insert_axis(Axis(0))).collect();
             concatenate(Axis(0), &each).unwrap_or_else(|_| all[0][place].clone())
         };
-        let [w, r, b, p] = [("W", 0), ("R", 1), ("B", 2), ("P", 3)].map(|(name, place)| {
-            let wanted = place < 3 || first.form.peephole;
+        let peephole = directions.iter().any(|direction| direction.form.peephole);
+        [("W", 0), ("R", 1), ("B", 2), ("P", 3)].map(|(name, place)| {
+            let wanted = place < 3 || peephole;
             if wanted { self.array(name, &joined(place)).name } else { String::new() }
-        });
-        let states = cell.states();
-        let initial: Vec<String> = (0..2).map(|state| self.initial(directions, state, states)).collect();
-        let lengths = steps.lengths.clone().unwrap_or_default();
-        let mut inputs = vec![&steps.x.name[..], &w, &r, &b, &lengths, &initial[0], &initial[1], &p];
-        while inputs.last().is_some_and(|name| name.is_empty()) {
-            inputs.pop();
-        }
-        let attributes = attributes(directions);
-        let names = self.node(cell.operator(), &inputs, &wanted[..1 + states], &attributes);
-        let (batch, time) = (steps.x.shape[1], steps.x.shape[0]);
-        let (count, units) = (Some(count), Some(units));
-        let mut names = names.into_iter();
-        let mut next = |shape: Vec<Option<usize>>| Held::new(names.next().unwrap_or_default(), Kind::Float, shape);
-        [next(vec![time, count, batch, units]), next(vec![count, batch, units]), next(vec![count, batch, units])]
+        })
     }
 
     /// A part of the initial state of all directions, (directions, batch, units).
@@ -234,8 +252,23 @@ fn attributes<T>(directions: &[Direction<'_, '_, T>]) -> Vec<(&'static str, Attr
 fn weights_of<T: Float>(form: &Form, words: Words<'_>, weights: &Weights<'_, T>) -> [ArrayD<T>; 4] {
     let (own, to) = (form.gates(), form.cell.gates());
     let matrix = |name: &str| in_order(&weights.get(name).reversed_axes(), form.units, own, to);
+    let bias = bias_of(form, weights.find("bias").filter(|_| words.flag("use_bias")));
+    let peepholes = match form.peephole {
+        false => ArrayD::zeros(vec![0]),
+        true => {
+            let own = if form.input_forget { keras::COUPLED_PEEPHOLES } else { keras::PEEPHOLES };
+            let flat = weights.get("peephole_kernel").flatten().into_owned().into_dyn();
+            in_order(&flat, form.units, own, onnx::PEEPHOLES)
+        }
+    };
+    [matrix("kernel"), matrix("recurrent_kernel"), bias, peepholes]
+}
+
+/// B (2 * gates * units) of a bias, or of none.
+pub(super) fn bias_of<T: Float>(form: &Form, bias: Option<ArrayD<T>>) -> ArrayD<T> {
+    let (own, to) = (form.gates(), form.cell.gates());
     let rows = to.len() * form.units;
-    let bias = match weights.find("bias").filter(|_| words.flag("use_bias")) {
+    match bias {
         None => ArrayD::zeros(vec![2 * rows]),
         Some(bias) if bias.ndim() == 2 => {
             // One for the input, one for the state.
@@ -248,16 +281,7 @@ fn weights_of<T: Float>(form: &Form, words: Words<'_>, weights: &Weights<'_, T>)
             let (bias, zeros) = (in_order(&bias, form.units, own, to), ArrayD::zeros(vec![rows]));
             concatenate(Axis(0), &[bias.view(), zeros.view()]).unwrap_or(bias)
         }
-    };
-    let peepholes = match form.peephole {
-        false => ArrayD::zeros(vec![0]),
-        true => {
-            let own = if form.input_forget { keras::COUPLED_PEEPHOLES } else { keras::PEEPHOLES };
-            let flat = weights.get("peephole_kernel").flatten().into_owned().into_dyn();
-            in_order(&flat, form.units, own, onnx::PEEPHOLES)
-        }
-    };
-    [matrix("kernel"), matrix("recurrent_kernel"), bias, peepholes]
+    }
 }
 
 /// The gates' rows in another order; those of a gate that isn't there are zeros, which nothing reads.

@@ -55,9 +55,10 @@ impl<T: Float> Writer<T> {
                 let (x, flags) = self.masking(&over.x, words.number("mask_value"));
                 self.over_time(inner, weights, &Over { x, mask: Some(flags), ..over.clone() })?
             }
-            "PerStep" | "Dense" | "TimeDistributed" => {
+            "PerStep" | "Dense" | "QuantizedDense" | "TimeDistributed" => {
                 let output = match (words.class(), words.config("map"), words.config("layer")) {
                     ("Dense", ..) => self.dense(words, weights, &over.x)?,
+                    ("QuantizedDense", ..) => self.quantized_dense(words, weights, &over.x)?,
                     ("PerStep", None, _) => over.x.clone(),
                     (_, Some(inner), _) | (_, None, Some(inner)) => self.on_features(inner, weights, &over.x)?,
                     _ => return Err(self.refuse(HINT)),
@@ -99,7 +100,7 @@ impl<T: Float> Writer<T> {
         let steps = self.steps(&over.x, over.mask.as_ref());
         let (cell, weights, initial) = (form.cell, weights.clone(), over.initial.clone());
         let direction = [Direction { form, words, weights, backwards, initial }];
-        let made = self.recurrent_node(&direction, &steps, wanted(over, cell));
+        let made = self.recurrent_node(&direction, &steps, wanted(over, cell))?;
         let (output, states) = self.directed(&made, &steps, &direction[0], 0, zeros, over);
         Ok(Ran { outputs: vec![output], states })
     }
@@ -171,7 +172,7 @@ impl<T: Float> Writer<T> {
             let steps = self.steps(&over.x, over.mask.as_ref());
             let cells = [all[0].form.cell, all[1].form.cell];
             if all[0].form.fits(&all[1].form) && ways == [false, true] {
-                let made = self.recurrent_node(&all, &steps, wanted(over, cells[0]));
+                let made = self.recurrent_node(&all, &steps, wanted(over, cells[0]))?;
                 for (at, direction) in all.iter().enumerate() {
                     let (output, own) = self.directed(&made, &steps, direction, at, zeros, over);
                     outputs.push(output);
@@ -179,7 +180,7 @@ impl<T: Float> Writer<T> {
                 }
             } else {
                 for direction in all.chunks(1) {
-                    let made = self.recurrent_node(direction, &steps, wanted(over, direction[0].form.cell));
+                    let made = self.recurrent_node(direction, &steps, wanted(over, direction[0].form.cell))?;
                     let (output, own) = self.directed(&made, &steps, &direction[0], 0, zeros, over);
                     outputs.push(output);
                     states.extend(own);
@@ -301,13 +302,13 @@ fn wanted(over: &Over, cell: Cell) -> [bool; 3] {
 fn states_of(words: Words<'_>) -> usize {
     let sum = |all: Vec<Words<'_>>| all.into_iter().map(states_of).sum();
     match words.class() {
-        "LSTM" | "LSTMCell" => 2,
+        "LSTM" | "LSTMCell" | "QuantizedLSTM" | "QuantizedLSTMCell" => 2,
         "Bidirectional" => sum(words.config("layer").into_iter().chain(words.config("backward_layer")).collect()),
         "Stacked" => sum(words.configs("layers")),
         "StackedRNNCells" => sum(words.configs("cells")),
         "RNN" => words.config("cell").map_or(0, states_of),
         "Masked" => words.config("layer").map_or(0, states_of),
-        "PerStep" | "Dense" | "TimeDistributed" => 0,
+        "PerStep" | "Dense" | "QuantizedDense" | "TimeDistributed" => 0,
         _ => 1,
     }
 }
@@ -317,7 +318,7 @@ fn returns_sequences(words: Words<'_>) -> bool {
     match words.class() {
         "Bidirectional" | "Masked" => words.config("layer").is_some_and(returns_sequences),
         "Stacked" => words.configs("layers").last().is_some_and(|last| returns_sequences(*last)),
-        "PerStep" | "Dense" | "TimeDistributed" => true,
+        "PerStep" | "Dense" | "QuantizedDense" | "TimeDistributed" => true,
         _ => words.flag("return_sequences"),
     }
 }
