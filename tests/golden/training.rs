@@ -2,6 +2,7 @@
 
 mod activity;
 mod attention;
+mod conv_lstm;
 mod models;
 mod stateful;
 mod zoneout;

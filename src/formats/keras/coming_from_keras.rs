@@ -107,9 +107,9 @@
 //! other layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the
 //! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. In training ([`Fit`](crate::training::Fit),
 //! [`Model::record_training`](crate::Model::record_training)) Dropout and its kin, the `dropout` of recurrent
-//! layers and of attention, and BatchNormalization do what they do in Keras's `fit`; [`Model::record`](crate::Model::record) runs the model as in
-//! inference. What would train in another way is refused by name: dropout in ConvLSTM,
-//! SpectralNormalization. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
+//! layers, of ConvLSTM and of attention, and BatchNormalization do what they do in Keras's `fit`;
+//! [`Model::record`](crate::Model::record) runs the model as in inference. What would train in another way is refused by
+//! name: SpectralNormalization. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
 //! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's
 //! optimizer isn't read.

@@ -82,8 +82,8 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 ///
 /// Batches are run as in training: dropout is on, with the network's seeds, and BatchNormalization of a
 /// [`Model`](crate::Model) takes the mean and the variance of the batch, and moves those of inference in each update: see
-/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (dropout in
-/// attention and in ConvLSTM) is an error that names the layer.
+/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (SpectralNormalization, whose
+/// vectors would move) is an error that names the layer.
 ///
 /// Stateful layers of a model go on from batch to batch, from training to validation and from epoch to epoch, as Keras's
 /// do; all batches have as many rows then. [`reset_states`](Fit::reset_states) begins each epoch with zeros;

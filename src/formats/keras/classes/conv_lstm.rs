@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::weights::Weight;
 use super::super::words::{Said, Unsaid};
 use super::recurrent::{ARGUMENTS, Flags, flags};
-use super::{Built, CellKind, Class, Holds, Reading, cells, options};
+use super::{Built, CellKind, Class, Holds, Reading, cells, options, training_only};
 use crate::activation::Activation;
 use crate::float::Float;
 use crate::formats::error::Found;
@@ -80,13 +80,14 @@ fn read<T: Float>(reading: &Reading<'_, '_>, rank: usize) -> Found<Built<T>> {
     if let Some(bias) = weights.get(2) {
         reading.expect_shape(bias, &[4 * filters])?;
     }
+    let [dropout, recurrent_dropout] = [fields.number_or("dropout", 0.0)?, fields.number_or("recurrent_dropout", 0.0)?];
     let options = Options {
         activation,
         recurrent_activation,
         unit_forget_bias: fields.flag_or("unit_forget_bias", true)?,
-        dropout: fields.number_or("dropout", 0.0)?,
-        recurrent_dropout: fields.number_or("recurrent_dropout", 0.0)?,
-        seed: fields.integer_if("seed")?,
+        dropout,
+        recurrent_dropout,
+        seed: training_only::seed(fields, f64::max(dropout, recurrent_dropout))?,
         return_sequences: flags.sequences,
         return_state: flags.state,
         go_backwards: flags.backwards,

@@ -61,7 +61,7 @@ pub(super) fn of_scores(fields: &Fields<'_>) -> Found<Option<Dropout>> {
 }
 
 /// Keras's seed, or one that is drawn, as Keras does it, if it matters and can be.
-fn seed(fields: &Fields<'_>, rate: f64) -> Found<Option<i64>> {
+pub(super) fn seed(fields: &Fields<'_>, rate: f64) -> Found<Option<i64>> {
     let drawn = || SeedSource::random().ok().map(|mut source| source.next_seed());
     Ok(fields.integer_if("seed")?.or_else(|| if rate > 0.0 { drawn() } else { None }))
 }

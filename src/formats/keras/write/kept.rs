@@ -248,8 +248,8 @@ fn of_keras_2(plain: &Json, said: &Json) -> Option<Json> {
         };
         kept.extend(different.map(|different| (key.clone(), different)));
     }
-    // One that was drawn here, for attention, of which Keras 2 says none.
-    if class.ends_with("Attention") && !said.contains_key("seed") {
+    // One that was drawn here, where Keras 2 says none.
+    if (class.ends_with("Attention") || class.starts_with("ConvLSTM")) && !said.contains_key("seed") {
         kept.insert("seed".into(), Json::Null);
     }
     if kept.is_empty() { None } else { Some(json!({"config": kept})) }

@@ -7,11 +7,13 @@
 //! `K * x` has the windows of the options, `R * h` covers as many places as there are.
 
 mod backward;
+mod dropped;
 mod forward;
 mod frame;
 
 use ndarray::ArrayD;
 
+use super::super::noise::check_rate;
 use super::Windows;
 use super::convolution::{Convolution, Kind, Parts as ConvolutionParts};
 use crate::activation::Activation;
@@ -26,6 +28,7 @@ use crate::graph::tensor::Tensor;
 use crate::graph::training::Differs;
 use crate::layers::builder::check_activation;
 use crate::layers::convolution::window::{Padding, Window};
+use crate::seeds::DropoutGenerator;
 use crate::weights::{WeightVisitor, WeightVisitorMut};
 
 /// A convolutional LSTM over (batch, timesteps, sizes.., channels). Outputs are the sequence or the last step, then h
@@ -45,7 +48,7 @@ pub(crate) struct Options {
     pub(crate) activation: Activation,
     pub(crate) recurrent_activation: Activation,
     pub(crate) unit_forget_bias: bool,
-    /// Of training alone.
+    /// Of training alone, as the next two.
     pub(crate) dropout: f64,
     pub(crate) recurrent_dropout: f64,
     pub(crate) seed: Option<i64>,
@@ -75,6 +78,8 @@ impl<T: Float> ConvLstm<T> {
         let Parts { windows, kernel, recurrent_kernel, bias, options } = parts;
         check_activation(&options.activation)?;
         check_activation(&options.recurrent_activation)?;
+        check_rate("dropout", options.dropout)?;
+        check_rate("recurrent_dropout", options.recurrent_dropout)?;
         let around = |window: &Window| Window { size: window.size, stride: 1, dilation: 1, padding: Padding::Same };
         let around = Windows::new(&windows.own().iter().map(around).collect::<Vec<_>>(), "kernel_size")?;
         let columns = kernel.shape().last().copied().unwrap_or(0);
@@ -174,8 +179,19 @@ impl<T: Float> Operation<T> for ConvLstm<T> {
     }
 
     fn differs_in_training(&self, _trainable: bool) -> Option<Differs> {
-        let drops = self.options.dropout > 0.0 || self.options.recurrent_dropout > 0.0;
-        drops.then_some(Differs { what: "dropout", expected: "0 in a model that is trained", given: "more" })
+        let unknown = self.dropout().draws() > 0 && self.options.seed.is_none();
+        unknown.then_some(Differs { what: "seed", expected: "set", given: "none: this system has no random numbers" })
+    }
+
+    fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
+        let dropout = self.dropout();
+        if dropout.draws() > 0 {
+            show(DropoutGenerator::new(&dropout));
+        }
+    }
+
+    fn trains_by_batch(&self) -> bool {
+        self.dropout().draws() > 0
     }
 
     fn takes_mask(&self) -> bool {

@@ -9,6 +9,7 @@
 use ndarray::ArrayD;
 
 use super::ConvLstm;
+use super::dropped::Dropped;
 use super::forward::{OwnMask, Row};
 use super::frame::{Frame, Live, gate};
 use crate::error::Result;
@@ -38,13 +39,14 @@ struct Way<T: Float> {
     dz: Vec<T>,
     /// Of a step's input, its channels last.
     x: Vec<T>,
-    sums: [Sums<T>; 2],
+    sums: [Vec<Sums<T>>; 2],
     bias: Vec<T>,
 }
 
 /// What all rows share.
-struct Around<'a, T> {
+struct Around<'a, T: Float> {
     frame: Frame,
+    dropped: Option<Dropped<T>>,
     stands: [Stand; 2],
     mask: Option<OwnMask>,
     x: &'a [T],
@@ -77,10 +79,13 @@ impl<T: Float> ConvLstm<T> {
         let frame = self.frame(dims)?;
         let mask = OwnMask::of(mask.as_ref(), &frame, [*batch, *timesteps])?;
         let (values, stands) = (x.as_slice().ok_or_else(misfit)?, self.stands(&frame)?);
-        let around = Around { frame, stands, mask, x: values, timesteps: *timesteps, initial };
+        let kept = if back.record.trained { &back.record.kept[..] } else { &[] };
+        let dropped = self.dropped(&frame, *batch, kept)?;
+        let around = Around { frame, dropped, stands, mask, x: values, timesteps: *timesteps, initial };
+        let [input, recurrent] = self.products(around.dropped.as_ref());
         let len = frame.state_len();
         let zeros = |len: usize| vec![T::zero(); len];
-        let own = [self.input.sums(), self.recurrent.sums()];
+        let own = [input.sums(), recurrent.sums()];
         let bias = zeros(4 * frame.filters);
         let [h, c, output] = [(); 3].map(|()| zeros(len));
         let mut way = Way { h, c, output, dz: zeros(4 * len), x: zeros(frame.len()), sums: own, bias };
@@ -101,9 +106,9 @@ impl<T: Float> ConvLstm<T> {
             }
         }
         let mut sums: Vec<&mut [T]> = sums.iter_mut().filter_map(|sum| sum.as_slice_mut()).collect();
-        if let [kernel, recurrent, bias @ ..] = &mut sums[..] {
-            self.input.flush(&way.sums[0], &mut [&mut **kernel]);
-            self.recurrent.flush(&way.sums[1], &mut [&mut **recurrent]);
+        if let [of_input, of_h, bias @ ..] = &mut sums[..] {
+            input.flush(&way.sums[0], of_input);
+            recurrent.flush(&way.sums[1], of_h);
             for bias in bias {
                 bias.iter_mut().zip(&way.bias).for_each(|(sum, &d)| *sum += d);
             }
@@ -150,9 +155,10 @@ impl<T: Float> ConvLstm<T> {
             let mut own = vec![T::zero(); frame.len()];
             frame.turn_input(x, &mut own);
             way.x.fill(T::zero());
-            let Way { h, dz, x: of_x, sums: [input, recurrent], .. } = &mut *way;
-            self.input.row_back(&around.stands[0], &own, dz, input, of_x);
-            self.recurrent.row_back(&around.stands[1], &before[..len], dz, recurrent, h);
+            let Way { h, dz, x: of_x, sums: [of_input, of_h], .. } = &mut *way;
+            let [input, recurrent] = self.products(around.dropped.as_ref());
+            input.backward(row, (&around.stands[0], &own), dz, of_input, of_x);
+            recurrent.backward(row, (&around.stands[1], &before[..len]), dz, of_h, h);
             frame.turn_gradient(of_x, &mut d_x[at * frame.len()..][..frame.len()]);
         }
         Ok(())
@@ -172,7 +178,7 @@ impl<T: Float> ConvLstm<T> {
             before[len..].copy_from_slice(&c);
             let (x, live) = around.step(row * timesteps + self.source(step, timesteps));
             if !matches!(live, Live::None) {
-                self.preactivations(frame, x, &h, &mut work, &mut memory)?;
+                self.preactivations(frame, (x, &h), (around.dropped.as_ref(), row), &mut work, &mut memory)?;
                 z.copy_from_slice(&work[..4 * len]);
                 self.activate(frame, &mut work[..4 * len]);
                 self.advance(frame, &live, &mut h, &mut c, &mut work);

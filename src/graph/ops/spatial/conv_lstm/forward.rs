@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ndarray::ArrayD;
 
 use super::ConvLstm;
+use super::dropped::Dropped;
 use super::frame::{Frame, Live, MaskOver};
 use crate::buffers::take;
 use crate::error::Result;
@@ -63,17 +64,18 @@ impl<T: Float> ConvLstm<T> {
         Ok(Row { h, c, output: vec![T::zero(); len] })
     }
 
-    /// A step of a row, and its output.
+    /// A step of a row, and its output; `dropped` is what is dropped of which row of the batch.
     pub(super) fn next(
         &self,
         frame: &Frame,
         x: &[T],
         live: &Live<'_>,
         row: &mut Row<T>,
+        dropped: (Option<&Dropped<T>>, usize),
         (work, memory): (&mut [T], &mut Vec<T>),
     ) -> Result<()> {
         if !matches!(live, Live::None) {
-            self.preactivations(frame, x, &row.h, work, memory)?;
+            self.preactivations(frame, (x, &row.h), dropped, work, memory)?;
             self.activate(frame, &mut work[..4 * frame.state_len()]);
             self.advance(frame, live, &mut row.h, &mut row.c, work);
         }
@@ -94,7 +96,7 @@ impl<T: Float> ConvLstm<T> {
         }
     }
 
-    pub(super) fn go(&self, inputs: &[&Tensor<T>], call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
+    pub(super) fn go(&self, inputs: &[&Tensor<T>], mut call: Call<'_, T>) -> Result<Vec<Tensor<T>>> {
         let x = in_row_order(&inputs[0].value.floats());
         let [batch, timesteps, dims @ ..] = x.shape() else { return Err(misfit()) };
         let (steps, frame) = ([*batch, *timesteps], self.frame(dims)?);
@@ -108,6 +110,8 @@ impl<T: Float> ConvLstm<T> {
         let mut needs = MemoryNeeds::default();
         needs.array::<T>(&shape);
         needs.array::<T>(&[Self::work_len(&frame).unwrap_or(usize::MAX)]);
+        let (training, mut own) = (call.training.take(), Vec::new());
+        needs.array::<T>(&[training.as_ref().and_then(|_| self.factor_count(&frame, *batch)).unwrap_or(0)]);
         needs.check(&shape)?;
         let [mut out, mut h, mut c] = [&shape, &state_shape, &state_shape].map(|shape| ArrayD::zeros(&shape[..]));
         if let (Some(trace), Pace::Steps) = (call.trace, self.pace) {
@@ -115,10 +119,19 @@ impl<T: Float> ConvLstm<T> {
             trace.keep_from(Arc::new(parts), &call.initial)?;
             return Ok(self.outputs(out, [h, c], call.passes));
         }
+        let mut kept = &mut own;
         if let Some(record) = call.record {
             record.masks = vec![call.mask.clone()];
             record.inputs.extend(call.initial.iter().map(|part| part.value.clone()));
+            kept = &mut record.kept;
         }
+        let dropped = match training {
+            Some(training) => {
+                self.draw((&frame, *batch), training.generators, kept)?;
+                self.dropped(&frame, *batch, kept)?
+            }
+            None => None,
+        };
         let mut work = vec![T::zero(); Self::work_len(&frame).ok_or_else(misfit)?];
         let (mut memory, len) = (Vec::new(), frame.state_len());
         let values = x.as_slice().ok_or_else(misfit)?;
@@ -129,7 +142,7 @@ impl<T: Float> ConvLstm<T> {
                 let at = row * timesteps + self.source(step, *timesteps);
                 let x = &values[at * frame.len()..][..frame.len()];
                 let live = OwnMask::live(mask.as_ref(), at);
-                self.next(&frame, x, &live, &mut own, (&mut work, &mut memory))?;
+                self.next(&frame, x, &live, &mut own, (dropped.as_ref(), row), (&mut work, &mut memory))?;
                 if self.options.return_sequences {
                     frame.turn_out(&own.output, &mut to[(row * timesteps + step) * len..][..len]);
                 }
@@ -200,7 +213,7 @@ impl<T: Float> ConvLstm<T> {
                 output.copy_from_slice(h);
             }
             if !matches!(live, Live::None) {
-                self.preactivations(&frame, x, h, own, &mut work.more)?;
+                self.preactivations(&frame, (x, h), (None, row), own, &mut work.more)?;
                 self.activate(&frame, &mut own[..4 * len]);
                 self.advance(&frame, &live, h, c, own);
             }

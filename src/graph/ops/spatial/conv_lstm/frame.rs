@@ -1,7 +1,7 @@
 //! One step of one row: the equations, and which elements of it are live.
 
 use super::ConvLstm;
-use crate::activation::Activation;
+use super::dropped::Dropped;
 use crate::error::Result;
 use crate::float::Float;
 use crate::graph::operation::{misfit, mismatch};
@@ -186,8 +186,8 @@ impl<T: Float> ConvLstm<T> {
     pub(super) fn preactivations(
         &self,
         frame: &Frame,
-        x: &[T],
-        h: &[T],
+        (x, h): (&[T], &[T]),
+        (dropped, row): (Option<&Dropped<T>>, usize),
         work: &mut [T],
         memory: &mut Vec<T>,
     ) -> Result<()> {
@@ -197,9 +197,10 @@ impl<T: Float> ConvLstm<T> {
         let turned = &mut rest[frame.state_len()..][..frame.len()];
         frame.turn_input(x, turned);
         let (shape, rank) = frame.shape(frame.sizes, frame.channels);
-        self.input.whole(&shape[..rank], turned, &Activation::Linear, z, memory)?;
+        let [input, recurrent] = self.products(dropped);
+        input.forward(row, (&shape[..rank], turned), z, memory)?;
         let (shape, rank) = frame.shape(frame.counts, frame.filters);
-        self.recurrent.whole(&shape[..rank], h, &Activation::Linear, of_h, memory)?;
+        recurrent.forward(row, (&shape[..rank], h), of_h, memory)?;
         z.iter_mut().zip(of_h).for_each(|(z, of_h)| *z += *of_h);
         Ok(())
     }
