@@ -97,9 +97,19 @@ def torch(folder, work, tensors):
 
     torch.set_num_threads(1)
     kind = {"lstm": torch.nn.LSTM, "bilstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[work["cell"]]
-    layer = kind(work["inputs"], work["units"], batch_first=True, bidirectional=work["cell"] == "bilstm")
+    features = tensors["layer.weight_ih_l0"].shape[1]
+    layer = kind(features, work["units"], batch_first=True, bidirectional=work["cell"] == "bilstm")
     layer.load_state_dict({name[6:]: torch.from_numpy(t) for name, t in tensors.items() if name.startswith("layer.")})
     x = torch.from_numpy(tensors["x"])
+    if work["kind"] == "C":
+        before = torch.nn.Sequential(torch.nn.Conv1d(*tensors["conv.weight"].shape[1::-1], tensors["conv.weight"].shape[2]),
+                                     torch.nn.ReLU(), torch.nn.MaxPool1d(2))
+        before[0].load_state_dict({name: torch.from_numpy(tensors[f"conv.{name}"]) for name in ["weight", "bias"]})
+        run = lambda: layer(before(x.transpose(1, 2)).transpose(1, 2))[0]
+        def call():
+            with torch.inference_mode():
+                return run()
+        return call, call().numpy()
     if work["kind"] == "G":
         def call():
             layer.zero_grad()
@@ -133,7 +143,7 @@ def keras(folder, work, tensors):
     import tensorflow as tf
 
     order = {"lstm": [0, 1, 2, 3], "gru": [1, 0, 2], "rnn": [0]}.get(work["cell"])
-    if order is None:
+    if order is None or work["kind"] == "C":
         return None
     gates = lambda a: np.concatenate([np.split(a, len(order))[k] for k in order])
     part = {n: gates(tensors[f"layer.{n}_l0"]) for n in ["weight_ih", "weight_hh", "bias_ih", "bias_hh"]}

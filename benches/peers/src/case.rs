@@ -11,13 +11,15 @@ use crate::Failure;
 #[derive(Deserialize)]
 pub struct Workload {
     pub name: String,
-    /// S, Q, B, M or G: see `cases.py`.
+    /// S, Q, B, M, G or C: see `cases.py`.
     pub kind: String,
     pub cell: String,
     pub inputs: usize,
     pub units: usize,
     pub batch: usize,
     pub steps: usize,
+    /// Before a convolution and pooling; else the same.
+    pub input_steps: usize,
     /// Steps of all rows without padding: what a time is divided by.
     pub row_steps: usize,
 }
@@ -54,7 +56,7 @@ impl Case {
         self.folder.join(format!("{}.{ending}", self.workload.name))
     }
 
-    /// `x` (batch, steps, inputs), `expected`, or a weight under PyTorch's name, in PyTorch's order of gates.
+    /// `x` (batch, input_steps, inputs), `expected`, or a weight under PyTorch's name, in PyTorch's order of gates.
     pub fn tensor(&self, name: &str) -> &[f32] {
         let weight = format!("layer.{name}_l0");
         &self.tensors[if self.tensors.contains_key(&weight) { &weight } else { name }]
@@ -64,9 +66,9 @@ impl Case {
         self.workload.kind == kind
     }
 
-    /// The input as ONNX has it: (steps, batch, inputs).
+    /// The input as ONNX has it: (input_steps, batch, inputs).
     pub fn x_by_steps(&self) -> Vec<f32> {
-        swap_axes(self.tensor("x"), self.workload.batch, self.workload.steps)
+        swap_axes(self.tensor("x"), self.workload.batch, self.workload.input_steps)
     }
 
     /// (steps, batch, units) of a recurrent node back to (batch, steps, units).

@@ -1,9 +1,10 @@
 //! `recurrent` itself: streams for steps, one buffer for sequences, gradients of the weights in training.
 
 use ndarray::Array3;
+use recurrent::ops::MaxPooling1D;
 use recurrent::pytorch::File;
 use recurrent::training::Tape;
-use recurrent::{Activation, Gradients, Layer, OutputGradient, OutputMut, Run, Scratch, Stream};
+use recurrent::{Activation, Gradients, Layer, Model, OutputGradient, OutputMut, Run, Scratch, Sequential, Stream};
 
 use crate::case::Case;
 use crate::{Failure, Work};
@@ -18,6 +19,9 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
         _ => file.lstm("layer")?,
     };
     let w = &case.workload;
+    if case.is("C") {
+        return convolved(case, &file, layer).map(Some);
+    }
     if case.is("S") {
         let mut stream = Stream::new(layer, 1)?;
         return Ok(Some(Step::boxed(case, move |x, y| {
@@ -34,6 +38,33 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     });
     let lengths = case.is("M").then(|| case.lengths.clone());
     Ok(Some(Box::new(Whole { layer, x, sequence, lengths, scratch: Scratch::new(), training })))
+}
+
+/// A convolution and pooling before the layer, by this crate's builder.
+fn convolved(case: &Case, file: &File, layer: Boxed) -> Result<Box<dyn Work>, Failure> {
+    let w = &case.workload;
+    let model = Sequential::builder("model")
+        .layer(file.conv1d::<f32>("conv", 1, |conv| conv.activation(Activation::Relu))?)
+        .layer(MaxPooling1D::new(2)?)
+        .layer(layer)
+        .build()?;
+    let x = Array3::from_shape_vec((w.batch, w.input_steps, w.inputs), case.tensor("x").to_vec())?;
+    Ok(Box::new(Convolved { model, x }))
+}
+
+struct Convolved {
+    model: Model<f32>,
+    x: Array3<f32>,
+}
+
+impl Work for Convolved {
+    fn call(&mut self) -> Result<(), Failure> {
+        Ok(self.model.predict(&[(&self.x).into()]).map(drop)?)
+    }
+
+    fn first_output(&mut self, _: &Case) -> Result<Vec<f32>, Failure> {
+        Ok(self.model.predict(&[(&self.x).into()])?.swap_remove(0).into_iter().collect())
+    }
 }
 
 /// A stream, whatever it is of: from an input to an output.

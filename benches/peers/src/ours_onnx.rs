@@ -20,7 +20,7 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
             Ok(())
         })));
     }
-    let x = Array3::from_shape_vec((w.steps, w.batch, w.inputs), case.x_by_steps())?;
+    let x = Array3::from_shape_vec((w.input_steps, w.batch, w.inputs), case.x_by_steps())?;
     let lengths = case.is("M").then(|| case.lengths.iter().map(|&length| length as i32).collect());
     Ok(Some(Box::new(Whole { model, x, lengths })))
 }

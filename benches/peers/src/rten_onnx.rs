@@ -13,7 +13,7 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     }
     let model = Model::load_file(case.file("onnx"))?;
     let w = &case.workload;
-    let x = Tensor::from_data(&[w.steps, w.batch, w.inputs], case.x_by_steps());
+    let x = Tensor::from_data(&[w.input_steps, w.batch, w.inputs], case.x_by_steps());
     let mut inputs = vec![(model.node_id("x")?, Value::from(x))];
     let mut outputs = vec![model.node_id("y")?];
     if case.is("S") {

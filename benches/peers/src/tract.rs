@@ -13,7 +13,7 @@ pub fn prepare(case: &Case) -> Result<Option<Box<dyn Work>>, Failure> {
     }
     let w = &case.workload;
     let model = tract_onnx::onnx().model_for_path(case.file("onnx"))?.into_optimized()?.into_runnable()?;
-    let mut inputs = tvec![Tensor::from_shape(&[w.steps, w.batch, w.inputs], &case.x_by_steps())?];
+    let mut inputs = tvec![Tensor::from_shape(&[w.input_steps, w.batch, w.inputs], &case.x_by_steps())?];
     if case.is("S") {
         for _ in 0..if w.cell == "lstm" { 2 } else { 1 } {
             inputs.push(Tensor::zero::<f32>(&[1, w.batch, w.units])?);
