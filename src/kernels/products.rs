@@ -36,6 +36,9 @@ fn ahead(count: usize) -> usize {
     (count / 8).clamp(24, 64)
 }
 
+/// The same of lines that are side by side: they come from the second cache, in time only if they are asked for.
+const AHEAD: usize = 8;
+
 /// Sums of `M` rows and `N` lines.
 pub(super) type Sums<V, const N: usize, const M: usize> = [[V; N]; M];
 
@@ -55,6 +58,8 @@ pub(super) fn add_products<A: Arch, T: Element, V: Lanes<T>, const G: usize, con
     for k in 0..count {
         if const { N < G } {
             prefetch_ahead(weights, k + ahead, first);
+        } else {
+            unrolled!(J in 0..N => { prefetch_ahead(weights, k + AHEAD, J); });
         }
         // Trap 2: a line of weights is a vector before it meets the rows.
         unrolled!(J in 0..N => { lines[J] = V::of(weights[k][first + J]); });
