@@ -36,6 +36,7 @@ use crate::weight_rules::Regularizer;
 ///     let mut seeds = network.dropout_seeds();
 ///     let mut losses = Vec::new();
 ///     for _ in 0..5 {
+///         network.normalize_kernels()?;
 ///         let outputs = network.record(x, &mut tape, Some(&mut seeds))?;
 ///         let (loss, d_output) = Loss::MeanSquaredError.with_gradient(&outputs[0], target)?;
 ///         gradients.clear();
@@ -82,6 +83,14 @@ pub trait Network<T: Float>: Parameters<T> {
     /// # Errors
     /// Those of [`Model::update_statistics`].
     fn update_statistics(&mut self, _tape: &mut Tape<T>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Divides the kernels of a model's SpectralNormalization before a run in training. Layers have none.
+    ///
+    /// # Errors
+    /// Those of [`Model::normalize_kernels`].
+    fn normalize_kernels(&mut self) -> Result<()> {
         Ok(())
     }
 
@@ -236,6 +245,10 @@ impl<T: Float> Network<T> for Model<T> {
 
     fn update_statistics(&mut self, tape: &mut Tape<T>) -> Result<()> {
         Model::update_statistics(self, tape)
+    }
+
+    fn normalize_kernels(&mut self) -> Result<()> {
+        Model::normalize_kernels(self)
     }
 
     fn pass(&self, pass: Pass<'_, '_, T>, outputs: &mut BatchOutputs<T>) -> Result<()> {

@@ -108,6 +108,17 @@ pub(crate) trait Operation<T: Float>: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Whether the kernels that it divides by their largest singular value before each update have been, since they were
+    /// changed last; `None` if it has none.
+    fn has_normalized(&self) -> Option<bool> {
+        None
+    }
+
+    /// Does so. The weights are its own: [`unshare`](Operation::unshare) has been called.
+    fn normalize_kernels(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Moves what a run in training has seen into statistics that are kept.
     fn move_statistics(&mut self, _record: &Record<T>) {}
 

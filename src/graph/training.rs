@@ -1,6 +1,7 @@
 //! A model in training: dropout draws, BatchNormalization looks at the batch.
 //!
 //! ```text
+//! model.normalize_kernels()                                of SpectralNormalization
 //! outputs = model.record_training(inputs, tape, seeds)     draws masks, leaves the statistics of batches on the tape
 //! model.backward(tape, d_outputs, gradients)
 //! optimizer.step(model, gradients)
@@ -11,6 +12,7 @@
 
 pub(super) mod activity;
 pub(super) mod kept;
+mod normalized;
 
 use std::ops::Range;
 
@@ -88,7 +90,8 @@ impl<T: Float> Model<T> {
     ///
     /// # Errors
     /// Those of [`record`](Model::record); [`Error::SeedsCount`], [`Error::SeedsLayer`] for the seeds of another model;
-    /// [`Error::TrainingOption`] names a layer that would not train as in Keras, and a stateful one: see
+    /// [`Error::TrainingOption`] names a layer that would not train as in Keras, a SpectralNormalization without
+    /// [`normalize_kernels`](Model::normalize_kernels), and a stateful layer: see
     /// [`record_training_stateful`](Model::record_training_stateful). The tape is empty then, and the seeds are as before.
     pub fn record_training(
         &self,
@@ -129,6 +132,7 @@ impl<T: Float> Model<T> {
         seeds: &mut DropoutSeeds,
     ) -> Result<Vec<ArrayD<T>>> {
         self.trains_as_in_keras()?;
+        self.check_normalized()?;
         let outputs = self.run_training(state, inputs, tape, seeds)?;
         Ok(outputs.iter().enumerate().map(|(place, output)| self.outward(place, &output.value)).collect())
     }
@@ -222,7 +226,7 @@ impl<T: Float> Model<T> {
 
     /// Checks that training does with all layers what Keras does.
     pub(super) fn trains_as_in_keras(&self) -> Result<()> {
-        for part in &self.parts {
+        for (place, part) in self.parts.iter().enumerate() {
             let Some(op) = &part.op else { continue };
             if let Role::Recurrent { layer, .. } = op.role() {
                 layer.trains_as_in_keras().map_err(|error| error.in_layer(&part.name))?;
@@ -231,6 +235,7 @@ impl<T: Float> Model<T> {
                 inner.trains_as_in_keras().map_err(|error| error.in_layer(&part.name))?;
             }
             let differs = op.differs_in_training(part.is_among(Which::Trained));
+            let differs = differs.or_else(|| self.normalizes_once(place, part));
             if let Some(differs) = differs.or_else(|| lost(part, op)).or_else(|| kept::differs(part)) {
                 return Err(differs.of(&part.name));
             }

@@ -128,7 +128,7 @@
 //! | `ReduceLROnPlateau(monitor="val_loss")` | [`reduce_lr_on_plateau`](Fit::reduce_lr_on_plateau)`("val_loss", ReduceLrOnPlateau::new())` |
 //! | `kernel_regularizer`, `recurrent_constraint`, `activity_regularizer`, .. | [`weight_rules`](Fit::weight_rules); those of a Keras file: `keras::weight_rules(&model)?` |
 //! | `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `BatchNormalization`, .. | [`ops::Dropout`](crate::ops::Dropout), [`ops::BatchNormalization`](crate::ops::BatchNormalization) in a [`Model`](crate::Model), built or loaded |
-//! | `model(x, training=True)` | [`Model::record_training`](crate::Model::record_training), then [`update_statistics`](crate::Model::update_statistics) |
+//! | `model(x, training=True)` | [`Model::record_training`](crate::Model::record_training), then [`update_statistics`](crate::Model::update_statistics); before it [`normalize_kernels`](crate::Model::normalize_kernels), for SpectralNormalization |
 
 mod fit;
 mod loss;

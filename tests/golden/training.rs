@@ -4,6 +4,7 @@ mod activity;
 mod attention;
 mod conv_lstm;
 mod models;
+mod spectral;
 mod stateful;
 mod zoneout;
 

@@ -44,7 +44,7 @@
 //! - Conv2D, Conv3D (of groups, too), DepthwiseConv2D, SeparableConv2D; of 2D and 3D the same pooling, ZeroPadding,
 //!   Cropping, UpSampling (nearest); with the channels last or first, in TimeDistributed, too;
 //! - LayerNormalization, RMSNormalization (of the last axes), BatchNormalization, GroupNormalization,
-//!   SpectralNormalization (in inference);
+//!   SpectralNormalization;
 //! - ConvLSTM1D, ConvLSTM2D, ConvLSTM3D, with masks of steps and of places, initial states, the channels last or first (not
 //!   stateful: it can have its states as inputs and outputs);
 //! - EinsumDense;
@@ -107,9 +107,10 @@
 //! other layers, models within. Names of weights are paths: the layer's name in the model, then the weight's in the
 //! layer, `encoder/lstm/kernel`, `bidirectional/forward/kernel`. In training ([`Fit`](crate::training::Fit),
 //! [`Model::record_training`](crate::Model::record_training)) Dropout and its kin, the `dropout` of recurrent
-//! layers, of ConvLSTM and of attention, and BatchNormalization do what they do in Keras's `fit`;
+//! layers, of ConvLSTM and of attention, BatchNormalization and SpectralNormalization do what they do in Keras's `fit`;
 //! [`Model::record`](crate::Model::record) runs the model as in inference. What would train in another way is refused by
-//! name: SpectralNormalization. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
+//! name: inside a TimeDistributed, SpectralNormalization and the dropout of a recurrent layer; a SpectralNormalization that
+//! is called more than once. A layer that the file says isn't trainable has no gradients, as in Keras, but what lies
 //! before it has. Regularizers and constraints of the file have no effect by themselves: they are kept for whoever writes
 //! the model again, and [`weight_rules`](super::weight_rules) gives them to a training run here. The file's
 //! optimizer isn't read.

@@ -68,7 +68,7 @@ impl<T: Float> Class<T> {
             }
             let (columns, power_iterations) = (options.size("columns")?, options.size("power_iterations")?);
             let vector_u = array(options, tensors, "vector_u", &[1, columns])?;
-            Ok(Op::new(SpectralNormalization { layer, vector_u, power_iterations }))
+            Ok(Op::new(SpectralNormalization::new(layer, vector_u, power_iterations)))
         }),
         Class::operation("MultiHeadAttention", |options, tensors| multi_head(options, tensors).map(Op::new)),
         Class::operation("GroupQueryAttention", |options, tensors| multi_head(options, tensors).map(Op::new)),

@@ -108,6 +108,14 @@ impl<T: Float> Operation<T> for ChannelsFirst<T> {
         self.0.trains_by_batch()
     }
 
+    fn has_normalized(&self) -> Option<bool> {
+        self.0.has_normalized()
+    }
+
+    fn normalize_kernels(&mut self) -> Result<()> {
+        self.0.normalize_kernels()
+    }
+
     fn move_statistics(&mut self, record: &Record<T>) {
         record.inner.records.iter().for_each(|record| self.0.move_statistics(record));
     }

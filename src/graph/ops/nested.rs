@@ -62,6 +62,14 @@ impl<T: Float> Operation<T> for Nested<T> {
         self.0.parts.iter().filter_map(|part| part.op.as_ref()).any(|op| op.trains_by_batch())
     }
 
+    fn has_normalized(&self) -> Option<bool> {
+        self.0.has_normalized()
+    }
+
+    fn normalize_kernels(&mut self) -> Result<()> {
+        self.0.normalize_own_kernels()
+    }
+
     fn move_statistics(&mut self, record: &Record<T>) {
         self.0.move_by(&record.inner);
     }

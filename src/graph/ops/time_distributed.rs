@@ -175,7 +175,10 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
         self.0.visit_generators(&mut |generator| drops |= generator.moves_in_inference());
         let (what, expected) = ("dropout", "0 in a recurrent layer inside a TimeDistributed that is trained");
         let drops = drops.then_some(Differs { what, expected, given: "more" });
-        drops.or_else(|| self.0.differs_in_training(trainable))
+        let (what, expected) = ("SpectralNormalization", "outside of a TimeDistributed in a model that is trained");
+        let given = "inside one, where Keras normalizes the kernel anew for each step";
+        let normalizes = self.0.has_normalized().map(|_| Differs { what, expected, given });
+        drops.or(normalizes).or_else(|| self.0.differs_in_training(trainable))
     }
 
     fn visit_generators(&self, show: &mut dyn FnMut(DropoutGenerator)) {
@@ -184,6 +187,11 @@ impl<T: Float> Operation<T> for TimeDistributed<T> {
 
     fn trains_by_batch(&self) -> bool {
         self.0.trains_by_batch()
+    }
+
+    /// That it isn't trained, [`differs_in_training`](Operation::differs_in_training) says.
+    fn has_normalized(&self) -> Option<bool> {
+        self.0.has_normalized()
     }
 
     fn move_statistics(&mut self, record: &Record<T>) {

@@ -55,6 +55,14 @@ impl<T: Float> Operation<T> for Unmasked<T> {
         self.0.trains_by_batch()
     }
 
+    fn has_normalized(&self) -> Option<bool> {
+        self.0.has_normalized()
+    }
+
+    fn normalize_kernels(&mut self) -> Result<()> {
+        self.0.normalize_kernels()
+    }
+
     fn move_statistics(&mut self, record: &Record<T>) {
         self.0.move_statistics(record);
     }

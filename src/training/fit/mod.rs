@@ -3,6 +3,7 @@
 //! ```text
 //! for epoch in epochs:
 //!     for batch in the rows, in the epoch's order:                    order.rs, batches.rs
+//!         network.normalize_kernels()                                 of SpectralNormalization
 //!         outputs = network.pass(batch), recorded, dropout on         session.rs
 //!         loss, d_outputs = loss.with_gradient(outputs, targets), weighted by masks, samples, classes
 //!         metrics add outputs and targets                             meters.rs
@@ -82,8 +83,8 @@ type OnUpdate<'a> = Box<dyn FnMut(&Update) -> ControlFlow<()> + 'a>;
 ///
 /// Batches are run as in training: dropout is on, with the network's seeds, and BatchNormalization of a
 /// [`Model`](crate::Model) takes the mean and the variance of the batch, and moves those of inference in each update: see
-/// [`Model::record_training`](crate::Model::record_training). What of a network would not train as in Keras (SpectralNormalization, whose
-/// vectors would move) is an error that names the layer.
+/// [`Model::record_training`](crate::Model::record_training). SpectralNormalization divides its kernel before each update.
+/// What of a network would not train as in Keras is an error that names the layer.
 ///
 /// Stateful layers of a model go on from batch to batch, from training to validation and from epoch to epoch, as Keras's
 /// do; all batches have as many rows then. [`reset_states`](Fit::reset_states) begins each epoch with zeros;

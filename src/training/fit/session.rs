@@ -82,6 +82,7 @@ impl<T: Float> Session<T> {
         seeds: &mut DropoutSeeds,
         meters: &mut Meters<T>,
     ) -> Result<f64> {
+        network.normalize_kernels()?;
         let Session { tape, outputs, states, .. } = self;
         batches.inputs(&mut |Inputs { inputs, mask, lengths }| {
             network.pass(Pass { inputs, mask, lengths, tape: Some(tape), seeds: Some(seeds), states }, outputs)

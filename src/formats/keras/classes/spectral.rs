@@ -50,6 +50,6 @@ fn read<T: Float>(reading: &Reading<'_, '_>) -> Found<Built<T>> {
     reading.expect_shape(&vector_u, &[1, columns])?;
     let Built { op: layer, trainable, non_trainable, stateful } = built;
     let vector_u = vector_u.array.as_standard_layout().into_owned();
-    let op = Op::new(SpectralNormalization { layer, vector_u, power_iterations });
+    let op = Op::new(SpectralNormalization::new(layer, vector_u, power_iterations));
     Ok(Built { op, trainable, non_trainable: non_trainable + columns, stateful })
 }
