@@ -17,6 +17,7 @@
 //! For steps with other activations the limit is the step with the default ones; for threads, one thread's time.
 //! Each instruction set is measured in a process of its own, which the variable `RECURRENT_ISA` makes use it.
 
+mod around;
 mod clock;
 mod limits;
 mod work;
@@ -103,22 +104,31 @@ fn table<T: Float>(words: &Words, float: &str) -> Result<()> {
     rows.extend([(16, 32), (64, 128)].map(|(i, u)| (Kind::StackedLstm, Work::Step, i, u)));
 
     let mut begun = false;
-    for (kind, work, i, u) in rows {
-        let description = format!("{isa} {float} {} {i}x{u} {}", kind.name(), work.name());
-        if !words.wanted(&description) {
-            continue;
-        }
-        if !begun {
+    let mut wanted = |description: &str| {
+        let wanted = words.wanted(description);
+        if wanted && !std::mem::replace(&mut begun, true) {
             println!("\n{isa}, {float}: {}\n", limits.describe::<T>());
             println!("| work | ns | limit | time/limit | aim | GFLOP/s |");
             println!("|---|---|---|---|---|---|");
-            begun = true;
+        }
+        wanted
+    };
+    for (kind, work, i, u) in rows {
+        let description = format!("{isa} {float} {} {i}x{u} {}", kind.name(), work.name());
+        if !wanted(&description) {
+            continue;
         }
         let mut measured = measure::<T>(&limits, kind, work, i, u)?;
         if let Work::StepWith(_) = work {
             measured.limit = measure::<T>(&limits, kind, Work::Step, i, u)?.nanoseconds;
         }
         row(&description, &measured, aim(isa, float, kind, work, u));
+    }
+    for around in around::rows() {
+        let description = format!("{isa} {float} {}", around.name());
+        if wanted(&description) {
+            row(&description, &around.measure::<T>(&limits)?, (isa == "avx512").then_some(1.25));
+        }
     }
     Ok(())
 }

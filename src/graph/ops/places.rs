@@ -85,6 +85,19 @@ impl<'a, T: Float> Read<'a, T> {
         }
     }
 
+    /// `len` numbers from `at` on; what aren't floats are made so in `own`.
+    pub(super) fn floats<'o>(&self, at: usize, len: usize, own: &'o mut [T]) -> &'o [T]
+    where
+        'a: 'o,
+    {
+        if let Elements::Float(values) = self.elements {
+            return &values[at..][..len];
+        }
+        let own = &mut own[..len];
+        own.iter_mut().enumerate().for_each(|(place, to)| *to = self.float(at + place));
+        own
+    }
+
     /// A whole number; floats have none.
     #[inline]
     pub(super) fn integer(&self, at: usize) -> i64 {

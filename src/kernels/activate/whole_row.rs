@@ -5,13 +5,31 @@ use crate::kernels::Element;
 use crate::kernels::isa::Arch;
 use crate::kernels::math::{self, log};
 
+/// The larger one; keeps a NaN once it is there.
+#[inline(always)]
+fn larger<T: Element>(max: T, x: T) -> T {
+    if x > max || x.is_nan() { x } else { max }
+}
+
 /// The largest element and its place, NaN if there is one.
 #[inline(always)]
 fn largest<T: Element>(row: &[T]) -> (usize, T) {
     let mut max = row[0];
-    for &x in row {
-        // Keeps a NaN once it is there.
-        max = if x > max || x.is_nan() { x } else { max };
+    let (blocks, rest) = row.as_chunks::<16>();
+    if let Some((first, blocks)) = blocks.split_first() {
+        // Sixteen that don't wait for one another.
+        let mut of_lanes = *first;
+        for block in blocks {
+            for (max, &x) in of_lanes.iter_mut().zip(block) {
+                *max = larger(*max, x);
+            }
+        }
+        for x in of_lanes {
+            max = larger(max, x);
+        }
+    }
+    for &x in rest {
+        max = larger(max, x);
     }
     (row.iter().position(|&x| x == max).unwrap_or(0), max)
 }
@@ -29,6 +47,25 @@ fn exp_below<A: Arch, T: Element>(x: T, max: f64) -> f64 {
     math::exp_of_sum::<A, f64>(difference, lost).value()
 }
 
+/// Adds eight numbers after the other to eight sums.
+#[inline(always)]
+fn add_exps(partial: &mut [f64; 8], exps: &[f64]) {
+    let (eights, rest) = exps.as_chunks::<8>();
+    for eight in eights {
+        for (sum, exp) in partial.iter_mut().zip(eight) {
+            *sum += exp;
+        }
+    }
+    for (sum, exp) in partial.iter_mut().zip(rest) {
+        *sum += exp;
+    }
+}
+
+#[inline(always)]
+fn whole([a, b, c, d, e, f, g, h]: [f64; 8]) -> f64 {
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
+}
+
 /// The sum of `exp(x - max)`.
 #[inline(always)]
 fn sum_of_exps<A: Arch, T: Element>(row: &[T], max: f64) -> f64 {
@@ -39,14 +76,9 @@ fn sum_of_exps<A: Arch, T: Element>(row: &[T], max: f64) -> f64 {
         for (exp, &x) in exps.iter_mut().zip(block) {
             *exp = exp_below::<A, T>(x, max);
         }
-        for eight in exps.as_chunks::<8>().0 {
-            for (sum, exp) in partial.iter_mut().zip(eight) {
-                *sum += exp;
-            }
-        }
+        add_exps(&mut partial, &exps[..block.len()]);
     }
-    let [a, b, c, d, e, f, g, h] = partial;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
+    whole(partial)
 }
 
 /// The largest element, and the sum of `exp(x - max)` over all the others: kept apart from its own `exp(0) = 1`, so
@@ -59,15 +91,35 @@ fn largest_and_others<A: Arch, T: Element>(row: &[T]) -> (f64, f64) {
     (max, others)
 }
 
+/// The longest row whose exponentials are kept on the stack.
+const REMEMBERED: usize = 256;
+
 #[inline(always)]
 pub(super) fn softmax<A: Arch, T: Element>(row: &mut [T]) {
     if row.is_empty() {
         return;
     }
-    let (max, others) = largest_and_others::<A, T>(row);
-    let sum = 1.0 + others;
-    for x in row {
-        *x = T::narrowed(exp_below::<A, T>(*x, max) / sum);
+    if row.len() > REMEMBERED {
+        let (max, others) = largest_and_others::<A, T>(row);
+        let sum = 1.0 + others;
+        for x in row {
+            *x = T::narrowed(exp_below::<A, T>(*x, max) / sum);
+        }
+        return;
+    }
+    // The same sums, of exponentials that are computed once.
+    let (at, max) = largest(row);
+    let (max, mut exps) = (max.widened(), [0.0; REMEMBERED]);
+    let exps = &mut exps[..row.len()];
+    for (exp, &x) in exps.iter_mut().zip(&*row) {
+        *exp = exp_below::<A, T>(x, max);
+    }
+    let mut partial = [[0.0; 8]; 2];
+    add_exps(&mut partial[0], &exps[..at]);
+    add_exps(&mut partial[1], &exps[at + 1..]);
+    let sum = 1.0 + (whole(partial[0]) + whole(partial[1]));
+    for (x, &mut exp) in row.iter_mut().zip(exps) {
+        *x = T::narrowed(exp / sum);
     }
 }
 

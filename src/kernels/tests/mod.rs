@@ -5,4 +5,5 @@ mod case;
 mod extremes;
 mod naive;
 mod paths;
+mod product;
 mod reference;

@@ -8,7 +8,7 @@ use crate::float::Float;
 use crate::graph::ops::places::Read;
 use crate::kernels::activate::activate;
 use crate::kernels::isa::Isa;
-use crate::kernels::product::Product;
+use crate::kernels::product::{Product, transpose};
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
@@ -61,17 +61,20 @@ impl<T: Float> Attention<T> {
         work: &mut Vec<T>,
     ) -> Result<()> {
         let Sizes { batch, queries, keys, width, values } = given.sizes;
-        let work = take(work, width * (queries + keys + 1) + keys * values);
+        let work = take(work, width * (queries + 2 * keys + 1) + keys * values);
         let (q, rest) = work.split_at_mut(queries * width);
         let (k, rest) = rest.split_at_mut(keys * width);
+        let (turned, rest) = rest.split_at_mut(keys * width);
         let (line, v) = rest.split_at_mut(width);
+        let hides = self.causal || given.value_mask.is_some();
         for row in 0..batch {
-            q.iter_mut().enumerate().for_each(|(at, to)| *to = given.query.float(row * queries * width + at));
-            v.iter_mut().enumerate().for_each(|(at, to)| *to = given.value.float(row * keys * values + at));
+            let q = given.query.floats(row * queries * width, queries * width, q);
+            let k = given.key.floats(row * keys * width, keys * width, k);
+            let v = given.value.floats(row * keys * values, keys * values, v);
             let weights = &mut weights[row * queries * keys..][..queries * keys];
-            self.scores(given, row, [q, k], line, weights)?;
+            self.scores(&given.sizes, [q, k], [turned, line], weights)?;
             for (query, weights) in weights.chunks_exact_mut(keys.max(1)).enumerate() {
-                for (key, weight) in weights.iter_mut().enumerate() {
+                for (key, weight) in weights.iter_mut().enumerate().filter(|_| hides) {
                     if given.is_hidden(self.causal, row, query, key) {
                         *weight -= T::from_f64(HIDDEN);
                     }
@@ -92,27 +95,17 @@ impl<T: Float> Attention<T> {
     }
 
     /// The scores of one row of the batch, before the softmax.
-    fn scores(
-        &self,
-        given: &Given<'_, T>,
-        row: usize,
-        [q, k]: [&mut [T]; 2],
-        line: &mut [T],
-        scores: &mut [T],
-    ) -> Result<()> {
-        let Sizes { queries, keys, width, .. } = given.sizes;
+    fn scores(&self, sizes: &Sizes, [q, k]: [&[T]; 2], [turned, line]: [&mut [T]; 2], scores: &mut [T]) -> Result<()> {
+        let Sizes { queries, keys, width, .. } = *sizes;
         let (scale, concat) = self.numbers()?;
-        let key_at = |key: usize, feature: usize| given.key.float((row * keys + key) * width + feature);
         if self.score == Score::Dot {
-            // The keys as columns.
-            k.iter_mut().enumerate().for_each(|(at, to)| *to = key_at(at % keys, at / keys));
-            Product { a: q, b: k, sizes: [queries, width, keys], out: scores }.compute();
+            transpose(k, width, [keys, width], turned);
+            Product { a: q, b: turned, sizes: [queries, width, keys], out: scores }.compute();
             if let Some(&[scale]) = scale {
                 scores.iter_mut().for_each(|score| *score *= scale);
             }
             return Ok(());
         }
-        k.iter_mut().enumerate().for_each(|(at, to)| *to = key_at(at / width, at % width));
         for (at, score) in scores.iter_mut().enumerate() {
             let (q, k) = (&q[at / keys * width..][..width], &k[at % keys * width..][..width]);
             self.bend(scale, q, k, line);

@@ -16,7 +16,7 @@ use crate::float::Float;
 use crate::graph::operation::{Flow, misfit};
 use crate::graph::ops::einsum_dense::Found;
 use crate::graph::ops::places::{Elements, Read};
-use crate::kernels::product::Product;
+use crate::kernels::product::{Product, transpose};
 
 /// What the heads read, and the gradients of it.
 struct Sides<T> {
@@ -109,10 +109,14 @@ impl<T: Float> MultiHead<T> {
         Sizes::head(&sides.k, [row, own], [keys, key_heads, width], &mut head_k);
         Sizes::head(d_context, [row, head], [queries, heads, values], &mut d_head);
         let turned = |from: &[T], rows: usize, columns: usize| -> Vec<T> {
-            (0..rows * columns).map(|at| from[at % rows * columns + at / rows]).collect()
+            let mut to = zeros(rows * columns);
+            transpose(from, columns, [rows, columns], &mut to);
+            to
         };
-        let value_at = |at: usize| sides.v[((row * keys + at % keys) * key_heads + own) * values + at / keys];
-        let value_columns: Vec<T> = (0..keys * values).map(value_at).collect();
+        let mut value_columns = zeros(keys * values);
+        if let Some(v) = sides.v.get((row * keys * key_heads + own) * values..) {
+            transpose(v, key_heads * values, [keys, values], &mut value_columns);
+        }
         let mut d = zeros(queries * keys);
         Product { a: &d_head, b: &value_columns, sizes: [queries, values, keys], out: &mut d }.compute();
         let factors = factors.get(at * queries * keys..).unwrap_or(&[]);

@@ -9,7 +9,7 @@ use crate::graph::operation::misfit;
 use crate::graph::ops::places::{Elements, Read};
 use crate::kernels::activate::activate;
 use crate::kernels::isa::Isa;
-use crate::kernels::product::Product;
+use crate::kernels::product::{Product, transpose};
 
 /// How much there is.
 #[derive(Debug, Clone, Copy)]
@@ -199,8 +199,8 @@ impl<T: Float> MultiHead<T> {
         let own = head / (heads / key_heads);
         Sizes::head(q, [row, head], [queries, heads, width], head_q);
         // The keys as columns.
-        for (at, to) in head_k.iter_mut().enumerate() {
-            *to = k[((row * keys + at % keys) * key_heads + own) * width + at / keys];
+        if let Some(k) = k.get((row * keys * key_heads + own) * width..) {
+            transpose(k, key_heads * width, [keys, width], head_k);
         }
         Product { a: head_q, b: head_k, sizes: [queries, width, keys], out: weights }.compute();
         let (scale, hides) = (self.scale(), self.may_hide(given));
