@@ -59,11 +59,10 @@ def outputs_of(model, arrays):
 
 
 def plain(value):
-    """A configuration without what says nothing: where an object was in memory, the shape that it was built for,
-    arguments of calls that are None."""
+    """A configuration without what says nothing: where an object was in memory, the shape that it was built for."""
     if isinstance(value, dict):
         if set(value) == {"args", "kwargs"}:
-            kwargs = {key: item for key, item in value["kwargs"].items() if item is not None}
+            kwargs = dict(value["kwargs"])
             state = kwargs.get("initial_state")
             # A state of one part, or a list of that one.
             if isinstance(state, (list, tuple)) and len(state) == 1:

@@ -1,5 +1,5 @@
-//! What the calls of a layer said besides tensors: that they are out of training for ever, flags of attentions, and how
-//! the constants of operations were written: `2` or `2.0`, a list or an array with its type.
+//! What the calls of a layer said besides tensors: that they are out of training for ever, that they have no mask, flags
+//! of attentions, and how the constants of operations were written: `2` or `2.0`, a list or an array with its type.
 
 use serde_json::{Map, Value as Json, json};
 
@@ -17,10 +17,11 @@ fn of_call(call: &Json, operation: Option<&KerasOperation>, single: bool) -> Jso
     let named = call.get("kwargs").and_then(Json::as_object);
     let Some(operation) = operation else {
         // What is set is said by the layer itself. (What is in training for ever isn't read.)
-        let kept = named
-            .into_iter()
-            .flatten()
-            .filter(|(name, said)| said.is_boolean() && (name.as_str() == "training" || **said == json!(false)));
+        let kept = named.into_iter().flatten().filter(|(name, said)| match said {
+            Json::Null => ABSENT.contains(&&name[..]),
+            Json::Bool(yes) => name.as_str() == "training" || !yes,
+            _ => false,
+        });
         let kept: Map<String, Json> = kept.map(|(name, said)| (name.clone(), said.clone())).collect();
         return if kept.is_empty() { Json::Null } else { json!({"kwargs": kept}) };
     };
@@ -66,6 +67,9 @@ pub(super) fn merge(nodes: &mut [Json], kept: Json, single: bool) -> Option<()> 
                     ("kwargs", Json::Object(named)) if FLAGS.contains(&&name[..]) && said.is_boolean() => {
                         named.entry(name).or_insert_with(|| said.clone())
                     }
+                    ("kwargs", Json::Object(named)) if ABSENT.contains(&&name[..]) && said.is_null() => {
+                        named.entry(name).or_insert(Json::Null)
+                    }
                     ("kwargs", Json::Object(named)) => named.get_mut(&name)?,
                     _ => return None,
                 };
@@ -81,6 +85,9 @@ pub(super) fn merge(nodes: &mut [Json], kept: Json, single: bool) -> Option<()> 
 
 /// What calls of layers say that is neither a tensor nor a constant.
 const FLAGS: [&str; 3] = ["training", "return_attention_scores", "use_causal_mask"];
+
+/// What calls of layers say that isn't there.
+const ABSENT: [&str; 2] = ["mask", "initial_state"];
 
 /// Whether two constants, or two indices, are the same in other words.
 fn same(own: &Json, said: &Json, single: bool) -> bool {
