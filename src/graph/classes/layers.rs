@@ -68,7 +68,11 @@ impl<T: Float> Class<T> {
             }
             let (columns, power_iterations) = (options.size("columns")?, options.size("power_iterations")?);
             let vector_u = array(options, tensors, "vector_u", &[1, columns])?;
-            Ok(Op::new(SpectralNormalization::new(layer, vector_u, power_iterations)))
+            let normalized = SpectralNormalization::new(layer, vector_u, power_iterations);
+            if !normalized.fits() {
+                return Err(options.need("columns", SIZES)?.wrong("as many as the kernel of the layer has"));
+            }
+            Ok(Op::new(normalized))
         }),
         Class::operation("MultiHeadAttention", |options, tensors| multi_head(options, tensors).map(Op::new)),
         Class::operation("GroupQueryAttention", |options, tensors| multi_head(options, tensors).map(Op::new)),

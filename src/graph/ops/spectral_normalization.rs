@@ -1,6 +1,6 @@
 //! A layer whose kernel training keeps small: Keras's `SpectralNormalization`.
 
-use ndarray::{ArrayD, ArrayViewMutD};
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD};
 
 use crate::config::{Config, ConfigError};
 use crate::error::Result;
@@ -29,6 +29,16 @@ pub(crate) struct SpectralNormalization<T: Float> {
 impl<T: Float> SpectralNormalization<T> {
     pub(crate) fn new(layer: Op<T>, vector_u: ArrayD<T>, power_iterations: usize) -> Self {
         SpectralNormalization { layer, vector_u, power_iterations, normalized: false }
+    }
+
+    /// Whether there is a kernel, of as many columns as the vector has.
+    pub(crate) fn fits(&self) -> bool {
+        let mut fits = false;
+        let mut find = |path: &WeightPath<'_>, kernel: ArrayViewD<'_, T>| {
+            fits |= path.matches("kernel") && kernel.shape().last() == Some(&self.vector_u.len());
+        };
+        self.layer.visit_weights(Which::All, &mut WeightVisitor::new(&mut find));
+        fits
     }
 }
 

@@ -82,3 +82,25 @@ fn refused() -> Outcome {
     }
     Ok(())
 }
+
+/// A file of our own whose vectors belong to one another's kernels.
+#[test]
+fn changed() -> Outcome {
+    let model = keras::load::<f32>(format!("{FOLDER}_chain_float32.keras"))?;
+    let mut bytes = file::to_bytes(&model)?;
+    let mut swap = |one: &str, other: &str| {
+        let places = |bytes: &[u8], what: &str| -> Vec<usize> {
+            let at = bytes.windows(what.len()).enumerate();
+            at.filter(|(_, window)| *window == what.as_bytes()).map(|(at, _)| at).collect()
+        };
+        let (ones, others) = (places(&bytes, one), places(&bytes, other));
+        assert!(ones.len() == 1 && others.len() == 1, "{one}: {ones:?}, {other}: {others:?}");
+        bytes[ones[0]..][..one.len()].copy_from_slice(other.as_bytes());
+        bytes[others[0]..][..other.len()].copy_from_slice(one.as_bytes());
+    };
+    swap("tall/vector_u", "last/vector_u");
+    swap("columns\\\":5", "columns\\\":2");
+    let error = file::from_bytes::<Model<f32>>(&bytes).unwrap_err().to_string();
+    assert!(error.contains("columns") && error.contains("as many as the kernel"), "{error}");
+    Ok(())
+}
