@@ -106,8 +106,9 @@ impl DropoutGenerator {
 
     /// The number of the next mask, which is thereby used up.
     pub(crate) fn take(&mut self) -> u64 {
-        self.n += 1;
-        self.n - 1
+        let n = self.n;
+        self.n = n.wrapping_add(1);
+        n
     }
 }
 
@@ -194,7 +195,7 @@ impl DropoutSeeds {
     /// Moves the generators as Keras does in one call that isn't training.
     pub fn skip_inference(&mut self) {
         for state in &mut self.states {
-            state.n += state.per_inference;
+            state.n = state.n.wrapping_add(state.per_inference);
         }
     }
 }

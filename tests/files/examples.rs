@@ -234,6 +234,11 @@ fn models_and_embeddings() {
     let examples = Examples::by("itself").add(Example::new(&[(&ids).into()], &[(&vectors).into()]));
     file::save_with_examples(&path, &table, &examples).expect("saved");
     assert!(file::verify(&path).is_ok());
+    let table = table.quantize(Precision::Int8).expect("fewer bits");
+    let vectors = table.forward(&ids).expect("vectors").0;
+    let examples = Examples::by("itself").add(Example::new(&[(&ids).into()], &[(&vectors).into()]));
+    file::save_with_examples(&path, &table, &examples).expect("saved");
+    assert_eq!(file::verify(&path).expect("the same").examples(), 2);
     let state = Gru::<f32>::new(3, 4).initial_state(1);
     assert!(file::save_with_examples(&path, &state, &examples).is_err(), "a state gives nothing");
 }

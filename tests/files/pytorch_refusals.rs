@@ -140,6 +140,51 @@ fn each_tensor_is_used_and_fits() {
     assert!(self::told(zeros(&[("weight", &[0])]).layer_norm::<f32>("")).contains("features must be at least 1"));
 }
 
+/// A class of one's own that is an LSTM and has other modules inside.
+#[test]
+fn modules_inside() {
+    let lstm: [(&str, &[usize]); 2] = [("a.weight_ih_l0", &[8, 3]), ("a.weight_hh_l0", &[8, 2])];
+    let inside: [(&str, &[usize]); 2] = [("a.out.weight", &[1, 2]), ("a.out.bias", &[1])];
+    let file = zeros(&[lstm, inside].concat());
+    assert_eq!(told(file.lstm::<f32>("a")), "accepted");
+    assert_eq!(told(file.linear::<f32>("a.out")), "accepted");
+    let more = zeros(&[&lstm[..], &inside, &[("a.weight_hh_l1", &[8, 2])]].concat());
+    assert!(told(more.lstm::<f32>("a")).contains("\"a.weight_hh_l1\" isn't one of its tensors"));
+    assert!(told(zeros(&[]).lstm::<f32>("a")).ends_with("the file has no tensors"));
+}
+
+/// The line of Python that helps is in the message.
+#[test]
+fn weights_that_are_computed() {
+    let matrix: &[usize] = &[3, 4];
+    for (names, expected) in [
+        (["bias", "weight_g", "weight_v"].as_slice(), "torch.nn.utils.remove_weight_norm(module, \"weight\")"),
+        (&["bias", "weight_orig", "weight_mask"], "torch.nn.utils.prune.remove(module, \"weight\")"),
+        (&["bias", "weight_orig", "weight_u", "weight_v"], "torch.nn.utils.remove_spectral_norm(module, \"weight\")"),
+        (
+            &["bias", "parametrizations.weight.original0", "parametrizations.weight.original1"],
+            "torch.nn.utils.parametrize.remove_parametrizations(module, \"weight\")",
+        ),
+    ] {
+        let names: Vec<String> = names.iter().map(|name| format!("a.{name}")).collect();
+        let tensors: Vec<(&str, &[usize])> = names.iter().map(|name| (&name[..], matrix)).collect();
+        let told = told(zeros(&tensors).linear::<f32>("a"));
+        assert!(told.ends_with(expected), "{told}");
+    }
+}
+
+/// A kernel of a convolution in Keras's order, or in that of a transposed one.
+#[test]
+fn convolutions_that_are_turned() {
+    for (shape, expected) in
+        [([5, 3, 4], "[5, 3, 4], expected [4, 3, 5]"), ([3, 4, 5], "[3, 4, 5], expected [4, 3, 5]")]
+    {
+        let file = zeros(&[("weight", &shape), ("bias", &[4])]);
+        let told = told(file.conv1d::<f32>("", 1, |builder| builder));
+        assert!(told.contains(&format!("\"weight\" looks transposed: it is {expected}")), "{told}");
+    }
+}
+
 /// Whole numbers aren't weights; what f32 can't hold isn't rounded to infinity.
 #[test]
 fn other_numbers() {
@@ -150,6 +195,7 @@ fn other_numbers() {
         assert_eq!(file.tensor::<f64>("x").expect("a number").len(), 1);
     }
     assert!(told(open(made(&[("a", "F8_E4M3", 1, &[2])]))).contains("holds F8_E4M3, expected float16 to float64"));
+    assert!(told(open(made(&[("a", "F8_E4M3", 1, &[2])]))).contains("leave it out"));
     let mut bytes = made(&[("weight", "F64", 8, &[1, 2])]);
     let last = bytes.len() - 8;
     bytes[last..].copy_from_slice(&1e300_f64.to_le_bytes());

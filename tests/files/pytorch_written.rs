@@ -259,3 +259,18 @@ fn convolutions_that_pytorch_has_not() {
     assert!(refused(conv().padding(Padding::Same).strides(2)).contains("padding=same"));
     assert!(refused(conv().activation(Activation::Relu)).contains("activation=relu"));
 }
+
+/// What stands side by side in a stack, in PyTorch one after the other.
+#[test]
+fn layers_of_a_stack() -> Result<(), Box<dyn std::error::Error>> {
+    let stack = Stacked::<f32>::builder().layer(Lstm::new(3, 4)).layer(Dense::new(4, 2)).build()?;
+    let path = target("layers_of_a_stack.safetensors");
+    let refused = pytorch::save(&path, &[("", &stack)]).expect_err("two classes").to_string();
+    assert!(refused.contains("Stacked::layers"), "{refused}");
+    let layers: Vec<&dyn Layer<f32>> = stack.layers().collect();
+    pytorch::save(&path, &[("lstm", &layers[0]), ("head", &layers[1])])?;
+    let file = File::open(&path)?;
+    assert_eq!(file.lstm::<f32>("lstm")?.weight("kernel")?, stack.weight("0/kernel")?);
+    assert_eq!(file.linear::<f32>("head")?.weight("kernel")?, stack.weight("1/kernel")?);
+    Ok(())
+}

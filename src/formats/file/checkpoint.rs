@@ -123,6 +123,7 @@ impl<T: Float> Memory<T> {
             .with("wait", self.wait)
             .with("best", self.best)
             .with("best_epoch", self.best_epoch)
+            .with("over", self.over)
             .with("best_weights", self.best_weights.iter().map(|array| array.shape().to_vec()).collect::<Vec<_>>())
     }
 
@@ -140,6 +141,7 @@ impl<T: Float> Memory<T> {
             best: options.need("best", "a number or null")?.given().map(|best| best.number()).transpose()?,
             best_epoch: options.need("best_epoch", count)?.given().map(|epoch| epoch.index(count)).transpose()?,
             best_weights,
+            over: options.said("over").map(|over| over.flag()).transpose()?.unwrap_or(false),
         })
     }
 }

@@ -128,8 +128,8 @@
 //!
 //! - `.pt` and `.pth`, which are programs (pickles): the error has the line of Python that makes a safetensors file of
 //!   one.
-//! - Weights under `weight_norm` or another parametrization: `torch.nn.utils.parametrize.remove_parametrizations`
-//!   first.
+//! - Weights that are computed from others (`weight_norm`, `spectral_norm`, pruning, other parametrizations): the error has
+//!   the line of Python that makes plain ones of them.
 //! - A tensor that `safetensors.torch.save_model` left out because two modules share it: `save_file` of a dict with
 //!   clones, or the other module's name.
 //! - A BatchNorm without running statistics, which needs the batch; a LayerNorm over several axes.

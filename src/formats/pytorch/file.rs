@@ -8,7 +8,7 @@ use ndarray::ArrayD;
 
 use super::build::{self, join};
 use super::format;
-use super::modules::{Convolution, Kind, Matrix, Norm, Shapes, candidates};
+use super::modules::{Convolution, Kind, Matrix, Norm, Shapes, candidates, make_plain, own};
 use super::recurrent_module::{Cell, Recurrent};
 use crate::activation::Activation;
 use crate::float::Float;
@@ -254,7 +254,9 @@ impl File {
 
     /// What the tensors below a prefix are, if they are of this kind.
     fn module<M>(&self, kind: Kind, prefix: &str, of: impl FnOnce(&Shapes<'_>) -> Result<M, Mismatch>) -> Found<M> {
-        let shapes = self.below(prefix);
+        let below = self.below(prefix);
+        let plain = make_plain(&below);
+        let shapes = own(below);
         for &size in shapes.values().copied().flatten() {
             within("units", size, self.limits.units)?;
         }
@@ -262,7 +264,7 @@ impl File {
             prefix: prefix.into(),
             expected: kind.name(),
             reason: Box::new(if shapes.is_empty() { Mismatch::NoSuchPrefix } else { named(reason, prefix) }),
-            hint: self.hint(kind, prefix, &shapes),
+            hint: plain.unwrap_or_else(|| self.hint(kind, prefix, &shapes)),
         })
     }
 
@@ -281,6 +283,7 @@ impl File {
             return format!("{} could be an {kind}", quoted(if near.is_empty() { &all } else { &near }));
         }
         match (shapes.is_empty(), all.is_empty()) {
+            (true, _) if modules.is_empty() => "the file has no tensors".into(),
             (true, _) => format!("there are tensors below {}", quoted(&modules.into_keys().collect::<Vec<_>>())),
             (false, true) => format!("its tensors are {}", listed(shapes)),
             (false, false) => format!("its tensors are {}; {} could be an {kind}", listed(shapes), quoted(&all)),

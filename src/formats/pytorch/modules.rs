@@ -84,6 +84,30 @@ pub(super) fn candidates(shapes: &Shapes<'_>) -> Vec<String> {
     Kind::ALL.iter().filter_map(|kind| kind.shown(shapes).ok()).collect()
 }
 
+/// The tensors of a module itself: what has a point in its name belongs to one of the modules that it has inside. All of
+/// them if it has none of its own.
+pub(super) fn own(below: Shapes<'_>) -> Shapes<'_> {
+    let has_own = below.keys().any(|name| !name.contains('.'));
+    below.into_iter().filter(|(name, _)| !has_own || !name.contains('.')).collect()
+}
+
+/// The line of Python that makes plain weights of those that are computed from others, by the names of all tensors below
+/// a module.
+pub(super) fn make_plain(below: &Shapes<'_>) -> Option<String> {
+    let whose = |end: &str| below.keys().filter(|name| !name.contains('.')).find_map(|name| name.strip_suffix(end));
+    let inside = |name: &&str| Some(name.strip_prefix("parametrizations.")?.split('.').next()?.to_string());
+    let (call, weight) = if let Some(weight) = below.keys().find_map(inside) {
+        ("parametrize.remove_parametrizations", weight)
+    } else if let (Some(weight), Some(_)) = (whose("_g"), whose("_v")) {
+        ("remove_weight_norm", weight.into())
+    } else if let (Some(weight), Some(_)) = (whose("_orig"), whose("_mask")) {
+        ("prune.remove", weight.into())
+    } else {
+        ("remove_spectral_norm", whose("_orig")?.into())
+    };
+    Some(format!("make its weights plain in Python: torch.nn.utils.{call}(module, {weight:?})"))
+}
+
 /// An `nn.Linear` or an `nn.Embedding`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Matrix {
@@ -171,11 +195,21 @@ impl Convolution {
             [filters, channels, size] => [filters, channels, size],
             ref other => return Err(shape("weight", "(filters, channels, size)".into(), other)),
         };
-        let bias = shapes.contains_key("bias");
+        let bias = shapes.get("bias");
+        // The bias tells the filters: of Keras's order, or of a transposed convolution's.
+        let turned = match bias {
+            Some(&&[outputs]) if outputs != filters && outputs == size => Some([outputs, channels, filters]),
+            Some(&&[outputs]) if outputs != filters && outputs == channels => Some([outputs, filters, size]),
+            _ => None,
+        };
+        if let Some(turned) = turned {
+            let (expected, found) = (turned.to_vec(), vec![filters, channels, size]);
+            return Err(Mismatch::Transposed { tensor: "weight".into(), expected, found });
+        }
         let mut expected = vec![("weight".to_string(), vec![filters, channels, size])];
-        expected.extend(bias.then(|| ("bias".to_string(), vec![filters])));
+        expected.extend(bias.map(|_| ("bias".to_string(), vec![filters])));
         check(&expected, shapes)?;
-        Ok(Convolution { filters, channels, size, bias })
+        Ok(Convolution { filters, channels, size, bias: bias.is_some() })
     }
 }
 

@@ -111,6 +111,15 @@ impl<T: Float, L: Layer<T>> Module<T> for L {
     }
 }
 
+/// As [`Stacked::layers`](crate::Stacked::layers) and [`Model::layer`](crate::Model::layer) give it.
+impl<T: Float> sealed::Sealed<T> for &dyn Layer<T> {}
+
+impl<T: Float> Module<T> for &dyn Layer<T> {
+    fn written(&self, prefix: &str) -> Result<Written<T>, SaveError> {
+        self.boxed_clone().written(prefix)
+    }
+}
+
 impl<T: Float, L: Layer<T>> sealed::Sealed<T> for OneStep<'_, L> {}
 
 impl<T: Float, L: Layer<T>> Module<T> for OneStep<'_, L> {

@@ -18,7 +18,10 @@ use crate::structure::{StructureVisitor, Told};
 /// A tensor by its name in the module.
 type Tensors<T> = Vec<(String, ArrayD<T>)>;
 
-const BY_ITSELF: &str = "write each of its layers under a prefix of its own (Stacked::layers)";
+const BY_ITSELF: &str = "write each of its layers under a prefix of its own (Stacked::layers, &layer)";
+
+/// Of two directions that aren't alike.
+const ALIKE: &str = "both directions of a module of PyTorch's are of one class";
 
 /// A Dense without activation.
 pub(super) fn linear<T: Float>(prefix: &str, layer: &dyn Layer<T>) -> Result<Written<T>, SaveError> {
@@ -85,7 +88,8 @@ pub(super) fn recurrent<T: Float>(prefix: &str, layer: &dyn Layer<T>, one_step: 
             let (kind, before) = first.get_or_insert((cell, activation.clone()));
             if *kind != cell {
                 let class = direction.class_name();
-                return Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint: BY_ITSELF });
+                let hint = if reverse { ALIKE } else { BY_ITSELF };
+                return Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint });
             }
             if *before != activation {
                 let (class, option) = (direction.class_name(), "activation".into());
@@ -150,7 +154,10 @@ fn recurrence<T: Float>(prefix: &str, layer: &dyn Layer<T>, reverse: bool) -> Re
         "LSTM" => Cell::Lstm,
         "GRU" => Cell::Gru,
         _ => {
-            let hint = "PyTorch has SimpleRNN, LSTM and GRU, both directions of them, and stacks of those";
+            let hint = match class {
+                "Dense" | "TimeDistributed" | "Stacked" => BY_ITSELF,
+                _ => "PyTorch has SimpleRNN, LSTM and GRU, both directions of them, and stacks of those",
+            };
             return Err(SaveError::Class { prefix: prefix.into(), class: class.into(), hint });
         }
     };

@@ -243,7 +243,8 @@ impl Described {
         }
         let dtype = dtype.and_then(Value::as_str).ok_or_else(|| wrong("its dtype isn't a name"))?;
         let &(_, element, size) = TYPES.iter().find(|(known, ..)| *known == dtype).ok_or_else(|| {
-            let expected = "float16 to float64, bfloat16, whole numbers or bool";
+            let expected =
+                "float16 to float64, bfloat16, whole numbers or bool (in Python convert it before it is saved, or leave it out)";
             Problem::TensorType { tensor: name.clone(), expected, found: dtype.into() }
         })?;
         let shape = sizes(shape).ok_or_else(|| wrong("its shape isn't a list of sizes"))?;

@@ -88,11 +88,13 @@ pub(crate) struct Memory<T> {
     pub(crate) best: Option<f64>,
     pub(crate) best_epoch: Option<usize>,
     pub(crate) best_weights: Vec<ArrayD<T>>,
+    /// Whether the run has been stopped.
+    pub(crate) over: bool,
 }
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
-        Memory { wait: 0, best: None, best_epoch: None, best_weights: Vec::new() }
+        Memory { wait: 0, best: None, best_epoch: None, best_weights: Vec::new(), over: false }
     }
 }
 
@@ -125,6 +127,11 @@ impl<T: Float> Watch<T> {
         })
     }
 
+    /// Whether the run was stopped before it was resumed, by no more patience than there is now.
+    pub(super) fn was_over(&self) -> bool {
+        self.memory.over && self.memory.wait >= self.rule.patience
+    }
+
     /// After an epoch, from 0; whether the run is over. As Keras's callback does it, step by step.
     pub(super) fn is_over(&mut self, epoch: usize, logs: &[(String, f64)], network: &dyn Parameters<T>) -> bool {
         let Some((_, value)) = logs.iter().find(|(name, _)| *name == self.rule.monitor) else { return false };
@@ -143,7 +150,8 @@ impl<T: Float> Watch<T> {
             }
             return false;
         }
-        self.memory.wait >= self.rule.patience && epoch > 0
+        self.memory.over = self.memory.wait >= self.rule.patience && epoch > 0;
+        self.memory.over
     }
 
     fn keep(&mut self, epoch: usize, network: &dyn Parameters<T>) {

@@ -214,7 +214,10 @@ impl<T: Float, O: Optimizer<T>> Fit<'_, T, O> {
         seeds: &mut DropoutSeeds,
     ) -> Result<History> {
         let (clock, mut history, mut logs) = (Clock::start(), History::default(), Vec::new());
-        for epoch in self.initial_epoch..self.epochs {
+        // A run that was stopped before its checkpoint was written has come to its end.
+        let over = plan.watch.as_ref().is_some_and(Watch::was_over);
+        history.stopped_epoch = over.then_some(self.initial_epoch);
+        for epoch in self.initial_epoch..if over { self.initial_epoch } else { self.epochs } {
             let mut stop = self.train_epoch(epoch, network, batches, plan, seeds)?;
             let Plan { session, meters, validation, watch, names } = plan;
             logs.clear();

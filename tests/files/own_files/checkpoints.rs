@@ -48,6 +48,14 @@ fn a_run_goes_on_with_the_same_bits() {
         assert_eq!(bits(&again), bits(&whole), "paused after {pause}");
         assert!(rest.optimizer().learning_rate() < 0.2, "the plateau has lowered it");
     }
+    // One that has been stopped isn't trained on, unless there is more patience now.
+    fit().epochs(40).checkpoint(&path).run(&mut begun.clone(), &x, &y).unwrap();
+    let mut again = begun.clone();
+    let history = fit().epochs(40).resume(&path, &mut again).unwrap().run(&mut again, &x, &y).unwrap();
+    assert_eq!((history.epochs(), history.stopped_epoch()), (0, Some(stopped)));
+    assert_eq!((history.best_epoch(), bits(&again)), (all.best_epoch(), bits(&whole)));
+    let patient = fit().early_stopping(EarlyStopping::new("val_loss").patience(7)).epochs(40);
+    assert!(patient.resume(&path, &mut again).unwrap().run(&mut again, &x, &y).unwrap().epochs() > 0);
     std::fs::remove_dir_all(folder).unwrap();
 }
 

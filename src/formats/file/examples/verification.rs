@@ -17,6 +17,7 @@ use crate::formats::safetensors::Safetensors;
 use crate::graph::Model;
 use crate::layers::Layer;
 use crate::layers::embedding::Embedding;
+use crate::layers::quantized_embedding::QuantizedEmbedding;
 
 /// What the examples of a file have shown. It prints as `matches PyTorch 2.15.0 to 2.4e-7 on 4 examples`, and behind
 /// that, where a file is checked by parts, a line for each.
@@ -237,6 +238,7 @@ fn of_own<T: Float>(
     }
     match sort {
         Sort::Layer => whole::<Box<dyn Layer<T>>>(class, file, own, limits),
+        Sort::Embedding if class == "QuantizedEmbedding" => whole::<QuantizedEmbedding>(class, file, own, limits),
         Sort::Embedding => whole::<Embedding<T>>(class, file, own, limits),
         Sort::Model => whole::<Model<T>>(class, file, own, limits),
         Sort::Masking
